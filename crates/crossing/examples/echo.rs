@@ -1,0 +1,68 @@
+//! A server and a client meet at an address:
+//!
+//! ```text
+//! cargo run --example echo -- serve shm:/tmp/echo.sock        (or pipe:…, unix:…, tcp://127.0.0.1:7000)
+//! cargo run --example echo -- say   shm:/tmp/echo.sock hello
+//! ```
+
+use std::env;
+use std::error::Error;
+use std::process::ExitCode;
+use std::thread;
+
+use crossing::{Address, Config, Connection, Endpoint, Listener, RecvError};
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let outcome = match words[..] {
+        ["serve", address] => serve(address),
+        ["say", address, text] => say(address, text),
+        _ => Err("usage: echo serve ADDRESS | echo say ADDRESS TEXT".into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("echo: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn serve(address: &str) -> Result<(), Box<dyn Error>> {
+    let listener = Listener::bind(&address.parse()?)?;
+    println!("listening at {}", listener.address());
+    loop {
+        let endpoint = listener.accept()?;
+        thread::spawn(move || match endpoint.connect(&Config::default()) {
+            Ok(connection) => answer(connection),
+            Err(error) => eprintln!("echo: {error}"),
+        });
+    }
+}
+
+fn answer(mut connection: Connection) {
+    let mut message = vec![0; connection.max_message()];
+    let error = loop {
+        match connection.recv(&mut message) {
+            Ok(len) => {
+                if let Err(error) = connection.send(&message[..len]) {
+                    break error.to_string();
+                }
+            }
+            Err(RecvError::Disconnected) => return,
+            Err(error) => break error.to_string(),
+        }
+    };
+    eprintln!("echo: {error}");
+}
+
+fn say(address: &str, text: &str) -> Result<(), Box<dyn Error>> {
+    let address: Address = address.parse()?;
+    let mut connection = Endpoint::to(&address)?.connect(&Config::default())?;
+    connection.send(text.as_bytes())?;
+    let mut answer = vec![0; connection.max_message()];
+    let len = connection.recv(&mut answer)?;
+    println!("{}", String::from_utf8_lossy(&answer[..len]));
+    Ok(())
+}

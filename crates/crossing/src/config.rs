@@ -1,0 +1,50 @@
+//! What an end may choose for itself.
+
+use std::time::Duration;
+
+use crate::error::ConnectError;
+use crate::hello::MESSAGE_LIMIT;
+use crate::wait::WaitStrategy;
+
+/// The choices of one end. Both ends may choose differently; the lesser `max_message` holds for both.
+///
+/// ```
+/// use crossing::{Config, WaitStrategy};
+///
+/// let config = Config { wait: WaitStrategy::Spin, ..Config::default() };
+/// assert_eq!(config.max_message, 64 << 10);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The longest message in bytes. At most 64 MiB. 64 KiB by default.
+    pub max_message: usize,
+    /// How this end waits; can be changed later. [`WaitStrategy::HYBRID`] by default.
+    pub wait: WaitStrategy,
+    /// Shared memory: how many bytes may be on their way in the direction this end sends, each message with 8 bytes of
+    /// header and padded to 8. Rounded up to a power of two that holds at least two of the longest messages.
+    /// 256 KiB by default. The other mechanisms use the kernel's own buffers.
+    pub capacity_bytes: usize,
+    /// How long the other end may take over the handshake. 5 s by default.
+    pub handshake_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            max_message: 64 << 10,
+            wait: WaitStrategy::HYBRID,
+            capacity_bytes: 256 << 10,
+            handshake_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<(), ConnectError> {
+        if self.max_message > MESSAGE_LIMIT {
+            let why = format!("max_message is {} bytes, more than {MESSAGE_LIMIT}", self.max_message);
+            return Err(ConnectError::Config(why));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,245 @@
+//! What can go wrong, in the field's own words.
+//!
+//! `Full`, `Empty` and `Timeout` are outcomes rather than faults: nothing was lost, and the call can be made again.
+//! `Disconnected` ends a direction. `Poisoned` ends a connection: the peer broke the protocol.
+
+use std::fmt;
+use std::io;
+
+use crate::mechanism::Kind;
+use crate::wait::{Patience, Until};
+
+/// Why a message was not sent.
+#[derive(Debug)]
+pub enum SendError {
+    /// There is no room now (only from the non-blocking forms). The message was not taken.
+    Full,
+    /// The deadline came before there was room (only from the deadline forms). The message was not taken.
+    Timeout,
+    /// A non-blocking or deadline form ended when the kernel had taken the beginning of the message. The rest waits in
+    /// this sender: it goes with the next send or [`flush`](crate::Sender::flush). Do not send the message again.
+    Unfinished,
+    /// The message is longer than both ends agreed on. Nothing was sent.
+    TooLong {
+        /// The message's length in bytes.
+        len: usize,
+        /// The longest message of this connection in bytes.
+        max: usize,
+    },
+    /// The peer has died, or receives no more. Messages sent before may not have been received.
+    Disconnected,
+    /// The peer broke the protocol. The connection is over.
+    Poisoned(Violation),
+    /// The operating system refused for a reason of its own.
+    Io(io::Error),
+}
+
+/// Why no message was received.
+#[derive(Debug)]
+pub enum RecvError {
+    /// There is no message now (only from the non-blocking forms).
+    Empty,
+    /// The deadline came before a message (only from the deadline forms). The peer may be stopped; it is not known to be dead.
+    Timeout,
+    /// The message does not fit into the buffer. It was not taken: receive again with a longer buffer.
+    TooLong {
+        /// The message's length in bytes.
+        len: usize,
+        /// The buffer's length in bytes.
+        room: usize,
+    },
+    /// The peer has died or sends no more, and everything it had sent has been received.
+    Disconnected,
+    /// The peer broke the protocol. The connection is over.
+    Poisoned(Violation),
+    /// The operating system refused for a reason of its own.
+    Io(io::Error),
+}
+
+/// What a peer did that no correct peer does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Violation {
+    /// It says it has read what was never sent, or has unread what it had read.
+    Head {
+        /// Its index now, in bytes.
+        claimed: u64,
+        /// The last one that was possible.
+        last: u64,
+    },
+    /// It says it has written more than fits, or has unwritten what it had written.
+    Tail {
+        /// Its index now, in bytes.
+        claimed: u64,
+        /// The last one that was possible.
+        last: u64,
+    },
+    /// It announced a message longer than agreed, or longer than what it wrote.
+    Length {
+        /// The announced length in bytes.
+        claimed: u64,
+        /// The longest message of this connection in bytes.
+        limit: usize,
+    },
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum ConnectError {
+    /// A call of the operating system failed.
+    Io {
+        /// What was being done, as a clause: `bind /run/x.sock`.
+        doing: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The other end is not one of ours, or not one that we can talk to.
+    Refused {
+        /// The field at fault.
+        field: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The other end said nothing within the handshake's time.
+    Timeout,
+    /// The other end went away during the handshake.
+    Disconnected,
+    /// The endpoint leads to another mechanism than the one that was asked for.
+    WrongKind {
+        /// What the endpoint leads to.
+        endpoint: Kind,
+    },
+    /// The configuration cannot be met.
+    Config(String),
+    /// Nothing was handed over to this process, or it was taken already.
+    NotInherited(String),
+}
+
+impl SendError {
+    pub(crate) fn timeout(patience: &Patience) -> Self {
+        if patience.until == Until::Now { SendError::Full } else { SendError::Timeout }
+    }
+}
+
+impl RecvError {
+    pub(crate) fn timeout(patience: &Patience) -> Self {
+        if patience.until == Until::Now { RecvError::Empty } else { RecvError::Timeout }
+    }
+}
+
+impl ConnectError {
+    pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(rustix::io::Errno) -> ConnectError {
+        move |errno| ConnectError::Io { doing: doing.into(), source: errno.into() }
+    }
+}
+
+impl From<Violation> for SendError {
+    fn from(violation: Violation) -> Self {
+        SendError::Poisoned(violation)
+    }
+}
+
+impl From<Violation> for RecvError {
+    fn from(violation: Violation) -> Self {
+        RecvError::Poisoned(violation)
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendError::Full => write!(f, "there is no room for the message now"),
+            SendError::Timeout => write!(f, "there was no room for the message before the deadline"),
+            SendError::Unfinished => {
+                write!(
+                    f,
+                    "the kernel took only the beginning of the message; the rest goes with the next send or flush"
+                )
+            }
+            SendError::TooLong { len, max } => {
+                write!(f, "a message of {len} bytes is longer than the {max} bytes both ends agreed on")
+            }
+            SendError::Disconnected => write!(f, "the peer receives no more"),
+            SendError::Poisoned(violation) => write!(f, "the peer broke the protocol: {violation}"),
+            SendError::Io(error) => write!(f, "sending failed: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecvError::Empty => write!(f, "there is no message now"),
+            RecvError::Timeout => write!(f, "there was no message before the deadline"),
+            RecvError::TooLong { len, room } => {
+                write!(f, "the message has {len} bytes and the buffer {room}; it is still there")
+            }
+            RecvError::Disconnected => write!(f, "the peer sends no more"),
+            RecvError::Poisoned(violation) => write!(f, "the peer broke the protocol: {violation}"),
+            RecvError::Io(error) => write!(f, "receiving failed: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Violation::Head { claimed, last } => {
+                write!(f, "its read index went from {last:#x} to {claimed:#x}, which is impossible")
+            }
+            Violation::Tail { claimed, last } => {
+                write!(f, "its write index went from {last:#x} to {claimed:#x}, which is impossible")
+            }
+            Violation::Length { claimed, limit } => {
+                write!(
+                    f,
+                    "it announced a message of {claimed} bytes; at most {limit}, and all of it, may come"
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectError::Io { doing, source } => write!(f, "cannot {doing}: {source}"),
+            ConnectError::Refused { field, why } => write!(f, "the other end was refused: {field}: {why}"),
+            ConnectError::Timeout => write!(f, "the other end did not answer the handshake in time"),
+            ConnectError::Disconnected => write!(f, "the other end went away during the handshake"),
+            ConnectError::WrongKind { endpoint } => {
+                write!(f, "this endpoint leads to {endpoint}, not to the mechanism that was asked for")
+            }
+            ConnectError::Config(why) => write!(f, "the configuration cannot be met: {why}"),
+            ConnectError::NotInherited(why) => write!(f, "no endpoint was handed over: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            SendError::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl std::error::Error for RecvError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            RecvError::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl std::error::Error for Violation {}
+
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ConnectError::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Frames: messages over a stream of bytes, for the pipe and both sockets.
+//!
+//! A message is its length as four bytes, little end first, and its bytes (`docs/wire.md`). The sender gathers a frame in one
+//! buffer and hands it to the kernel in one call; a corked sender gathers many. The receiver reads as much as has come, up
+//! to a whole buffer, so that one call brings many small messages.
+//!
+//! What differs between the streams is small and stands behind [`Wire`]: how to read, to write, and to close one direction.
+
+use std::os::fd::BorrowedFd;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use crate::error::{RecvError, SendError, Violation};
+use crate::hello::timespec;
+use crate::mechanism::{Inbound, Outbound};
+use crate::wait::{Patience, Polled, Until, WaitStrategy};
+
+/// The length before each message, in bytes.
+const HEADER_BYTES: usize = 4;
+
+/// How much a corked sender gathers, and how much a receiver reads at once, in bytes.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// One direction of a stream.
+pub trait Wire: Send {
+    /// Reads into `buffer`; 0 at the end of the stream. With `now` it never waits, and says EAGAIN instead.
+    fn read(&mut self, buffer: &mut [u8], now: bool) -> Result<usize, Errno>;
+
+    /// Writes from `bytes`. With `now` it never waits, and says EAGAIN instead. Never raises SIGPIPE.
+    fn write(&mut self, bytes: &[u8], now: bool) -> Result<usize, Errno>;
+
+    /// What can be polled; EPIPE after a hang-up.
+    fn fd(&self) -> Result<BorrowedFd<'_>, Errno>;
+
+    /// Ends this direction, and tells the peer as far as the mechanism can.
+    fn close(&mut self);
+
+    /// Ends both directions.
+    fn hang_up(&mut self);
+}
+
+/// Waits until `wire` is ready for `events`, or patience ends. Only for those who may sleep.
+fn sleep(wire: &impl Wire, events: PollFlags, patience: &Patience) -> Result<(), Errno> {
+    let timeout = patience.left().map(timespec);
+    match poll(&mut [PollFd::from_borrowed_fd(wire.fd()?, events)], timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Runs `call` as patience allows: it may wait in the kernel, or is made again and again without waiting.
+/// `None` when patience has ended.
+#[inline]
+fn call<W: Wire>(
+    wire: &mut W,
+    events: PollFlags,
+    patience: &Patience,
+    mut call: impl FnMut(&mut W, bool) -> Result<usize, Errno>,
+) -> Option<Result<usize, Errno>> {
+    let at_once = |outcome| match outcome {
+        Err(Errno::AGAIN | Errno::INTR) => None,
+        other => Some(other),
+    };
+    loop {
+        if patience.until == Until::Forever && patience.strategy == WaitStrategy::Block {
+            match call(wire, false) {
+                Err(Errno::INTR) => continue,
+                outcome => return Some(outcome),
+            }
+        }
+        // One look before the clock is read: on the data path there is no clock.
+        if let Some(outcome) = at_once(call(wire, true)) {
+            return Some(outcome);
+        }
+        if patience.until == Until::Now {
+            return None;
+        }
+        match patience.poll(|| at_once(call(wire, true))) {
+            Polled::Found(outcome) => return Some(outcome),
+            Polled::TimedOut => return None,
+            Polled::Sleep => {
+                if let Err(errno) = sleep(wire, events, patience) {
+                    return Some(Err(errno));
+                }
+            }
+        }
+    }
+}
+
+/// The sending half of a stream.
+#[derive(Debug)]
+pub struct FrameSender<W: Wire> {
+    wire: W,
+    max_message: usize,
+    /// Whole frames in line; the kernel has taken those before `sent`.
+    buffer: Vec<u8>,
+    sent: usize,
+    /// The length of the message that is being written in place, at the buffer's end.
+    claimed: Option<usize>,
+}
+
+impl<W: Wire> FrameSender<W> {
+    pub(crate) fn new(wire: W, max_message: usize) -> Self {
+        FrameSender { wire, max_message, buffer: Vec::new(), sent: 0, claimed: None }
+    }
+
+    /// Hands everything in line to the kernel. `Full` or `Timeout` when patience ends first.
+    fn write_out(&mut self, patience: &Patience) -> Result<(), SendError> {
+        while self.sent < self.buffer.len() {
+            let rest = &self.buffer[self.sent..];
+            let written = call(&mut self.wire, PollFlags::OUT, patience, |wire, now| wire.write(rest, now));
+            match written {
+                None => return Err(SendError::timeout(patience)),
+                Some(Ok(bytes)) => self.sent += bytes,
+                Some(Err(Errno::PIPE | Errno::CONNRESET | Errno::TIMEDOUT)) => {
+                    self.forget();
+                    return Err(SendError::Disconnected);
+                }
+                Some(Err(errno)) => {
+                    // Nobody can say how much of a frame has gone: nothing may follow it.
+                    self.wire.hang_up();
+                    return Err(SendError::Io(errno.into()));
+                }
+            }
+        }
+        self.forget();
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.buffer.clear();
+        self.sent = 0;
+    }
+
+    fn push(&mut self, message: &[u8]) {
+        self.buffer.extend_from_slice(&length_bytes(message.len()));
+        self.buffer.extend_from_slice(message);
+    }
+}
+
+impl<W: Wire> Outbound for FrameSender<W> {
+    fn max_message(&self) -> usize {
+        self.max_message
+    }
+
+    #[inline]
+    fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError> {
+        if !self.buffer.is_empty() {
+            self.write_out(patience)?;
+        }
+        self.push(message);
+        match self.write_out(patience) {
+            Err(SendError::Full | SendError::Timeout) if self.sent > 0 => Err(SendError::Unfinished),
+            Err(error) => {
+                self.forget();
+                Err(error)
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn stage(&mut self, message: &[u8]) -> Result<(), SendError> {
+        let bytes = self.buffer.len() + HEADER_BYTES + message.len();
+        if bytes > BUFFER_BYTES && !self.buffer.is_empty() {
+            return Err(SendError::Full);
+        }
+        self.push(message);
+        Ok(())
+    }
+
+    fn claim(&mut self, len: usize) -> Result<(), SendError> {
+        let start = self.buffer.len();
+        if start + HEADER_BYTES + len > BUFFER_BYTES && start > 0 {
+            return Err(SendError::Full);
+        }
+        self.buffer.reserve(HEADER_BYTES + len);
+        self.buffer.extend_from_slice(&length_bytes(len));
+        self.buffer.resize(start + HEADER_BYTES + len, 0);
+        self.claimed = Some(len);
+        Ok(())
+    }
+
+    fn claimed(&self) -> &[u8] {
+        &self.buffer[self.buffer.len() - self.claimed.unwrap_or(0)..]
+    }
+
+    fn claimed_mut(&mut self) -> &mut [u8] {
+        let start = self.buffer.len() - self.claimed.unwrap_or(0);
+        &mut self.buffer[start..]
+    }
+
+    fn commit(&mut self) {
+        self.claimed = None;
+    }
+
+    fn abandon(&mut self) {
+        if let Some(len) = self.claimed.take() {
+            self.buffer.truncate(self.buffer.len() - HEADER_BYTES - len);
+        }
+    }
+
+    fn publish(&mut self, patience: &Patience) -> Result<(), SendError> {
+        self.write_out(patience)
+    }
+
+    fn wait_room(&mut self, _: usize, patience: &Patience) -> Result<(), SendError> {
+        self.write_out(patience)
+    }
+
+    fn hang_up(&mut self) {
+        self.wire.hang_up();
+    }
+}
+
+impl<W: Wire> Drop for FrameSender<W> {
+    fn drop(&mut self) {
+        // The rest of an unfinished message, if the kernel takes it without a wait.
+        if self.claimed.is_none() && self.sent < self.buffer.len() {
+            let _ = self.wire.write(&self.buffer[self.sent..], true);
+        }
+        self.wire.close();
+    }
+}
+
+fn length_bytes(len: usize) -> [u8; HEADER_BYTES] {
+    // `len` is at most `max_message`, which is far below 2³².
+    u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+/// The receiving half of a stream.
+#[derive(Debug)]
+pub struct FrameReceiver<W: Wire> {
+    wire: W,
+    max_message: usize,
+    /// What has come and was not taken is `buffer[start..end]`.
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl<W: Wire> FrameReceiver<W> {
+    pub(crate) fn new(wire: W, max_message: usize) -> Self {
+        FrameReceiver {
+            wire,
+            max_message,
+            buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// The length of the next message, if its frame has begun to arrive; and whether all of it has.
+    #[inline]
+    fn next(&self) -> Result<Option<(usize, bool)>, Violation> {
+        let Some((header, rest)) = self.buffer[self.start..self.end].split_first_chunk() else {
+            return Ok(None);
+        };
+        let claimed = u32::from_le_bytes(*header);
+        let len = claimed as usize;
+        if len > self.max_message {
+            return Err(Violation::Length { claimed: claimed.into(), limit: self.max_message });
+        }
+        Ok(Some((len, rest.len() >= len)))
+    }
+
+    /// Makes room behind what has come: moves it to the front, or takes a larger buffer, at most twice what has come.
+    #[cold]
+    fn make_room(&mut self) {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.end == self.buffer.len() {
+            let limit = (self.max_message + HEADER_BYTES).max(BUFFER_BYTES);
+            let mut larger = vec![0; (self.buffer.len() * 2).min(limit)].into_boxed_slice();
+            larger[..self.end].copy_from_slice(&self.buffer[..self.end]);
+            self.buffer = larger;
+        }
+    }
+}
+
+impl<W: Wire> Inbound for FrameReceiver<W> {
+    fn max_message(&self) -> usize {
+        self.max_message
+    }
+
+    #[inline]
+    fn recv(&mut self, buffer: &mut [u8], patience: &Patience) -> Result<usize, RecvError> {
+        loop {
+            if let Some((len, true)) = self.next()? {
+                let room = buffer.len();
+                let Some(buffer) = buffer.get_mut(..len) else {
+                    return Err(RecvError::TooLong { len, room });
+                };
+                let start = self.start + HEADER_BYTES;
+                buffer.copy_from_slice(&self.buffer[start..start + len]);
+                self.start = start + len;
+                if self.start == self.end {
+                    (self.start, self.end) = (0, 0);
+                }
+                return Ok(len);
+            }
+            if self.end == self.buffer.len() {
+                self.make_room();
+            }
+            let room = &mut self.buffer[self.end..];
+            let read = call(&mut self.wire, PollFlags::IN, patience, |wire, now| wire.read(room, now));
+            match read {
+                None => return Err(RecvError::timeout(patience)),
+                // A frame that its writer did not live to finish was never sent.
+                Some(Ok(0)) => return Err(RecvError::Disconnected),
+                Some(Ok(bytes)) => self.end += bytes,
+                // What came before a reset is still there behind it: read on, until the end.
+                Some(Err(Errno::CONNRESET)) => {}
+                Some(Err(Errno::TIMEDOUT)) => return Err(RecvError::Disconnected),
+                Some(Err(errno)) => return Err(RecvError::Io(errno.into())),
+            }
+        }
+    }
+
+    fn hang_up(&mut self) {
+        self.wire.hang_up();
+    }
+}
+
+impl<W: Wire> Drop for FrameReceiver<W> {
+    fn drop(&mut self) {
+        self.wire.close();
+    }
+}

@@ -1,0 +1,222 @@
+//! The handshake: what both ends tell each other before the first message.
+//!
+//! Each end sends one [`Hello`] of 32 bytes and reads the other's. On `unix:` and `tcp://` it goes through the connection
+//! itself; on shared memory and pipes through the rendezvous socket, with a descriptor beside it. The bytes
+//! are written down in `docs/wire.md`, so that a program in any language can be the other end.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
+};
+use rustix::process::Pid;
+
+use crate::error::ConnectError;
+use crate::mechanism::Kind;
+
+/// The protocol's version: raised when an end of the old version could not talk to one of the new.
+const VERSION: u16 = 1;
+
+/// The largest message any connection may agree on, in bytes.
+pub(crate) const MESSAGE_LIMIT: usize = 64 << 20;
+
+/// What an end says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hello {
+    pub(crate) kind: Kind,
+    /// Shared memory: this process has registered for membarrier(2).
+    pub(crate) membarrier: bool,
+    /// The longest message it will accept and send, in bytes; the lesser of both holds.
+    pub(crate) max_message: usize,
+    /// Shared memory: the size of its ring in bytes. Zero elsewhere.
+    pub(crate) capacity: u64,
+    /// Shared memory: the number that its region's header carries as well. Zero elsewhere.
+    pub(crate) nonce: u64,
+}
+
+impl Hello {
+    pub(crate) const BYTES: usize = 32;
+    const MAGIC: &[u8; 8] = b"CROSSING";
+
+    pub(crate) fn encode(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..8].copy_from_slice(Self::MAGIC);
+        bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[10] = self.kind.code();
+        bytes[11] = u8::from(self.membarrier);
+        bytes[12..16].copy_from_slice(&u32::try_from(self.max_message).unwrap_or(u32::MAX).to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.capacity.to_le_bytes());
+        bytes[24..].copy_from_slice(&self.nonce.to_le_bytes());
+        bytes
+    }
+
+    /// Reads what the other end said, and refuses by name what does not fit.
+    pub(crate) fn decode(bytes: &[u8; Self::BYTES], kind: Kind) -> Result<Hello, ConnectError> {
+        let refused = |field, why| Err(ConnectError::Refused { field, why });
+        let u64_at = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
+        if &bytes[..8] != Self::MAGIC {
+            return refused("magic", format!("{:02x?} is not the greeting of a crossing end", &bytes[..8]));
+        }
+        let version = u16::from_le_bytes([bytes[8], bytes[9]]);
+        if version != VERSION {
+            return refused("version", format!("{version}, and this end speaks {VERSION}"));
+        }
+        if bytes[10] != kind.code() {
+            let theirs = Kind::ALL.into_iter().find(|kind| kind.code() == bytes[10]);
+            let theirs = theirs.map_or_else(|| format!("number {}", bytes[10]), |kind| kind.to_string());
+            return refused("mechanism", format!("{theirs}, and this end is {kind}"));
+        }
+        if bytes[11] > 1 {
+            return refused("flags", format!("{:#x}, of which only 1 is known", bytes[11]));
+        }
+        let max_message = u32::from_le_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]) as usize;
+        if max_message > MESSAGE_LIMIT {
+            return refused("max_message", format!("{max_message} bytes, more than {MESSAGE_LIMIT}"));
+        }
+        if kind != Kind::Shm && (u64_at(16) != 0 || u64_at(24) != 0 || bytes[11] != 0) {
+            return refused("reserved bytes", "not zero".into());
+        }
+        Ok(Hello { kind, membarrier: bytes[11] == 1, max_message, capacity: u64_at(16), nonce: u64_at(24) })
+    }
+}
+
+/// Waits until `fd` can be read, or has ended.
+pub(crate) fn wait_readable(fd: BorrowedFd<'_>, deadline: Instant) -> Result<(), ConnectError> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = timespec(left);
+        match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) if left.is_zero() => return Err(ConnectError::Timeout),
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => return Ok(()),
+            Err(errno) => return Err(ConnectError::io("wait for the other end")(errno)),
+        }
+    }
+}
+
+pub(crate) fn timespec(time: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(time.subsec_nanos()),
+    }
+}
+
+/// Sends `bytes` as one packet, with `fd` beside it.
+pub(crate) fn send_packet(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    fd: Option<BorrowedFd<'_>>,
+) -> Result<(), ConnectError> {
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let fds = fd.map(|fd| [fd]);
+    if let Some(fds) = &fds {
+        ancillary.push(SendAncillaryMessage::ScmRights(fds));
+    }
+    let data = [std::io::IoSlice::new(bytes)];
+    loop {
+        return match rustix::net::sendmsg(socket, &data, &mut ancillary, SendFlags::NOSIGNAL) {
+            Err(Errno::INTR) => continue,
+            Err(Errno::PIPE | Errno::CONNRESET) => Err(ConnectError::Disconnected),
+            Err(errno) => Err(ConnectError::io("send the handshake")(errno)),
+            Ok(_) => Ok(()),
+        };
+    }
+}
+
+/// One packet of the handshake.
+#[derive(Debug)]
+pub(crate) struct Packet<const N: usize> {
+    pub(crate) bytes: [u8; N],
+    pub(crate) fd: Option<OwnedFd>,
+    /// Who sent it, as the kernel says (SO_PASSCRED); `None` when the sender is outside of our pid namespace.
+    pub(crate) pid: Option<Pid>,
+}
+
+/// Receives one packet of exactly `N` bytes and at most one descriptor. More descriptors, or a cut message, are refused.
+pub(crate) fn recv_packet<const N: usize>(
+    socket: BorrowedFd<'_>,
+    deadline: Instant,
+) -> Result<Packet<N>, ConnectError> {
+    wait_readable(socket, deadline)?;
+    let mut bytes = [0; N];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4), ScmCredentials(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let received = loop {
+        let mut data = [std::io::IoSliceMut::new(&mut bytes)];
+        match rustix::net::recvmsg(socket, &mut data, &mut ancillary, flags) {
+            Err(Errno::INTR) => {}
+            Err(Errno::CONNRESET) => return Err(ConnectError::Disconnected),
+            outcome => break outcome.map_err(ConnectError::io("receive the handshake"))?,
+        }
+    };
+    let mut fds = Vec::new();
+    let mut pid = None;
+    for message in ancillary.drain() {
+        match message {
+            RecvAncillaryMessage::ScmRights(rights) => fds.extend(rights),
+            RecvAncillaryMessage::ScmCredentials(credentials) => pid = Some(credentials.pid),
+            _ => {}
+        }
+    }
+    let cut = rustix::net::ReturnFlags::CTRUNC | rustix::net::ReturnFlags::TRUNC;
+    if received.bytes == 0 && fds.is_empty() {
+        return Err(ConnectError::Disconnected);
+    }
+    if received.flags.intersects(cut) || received.bytes != N || fds.len() > 1 {
+        let why = format!("{} bytes and {} descriptors where {N} and 1 belong", received.bytes, fds.len());
+        return Err(ConnectError::Refused { field: "handshake packet", why });
+    }
+    Ok(Packet { bytes, fd: fds.pop(), pid })
+}
+
+/// The hello of the other end with the descriptor that must come beside it.
+pub(crate) fn recv_hello(
+    socket: &OwnedFd,
+    kind: Kind,
+    deadline: Instant,
+) -> Result<(Hello, OwnedFd, Option<Pid>), ConnectError> {
+    let packet = recv_packet::<{ Hello::BYTES }>(socket.as_fd(), deadline)?;
+    let hello = Hello::decode(&packet.bytes, kind)?;
+    let missing =
+        || ConnectError::Refused { field: "handshake packet", why: "no descriptor came with it".into() };
+    Ok((hello, packet.fd.ok_or_else(missing)?, packet.pid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELLO: Hello =
+        Hello { kind: Kind::Tcp, membarrier: false, max_message: 65536, capacity: 0, nonce: 0 };
+
+    #[test]
+    fn the_bytes_are_those_of_the_document() {
+        let expected = b"CROSSING\x01\x00\x04\x00\x00\x00\x01\x00\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        assert_eq!(&HELLO.encode(), expected);
+    }
+
+    #[test]
+    fn every_single_bit_that_is_wrong_is_refused_or_is_a_size() {
+        for bit in 0..Hello::BYTES * 8 {
+            let mut bytes = HELLO.encode();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            match Hello::decode(&bytes, Kind::Tcp) {
+                Ok(hello) => assert!((12..16).contains(&(bit / 8)), "bit {bit} was not seen: {hello:?}"),
+                Err(ConnectError::Refused { .. }) => {}
+                Err(error) => panic!("bit {bit}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn another_mechanism_is_named() {
+        let error = Hello::decode(&HELLO.encode(), Kind::Unix).unwrap_err();
+        assert_eq!(error.to_string(), "the other end was refused: mechanism: tcp, and this end is unix");
+    }
+}

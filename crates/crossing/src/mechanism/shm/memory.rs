@@ -1,0 +1,83 @@
+//! The seam: everything the ring may do to memory that two processes share.
+//!
+//! The ring is written against [`Memory`] and against nothing else. Behind the seam stand the real mapping
+//! ([`region`](super::region)), and, in tests, a model that explores every interleaving (loom), plain heap memory, and
+//! memory that lies. So the code that runs between two processes is, line for line, the code that is checked.
+
+use std::ops::BitOr;
+
+use crate::wait::Patience;
+
+/// A word of a region's header. Each region has one of each; only its owner stores to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// How far the owner has written its own ring.
+    Tail,
+    /// How far the owner has read the peer's ring.
+    Head,
+    /// Odd while the owner sleeps for want of room.
+    SenderAsleep,
+    /// Odd while the owner sleeps for want of messages.
+    ReceiverAsleep,
+}
+
+/// What is known of the peer. It is kept in private memory and set by the watcher, never by the peer itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Status(pub(crate) u32);
+
+impl Status {
+    /// The process has died, or has closed its end of the rendezvous.
+    pub(crate) const GONE: Status = Status(1);
+    /// It will send no more.
+    pub(crate) const SENDER_CLOSED: Status = Status(2);
+    /// It will receive no more.
+    pub(crate) const RECEIVER_CLOSED: Status = Status(4);
+
+    #[inline]
+    pub(crate) fn intersects(self, other: Status) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+impl BitOr for Status {
+    type Output = Status;
+    fn bitor(self, other: Status) -> Status {
+        Status(self.0 | other.0)
+    }
+}
+
+/// Two regions, as one side sees them: its own, which it writes, and the peer's, which it can only read.
+pub(crate) trait Memory {
+    /// Stores to my own word; everything I wrote before is visible to whoever loads the new value.
+    fn store(&self, word: Word, value: u64);
+
+    /// Loads the peer's word; everything I read afterwards is at least as new.
+    fn load(&self, word: Word) -> u64;
+
+    /// The publisher's half of the barrier between "I have published" and "does the peer sleep?".
+    fn light_fence(&self);
+
+    /// The sleeper's half of the barrier between "I sleep" and "has the peer published?".
+    fn heavy_fence(&self);
+
+    /// Writes eight bytes of my own ring, little end first.
+    fn write_word(&self, at: u64, value: u64);
+
+    /// Reads eight bytes of the peer's ring.
+    fn read_word(&self, at: u64) -> u64;
+
+    /// Copies a message into my own ring; bytes up to the next grain may be overwritten.
+    fn write(&self, at: u64, message: &[u8]);
+
+    /// Copies a message out of the peer's ring.
+    fn read(&self, at: u64, message: &mut [u8]);
+
+    /// What is known of the peer.
+    fn status(&self) -> Status;
+
+    /// Wakes the peer if it sleeps on my word.
+    fn wake(&self, word: Word);
+
+    /// Sleeps until the peer's word is no longer `seen`, its status no longer `status`, or patience ends. May return early.
+    fn sleep(&self, word: Word, seen: u64, status: Status, patience: &Patience);
+}

@@ -1,0 +1,398 @@
+//! Shared memory: two regions, each written by one process and readable by the other.
+//!
+//! **One message.** The sender copies the bytes into the ring of its own region and stores its `tail`; the receiver, which has
+//! mapped the same pages for reading, loads `tail` and copies the bytes out. The kernel has no part in it: no system
+//! call, no copy of its own. Both copies are made by the processes.
+//!
+//! **Waiting.** A spinning receiver loads `tail` again and again. One that may sleep raises a flag and sleeps in
+//! futex_waitv(2) on the low half of `tail` through its read-only mapping; the sender then owes it one futex(2) wake.
+//!
+//! **Meeting.** The two find each other over a rendezvous, a Unix packet socket: each makes and seals a region of its own,
+//! sends the descriptor, checks and maps what it got, says that it is ready, and keeps the socket as the peer's lifeline.
+//!
+//! **Limits.** The ring holds at least two of the longest messages. Linux 5.16 or newer (futex_waitv).
+//!
+//! # References
+//! memfd_create(2), futex(2), futex_waitv in Documentation/userspace-api/futex2.rst, membarrier(2), pidfd_open(2).
+
+mod memory;
+mod region;
+mod ring;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::process::{Pid, PidfdFlags};
+use rustix::thread::{MembarrierCommand, MembarrierQuery};
+
+use self::region::{CAPACITY_LEAST, CAPACITY_LIMIT, Layout, Own, Theirs, View};
+use self::ring::{Consumer, Producer, START, frame};
+use self::watch::{RECEIVER_CLOSES, SENDER_CLOSES, Watch};
+use super::{Halves, Inbound, Kind, Mechanism, Outbound};
+use crate::config::Config;
+use crate::error::{ConnectError, RecvError, SendError};
+use crate::hello::{Hello, recv_hello, recv_packet, send_packet};
+use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Range, Scene, Space, Step, When};
+use crate::wait::Patience;
+
+/// Shared memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Shm;
+
+impl Mechanism for Shm {
+    type Outbound = Out;
+    type Inbound = In;
+
+    fn accepts(kind: Kind) -> bool {
+        kind == Kind::Shm
+    }
+
+    fn open(_: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
+        let (link, max_message, asymmetric) = Link::open(rendezvous, config)?;
+        let (mine, theirs) = (link.own.layout().capacity, link.theirs.layout().capacity);
+        let view =
+            View::new(Arc::new(link), |link| (&link.own, &link.theirs, link.watch.status()), asymmetric);
+        let outbound = Out { ring: Producer::new(view.clone(), mine, START), max_message, claimed: None };
+        let inbound = In { ring: Consumer::new(view, theirs, max_message, START), max_message };
+        Ok((outbound, inbound))
+    }
+}
+
+/// The rendezvous of two ends that know each other from birth.
+pub(crate) fn rendezvous() -> Result<(OwnedFd, OwnedFd), Errno> {
+    rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+}
+
+/// What both halves of a connection share.
+#[derive(Debug)]
+pub(crate) struct Link {
+    own: Own,
+    theirs: Theirs,
+    watch: Watch,
+}
+
+/// What is said when this side has checked and mapped the peer's region.
+const READY: [u8; 1] = [b'!'];
+
+impl Link {
+    /// The handshake. Returns the link, the longest message, and whether fences may be asymmetric.
+    fn open(rendezvous: OwnedFd, config: &Config) -> Result<(Link, usize, bool), ConnectError> {
+        let deadline = Instant::now() + config.handshake_timeout;
+        let mut nonce = [0; 8];
+        rustix::rand::getrandom(&mut nonce, rustix::rand::GetRandomFlags::empty())
+            .map_err(ConnectError::io("draw a random number"))?;
+        let layout = Layout { capacity: ring_bytes(config)?, nonce: u64::from_le_bytes(nonce) };
+        let membarrier = register();
+        let own = Own::create(layout)?;
+        // From here on the kernel says with each packet which process sent it.
+        rustix::net::sockopt::set_socket_passcred(&rendezvous, true)
+            .map_err(ConnectError::io("ask for the peer's credentials"))?;
+        let hello = Hello {
+            kind: Kind::Shm,
+            membarrier,
+            max_message: config.max_message,
+            capacity: layout.capacity,
+            nonce: layout.nonce,
+        };
+        send_packet(rendezvous.as_fd(), &hello.encode(), Some(own.memfd()))?;
+        let (peer, memfd, pid) = recv_hello(&rendezvous, Kind::Shm, deadline)?;
+        let theirs = Theirs::open(memfd, Layout { capacity: peer.capacity, nonce: peer.nonce })?;
+        let pidfd = pid.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
+        send_packet(rendezvous.as_fd(), &READY, None)?;
+        let ready = recv_packet::<1>(rendezvous.as_fd(), deadline)?;
+        if ready.bytes != READY || ready.fd.is_some() {
+            let why = format!("{:02x?} where {READY:02x?} belongs", ready.bytes);
+            return Err(ConnectError::Refused { field: "handshake packet", why });
+        }
+        // The same pid has spoken before and after its pidfd was opened, so the pidfd is that of the one who spoke.
+        let pidfd = pidfd.filter(|_| same(pid, ready.pid));
+        let watch = Watch::start(rendezvous, pidfd)?;
+        let max_message = config.max_message.min(peer.max_message);
+        Ok((Link { own, theirs, watch }, max_message, membarrier && peer.membarrier))
+    }
+}
+
+fn same(before: Option<Pid>, after: Option<Pid>) -> bool {
+    before.is_some() && before == after
+}
+
+/// The size of the ring for `config`, in bytes: a power of two, and room for two of the longest messages.
+fn ring_bytes(config: &Config) -> Result<u64, ConnectError> {
+    let least = frame(config.max_message) * 2;
+    let wanted = (config.capacity_bytes as u64).max(least).max(CAPACITY_LEAST);
+    let bytes = wanted.checked_next_power_of_two().filter(|&bytes| bytes <= CAPACITY_LIMIT);
+    bytes.ok_or_else(|| {
+        ConnectError::Config(format!("a ring of {wanted} bytes is larger than the limit of {CAPACITY_LIMIT}"))
+    })
+}
+
+/// Registers this process for membarrier(2). Whether the kernel can do it.
+fn register() -> bool {
+    rustix::thread::membarrier_query().contains(MembarrierQuery::GLOBAL_EXPEDITED)
+        && rustix::thread::membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok()
+}
+
+/// The sending half.
+#[derive(Debug)]
+pub struct Out {
+    ring: Producer<View<Link>>,
+    max_message: usize,
+    /// The place and length of a message that is being written in place.
+    claimed: Option<(u64, usize)>,
+}
+
+impl Outbound for Out {
+    fn max_message(&self) -> usize {
+        self.max_message
+    }
+
+    #[inline]
+    fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError> {
+        loop {
+            match self.ring.stage(message) {
+                Ok(()) => {
+                    self.ring.publish();
+                    return Ok(());
+                }
+                Err(SendError::Full) => self.ring.wait_room(message.len(), patience)?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    #[inline]
+    fn stage(&mut self, message: &[u8]) -> Result<(), SendError> {
+        self.ring.stage(message)
+    }
+
+    fn claim(&mut self, len: usize) -> Result<(), SendError> {
+        self.claimed = Some((self.ring.claim(len)?, len));
+        Ok(())
+    }
+
+    fn claimed(&self) -> &[u8] {
+        let (place, len) = self.claimed.unwrap_or_default();
+        self.ring.memory().place(place, len)
+    }
+
+    fn claimed_mut(&mut self) -> &mut [u8] {
+        let (place, len) = self.claimed.unwrap_or_default();
+        self.ring.memory_mut().place_mut(place, len)
+    }
+
+    fn commit(&mut self) {
+        if let Some((_, len)) = self.claimed.take() {
+            self.ring.commit(len);
+        }
+    }
+
+    fn abandon(&mut self) {
+        self.claimed = None;
+    }
+
+    fn publish(&mut self, _: &Patience) -> Result<(), SendError> {
+        self.ring.publish();
+        Ok(())
+    }
+
+    fn wait_room(&mut self, len: usize, patience: &Patience) -> Result<(), SendError> {
+        self.ring.wait_room(len, patience)
+    }
+
+    fn hang_up(&mut self) {
+        self.ring.memory().link().watch.hang_up();
+    }
+}
+
+impl Drop for Out {
+    fn drop(&mut self) {
+        // What was put in line by a cork that is still open was never promised; what was published stays readable.
+        self.ring.memory().link().watch.tell(SENDER_CLOSES);
+    }
+}
+
+/// The receiving half.
+#[derive(Debug)]
+pub struct In {
+    ring: Consumer<View<Link>>,
+    max_message: usize,
+}
+
+impl Inbound for In {
+    fn max_message(&self) -> usize {
+        self.max_message
+    }
+
+    #[inline]
+    fn recv(&mut self, buffer: &mut [u8], patience: &Patience) -> Result<usize, RecvError> {
+        loop {
+            match self.ring.try_recv(buffer) {
+                Err(RecvError::Empty) => self.ring.wait(patience)?,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn hang_up(&mut self) {
+        self.ring.memory().link().watch.hang_up();
+    }
+}
+
+impl Drop for In {
+    fn drop(&mut self) {
+        self.ring.memory().link().watch.tell(RECEIVER_CLOSES);
+    }
+}
+
+/// The story of one message through shared memory.
+pub(crate) static SCENE: Scene = Scene {
+    kind: Kind::Shm,
+    title: "Shared memory",
+    summary: "The sender writes the message into memory that the receiver can read. The kernel has no part in it, \
+              unless somebody sleeps.",
+    tags: &["0 kernel copies", "0 syscalls", "same host"],
+    stage: &[
+        Part {
+            id: "sender",
+            form: Form::Process(Actor::Sender),
+            label: "sender",
+            space: Space::User,
+            gauges: &[],
+        },
+        Part {
+            id: "own",
+            form: Form::Region(Actor::Sender),
+            label: "the sender's region: it writes, the receiver reads",
+            space: Space::User,
+            gauges: &[
+                Gauge { field: "tail", label: "tail", unit: "B" },
+                Gauge { field: "sender_asleep", label: "sender asleep", unit: "" },
+            ],
+        },
+        Part {
+            id: "theirs",
+            form: Form::Region(Actor::Receiver),
+            label: "the receiver's region: it writes, the sender reads",
+            space: Space::User,
+            gauges: &[
+                Gauge { field: "head", label: "head", unit: "B" },
+                Gauge { field: "receiver_asleep", label: "receiver asleep", unit: "" },
+            ],
+        },
+        Part {
+            id: "receiver",
+            form: Form::Process(Actor::Receiver),
+            label: "receiver",
+            space: Space::User,
+            gauges: &[],
+        },
+        Part { id: "futex", form: Form::Queue, label: "futex queue", space: Space::Kernel, gauges: &[] },
+    ],
+    steps: &[
+        Step {
+            id: "wait",
+            actor: Actor::Receiver,
+            act: Act::Poll,
+            at: "own",
+            to: None,
+            when: When::ReceiverFirst,
+            text: "The receiver loads tail again and again; it has not changed.",
+        },
+        Step {
+            id: "flag",
+            actor: Actor::Receiver,
+            act: Act::Store,
+            at: "theirs",
+            to: None,
+            when: When::ReceiverAsleep,
+            text: "It raises its sleeping flag, passes a barrier and looks once more.",
+        },
+        Step {
+            id: "sleep",
+            actor: Actor::Receiver,
+            act: Act::Syscall("futex_waitv"),
+            at: "futex",
+            to: None,
+            when: When::ReceiverAsleep,
+            text: "It sleeps on tail, and on the word that would tell of the sender's death.",
+        },
+        Step {
+            id: "store",
+            actor: Actor::Sender,
+            act: Act::Store,
+            at: "sender",
+            to: Some("own"),
+            when: When::Always,
+            text: "The sender copies the message into its own region.",
+        },
+        Step {
+            id: "publish",
+            actor: Actor::Sender,
+            act: Act::Store,
+            at: "own",
+            to: None,
+            when: When::Always,
+            text: "One store of tail publishes it.",
+        },
+        Step {
+            id: "wake",
+            actor: Actor::Sender,
+            act: Act::Syscall("futex"),
+            at: "futex",
+            to: None,
+            when: When::ReceiverAsleep,
+            text: "The sender sees the flag and asks the kernel to wake the receiver.",
+        },
+        Step {
+            id: "look",
+            actor: Actor::Receiver,
+            act: Act::Load,
+            at: "own",
+            to: None,
+            when: When::Always,
+            text: "The receiver loads tail: the cache line crosses from core to core.",
+        },
+        Step {
+            id: "load",
+            actor: Actor::Receiver,
+            act: Act::Load,
+            at: "own",
+            to: Some("receiver"),
+            when: When::Always,
+            text: "It checks the length and copies the message out.",
+        },
+    ],
+    budgets: &[
+        Budget {
+            wait: "spin",
+            sender_syscalls: Range::exactly(0.0),
+            receiver_syscalls: Range::exactly(0.0),
+            kernel_copies: Range::exactly(0.0),
+            wakes: Range::exactly(0.0),
+        },
+        Budget {
+            wait: "hybrid",
+            sender_syscalls: Range::between(0.0, 1.0),
+            receiver_syscalls: Range::between(0.0, 2.0),
+            kernel_copies: Range::exactly(0.0),
+            wakes: Range::between(0.0, 1.0),
+        },
+        Budget {
+            wait: "block",
+            sender_syscalls: Range::between(0.0, 1.0),
+            receiver_syscalls: Range::between(0.0, 2.0),
+            kernel_copies: Range::exactly(0.0),
+            wakes: Range::between(0.0, 1.0),
+        },
+    ],
+    duplex: true,
+    cross_host: false,
+    quoted: Quoted { copies: "0", syscalls: "0", latency: "~0.002 ms", use_when: "maximum speed" },
+};

@@ -1,0 +1,197 @@
+//! The watcher: tells a connection that its peer has died or closed.
+//!
+//! Shared memory says nothing when its writer is killed, and no wait may depend on memory that a dead process owned. So
+//! one thread of this process sleeps on two things for each connection: a pidfd of the peer (immune to reused pids, and to
+//! descriptors that leaked into a grandchild) and the rendezvous socket (whose end of file also crosses pid namespaces, and on
+//! which a peer says that it closes one direction). What it learns goes into a word of private memory, on which
+//! sleepers wait beside the peer's index.
+//!
+//! # References
+//! pidfd_open(2), epoll(7), unix(7), futex(2).
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+
+use rustix::event::epoll;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use rustix::thread::futex;
+
+use super::memory::Status;
+use crate::error::ConnectError;
+
+/// What an end says over the rendezvous when its sender goes.
+pub(super) const SENDER_CLOSES: u8 = b'S';
+/// … when its receiver goes.
+pub(super) const RECEIVER_CLOSES: u8 = b'R';
+
+/// What is watched for one connection. Dropping it ends the watch and closes the rendezvous.
+#[derive(Debug)]
+pub(super) struct Watch {
+    id: u64,
+    watched: Arc<Watched>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    rendezvous: OwnedFd,
+    pidfd: Option<OwnedFd>,
+    status: AtomicU32,
+}
+
+impl Watch {
+    /// Watches the process behind `pidfd` and the `rendezvous` with it.
+    pub(super) fn start(rendezvous: OwnedFd, pidfd: Option<OwnedFd>) -> Result<Watch, ConnectError> {
+        let watched = Arc::new(Watched { rendezvous, pidfd, status: AtomicU32::new(0) });
+        let id = watcher()?.add(&watched).map_err(ConnectError::io("watch for the peer's death"))?;
+        Ok(Watch { id, watched })
+    }
+
+    /// The word that holds the [`Status`] of the peer.
+    pub(super) fn status(&self) -> &AtomicU32 {
+        &self.watched.status
+    }
+
+    /// Tells the peer that one direction closes. A peer that is gone need not be told.
+    pub(super) fn tell(&self, notice: u8) {
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let _ = rustix::net::send(&self.watched.rendezvous, &[notice], flags);
+    }
+
+    /// Ends the connection from this side: the peer broke the protocol.
+    pub(super) fn hang_up(&self) {
+        self.watched.set(Status::GONE);
+        let _ = rustix::net::shutdown(&self.watched.rendezvous, rustix::net::Shutdown::Both);
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(Ok(watcher)) = WATCHER.get() {
+            watcher.remove(self.id, &self.watched);
+        }
+    }
+}
+
+impl Watched {
+    /// Notes what became of the peer, and wakes everyone in this process who sleeps on it.
+    fn set(&self, what: Status) {
+        self.status.fetch_or(what.0, Ordering::SeqCst);
+        // Fails on no address that exists.
+        let _ = futex::wake(&self.status, futex::Flags::PRIVATE, i32::MAX as u32);
+    }
+
+    /// Reads what the rendezvous has to say. Whether there is more to come.
+    fn listen(&self) -> bool {
+        loop {
+            let mut notice = [0; 2];
+            let received = rustix::net::recv(&self.rendezvous, &mut notice, RecvFlags::DONTWAIT);
+            let what = match received.map(|(bytes, _)| bytes) {
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => return true,
+                Ok(1) if notice[0] == SENDER_CLOSES => Status::SENDER_CLOSED,
+                Ok(1) if notice[0] == RECEIVER_CLOSES => Status::RECEIVER_CLOSED,
+                // The end of file, or something that no correct peer says.
+                Ok(_) | Err(_) => Status::GONE,
+            };
+            // Said twice is no better than said wrong: a peer cannot keep this thread busy.
+            let known = Status(self.status.load(Ordering::SeqCst));
+            let what = if known.intersects(what) { Status::GONE } else { what };
+            self.set(what);
+            if what == Status::GONE {
+                return false;
+            }
+        }
+    }
+}
+
+static WATCHER: OnceLock<Result<Watcher, Errno>> = OnceLock::new();
+
+/// The one thread of this process that watches.
+struct Watcher {
+    epoll: OwnedFd,
+    watched: Mutex<(u64, HashMap<u64, Arc<Watched>>)>,
+}
+
+/// The watcher, started with the first connection.
+fn watcher() -> Result<&'static Watcher, ConnectError> {
+    let made = WATCHER.get_or_init(|| {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        thread::Builder::new()
+            .name("crossing-watch".into())
+            .stack_size(64 << 10)
+            .spawn(|| {
+                if let Ok(watcher) = WATCHER.wait() {
+                    watcher.run();
+                }
+            })
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::AGAIN))?;
+        Ok(Watcher { epoll, watched: Mutex::default() })
+    });
+    made.as_ref()
+        .map_err(|&errno| ConnectError::io("start the thread that watches for the peer's death")(errno))
+}
+
+impl Watcher {
+    fn add(&self, watched: &Arc<Watched>) -> Result<u64, Errno> {
+        let id = {
+            let mut table = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+            table.0 += 1;
+            let id = table.0;
+            table.1.insert(id, watched.clone());
+            id
+        };
+        let event = |pidfd: bool| epoll::EventData::new_u64(id << 1 | u64::from(pidfd));
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::RDHUP;
+        let added = epoll::add(&self.epoll, &watched.rendezvous, event(false), flags).and_then(|()| {
+            watched.pidfd.as_ref().map_or(Ok(()), |pidfd| epoll::add(&self.epoll, pidfd, event(true), flags))
+        });
+        if let Err(errno) = added {
+            self.remove(id, watched);
+            return Err(errno);
+        }
+        Ok(id)
+    }
+
+    fn remove(&self, id: u64, watched: &Watched) {
+        self.forget(watched.rendezvous.as_fd());
+        if let Some(pidfd) = &watched.pidfd {
+            self.forget(pidfd.as_fd());
+        }
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&id);
+    }
+
+    fn forget(&self, fd: BorrowedFd<'_>) {
+        // ENOENT when the watcher had already forgotten it.
+        let _ = epoll::delete(&self.epoll, fd);
+    }
+
+    fn run(&self) {
+        let mut events = Vec::with_capacity(16);
+        loop {
+            events.clear();
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                // The descriptor was closed under us: nothing is left to watch.
+                Err(_) => return,
+            }
+            for event in &events {
+                let token = event.data.u64();
+                let table = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(watched) = table.1.get(&(token >> 1)).cloned() else { continue };
+                drop(table);
+                if token & 1 == 1 {
+                    // What the peer said before it died is read first.
+                    watched.listen();
+                    watched.set(Status::GONE);
+                    watched.pidfd.iter().for_each(|pidfd| self.forget(pidfd.as_fd()));
+                } else if !watched.listen() {
+                    self.forget(watched.rendezvous.as_fd());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! A mechanism's story, as data.
+//!
+//! Every mechanism carries one [`Scene`]: the parts of its *stage* (what there is to see), the ordered
+//! [`Step`]s of one message (who does what, where, and under which condition) and a [`Budget`] for each way of
+//! waiting (what one message may cost). Whoever shows the mechanism draws the scene; whoever measures it holds the
+//! counts against the budget. One source, so the explanation cannot drift from the code it explains.
+//!
+//! ```
+//! use crossing::{Kind, scene::Act};
+//!
+//! let calls: Vec<_> = Kind::Pipe.scene().steps.iter()
+//!     .filter_map(|step| match step.act { Act::Syscall(name) => Some(name), _ => None })
+//!     .collect();
+//! assert!(calls.contains(&"write") && calls.contains(&"read"));
+//! ```
+
+use crate::mechanism::Kind;
+
+/// The story of one mechanism.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scene {
+    /// Whose story it is.
+    pub kind: Kind,
+    /// What people call it, for headings: `Shared memory`.
+    pub title: &'static str,
+    /// One or two sentences: what happens to a message.
+    pub summary: &'static str,
+    /// Two or three words each, for a card.
+    pub tags: &'static [&'static str],
+    /// What there is to see, from top to bottom.
+    pub stage: &'static [Part],
+    /// What happens to one message, in order.
+    pub steps: &'static [Step],
+    /// What one message may cost, for each way of waiting.
+    pub budgets: &'static [Budget],
+    /// Whether one connection carries messages both ways (a pipe needs two pipes).
+    pub duplex: bool,
+    /// Whether the peer may be on another machine.
+    pub cross_host: bool,
+    /// What textbooks say of it, word for word short; never shown as measured.
+    pub quoted: Quoted,
+}
+
+/// One thing on the stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// The name by which steps refer to it.
+    pub id: &'static str,
+    /// What it is.
+    pub form: Form,
+    /// The words beside it.
+    pub label: &'static str,
+    /// On which side of the line it stands.
+    pub space: Space,
+    /// What can be read of it while it is shown.
+    pub gauges: &'static [Gauge],
+}
+
+/// The vocabulary of a stage. Whoever draws these can draw a mechanism it has never heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A process; the actor that it is.
+    Process(Actor),
+    /// Memory that a process has mapped; the actor that may write it.
+    Region(Actor),
+    /// A kernel buffer of so many slots, passed through in order.
+    Buffer(u32),
+    /// A queue of bytes.
+    Queue,
+    /// A layer that a message passes on its way.
+    Layer,
+    /// A name by which the two find each other: a path, an address.
+    Name,
+}
+
+/// The two sides of the line that depth is measured from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Space {
+    /// Above the line: the processes' own memory.
+    User,
+    /// Below the line: only a system call gets there.
+    Kernel,
+}
+
+/// A figure that can be read of a part while it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gauge {
+    /// The field of a trace that fills it.
+    pub field: &'static str,
+    /// The words beside it.
+    pub label: &'static str,
+    /// Its unit; empty for a plain number.
+    pub unit: &'static str,
+}
+
+/// Who does a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// The process that sends.
+    Sender,
+    /// The process that receives.
+    Receiver,
+    /// The kernel, on behalf of either.
+    Kernel,
+}
+
+/// One step of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// A short name, unique in its scene.
+    pub id: &'static str,
+    /// Who does it.
+    pub actor: Actor,
+    /// What is done.
+    pub act: Act,
+    /// The part it is done at.
+    pub at: &'static str,
+    /// Where bytes go, if they move.
+    pub to: Option<&'static str>,
+    /// When it happens at all.
+    pub when: When,
+    /// One sentence.
+    pub text: &'static str,
+}
+
+/// What a step is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Bytes are written to memory by the process itself.
+    Store,
+    /// Bytes are read from memory by the process itself.
+    Load,
+    /// The process enters the kernel by this call.
+    Syscall(&'static str),
+    /// The kernel copies the message.
+    Copy,
+    /// The kernel makes the other process runnable.
+    Wake,
+    /// The process gives up its core until it is woken.
+    Sleep,
+    /// The process looks whether something has arrived.
+    Poll,
+}
+
+/// Under which condition a step happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// For every message.
+    Always,
+    /// Only if the receiver came before the message.
+    ReceiverFirst,
+    /// Only if the receiver sleeps.
+    ReceiverAsleep,
+    /// Only if there is no room.
+    Full,
+}
+
+/// What one message may cost under one way of waiting: the bounds that measured counts are held against.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Budget {
+    /// The way of waiting, by name: `spin`, `hybrid` or `block`.
+    pub wait: &'static str,
+    /// System calls of the sender.
+    pub sender_syscalls: Range,
+    /// System calls of the receiver.
+    pub receiver_syscalls: Range,
+    /// Copies made by the kernel.
+    pub kernel_copies: Range,
+    /// Times the kernel makes a sleeping receiver runnable.
+    pub wakes: Range,
+}
+
+/// From least to most, per message, on average over many; `most` is `None` where polling sets no bound.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    /// At least this many.
+    pub least: f64,
+    /// At most this many.
+    pub most: Option<f64>,
+}
+
+impl Range {
+    /// Exactly so many.
+    pub const fn exactly(count: f64) -> Range {
+        Range { least: count, most: Some(count) }
+    }
+
+    /// From `least` to `most`.
+    pub const fn between(least: f64, most: f64) -> Range {
+        Range { least, most: Some(most) }
+    }
+
+    /// `least` or more: each empty look costs one.
+    pub const fn at_least(least: f64) -> Range {
+        Range { least, most: None }
+    }
+
+    /// Whether `count` is within the bounds, allowing `slack` for starting and stopping.
+    pub fn holds(self, count: f64, slack: f64) -> bool {
+        count + slack >= self.least && self.most.is_none_or(|most| count <= most + slack)
+    }
+}
+
+/// What textbooks say. To be shown as quoted, beside what was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quoted {
+    /// Copies per message.
+    pub copies: &'static str,
+    /// System calls per message.
+    pub syscalls: &'static str,
+    /// Latency of one message.
+    pub latency: &'static str,
+    /// When to use it.
+    pub use_when: &'static str,
+}

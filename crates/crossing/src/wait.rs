@@ -1,0 +1,206 @@
+//! Waiting: the same menu on every mechanism.
+//!
+//! A wait has two parts. *How* is the [`WaitStrategy`] that the owner of an end chose; *how long* comes with the call:
+//! not at all, until a deadline, or for ever. Both together are a `Patience`, which runs the polling part of
+//! a wait; the mechanism knows how to sleep. The clock is read only here, while there is nothing to do.
+
+use std::fmt;
+use std::hint::spin_loop;
+use std::str::FromStr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+/// How an end waits when there is nothing to receive, or no room to send.
+///
+/// The way of waiting decides more than the mechanism: a spinning wait ends within a cache line's journey but burns a
+/// core; a sleeping one costs nothing while it lasts and tens of microseconds to end on an idle core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WaitStrategy {
+    /// Poll until it comes. Never sleeps. Where the thread may run on one core only, every poll yields that core,
+    /// since otherwise the peer could not run at all.
+    Spin,
+    /// Poll for so long, then sleep. On one core it does not poll at all.
+    Hybrid {
+        /// The budget of one wait. The best budget is about what a wake-up costs on the machine: if the message
+        /// comes sooner, sleeping would have cost more.
+        spin: Duration,
+    },
+    /// Sleep at once.
+    Block,
+}
+
+impl WaitStrategy {
+    /// A hybrid wait with a budget of 50 µs, about one wake-up of an idle core.
+    pub const HYBRID: WaitStrategy = WaitStrategy::Hybrid { spin: Duration::from_micros(50) };
+
+    /// The name on the command line and in JSON: `spin`, `hybrid`, `block`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            WaitStrategy::Spin => "spin",
+            WaitStrategy::Hybrid { .. } => "hybrid",
+            WaitStrategy::Block => "block",
+        }
+    }
+}
+
+impl fmt::Display for WaitStrategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            WaitStrategy::Hybrid { spin } if *self != WaitStrategy::HYBRID => {
+                f.pad(&format!("hybrid:{}us", spin.as_micros()))
+            }
+            _ => f.pad(self.name()),
+        }
+    }
+}
+
+impl FromStr for WaitStrategy {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let budget = || text.strip_prefix("hybrid:")?.strip_suffix("us")?.parse().ok();
+        match text {
+            "spin" => Ok(WaitStrategy::Spin),
+            "hybrid" => Ok(WaitStrategy::HYBRID),
+            "block" => Ok(WaitStrategy::Block),
+            _ => match budget() {
+                Some(micros) => Ok(WaitStrategy::Hybrid { spin: Duration::from_micros(micros) }),
+                None => Err(format!("unknown way of waiting `{text}`: spin, hybrid, hybrid:<N>us or block")),
+            },
+        }
+    }
+}
+
+/// How long a call may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Not at all.
+    Now,
+    /// Until then.
+    At(Instant),
+    /// For ever.
+    Forever,
+}
+
+/// How and how long one call waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    pub(crate) strategy: WaitStrategy,
+    pub(crate) until: Until,
+    /// Whether the thread may run on one core only: then polling keeps the peer from running.
+    pub(crate) one_core: bool,
+}
+
+/// How the polling part of a wait ended.
+#[derive(Debug)]
+pub(crate) enum Polled<T> {
+    /// There it is.
+    Found(T),
+    /// Polling is over: sleep.
+    Sleep,
+    /// Patience is over.
+    TimedOut,
+}
+
+/// How many looks go by between two looks at the clock.
+const LOOKS_PER_CLOCK: u32 = 64;
+
+impl Patience {
+    /// Looks again and again, as long as the strategy polls.
+    #[inline]
+    pub(crate) fn poll<T>(&self, mut look: impl FnMut() -> Option<T>) -> Polled<T> {
+        if self.until == Until::Now {
+            return look().map_or(Polled::TimedOut, Polled::Found);
+        }
+        let budget = match self.strategy {
+            WaitStrategy::Spin => None,
+            WaitStrategy::Hybrid { spin } if !self.one_core => Some(spin),
+            WaitStrategy::Hybrid { .. } | WaitStrategy::Block => Some(Duration::ZERO),
+        };
+        if budget == Some(Duration::ZERO) {
+            return self.ended().unwrap_or(Polled::Sleep);
+        }
+        let give_up = budget.map(|spin| Instant::now() + spin);
+        loop {
+            for _ in 0..LOOKS_PER_CLOCK {
+                if let Some(found) = look() {
+                    return Polled::Found(found);
+                }
+                self.pause();
+            }
+            if let Some(ended) = self.ended() {
+                return ended;
+            }
+            if give_up.is_some_and(|give_up| Instant::now() >= give_up) {
+                return Polled::Sleep;
+            }
+        }
+    }
+
+    /// The time between two looks: long enough not to fight the writer for the cache line.
+    #[inline]
+    fn pause(&self) {
+        if self.one_core { thread::yield_now() } else { spin_loop() }
+    }
+
+    fn ended<T>(&self) -> Option<Polled<T>> {
+        self.left().is_some_and(|left| left.is_zero()).then_some(Polled::TimedOut)
+    }
+
+    /// How long a sleep may last; `None` for ever.
+    pub(crate) fn left(&self) -> Option<Duration> {
+        match self.until {
+            Until::Now => Some(Duration::ZERO),
+            Until::At(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+            Until::Forever => None,
+        }
+    }
+
+    /// When a sleep must end, on CLOCK_MONOTONIC; `None` for never.
+    pub(crate) fn deadline(&self) -> Option<Timespec> {
+        let left = self.left()?;
+        let now = clock_gettime(ClockId::Monotonic);
+        let nanos = now.tv_nsec + i64::from(left.subsec_nanos());
+        let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX / 2);
+        Some(Timespec {
+            tv_sec: now.tv_sec.saturating_add(seconds).saturating_add(nanos / 1_000_000_000),
+            tv_nsec: nanos % 1_000_000_000,
+        })
+    }
+}
+
+/// Whether the calling thread may run on one core only.
+pub(crate) fn one_core() -> bool {
+    rustix::thread::sched_getaffinity(None).is_ok_and(|cores| cores.count() <= 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        let long = WaitStrategy::Hybrid { spin: Duration::from_micros(7) };
+        for strategy in [WaitStrategy::Spin, WaitStrategy::HYBRID, long, WaitStrategy::Block] {
+            assert_eq!(strategy.to_string().parse(), Ok(strategy));
+        }
+        assert!("busy".parse::<WaitStrategy>().is_err());
+        assert!("hybrid:us".parse::<WaitStrategy>().is_err());
+    }
+
+    #[test]
+    fn a_hybrid_on_one_core_does_not_poll() {
+        let patience = Patience { strategy: WaitStrategy::HYBRID, until: Until::Forever, one_core: true };
+        let polled = patience.poll::<()>(|| panic!("looked"));
+        assert!(matches!(polled, Polled::Sleep));
+    }
+
+    #[test]
+    fn patience_ends_at_its_deadline_whatever_the_strategy() {
+        for strategy in [WaitStrategy::Spin, WaitStrategy::HYBRID, WaitStrategy::Block] {
+            let patience = Patience { strategy, until: Until::At(Instant::now()), one_core: false };
+            assert!(matches!(patience.poll(|| None::<()>), Polled::TimedOut));
+        }
+    }
+}
