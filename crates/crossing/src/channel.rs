@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::error::{ConnectError, RecvError, SendError, Violation};
-use crate::mechanism::{Any, Inbound, Kind, Mechanism, Outbound};
-use crate::wait::{Patience, Until, WaitStrategy, one_core};
+use crate::mechanism::{Any, Inbound, Kind, Mechanism, Opened, Outbound};
+use crate::wait::{Patience, Until, WaitStrategy};
 
 /// A full-duplex connection to the peer. [Split](Connection::split) it to send and receive from two threads.
 ///
@@ -58,8 +58,8 @@ impl<M: Mechanism> Connection<M> {
         })
     }
 
-    pub(crate) fn new(outbound: M::Outbound, inbound: M::Inbound, wait: WaitStrategy) -> Self {
-        let one_core = one_core();
+    pub(crate) fn new(opened: Opened<M::Outbound, M::Inbound>, wait: WaitStrategy) -> Self {
+        let Opened { outbound, inbound, one_core } = opened;
         let patience = Patience { strategy: wait, until: Until::Forever, one_core };
         Connection {
             sender: Sender { outbound, patience, poisoned: None },

@@ -1,6 +1,6 @@
 //! What an end may choose for itself.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::ConnectError;
 use crate::hello::MESSAGE_LIMIT;
@@ -40,6 +40,13 @@ impl Default for Config {
 }
 
 impl Config {
+    /// When the other end must have done its part of the handshake.
+    pub(crate) fn handshake_deadline(&self) -> Instant {
+        let now = Instant::now();
+        // A time beyond what the clock can count: a year is for ever.
+        now.checked_add(self.handshake_timeout).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConnectError> {
         if self.max_message > MESSAGE_LIMIT {
             let why = format!("max_message is {} bytes, more than {MESSAGE_LIMIT}", self.max_message);

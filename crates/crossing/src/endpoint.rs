@@ -125,8 +125,7 @@ impl Endpoint {
             return Err(ConnectError::WrongKind { endpoint: self.kind });
         }
         config.check()?;
-        let (outbound, inbound) = M::open(self.kind, self.socket, config)?;
-        Ok(Connection::new(outbound, inbound, config.wait))
+        Ok(Connection::new(M::open(self.kind, self.socket, config)?, config.wait))
     }
 }
 

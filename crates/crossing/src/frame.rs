@@ -146,6 +146,7 @@ impl<W: Wire> Outbound for FrameSender<W> {
 
     #[inline]
     fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError> {
+        self.abandon();
         if !self.buffer.is_empty() {
             self.write_out(patience)?;
         }
@@ -162,6 +163,7 @@ impl<W: Wire> Outbound for FrameSender<W> {
 
     #[inline]
     fn stage(&mut self, message: &[u8]) -> Result<(), SendError> {
+        self.abandon();
         let bytes = self.buffer.len() + HEADER_BYTES + message.len();
         if bytes > BUFFER_BYTES && !self.buffer.is_empty() {
             return Err(SendError::Full);
@@ -171,6 +173,7 @@ impl<W: Wire> Outbound for FrameSender<W> {
     }
 
     fn claim(&mut self, len: usize) -> Result<(), SendError> {
+        self.abandon();
         let start = self.buffer.len();
         if start + HEADER_BYTES + len > BUFFER_BYTES && start > 0 {
             return Err(SendError::Full);
@@ -195,13 +198,16 @@ impl<W: Wire> Outbound for FrameSender<W> {
         self.claimed = None;
     }
 
+    #[inline]
     fn abandon(&mut self) {
+        // Also before anything else is put in line: a claim can be leaked, and nothing of it may ever be sent.
         if let Some(len) = self.claimed.take() {
             self.buffer.truncate(self.buffer.len() - HEADER_BYTES - len);
         }
     }
 
     fn publish(&mut self, patience: &Patience) -> Result<(), SendError> {
+        self.abandon();
         self.write_out(patience)
     }
 
@@ -217,7 +223,8 @@ impl<W: Wire> Outbound for FrameSender<W> {
 impl<W: Wire> Drop for FrameSender<W> {
     fn drop(&mut self) {
         // The rest of an unfinished message, if the kernel takes it without a wait.
-        if self.claimed.is_none() && self.sent < self.buffer.len() {
+        self.abandon();
+        if self.sent < self.buffer.len() {
             let _ = self.wire.write(&self.buffer[self.sent..], true);
         }
         self.wire.close();

@@ -34,6 +34,8 @@ pub(crate) struct Hello {
     pub(crate) max_message: usize,
     /// Shared memory: the size of its ring in bytes. Zero elsewhere.
     pub(crate) capacity: u64,
+    /// The one core that this end may run on, if it is one only: two ends on one core must not poll against each other.
+    pub(crate) core: Option<u16>,
     /// Shared memory: the number that its region's header carries as well. Zero elsewhere.
     pub(crate) nonce: u64,
 }
@@ -49,19 +51,26 @@ impl Hello {
         bytes[10] = self.kind.code();
         bytes[11] = u8::from(self.membarrier);
         bytes[12..16].copy_from_slice(&u32::try_from(self.max_message).unwrap_or(u32::MAX).to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.capacity.to_le_bytes());
+        bytes[16..20].copy_from_slice(&u32::try_from(self.capacity).unwrap_or(u32::MAX).to_le_bytes());
+        bytes[20..22].copy_from_slice(&self.core.map_or(0, |core| core.saturating_add(1)).to_le_bytes());
         bytes[24..].copy_from_slice(&self.nonce.to_le_bytes());
         bytes
+    }
+
+    /// Whether both ends may run on one core only, and on the same.
+    pub(crate) fn shares_core(&self, other: &Hello) -> bool {
+        self.core.is_some() && self.core == other.core
     }
 
     /// Reads what the other end said, and refuses by name what does not fit.
     pub(crate) fn decode(bytes: &[u8; Self::BYTES], kind: Kind) -> Result<Hello, ConnectError> {
         let refused = |field, why| Err(ConnectError::Refused { field, why });
-        let u64_at = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
+        let u16_at = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+        let u32_at = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
         if &bytes[..8] != Self::MAGIC {
             return refused("magic", format!("{:02x?} is not the greeting of a crossing end", &bytes[..8]));
         }
-        let version = u16::from_le_bytes([bytes[8], bytes[9]]);
+        let version = u16_at(8);
         if version != VERSION {
             return refused("version", format!("{version}, and this end speaks {VERSION}"));
         }
@@ -73,14 +82,23 @@ impl Hello {
         if bytes[11] > 1 {
             return refused("flags", format!("{:#x}, of which only 1 is known", bytes[11]));
         }
-        let max_message = u32::from_le_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]) as usize;
+        let max_message = u32_at(12) as usize;
         if max_message > MESSAGE_LIMIT {
             return refused("max_message", format!("{max_message} bytes, more than {MESSAGE_LIMIT}"));
         }
-        if kind != Kind::Shm && (u64_at(16) != 0 || u64_at(24) != 0 || bytes[11] != 0) {
+        let nonce = u64::from_le_bytes(std::array::from_fn(|i| bytes[24 + i]));
+        let shm_only = u32_at(16) != 0 || nonce != 0 || bytes[11] != 0;
+        if u16_at(22) != 0 || (kind != Kind::Shm && shm_only) {
             return refused("reserved bytes", "not zero".into());
         }
-        Ok(Hello { kind, membarrier: bytes[11] == 1, max_message, capacity: u64_at(16), nonce: u64_at(24) })
+        Ok(Hello {
+            kind,
+            membarrier: bytes[11] == 1,
+            max_message,
+            capacity: u32_at(16).into(),
+            core: u16_at(20).checked_sub(1),
+            nonce,
+        })
     }
 }
 
@@ -193,7 +211,7 @@ mod tests {
     use super::*;
 
     const HELLO: Hello =
-        Hello { kind: Kind::Tcp, membarrier: false, max_message: 65536, capacity: 0, nonce: 0 };
+        Hello { kind: Kind::Tcp, membarrier: false, max_message: 65536, capacity: 0, core: None, nonce: 0 };
 
     #[test]
     fn the_bytes_are_those_of_the_document() {
@@ -202,12 +220,15 @@ mod tests {
     }
 
     #[test]
-    fn every_single_bit_that_is_wrong_is_refused_or_is_a_size() {
+    fn every_single_bit_that_is_wrong_is_refused_or_is_a_size_or_a_core() {
         for bit in 0..Hello::BYTES * 8 {
             let mut bytes = HELLO.encode();
             bytes[bit / 8] ^= 1 << (bit % 8);
             match Hello::decode(&bytes, Kind::Tcp) {
-                Ok(hello) => assert!((12..16).contains(&(bit / 8)), "bit {bit} was not seen: {hello:?}"),
+                Ok(hello) => assert!(
+                    [12, 13, 14, 15, 20, 21].contains(&(bit / 8)),
+                    "bit {bit} was not seen: {hello:?}"
+                ),
                 Err(ConnectError::Refused { .. }) => {}
                 Err(error) => panic!("bit {bit}: {error}"),
             }

@@ -18,10 +18,10 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 /// core; a sleeping one costs nothing while it lasts and tens of microseconds to end on an idle core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WaitStrategy {
-    /// Poll until it comes. Never sleeps. Where the thread may run on one core only, every poll yields that core,
-    /// since otherwise the peer could not run at all.
+    /// Poll until it comes. Never sleeps. Where both ends were bound to the same single core when they connected, every
+    /// poll yields that core, since otherwise the peer could not run at all.
     Spin,
-    /// Poll for so long, then sleep. On one core it does not poll at all.
+    /// Poll for so long, then sleep. Where both ends share their only core it does not poll at all.
     Hybrid {
         /// The budget of one wait. The best budget is about what a wake-up costs on the machine: if the message
         /// comes sooner, sleeping would have cost more.
@@ -88,7 +88,7 @@ pub(crate) enum Until {
 pub struct Patience {
     pub(crate) strategy: WaitStrategy,
     pub(crate) until: Until,
-    /// Whether the thread may run on one core only: then polling keeps the peer from running.
+    /// Whether both ends share their only core: then polling keeps the peer from running.
     pub(crate) one_core: bool,
 }
 
@@ -121,7 +121,8 @@ impl Patience {
         if budget == Some(Duration::ZERO) {
             return self.ended().unwrap_or(Polled::Sleep);
         }
-        let give_up = budget.map(|spin| Instant::now() + spin);
+        // A budget beyond what the clock can count never ends.
+        let give_up = budget.and_then(|spin| Instant::now().checked_add(spin));
         loop {
             for _ in 0..LOOKS_PER_CLOCK {
                 if let Some(found) = look() {
@@ -170,9 +171,11 @@ impl Patience {
     }
 }
 
-/// Whether the calling thread may run on one core only.
-pub(crate) fn one_core() -> bool {
-    rustix::thread::sched_getaffinity(None).is_ok_and(|cores| cores.count() <= 1)
+/// The core of the calling thread, if it may run on one only.
+pub(crate) fn only_core() -> Option<u16> {
+    let cores = rustix::thread::sched_getaffinity(None).ok()?;
+    let core = (0..rustix::thread::CpuSet::MAX_CPU).find(|&core| cores.is_set(core))?;
+    (cores.count() == 1).then(|| u16::try_from(core).ok()).flatten()
 }
 
 #[cfg(test)]

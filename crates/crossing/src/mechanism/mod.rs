@@ -99,8 +99,17 @@ impl FromStr for Kind {
     }
 }
 
-/// The two halves of a connection.
-pub(crate) type Halves<M> = (<M as Mechanism>::Outbound, <M as Mechanism>::Inbound);
+/// What a handshake makes.
+#[derive(Debug)]
+pub struct Opened<O, I> {
+    pub(crate) outbound: O,
+    pub(crate) inbound: I,
+    /// Whether both ends share their only core.
+    pub(crate) one_core: bool,
+}
+
+/// What a mechanism opens.
+pub(crate) type Halves<M> = Opened<<M as Mechanism>::Outbound, <M as Mechanism>::Inbound>;
 
 /// A way for two processes to talk: [`Shm`], [`Pipe`], [`Unix`], [`Tcp`], or [`Any`] of them, chosen at run time.
 ///
@@ -221,23 +230,18 @@ impl Mechanism for Any {
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
         Ok(match kind {
-            Kind::Shm => {
-                let (out, inbound) = Shm::open(kind, rendezvous, config)?;
-                (Each::Shm(out), Each::Shm(inbound))
-            }
-            Kind::Pipe => {
-                let (out, inbound) = Pipe::open(kind, rendezvous, config)?;
-                (Each::Pipe(out), Each::Pipe(inbound))
-            }
-            Kind::Unix => {
-                let (out, inbound) = Unix::open(kind, rendezvous, config)?;
-                (Each::Unix(out), Each::Unix(inbound))
-            }
-            Kind::Tcp => {
-                let (out, inbound) = Tcp::open(kind, rendezvous, config)?;
-                (Each::Tcp(out), Each::Tcp(inbound))
-            }
+            Kind::Shm => Shm::open(kind, rendezvous, config)?.map(Each::Shm, Each::Shm),
+            Kind::Pipe => Pipe::open(kind, rendezvous, config)?.map(Each::Pipe, Each::Pipe),
+            Kind::Unix => Unix::open(kind, rendezvous, config)?.map(Each::Unix, Each::Unix),
+            Kind::Tcp => Tcp::open(kind, rendezvous, config)?.map(Each::Tcp, Each::Tcp),
         })
+    }
+}
+
+impl<O, I> Opened<O, I> {
+    fn map<P, J>(self, outbound: impl FnOnce(O) -> P, inbound: impl FnOnce(I) -> J) -> Opened<P, J> {
+        let Opened { outbound: out, inbound: inn, one_core } = self;
+        Opened { outbound: outbound(out), inbound: inbound(inn), one_core }
     }
 }
 

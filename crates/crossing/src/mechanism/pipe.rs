@@ -17,7 +17,6 @@
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
 
 use rustix::fs::{FileType, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
@@ -29,6 +28,7 @@ use crate::error::ConnectError;
 use crate::frame::{FrameReceiver, FrameSender, Wire};
 use crate::hello::{Hello, recv_hello, send_packet};
 use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Range, Scene, Space, Step, When};
+use crate::wait::only_core;
 
 /// A pipe each way.
 #[derive(Debug, Clone, Copy)]
@@ -43,19 +43,27 @@ impl Mechanism for Pipe {
     }
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
-        let deadline = Instant::now() + config.handshake_timeout;
+        let deadline = config.handshake_deadline();
         let (theirs, mine) =
             rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(ConnectError::io("make a pipe"))?;
-        let hello = Hello { kind, membarrier: false, max_message: config.max_message, capacity: 0, nonce: 0 };
+        let hello = Hello {
+            kind,
+            membarrier: false,
+            max_message: config.max_message,
+            capacity: 0,
+            core: only_core(),
+            nonce: 0,
+        };
         send_packet(rendezvous.as_fd(), &hello.encode(), Some(theirs.as_fd()))?;
         drop(theirs);
         let (peer, inbound, _) = recv_hello(&rendezvous, kind, deadline)?;
         check_reading_end(&inbound)?;
         let max_message = config.max_message.min(peer.max_message);
-        Ok((
-            FrameSender::new(PipeEnd::new(mine), max_message),
-            FrameReceiver::new(PipeEnd::new(inbound), max_message),
-        ))
+        Ok(Halves::<Self> {
+            outbound: FrameSender::new(PipeEnd::new(mine), max_message),
+            inbound: FrameReceiver::new(PipeEnd::new(inbound), max_message),
+            one_core: hello.shares_core(&peer),
+        })
     }
 }
 

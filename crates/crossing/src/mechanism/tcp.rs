@@ -18,10 +18,11 @@
 //! # References
 //! tcp(7), RFC 9293, net/ipv4/tcp.c of the kernel.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
+use rustix::net::SocketAddrAny;
 
 use super::unix::{SocketHalf, greet};
 use super::{Halves, Kind, Mechanism};
@@ -29,6 +30,7 @@ use crate::config::Config;
 use crate::error::ConnectError;
 use crate::frame::{FrameReceiver, FrameSender};
 use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Range, Scene, Space, Step, When};
+use crate::wait::only_core;
 
 /// A TCP connection.
 #[derive(Debug, Clone, Copy)]
@@ -45,8 +47,18 @@ impl Mechanism for Tcp {
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
         rustix::net::sockopt::set_tcp_nodelay(&rendezvous, true)
             .map_err(ConnectError::io("switch TCP_NODELAY on"))?;
-        greet(kind, rendezvous, config)
+        // A core's number says something to a peer on the same machine only.
+        let core = if is_local(&rendezvous) { only_core() } else { None };
+        greet(kind, rendezvous, config, core)
     }
+}
+
+/// Whether both ends have the same address.
+fn is_local(socket: &OwnedFd) -> bool {
+    let address = |name: Option<SocketAddrAny>| SocketAddr::try_from(name?).ok();
+    let here = address(rustix::net::getsockname(socket).ok());
+    let there = address(rustix::net::getpeername(socket).ok().flatten());
+    here.zip(there).is_some_and(|(here, there)| here.ip() == there.ip())
 }
 
 /// Two ends that know each other from birth: a connection over loopback.

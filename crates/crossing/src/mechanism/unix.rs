@@ -17,17 +17,17 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
 
-use super::{Halves, Kind, Mechanism};
+use super::{Halves, Kind, Mechanism, Opened};
 use crate::config::Config;
 use crate::error::ConnectError;
 use crate::frame::{FrameReceiver, FrameSender, Wire};
 use crate::hello::{Hello, wait_readable};
 use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Range, Scene, Space, Step, When};
+use crate::wait::only_core;
 
 /// A Unix stream socket.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +42,7 @@ impl Mechanism for Unix {
     }
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
-        greet(kind, rendezvous, config)
+        greet(kind, rendezvous, config, only_core())
     }
 }
 
@@ -51,14 +51,16 @@ pub(crate) fn rendezvous() -> Result<(OwnedFd, OwnedFd), Errno> {
     rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
 }
 
-/// The handshake over the stream itself, and the two halves of the socket.
+/// The handshake over the stream itself, and the two halves of the socket. `core` is what the peer is told of ours.
 pub(crate) fn greet(
     kind: Kind,
     socket: OwnedFd,
     config: &Config,
-) -> Result<(FrameSender<SocketHalf>, FrameReceiver<SocketHalf>), ConnectError> {
-    let deadline = Instant::now() + config.handshake_timeout;
-    let hello = Hello { kind, membarrier: false, max_message: config.max_message, capacity: 0, nonce: 0 };
+    core: Option<u16>,
+) -> Result<Opened<FrameSender<SocketHalf>, FrameReceiver<SocketHalf>>, ConnectError> {
+    let deadline = config.handshake_deadline();
+    let hello =
+        Hello { kind, membarrier: false, max_message: config.max_message, capacity: 0, core, nonce: 0 };
     // A new socket has room for 32 bytes: this never waits.
     match rustix::net::send(&socket, &hello.encode(), SendFlags::NOSIGNAL) {
         Ok(Hello::BYTES) => {}
@@ -80,10 +82,11 @@ pub(crate) fn greet(
     let max_message = config.max_message.min(peer.max_message);
     let socket = Arc::new(socket);
     let half = |way| SocketHalf { socket: socket.clone(), way };
-    Ok((
-        FrameSender::new(half(Shutdown::Write), max_message),
-        FrameReceiver::new(half(Shutdown::Read), max_message),
-    ))
+    Ok(Opened {
+        outbound: FrameSender::new(half(Shutdown::Write), max_message),
+        inbound: FrameReceiver::new(half(Shutdown::Read), max_message),
+        one_core: hello.shares_core(&peer),
+    })
 }
 
 /// One direction of a stream socket. The last half to go closes it.

@@ -25,7 +25,6 @@ mod tests;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -40,7 +39,7 @@ use crate::config::Config;
 use crate::error::{ConnectError, RecvError, SendError};
 use crate::hello::{Hello, recv_hello, recv_packet, send_packet};
 use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Range, Scene, Space, Step, When};
-use crate::wait::Patience;
+use crate::wait::{Patience, only_core};
 
 /// Shared memory.
 #[derive(Debug, Clone, Copy)]
@@ -55,13 +54,13 @@ impl Mechanism for Shm {
     }
 
     fn open(_: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
-        let (link, max_message, asymmetric) = Link::open(rendezvous, config)?;
+        let (link, Agreed { max_message, asymmetric, one_core }) = Link::open(rendezvous, config)?;
         let (mine, theirs) = (link.own.layout().capacity, link.theirs.layout().capacity);
         let view =
             View::new(Arc::new(link), |link| (&link.own, &link.theirs, link.watch.status()), asymmetric);
         let outbound = Out { ring: Producer::new(view.clone(), mine, START), max_message, claimed: None };
         let inbound = In { ring: Consumer::new(view, theirs, max_message, START), max_message };
-        Ok((outbound, inbound))
+        Ok(Halves::<Self> { outbound, inbound, one_core })
     }
 }
 
@@ -78,13 +77,23 @@ pub(crate) struct Link {
     watch: Watch,
 }
 
+/// What both ends agreed on.
+struct Agreed {
+    /// The longest message in bytes.
+    max_message: usize,
+    /// Whether fences may be asymmetric: both processes have registered for membarrier(2).
+    asymmetric: bool,
+    /// Whether both share their only core.
+    one_core: bool,
+}
+
 /// What is said when this side has checked and mapped the peer's region.
 const READY: [u8; 1] = [b'!'];
 
 impl Link {
-    /// The handshake. Returns the link, the longest message, and whether fences may be asymmetric.
-    fn open(rendezvous: OwnedFd, config: &Config) -> Result<(Link, usize, bool), ConnectError> {
-        let deadline = Instant::now() + config.handshake_timeout;
+    /// The handshake.
+    fn open(rendezvous: OwnedFd, config: &Config) -> Result<(Link, Agreed), ConnectError> {
+        let deadline = config.handshake_deadline();
         let mut nonce = [0; 8];
         rustix::rand::getrandom(&mut nonce, rustix::rand::GetRandomFlags::empty())
             .map_err(ConnectError::io("draw a random number"))?;
@@ -99,6 +108,7 @@ impl Link {
             membarrier,
             max_message: config.max_message,
             capacity: layout.capacity,
+            core: only_core(),
             nonce: layout.nonce,
         };
         send_packet(rendezvous.as_fd(), &hello.encode(), Some(own.memfd()))?;
@@ -114,8 +124,12 @@ impl Link {
         // The same pid has spoken before and after its pidfd was opened, so the pidfd is that of the one who spoke.
         let pidfd = pidfd.filter(|_| same(pid, ready.pid));
         let watch = Watch::start(rendezvous, pidfd)?;
-        let max_message = config.max_message.min(peer.max_message);
-        Ok((Link { own, theirs, watch }, max_message, membarrier && peer.membarrier))
+        let agreed = Agreed {
+            max_message: config.max_message.min(peer.max_message),
+            asymmetric: membarrier && peer.membarrier,
+            one_core: hello.shares_core(&peer),
+        };
+        Ok((Link { own, theirs, watch }, agreed))
     }
 }
 

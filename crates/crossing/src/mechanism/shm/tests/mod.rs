@@ -1,1 +1,80 @@
-//! Tests.
+//! The ring's inner proofs. Every one runs the very [`Producer`] and [`Consumer`] that run between two processes; only the
+//! memory behind the seam differs.
+//!
+//! - [`heap`]: ordinary memory, two threads that sleep and wake each other;
+//! - [`property`]: random histories against a queue that cannot be wrong;
+//! - [`exhaustive`]: every claim that a peer can make, against arithmetic without wrapping;
+//! - [`hostile`]: memory that answers each load with bits of an adversary's choice;
+//! - [`loom`]: every interleaving and every stale value that the memory model allows, up to a bound on preemptions, and
+//!   seeded mistakes in the ordering that must be caught.
+
+mod exhaustive;
+mod heap;
+mod hostile;
+mod loom;
+mod loom_memory;
+mod property;
+
+use crate::error::{RecvError, SendError};
+use crate::wait::{Patience, Until, WaitStrategy};
+
+use super::memory::{Memory, Word};
+use super::ring::{Consumer, Producer};
+
+/// Sleeps at once, for ever: what never looks at a clock.
+const BLOCK: Patience = Patience { strategy: WaitStrategy::Block, until: Until::Forever, one_core: false };
+
+/// Sends as the sending half of a connection does.
+fn send<M: Memory>(ring: &mut Producer<M>, message: &[u8], patience: &Patience) -> Result<(), SendError> {
+    loop {
+        match ring.stage(message) {
+            Ok(()) => {
+                ring.publish();
+                return Ok(());
+            }
+            Err(SendError::Full) => ring.wait_room(message.len(), patience)?,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Receives as the receiving half of a connection does.
+fn recv<M: Memory>(
+    ring: &mut Consumer<M>,
+    buffer: &mut [u8],
+    patience: &Patience,
+) -> Result<usize, RecvError> {
+    loop {
+        match ring.try_recv(buffer) {
+            Err(RecvError::Empty) => ring.wait(patience)?,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Where a word stands in a test's array of words.
+fn slot(word: Word) -> usize {
+    match word {
+        Word::Tail => 0,
+        Word::Head => 1,
+        Word::SenderAsleep => 2,
+        Word::ReceiverAsleep => 3,
+    }
+}
+
+/// A small generator of numbers that look random (xorshift64*), so that a campaign is the same on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A number below `limit`, which is not zero.
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}

@@ -1,0 +1,226 @@
+//! Ordinary memory behind the seam: both regions on the heap of one process, sleepers on a condition variable.
+//!
+//! It is the plainest back end that is right: every grain of eight bytes is an atomic, so that no access can be a data race,
+//! and whoever sleeps compares the 32 bits that a futex would compare, under the lock that a waker takes.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::super::memory::{Memory, Status, Word};
+use super::super::ring::{Consumer, GRAIN, Producer, START};
+use super::{recv, send, slot};
+use crate::error::{RecvError, SendError};
+use crate::wait::{Patience, Until, WaitStrategy};
+
+/// What one side writes and the other reads.
+#[derive(Debug)]
+struct Region {
+    words: [AtomicU64; 4],
+    grains: Box<[AtomicU64]>,
+}
+
+impl Region {
+    fn new(capacity: u64, start: u64) -> Region {
+        let words: [AtomicU64; 4] = Default::default();
+        for word in [Word::Tail, Word::Head] {
+            words[slot(word)].store(start, Ordering::Relaxed);
+        }
+        Region { words, grains: (0..capacity / GRAIN).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    /// The grain at an index, which is a multiple of eight.
+    fn grain(&self, at: u64) -> &AtomicU64 {
+        assert!(at.is_multiple_of(GRAIN), "{at} is not the start of a grain");
+        &self.grains[(at / GRAIN % self.grains.len() as u64) as usize]
+    }
+}
+
+#[derive(Debug)]
+struct World {
+    regions: [Region; 2],
+    /// What each side knows of its peer.
+    status: [AtomicU32; 2],
+    sleepers: Mutex<()>,
+    wake: Condvar,
+    wakes: AtomicUsize,
+}
+
+/// Both regions, as one side sees them.
+#[derive(Debug, Clone)]
+pub(super) struct Heap {
+    world: Arc<World>,
+    side: usize,
+}
+
+impl Heap {
+    /// Two sides whose rings hold `capacities` bytes and whose indices stand at `start`.
+    pub(super) fn pair(capacities: [u64; 2], start: u64) -> [Heap; 2] {
+        let world = Arc::new(World {
+            regions: capacities.map(|capacity| Region::new(capacity, start)),
+            status: Default::default(),
+            sleepers: Mutex::default(),
+            wake: Condvar::new(),
+            wakes: AtomicUsize::new(0),
+        });
+        [Heap { world: world.clone(), side: 0 }, Heap { world, side: 1 }]
+    }
+
+    /// What this side has stored in one of its own words.
+    pub(super) fn stored(&self, word: Word) -> u64 {
+        self.own().words[slot(word)].load(Ordering::Acquire)
+    }
+
+    /// How often anybody was woken.
+    pub(super) fn wakes(&self) -> usize {
+        self.world.wakes.load(Ordering::Relaxed)
+    }
+
+    /// Tells this side what became of its peer, as the watcher does.
+    pub(super) fn tell(&self, what: Status) {
+        self.world.status[self.side].fetch_or(what.0, Ordering::SeqCst);
+        let _guard = self.world.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.world.wake.notify_all();
+    }
+
+    fn own(&self) -> &Region {
+        &self.world.regions[self.side]
+    }
+
+    fn theirs(&self) -> &Region {
+        &self.world.regions[1 - self.side]
+    }
+}
+
+impl Memory for Heap {
+    fn store(&self, word: Word, value: u64) {
+        self.own().words[slot(word)].store(value, Ordering::Release);
+    }
+
+    fn load(&self, word: Word) -> u64 {
+        self.theirs().words[slot(word)].load(Ordering::Acquire)
+    }
+
+    fn light_fence(&self) {
+        fence(Ordering::SeqCst);
+    }
+
+    fn heavy_fence(&self) {
+        fence(Ordering::SeqCst);
+    }
+
+    fn write_word(&self, at: u64, value: u64) {
+        self.own().grain(at).store(value, Ordering::Relaxed);
+    }
+
+    fn read_word(&self, at: u64) -> u64 {
+        self.theirs().grain(at).load(Ordering::Relaxed)
+    }
+
+    fn write(&self, at: u64, message: &[u8]) {
+        for (i, chunk) in message.chunks(8).enumerate() {
+            // What lies behind the message up to the next grain is spoiled, so that nobody comes to lean on it.
+            let mut grain = [0xee; 8];
+            grain[..chunk.len()].copy_from_slice(chunk);
+            self.write_word(at.wrapping_add(i as u64 * GRAIN), u64::from_le_bytes(grain));
+        }
+    }
+
+    fn read(&self, at: u64, message: &mut [u8]) {
+        for (i, chunk) in message.chunks_mut(8).enumerate() {
+            let grain = self.read_word(at.wrapping_add(i as u64 * GRAIN)).to_le_bytes();
+            chunk.copy_from_slice(&grain[..chunk.len()]);
+        }
+    }
+
+    fn status(&self) -> Status {
+        Status(self.world.status[self.side].load(Ordering::Acquire))
+    }
+
+    fn wake(&self, _: Word) {
+        self.world.wakes.fetch_add(1, Ordering::Relaxed);
+        let _guard = self.world.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.world.wake.notify_all();
+    }
+
+    fn sleep(&self, word: Word, seen: u64, status: Status, patience: &Patience) {
+        let mut guard = self.world.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.load(word) as u32 == seen as u32 && self.status() == status {
+            let Some(left) = patience.left() else {
+                guard = self.world.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            if left.is_zero() {
+                return;
+            }
+            guard = self.world.wake.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// The bytes of message number `n`: its length and every byte follow from the number.
+fn message(n: u64, longest: usize) -> Vec<u8> {
+    let len = (n.wrapping_mul(7) % (longest as u64 + 1)) as usize;
+    (0..len).map(|i| (n as u8).wrapping_mul(31).wrapping_add(i as u8)).collect()
+}
+
+/// Moves `count` messages between two threads that sleep at once, through a ring that is soon full and soon empty.
+fn stress(count: u64, capacity: u64, start: u64) -> usize {
+    // A lost wake-up would hang; here it is a timeout, which fails the test. Nothing depends on how long it is.
+    let until = Until::At(Instant::now() + Duration::from_secs(10));
+    let patience = Patience { strategy: WaitStrategy::Block, until, one_core: false };
+    let longest = (capacity / 2 - GRAIN) as usize;
+    let [mine, theirs] = Heap::pair([capacity; 2], start);
+    let wakes = mine.clone();
+    let sender = thread::spawn(move || {
+        let mut ring = Producer::new(mine, capacity, start);
+        (0..count).try_for_each(|n| send(&mut ring, &message(n, longest), &patience))
+    });
+    let mut ring = Consumer::new(theirs.clone(), capacity, longest, start);
+    let mut buffer = vec![0; longest];
+    for n in 0..count {
+        let len = recv(&mut ring, &mut buffer, &patience)
+            .unwrap_or_else(|e| panic!("{n} {e} {ring:?} {:?}", ring.memory().world));
+        assert_eq!(buffer[..len], message(n, longest), "message {n}");
+    }
+    sender.join().expect("the sender does not panic").expect("the receiver lives");
+    theirs.tell(Status::GONE);
+    assert!(matches!(recv(&mut ring, &mut buffer, &patience), Err(RecvError::Disconnected)));
+    wakes.wakes()
+}
+
+#[test]
+fn two_threads_that_sleep_lose_nothing() {
+    const COUNT: u64 = 200_000;
+    let wakes = stress(COUNT / 2, 128, START) + stress(COUNT / 2, 4096, (1 << 32) - (1 << 16));
+    eprintln!("heap: {COUNT} messages moved between two sleeping threads, {wakes} wake-ups, lost=0");
+}
+
+#[test]
+fn what_was_published_outlives_its_sender_and_what_was_not_does_not() {
+    let [mine, theirs] = Heap::pair([64; 2], START);
+    let mut ring = Producer::new(mine, 64, START);
+    ring.stage(b"one").expect("room");
+    ring.publish();
+    ring.stage(b"two").expect("room");
+    let mut receiver = Consumer::new(theirs.clone(), 64, 24, START);
+    theirs.tell(Status::GONE);
+    let mut buffer = [0; 24];
+    assert_eq!(receiver.try_recv(&mut buffer).expect("it was published"), 3);
+    assert!(matches!(receiver.try_recv(&mut buffer), Err(RecvError::Disconnected)));
+}
+
+#[test]
+fn a_message_too_long_for_the_buffer_is_not_taken() {
+    let [mine, theirs] = Heap::pair([64; 2], START);
+    let mut sender = Producer::new(mine.clone(), 64, START);
+    let mut receiver = Consumer::new(theirs, 64, 24, START);
+    sender.stage(b"twelve bytes").expect("room");
+    sender.publish();
+    let outcome = receiver.try_recv(&mut [0; 11]);
+    assert!(matches!(outcome, Err(RecvError::TooLong { len: 12, room: 11 })));
+    assert_eq!(receiver.try_recv(&mut [0; 12]).expect("room"), 12);
+    mine.tell(Status::RECEIVER_CLOSED);
+    assert!(matches!(sender.stage(b""), Err(SendError::Disconnected)));
+}

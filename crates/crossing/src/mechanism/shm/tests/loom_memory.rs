@@ -1,0 +1,260 @@
+//! The memory of a weak machine behind the seam: every word an atomic of the model checker, every grain of the ring a
+//! cell whose races it detects, and a futex that orders nothing by itself.
+//!
+//! - **Words** are loaded and stored with acquire and release order, and with no more.
+//! - **Bytes** are plain cells of eight: an access that is not ordered after the other side's is reported as a race.
+//! - **The futex** is a lock and a condition variable for each word. It compares under the lock, with relaxed loads: the kernel's has
+//!   barriers of its own, and a protocol that leaned on them would pass unseen if this one had them too.
+//! - **membarrier(2)** is modelled as a sequentially consistent fence on both sides, which is what it amounts to when it
+//!   is used as documented.
+//!
+//! Each [`Mutant`] is one mistake in what the seam promises. It is made here, so that the ring under test stays the real one.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use ::loom::cell::Cell;
+use ::loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use ::loom::sync::{Condvar, Mutex, MutexGuard};
+
+use super::super::memory::{Memory, Status, Word};
+use super::super::ring::GRAIN;
+use super::slot;
+use crate::wait::Patience;
+
+/// One mistake in the order of things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mutant {
+    /// `tail` is stored without release: the bytes may come later.
+    TailStoreRelaxed,
+    /// `head` is stored without release: the copy may come later.
+    HeadStoreRelaxed,
+    /// `tail` is loaded without acquire.
+    TailLoadRelaxed,
+    /// `head` is loaded without acquire.
+    HeadLoadRelaxed,
+    /// The bytes are written after `tail`.
+    TailBeforeBytes,
+    /// `head` is stored before the bytes are copied out.
+    HeadBeforeCopy,
+    /// The publisher does not fence.
+    NoLightFence,
+    /// The sleeper does not fence.
+    NoHeavyFence,
+    /// Both fence, but not sequentially consistently.
+    FencesAcquireRelease,
+    /// The flag goes up only after the second look.
+    FlagAfterLook,
+    /// The publisher wakes nobody.
+    NoWake,
+    /// The futex goes to sleep without comparing the peer's index.
+    SleepWithoutComparing,
+    /// The futex watches the peer's index, but not its status.
+    SleepIgnoresStatus,
+    /// The watcher notes the peer's end, but wakes nobody.
+    WatcherDoesNotWake,
+    /// The status is loaded without acquire.
+    StatusLoadRelaxed,
+    /// Once the peer is known to be gone, its index is not loaded again.
+    NoLookAfterDeath,
+}
+
+struct Region {
+    words: [AtomicU64; 4],
+    grains: Box<[Cell<u64>]>,
+}
+
+struct World {
+    mutant: Option<Mutant>,
+    regions: [Region; 2],
+    /// What each side knows of its peer.
+    status: [AtomicU32; 2],
+    futex: Mutex<()>,
+    /// Who sleeps on `tail`, and who sleeps on `head`.
+    sleepers: [Condvar; 2],
+}
+
+impl World {
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.futex.lock().expect("a panic ends the model")
+    }
+}
+
+/// Both regions, as one side sees them.
+#[derive(Clone)]
+pub(super) struct Loom {
+    world: Rc<World>,
+    side: usize,
+    /// What [`Mutant::TailBeforeBytes`] has not yet written.
+    late: RefCell<Vec<(u64, u64)>>,
+    /// What [`Mutant::FlagAfterLook`] has not yet raised.
+    flag: RefCell<Option<(Word, u64)>>,
+    /// The last `tail` that was loaded, for [`Mutant::NoLookAfterDeath`].
+    tail: RefCell<u64>,
+}
+
+impl Loom {
+    /// Two sides, each with a ring of `capacity` bytes whose indices stand at `start`.
+    pub(super) fn pair(capacity: u64, start: u64, mutant: Option<Mutant>) -> [Loom; 2] {
+        let word = |word| AtomicU64::new(if slot(word) < 2 { start } else { 0 });
+        let region = || Region {
+            words: [Word::Tail, Word::Head, Word::SenderAsleep, Word::ReceiverAsleep].map(word),
+            grains: (0..capacity / GRAIN).map(|_| Cell::new(0)).collect(),
+        };
+        let world = Rc::new(World {
+            mutant,
+            regions: [region(), region()],
+            status: [AtomicU32::new(0), AtomicU32::new(0)],
+            futex: Mutex::new(()),
+            sleepers: [Condvar::new(), Condvar::new()],
+        });
+        let side = |side| Loom {
+            world: world.clone(),
+            side,
+            late: RefCell::default(),
+            flag: RefCell::default(),
+            tail: RefCell::new(start),
+        };
+        [side(0), side(1)]
+    }
+
+    /// Tells this side that its peer is gone, as the watcher does.
+    pub(super) fn peer_is_gone(&self) {
+        self.world.status[self.side].store(Status::GONE.0, Ordering::Release);
+        if !self.is(Mutant::WatcherDoesNotWake) {
+            let _guard = self.world.lock();
+            self.world.sleepers.iter().for_each(Condvar::notify_all);
+        }
+    }
+
+    fn is(&self, mutant: Mutant) -> bool {
+        self.world.mutant == Some(mutant)
+    }
+
+    fn unless(&self, mutant: Mutant, order: Ordering) -> Ordering {
+        if self.is(mutant) { Ordering::Relaxed } else { order }
+    }
+
+    fn own(&self) -> &Region {
+        &self.world.regions[self.side]
+    }
+
+    fn theirs(&self) -> &Region {
+        &self.world.regions[1 - self.side]
+    }
+
+    fn fence(&self, without: Mutant) {
+        if self.is(Mutant::FencesAcquireRelease) {
+            fence(Ordering::AcqRel);
+        } else if !self.is(without) {
+            fence(Ordering::SeqCst);
+        }
+    }
+}
+
+impl Region {
+    fn grain(&self, at: u64) -> &Cell<u64> {
+        assert!(at.is_multiple_of(GRAIN), "{at} is not the start of a grain");
+        &self.grains[(at / GRAIN % self.grains.len() as u64) as usize]
+    }
+}
+
+impl Memory for Loom {
+    fn store(&self, word: Word, value: u64) {
+        let order = match word {
+            Word::Tail => self.unless(Mutant::TailStoreRelaxed, Ordering::Release),
+            Word::Head => self.unless(Mutant::HeadStoreRelaxed, Ordering::Release),
+            Word::SenderAsleep | Word::ReceiverAsleep => {
+                if self.is(Mutant::FlagAfterLook) && value % 2 == 1 {
+                    *self.flag.borrow_mut() = Some((word, value));
+                    return;
+                }
+                Ordering::Release
+            }
+        };
+        self.own().words[slot(word)].store(value, order);
+        for (at, value) in self.late.take() {
+            self.own().grain(at).set(value);
+        }
+    }
+
+    fn load(&self, word: Word) -> u64 {
+        let order = match word {
+            Word::Tail => self.unless(Mutant::TailLoadRelaxed, Ordering::Acquire),
+            Word::Head => self.unless(Mutant::HeadLoadRelaxed, Ordering::Acquire),
+            Word::SenderAsleep | Word::ReceiverAsleep => Ordering::Acquire,
+        };
+        if self.is(Mutant::NoLookAfterDeath) && word == Word::Tail {
+            if self.status() == Status::GONE {
+                return *self.tail.borrow();
+            }
+            *self.tail.borrow_mut() = self.theirs().words[slot(word)].load(order);
+            return *self.tail.borrow();
+        }
+        self.theirs().words[slot(word)].load(order)
+    }
+
+    fn light_fence(&self) {
+        self.fence(Mutant::NoLightFence);
+    }
+
+    fn heavy_fence(&self) {
+        self.fence(Mutant::NoHeavyFence);
+    }
+
+    fn write_word(&self, at: u64, value: u64) {
+        if self.is(Mutant::TailBeforeBytes) {
+            self.late.borrow_mut().push((at, value));
+        } else {
+            self.own().grain(at).set(value);
+        }
+    }
+
+    fn read_word(&self, at: u64) -> u64 {
+        self.theirs().grain(at).get()
+    }
+
+    fn write(&self, at: u64, message: &[u8]) {
+        for (i, chunk) in message.chunks(8).enumerate() {
+            let mut grain = [0; 8];
+            grain[..chunk.len()].copy_from_slice(chunk);
+            self.write_word(at.wrapping_add(i as u64 * GRAIN), u64::from_le_bytes(grain));
+        }
+    }
+
+    fn read(&self, at: u64, message: &mut [u8]) {
+        if self.is(Mutant::HeadBeforeCopy) {
+            self.store(Word::Head, at.wrapping_add((message.len() as u64).next_multiple_of(GRAIN)));
+        }
+        for (i, chunk) in message.chunks_mut(8).enumerate() {
+            let grain = self.read_word(at.wrapping_add(i as u64 * GRAIN)).to_le_bytes();
+            chunk.copy_from_slice(&grain[..chunk.len()]);
+        }
+    }
+
+    fn status(&self) -> Status {
+        let order = self.unless(Mutant::StatusLoadRelaxed, Ordering::Acquire);
+        Status(self.world.status[self.side].load(order))
+    }
+
+    fn wake(&self, word: Word) {
+        if !self.is(Mutant::NoWake) {
+            let _guard = self.world.lock();
+            self.world.sleepers[slot(word)].notify_all();
+        }
+    }
+
+    fn sleep(&self, word: Word, seen: u64, status: Status, _: &Patience) {
+        if let Some((flag, value)) = self.flag.take() {
+            self.own().words[slot(flag)].store(value, Ordering::Release);
+        }
+        let guard = self.world.lock();
+        let index = self.theirs().words[slot(word)].load(Ordering::Relaxed);
+        let moved = index as u32 != seen as u32 && !self.is(Mutant::SleepWithoutComparing);
+        let told = self.world.status[self.side].load(Ordering::Relaxed) != status.0;
+        if moved || (told && !self.is(Mutant::SleepIgnoresStatus)) {
+            return;
+        }
+        drop(self.world.sleepers[slot(word)].wait(guard).expect("a panic ends the model"));
+    }
+}

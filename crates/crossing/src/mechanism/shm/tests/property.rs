@@ -1,0 +1,214 @@
+//! Random histories of a connection, in both directions at once, against a queue of byte vectors.
+//!
+//! The oracle knows no indices: it counts the bytes that messages take and compares what the ring says with what the
+//! count allows. Indices start just below an edge (2³² or 2⁶⁴), so that most histories cross it, and rings are small, so
+//! that all of them wrap.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::super::memory::{Memory, Word};
+use super::super::ring::{Consumer, GRAIN, Producer, frame};
+use super::heap::Heap;
+use crate::error::{RecvError, SendError};
+
+/// What happens next in one direction. Lengths are cut to what the connection allows.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// Copy a message of this length into the ring.
+    Stage(usize),
+    /// Claim a place for one and fill it in place.
+    Claim(usize),
+    /// Claim a place for one and drop the claim.
+    Drop(usize),
+    /// Show the reader what is in line.
+    Publish,
+    /// Take a message.
+    Recv,
+    /// Try to take it into a buffer that is one byte too short.
+    RecvShort,
+}
+
+/// One direction of the connection and what is known of it without the ring.
+struct Direction {
+    sender: Producer<Heap>,
+    receiver: Consumer<Heap>,
+    /// The receiver's side, whose `head` tells the sender what is free.
+    reader: Heap,
+    capacity: u64,
+    start: u64,
+    longest: usize,
+    /// Messages the receiver may have, and messages only staged.
+    published: VecDeque<Vec<u8>>,
+    staged: VecDeque<Vec<u8>>,
+    /// Bytes of the ring ever taken by the sender, and ever emptied by the receiver.
+    written: u64,
+    emptied: u64,
+    serial: u8,
+}
+
+impl Direction {
+    fn new(writer: Heap, reader: Heap, capacity: u64, start: u64) -> Direction {
+        let longest = (capacity / 2 - GRAIN) as usize;
+        Direction {
+            sender: Producer::new(writer, capacity, start),
+            receiver: Consumer::new(reader.clone(), capacity, longest, start),
+            reader,
+            capacity,
+            start,
+            longest,
+            published: VecDeque::new(),
+            staged: VecDeque::new(),
+            written: 0,
+            emptied: 0,
+            serial: 0,
+        }
+    }
+
+    /// The bytes that the receiver has given back.
+    fn given_back(&self) -> u64 {
+        self.reader.stored(Word::Head).wrapping_sub(self.start)
+    }
+
+    fn fits(&self, len: usize) -> bool {
+        frame(len) <= self.capacity - (self.written - self.given_back())
+    }
+
+    fn message(&mut self, len: usize) -> Vec<u8> {
+        self.serial = self.serial.wrapping_add(1);
+        (0..len).map(|i| self.serial.wrapping_mul(97).wrapping_add(i as u8)).collect()
+    }
+
+    fn act(&mut self, act: Act) {
+        match act {
+            Act::Stage(len) => {
+                let message = self.message(len.min(self.longest));
+                let outcome = self.sender.stage(&message);
+                self.sent(message, outcome);
+            }
+            Act::Claim(len) => {
+                let message = self.message(len.min(self.longest));
+                let outcome = self.sender.claim(message.len()).map(|place| {
+                    self.sender.memory_mut().write(place, &message);
+                    self.sender.commit(message.len());
+                });
+                self.sent(message, outcome);
+            }
+            Act::Drop(len) => {
+                let len = len.min(self.longest);
+                assert_eq!(self.sender.claim(len).is_ok(), self.fits(len));
+            }
+            Act::Publish => {
+                self.sender.publish();
+                self.published.append(&mut self.staged);
+            }
+            Act::Recv => self.receive(),
+            Act::RecvShort => {
+                let Some(room) = self.published.front().and_then(|message| message.len().checked_sub(1))
+                else {
+                    return;
+                };
+                match self.receiver.try_recv(&mut vec![0; room]) {
+                    Err(RecvError::TooLong { len, room: told }) => assert_eq!((len, told), (room + 1, room)),
+                    outcome => panic!("{outcome:?} for a buffer that is too short"),
+                }
+            }
+        }
+        self.check();
+    }
+
+    fn sent(&mut self, message: Vec<u8>, outcome: Result<(), SendError>) {
+        match outcome {
+            Ok(()) => {
+                assert!(self.fits(message.len()), "taken where there was no room");
+                self.written += frame(message.len());
+                self.staged.push_back(message);
+            }
+            Err(SendError::Full) => assert!(!self.fits(message.len()), "full where there was room"),
+            Err(error) => panic!("{error:?} from a peer that did nothing wrong"),
+        }
+    }
+
+    fn receive(&mut self) {
+        let mut buffer = vec![0; self.longest];
+        match (self.receiver.try_recv(&mut buffer), self.published.pop_front()) {
+            (Ok(len), Some(message)) => {
+                assert_eq!(buffer[..len], message);
+                self.emptied += frame(len);
+            }
+            (Err(RecvError::Empty), None) => {}
+            (outcome, expected) => panic!("{outcome:?} where {expected:?} was sent"),
+        }
+    }
+
+    /// What holds between any two acts.
+    fn check(&self) {
+        let held_back = self.emptied - self.given_back();
+        assert!(held_back < self.capacity / 4, "{held_back} emptied bytes were not given back");
+        let stuck = self.staged.is_empty() && self.published.is_empty() && !self.fits(self.longest);
+        assert!(!stuck, "the ring is empty, and yet its sender would wait for room for ever");
+    }
+
+    /// Whether the indices have passed `edge`.
+    fn crossed(&self, edge: u64) -> bool {
+        edge.wrapping_sub(self.start) <= self.written && self.start != edge
+    }
+}
+
+fn acts() -> impl Strategy<Value = Vec<(bool, Act)>> {
+    let len = || prop_oneof![2 => 0..=24_usize, 1 => 0..=2040_usize, 1 => Just(usize::MAX)];
+    let act = prop_oneof![
+        4 => len().prop_map(Act::Stage),
+        2 => len().prop_map(Act::Claim),
+        1 => len().prop_map(Act::Drop),
+        4 => Just(Act::Publish),
+        6 => Just(Act::Recv),
+        1 => Just(Act::RecvShort),
+    ];
+    prop::collection::vec((any::<bool>(), act), 1..300)
+}
+
+#[test]
+fn the_ring_is_a_queue() {
+    let edge = prop_oneof![2 => Just(0_u64), 1 => Just(1_u64 << 32), 1 => Just(1_u64 << 63)];
+    let histories = ((6..=12_u32, 6..=12_u32), edge, 0..=64_u64, acts());
+    let (cases, crossed) = (Cell::new(0), Cell::new([0_u64; 2]));
+    let config = Config { cases: 512, failure_persistence: None, ..Config::default() };
+    let outcome = TestRunner::new(config).run(&histories, |((mine, theirs), edge, before, acts)| {
+        let start = edge.wrapping_sub(before * GRAIN);
+        let capacities = [1_u64 << mine, 1 << theirs];
+        let [a, b] = Heap::pair(capacities, start);
+        let mut there = Direction::new(a.clone(), b.clone(), capacities[0], start);
+        let mut back = Direction::new(b, a.clone(), capacities[1], start);
+        for (forth, act) in acts {
+            if forth { &mut there } else { &mut back }.act(act);
+        }
+        for direction in [&mut there, &mut back] {
+            direction.act(Act::Publish);
+            while !direction.published.is_empty() {
+                direction.act(Act::Recv);
+            }
+            direction.act(Act::Recv);
+            assert_eq!(direction.emptied, direction.written);
+            let mut count = crossed.get();
+            count[usize::from(edge != 0)] += u64::from(direction.crossed(edge));
+            crossed.set(count);
+        }
+        // Nobody slept, so nobody was owed a wake-up.
+        assert_eq!(a.wakes(), 0);
+        cases.set(cases.get() + 1);
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+    let [overflow, other] = crossed.get();
+    eprintln!(
+        "property: {} histories, {overflow} directions crossed 2^64 and {other} crossed 2^32 or 2^63, bad=0",
+        cases.get()
+    );
+    assert!(overflow > 0 && other > 0, "no history crossed an edge: the generator is broken");
+}

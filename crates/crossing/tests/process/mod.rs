@@ -1,0 +1,189 @@
+//! The second process of a test: this same test binary, started again.
+//!
+//! The harness can run one test by its name. So each file that needs another process has a test called `second_process`, which
+//! finds in its environment which part it is to play, and without one has nothing to do.
+
+// Each test file takes what it needs.
+#![allow(dead_code)]
+
+use std::env;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::panic::resume_unwind;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Where the second process finds its part.
+const PART: &str = "CROSSING_TEST_PART";
+
+/// A watchdog, not a measure: nothing here takes a tenth of it.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
+/// The part that this process is to play, if it is a second one.
+pub(crate) fn part() -> Option<String> {
+    env::var(PART).ok()
+}
+
+/// This program again, to play `part`.
+pub(crate) fn again(part: &str) -> Command {
+    let mut command = Command::new(env::current_exe().expect("this program has a path"));
+    command.args(["second_process", "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(PART, part).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+/// A child that does not outlive its test.
+pub(crate) struct Second(pub(crate) Child);
+
+impl Second {
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).expect("the child is not reaped yet");
+    }
+
+    /// Kills it and reaps it.
+    pub(crate) fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.0.wait().expect("the child is ours");
+    }
+
+    /// Waits until it has played its part to the end.
+    pub(crate) fn done(mut self) {
+        let status = self.0.wait().expect("the child is ours");
+        assert!(status.success(), "the second process: {status}");
+    }
+}
+
+impl Drop for Second {
+    fn drop(&mut self) {
+        // It may be done already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs `body`, and fails when it hangs.
+pub(crate) fn within<T: Send + 'static>(what: &str, body: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, outcome) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let value = body();
+        // Who waited may have given up.
+        let _ = done.send(());
+        value
+    });
+    if outcome.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+        panic!("{what}: hung");
+    }
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// Looks again and again until `look` is true; fails when it never is.
+pub(crate) fn eventually(what: &str, mut look: impl FnMut() -> bool) {
+    let end = Instant::now() + LIMIT;
+    while !look() {
+        assert!(Instant::now() < end, "{what}: never");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A line between the two sides of a test, beside the connection that is tested: numbers, one after the other.
+pub(crate) struct Line(UnixStream);
+
+impl Line {
+    /// Both ends.
+    pub(crate) fn pair() -> (Line, Line) {
+        let (here, there) = UnixStream::pair().expect("a pair of sockets");
+        (Line::new(here), Line::new(there))
+    }
+
+    /// The end that came as standard input.
+    pub(crate) fn inherited() -> Line {
+        let stdin = std::io::stdin().as_fd().try_clone_to_owned().expect("standard input is open");
+        Line::new(stdin.into())
+    }
+
+    fn new(stream: UnixStream) -> Line {
+        stream.set_read_timeout(Some(LIMIT)).expect("not zero");
+        Line(stream)
+    }
+
+    /// Says a number.
+    pub(crate) fn say(&mut self, number: u64) {
+        self.0.write_all(&number.to_le_bytes()).expect("the other side listens");
+    }
+
+    /// Waits for the next number.
+    pub(crate) fn hear(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.0.read_exact(&mut bytes).expect("the other side speaks");
+        u64::from_le_bytes(bytes)
+    }
+}
+
+impl From<Line> for Stdio {
+    fn from(line: Line) -> Stdio {
+        OwnedFd::from(line.0).into()
+    }
+}
+
+/// Bytes without a pattern, from which messages are cut.
+static POOL: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let words = (0..(POOL_BYTES + SPREAD_BYTES) / 8).map(|_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    });
+    words.flat_map(u64::to_le_bytes).collect()
+});
+
+/// The longest message that [`message`] makes, in bytes.
+const POOL_BYTES: usize = 2 << 20;
+/// How many different messages there are.
+const SPREAD_BYTES: usize = 1 << 16;
+
+/// The message of `len` bytes with number `number`; two whose numbers are near differ from their first bytes on.
+pub(crate) fn message(number: u64, len: usize) -> &'static [u8] {
+    let start = number.wrapping_mul(1031) as usize % SPREAD_BYTES;
+    &POOL[start..start + len]
+}
+
+/// A path for a socket that nobody else uses.
+pub(crate) fn socket_path() -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    env::temp_dir().join(format!("crossing-test-{}-{number}.sock", std::process::id()))
+}
+
+/// What each descriptor of this process leads to, sorted.
+pub(crate) fn descriptors() -> Vec<String> {
+    let entries = std::fs::read_dir("/proc/self/fd").expect("/proc is mounted");
+    let links = entries.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    // The directory that is being read is one of them.
+    let mut links: Vec<String> = links
+        .map(|link| link.display().to_string())
+        .filter(|link| !link.starts_with("/proc/"))
+        .collect();
+    links.sort();
+    links
+}
+
+/// How many mappings of shared memory this process has.
+pub(crate) fn mappings() -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc is mounted");
+    maps.lines().filter(|line| line.contains("memfd:")).count()
+}
+
+/// How many threads this process has.
+pub(crate) fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").expect("/proc is mounted").count()
+}

@@ -1,0 +1,32 @@
+//! What happens when two processes talk, measured.
+//!
+//! The lab starts the processes ([`Peer`](peer)), puts them in their places, gives them a channel of [`crossing`], lets them run a
+//! workload, and reports what each side saw and cost. It knows nothing of how a result is shown: it prints nothing.
+//!
+//! The binary that uses it must call [`worker_main`] under the verb [`WORKER_VERB`]: the measured processes are that
+//! same binary, started again.
+//!
+//! How a number is made is written in METHODOLOGY.md.
+
+#![deny(missing_docs)]
+
+pub mod clock;
+mod control;
+pub mod machine;
+mod peer;
+pub mod plan;
+pub mod race;
+pub mod report;
+mod rival;
+mod round;
+mod row;
+pub mod show;
+pub mod stats;
+pub mod sys;
+pub mod trace;
+mod worker;
+mod workload;
+
+pub use peer::WORKER_VERB;
+pub use report::Report;
+pub use worker::worker_main;

@@ -1,0 +1,274 @@
+//! The race: every entrant's rounds, interleaved in shuffled order, and the report of it.
+//!
+//! Entrants do not run one after the other: each launch runs one round of every entrant, in an order drawn anew from the
+//! plan's seed, so that a machine that changes while it is measured changes for all of them. Every round is a fresh pair of
+//! processes. A round whose floor moved while it ran is thrown away, counted, and run again.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crossing::{Kind, WaitStrategy};
+
+use crate::clock::Clock;
+use crate::control::Task;
+use crate::machine::{self, Machine};
+use crate::peer::Fault;
+use crate::plan::{Plan, Workload};
+use crate::report::{Report, SCHEMA};
+use crate::rival::Rival;
+use crate::round::{self, Order};
+use crate::row::Gathered;
+
+/// A floor that changed by more than this factor within a round says that the cores have moved.
+const MOVED: f64 = 1.5;
+/// How often a round is run again because of that, before it counts with a note.
+const AGAIN: u32 = 2;
+
+/// What a race tells while it runs. Only between rounds: nobody is told anything while the clock runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Rounds done, failed ones included.
+    pub done: usize,
+    /// Rounds in all.
+    pub total: usize,
+    /// What runs next: `shm ping-pong 64 B spin`.
+    pub label: String,
+}
+
+/// Why a race could not be run at all: one line that says what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RaceError(pub String);
+
+impl fmt::Display for RaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RaceError {}
+
+/// Who runs.
+#[derive(Debug, Clone)]
+pub(crate) enum Who {
+    Mechanism(Kind),
+    Null,
+    Rival(Rival, Kind),
+}
+
+/// One entrant: who, under what.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) who: Who,
+    pub(crate) workload: Workload,
+    pub(crate) size_bytes: u32,
+    pub(crate) wait: WaitStrategy,
+}
+
+impl Entry {
+    fn label(&self) -> String {
+        let Entry { workload, size_bytes, wait, .. } = self;
+        let who = match &self.who {
+            Who::Mechanism(kind) => kind.to_string(),
+            Who::Null => "null".into(),
+            Who::Rival(rival, kind) => format!("{} {kind}", rival.name()),
+        };
+        format!("{who} {workload} {size_bytes} B {wait}")
+    }
+}
+
+/// Runs `plan`. `stop` cuts it short: the report then holds what was measured, and says `interrupted`.
+///
+/// # Errors
+/// When the plan makes no sense, or the machine cannot run it at all. A single entrant that fails is a row that says so.
+pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Progress), stop: &AtomicBool) -> Result<Report, RaceError> {
+    if let Some(fault) = plan.fault() {
+        return Err(RaceError(fault));
+    }
+    let cores = machine::resolve(plan.placement).map_err(|unavailable| RaceError(unavailable.to_string()))?;
+    let clock = Clock::best();
+    let entries = entries(plan)?;
+    let began = Instant::now();
+    let started_unix_ms =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64);
+    let steal_before = machine::steal_ticks();
+
+    let mut gathered: Vec<Gathered> = entries.into_iter().map(Gathered::new).collect();
+    let mut random = SplitMix(plan.seed);
+    let total = gathered.len() * plan.launches as usize;
+    let mut done = 0;
+    let mut rounds_dropped = 0;
+    'race: for launch in 0..plan.launches {
+        for index in shuffled(gathered.len(), &mut random) {
+            let Gathered { entry, failed, .. } = &gathered[index];
+            watch(&Progress { done, total, label: entry.label() });
+            done += 1;
+            if failed.is_some() {
+                continue;
+            }
+            let order = order(plan, entry, launch, cores, clock);
+            match settled_round(entry, &order, stop, &mut rounds_dropped) {
+                Ok(found) => gathered[index].add(&order, found),
+                Err(Fault::Stopped) => break 'race,
+                Err(Fault::Environment(why)) if gathered.iter().all(Gathered::is_empty) => {
+                    return Err(RaceError(why));
+                }
+                Err(Fault::Environment(why) | Fault::Failed(why)) => gathered[index].fail(why),
+            }
+        }
+    }
+    watch(&Progress { done, total, label: String::new() });
+
+    let interrupted = stop.load(Ordering::Relaxed);
+    Ok(Report {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION").into(),
+        started_unix_ms,
+        elapsed_ms: began.elapsed().as_millis() as u64,
+        page_open: false,
+        plan: plan.clone(),
+        machine: Machine::read(),
+        clock_cost_ns: clock.cost_ns(),
+        clock_step_ns: clock.step_ns(),
+        rows: gathered.into_iter().filter_map(|row| row.into_row(plan)).collect(),
+        rounds_dropped,
+        steal_percent: steal_before.zip(machine::steal_ticks()).and_then(steal_percent),
+        interrupted,
+    })
+}
+
+/// What a round found, whoever ran it.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Two of our processes; whether the floor moved all the same.
+    Ours(Box<round::Round>, bool),
+    /// A guest.
+    Guest(crate::rival::Outcome),
+}
+
+/// Runs a round until its floor holds still, or patience ends.
+fn settled_round(entry: &Entry, order: &Order, stop: &AtomicBool, dropped: &mut u32) -> Result<Found, Fault> {
+    if let Who::Rival(rival, kind) = &entry.who {
+        return rival.run(*kind, entry.workload, order, stop).map(Found::Guest);
+    }
+    for _ in 0..AGAIN {
+        let round = round::run(order, stop)?;
+        if !moved(&round) {
+            return Ok(Found::Ours(Box::new(round), false));
+        }
+        *dropped += 1;
+    }
+    let round = round::run(order, stop)?;
+    let moved = moved(&round);
+    Ok(Found::Ours(Box::new(round), moved))
+}
+
+fn moved(round: &round::Round) -> bool {
+    round.floors.is_some_and(|[before, after]| before.ns.max(after.ns) > MOVED * before.ns.min(after.ns))
+}
+
+/// Every entrant of the plan.
+fn entries(plan: &Plan) -> Result<Vec<Entry>, RaceError> {
+    let rivals: Vec<Rival> =
+        plan.rivals.iter().map(|path| Rival::meet(path)).collect::<Result<_, _>>().map_err(RaceError)?;
+    let mut entries = Vec::new();
+    for &workload in &plan.workloads {
+        for &size_bytes in &plan.sizes {
+            for &wait in &plan.waits {
+                let mut add = |who| entries.push(Entry { who, workload, size_bytes, wait });
+                plan.kinds.iter().for_each(|&kind| add(Who::Mechanism(kind)));
+                for rival in &rivals {
+                    let kinds = if plan.kinds.is_empty() { &Kind::ALL[..] } else { &plan.kinds };
+                    let takes_part = kinds.iter().filter(|&&kind| rival.can(kind, workload, wait));
+                    takes_part.for_each(|&kind| add(Who::Rival(rival.clone(), kind)));
+                }
+            }
+            if workload != Workload::Paced {
+                entries.push(Entry { who: Who::Null, workload, size_bytes, wait: plan.waits[0] });
+            }
+        }
+    }
+    Ok(entries)
+}
+
+/// What `entry` does in its round of `launch`.
+fn order(plan: &Plan, entry: &Entry, launch: u32, cores: Option<[usize; 2]>, clock: Clock) -> Order {
+    let launches = u64::from(plan.launches);
+    let share = plan.count / launches + u64::from(u64::from(launch) < plan.count % launches);
+    let (kind, task) = match &entry.who {
+        Who::Mechanism(kind) | Who::Rival(_, kind) => (*kind, Task::Race(entry.workload)),
+        Who::Null => (Kind::Shm, Task::Null(entry.workload)),
+    };
+    Order {
+        task,
+        kind,
+        wait: entry.wait,
+        cores,
+        size_bytes: entry.size_bytes,
+        warmup: warmup(share, entry.size_bytes),
+        // A round trip is two messages.
+        messages: if entry.workload == Workload::PingPong { share.div_ceil(2) } else { share },
+        interval_ns: if entry.workload == Workload::Paced {
+            1_000_000_000 / u64::from(plan.rate_per_s)
+        } else {
+            0
+        },
+        clock,
+    }
+}
+
+/// Messages before those that count: a tenth, within reason in number and in bytes.
+fn warmup(messages: u64, size_bytes: u32) -> u64 {
+    const BYTES: u64 = 64 << 20;
+    (messages / 10).clamp(64, 10_000).min((BYTES / u64::from(size_bytes)).max(4))
+}
+
+fn steal_percent((before, after): ((u64, u64), (u64, u64))) -> Option<f64> {
+    let (steal, total) = (after.0.checked_sub(before.0)?, after.1.checked_sub(before.1)?);
+    (total > 0).then(|| 100.0 * steal as f64 / total as f64)
+}
+
+/// SplitMix64: enough to shuffle with, and the same everywhere.
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+/// The numbers below `len` in random order (Fisher and Yates).
+fn shuffled(len: usize, random: &mut SplitMix) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..len).collect();
+    for last in (1..len).rev() {
+        order.swap(last, (random.next() % (last as u64 + 1)) as usize);
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shuffle_is_a_permutation_and_follows_its_seed() {
+        let one = shuffled(100, &mut SplitMix(1));
+        assert_eq!(one, shuffled(100, &mut SplitMix(1)));
+        assert_ne!(one, shuffled(100, &mut SplitMix(2)));
+        let mut sorted = one;
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn warm_up_is_bounded_in_number_and_in_bytes() {
+        assert_eq!(warmup(10, 64), 64);
+        assert_eq!(warmup(100_000, 64), 10_000);
+        assert_eq!(warmup(100_000, 1 << 20), 64);
+        assert_eq!(warmup(100_000, 64 << 20), 4);
+    }
+}

@@ -1,0 +1,190 @@
+//! From rounds to a row: what all launches of one entrant found together, and each by itself.
+
+use crate::plan::{Plan, Workload};
+use crate::race::{Entry, Found, Who};
+use crate::report::{Entrant, Floor, LatencyBasis, Launch, Row, SideUse};
+use crate::round::{FloorSeen, Order, Round};
+use crate::stats::{self, Histogram};
+
+/// The rounds of one entrant so far.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    pub(crate) entry: Entry,
+    pub(crate) failed: Option<String>,
+    cores: Option<[usize; 2]>,
+    messages: u64,
+    verified: u64,
+    missed: u64,
+    samples: Histogram,
+    elapsed_ns: u64,
+    floors: Vec<[FloorSeen; 2]>,
+    moved: u32,
+    launches: Vec<Launch>,
+    sides: Option<[SideUse; 2]>,
+}
+
+impl Gathered {
+    pub(crate) fn new(entry: Entry) -> Gathered {
+        Gathered {
+            entry,
+            failed: None,
+            cores: None,
+            messages: 0,
+            verified: 0,
+            missed: 0,
+            samples: Histogram::new(),
+            elapsed_ns: 0,
+            floors: Vec::new(),
+            moved: 0,
+            launches: Vec::new(),
+            sides: None,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.launches.is_empty()
+    }
+
+    pub(crate) fn fail(&mut self, why: String) {
+        self.failed = Some(why);
+    }
+
+    /// Adds a round. One that did not verify every message fails the entrant.
+    pub(crate) fn add(&mut self, order: &Order, found: Found) {
+        let per_count = self.messages_per_count();
+        let messages = order.messages * per_count;
+        let (samples, elapsed_ns, verified) = match found {
+            Found::Ours(round, moved) => {
+                self.moved += u32::from(moved);
+                self.note_round(&round);
+                // A stream ends when its receiver has verified the last message.
+                let one_sided =
+                    matches!(self.entry.who, Who::Null) || self.entry.workload == Workload::PingPong;
+                let ended = if one_sided { round.initiator.ended } else { round.responder.ended };
+                let elapsed_ns = order.clock.ns(ended.saturating_sub(round.initiator.began));
+                let verified = match self.entry.who {
+                    Who::Null => round.initiator.verified * per_count,
+                    Who::Mechanism(_) | Who::Rival(..) => round.initiator.verified + round.responder.verified,
+                };
+                let from =
+                    if round.initiator.samples.is_empty() { &round.responder } else { &round.initiator };
+                (Histogram::from_pairs(&from.samples), elapsed_ns, verified)
+            }
+            Found::Guest(outcome) => {
+                self.cores = order.cores;
+                let samples = Histogram::from_pairs(&outcome.latency_ns);
+                (samples, outcome.elapsed_ns, outcome.verified * per_count)
+            }
+        };
+        if verified != messages {
+            self.fail(format!("only {verified} of {messages} messages were verified"));
+            return;
+        }
+        self.messages += messages;
+        self.verified += verified;
+        self.elapsed_ns += elapsed_ns;
+        self.samples.merge(&samples);
+        self.launches.push(Launch {
+            latency_ns_p50: samples.median(),
+            messages_per_s: per_second(messages, elapsed_ns),
+        });
+    }
+
+    /// A round trip counts as two messages.
+    fn messages_per_count(&self) -> u64 {
+        if self.entry.workload == Workload::PingPong { 2 } else { 1 }
+    }
+
+    fn note_round(&mut self, round: &Round) {
+        self.cores = round.cores;
+        self.floors.extend(round.floors);
+        self.missed += round.initiator.missed;
+        let [first, second] = self.sides.get_or_insert_default();
+        add_use(first, &round.initiator.usage);
+        add_use(second, &round.responder.usage);
+    }
+
+    /// The row; `None` when nothing ran before the race was cut short.
+    pub(crate) fn into_row(self, plan: &Plan) -> Option<Row> {
+        if self.is_empty() && self.failed.is_none() {
+            return None;
+        }
+        let (kind, entrant) = match &self.entry.who {
+            Who::Mechanism(kind) => (kind.to_string(), Entrant::Mechanism),
+            Who::Null => ("null".to_string(), Entrant::Null),
+            Who::Rival(rival, kind) => (format!("{}/{kind}", rival.name()), Entrant::Rival),
+        };
+        let basis = match self.entry.workload {
+            Workload::PingPong => LatencyBasis::HalfRoundTrip,
+            Workload::Stream => LatencyBasis::OneWayStamped,
+            Workload::Paced => LatencyBasis::FromDueTime,
+        };
+        let notes = self.notes();
+        let failed = self.failed;
+        let floors: Vec<f64> = self.floors.iter().flatten().map(|floor| floor.ns).collect();
+        let fine = failed.is_none();
+        Some(Row {
+            kind,
+            entrant,
+            workload: self.entry.workload,
+            size_bytes: self.entry.size_bytes,
+            placement: plan.placement,
+            cores: self.cores,
+            wait: self.entry.wait,
+            messages: self.messages,
+            verified: self.verified,
+            latency_ns: self.samples.latency(basis).filter(|_| fine),
+            messages_per_s: per_second(self.messages, self.elapsed_ns).filter(|_| fine),
+            floor_ns: stats::median(&floors),
+            floor: floor(&self.floors),
+            launches: self.launches.len() as u32,
+            each_launch: self.launches,
+            sides: self.sides.filter(|_| fine),
+            missed: (self.entry.workload == Workload::Paced).then_some(self.missed),
+            failed,
+            notes,
+        })
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let of_launches = |pick: fn(&Launch) -> Option<f64>| -> Vec<f64> {
+            self.launches.iter().filter_map(pick).collect()
+        };
+        let medians = of_launches(|launch| launch.latency_ns_p50.map(|ns| ns as f64));
+        let rates = of_launches(|launch| launch.messages_per_s);
+        let pairs = [("medians", medians), ("rates", rates)];
+        for (what, _) in pairs.iter().filter(|(_, numbers)| stats::two_modes(numbers)) {
+            notes.push(format!("two modes: the {what} of the launches fall into two camps"));
+        }
+        if self.moved > 0 {
+            notes.push(format!("the floor moved during {} of {} launches", self.moved, self.launches.len()));
+        }
+        if self.missed > 0 {
+            notes.push(format!("{} messages were sent more than one interval late", self.missed));
+        }
+        notes
+    }
+}
+
+fn per_second(messages: u64, elapsed_ns: u64) -> Option<f64> {
+    (elapsed_ns > 0).then(|| messages as f64 * 1e9 / elapsed_ns as f64)
+}
+
+fn add_use(sum: &mut SideUse, one: &SideUse) {
+    sum.user_ns += one.user_ns;
+    sum.system_ns += one.system_ns;
+    sum.voluntary_switches += one.voluntary_switches;
+    sum.involuntary_switches += one.involuntary_switches;
+    sum.minor_faults += one.minor_faults;
+    sum.peak_rss_kib = sum.peak_rss_kib.max(one.peak_rss_kib);
+}
+
+fn floor(rounds: &[[FloorSeen; 2]]) -> Option<Floor> {
+    let best = rounds.iter().flatten().min_by(|a, b| a.ns.total_cmp(&b.ns))?;
+    Some(Floor {
+        lines: 2,
+        polls: best.polls.name().into(),
+        each_round_ns: rounds.iter().map(|[before, after]| [before.ns, after.ns]).collect(),
+    })
+}

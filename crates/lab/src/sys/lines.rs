@@ -1,0 +1,297 @@
+//! The floor: two cache lines bounced between two processes, which is what the hardware itself takes for a message.
+//!
+//! Both processes map one memfd and both are the lab's own: this is a measuring instrument, not a channel. The first
+//! writes a number to line 0 and waits for it on line 1; the second does the reverse.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+
+/// Idle polls between two looks at the deadline.
+const POLLS_PER_LOOK: u32 = 4096;
+
+/// Ticks between two polls of [`Polls::Tsc`]: about 20 ns where a tick is a third of a nanosecond.
+#[cfg(target_arch = "x86_64")]
+const TICKS_PER_POLL: u64 = 60;
+
+/// How the polls of a waiting side are spaced. It matters: a reader that hammers a line fights the writer for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Polls {
+    /// One load after the other.
+    Tight,
+    /// The processor's pause hint between two loads.
+    Pause,
+    /// A fixed number of clock ticks between two loads; the same as [`Polls::Pause`] where there is no such counter.
+    Tsc,
+}
+
+impl Polls {
+    /// Every spacing.
+    pub const ALL: [Polls; 3] = [Polls::Tight, Polls::Pause, Polls::Tsc];
+
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Polls::Tight => "tight",
+            Polls::Pause => "pause",
+            Polls::Tsc => "tsc",
+        }
+    }
+}
+
+/// One bounce, the same for both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounce {
+    /// The numbers from `base + 1` to [`Bounce::end`] are this bounce's own. Two bounces over the same lines, finished
+    /// or not, must not share a number: begin with 0 and go on with the previous one's `end`.
+    pub base: u64,
+    /// Round trips that are stamped. One more goes before them, unstamped: it waits until both sides are there.
+    pub rounds: u32,
+    /// How both sides poll.
+    pub polls: Polls,
+    /// How long one answer may take before the peer is given up.
+    pub deadline: Duration,
+}
+
+impl Bounce {
+    /// The last number this bounce uses: the next one's `base`.
+    pub fn end(&self) -> u64 {
+        self.base + u64::from(self.rounds) + 1
+    }
+}
+
+/// A word on a line of its own; 128 bytes, because processors fetch neighbouring 64-byte lines in pairs.
+#[repr(C, align(128))]
+struct Line(AtomicU64);
+
+/// What the memfd holds.
+#[repr(C)]
+struct Shared {
+    /// Written by the first side.
+    there: Line,
+    /// Written by the second.
+    back: Line,
+}
+
+const FILE_BYTES: usize = 4096;
+const _: () = assert!(size_of::<Shared>() <= FILE_BYTES && align_of::<Shared>() <= FILE_BYTES);
+
+/// Two cache lines that two processes share.
+#[derive(Debug)]
+pub struct Lines {
+    map: NonNull<Shared>,
+}
+
+impl Lines {
+    /// Makes the lines and maps them; the descriptor (close-on-exec) is for the other process.
+    ///
+    /// # Errors
+    /// What memfd_create(2), ftruncate(2), fcntl(2) or mmap(2) say.
+    pub fn create() -> io::Result<(Lines, OwnedFd)> {
+        let fd = memfd_create("ipcscope-floor", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        ftruncate(&fd, FILE_BYTES as u64)?;
+        fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+        Ok((Lines::map(&fd)?, fd))
+    }
+
+    /// Maps lines that were made by another process.
+    ///
+    /// # Errors
+    /// `InvalidData` when the file is not one that [`Lines::create`] made; else what mmap(2) says.
+    pub fn map(fd: impl AsFd) -> io::Result<Lines> {
+        let fd = fd.as_fd();
+        let sealed = fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(SealFlags::SHRINK));
+        if !sealed || fstat(fd)?.st_size != FILE_BYTES as i64 {
+            let what = "not the floor's lines: a memfd of 4096 bytes, sealed against shrinking, was expected";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        // SAFETY: a new mapping at an address of the kernel's choice replaces no memory that anyone uses.
+        let at = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                FILE_BYTES,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_POPULATE,
+                fd.as_raw_fd(),
+                0,
+            )
+        };
+        if at == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let map = NonNull::new(at.cast()).ok_or_else(|| io::Error::other("mmap gave the null page"))?;
+        Ok(Lines { map })
+    }
+
+    /// Bounces a growing number: the side with `first` begins, the other answers. Both block until it is done.
+    ///
+    /// `each` is called by the first side after every stamped round trip with its length in ticks of `clock`. There is
+    /// one clock reading for each round trip, since the end of one is the start of the next; what `each` does is
+    /// therefore part of the next sample, as in the ping-pong workload.
+    ///
+    /// Returns false when the peer did not answer in time. The lines can be used again after that, with a fresh base.
+    #[must_use]
+    pub fn bounce(&self, first: bool, job: &Bounce, clock: &Clock, each: impl FnMut(u64)) -> bool {
+        match job.polls {
+            Polls::Tight => self.side(first, job, clock, each, || {}),
+            Polls::Pause => self.side(first, job, clock, each, std::hint::spin_loop),
+            Polls::Tsc => self.side(first, job, clock, each, wait_some_ticks),
+        }
+    }
+
+    #[inline]
+    fn side(
+        &self,
+        first: bool,
+        job: &Bounce,
+        clock: &Clock,
+        mut each: impl FnMut(u64),
+        pause: impl Fn(),
+    ) -> bool {
+        // SAFETY: the mapping lives as long as `self`, is page-aligned and as long as `Shared`, and cannot lose its
+        // pages since the file is sealed against shrinking; any bytes are valid for the atomics it is made of.
+        let Shared { there, back } = unsafe { self.map.as_ref() };
+        let numbers = job.base + 1..=job.end();
+        if first {
+            let mut began = None;
+            for number in numbers {
+                there.0.store(number, Ordering::Release);
+                if !arrives(&back.0, number, job.deadline, &pause) {
+                    return false;
+                }
+                let now = clock.now();
+                if let Some(began) = began {
+                    each(now.saturating_sub(began));
+                }
+                began = Some(now);
+            }
+        } else {
+            for number in numbers {
+                if !arrives(&there.0, number, job.deadline, &pause) {
+                    return false;
+                }
+                back.0.store(number, Ordering::Release);
+            }
+        }
+        true
+    }
+}
+
+/// Polls until `line` holds `number`; false when it has not come by the deadline.
+#[inline]
+fn arrives(line: &AtomicU64, number: u64, deadline: Duration, pause: &impl Fn()) -> bool {
+    let mut since = None;
+    loop {
+        for _ in 0..POLLS_PER_LOOK {
+            // Acquire pairs with the peer's release: the same pair of orderings that publishes a message.
+            if line.load(Ordering::Acquire) == number {
+                return true;
+            }
+            pause();
+        }
+        if since.get_or_insert_with(Instant::now).elapsed() >= deadline {
+            return line.load(Ordering::Acquire) == number;
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn wait_some_ticks() {
+    let began = super::tsc::tsc();
+    while super::tsc::tsc().wrapping_sub(began) < TICKS_PER_POLL {}
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+fn wait_some_ticks() {
+    std::hint::spin_loop();
+}
+
+// SAFETY: the mapping belongs to the process and not to a thread, and all that is reached through it is atomic.
+unsafe impl Send for Lines {}
+// SAFETY: as above; `bounce` takes `&self` and touches atomics only.
+unsafe impl Sync for Lines {}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        // SAFETY: `map` is exactly what mmap returned for FILE_BYTES, and no reference into it outlives `self`.
+        unsafe { libc::munmap(self.map.as_ptr().cast(), FILE_BYTES) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    fn job(base: u64, rounds: u32, polls: Polls) -> Bounce {
+        Bounce { base, rounds, polls, deadline: DEADLINE }
+    }
+
+    #[test]
+    fn every_round_trip_is_stamped_once_and_bounces_follow_each_other() {
+        let (ours, fd) = Lines::create().unwrap();
+        let theirs = Lines::map(&fd).unwrap();
+        // Few rounds: on a machine with one core each of them takes a time slice.
+        let plan: Vec<Bounce> = Polls::ALL
+            .into_iter()
+            .scan(0, |base, polls| {
+                let job = job(*base, 20, polls);
+                *base = job.end();
+                Some(job)
+            })
+            .collect();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for job in &plan {
+                    assert!(
+                        theirs.bounce(false, job, &Clock::Monotonic, |_| panic!("the second side stamped"))
+                    );
+                }
+            });
+            for job in &plan {
+                let mut stamped = 0;
+                assert!(ours.bounce(true, job, &Clock::Monotonic, |_| stamped += 1));
+                assert_eq!(stamped, job.rounds);
+            }
+        });
+    }
+
+    #[test]
+    fn a_silent_peer_is_given_up_and_the_lines_can_be_used_again() {
+        let (ours, fd) = Lines::create().unwrap();
+        let theirs = Lines::map(&fd).unwrap();
+        let given_up = Bounce { deadline: Duration::from_millis(5), ..job(0, 10, Polls::Pause) };
+        for first in [true, false] {
+            assert!(!ours.bounce(first, &given_up, &Clock::Monotonic, |_| {}));
+        }
+        let next = job(given_up.end(), 5, Polls::Pause);
+        std::thread::scope(|scope| {
+            scope.spawn(|| assert!(theirs.bounce(false, &next, &Clock::Monotonic, |_| {})));
+            assert!(ours.bounce(true, &next, &Clock::Monotonic, |_| {}));
+        });
+    }
+
+    #[test]
+    fn a_foreign_file_is_refused() {
+        let short = memfd_create("short", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+        fcntl_add_seals(&short, SealFlags::SHRINK).unwrap();
+        let unsealed = memfd_create("unsealed", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+        ftruncate(&unsealed, FILE_BYTES as u64).unwrap();
+        let disk = std::fs::File::open("/proc/self/exe").unwrap();
+        for fd in [short.as_fd(), unsealed.as_fd(), disk.as_fd()] {
+            assert_eq!(Lines::map(fd).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        }
+    }
+}

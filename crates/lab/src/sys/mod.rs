@@ -1,0 +1,13 @@
+//! The raw calls that rustix lacks: the only folder of the lab in which `unsafe` is allowed.
+
+#[cfg(target_arch = "x86_64")]
+pub mod cpuid;
+pub mod lines;
+pub mod monotonic;
+pub mod perf;
+#[cfg(target_arch = "x86_64")]
+pub mod tsc;
+pub mod usage;
+
+pub use lines::{Bounce, Lines, Polls};
+pub use usage::{Usage, usage};

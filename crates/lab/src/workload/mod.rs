@@ -1,0 +1,113 @@
+//! Workloads: what the two processes of a round do with their connection.
+//!
+//! Each is a pair of loops, one for each side, generic over the mechanism. Every message is made by one side and
+//! verified, byte for byte, by the other; a message that is lost, duplicated, out of order or damaged ends the round without a
+//! number. Warm-up goes through the same loops and is verified alike, but not counted.
+
+pub(crate) mod null;
+mod paced;
+pub(crate) mod payload;
+mod ping_pong;
+mod stream;
+pub(crate) mod traced;
+
+use std::fmt;
+
+use crossing::{Connection, Mechanism, RecvError, SendError, WaitStrategy};
+
+use crate::clock::Clock;
+use crate::control::SideOutcome;
+use crate::plan::Workload;
+
+/// What both sides of a round know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Course {
+    /// Bytes in each message.
+    pub(crate) size: usize,
+    /// Messages before those that count.
+    pub(crate) warmup: u64,
+    /// Messages that count.
+    pub(crate) messages: u64,
+    /// Time between two messages when they are paced, in nanoseconds.
+    pub(crate) interval_ns: u64,
+    /// How both sides wait.
+    pub(crate) wait: WaitStrategy,
+    /// The clock of both sides.
+    pub(crate) clock: Clock,
+}
+
+/// Why a round failed.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The channel would not send.
+    Send(SendError),
+    /// The channel would not receive.
+    Recv(RecvError),
+    /// What came was not what was sent.
+    Mismatch(payload::Mismatch),
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Broken::Send(error) => error.fmt(f),
+            Broken::Recv(error) => error.fmt(f),
+            Broken::Mismatch(mismatch) => mismatch.fmt(f),
+        }
+    }
+}
+
+impl From<SendError> for Broken {
+    fn from(error: SendError) -> Self {
+        Broken::Send(error)
+    }
+}
+
+impl From<RecvError> for Broken {
+    fn from(error: RecvError) -> Self {
+        Broken::Recv(error)
+    }
+}
+
+impl From<payload::Mismatch> for Broken {
+    fn from(mismatch: payload::Mismatch) -> Self {
+        Broken::Mismatch(mismatch)
+    }
+}
+
+/// The first side of `workload`.
+pub(crate) fn initiate<M: Mechanism>(
+    workload: Workload,
+    connection: &mut Connection<M>,
+    course: &Course,
+) -> Result<SideOutcome, Broken> {
+    match workload {
+        Workload::PingPong => ping_pong::initiate(connection, course),
+        Workload::Stream => stream::send(connection, course),
+        Workload::Paced => paced::send(connection, course),
+    }
+}
+
+/// The second side of `workload`.
+pub(crate) fn respond<M: Mechanism>(
+    workload: Workload,
+    connection: &mut Connection<M>,
+    course: &Course,
+) -> Result<SideOutcome, Broken> {
+    match workload {
+        Workload::PingPong => ping_pong::respond(connection, course),
+        Workload::Stream => stream::receive(connection, course),
+        Workload::Paced => paced::receive(connection, course),
+    }
+}
+
+/// One message that says "I am here": both sides have finished what came before.
+fn signal<M: Mechanism>(connection: &mut Connection<M>, course: &Course) -> Result<(), Broken> {
+    Ok(connection.send(&vec![0; course.size])?)
+}
+
+/// Waits for the peer's [`signal`].
+fn await_signal<M: Mechanism>(connection: &mut Connection<M>, course: &Course) -> Result<(), Broken> {
+    connection.recv(&mut vec![0; course.size])?;
+    Ok(())
+}

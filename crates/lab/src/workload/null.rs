@@ -1,0 +1,43 @@
+//! The null entrant: the same work without a channel, in one process. Making, copying and verifying a message, the clock and the
+//! histogram cost this much in every row.
+
+use std::hint::black_box;
+
+use super::Course;
+use super::payload::{check, fill};
+use crate::control::SideOutcome;
+use crate::plan::Workload;
+use crate::stats::Histogram;
+use crate::sys::usage::usage;
+
+pub(crate) fn run(workload: Workload, course: &Course) -> SideOutcome {
+    let clock = course.clock;
+    let mut made = vec![0; course.size];
+    let mut copied = vec![0; course.size];
+    let mut samples = Histogram::new();
+    let mut verified = 0;
+    let mut cross = |seq| {
+        fill(&mut made, seq, 0);
+        copied.copy_from_slice(black_box(&made));
+        check(black_box(&copied), course.size, seq).is_ok()
+    };
+    for seq in 0..course.warmup {
+        black_box(cross(seq));
+    }
+    let before = usage();
+    let first = clock.now();
+    let mut began = first;
+    for seq in course.warmup..course.warmup + course.messages {
+        let mut ok = cross(seq);
+        if workload == Workload::PingPong {
+            ok &= cross(seq);
+            let ended = clock.now();
+            samples.record(clock.ns(ended.saturating_sub(began)) / 2);
+            began = ended;
+        }
+        verified += u64::from(ok);
+    }
+    let ended = clock.now();
+    let usage = usage().since(&before);
+    SideOutcome { began: first, ended, verified, samples: samples.pairs(), usage, ..SideOutcome::default() }
+}

@@ -1,0 +1,150 @@
+//! The payload: a message that can be told from every other one.
+//!
+//! A message is a row of little-endian 64-bit words: its sequence number, a stamp (0 when there is none), and words that
+//! follow from the number and the place. A message whose size is no multiple of 8 ends with the low bytes of a word.
+
+use std::fmt;
+
+const BY_NUMBER: u64 = 0x9E37_79B9_7F4A_7C15;
+const BY_PLACE: u64 = 0xBF58_476D_1CE4_E5B9;
+
+/// A message that is not the one that was due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mismatch {
+    due: u64,
+    len: usize,
+    size: usize,
+    /// The first word at fault, and what it holds.
+    word: Option<(usize, u64)>,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mismatch { due, len, size, word } = self;
+        match word {
+            None => write!(f, "message {due} has {len} bytes where {size} were sent"),
+            Some((0, found)) => write!(f, "message {found} came where {due} was due"),
+            Some((word, found)) => write!(f, "message {due} is damaged: word {word} is {found:#x}"),
+        }
+    }
+}
+
+/// The word at `place` behind the number and the stamp, from 2.
+#[inline]
+fn filler(seq: u64, place: usize) -> u64 {
+    seq.wrapping_mul(BY_NUMBER).wrapping_add((place as u64).wrapping_mul(BY_PLACE))
+}
+
+/// Any word, for the few that do not stand in a long row.
+#[inline]
+fn word(seq: u64, stamp: u64, place: usize) -> u64 {
+    match place {
+        0 => seq,
+        1 => stamp,
+        _ => filler(seq, place),
+    }
+}
+
+/// Makes message `seq`.
+#[inline]
+pub(crate) fn fill(message: &mut [u8], seq: u64, stamp: u64) {
+    let (words, rest) = message.as_chunks_mut::<8>();
+    if let [first, second, fillers @ ..] = words {
+        *first = seq.to_le_bytes();
+        *second = stamp.to_le_bytes();
+        let mut value = filler(seq, 2);
+        for bytes in fillers {
+            *bytes = value.to_le_bytes();
+            value = value.wrapping_add(BY_PLACE);
+        }
+    } else if let [only] = words {
+        *only = seq.to_le_bytes();
+    }
+    if !rest.is_empty() {
+        let last = word(seq, stamp, words.len()).to_le_bytes();
+        rest.copy_from_slice(&last[..rest.len()]);
+    }
+}
+
+/// Verifies that `message` is number `seq` of `size` bytes, and returns its stamp.
+#[inline]
+pub(crate) fn check(message: &[u8], size: usize, seq: u64) -> Result<u64, Mismatch> {
+    let stamp = stamp(message);
+    let (words, rest) = message.as_chunks::<8>();
+    // Differences are gathered rather than branched on, so that long messages are compared many words at a time.
+    let mut wrong = (message.len() ^ size) as u64;
+    if let [first, _, fillers @ ..] = words {
+        wrong |= u64::from_le_bytes(*first) ^ seq;
+        let mut value = filler(seq, 2);
+        for bytes in fillers {
+            wrong |= u64::from_le_bytes(*bytes) ^ value;
+            value = value.wrapping_add(BY_PLACE);
+        }
+    } else if let [only] = words {
+        wrong |= u64::from_le_bytes(*only) ^ seq;
+    }
+    if !rest.is_empty() {
+        let last = word(seq, stamp, words.len()).to_le_bytes();
+        wrong |= u64::from(*rest != last[..rest.len()]);
+    }
+    if wrong == 0 { Ok(stamp) } else { Err(mismatch(message, size, seq)) }
+}
+
+/// The stamp of a message; 0 when it is too short to have one.
+#[inline]
+fn stamp(message: &[u8]) -> u64 {
+    match message.as_chunks::<8>() {
+        ([_, stamp, ..], _) => u64::from_le_bytes(*stamp),
+        _ => 0,
+    }
+}
+
+#[cold]
+fn mismatch(message: &[u8], size: usize, seq: u64) -> Mismatch {
+    let stamp = stamp(message);
+    let mut padded = [0; 8];
+    let word_at = |(place, bytes): (usize, &[u8])| {
+        padded[..bytes.len()].copy_from_slice(bytes);
+        let expected = word(seq, stamp, place).to_le_bytes();
+        (*bytes != expected[..bytes.len()]).then_some((place, u64::from_le_bytes(padded)))
+    };
+    let word = if message.len() == size { message.chunks(8).enumerate().find_map(word_at) } else { None };
+    Mismatch { due: seq, len: message.len(), size, word }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_is_verified_and_every_flipped_bit_is_seen() {
+        for size in [1, 7, 8, 9, 16, 17, 64, 100] {
+            let mut message = vec![0; size];
+            fill(&mut message, 0x0102_0304_0506_0708, 0);
+            assert_eq!(check(&message, size, 0x0102_0304_0506_0708), Ok(0));
+            for bit in 0..size * 8 {
+                let in_stamp = size >= 16 && (8..16).contains(&(bit / 8));
+                message[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(
+                    check(&message, size, 0x0102_0304_0506_0708).is_ok(),
+                    in_stamp,
+                    "size {size} bit {bit}"
+                );
+                message[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_length_and_a_wrong_number_are_named() {
+        let mut message = [0; 64];
+        fill(&mut message, 5, 0);
+        assert_eq!(check(&message, 64, 4).unwrap_err().to_string(), "message 5 came where 4 was due");
+        let short = check(&message[..63], 64, 5).unwrap_err().to_string();
+        assert_eq!(short, "message 5 has 63 bytes where 64 were sent");
+        message[40] ^= 1;
+        assert!(
+            check(&message, 64, 5).unwrap_err().to_string().starts_with("message 5 is damaged: word 5 is")
+        );
+    }
+}

@@ -1,0 +1,76 @@
+//! Ping-pong: one message there, one back, and again. Every round trip is a sample.
+//!
+//! The clock is read once for each round trip: the end of one is the start of the next. So a sample holds, beside the channel,
+//! making and verifying both messages, one reading of the clock and one entry into the histogram.
+
+use crossing::{Connection, Mechanism};
+
+use super::payload::{check, fill};
+use super::{Broken, Course};
+use crate::control::SideOutcome;
+use crate::stats::Histogram;
+use crate::sys::usage::usage;
+
+pub(super) fn initiate<M: Mechanism>(
+    connection: &mut Connection<M>,
+    course: &Course,
+) -> Result<SideOutcome, Broken> {
+    let clock = course.clock;
+    let mut ping = vec![0; course.size];
+    let mut pong = vec![0; course.size];
+    let mut samples = Histogram::new();
+    let mut round_trip = |seq| -> Result<(), Broken> {
+        fill(&mut ping, seq, 0);
+        connection.send(&ping)?;
+        let len = connection.recv(&mut pong)?;
+        check(&pong[..len], course.size, seq)?;
+        Ok(())
+    };
+    for seq in 0..course.warmup {
+        round_trip(seq)?;
+    }
+    let before = usage();
+    let first = clock.now();
+    let mut began = first;
+    for seq in course.warmup..course.warmup + course.messages {
+        round_trip(seq)?;
+        let ended = clock.now();
+        samples.record(clock.ns(ended.saturating_sub(began)) / 2);
+        began = ended;
+    }
+    let usage = usage().since(&before);
+    Ok(SideOutcome {
+        began: first,
+        ended: began,
+        verified: course.messages,
+        samples: samples.pairs(),
+        usage,
+        ..SideOutcome::default()
+    })
+}
+
+pub(super) fn respond<M: Mechanism>(
+    connection: &mut Connection<M>,
+    course: &Course,
+) -> Result<SideOutcome, Broken> {
+    let mut ping = vec![0; course.size];
+    let mut pong = vec![0; course.size];
+    let mut answer = |seq| -> Result<(), Broken> {
+        let len = connection.recv(&mut ping)?;
+        check(&ping[..len], course.size, seq)?;
+        fill(&mut pong, seq, 0);
+        connection.send(&pong)?;
+        Ok(())
+    };
+    for seq in 0..course.warmup {
+        answer(seq)?;
+    }
+    let before = usage();
+    let began = course.clock.now();
+    for seq in course.warmup..course.warmup + course.messages {
+        answer(seq)?;
+    }
+    let ended = course.clock.now();
+    let usage = usage().since(&before);
+    Ok(SideOutcome { began, ended, verified: course.messages, usage, ..SideOutcome::default() })
+}

@@ -1,0 +1,74 @@
+//! Stream: one message after the other, each by a `send` of its own.
+//!
+//! The clock starts just before the first message that counts is made, when the receiver has verified the whole warm-up;
+//! it stops when the **receiver** has verified the last. One message in 64 carries the time of its own `send`: those are
+//! the latency samples, and they hold the time spent queueing behind the messages before.
+
+use crossing::{Connection, Mechanism};
+
+use super::payload::{check, fill};
+use super::{Broken, Course, await_signal, signal};
+use crate::control::SideOutcome;
+use crate::stats::Histogram;
+use crate::sys::usage::usage;
+
+/// Every so many messages one is stamped.
+const STAMP_EVERY: u64 = 64;
+
+pub(super) fn send<M: Mechanism>(
+    connection: &mut Connection<M>,
+    course: &Course,
+) -> Result<SideOutcome, Broken> {
+    let clock = course.clock;
+    let mut message = vec![0; course.size];
+    for seq in 0..course.warmup {
+        fill(&mut message, seq, 0);
+        connection.send(&message)?;
+    }
+    await_signal(connection, course)?;
+    let before = usage();
+    let began = clock.now();
+    for seq in course.warmup..course.warmup + course.messages {
+        let stamp = if seq.is_multiple_of(STAMP_EVERY) { clock.now() } else { 0 };
+        fill(&mut message, seq, stamp);
+        connection.send(&message)?;
+    }
+    let usage = usage().since(&before);
+    // Stays until the receiver has it all: an end that goes early would be part of what the receiver measures.
+    await_signal(connection, course)?;
+    Ok(SideOutcome { began, ended: clock.now(), usage, ..SideOutcome::default() })
+}
+
+pub(super) fn receive<M: Mechanism>(
+    connection: &mut Connection<M>,
+    course: &Course,
+) -> Result<SideOutcome, Broken> {
+    let clock = course.clock;
+    let mut message = vec![0; course.size];
+    let mut samples = Histogram::new();
+    for seq in 0..course.warmup {
+        let len = connection.recv(&mut message)?;
+        check(&message[..len], course.size, seq)?;
+    }
+    let before = usage();
+    let began = clock.now();
+    signal(connection, course)?;
+    for seq in course.warmup..course.warmup + course.messages {
+        let len = connection.recv(&mut message)?;
+        let stamp = check(&message[..len], course.size, seq)?;
+        if stamp != 0 {
+            samples.record(clock.ns(clock.now().saturating_sub(stamp)));
+        }
+    }
+    let ended = clock.now();
+    let usage = usage().since(&before);
+    signal(connection, course)?;
+    Ok(SideOutcome {
+        began,
+        ended,
+        verified: course.messages,
+        samples: samples.pairs(),
+        usage,
+        ..SideOutcome::default()
+    })
+}

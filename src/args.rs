@@ -1,0 +1,271 @@
+//! What was typed. Nothing is decided here: see [`crate::plan`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use crossing::{Kind, WaitStrategy};
+use lab::plan::{Placement, SIZE_LIMIT, Workload};
+
+use crate::outcome::{self, Ended, Failure};
+
+/// See, measure and use inter-process communication.
+///
+/// Two real processes exchange messages over shared memory, a pipe, a Unix socket or TCP; every figure is measured on
+/// this machine. Without a verb, ipcscope starts the lab (`serve`).
+#[derive(Debug, Parser)]
+#[command(name = "ipcscope", version, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 done, 1 a run failed, 2 usage or environment, 130 interrupted.")]
+pub(crate) struct Typed {
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+    /// Colour in tables; NO_COLOR is respected
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t, global = true)]
+    pub(crate) color: Color,
+}
+
+/// When to use colour. The words explain themselves; a comment here would become a paragraph of help.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Start the lab: a page on this machine, for this machine (the default)
+    Serve(Serve),
+    /// Measure the mechanisms against each other
+    Race(Box<Race>),
+    /// Show a few real messages of one mechanism as a timeline
+    Show(Show),
+    /// Tell what this machine can and cannot measure
+    Doctor(Doctor),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print a manual page
+    Man(Man),
+}
+
+impl Default for Verb {
+    fn default() -> Verb {
+        Verb::Serve(Serve { listen: None, open: false })
+    }
+}
+
+/// `ipcscope serve`.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Loopback address and port to listen on; port 0 picks a free one [default: 127.0.0.1:7878]
+    #[arg(long, value_name = "ADDRESS", value_parser = listen)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Open the page in a browser
+    #[arg(long)]
+    pub(crate) open: bool,
+}
+
+/// `ipcscope race`.
+#[derive(Debug, Args)]
+pub(crate) struct Race {
+    /// Mechanisms to race: shm, pipe, unix, tcp [default: all]
+    #[arg(value_name = "MECHANISM", value_delimiter = ',', value_parser = mechanism(), hide_possible_values = true)]
+    pub(crate) mechanisms: Vec<Kind>,
+    /// Messages in each row; k and M are thousands and millions [default: 100k, with --quick 10k]
+    #[arg(short = 'n', long, value_name = "N", value_parser = count)]
+    pub(crate) count: Option<u64>,
+    /// Bytes in each message, a list; k and M are KiB and MiB (1k = 1024) [default: 64]
+    #[arg(short = 's', long = "size", value_name = "LIST", value_delimiter = ',', value_parser = size)]
+    pub(crate) sizes: Vec<u32>,
+    /// How messages are offered, a list of ping-pong, stream, paced [default: ping-pong,stream]
+    #[arg(long = "workload", value_name = "LIST", value_delimiter = ',', value_parser = workload(), hide_possible_values = true)]
+    pub(crate) workloads: Vec<Workload>,
+    /// Where the two processes run: same-core, cross-core, unpinned, or two cores such as 0,1 [default: cross-core]
+    #[arg(long)]
+    pub(crate) placement: Option<Placement>,
+    /// How both ends wait, a list of spin, block, hybrid, hybrid:20us [default: spin,block]
+    #[arg(long = "wait", value_name = "LIST", value_delimiter = ',')]
+    pub(crate) waits: Vec<WaitStrategy>,
+    /// Fresh pairs of processes for each row [default: 5, with --quick 2]
+    #[arg(short = 'r', long, value_name = "N")]
+    pub(crate) launches: Option<u32>,
+    /// Shuffles the order of the rounds [default: random, printed with the result]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Messages a second in the paced workload; k and M are thousands and millions [default: 10k]
+    #[arg(long, value_name = "N", value_parser = rate)]
+    pub(crate) rate: Option<u32>,
+    /// A first look: 10k messages a row, 2 launches, and the table says so
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// A program outside the project that runs the same rounds; may be repeated
+    #[arg(long = "rival", value_name = "PATH")]
+    pub(crate) rivals: Vec<PathBuf>,
+    /// Print the whole report as JSON on stdout, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the whole report as JSON to a file (- is stdout)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export_json: Option<PathBuf>,
+    /// Write one line for each row as CSV (- is stdout)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export_csv: Option<PathBuf>,
+    /// Write the tables as Markdown (- is stdout)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export_markdown: Option<PathBuf>,
+    /// Show the best of each group first
+    #[arg(long)]
+    pub(crate) sort: bool,
+}
+
+/// `ipcscope show`.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The mechanism: shm, pipe, unix or tcp
+    #[arg(value_name = "MECHANISM", value_parser = mechanism(), hide_possible_values = true)]
+    pub(crate) mechanism: Kind,
+    /// Messages to record, 1 to 1000
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) messages: u32,
+    /// Bytes in each message; k and M are KiB and MiB (1k = 1024)
+    #[arg(short = 's', long, value_name = "BYTES", default_value = "64", value_parser = size)]
+    pub(crate) size: u32,
+    /// How both ends wait: spin, block, hybrid or hybrid:20us
+    #[arg(long, default_value = "block")]
+    pub(crate) wait: WaitStrategy,
+    /// Where the two processes run: same-core, cross-core, unpinned, or two cores such as 0,1 [default: cross-core]
+    #[arg(long)]
+    pub(crate) placement: Option<Placement>,
+    /// Print the recorded trace, one JSON object a line (docs/trace.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `ipcscope doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `ipcscope completions`.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// `ipcscope man`.
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// The page of one verb [default: the page of ipcscope itself]
+    pub(crate) verb: Option<String>,
+}
+
+/// Reads the command line.
+pub(crate) fn read() -> Result<Typed, clap::Error> {
+    Typed::try_parse()
+}
+
+/// The whole grammar, for completions and manual pages.
+pub(crate) fn grammar() -> clap::Command {
+    Typed::command()
+}
+
+/// Prints help or the version; tells a mistake in one line, with clap's advice.
+pub(crate) fn explain(refusal: &clap::Error) -> Result<Ended, Failure> {
+    let text = refusal.render().to_string();
+    if matches!(refusal.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return outcome::print(text).map(|()| Ended::Done);
+    }
+    let advice = text
+        .lines()
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| line.trim_start_matches("error: "));
+    Err(Failure::told(advice.collect::<Vec<_>>().join("; ").replace(":; ", ": ")))
+}
+
+fn mechanism() -> impl TypedValueParser<Value = Kind> {
+    PossibleValuesParser::new(Kind::ALL.map(Kind::name)).try_map(|name| name.parse::<Kind>())
+}
+
+fn workload() -> impl TypedValueParser<Value = Workload> {
+    PossibleValuesParser::new(Workload::ALL.map(Workload::name)).try_map(|name| name.parse::<Workload>())
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.replacen("localhost", "127.0.0.1", 1)
+        .parse()
+        .map_err(|_| "an address and a port such as 127.0.0.1:7878 is needed".to_owned())
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    number(text, 1_000)
+}
+
+fn rate(text: &str) -> Result<u32, String> {
+    let rate = number(text, 1_000)?;
+    u32::try_from(rate).map_err(|_| format!("at most {} messages a second", u32::MAX))
+}
+
+fn size(text: &str) -> Result<u32, String> {
+    match u32::try_from(number(text, 1_024)?) {
+        Ok(size) if (1..=SIZE_LIMIT).contains(&size) => Ok(size),
+        _ => Err(format!("out of range: 1 to {SIZE_LIMIT} bytes")),
+    }
+}
+
+/// A whole number, perhaps with a suffix: `k` is once and `M` twice the `step`.
+fn number(text: &str, step: u64) -> Result<u64, String> {
+    let (digits, unit) = match text.strip_suffix(['k', 'K']) {
+        Some(digits) => (digits, step),
+        None => match text.strip_suffix(['m', 'M']) {
+            Some(digits) => (digits, step * step),
+            None => (text, 1),
+        },
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("a whole number is needed, such as 64, 1k or 1M".into());
+    }
+    let value = digits.parse::<u64>().ok().and_then(|digits| digits.checked_mul(unit));
+    value.ok_or_else(|| "the number is too large".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        grammar().debug_assert();
+    }
+
+    #[test]
+    fn suffixes_are_thousands_for_counts_and_kib_for_sizes() {
+        assert_eq!(count("100k"), Ok(100_000));
+        assert_eq!(count("1M"), Ok(1_000_000));
+        assert_eq!(size("1k"), Ok(1_024));
+        assert_eq!(size("1M"), Ok(1 << 20));
+        assert_eq!(size("64"), Ok(64));
+    }
+
+    #[test]
+    fn what_is_not_a_number_in_range_is_refused() {
+        for text in
+            ["", "k", "1.5k", "-1", "+1", "1 k", "99999999999999999999", "18446744073709551615k", "0x10"]
+        {
+            assert!(count(text).is_err(), "{text}");
+        }
+        for text in ["0", "17M", "4294967297", "5000M"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+}

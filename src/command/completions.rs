@@ -1,0 +1,12 @@
+//! `ipcscope completions`: a script that lets a shell finish our words.
+
+use crate::args;
+use crate::outcome::{self, Ended, Failure};
+
+/// Prints the script.
+pub(crate) fn run(typed: &args::Completions) -> Result<Ended, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(typed.shell, &mut args::grammar(), "ipcscope", &mut script);
+    outcome::print(script)?;
+    Ok(Ended::Done)
+}

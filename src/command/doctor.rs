@@ -1,0 +1,20 @@
+//! `ipcscope doctor`: what this machine can and cannot measure, before anyone believes a number.
+
+use lab::machine::{self, State};
+
+use crate::args;
+use crate::outcome::{self, Ended, Failure};
+use crate::render::{self, Ink};
+
+/// Tries everything the lab needs and tells what it found.
+pub(crate) fn run(typed: &args::Doctor, ink: Ink) -> Result<Ended, Failure> {
+    let findings = machine::findings();
+    outcome::print(match typed.json {
+        true => render::doctor::json(&findings),
+        false => render::doctor::lines(&findings, ink),
+    })?;
+    if findings.iter().all(|finding| finding.state == State::Missing) {
+        return Err(Failure::told("nothing that the lab needs works here; see the remedies above"));
+    }
+    Ok(Ended::Done)
+}

@@ -1,0 +1,42 @@
+//! The story of a run: what was typed becomes a verb, the verb does its work, and the work becomes an exit code.
+//!
+//! Results go to stdout, everything else to stderr, one line each. Exit codes: 0 done, 1 a run failed, 2 usage or
+//! environment, 130 interrupted.
+
+mod args;
+mod command;
+mod export;
+mod outcome;
+mod plan;
+mod render;
+mod server;
+mod state;
+
+use std::process::ExitCode;
+
+use args::Verb;
+use outcome::{Ended, Failure};
+
+fn main() -> ExitCode {
+    // A measured process is this same binary. It takes its orders from its parent, not from a command line.
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == lab::WORKER_VERB) {
+        return lab::worker_main();
+    }
+    outcome::exit_code(run())
+}
+
+fn run() -> Result<Ended, Failure> {
+    let typed = match args::read() {
+        Ok(typed) => typed,
+        Err(refusal) => return args::explain(&refusal),
+    };
+    let ink = render::Ink::choose(typed.color);
+    match typed.verb.unwrap_or_default() {
+        Verb::Serve(serve) => command::serve::run(&serve),
+        Verb::Race(race) => command::race::run(&race, ink),
+        Verb::Show(show) => command::show::run(&show, ink),
+        Verb::Doctor(doctor) => command::doctor::run(&doctor, ink),
+        Verb::Completions(completions) => command::completions::run(&completions),
+        Verb::Man(man) => command::man::run(&man),
+    }
+}

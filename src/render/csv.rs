@@ -1,0 +1,156 @@
+//! One line for each row, units in the names of the columns (RFC 4180).
+
+use std::fmt::Display;
+
+use lab::Report;
+use lab::report::{LatencyBasis, Row, SideUse};
+
+/// The header; new columns are added at the end.
+pub(crate) const HEADER: [&str; 42] = [
+    "kind",
+    "entrant",
+    "workload",
+    "size_bytes",
+    "placement",
+    "sender_core",
+    "receiver_core",
+    "wait",
+    "messages",
+    "verified",
+    "latency_basis",
+    "latency_samples",
+    "latency_ns_p50",
+    "latency_ns_p90",
+    "latency_ns_p99",
+    "latency_ns_p999",
+    "latency_ns_max",
+    "messages_per_s",
+    "floor_ns",
+    "floor_lines",
+    "floor_polls",
+    "launches",
+    "launch_latency_ns_p50_min",
+    "launch_latency_ns_p50_max",
+    "launch_messages_per_s_min",
+    "launch_messages_per_s_max",
+    "missed",
+    "sender_user_ns",
+    "sender_system_ns",
+    "sender_voluntary_switches",
+    "sender_involuntary_switches",
+    "sender_minor_faults",
+    "sender_peak_rss_kib",
+    "receiver_user_ns",
+    "receiver_system_ns",
+    "receiver_voluntary_switches",
+    "receiver_involuntary_switches",
+    "receiver_minor_faults",
+    "receiver_peak_rss_kib",
+    "failed",
+    "notes",
+    "interrupted",
+];
+
+/// The report as CSV; a figure that there is none of is an empty field.
+pub(crate) fn report(report: &Report) -> String {
+    let mut out = HEADER.join(",");
+    out.push_str("\r\n");
+    for row in &report.rows {
+        let fields: Vec<String> = fields(row, report.interrupted).iter().map(|field| quoted(field)).collect();
+        out.push_str(&fields.join(","));
+        out.push_str("\r\n");
+    }
+    out
+}
+
+fn fields(row: &Row, interrupted: bool) -> Vec<String> {
+    let latency = row.latency_ns.as_ref();
+    let medians = || row.each_launch.iter().filter_map(|launch| launch.latency_ns_p50);
+    let rates = || row.each_launch.iter().filter_map(|launch| launch.messages_per_s);
+    let mut fields = vec![
+        row.kind.clone(),
+        format!("{:?}", row.entrant).to_lowercase(),
+        row.workload.to_string(),
+        row.size_bytes.to_string(),
+        row.placement.to_string(),
+        maybe(row.cores.map(|cores| cores[0])),
+        maybe(row.cores.map(|cores| cores[1])),
+        row.wait.to_string(),
+        row.messages.to_string(),
+        row.verified.to_string(),
+        maybe(latency.map(|latency| basis(latency.basis))),
+        maybe(latency.map(|latency| latency.samples)),
+        maybe(latency.and_then(|latency| latency.p50)),
+        maybe(latency.and_then(|latency| latency.p90)),
+        maybe(latency.and_then(|latency| latency.p99)),
+        maybe(latency.and_then(|latency| latency.p999)),
+        maybe(latency.map(|latency| latency.max)),
+        maybe(row.messages_per_s),
+        maybe(row.floor_ns),
+        maybe(row.floor.as_ref().map(|floor| floor.lines)),
+        maybe(row.floor.as_ref().map(|floor| &floor.polls)),
+        row.launches.to_string(),
+        maybe(medians().min()),
+        maybe(medians().max()),
+        maybe(rates().min_by(f64::total_cmp)),
+        maybe(rates().max_by(f64::total_cmp)),
+        maybe(row.missed),
+    ];
+    fields.extend(side(row.sides.map(|sides| sides[0])));
+    fields.extend(side(row.sides.map(|sides| sides[1])));
+    fields.extend([maybe(row.failed.as_ref()), row.notes.join("; "), interrupted.to_string()]);
+    fields
+}
+
+fn side(side: Option<SideUse>) -> [String; 6] {
+    [
+        maybe(side.map(|side| side.user_ns)),
+        maybe(side.map(|side| side.system_ns)),
+        maybe(side.map(|side| side.voluntary_switches)),
+        maybe(side.map(|side| side.involuntary_switches)),
+        maybe(side.map(|side| side.minor_faults)),
+        maybe(side.map(|side| side.peak_rss_kib)),
+    ]
+}
+
+/// The name of a basis, as JSON has it.
+pub(crate) fn basis(basis: LatencyBasis) -> &'static str {
+    match basis {
+        LatencyBasis::HalfRoundTrip => "half-round-trip",
+        LatencyBasis::OneWayStamped => "one-way-stamped",
+        LatencyBasis::FromDueTime => "from-due-time",
+    }
+}
+
+fn maybe(value: Option<impl Display>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+fn quoted(field: &str) -> String {
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::sample;
+
+    #[test]
+    fn every_row_has_every_column() {
+        let sample = sample();
+        for row in &sample.rows {
+            assert_eq!(fields(row, false).len(), HEADER.len());
+        }
+        assert_eq!(report(&sample).lines().count(), 1 + sample.rows.len());
+    }
+
+    #[test]
+    fn commas_and_quotes_are_kept_inside_a_field() {
+        assert_eq!(quoted("a, \"b\""), "\"a, \"\"b\"\"\"");
+        assert_eq!(quoted("0 1"), "0 1");
+    }
+}

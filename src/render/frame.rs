@@ -1,0 +1,193 @@
+//! The sentences above and below the tables: where and how the race ran, and what its figures do and do not say.
+
+use lab::Report;
+use lab::report::{Entrant, Latency, LatencyBasis, Row};
+
+use super::units;
+
+/// Where and how the race ran.
+pub(crate) fn above(report: &Report) -> Vec<String> {
+    let plan = &report.plan;
+    let two = report.rows.iter().filter(|row| row.entrant != Entrant::Null);
+    let mut cores: Vec<[usize; 2]> = two.filter_map(|row| row.cores).collect();
+    cores.sort_unstable();
+    cores.dedup();
+    let cores = match cores[..] {
+        [[a, b]] if a == b => format!(" (core {a})"),
+        [[a, b]] => format!(" (cores {a} and {b})"),
+        _ => String::new(),
+    };
+    let mut lines = vec![
+        machine(report),
+        format!(
+            "{} a row over {}, {}{cores}",
+            units::plural(plan.count, "message"),
+            units::plural(plan.launches.into(), "fresh launch"),
+            plan.placement
+        ),
+        format!("seed {}, ipcscope {}, {}", plan.seed, report.version, units::date(report.started_unix_ms)),
+    ];
+    if plan.quick {
+        let count = units::plural(plan.count, "message");
+        lines.push(format!("quick: {count} a row; a first look, not a result to quote"));
+    }
+    if report.interrupted {
+        lines.push("interrupted: the race was cut short; rows hold what was measured until then".into());
+    }
+    lines
+}
+
+/// Where it ran, in one line.
+fn machine(report: &Report) -> String {
+    let machine = &report.machine;
+    let cores = machine.cores_online.map(|cores| units::plural(cores as u64, "core"));
+    let facts = [
+        Some(machine.cpu.clone().unwrap_or_else(|| format!("a {} processor", machine.architecture))),
+        cores,
+        machine.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
+        machine.virtualised.as_ref().map(|hypervisor| format!("virtual machine ({hypervisor})")),
+        machine.container.as_ref().map(|container| format!("container ({container})")),
+        machine.governor.as_ref().map(|governor| format!("governor {governor}")),
+        machine.clock_source.as_ref().map(|source| format!("clock source {source}")),
+    ];
+    facts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// What a reader must know to read the figures.
+pub(crate) fn below(report: &Report) -> Vec<String> {
+    let mut lines = floors(report);
+    if lines.is_empty() {
+        lines.push(
+            "floor: none here; it needs each process on a core of its own (--placement cross-core)".into(),
+        );
+    }
+    let has_basis = |basis| {
+        report.rows.iter().any(|row| row.latency_ns.as_ref().is_some_and(|latency| latency.basis == basis))
+    };
+    let basis = [
+        (LatencyBasis::HalfRoundTrip, "ping-pong latency is half of a measured round trip"),
+        (
+            LatencyBasis::OneWayStamped,
+            "stream latency is stamped one way, from just before send to just after recv, waiting in the channel included",
+        ),
+        (
+            LatencyBasis::FromDueTime,
+            "paced latency counts from the moment a message was due to just after recv, so a stall is not hidden",
+        ),
+    ];
+    lines.extend(basis.into_iter().filter(|(basis, _)| has_basis(*basis)).map(|(_, text)| text.to_owned()));
+    let lacks = |latency: &Latency| latency.p999.is_none();
+    if report.rows.iter().any(|row| row.latency_ns.as_ref().is_some_and(lacks)) {
+        lines.push("– too few samples for that percentile: at least 10 must lie beyond it".into());
+    }
+    if report.rows.iter().any(|row| row.entrant == Entrant::Null) {
+        lines.push(
+            "null: no channel at all, what making, copying and checking a message costs by itself".into(),
+        );
+    }
+    lines.push(format!(
+        "clock: one read costs {}, its smallest step is {}; part of every sample, never subtracted",
+        units::duration(report.clock_cost_ns),
+        units::duration(report.clock_step_ns)
+    ));
+    lines.push("CPU and context switches for each message: sender + receiver, while the clock ran".into());
+    lines.push(
+        "vs best: times slower than the best of the group, with the spread between launches; \
+         ≈ the launches overlap, no difference; ? one launch only, no spread is known"
+            .into(),
+    );
+    lines.extend(notes(report));
+    if report.rounds_dropped > 0 {
+        let rounds = units::plural(report.rounds_dropped.into(), "round");
+        lines.push(format!("dropped: {rounds}, run again because the floor changed meanwhile"));
+    }
+    if let Some(steal) = report.steal_percent.filter(|&steal| steal > 0.0) {
+        lines.push(format!(
+            "steal: the hypervisor took {}% of this machine's time meanwhile",
+            units::each(steal)
+        ));
+    }
+    if report.page_open {
+        lines.push("a lab page was open while this ran".into());
+    }
+    lines
+}
+
+/// Every note once, with the rows that it is about.
+fn notes(report: &Report) -> Vec<String> {
+    let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
+    for row in &report.rows {
+        for note in &row.notes {
+            match notes.iter_mut().find(|(text, _)| text == note) {
+                Some((_, rows)) => rows.push(name(row)),
+                None => notes.push((note, vec![name(row)])),
+            }
+        }
+    }
+    notes.into_iter().map(|(text, rows)| format!("{}: {text}", rows.join(", "))).collect()
+}
+
+/// One line for each make of floor: the median over the rows, and its range.
+fn floors(report: &Report) -> Vec<String> {
+    let mut makes: Vec<(u32, &str, Vec<f64>)> = Vec::new();
+    for row in &report.rows {
+        let (Some(floor), Some(ns)) = (&row.floor, row.floor_ns) else { continue };
+        match makes.iter_mut().find(|make| make.0 == floor.lines && make.1 == floor.polls) {
+            Some(make) => make.2.push(ns),
+            None => makes.push((floor.lines, &floor.polls, vec![ns])),
+        }
+    }
+    makes.into_iter().map(|(lines, polls, ns)| floor(lines, polls, ns)).collect()
+}
+
+fn floor(lines: u32, polls: &str, mut ns: Vec<f64>) -> String {
+    ns.sort_by(f64::total_cmp);
+    let shown = |ns: f64| units::duration(ns.round());
+    let (least, median, most) = (shown(ns[0]), shown(ns[ns.len() / 2]), shown(ns[ns.len() - 1]));
+    let range = if least == most { String::new() } else { format!(" ({least} to {most})") };
+    let lines = match lines {
+        1 => "one cache line".into(),
+        2 => "two cache lines, one each way".into(),
+        more => format!("{more} cache lines"),
+    };
+    let polls = if polls == "tsc" { "tsc-paced" } else { polls };
+    format!("floor {median}{range}: {lines}, {polls} polls, half a round trip")
+}
+
+/// `pipe ping-pong 64 B spin`.
+fn name(row: &Row) -> String {
+    format!("{} {} {} {}", row.kind, row.workload, units::bytes(row.size_bytes), row.wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::sample;
+
+    #[test]
+    fn the_floor_names_its_lines_and_its_polls() {
+        assert_eq!(
+            floor(2, "tsc", vec![42.4, 41.0, 44.0]),
+            "floor 42 ns (41 ns to 44 ns): two cache lines, one each way, tsc-paced polls, half a round trip"
+        );
+    }
+
+    #[test]
+    fn what_a_reader_must_know_is_said() {
+        let mut report = sample();
+        report.plan.quick = true;
+        report.rounds_dropped = 2;
+        report.interrupted = true;
+        let all = [above(&report), below(&report)].concat().join("\n");
+        for words in [
+            "quick: ",
+            "dropped: 2 rounds",
+            "interrupted: ",
+            "seed ",
+            "half of a measured round trip",
+            "floor ",
+        ] {
+            assert!(all.contains(words), "{words}: {all}");
+        }
+    }
+}

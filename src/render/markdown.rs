@@ -1,0 +1,62 @@
+//! The tables as Markdown, with what is needed to read them: machine, placement, way of waiting, spread.
+
+use lab::Report;
+
+use super::results::{self, COLUMNS};
+
+/// The report as Markdown.
+pub(crate) fn report(report: &Report, notices: &[String], sort: bool) -> String {
+    let sheet = results::sheet(report, sort);
+    let mut out = String::new();
+    for line in sheet.above.iter().chain(notices) {
+        out.push_str(&format!("- {}\n", escape(line)));
+    }
+    for group in &sheet.groups {
+        out.push_str(&format!("\n**{}, {}**\n\n", escape(&group.title), report.plan.placement));
+        out.push_str(&format!("| {} |\n", COLUMNS.map(|column| column.title).join(" | ")));
+        out.push_str(&format!("|:--|{}\n", "--:|".repeat(COLUMNS.len() - 1)));
+        for line in &group.lines {
+            let mut cells: Vec<String> = line.cells.iter().map(|cell| escape(cell)).collect();
+            if let Some(why) = &line.failed {
+                cells.push(format!("failed: {}", escape(why)));
+            }
+            cells.resize(COLUMNS.len(), String::new());
+            out.push_str(&format!("| {} |\n", cells.join(" | ")));
+        }
+    }
+    out.push('\n');
+    for line in &sheet.below {
+        out.push_str(&format!("- {}\n", escape(line)));
+    }
+    out
+}
+
+/// Keeps text from being read as markup.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '|' | '*' | '_' | '<' | '`' | '\\' => escaped.extend(['\\', letter]),
+            '\n' => escaped.push(' '),
+            _ => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::sample;
+
+    #[test]
+    fn every_line_of_a_table_has_the_same_number_of_cells() {
+        let mut sample = sample();
+        sample.rows[0].failed = Some("a | b".into());
+        let text = report(&sample, &[], false);
+        for line in text.lines().filter(|line| line.starts_with('|')) {
+            assert_eq!(line.replace("\\|", "").matches('|').count(), COLUMNS.len() + 1, "{line}");
+        }
+        assert!(text.contains("failed: a \\| b"));
+    }
+}

@@ -1,0 +1,220 @@
+//! What a report says, in words and cells. How they are laid out is the business of each form.
+//!
+//! Rows stand together only when they share workload, size, placement and way of waiting; a ratio never leaves its
+//! group.
+
+use lab::Report;
+use lab::plan::Workload;
+use lab::report::{Entrant, Row};
+use lab::stats::{Verdict, ratio};
+
+use super::grid::Column;
+use super::{frame, units};
+
+/// The cells of a row, in this order.
+pub(crate) const COLUMNS: [Column; 11] = [
+    Column { title: "entrant", gives_way: 0 },
+    Column { title: "p50", gives_way: 0 },
+    Column { title: "p90", gives_way: 1 },
+    Column { title: "p99", gives_way: 6 },
+    Column { title: "p99.9", gives_way: 5 },
+    Column { title: "max", gives_way: 2 },
+    Column { title: "msg/s", gives_way: 0 },
+    Column { title: "CPU/msg", gives_way: 4 },
+    Column { title: "switches", gives_way: 3 },
+    Column { title: "verified", gives_way: 7 },
+    Column { title: "vs best", gives_way: 8 },
+];
+
+/// A figure that there is none of.
+const NONE: &str = "–";
+
+/// A report in words.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sheet {
+    /// Where and how it ran.
+    pub(crate) above: Vec<String>,
+    /// Rows that may be compared.
+    pub(crate) groups: Vec<Group>,
+    /// What a reader must know to read the figures.
+    pub(crate) below: Vec<String>,
+}
+
+/// Rows that share workload, size, placement and way of waiting.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Group {
+    /// `ping-pong, 64 B, spin`.
+    pub(crate) title: String,
+    pub(crate) lines: Vec<Line>,
+}
+
+/// One row in words.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Line {
+    /// Whether no other entrant of the group was better.
+    pub(crate) best: bool,
+    /// One cell for each of [`COLUMNS`]; the first alone when the row failed.
+    pub(crate) cells: Vec<String>,
+    /// Why there are no numbers.
+    pub(crate) failed: Option<String>,
+}
+
+/// Puts a report into words; `sort` puts the best of a group first.
+pub(crate) fn sheet(report: &Report, sort: bool) -> Sheet {
+    let mut groups: Vec<Vec<&Row>> = Vec::new();
+    for row in &report.rows {
+        match groups.iter_mut().find(|group| comparable(group[0], row)) {
+            Some(group) => group.push(row),
+            None => groups.push(vec![row]),
+        }
+    }
+    Sheet {
+        above: frame::above(report),
+        groups: groups.into_iter().map(|rows| group(rows, sort)).collect(),
+        below: frame::below(report),
+    }
+}
+
+/// Whether two rows may stand in one group.
+fn comparable(a: &Row, b: &Row) -> bool {
+    a.workload == b.workload && a.size_bytes == b.size_bytes && a.placement == b.placement && a.wait == b.wait
+}
+
+fn group(mut rows: Vec<&Row>, sort: bool) -> Group {
+    let first = rows[0];
+    let title = format!("{}, {}, {}", first.workload, units::bytes(first.size_bytes), first.wait);
+    let best = rows.iter().copied().filter(|row| goodness(row).is_some()).max_by(|a, b| by_goodness(a, b));
+    if sort {
+        rows.sort_by(|a, b| by_goodness(b, a));
+    }
+    Group { title, lines: rows.into_iter().map(|row| line(row, best)).collect() }
+}
+
+/// What an entrant is judged by, more is better: the rate of a stream, else the median latency.
+fn goodness(row: &Row) -> Option<f64> {
+    if row.entrant == Entrant::Null || row.failed.is_some() {
+        return None;
+    }
+    match row.workload {
+        Workload::Stream => row.messages_per_s,
+        _ => row.latency_ns.as_ref()?.p50.map(|p50| -(p50 as f64)),
+    }
+}
+
+/// Rows that are not judged come last.
+fn by_goodness(a: &Row, b: &Row) -> std::cmp::Ordering {
+    let of = |row| goodness(row).unwrap_or(f64::NEG_INFINITY);
+    of(a).total_cmp(&of(b))
+}
+
+fn line(row: &Row, best: Option<&Row>) -> Line {
+    if let Some(why) = &row.failed {
+        return Line { best: false, cells: vec![row.kind.clone()], failed: Some(why.clone()) };
+    }
+    let is_best = best.is_some_and(|best| std::ptr::eq(best, row));
+    let percentile = |pick: fn(&lab::report::Latency) -> Option<u64>| {
+        let ns = row.latency_ns.as_ref().and_then(pick);
+        ns.map_or_else(|| NONE.into(), |ns| units::duration(ns as f64))
+    };
+    let cells = vec![
+        row.kind.clone(),
+        percentile(|latency| latency.p50),
+        percentile(|latency| latency.p90),
+        percentile(|latency| latency.p99),
+        percentile(|latency| latency.p999),
+        percentile(|latency| Some(latency.max)),
+        row.messages_per_s.map_or_else(|| NONE.into(), units::rate),
+        cpu(row),
+        switches(row),
+        verified(row),
+        match best {
+            _ if is_best => "best".into(),
+            Some(best) if goodness(row).is_some() => standing(row, best),
+            _ => NONE.into(),
+        },
+    ];
+    Line { best: is_best, cells, failed: None }
+}
+
+/// Time on a core for each message, sender + receiver.
+fn cpu(row: &Row) -> String {
+    let Some(sides) = row.sides.filter(|_| row.messages > 0) else { return NONE.into() };
+    units::durations(sides.map(|side| (side.user_ns + side.system_ns) as f64 / row.messages as f64))
+}
+
+/// Context switches for each message, sender + receiver, of its own will or not.
+fn switches(row: &Row) -> String {
+    let Some(sides) = row.sides.filter(|_| row.messages > 0) else { return NONE.into() };
+    sides
+        .map(|side| (side.voluntary_switches + side.involuntary_switches) as f64 / row.messages as f64)
+        .map(units::each)
+        .join("+")
+}
+
+fn verified(row: &Row) -> String {
+    if row.verified == row.messages {
+        units::count(row.verified)
+    } else {
+        format!("{} of {}", units::count(row.verified), units::count(row.messages))
+    }
+}
+
+/// How many times slower a row is than the best of its group, with the spread of their launches.
+fn standing(row: &Row, best: &Row) -> String {
+    // Of latencies less is better, of rates more.
+    let slower = match row.workload {
+        Workload::Stream => ratio(best, row),
+        Workload::PingPong | Workload::Paced => ratio(row, best),
+    };
+    let Some(slower) = slower else { return NONE.into() };
+    let times = units::times(slower.value);
+    match slower.verdict {
+        Verdict::Different => {
+            let least = units::times(slower.min);
+            format!(
+                "{times} ({}–{})",
+                least.trim_end_matches('×'),
+                units::times(slower.max).trim_end_matches('×')
+            )
+        }
+        Verdict::NoDifference => format!("{times} ≈"),
+        Verdict::Unknown => format!("{times} ?"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::sample;
+
+    #[test]
+    fn rows_that_differ_in_waiting_or_size_never_share_a_group() {
+        let report = sample();
+        for group in &sheet(&report, false).groups {
+            assert!(group.lines.iter().filter(|line| line.best).count() <= 1, "{}", group.title);
+        }
+        let mut other = report.rows[0].clone();
+        other.size_bytes += 1;
+        assert!(!comparable(&report.rows[0], &other));
+    }
+
+    #[test]
+    fn the_null_entrant_and_failed_rows_are_not_judged() {
+        let mut row = sample().rows[0].clone();
+        assert!(goodness(&row).is_some());
+        row.entrant = Entrant::Null;
+        assert!(goodness(&row).is_none());
+        row.entrant = Entrant::Mechanism;
+        row.failed = Some("the peer died".into());
+        assert!(goodness(&row).is_none());
+    }
+
+    #[test]
+    fn sorting_puts_the_best_first() {
+        for group in sheet(&sample(), true).groups {
+            if group.lines.iter().any(|line| line.best) {
+                assert!(group.lines[0].best, "{group:?}");
+            }
+        }
+    }
+}

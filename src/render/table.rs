@@ -1,0 +1,109 @@
+//! The tables on the terminal.
+
+use lab::Report;
+
+use super::Ink;
+use super::grid::{Layout, wrap};
+use super::results::{self, COLUMNS, Line};
+
+/// The width when there is no terminal to ask.
+pub(crate) const DEFAULT_WIDTH: usize = 100;
+
+/// The whole report for a terminal of `width` characters; `notices` are shown first.
+pub(crate) fn text(report: &Report, notices: &[String], sort: bool, width: usize, ink: Ink) -> String {
+    let sheet = results::sheet(report, sort);
+    let numbers = || sheet.groups.iter().flat_map(|group| &group.lines).filter(|line| line.failed.is_none());
+    let layout = Layout::fit(&COLUMNS, numbers().map(|line| line.cells.as_slice()), width);
+    let mut out = String::new();
+    for line in &sheet.above {
+        out.push_str(&format!("{}\n", wrap(line, width, 2)));
+    }
+    for notice in notices {
+        out.push_str(&format!("{}\n", wrap(&format!("notice: {notice}"), width, 2)));
+    }
+    for group in &sheet.groups {
+        out.push_str(&format!("\n{}\n", ink.bold(&group.title)));
+        if group.lines.iter().any(|line| line.failed.is_none()) {
+            out.push_str(&format!("{}\n", ink.dim(&layout.line(|column| COLUMNS[column].title))));
+        }
+        for line in &group.lines {
+            out.push_str(&format!("{}\n", row(line, &layout, width, ink)));
+        }
+    }
+    out.push('\n');
+    for line in &sheet.below {
+        out.push_str(&format!("{}\n", wrap(line, width, 2)));
+    }
+    if !layout.left_out.is_empty() && numbers().next().is_some() {
+        let columns = layout.left_out.join(", ");
+        out.push_str(&format!("{}\n", wrap(&format!("not shown for want of width: {columns}"), width, 2)));
+    }
+    out
+}
+
+fn row(line: &Line, layout: &Layout, width: usize, ink: Ink) -> String {
+    match &line.failed {
+        Some(why) => {
+            ink.bad(&format!("  {}", wrap(&format!("{}  failed: {why}", line.cells[0]), width - 2, 4)))
+        }
+        None => {
+            let text = layout.line(|column| &line.cells[column]);
+            if line.best { ink.bold(&text) } else { text }
+        }
+    }
+}
+
+/// The width of the terminal that stdout is, or [`DEFAULT_WIDTH`].
+pub(crate) fn width() -> usize {
+    match rustix::termios::tcgetwinsize(std::io::stdout()) {
+        Ok(size) if size.ws_col >= 20 => size.ws_col.into(),
+        _ => DEFAULT_WIDTH,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Color;
+    use crate::render::sample;
+
+    fn at(width: usize) -> String {
+        text(&sample(), &[], false, width, Ink::choose(Color::Never))
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for width in [60, 80, 100, 160] {
+            for line in at(width).lines() {
+                assert!(line.chars().count() <= width, "{width}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn narrow_tables_drop_p90_and_max_first_and_say_so() {
+        assert!(at(160).lines().any(|line| line.contains("p90") && line.contains("max")));
+        let narrow = at(80);
+        assert!(narrow.contains("not shown for want of width: p90, max"), "{narrow}");
+    }
+
+    #[test]
+    fn a_failed_row_says_why_and_has_no_numbers() {
+        let mut report = sample();
+        report.rows[0].failed = Some("the receiver died".into());
+        let table = text(&report, &[], false, 100, Ink::choose(Color::Never));
+        let line = table.lines().find(|line| line.contains("failed: ")).unwrap();
+        assert_eq!(line.trim(), format!("{}  failed: the receiver died", report.rows[0].kind));
+    }
+
+    #[test]
+    fn colour_adds_nothing_but_colour() {
+        let plain = at(100);
+        let mut painted = text(&sample(), &[], false, 100, Ink::choose(Color::Always));
+        assert!(painted.contains("\x1b["));
+        for code in ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m"] {
+            painted = painted.replace(code, "");
+        }
+        assert_eq!(painted, plain);
+    }
+}

@@ -1,0 +1,178 @@
+//! Numbers for people: three significant digits, a unit that fits, digits in groups of three.
+
+/// A duration in nanoseconds: `51 ns`, `4.21 µs`, `1.30 ms`.
+pub(crate) fn duration(ns: f64) -> String {
+    significant(ns, &["ns", "µs", "ms", "s"])
+}
+
+/// Two durations in nanoseconds, in the unit that fits the longer: `1.20+0.95 µs`.
+pub(crate) fn durations(ns: [f64; 2]) -> String {
+    let longer = ns[0].max(ns[1]);
+    let (unit, scale) = match longer {
+        _ if longer < 999.5 => ("ns", 1.0),
+        _ if longer < 999_500.0 => ("µs", 1e3),
+        _ if longer < 999_500_000.0 => ("ms", 1e6),
+        _ => ("s", 1e9),
+    };
+    let decimals = match longer / scale {
+        _ if scale == 1.0 => 0,
+        small if small < 9.995 => 2,
+        middle if middle < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{:.decimals$}+{:.decimals$} {unit}", ns[0] / scale, ns[1] / scale)
+}
+
+/// A number a second: `950`, `12.3 k`, `1.23 M`.
+pub(crate) fn rate(per_s: f64) -> String {
+    significant(per_s, &["", "k", "M", "G"])
+}
+
+/// A size in bytes: `64 B`, `1 KiB`, `1.5 MiB`.
+pub(crate) fn bytes(size: u32) -> String {
+    let size = f64::from(size);
+    let (value, unit) = match size {
+        mib if mib >= 1_048_576.0 => (size / 1_048_576.0, "MiB"),
+        kib if kib >= 1_024.0 => (size / 1_024.0, "KiB"),
+        _ => (size, "B"),
+    };
+    let text = format!("{value:.2}");
+    format!("{} {unit}", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// A count with its digits in groups: `100 000`.
+pub(crate) fn count(count: u64) -> String {
+    let digits = count.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(' ');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A count for each message: `1`, `0.05`, `12.3`; `~0` is a little more than none.
+pub(crate) fn each(count: f64) -> String {
+    let text = match count {
+        small if small < 0.005 => return if count > 0.0 { "~0".into() } else { "0".into() },
+        small if small < 10.0 => format!("{count:.2}"),
+        _ => format!("{count:.1}"),
+    };
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A factor: `1.05×`, `20.8×`, `150×`.
+pub(crate) fn times(factor: f64) -> String {
+    format!("{}×", significant(factor, &[""]))
+}
+
+/// `1 round`, `2 rounds`, `3 launches`.
+pub(crate) fn plural(n: u64, thing: &str) -> String {
+    let ending = match thing {
+        _ if n == 1 => "",
+        _ if thing.ends_with("ch") => "es",
+        _ => "s",
+    };
+    format!("{} {thing}{ending}", count(n))
+}
+
+/// Milliseconds since 1970-01-01 UTC as `2026-01-31 12:00:00 UTC`.
+pub(crate) fn date(unix_ms: u64) -> String {
+    let seconds = unix_ms / 1_000;
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    let mut day = seconds / 86_400;
+    let mut year = 1970;
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    while year < 9999 && day >= 365 + u64::from(leap(year)) {
+        day -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 1;
+    for length in lengths {
+        if day < length {
+            break;
+        }
+        day -= length;
+        month += 1;
+    }
+    format!("{year}-{month:02}-{:02} {hour:02}:{minute:02}:{second:02} UTC", day + 1)
+}
+
+/// Three significant digits in the first unit that holds them; a whole number of the first unit stays whole.
+fn significant(value: f64, units: &[&str]) -> String {
+    let mut scaled = value;
+    for (index, unit) in units.iter().enumerate() {
+        let last = index + 1 == units.len();
+        if scaled < 999.5 || last {
+            let decimals = match scaled {
+                _ if index == 0 && scaled.fract() == 0.0 => 0,
+                small if small < 9.995 => 2,
+                middle if middle < 99.95 => 1,
+                _ => 0,
+            };
+            return format!("{scaled:.decimals$} {unit}").trim_end().to_owned();
+        }
+        scaled /= 1_000.0;
+    }
+    String::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_carry_three_digits() {
+        let shown = [
+            (0.0, "0 ns"),
+            (8.14, "8.14 ns"),
+            (51.0, "51 ns"),
+            (999.4, "999 ns"),
+            (999.6, "1.00 µs"),
+            (4_210.0, "4.21 µs"),
+            (9_996.0, "10.0 µs"),
+            (61_234.0, "61.2 µs"),
+            (1_300_000.0, "1.30 ms"),
+            (999_600_000.0, "1.00 s"),
+            (75_000_000_000.0, "75.0 s"),
+        ];
+        for (ns, text) in shown {
+            assert_eq!(duration(ns), text, "{ns}");
+        }
+    }
+
+    #[test]
+    fn two_durations_share_their_unit() {
+        assert_eq!(durations([150.0, 90.0]), "150+90 ns");
+        assert_eq!(durations([1_200.0, 950.0]), "1.20+0.95 µs");
+        assert_eq!(durations([0.0, 0.0]), "0+0 ns");
+    }
+
+    #[test]
+    fn counts_sizes_and_rates() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(100_000), "100 000");
+        assert_eq!(count(1_234_567), "1 234 567");
+        assert_eq!(bytes(64), "64 B");
+        assert_eq!(bytes(1_536), "1.5 KiB");
+        assert_eq!(bytes(1 << 20), "1 MiB");
+        assert_eq!(rate(950.0), "950");
+        assert_eq!(rate(12_345.0), "12.3 k");
+        assert_eq!(times(1.049), "1.05×");
+        assert_eq!(times(150.4), "150×");
+        assert_eq!(each(1.0), "1");
+        assert_eq!(each(0.001), "~0");
+        assert_eq!(each(100.0), "100");
+    }
+
+    #[test]
+    fn dates_know_leap_years() {
+        assert_eq!(date(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(date(951_782_400_000), "2000-02-29 00:00:00 UTC");
+        assert_eq!(date(1_767_225_599_000), "2025-12-31 23:59:59 UTC");
+    }
+}

@@ -1,0 +1,139 @@
+//! Runs the binary in a folder of its own, so that no test sees another's files or the person's last race.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up: a bound against hanging, not a measurement.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder that is gone afterwards, with its own state folder inside.
+pub(crate) struct Desk {
+    path: PathBuf,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Desk {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("desk-{}-{next}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder for the test");
+        Desk { path }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Where a race leaves its report for the lab page.
+    pub(crate) fn last_race(&self) -> PathBuf {
+        self.path("state/ipcscope/last-race.json")
+    }
+
+    /// The names of everything in the folder but the state folder.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.path).expect("the test's folder");
+        let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        let mut names: Vec<String> = names.filter(|name| name != "state").collect();
+        names.sort();
+        names
+    }
+
+    pub(crate) fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ipcscope"));
+        command.args(args).current_dir(&self.path).env("XDG_STATE_HOME", self.path("state"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn run(&self, line: &str) -> Ran {
+        Ran::of(line, self.command(line.split_whitespace()).output().expect("the binary starts"))
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// What a run left on its streams.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) line: String,
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    pub(crate) fn of(line: &str, output: Output) -> Ran {
+        Ran {
+            line: line.to_owned(),
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn ended_with(self, code: i32) -> Ran {
+        assert_eq!(self.code, Some(code), "{}: {self:#?}", self.line);
+        self
+    }
+
+    /// Exit code 2, one line on stderr that says `words`, nothing on stdout.
+    #[track_caller]
+    pub(crate) fn refused(self, words: &str) {
+        let ran = self.ended_with(2);
+        assert_eq!(ran.stdout, "", "{ran:#?}");
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran:#?}");
+        assert!(ran.stderr.starts_with("ipcscope: "), "{ran:#?}");
+        assert!(ran.stderr.contains(words), "no `{words}` in {ran:#?}");
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:#?}"))
+    }
+}
+
+/// A running binary that does not outlive its test.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Running {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, signal).expect("the signal is sent");
+    }
+
+    /// The exit code, once it has ended.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        let mut code = None;
+        eventually("the binary ends", || {
+            let ended = self.0.try_wait().expect("a child of ours");
+            code = ended.and_then(|status| status.code());
+            ended.is_some()
+        });
+        code
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits until `what` holds.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

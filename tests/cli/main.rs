@@ -1,0 +1,12 @@
+//! The real binary, from outside: what it prints, where, and with which exit code.
+
+mod bad_input;
+mod doctor;
+mod exports;
+mod harness;
+mod help;
+mod interruption;
+mod race;
+mod schema;
+mod serve;
+mod show;

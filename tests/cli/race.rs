@@ -1,0 +1,105 @@
+//! `ipcscope race`: small races of the real engine. Counts are asserted, times never.
+
+use std::os::unix::fs::PermissionsExt;
+
+use lab::Report;
+
+use crate::harness::Desk;
+use crate::schema;
+
+/// Small enough for any machine; unpinned, because a test may not choose its cores.
+const SMALL: &str = "--count 200 --launches 2 --placement unpinned --wait block";
+
+#[test]
+fn a_table_for_all_four() {
+    let desk = Desk::new();
+    let ran = desk.run(&format!("race {SMALL} --seed 42")).ended_with(0);
+    assert_eq!(ran.stderr, "", "{ran:#?}");
+    for words in [
+        "ping-pong, 64 B, block",
+        "stream, 64 B, block",
+        "seed 42",
+        "200 messages",
+        "unpinned",
+        "half of a measured",
+    ] {
+        assert!(ran.stdout.contains(words), "{words}: {ran:#?}");
+    }
+    for kind in ["shm", "pipe", "unix", "tcp", "null"] {
+        let rows = ran.stdout.lines().filter(|line| line.starts_with(&format!("  {kind} "))).count();
+        assert_eq!(rows, 2, "{kind}: {ran:#?}");
+    }
+    assert!(!ran.stdout.contains('\x1b'), "no colour into a pipe");
+    assert!(ran.stdout.lines().all(|line| line.chars().count() <= 100), "{ran:#?}");
+}
+
+#[test]
+fn json_is_the_report_and_nothing_else() {
+    let desk = Desk::new();
+    let ran = desk
+        .run(&format!("race shm pipe {SMALL} --size 64,1k --workload ping-pong --json --seed 7"))
+        .ended_with(0);
+    let value = ran.json();
+    assert_eq!(schema::check(&value), Vec::<String>::new());
+    let report: Report = serde_json::from_value(value).expect("a report");
+    assert_eq!(report.plan.sizes, [64, 1024]);
+    assert_eq!(report.plan.seed, 7);
+    for kind in ["shm", "pipe"] {
+        for size in [64, 1024] {
+            let row =
+                report.rows.iter().find(|row| row.kind == kind && row.size_bytes == size).expect("a row");
+            assert_eq!((row.messages, row.verified, row.failed.as_deref()), (200, 200, None), "{row:?}");
+        }
+    }
+}
+
+#[test]
+fn quick_says_so() {
+    let ran = Desk::new()
+        .run("race pipe --quick --count 100 --workload ping-pong --wait block --placement unpinned")
+        .ended_with(0);
+    assert!(ran.stdout.contains("quick: 100 messages a row"), "{ran:#?}");
+}
+
+#[test]
+fn the_paced_workload() {
+    let report: Report = serde_json::from_value(
+        Desk::new().run(&format!("race pipe {SMALL} --workload paced --rate 5k --json")).ended_with(0).json(),
+    )
+    .expect("a report");
+    assert_eq!(report.plan.rate_per_s, 5_000);
+    let row = report.rows.iter().find(|row| row.kind == "pipe").expect("a row");
+    assert!(row.missed.is_some(), "{row:?}");
+}
+
+#[test]
+fn a_failed_row_says_why_and_the_exit_code_says_that() {
+    let desk = Desk::new();
+    let rival = desk.path("broken");
+    std::fs::write(&rival, "#!/bin/sh\nexit 3\n").expect("a program");
+    std::fs::set_permissions(&rival, std::fs::Permissions::from_mode(0o755)).expect("a program");
+    let ran = desk.run(&format!("race pipe {SMALL} --workload ping-pong --rival ./broken")).ended_with(1);
+    assert!(
+        ran.stdout.lines().any(|line| line.starts_with("  broken") && line.contains("failed: ")),
+        "{ran:#?}"
+    );
+    assert!(ran.stdout.lines().any(|line| line.starts_with("  pipe ") && line.contains("best")), "{ran:#?}");
+}
+
+#[test]
+fn the_last_race_is_kept() {
+    let desk = Desk::new();
+    desk.run(&format!("race pipe {SMALL}")).ended_with(0);
+    let kept: Report =
+        serde_json::from_slice(&std::fs::read(desk.last_race()).expect("it was kept")).expect("a report");
+    assert_eq!(kept.plan.count, 200);
+}
+
+#[test]
+fn a_race_that_cannot_be_kept_is_still_a_race() {
+    let desk = Desk::new();
+    std::fs::write(desk.path("state"), "a file where the folder should be").expect("a file");
+    let ran = desk.run(&format!("race pipe {SMALL}")).ended_with(0);
+    assert!(ran.stdout.contains("pipe"), "{ran:#?}");
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran:#?}");
+}

@@ -1,0 +1,216 @@
+//! The invariants of ARCHITECTURE.md, as absences: words that must not stand in certain files.
+//!
+//! Every rule is run against the tree, and against a seeded violation that it must find.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Words that must not stand in the code of the files a rule is about.
+struct Rule {
+    /// The sentence in ARCHITECTURE.md.
+    says: &'static str,
+    /// Which files, by path from the project's root.
+    about: fn(&str) -> bool,
+    /// Any of these is a violation.
+    absent: &'static [&'static str],
+}
+
+const RULES: &[Rule] = &[
+    Rule {
+        says: "crossing's data path reads no clock",
+        about: |path| {
+            let data_path = ["ring.rs", "memory.rs", "region.rs", "frame.rs"];
+            path.starts_with("crates/crossing/src") && data_path.iter().any(|file| path.ends_with(file))
+        },
+        absent: &["Instant", "SystemTime", "clock_gettime", "rdtsc"],
+    },
+    Rule {
+        says: "crossing does not count, log or serialise, and has no async runtime",
+        about: |path| path.starts_with("crates/crossing/src") || path == "crates/crossing/Cargo.toml",
+        absent: &["println!", "eprintln!", "log::", "tracing", "serde", "tokio", "async fn", "libc ="],
+    },
+    Rule {
+        says: "crossing's ring allocates nothing",
+        about: |path| path.ends_with("shm/ring.rs") || path.ends_with("shm/memory.rs"),
+        absent: &["Vec<", "vec!", "Box<", "String", "format!"],
+    },
+    Rule {
+        says: "nothing points back: crossing does not know the lab, the lab does not know the binary",
+        about: |path| path.starts_with("crates/crossing/src") || path == "crates/crossing/Cargo.toml",
+        absent: &["ipcscope", "lab::"],
+    },
+    Rule {
+        says: "the lab does not know how it is shown",
+        about: |path| path.starts_with("crates/lab/src") || path == "crates/lab/Cargo.toml",
+        absent: &["println!", "print!(", "<html", "\\x1b[", "clap", "axum", "comfy", "env::args"],
+    },
+    Rule {
+        says: "the page draws scenes, and knows no mechanism by name",
+        about: |path| path.starts_with("web/") || path == "src/render/page.rs" || path.starts_with("src/server/"),
+        absent: &["Kind::Shm", "Kind::Pipe", "Kind::Unix", "Kind::Tcp", "\"shm\"", "\"pipe\"", "\"tcp\""],
+    },
+    Rule {
+        says: "the measured loop crosses no dyn, lock or formatting",
+        about: |path| {
+            let loops = ["ping_pong.rs", "stream.rs", "paced.rs", "null.rs"];
+            path.contains("lab/src/workload/") && loops.iter().any(|file| path.ends_with(file))
+        },
+        absent: &["dyn ", "Mutex", "RwLock", "format!", "println!", "Box<"],
+    },
+    Rule {
+        says: "the measured processes serve nothing",
+        about: |path| {
+            let measured = path.contains("lab/src/workload/") || path.ends_with("lab/src/worker.rs");
+            measured || path == "crates/lab/Cargo.toml"
+        },
+        absent: &["TcpListener", "UnixListener", "tokio", "axum", "thread::spawn"],
+    },
+    Rule {
+        says: "a timed round names no probe",
+        about: |path| path.contains("lab/src/workload/") || path.ends_with("lab/src/round.rs"),
+        absent: &["probe::", "ptrace", "perf_event"],
+    },
+    Rule {
+        says: "no package outside rivals/ names a rival",
+        about: |path| {
+            let package = path.starts_with("src/") || path.starts_with("crates/") || path.starts_with("web/");
+            package || path == "Cargo.toml"
+        },
+        absent: &["plain-c", "plain_c", "iceoryx", "rtrb", "zeromq", "nng", "zenoh", "ipc-channel"],
+    },
+];
+
+/// The only files that may say `unsafe`, and why.
+const UNSAFE: &[(&str, &str)] = &[
+    ("crates/crossing/src/mechanism/shm/region.rs", "maps and touches memory that another process changes"),
+    ("crates/crossing/src/sys.rs", "spawn with a descriptor, take an inherited one, ignore SIGPIPE"),
+    ("crates/lab/src/sys/lines.rs", "the floor's shared memory"),
+    ("crates/lab/src/sys/monotonic.rs", "clock_gettime"),
+    ("crates/lab/src/sys/perf.rs", "perf_event_open"),
+    ("crates/lab/src/sys/tsc.rs", "the processor's counter"),
+    ("crates/lab/src/sys/usage.rs", "getrusage"),
+];
+
+#[test]
+fn the_absences_of_the_architecture_hold() {
+    let files = files();
+    let found: Vec<String> = RULES.iter().flat_map(|rule| violations(rule, &files)).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn every_rule_is_about_some_file_and_finds_a_seeded_violation() {
+    let files = files();
+    for rule in RULES {
+        let (path, _) = files
+            .iter()
+            .find(|(path, _)| (rule.about)(path))
+            .unwrap_or_else(|| panic!("no file is meant by: {}", rule.says));
+        for word in rule.absent {
+            let seeded = [(path.clone(), format!("fn seeded() {{}}\n{word}\n"))];
+            assert_eq!(violations(rule, &seeded).len(), 1, "`{word}` was not found by: {}", rule.says);
+        }
+    }
+}
+
+#[test]
+fn unsafe_stands_only_where_it_is_fenced() {
+    let says_unsafe = |text: &str| code(text).any(|(_, line)| line.contains("allow(unsafe_code)"));
+    let found: Vec<String> = files()
+        .into_iter()
+        .filter(|(path, text)| path.contains("src/") && path.ends_with(".rs") && says_unsafe(text))
+        .map(|(path, _)| path)
+        .collect();
+    let listed: Vec<&str> = UNSAFE.iter().map(|(path, _)| *path).collect();
+    assert_eq!(found, listed);
+}
+
+#[test]
+fn every_source_file_opens_by_explaining_itself() {
+    let bare: Vec<String> = files()
+        .into_iter()
+        .filter(|(path, text)| path.ends_with(".rs") && !text.starts_with("//! "))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(bare.is_empty(), "without a first line `//! …`: {bare:?}");
+}
+
+#[test]
+fn the_version_has_an_entry_in_the_changelog() {
+    let changelog = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
+    let heading = format!("## {}", env!("CARGO_PKG_VERSION"));
+    assert!(changelog.contains(&heading), "CHANGELOG.md has no heading `{heading}`");
+}
+
+#[test]
+fn every_link_in_the_documents_leads_somewhere() {
+    let mut broken = Vec::new();
+    for (path, text) in files().iter().filter(|(path, _)| path.ends_with(".md")) {
+        let folder = root().join(path).parent().map(Path::to_path_buf).unwrap_or_default();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+            let file = link.split('#').next().unwrap_or_default();
+            if !file.is_empty() && !file.contains("://") && !folder.join(file).exists() {
+                broken.push(format!("{path}: {link}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// Where `rule` is broken: file, line, word.
+fn violations(rule: &Rule, files: &[(String, String)]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in files.iter().filter(|(path, _)| (rule.about)(path)) {
+        for (number, line) in code(text) {
+            for word in rule.absent.iter().filter(|word| line.contains(*word)) {
+                found.push(format!("{path}:{number}: `{word}`, but {}", rule.says));
+            }
+        }
+    }
+    found
+}
+
+/// The lines of a file that are code: no comments, and nothing from its tests on.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .enumerate()
+        .take_while(|(_, line)| *line != "#[cfg(test)]")
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        .map(|(index, line)| (index + 1, line))
+}
+
+/// Every text file of the project by its path from the root, in order. Not what was built or fetched.
+fn files() -> Vec<(String, String)> {
+    let mut paths = Vec::new();
+    walk(&root(), &mut paths);
+    let mut files: Vec<(String, String)> = paths
+        .into_iter()
+        .filter_map(|path| {
+            let text = fs::read_to_string(&path).ok()?;
+            let name = path.strip_prefix(root()).ok()?.to_str()?.to_owned();
+            // The proofs of the ring are tests, though they live beside it.
+            (!name.contains("/tests/") && name != "tests/tidy.rs").then_some((name, text))
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn walk(folder: &Path, paths: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        if path.is_dir() {
+            let built = ["target", "node_modules"].iter().any(|built| name == *built);
+            if !built && !name.to_string_lossy().starts_with('.') {
+                walk(&path, paths);
+            }
+        } else if ["rs", "toml", "md", "js", "css", "html"].iter().any(|end| path.extension().is_some_and(|e| e == *end)) {
+            paths.push(path);
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
