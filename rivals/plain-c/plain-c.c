@@ -252,7 +252,7 @@ static Job read_job(void) {
 static uint64_t message_word(uint64_t sequence, uint64_t i) {
     if (i == 0) return sequence;
     if (i == 1) return 0;
-    return sequence * UINT64_C(0x9E3779B97F4A7C15) + i * UINT64_C(0xBF58476D1CE4E5B9);
+    return sequence * UINT64_C(0x9E3779B97F4A7C15) + i;
 }
 
 /// Words are little-endian; a last word that is not whole keeps its low bytes.

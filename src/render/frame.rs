@@ -82,7 +82,7 @@ pub(crate) fn below(report: &Report) -> Vec<String> {
     }
     if report.rows.iter().any(|row| row.entrant == Entrant::Null) {
         lines.push(
-            "null: no channel at all, what making, copying and checking a message costs by itself".into(),
+            "null: no channel at all, what making and checking a message costs by itself".into(),
         );
     }
     lines.push(format!(

@@ -1,6 +1,6 @@
 //! `ipcscope race`: small races of the real engine. Counts are asserted, times never.
 
-use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use lab::Report;
 
@@ -9,6 +9,12 @@ use crate::schema;
 
 /// Small enough for any machine; unpinned, because a test may not choose its cores.
 const SMALL: &str = "--count 200 --launches 2 --placement unpinned --wait block";
+
+/// A guest that says what it can do, and then does not.
+const BROKEN: &str = r#"#!/bin/sh
+[ "$1" = --describe ] || exit 3
+echo '{"name":"broken","version":"1","kinds":["pipe"],"workloads":["ping-pong"],"waits":["block"]}'
+"#;
 
 #[test]
 fn a_table_for_all_four() {
@@ -75,9 +81,13 @@ fn the_paced_workload() {
 #[test]
 fn a_failed_row_says_why_and_the_exit_code_says_that() {
     let desk = Desk::new();
-    let rival = desk.path("broken");
-    std::fs::write(&rival, "#!/bin/sh\nexit 3\n").expect("a program");
-    std::fs::set_permissions(&rival, std::fs::Permissions::from_mode(0o755)).expect("a program");
+    // Another process writes it: a descriptor of ours could be inherited by a run that another test starts just now, and
+    // a program that is open for writing cannot be started.
+    let written = Command::new("sh")
+        .args(["-c", "printf %s \"$0\" > broken && chmod 755 broken", BROKEN])
+        .current_dir(desk.path(""))
+        .status();
+    assert!(written.expect("sh").success());
     let ran = desk.run(&format!("race pipe {SMALL} --workload ping-pong --rival ./broken")).ended_with(1);
     assert!(
         ran.stdout.lines().any(|line| line.starts_with("  broken") && line.contains("failed: ")),

@@ -139,7 +139,9 @@ impl<M: Mechanism> Sender<M> {
     /// [`Poisoned`](SendError::Poisoned), [`Io`](SendError::Io).
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.send_until(message, Until::Forever)
+        self.check(message.len())?;
+        let outcome = self.outbound.send(message, &self.patience);
+        self.judge(outcome)
     }
 
     /// Sends a message if there is room now.
@@ -309,7 +311,9 @@ impl<M: Mechanism> Receiver<M> {
     /// [`Io`](RecvError::Io).
     #[inline]
     pub fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        self.recv_until(buffer, Until::Forever)
+        self.check()?;
+        let outcome = self.inbound.recv(buffer, &self.patience);
+        self.judge(outcome)
     }
 
     /// Takes the next message if there is one now.
@@ -339,10 +343,18 @@ impl<M: Mechanism> Receiver<M> {
 
     #[inline]
     fn recv_until(&mut self, buffer: &mut [u8], until: Until) -> Result<usize, RecvError> {
-        if let Some(violation) = self.poisoned {
-            return Err(RecvError::Poisoned(violation));
-        }
+        self.check()?;
         let outcome = self.inbound.recv(buffer, &Patience { until, ..self.patience });
+        self.judge(outcome)
+    }
+
+    #[inline]
+    fn check(&self) -> Result<(), RecvError> {
+        self.poisoned.map_or(Ok(()), |violation| Err(RecvError::Poisoned(violation)))
+    }
+
+    #[inline]
+    fn judge(&mut self, outcome: Result<usize, RecvError>) -> Result<usize, RecvError> {
         if let Err(RecvError::Poisoned(violation)) = outcome {
             self.poisoned = Some(violation);
             self.inbound.hang_up();

@@ -66,6 +66,8 @@ fn call<W: Wire>(
         if patience.until == Until::Forever && patience.strategy == WaitStrategy::Block {
             match call(wire, false) {
                 Err(Errno::INTR) => continue,
+                // Somebody who shares the descriptor has made it non-blocking: wait by polling.
+                Err(Errno::AGAIN) => {}
                 outcome => return Some(outcome),
             }
         }

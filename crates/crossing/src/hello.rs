@@ -1,7 +1,7 @@
 //! The handshake: what both ends tell each other before the first message.
 //!
 //! Each end sends one [`Hello`] of 32 bytes and reads the other's. On `unix:` and `tcp://` it goes through the connection
-//! itself; on shared memory and pipes through the rendezvous socket, with a descriptor beside it. The bytes
+//! itself; on shared memory and pipes through the rendezvous socket, with descriptors beside it. The bytes
 //! are written down in `docs/wire.md`, so that a program in any language can be the other end.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
 };
-use rustix::process::Pid;
 
 use crate::error::ConnectError;
 use crate::mechanism::Kind;
@@ -123,16 +122,15 @@ pub(crate) fn timespec(time: Duration) -> Timespec {
     }
 }
 
-/// Sends `bytes` as one packet, with `fd` beside it.
+/// Sends `bytes` as one packet, with `fds` beside it.
 pub(crate) fn send_packet(
     socket: BorrowedFd<'_>,
     bytes: &[u8],
-    fd: Option<BorrowedFd<'_>>,
+    fds: &[BorrowedFd<'_>],
 ) -> Result<(), ConnectError> {
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let fds = fd.map(|fd| [fd]);
-    if let Some(fds) = &fds {
+    if !fds.is_empty() {
         ancillary.push(SendAncillaryMessage::ScmRights(fds));
     }
     let data = [std::io::IoSlice::new(bytes)];
@@ -146,23 +144,15 @@ pub(crate) fn send_packet(
     }
 }
 
-/// One packet of the handshake.
-#[derive(Debug)]
-pub(crate) struct Packet<const N: usize> {
-    pub(crate) bytes: [u8; N],
-    pub(crate) fd: Option<OwnedFd>,
-    /// Who sent it, as the kernel says (SO_PASSCRED); `None` when the sender is outside of our pid namespace.
-    pub(crate) pid: Option<Pid>,
-}
-
-/// Receives one packet of exactly `N` bytes and at most one descriptor. More descriptors, or a cut message, are refused.
-pub(crate) fn recv_packet<const N: usize>(
+/// Receives one packet of exactly `N` bytes with exactly `FDS` descriptors. Anything else is refused, and the
+/// descriptors that came are closed.
+pub(crate) fn recv_packet<const N: usize, const FDS: usize>(
     socket: BorrowedFd<'_>,
     deadline: Instant,
-) -> Result<Packet<N>, ConnectError> {
+) -> Result<([u8; N], [OwnedFd; FDS]), ConnectError> {
     wait_readable(socket, deadline)?;
     let mut bytes = [0; N];
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4), ScmCredentials(1))];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
     let received = loop {
@@ -174,36 +164,35 @@ pub(crate) fn recv_packet<const N: usize>(
         }
     };
     let mut fds = Vec::new();
-    let mut pid = None;
     for message in ancillary.drain() {
-        match message {
-            RecvAncillaryMessage::ScmRights(rights) => fds.extend(rights),
-            RecvAncillaryMessage::ScmCredentials(credentials) => pid = Some(credentials.pid),
-            _ => {}
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            fds.extend(rights);
         }
     }
-    let cut = rustix::net::ReturnFlags::CTRUNC | rustix::net::ReturnFlags::TRUNC;
     if received.bytes == 0 && fds.is_empty() {
         return Err(ConnectError::Disconnected);
     }
-    if received.flags.intersects(cut) || received.bytes != N || fds.len() > 1 {
-        let why = format!("{} bytes and {} descriptors where {N} and 1 belong", received.bytes, fds.len());
-        return Err(ConnectError::Refused { field: "handshake packet", why });
+    let refused = |why| ConnectError::Refused { field: "handshake packet", why };
+    if received.flags.contains(ReturnFlags::CTRUNC) {
+        return Err(refused(format!("more descriptors than the {FDS} that belong there")));
     }
-    Ok(Packet { bytes, fd: fds.pop(), pid })
+    if received.flags.contains(ReturnFlags::TRUNC) || received.bytes != N {
+        let more = if received.bytes == N { "more than " } else { "" };
+        return Err(refused(format!("{more}{} bytes where {N} belong", received.bytes)));
+    }
+    let fds = <[OwnedFd; FDS]>::try_from(fds)
+        .map_err(|fds| refused(format!("{} descriptors where {FDS} belong", fds.len())))?;
+    Ok((bytes, fds))
 }
 
-/// The hello of the other end with the descriptor that must come beside it.
-pub(crate) fn recv_hello(
+/// The hello of the other end with the descriptors that must come beside it.
+pub(crate) fn recv_hello<const FDS: usize>(
     socket: &OwnedFd,
     kind: Kind,
     deadline: Instant,
-) -> Result<(Hello, OwnedFd, Option<Pid>), ConnectError> {
-    let packet = recv_packet::<{ Hello::BYTES }>(socket.as_fd(), deadline)?;
-    let hello = Hello::decode(&packet.bytes, kind)?;
-    let missing =
-        || ConnectError::Refused { field: "handshake packet", why: "no descriptor came with it".into() };
-    Ok((hello, packet.fd.ok_or_else(missing)?, packet.pid))
+) -> Result<(Hello, [OwnedFd; FDS]), ConnectError> {
+    let (bytes, fds) = recv_packet::<{ Hello::BYTES }, FDS>(socket.as_fd(), deadline)?;
+    Ok((Hello::decode(&bytes, kind)?, fds))
 }
 
 #[cfg(test)]

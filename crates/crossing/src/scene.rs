@@ -56,6 +56,24 @@ pub struct Part {
     pub gauges: &'static [Gauge],
 }
 
+impl Part {
+    /// A process.
+    pub const fn process(actor: Actor) -> Part {
+        let id = actor.name();
+        Part { id, form: Form::Process(actor), label: id, space: Space::User, gauges: &[] }
+    }
+
+    /// Something in user space.
+    pub const fn user(id: &'static str, form: Form, label: &'static str, gauges: &'static [Gauge]) -> Part {
+        Part { id, form, label, space: Space::User, gauges }
+    }
+
+    /// Something in the kernel.
+    pub const fn kernel(id: &'static str, form: Form, label: &'static str, gauges: &'static [Gauge]) -> Part {
+        Part { id, form, label, space: Space::Kernel, gauges }
+    }
+}
+
 /// The vocabulary of a stage. Whoever draws these can draw a mechanism it has never heard of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -93,6 +111,13 @@ pub struct Gauge {
     pub unit: &'static str,
 }
 
+impl Gauge {
+    /// A gauge that `field` fills.
+    pub const fn new(field: &'static str, label: &'static str, unit: &'static str) -> Gauge {
+        Gauge { field, label, unit }
+    }
+}
+
 /// Who does a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Actor {
@@ -102,6 +127,17 @@ pub enum Actor {
     Receiver,
     /// The kernel, on behalf of either.
     Kernel,
+}
+
+impl Actor {
+    /// In a word: `sender`, `receiver`, `kernel`. A process on the stage has its actor's name as its id.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Actor::Sender => "sender",
+            Actor::Receiver => "receiver",
+            Actor::Kernel => "kernel",
+        }
+    }
 }
 
 /// One step of a message.
@@ -121,6 +157,23 @@ pub struct Step {
     pub when: When,
     /// One sentence.
     pub text: &'static str,
+}
+
+impl Step {
+    /// A step at the part `at`, for every message.
+    pub const fn new(id: &'static str, actor: Actor, act: Act, at: &'static str, text: &'static str) -> Step {
+        Step { id, actor, act, at, to: None, when: When::Always, text }
+    }
+
+    /// … that moves the message to the part `to`.
+    pub const fn to(self, to: &'static str) -> Step {
+        Step { to: Some(to), ..self }
+    }
+
+    /// … that happens only under a condition.
+    pub const fn when(self, when: When) -> Step {
+        Step { when, ..self }
+    }
 }
 
 /// What a step is made of.
@@ -168,6 +221,22 @@ pub struct Budget {
     pub kernel_copies: Range,
     /// Times the kernel makes a sleeping receiver runnable.
     pub wakes: Range,
+}
+
+impl Budget {
+    /// What a message costs that goes through the kernel by one call in and one call out, for each way of waiting. A
+    /// spinning receiver makes a call for every empty look; one that reads many messages at once makes fewer than one.
+    pub(crate) const IN_AND_OUT: [Budget; 3] = {
+        const fn budget(wait: &'static str, receiver_syscalls: Range, wakes: Range) -> Budget {
+            let sender_syscalls = Range::exactly(1.0);
+            Budget { wait, sender_syscalls, receiver_syscalls, kernel_copies: Range::exactly(2.0), wakes }
+        }
+        [
+            budget("spin", Range::at_least(0.0), Range::exactly(0.0)),
+            budget("hybrid", Range::at_least(0.0), Range::between(0.0, 1.0)),
+            budget("block", Range::between(0.0, 1.0), Range::between(0.0, 1.0)),
+        ]
+    };
 }
 
 /// From least to most, per message, on average over many; `most` is `None` where polling sets no bound.

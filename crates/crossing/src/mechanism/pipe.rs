@@ -15,10 +15,10 @@
 //! # References
 //! pipe(7), fs/pipe.c of the kernel. RWF_NOSIGNAL (Linux 6.18) in include/uapi/linux/fs.h.
 
-use std::io::IoSlice;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::pipe::PipeFlags;
 
@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::error::ConnectError;
 use crate::frame::{FrameReceiver, FrameSender, Wire};
 use crate::hello::{Hello, recv_hello, send_packet};
-use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Range, Scene, Space, Step, When};
+use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Scene, Step, When};
 use crate::wait::only_core;
 
 /// A pipe each way.
@@ -54,14 +54,18 @@ impl Mechanism for Pipe {
             core: only_core(),
             nonce: 0,
         };
-        send_packet(rendezvous.as_fd(), &hello.encode(), Some(theirs.as_fd()))?;
+        send_packet(rendezvous.as_fd(), &hello.encode(), &[theirs.as_fd()])?;
         drop(theirs);
-        let (peer, inbound, _) = recv_hello(&rendezvous, kind, deadline)?;
+        let (peer, [inbound]) = recv_hello(&rendezvous, kind, deadline)?;
         check_reading_end(&inbound)?;
+        let inbound = match own_description(&inbound) {
+            Ok(own) => PipeEnd::new(own),
+            Err(_) => PipeEnd { shared: true, ..PipeEnd::new(inbound) },
+        };
         let max_message = config.max_message.min(peer.max_message);
         Ok(Halves::<Self> {
             outbound: FrameSender::new(PipeEnd::new(mine), max_message),
-            inbound: FrameReceiver::new(PipeEnd::new(inbound), max_message),
+            inbound: FrameReceiver::new(inbound, max_message),
             one_core: hello.shares_core(&peer),
         })
     }
@@ -88,6 +92,13 @@ fn check_reading_end(fd: &OwnedFd) -> Result<(), ConnectError> {
     Ok(())
 }
 
+/// Opens the reading end once more. The one that came shares its flags with whatever copy the peer has kept, and a peer
+/// that changes them could make a call wait that may not. Fails without /proc, and on a pipe of another user.
+fn own_description(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
+}
+
 /// RWF_NOSIGNAL: no SIGPIPE for this write. Since Linux 6.18.
 const NO_SIGNAL: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x100);
 
@@ -106,6 +117,8 @@ pub struct PipeEnd {
     fd: Option<OwnedFd>,
     /// Whether the descriptor is non-blocking at the moment. It follows the calls: who alternates pays a call for each change.
     non_blocking: bool,
+    /// Whether somebody else may change the descriptor's flags: then each call says itself that it may not wait.
+    shared: bool,
     quiet: Quiet,
 }
 
@@ -121,7 +134,7 @@ impl PipeEnd {
             }
         };
         let non_blocking = rustix::fs::fcntl_getfl(&fd).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
-        PipeEnd { fd: Some(fd), non_blocking, quiet }
+        PipeEnd { fd: Some(fd), non_blocking, shared: false, quiet }
     }
 
     #[inline]
@@ -139,6 +152,15 @@ impl PipeEnd {
 impl Wire for PipeEnd {
     #[inline]
     fn read(&mut self, buffer: &mut [u8], now: bool) -> Result<usize, Errno> {
+        if self.shared && now {
+            let fd = self.fd.as_ref().ok_or(Errno::PIPE)?;
+            let read = &mut [IoSliceMut::new(buffer)];
+            match rustix::io::preadv2(fd, read, u64::MAX, ReadWriteFlags::NOWAIT) {
+                // Pipes know the flag since Linux 6.5.
+                Err(Errno::OPNOTSUPP) => self.shared = false,
+                outcome => return outcome,
+            }
+        }
         rustix::io::read(self.mode(now)?, buffer)
     }
 
@@ -169,132 +191,97 @@ impl Wire for PipeEnd {
 pub(crate) static SCENE: Scene = Scene {
     kind: Kind::Pipe,
     title: "Pipe",
-    summary: "write() copies the message into a buffer of the kernel, read() copies it out again. The reader sleeps until there is something to read.",
+    summary: "write() copies the message into a buffer of the kernel, read() copies it out again. The \
+              reader sleeps until there is something to read.",
     tags: &["2 kernel copies", "2 syscalls", "one way each"],
     stage: &[
-        Part {
-            id: "sender",
-            form: Form::Process(Actor::Sender),
-            label: "sender",
-            space: Space::User,
-            gauges: &[],
-        },
-        Part {
-            id: "buffer",
-            form: Form::Buffer(16),
-            label: "pipe buffer: 16 slots of a page",
-            space: Space::Kernel,
-            gauges: &[
-                Gauge { field: "pipe_bytes", label: "in the pipe", unit: "B" },
-                Gauge { field: "pipe_size_bytes", label: "size", unit: "B" },
-            ],
-        },
-        Part {
-            id: "receiver",
-            form: Form::Process(Actor::Receiver),
-            label: "receiver",
-            space: Space::User,
-            gauges: &[],
-        },
+        Part::process(Actor::Sender),
+        Part::kernel(
+            "buffer",
+            Form::Buffer(16),
+            "pipe buffer: 16 slots of a page",
+            &[Gauge::new("pipe_bytes", "in the pipe", "B"), Gauge::new("pipe_size_bytes", "size", "B")],
+        ),
+        Part::process(Actor::Receiver),
     ],
     steps: &[
-        Step {
-            id: "wait",
-            actor: Actor::Receiver,
-            act: Act::Syscall("read"),
-            at: "buffer",
-            to: None,
-            when: When::ReceiverFirst,
-            text: "The receiver calls read(); the pipe is empty.",
-        },
-        Step {
-            id: "sleep",
-            actor: Actor::Receiver,
-            act: Act::Sleep,
-            at: "receiver",
-            to: None,
-            when: When::ReceiverFirst,
-            text: "It sleeps in the kernel until somebody writes.",
-        },
-        Step {
-            id: "write",
-            actor: Actor::Sender,
-            act: Act::Syscall("write"),
-            at: "sender",
-            to: Some("buffer"),
-            when: When::Always,
-            text: "The sender calls write() with the framed message.",
-        },
-        Step {
-            id: "full",
-            actor: Actor::Sender,
-            act: Act::Sleep,
-            at: "sender",
-            to: None,
-            when: When::Full,
-            text: "The pipe is full: the sender sleeps until the receiver has made room.",
-        },
-        Step {
-            id: "copy-in",
-            actor: Actor::Kernel,
-            act: Act::Copy,
-            at: "buffer",
-            to: None,
-            when: When::Always,
-            text: "The kernel copies the bytes into a slot of the pipe.",
-        },
-        Step {
-            id: "wake",
-            actor: Actor::Kernel,
-            act: Act::Wake,
-            at: "receiver",
-            to: None,
-            when: When::ReceiverFirst,
-            text: "It makes the sleeping receiver runnable.",
-        },
-        Step {
-            id: "read",
-            actor: Actor::Receiver,
-            act: Act::Syscall("read"),
-            at: "buffer",
-            to: Some("receiver"),
-            when: When::Always,
-            text: "The receiver is in read(), which finds the bytes.",
-        },
-        Step {
-            id: "copy-out",
-            actor: Actor::Kernel,
-            act: Act::Copy,
-            at: "receiver",
-            to: None,
-            when: When::Always,
-            text: "The kernel copies them into the receiver's memory.",
-        },
+        Step::new(
+            "wait",
+            Actor::Receiver,
+            Act::Syscall("read"),
+            "buffer",
+            "The receiver calls read(); the pipe is empty.",
+        )
+        .when(When::ReceiverFirst),
+        Step::new(
+            "sleep",
+            Actor::Receiver,
+            Act::Sleep,
+            "receiver",
+            "It sleeps in the kernel until somebody writes.",
+        )
+        .when(When::ReceiverFirst),
+        Step::new(
+            "write",
+            Actor::Sender,
+            Act::Syscall("write"),
+            "sender",
+            "The sender calls write() with the framed message.",
+        )
+        .to("buffer"),
+        Step::new(
+            "full",
+            Actor::Sender,
+            Act::Sleep,
+            "sender",
+            "The pipe is full: the sender sleeps until the receiver has made room.",
+        )
+        .when(When::Full),
+        Step::new(
+            "copy-in",
+            Actor::Kernel,
+            Act::Copy,
+            "buffer",
+            "The kernel copies the bytes into a slot of the pipe.",
+        ),
+        Step::new("wake", Actor::Kernel, Act::Wake, "receiver", "It makes the sleeping receiver runnable.")
+            .when(When::ReceiverFirst),
+        Step::new(
+            "read",
+            Actor::Receiver,
+            Act::Syscall("read"),
+            "buffer",
+            "The receiver is in read(), which finds the bytes.",
+        )
+        .to("receiver"),
+        Step::new(
+            "copy-out",
+            Actor::Kernel,
+            Act::Copy,
+            "receiver",
+            "The kernel copies them into the receiver's memory.",
+        ),
     ],
-    budgets: &[
-        Budget {
-            wait: "spin",
-            sender_syscalls: Range::exactly(1.0),
-            receiver_syscalls: Range::at_least(1.0),
-            kernel_copies: Range::exactly(2.0),
-            wakes: Range::exactly(0.0),
-        },
-        Budget {
-            wait: "hybrid",
-            sender_syscalls: Range::exactly(1.0),
-            receiver_syscalls: Range::at_least(0.0),
-            kernel_copies: Range::exactly(2.0),
-            wakes: Range::between(0.0, 1.0),
-        },
-        Budget {
-            wait: "block",
-            sender_syscalls: Range::exactly(1.0),
-            receiver_syscalls: Range::between(0.0, 1.0),
-            kernel_copies: Range::exactly(2.0),
-            wakes: Range::between(0.0, 1.0),
-        },
-    ],
+    budgets: &Budget::IN_AND_OUT,
     duplex: false,
     cross_host: false,
     quoted: Quoted { copies: "2", syscalls: "2", latency: "~0.04 ms", use_when: "simple IPC" },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_end_does_not_wait_whatever_its_flags() {
+        let (reading, writing) = rustix::pipe::pipe().unwrap();
+        let copy = reading.try_clone().unwrap();
+        let mut end = PipeEnd { shared: true, ..PipeEnd::new(reading) };
+        for _ in 0..2 {
+            assert_eq!(end.read(&mut [0; 8], true), Err(Errno::AGAIN));
+            rustix::fs::fcntl_setfl(&copy, OFlags::empty()).unwrap();
+        }
+        rustix::io::write(&writing, b"four").unwrap();
+        assert_eq!(end.read(&mut [0; 8], true), Ok(4));
+    }
+}

@@ -29,7 +29,7 @@ use super::{Halves, Kind, Mechanism};
 use crate::config::Config;
 use crate::error::ConnectError;
 use crate::frame::{FrameReceiver, FrameSender};
-use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Range, Scene, Space, Step, When};
+use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Scene, Step, When};
 use crate::wait::only_core;
 
 /// A TCP connection.
@@ -80,183 +80,115 @@ pub(crate) fn rendezvous() -> Result<(OwnedFd, OwnedFd), Errno> {
 pub(crate) static SCENE: Scene = Scene {
     kind: Kind::Tcp,
     title: "TCP socket",
-    summary: "send() hands the message to the whole network stack, which numbers it, sends it through the loopback device and queues it at the receiver; recv() copies it out, and an acknowledgement goes back.",
+    summary: "send() hands the message to the whole network stack, which numbers it, sends it through \
+              the loopback device and queues it at the receiver; recv() copies it out, and an \
+              acknowledgement goes back.",
     tags: &["sequence numbers and ACKs", "both ways", "cross-host"],
     stage: &[
-        Part {
-            id: "sender",
-            form: Form::Process(Actor::Sender),
-            label: "sender",
-            space: Space::User,
-            gauges: &[],
-        },
-        Part {
-            id: "socket",
-            form: Form::Layer,
-            label: "socket API: send, recv",
-            space: Space::Kernel,
-            gauges: &[
-                Gauge { field: "queued_bytes", label: "queued at the receiver", unit: "B" },
-                Gauge { field: "unacked_bytes", label: "not yet acknowledged", unit: "B" },
+        Part::process(Actor::Sender),
+        Part::kernel(
+            "socket",
+            Form::Layer,
+            "socket API: send, recv",
+            &[
+                Gauge::new("queued_bytes", "queued at the receiver", "B"),
+                Gauge::new("unacked_bytes", "not yet acknowledged", "B"),
             ],
-        },
-        Part {
-            id: "tcp",
-            form: Form::Layer,
-            label: "TCP: sequence numbers, acknowledgements",
-            space: Space::Kernel,
-            gauges: &[
-                Gauge { field: "segments_out", label: "segments out", unit: "" },
-                Gauge { field: "retransmits", label: "retransmits", unit: "" },
-                Gauge { field: "rtt_us", label: "round trip", unit: "us" },
+        ),
+        Part::kernel(
+            "tcp",
+            Form::Layer,
+            "TCP: sequence numbers, acknowledgements",
+            &[
+                Gauge::new("segments_out", "segments out", ""),
+                Gauge::new("retransmits", "retransmits", ""),
+                Gauge::new("rtt_us", "round trip", "us"),
             ],
-        },
-        Part {
-            id: "ip",
-            form: Form::Layer,
-            label: "IP and the loopback device",
-            space: Space::Kernel,
-            gauges: &[],
-        },
-        Part {
-            id: "queue",
-            form: Form::Queue,
-            label: "the receiver's queue",
-            space: Space::Kernel,
-            gauges: &[Gauge { field: "queued_bytes", label: "queued", unit: "B" }],
-        },
-        Part {
-            id: "receiver",
-            form: Form::Process(Actor::Receiver),
-            label: "receiver",
-            space: Space::User,
-            gauges: &[],
-        },
+        ),
+        Part::kernel("ip", Form::Layer, "IP and the loopback device", &[]),
+        Part::kernel(
+            "queue",
+            Form::Queue,
+            "the receiver's queue",
+            &[Gauge::new("queued_bytes", "queued", "B")],
+        ),
+        Part::process(Actor::Receiver),
     ],
     steps: &[
-        Step {
-            id: "wait",
-            actor: Actor::Receiver,
-            act: Act::Syscall("recvfrom"),
-            at: "queue",
-            to: None,
-            when: When::ReceiverFirst,
-            text: "The receiver calls recv(); its queue is empty.",
-        },
-        Step {
-            id: "sleep",
-            actor: Actor::Receiver,
-            act: Act::Sleep,
-            at: "receiver",
-            to: None,
-            when: When::ReceiverFirst,
-            text: "It sleeps in the kernel until a segment is queued.",
-        },
-        Step {
-            id: "send",
-            actor: Actor::Sender,
-            act: Act::Syscall("sendto"),
-            at: "sender",
-            to: Some("socket"),
-            when: When::Always,
-            text: "The sender calls send() with the framed message.",
-        },
-        Step {
-            id: "full",
-            actor: Actor::Sender,
-            act: Act::Sleep,
-            at: "sender",
-            to: None,
-            when: When::Full,
-            text: "The window is closed: the sender sleeps until the receiver has read.",
-        },
-        Step {
-            id: "copy-in",
-            actor: Actor::Kernel,
-            act: Act::Copy,
-            at: "socket",
-            to: None,
-            when: When::Always,
-            text: "The kernel copies the bytes into a socket buffer.",
-        },
-        Step {
-            id: "segment",
-            actor: Actor::Kernel,
-            act: Act::Store,
-            at: "tcp",
-            to: None,
-            when: When::Always,
-            text: "TCP gives the segment its sequence number.",
-        },
-        Step {
-            id: "device",
-            actor: Actor::Kernel,
-            act: Act::Store,
-            at: "ip",
-            to: Some("queue"),
-            when: When::Always,
-            text: "IP sends it to the loopback device, and the same call carries it up to the receiver's queue.",
-        },
-        Step {
-            id: "wake",
-            actor: Actor::Kernel,
-            act: Act::Wake,
-            at: "receiver",
-            to: None,
-            when: When::ReceiverFirst,
-            text: "It makes the sleeping receiver runnable.",
-        },
-        Step {
-            id: "recv",
-            actor: Actor::Receiver,
-            act: Act::Syscall("recvfrom"),
-            at: "queue",
-            to: Some("receiver"),
-            when: When::Always,
-            text: "The receiver is in recv(), which finds the segment.",
-        },
-        Step {
-            id: "copy-out",
-            actor: Actor::Kernel,
-            act: Act::Copy,
-            at: "receiver",
-            to: None,
-            when: When::Always,
-            text: "The kernel copies the bytes into the receiver's memory.",
-        },
-        Step {
-            id: "ack",
-            actor: Actor::Kernel,
-            act: Act::Store,
-            at: "tcp",
-            to: None,
-            when: When::Always,
-            text: "An acknowledgement goes back, alone or with the next segment.",
-        },
+        Step::new(
+            "wait",
+            Actor::Receiver,
+            Act::Syscall("recvfrom"),
+            "queue",
+            "The receiver calls recv(); its queue is empty.",
+        )
+        .when(When::ReceiverFirst),
+        Step::new(
+            "sleep",
+            Actor::Receiver,
+            Act::Sleep,
+            "receiver",
+            "It sleeps in the kernel until a segment is queued.",
+        )
+        .when(When::ReceiverFirst),
+        Step::new(
+            "send",
+            Actor::Sender,
+            Act::Syscall("sendto"),
+            "sender",
+            "The sender calls send() with the framed message.",
+        )
+        .to("socket"),
+        Step::new(
+            "full",
+            Actor::Sender,
+            Act::Sleep,
+            "sender",
+            "The window is closed: the sender sleeps until the receiver has read.",
+        )
+        .when(When::Full),
+        Step::new(
+            "copy-in",
+            Actor::Kernel,
+            Act::Copy,
+            "socket",
+            "The kernel copies the bytes into a socket buffer.",
+        ),
+        Step::new("segment", Actor::Kernel, Act::Store, "tcp", "TCP gives the segment its sequence number."),
+        Step::new(
+            "device",
+            Actor::Kernel,
+            Act::Store,
+            "ip",
+            "IP sends it to the loopback device, and the same call carries it up to the receiver's queue.",
+        )
+        .to("queue"),
+        Step::new("wake", Actor::Kernel, Act::Wake, "receiver", "It makes the sleeping receiver runnable.")
+            .when(When::ReceiverFirst),
+        Step::new(
+            "recv",
+            Actor::Receiver,
+            Act::Syscall("recvfrom"),
+            "queue",
+            "The receiver is in recv(), which finds the segment.",
+        )
+        .to("receiver"),
+        Step::new(
+            "copy-out",
+            Actor::Kernel,
+            Act::Copy,
+            "receiver",
+            "The kernel copies the bytes into the receiver's memory.",
+        ),
+        Step::new(
+            "ack",
+            Actor::Kernel,
+            Act::Store,
+            "tcp",
+            "An acknowledgement goes back, alone or with the next segment.",
+        ),
     ],
-    budgets: &[
-        Budget {
-            wait: "spin",
-            sender_syscalls: Range::exactly(1.0),
-            receiver_syscalls: Range::at_least(1.0),
-            kernel_copies: Range::exactly(2.0),
-            wakes: Range::exactly(0.0),
-        },
-        Budget {
-            wait: "hybrid",
-            sender_syscalls: Range::exactly(1.0),
-            receiver_syscalls: Range::at_least(0.0),
-            kernel_copies: Range::exactly(2.0),
-            wakes: Range::between(0.0, 1.0),
-        },
-        Budget {
-            wait: "block",
-            sender_syscalls: Range::exactly(1.0),
-            receiver_syscalls: Range::between(0.0, 1.0),
-            kernel_copies: Range::exactly(2.0),
-            wakes: Range::between(0.0, 1.0),
-        },
-    ],
+    budgets: &Budget::IN_AND_OUT,
     duplex: true,
     cross_host: true,
     quoted: Quoted { copies: "3+", syscalls: "3+", latency: "~0.15 ms", use_when: "cross-host" },

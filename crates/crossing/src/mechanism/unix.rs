@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::error::ConnectError;
 use crate::frame::{FrameReceiver, FrameSender, Wire};
 use crate::hello::{Hello, wait_readable};
-use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Range, Scene, Space, Step, When};
+use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Scene, Step, When};
 use crate::wait::only_core;
 
 /// A Unix stream socket.
@@ -127,138 +127,82 @@ impl Wire for SocketHalf {
 pub(crate) static SCENE: Scene = Scene {
     kind: Kind::Unix,
     title: "Unix socket",
-    summary: "send() copies the message into a socket buffer and puts it into the receiver's queue; recv() copies it out. One socket carries both directions.",
+    summary: "send() copies the message into a socket buffer and puts it into the receiver's queue; \
+              recv() copies it out. One socket carries both directions.",
     tags: &["2 kernel copies", "both ways", "same host"],
     stage: &[
-        Part {
-            id: "sender",
-            form: Form::Process(Actor::Sender),
-            label: "sender",
-            space: Space::User,
-            gauges: &[],
-        },
-        Part {
-            id: "name",
-            form: Form::Name,
-            label: "socket: a path, or a pair without a name",
-            space: Space::Kernel,
-            gauges: &[],
-        },
-        Part {
-            id: "queue",
-            form: Form::Queue,
-            label: "the receiver's queue",
-            space: Space::Kernel,
-            gauges: &[
-                Gauge { field: "queued_bytes", label: "queued", unit: "B" },
-                Gauge { field: "back_queued_bytes", label: "queued the other way", unit: "B" },
+        Part::process(Actor::Sender),
+        Part::kernel("name", Form::Name, "socket: a path, or a pair without a name", &[]),
+        Part::kernel(
+            "queue",
+            Form::Queue,
+            "the receiver's queue",
+            &[
+                Gauge::new("queued_bytes", "queued", "B"),
+                Gauge::new("back_queued_bytes", "queued the other way", "B"),
             ],
-        },
-        Part {
-            id: "receiver",
-            form: Form::Process(Actor::Receiver),
-            label: "receiver",
-            space: Space::User,
-            gauges: &[],
-        },
+        ),
+        Part::process(Actor::Receiver),
     ],
     steps: &[
-        Step {
-            id: "wait",
-            actor: Actor::Receiver,
-            act: Act::Syscall("recvfrom"),
-            at: "queue",
-            to: None,
-            when: When::ReceiverFirst,
-            text: "The receiver calls recv(); its queue is empty.",
-        },
-        Step {
-            id: "sleep",
-            actor: Actor::Receiver,
-            act: Act::Sleep,
-            at: "receiver",
-            to: None,
-            when: When::ReceiverFirst,
-            text: "It sleeps in the kernel until something is queued.",
-        },
-        Step {
-            id: "send",
-            actor: Actor::Sender,
-            act: Act::Syscall("sendto"),
-            at: "sender",
-            to: Some("queue"),
-            when: When::Always,
-            text: "The sender calls send() with the framed message.",
-        },
-        Step {
-            id: "full",
-            actor: Actor::Sender,
-            act: Act::Sleep,
-            at: "sender",
-            to: None,
-            when: When::Full,
-            text: "Its share of the queue is used up: the sender sleeps until the receiver has read.",
-        },
-        Step {
-            id: "copy-in",
-            actor: Actor::Kernel,
-            act: Act::Copy,
-            at: "queue",
-            to: None,
-            when: When::Always,
-            text: "The kernel copies the bytes into a socket buffer and queues it at the receiver.",
-        },
-        Step {
-            id: "wake",
-            actor: Actor::Kernel,
-            act: Act::Wake,
-            at: "receiver",
-            to: None,
-            when: When::ReceiverFirst,
-            text: "It makes the sleeping receiver runnable.",
-        },
-        Step {
-            id: "recv",
-            actor: Actor::Receiver,
-            act: Act::Syscall("recvfrom"),
-            at: "queue",
-            to: Some("receiver"),
-            when: When::Always,
-            text: "The receiver is in recv(), which finds the buffer.",
-        },
-        Step {
-            id: "copy-out",
-            actor: Actor::Kernel,
-            act: Act::Copy,
-            at: "receiver",
-            to: None,
-            when: When::Always,
-            text: "The kernel copies the bytes into the receiver's memory and frees the buffer.",
-        },
+        Step::new(
+            "wait",
+            Actor::Receiver,
+            Act::Syscall("recvfrom"),
+            "queue",
+            "The receiver calls recv(); its queue is empty.",
+        )
+        .when(When::ReceiverFirst),
+        Step::new(
+            "sleep",
+            Actor::Receiver,
+            Act::Sleep,
+            "receiver",
+            "It sleeps in the kernel until something is queued.",
+        )
+        .when(When::ReceiverFirst),
+        Step::new(
+            "send",
+            Actor::Sender,
+            Act::Syscall("sendto"),
+            "sender",
+            "The sender calls send() with the framed message.",
+        )
+        .to("queue"),
+        Step::new(
+            "full",
+            Actor::Sender,
+            Act::Sleep,
+            "sender",
+            "Its share of the queue is used up: the sender sleeps until the receiver has read.",
+        )
+        .when(When::Full),
+        Step::new(
+            "copy-in",
+            Actor::Kernel,
+            Act::Copy,
+            "queue",
+            "The kernel copies the bytes into a socket buffer and queues it at the receiver.",
+        ),
+        Step::new("wake", Actor::Kernel, Act::Wake, "receiver", "It makes the sleeping receiver runnable.")
+            .when(When::ReceiverFirst),
+        Step::new(
+            "recv",
+            Actor::Receiver,
+            Act::Syscall("recvfrom"),
+            "queue",
+            "The receiver is in recv(), which finds the buffer.",
+        )
+        .to("receiver"),
+        Step::new(
+            "copy-out",
+            Actor::Kernel,
+            Act::Copy,
+            "receiver",
+            "The kernel copies the bytes into the receiver's memory and frees the buffer.",
+        ),
     ],
-    budgets: &[
-        Budget {
-            wait: "spin",
-            sender_syscalls: Range::exactly(1.0),
-            receiver_syscalls: Range::at_least(1.0),
-            kernel_copies: Range::exactly(2.0),
-            wakes: Range::exactly(0.0),
-        },
-        Budget {
-            wait: "hybrid",
-            sender_syscalls: Range::exactly(1.0),
-            receiver_syscalls: Range::at_least(0.0),
-            kernel_copies: Range::exactly(2.0),
-            wakes: Range::between(0.0, 1.0),
-        },
-        Budget {
-            wait: "block",
-            sender_syscalls: Range::exactly(1.0),
-            receiver_syscalls: Range::between(0.0, 1.0),
-            kernel_copies: Range::exactly(2.0),
-            wakes: Range::between(0.0, 1.0),
-        },
-    ],
+    budgets: &Budget::IN_AND_OUT,
     duplex: true,
     cross_host: false,
     quoted: Quoted { copies: "2", syscalls: "2", latency: "~0.05 ms", use_when: "bidirectional" },

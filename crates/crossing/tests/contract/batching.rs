@@ -59,7 +59,8 @@ pub(crate) fn a_cork_that_is_full_publishes() -> Sentence {
         |here| {
             let Side { mut connection, mut line, .. } = here;
             let mut cork = connection.sender().cork();
-            (0..MESSAGES).for_each(|number| cork.send(message(number, LEN)).expect("the other side receives"));
+            (0..MESSAGES)
+                .for_each(|number| cork.send(message(number, LEN)).expect("the other side receives"));
             // The cork is still there when the first messages have been received.
             line.hear();
             drop(cork);

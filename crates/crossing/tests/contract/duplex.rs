@@ -48,9 +48,10 @@ pub(crate) fn halves_work_in_threads_of_their_own() -> Sentence {
 fn eight_connections_at_once_in_one_process() {
     within("eight connections", || {
         let waits = [WaitStrategy::Block, WaitStrategy::HYBRID];
-        let pairs = Kind::ALL.into_iter().flat_map(|kind| waits.map(|wait| (kind, wait))).map(|(kind, wait)| {
-            Connection::pair(kind, &Config { wait, ..Config::default() }).expect("a pair of ends")
-        });
+        let pairs =
+            Kind::ALL.into_iter().flat_map(|kind| waits.map(|wait| (kind, wait))).map(|(kind, wait)| {
+                Connection::pair(kind, &Config { wait, ..Config::default() }).expect("a pair of ends")
+            });
         let pairs: Vec<_> = pairs.collect();
         thread::scope(|scope| {
             for (which, (mut here, mut there)) in (0..).zip(pairs) {

@@ -101,7 +101,8 @@ pub(crate) struct Sentence {
 
 /// A sentence with the default configuration.
 pub(crate) fn sentence(here: fn(Side), there: fn(Side)) -> Sentence {
-    Sentence { here, there, config_here: Config::default(), config_there: Config::default() }
+    let config = Config { handshake_timeout: process::LIMIT, ..Config::default() };
+    Sentence { here, there, config_here: config.clone(), config_there: config }
 }
 
 impl Sentence {

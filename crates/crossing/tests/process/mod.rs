@@ -24,8 +24,8 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Where the second process finds its part.
 const PART: &str = "CROSSING_TEST_PART";
 
-/// A watchdog, not a measure: nothing here takes a tenth of it.
-pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+/// A watchdog, not a measure: long enough for a machine on which many processes spin on few cores.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// The part that this process is to play, if it is a second one.
 pub(crate) fn part() -> Option<String> {
@@ -134,20 +134,26 @@ impl From<Line> for Stdio {
     }
 }
 
-/// Bytes without a pattern, from which messages are cut.
+/// Bytes without a pattern shorter than [`BLOCK_BYTES`], from which messages are cut.
 static POOL: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let words = (0..(POOL_BYTES + SPREAD_BYTES) / 8).map(|_| {
+    let mut pool = Vec::with_capacity(POOL_BYTES + SPREAD_BYTES + BLOCK_BYTES);
+    while pool.len() < BLOCK_BYTES {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        state
-    });
-    words.flat_map(u64::to_le_bytes).collect()
+        pool.extend_from_slice(&state.to_le_bytes());
+    }
+    while pool.len() < POOL_BYTES + SPREAD_BYTES {
+        pool.extend_from_within(..BLOCK_BYTES);
+    }
+    pool
 });
 
+/// No power of two, so that no buffer's size is a multiple of it.
+const BLOCK_BYTES: usize = 100_008;
 /// The longest message that [`message`] makes, in bytes.
-const POOL_BYTES: usize = 2 << 20;
+const POOL_BYTES: usize = 1 << 20;
 /// How many different messages there are.
 const SPREAD_BYTES: usize = 1 << 16;
 
@@ -169,10 +175,8 @@ pub(crate) fn descriptors() -> Vec<String> {
     let entries = std::fs::read_dir("/proc/self/fd").expect("/proc is mounted");
     let links = entries.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
     // The directory that is being read is one of them.
-    let mut links: Vec<String> = links
-        .map(|link| link.display().to_string())
-        .filter(|link| !link.starts_with("/proc/"))
-        .collect();
+    let mut links: Vec<String> =
+        links.map(|link| link.display().to_string()).filter(|link| !link.starts_with("/proc/")).collect();
     links.sort();
     links
 }

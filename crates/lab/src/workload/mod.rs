@@ -96,9 +96,34 @@ pub(crate) fn respond<M: Mechanism>(
 ) -> Result<SideOutcome, Broken> {
     match workload {
         Workload::PingPong => ping_pong::respond(connection, course),
-        Workload::Stream => stream::receive(connection, course),
-        Workload::Paced => paced::receive(connection, course),
+        Workload::Stream | Workload::Paced => stream::receive(connection, course),
     }
+}
+
+/// Sends the warm-up, and waits until it has been verified.
+fn send_warmup<M: Mechanism>(
+    connection: &mut Connection<M>,
+    course: &Course,
+    message: &mut [u8],
+) -> Result<(), Broken> {
+    for seq in 0..course.warmup {
+        payload::fill(message, seq, 0);
+        connection.send(message)?;
+    }
+    await_signal(connection, course)
+}
+
+/// Receives the warm-up and verifies it. The peer waits for our [`signal`] then.
+fn receive_warmup<M: Mechanism>(
+    connection: &mut Connection<M>,
+    course: &Course,
+    message: &mut [u8],
+) -> Result<(), Broken> {
+    for seq in 0..course.warmup {
+        let len = connection.recv(message)?;
+        payload::check(&message[..len], course.size, seq)?;
+    }
+    Ok(())
 }
 
 /// One message that says "I am here": both sides have finished what came before.

@@ -6,7 +6,6 @@
 use std::fmt;
 
 const BY_NUMBER: u64 = 0x9E37_79B9_7F4A_7C15;
-const BY_PLACE: u64 = 0xBF58_476D_1CE4_E5B9;
 
 /// A message that is not the one that was due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +28,16 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// The word at `place` behind the number and the stamp, from 2.
+/// Words in a block: the loops below are over whole blocks, which the compiler unrolls.
+const BLOCK: usize = 8;
+
+/// The word at `place`, from 2 on.
 #[inline]
 fn filler(seq: u64, place: usize) -> u64 {
-    seq.wrapping_mul(BY_NUMBER).wrapping_add((place as u64).wrapping_mul(BY_PLACE))
+    seq.wrapping_mul(BY_NUMBER).wrapping_add(place as u64)
 }
 
-/// Any word, for the few that do not stand in a long row.
+/// Any word.
 #[inline]
 fn word(seq: u64, stamp: u64, place: usize) -> u64 {
     match place {
@@ -49,19 +51,25 @@ fn word(seq: u64, stamp: u64, place: usize) -> u64 {
 #[inline]
 pub(crate) fn fill(message: &mut [u8], seq: u64, stamp: u64) {
     let (words, rest) = message.as_chunks_mut::<8>();
-    if let [first, second, fillers @ ..] = words {
-        *first = seq.to_le_bytes();
-        *second = stamp.to_le_bytes();
-        let mut value = filler(seq, 2);
-        for bytes in fillers {
-            *bytes = value.to_le_bytes();
-            value = value.wrapping_add(BY_PLACE);
+    let count = words.len();
+    let (blocks, few) = words.as_chunks_mut::<BLOCK>();
+    let mut place = 0;
+    for block in blocks {
+        let first = filler(seq, place);
+        for (i, bytes) in block.iter_mut().enumerate() {
+            *bytes = first.wrapping_add(i as u64).to_le_bytes();
         }
-    } else if let [only] = words {
-        *only = seq.to_le_bytes();
+        place += BLOCK;
+    }
+    for bytes in few {
+        *bytes = filler(seq, place).to_le_bytes();
+        place += 1;
+    }
+    for (place, bytes) in words.iter_mut().take(2).enumerate() {
+        *bytes = word(seq, stamp, place).to_le_bytes();
     }
     if !rest.is_empty() {
-        let last = word(seq, stamp, words.len()).to_le_bytes();
+        let last = word(seq, stamp, count).to_le_bytes();
         rest.copy_from_slice(&last[..rest.len()]);
     }
 }
@@ -71,20 +79,29 @@ pub(crate) fn fill(message: &mut [u8], seq: u64, stamp: u64) {
 pub(crate) fn check(message: &[u8], size: usize, seq: u64) -> Result<u64, Mismatch> {
     let stamp = stamp(message);
     let (words, rest) = message.as_chunks::<8>();
+    let (blocks, few) = words.as_chunks::<BLOCK>();
     // Differences are gathered rather than branched on, so that long messages are compared many words at a time.
     let mut wrong = (message.len() ^ size) as u64;
-    if let [first, _, fillers @ ..] = words {
-        wrong |= u64::from_le_bytes(*first) ^ seq;
-        let mut value = filler(seq, 2);
-        for bytes in fillers {
-            wrong |= u64::from_le_bytes(*bytes) ^ value;
-            value = value.wrapping_add(BY_PLACE);
+    let mut place = 0;
+    for block in blocks {
+        let first = filler(seq, place);
+        // The number and the stamp stand where no filler does: the first block is compared without them, below with them.
+        let known = if place == 0 { 2 } else { 0 };
+        for (i, bytes) in block.iter().enumerate() {
+            let difference = u64::from_le_bytes(*bytes) ^ first.wrapping_add(i as u64);
+            wrong |= if i < known { 0 } else { difference };
         }
-    } else if let [only] = words {
-        wrong |= u64::from_le_bytes(*only) ^ seq;
+        place += BLOCK;
+    }
+    for bytes in few {
+        wrong |= u64::from_le_bytes(*bytes) ^ word(seq, stamp, place);
+        place += 1;
+    }
+    if let Some(number) = words.first() {
+        wrong |= u64::from_le_bytes(*number) ^ seq;
     }
     if !rest.is_empty() {
-        let last = word(seq, stamp, words.len()).to_le_bytes();
+        let last = word(seq, stamp, place).to_le_bytes();
         wrong |= u64::from(*rest != last[..rest.len()]);
     }
     if wrong == 0 { Ok(stamp) } else { Err(mismatch(message, size, seq)) }

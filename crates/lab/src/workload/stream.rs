@@ -7,7 +7,7 @@
 use crossing::{Connection, Mechanism};
 
 use super::payload::{check, fill};
-use super::{Broken, Course, await_signal, signal};
+use super::{Broken, Course, await_signal, receive_warmup, send_warmup, signal};
 use crate::control::SideOutcome;
 use crate::stats::Histogram;
 use crate::sys::usage::usage;
@@ -21,11 +21,7 @@ pub(super) fn send<M: Mechanism>(
 ) -> Result<SideOutcome, Broken> {
     let clock = course.clock;
     let mut message = vec![0; course.size];
-    for seq in 0..course.warmup {
-        fill(&mut message, seq, 0);
-        connection.send(&message)?;
-    }
-    await_signal(connection, course)?;
+    send_warmup(connection, course, &mut message)?;
     let before = usage();
     let began = clock.now();
     for seq in course.warmup..course.warmup + course.messages {
@@ -39,6 +35,7 @@ pub(super) fn send<M: Mechanism>(
     Ok(SideOutcome { began, ended: clock.now(), usage, ..SideOutcome::default() })
 }
 
+/// Also receives what is paced: there every message is stamped, with the time it was due.
 pub(super) fn receive<M: Mechanism>(
     connection: &mut Connection<M>,
     course: &Course,
@@ -46,10 +43,7 @@ pub(super) fn receive<M: Mechanism>(
     let clock = course.clock;
     let mut message = vec![0; course.size];
     let mut samples = Histogram::new();
-    for seq in 0..course.warmup {
-        let len = connection.recv(&mut message)?;
-        check(&message[..len], course.size, seq)?;
-    }
+    receive_warmup(connection, course, &mut message)?;
     let before = usage();
     let began = clock.now();
     signal(connection, course)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossing::{Connection, Mechanism};
 
 use super::payload::{check, fill};
-use super::{Broken, Course, await_signal, signal};
+use super::{Broken, Course, await_signal, receive_warmup, send_warmup, signal};
 use crate::control::SideOutcome;
 use crate::trace::What;
 
@@ -20,11 +20,7 @@ pub(crate) fn send<M: Mechanism>(
     course: &Course,
 ) -> Result<SideOutcome, Broken> {
     let mut message = vec![0; course.size];
-    for seq in 0..course.warmup {
-        fill(&mut message, seq, 0);
-        connection.send(&message)?;
-    }
-    await_signal(connection, course)?;
+    send_warmup(connection, course, &mut message)?;
     let mut events = Vec::with_capacity(2 * course.messages as usize);
     for count in 0..course.messages {
         thread::sleep(GAP);
@@ -44,10 +40,7 @@ pub(crate) fn receive<M: Mechanism>(
     course: &Course,
 ) -> Result<SideOutcome, Broken> {
     let mut message = vec![0; course.size];
-    for seq in 0..course.warmup {
-        let len = connection.recv(&mut message)?;
-        check(&message[..len], course.size, seq)?;
-    }
+    receive_warmup(connection, course, &mut message)?;
     signal(connection, course)?;
     let mut events = Vec::with_capacity(2 * course.messages as usize);
     for count in 0..course.messages {

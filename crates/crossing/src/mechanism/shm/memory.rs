@@ -15,9 +15,9 @@ pub(crate) enum Word {
     Tail,
     /// How far the owner has read the peer's ring.
     Head,
-    /// Odd while the owner sleeps for want of room.
+    /// While the owner sleeps for want of room: the peer's head that it has seen, made odd. Else zero.
     SenderAsleep,
-    /// Odd while the owner sleeps for want of messages.
+    /// While the owner sleeps for want of messages: the peer's tail that it has seen, made odd. Else zero.
     ReceiverAsleep,
 }
 
@@ -71,6 +71,15 @@ pub(crate) trait Memory {
 
     /// Copies a message out of the peer's ring.
     fn read(&self, at: u64, message: &mut [u8]);
+
+    /// Notes, in private memory, that this end has sent something.
+    fn mark_sent(&self);
+
+    /// Whether this end has sent something since it was last asked.
+    fn take_sent(&self) -> bool;
+
+    /// Asks for the bytes that are expected next in the peer's ring.
+    fn expect(&self, at: u64);
 
     /// What is known of the peer.
     fn status(&self) -> Status;

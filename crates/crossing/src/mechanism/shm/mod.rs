@@ -25,10 +25,11 @@ mod tests;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use rustix::process::{Pid, PidfdFlags};
+use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
 use rustix::thread::{MembarrierCommand, MembarrierQuery};
 
 use self::region::{CAPACITY_LEAST, CAPACITY_LIMIT, Layout, Own, Theirs, View};
@@ -38,8 +39,8 @@ use super::{Halves, Inbound, Kind, Mechanism, Outbound};
 use crate::config::Config;
 use crate::error::{ConnectError, RecvError, SendError};
 use crate::hello::{Hello, recv_hello, recv_packet, send_packet};
-use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Range, Scene, Space, Step, When};
-use crate::wait::{Patience, only_core};
+use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Range, Scene, Step, When};
+use crate::wait::{Patience, Until, only_core};
 
 /// Shared memory.
 #[derive(Debug, Clone, Copy)]
@@ -56,8 +57,11 @@ impl Mechanism for Shm {
     fn open(_: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
         let (link, Agreed { max_message, asymmetric, one_core }) = Link::open(rendezvous, config)?;
         let (mine, theirs) = (link.own.layout().capacity, link.theirs.layout().capacity);
-        let view =
-            View::new(Arc::new(link), |link| (&link.own, &link.theirs, link.watch.status()), asymmetric);
+        let view = View::new(
+            Arc::new(link),
+            |link| (&link.own, &link.theirs, link.watch.status(), &link.sent),
+            asymmetric,
+        );
         let outbound = Out { ring: Producer::new(view.clone(), mine, START), max_message, claimed: None };
         let inbound = In { ring: Consumer::new(view, theirs, max_message, START), max_message };
         Ok(Halves::<Self> { outbound, inbound, one_core })
@@ -75,6 +79,8 @@ pub(crate) struct Link {
     own: Own,
     theirs: Theirs,
     watch: Watch,
+    /// Whether this end has sent since its receiver last asked: see [`ring`].
+    sent: AtomicBool,
 }
 
 /// What both ends agreed on.
@@ -100,9 +106,8 @@ impl Link {
         let layout = Layout { capacity: ring_bytes(config)?, nonce: u64::from_le_bytes(nonce) };
         let membarrier = register();
         let own = Own::create(layout)?;
-        // From here on the kernel says with each packet which process sent it.
-        rustix::net::sockopt::set_socket_passcred(&rendezvous, true)
-            .map_err(ConnectError::io("ask for the peer's credentials"))?;
+        let me = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
+            .map_err(ConnectError::io("open a pidfd of this process"))?;
         let hello = Hello {
             kind: Kind::Shm,
             membarrier,
@@ -111,30 +116,36 @@ impl Link {
             core: only_core(),
             nonce: layout.nonce,
         };
-        send_packet(rendezvous.as_fd(), &hello.encode(), Some(own.memfd()))?;
-        let (peer, memfd, pid) = recv_hello(&rendezvous, Kind::Shm, deadline)?;
+        send_packet(rendezvous.as_fd(), &hello.encode(), &[own.memfd(), me.as_fd()])?;
+        drop(me);
+        let (peer, [memfd, pidfd]) = recv_hello(&rendezvous, Kind::Shm, deadline)?;
         let theirs = Theirs::open(memfd, Layout { capacity: peer.capacity, nonce: peer.nonce })?;
-        let pidfd = pid.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
-        send_packet(rendezvous.as_fd(), &READY, None)?;
-        let ready = recv_packet::<1>(rendezvous.as_fd(), deadline)?;
-        if ready.bytes != READY || ready.fd.is_some() {
-            let why = format!("{:02x?} where {READY:02x?} belongs", ready.bytes);
+        check_pidfd(&pidfd)?;
+        send_packet(rendezvous.as_fd(), &READY, &[])?;
+        let (ready, []) = recv_packet::<1, 0>(rendezvous.as_fd(), deadline)?;
+        if ready != READY {
+            let why = format!("{ready:02x?} where {READY:02x?} belongs");
             return Err(ConnectError::Refused { field: "handshake packet", why });
         }
-        // The same pid has spoken before and after its pidfd was opened, so the pidfd is that of the one who spoke.
-        let pidfd = pidfd.filter(|_| same(pid, ready.pid));
         let watch = Watch::start(rendezvous, pidfd)?;
         let agreed = Agreed {
             max_message: config.max_message.min(peer.max_message),
             asymmetric: membarrier && peer.membarrier,
             one_core: hello.shares_core(&peer),
         };
-        Ok((Link { own, theirs, watch }, agreed))
+        Ok((Link { own, theirs, watch, sent: AtomicBool::new(false) }, agreed))
     }
 }
 
-fn same(before: Option<Pid>, after: Option<Pid>) -> bool {
-    before.is_some() && before == after
+/// What a peer hands over as its pidfd must be one: another file could make the watcher wait. That it is its own is the
+/// peer's interest, since it is the peer's death that would go unnoticed.
+fn check_pidfd(fd: &OwnedFd) -> Result<(), ConnectError> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    match rustix::process::waitid(WaitId::PidFd(fd.as_fd()), options) {
+        // A child of ours, or a process that is none.
+        Ok(_) | Err(Errno::CHILD) => Ok(()),
+        Err(_) => Err(ConnectError::Refused { field: "pidfd", why: "not a pidfd".into() }),
+    }
 }
 
 /// The size of the ring for `config`, in bytes: a power of two, and room for two of the longest messages.
@@ -162,28 +173,35 @@ pub struct Out {
     claimed: Option<(u64, usize)>,
 }
 
+impl Out {
+    #[cold]
+    fn stage_slowly(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError> {
+        loop {
+            match self.ring.stage(message) {
+                Err(SendError::Full) => self.ring.wait_room(message.len(), patience)?,
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
 impl Outbound for Out {
     fn max_message(&self) -> usize {
         self.max_message
     }
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError> {
-        loop {
-            match self.ring.stage(message) {
-                Ok(()) => {
-                    self.ring.publish();
-                    return Ok(());
-                }
-                Err(SendError::Full) => self.ring.wait_room(message.len(), patience)?,
-                Err(error) => return Err(error),
-            }
+        if !self.ring.stage_at_once(message) {
+            self.stage_slowly(message, patience)?;
         }
+        self.ring.publish();
+        Ok(())
     }
 
     #[inline]
     fn stage(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.ring.stage(message)
+        if self.ring.stage_at_once(message) { Ok(()) } else { self.ring.stage(message) }
     }
 
     fn claim(&mut self, len: usize) -> Result<(), SendError> {
@@ -244,10 +262,11 @@ impl Inbound for In {
         self.max_message
     }
 
-    #[inline]
+    #[inline(always)]
     fn recv(&mut self, buffer: &mut [u8], patience: &Patience) -> Result<usize, RecvError> {
+        let would_wait = patience.until != Until::Now;
         loop {
-            match self.ring.try_recv(buffer) {
+            match self.ring.try_recv(buffer, would_wait) {
                 Err(RecvError::Empty) => self.ring.wait(patience)?,
                 outcome => return outcome,
             }
@@ -269,119 +288,83 @@ impl Drop for In {
 pub(crate) static SCENE: Scene = Scene {
     kind: Kind::Shm,
     title: "Shared memory",
-    summary: "The sender writes the message into memory that the receiver can read. The kernel has no part in it, \
-              unless somebody sleeps.",
+    summary: "The sender writes the message into memory that the receiver can read. The kernel has no \
+              part in it, unless somebody sleeps.",
     tags: &["0 kernel copies", "0 syscalls", "same host"],
     stage: &[
-        Part {
-            id: "sender",
-            form: Form::Process(Actor::Sender),
-            label: "sender",
-            space: Space::User,
-            gauges: &[],
-        },
-        Part {
-            id: "own",
-            form: Form::Region(Actor::Sender),
-            label: "the sender's region: it writes, the receiver reads",
-            space: Space::User,
-            gauges: &[
-                Gauge { field: "tail", label: "tail", unit: "B" },
-                Gauge { field: "sender_asleep", label: "sender asleep", unit: "" },
-            ],
-        },
-        Part {
-            id: "theirs",
-            form: Form::Region(Actor::Receiver),
-            label: "the receiver's region: it writes, the sender reads",
-            space: Space::User,
-            gauges: &[
-                Gauge { field: "head", label: "head", unit: "B" },
-                Gauge { field: "receiver_asleep", label: "receiver asleep", unit: "" },
-            ],
-        },
-        Part {
-            id: "receiver",
-            form: Form::Process(Actor::Receiver),
-            label: "receiver",
-            space: Space::User,
-            gauges: &[],
-        },
-        Part { id: "futex", form: Form::Queue, label: "futex queue", space: Space::Kernel, gauges: &[] },
+        Part::process(Actor::Sender),
+        Part::user(
+            "own",
+            Form::Region(Actor::Sender),
+            "the sender's region: it writes, the receiver reads",
+            &[Gauge::new("tail", "tail", "B"), Gauge::new("sender_asleep", "sender asleep", "")],
+        ),
+        Part::user(
+            "theirs",
+            Form::Region(Actor::Receiver),
+            "the receiver's region: it writes, the sender reads",
+            &[Gauge::new("head", "head", "B"), Gauge::new("receiver_asleep", "receiver asleep", "")],
+        ),
+        Part::process(Actor::Receiver),
+        Part::kernel("futex", Form::Queue, "futex queue", &[]),
     ],
     steps: &[
-        Step {
-            id: "wait",
-            actor: Actor::Receiver,
-            act: Act::Poll,
-            at: "own",
-            to: None,
-            when: When::ReceiverFirst,
-            text: "The receiver loads tail again and again; it has not changed.",
-        },
-        Step {
-            id: "flag",
-            actor: Actor::Receiver,
-            act: Act::Store,
-            at: "theirs",
-            to: None,
-            when: When::ReceiverAsleep,
-            text: "It raises its sleeping flag, passes a barrier and looks once more.",
-        },
-        Step {
-            id: "sleep",
-            actor: Actor::Receiver,
-            act: Act::Syscall("futex_waitv"),
-            at: "futex",
-            to: None,
-            when: When::ReceiverAsleep,
-            text: "It sleeps on tail, and on the word that would tell of the sender's death.",
-        },
-        Step {
-            id: "store",
-            actor: Actor::Sender,
-            act: Act::Store,
-            at: "sender",
-            to: Some("own"),
-            when: When::Always,
-            text: "The sender copies the message into its own region.",
-        },
-        Step {
-            id: "publish",
-            actor: Actor::Sender,
-            act: Act::Store,
-            at: "own",
-            to: None,
-            when: When::Always,
-            text: "One store of tail publishes it.",
-        },
-        Step {
-            id: "wake",
-            actor: Actor::Sender,
-            act: Act::Syscall("futex"),
-            at: "futex",
-            to: None,
-            when: When::ReceiverAsleep,
-            text: "The sender sees the flag and asks the kernel to wake the receiver.",
-        },
-        Step {
-            id: "look",
-            actor: Actor::Receiver,
-            act: Act::Load,
-            at: "own",
-            to: None,
-            when: When::Always,
-            text: "The receiver loads tail: the cache line crosses from core to core.",
-        },
-        Step {
-            id: "load",
-            actor: Actor::Receiver,
-            act: Act::Load,
-            at: "own",
-            to: Some("receiver"),
-            when: When::Always,
-            text: "It checks the length and copies the message out.",
-        },
+        Step::new(
+            "wait",
+            Actor::Receiver,
+            Act::Poll,
+            "own",
+            "The receiver loads tail again and again; it has not changed.",
+        )
+        .when(When::ReceiverFirst),
+        Step::new(
+            "flag",
+            Actor::Receiver,
+            Act::Store,
+            "theirs",
+            "It raises its sleeping flag, passes a barrier and looks once more.",
+        )
+        .when(When::ReceiverAsleep),
+        Step::new(
+            "sleep",
+            Actor::Receiver,
+            Act::Syscall("futex_waitv"),
+            "futex",
+            "It sleeps on tail, and on the word that would tell of the sender's death.",
+        )
+        .when(When::ReceiverAsleep),
+        Step::new(
+            "store",
+            Actor::Sender,
+            Act::Store,
+            "sender",
+            "The sender copies the message into its own region.",
+        )
+        .to("own"),
+        Step::new("publish", Actor::Sender, Act::Store, "own", "One store of tail publishes it."),
+        Step::new(
+            "wake",
+            Actor::Sender,
+            Act::Syscall("futex"),
+            "futex",
+            "The sender sees the flag and asks the kernel to wake the receiver.",
+        )
+        .when(When::ReceiverAsleep),
+        Step::new(
+            "look",
+            Actor::Receiver,
+            Act::Load,
+            "own",
+            "The receiver loads tail: the cache line crosses from core to core.",
+        ),
+        Step::new(
+            "load",
+            Actor::Receiver,
+            Act::Load,
+            "own",
+            "It checks the length and copies the message out.",
+        )
+        .to("receiver"),
     ],
     budgets: &[
         Budget {

@@ -15,9 +15,9 @@
 //!
 //! Rust has no agreed model for memory that another process changes at will. So the peer's region never becomes
 //! Rust memory: it comes from a raw mmap, no reference, slice or atomic is ever made over it, and it is touched only in this
-//! file, in two ways. Header words are loaded and stored by single instructions in `asm!` blocks, which the compiler
-//! must take to read and write anything; each is a plain load or store of the hardware with acquire or release order. Bytes
-//! are copied by volatile accesses of aligned 8-byte words, which std permits for memory outside of any Rust allocation.
+//! file, in two ways. Header words are loaded and stored, and blocks of 64 bytes copied, by plain instructions in
+//! `asm!` blocks, which the compiler must take to read and write anything. The rest is copied by volatile accesses of
+//! aligned 8-byte words, which std permits for memory outside of any Rust allocation.
 //! What is read is a number or a byte, for which every bit pattern is valid, and is judged only as private copy.
 //! My own region is written the same way; in addition a [`Claim`](crate::Claim) lends a part of it as `&mut [u8]`, which is sound
 //! because no other process can write it, and the part is not published while it is lent. This is argued, not proven: there is
@@ -32,7 +32,7 @@ use std::ffi::c_void;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering, compiler_fence, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, compiler_fence, fence};
 
 use rustix::fs::{FallocateFlags, FileType, MemfdFlags, SealFlags};
 use rustix::io::Errno;
@@ -194,6 +194,11 @@ impl Theirs {
         if u64::try_from(stat.st_size) != Ok(layout.file_bytes()) {
             return refused("size", format!("{} bytes where {} belong", stat.st_size, layout.file_bytes()));
         }
+        // A hole would be filled by whoever reads it first: at our expense, or with SIGBUS when no memory is left.
+        let allocated = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+        if allocated < layout.file_bytes() {
+            return refused("allocation", format!("{allocated} bytes of {}", layout.file_bytes()));
+        }
         let mut header = [0; Layout::BYTES];
         let read = rustix::io::pread(&memfd, &mut header, 0)
             .map_err(ConnectError::io("read the header of the peer's shared memory"))?;
@@ -282,6 +287,7 @@ pub(crate) struct View<L> {
     /// Whether both processes registered for membarrier(2), so that the publisher's fence may cost nothing.
     asymmetric: bool,
     status: *const AtomicU32,
+    sent: *const AtomicBool,
     /// Keeps the mappings and the status alive.
     link: std::sync::Arc<L>,
 }
@@ -294,10 +300,10 @@ impl<L> View<L> {
     /// A view of what `link` holds.
     pub(crate) fn new(
         link: std::sync::Arc<L>,
-        parts: impl FnOnce(&L) -> (&Own, &Theirs, &AtomicU32),
+        parts: impl FnOnce(&L) -> (&Own, &Theirs, &AtomicU32, &AtomicBool),
         asymmetric: bool,
     ) -> View<L> {
-        let (own, theirs, status) = parts(&link);
+        let (own, theirs, status, sent) = parts(&link);
         View {
             own_words: own.mapping.base,
             own_ring: own.mapping.ring(),
@@ -307,6 +313,7 @@ impl<L> View<L> {
             their_mask: theirs.layout.capacity - 1,
             asymmetric,
             status: ptr::from_ref(status),
+            sent: ptr::from_ref(sent),
             link,
         }
     }
@@ -331,6 +338,11 @@ impl<L> View<L> {
         unsafe { std::slice::from_raw_parts_mut(self.own_ring.add(index(at, self.own_mask)), len) }
     }
 
+    fn sent(&self) -> &AtomicBool {
+        // SAFETY: it points to private memory that `link` keeps alive.
+        unsafe { &*self.sent }
+    }
+
     fn status_word(&self) -> &AtomicU32 {
         // SAFETY: it points to private memory that `link` keeps alive.
         unsafe { &*self.status }
@@ -353,9 +365,6 @@ impl<L> fmt::Debug for View<L> {
 fn index(at: u64, mask: u64) -> usize {
     (at & mask) as usize
 }
-
-/// How far ahead of the place it writes to the writer asks for the right to write, in bytes.
-const PREFETCH_AHEAD: u64 = 1024;
 
 impl<L> Memory for View<L> {
     #[inline]
@@ -399,37 +408,69 @@ impl<L> Memory for View<L> {
     #[inline]
     fn write(&self, at: u64, message: &[u8]) {
         let to = self.own_ring.wrapping_add(index(at, self.own_mask));
-        prefetch_for_writing(
-            self.own_ring.wrapping_add(index(at.wrapping_add(PREFETCH_AHEAD), self.own_mask)),
-        );
-        let to = to.cast::<u64>();
-        let (words, rest) = message.as_chunks::<8>();
+        // SAFETY: the ring claimed these bytes in my own region; a message is at most a ring long, and the ring is mapped
+        // twice.
+        let done = unsafe { copy_blocks(message.as_ptr(), to, message.len()) };
+        let (words, rest) = message[done..].as_chunks::<8>();
+        let to = to.wrapping_add(done).cast::<u64>();
         for (i, word) in words.iter().enumerate() {
-            // SAFETY: the ring claimed these bytes; a message is at most a ring long, and the ring is mapped twice.
+            // SAFETY: as above.
             unsafe { to.add(i).write_volatile(u64::from_ne_bytes(*word)) };
         }
         if !rest.is_empty() {
             let mut last = [0; 8];
             last[..rest.len()].copy_from_slice(rest);
-            // SAFETY: messages are padded to 8 bytes, so the whole word belongs to this one.
+            // SAFETY: as above; messages are padded to 8 bytes, so the whole word belongs to this one.
             unsafe { to.add(words.len()).write_volatile(u64::from_ne_bytes(last)) };
         }
     }
 
     #[inline]
     fn read(&self, at: u64, message: &mut [u8]) {
-        let from = self.their_ring.wrapping_add(index(at, self.their_mask)).cast::<u64>();
-        let (words, rest) = message.as_chunks_mut::<8>();
-        let whole = words.len();
-        for (i, word) in words.iter_mut().enumerate() {
-            // SAFETY: the ring checked that these bytes were published; it is mapped twice, and cannot go away.
-            *word = unsafe { from.add(i).read_volatile() }.to_ne_bytes();
+        let from = self.their_ring.wrapping_add(index(at, self.their_mask));
+        // SAFETY: the ring checked that these bytes were published; it is mapped twice, and cannot go away.
+        let done = unsafe { copy_blocks(from, message.as_mut_ptr(), message.len()) };
+        for (i, bytes) in message[done..].chunks_mut(8).enumerate() {
+            // SAFETY: as above; messages are padded to 8 bytes, so the whole word was published.
+            let word = unsafe { from.add(done).cast::<u64>().add(i).read_volatile() }.to_ne_bytes();
+            bytes.copy_from_slice(&word[..bytes.len()]);
         }
-        if !rest.is_empty() {
-            // SAFETY: as above; messages are padded to 8 bytes.
-            let last = unsafe { from.add(whole).read_volatile() }.to_ne_bytes();
-            rest.copy_from_slice(&last[..rest.len()]);
+    }
+
+    #[inline]
+    fn mark_sent(&self) {
+        // Written only when it changes anything: with two threads the line would otherwise travel with every message.
+        if !self.sent().load(Ordering::Relaxed) {
+            self.sent().store(true, Ordering::Relaxed);
         }
+    }
+
+    #[inline]
+    fn take_sent(&self) -> bool {
+        let sent = self.sent().load(Ordering::Relaxed);
+        if sent {
+            self.sent().store(false, Ordering::Relaxed);
+        }
+        sent
+    }
+
+    #[inline]
+    fn expect(&self, at: u64) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let place = self.their_ring.wrapping_add(index(at, self.their_mask));
+            // SAFETY: a prefetch never faults, and changes nothing that a program can see.
+            unsafe {
+                std::arch::asm!(
+                    "prefetcht0 [{place}]",
+                    "prefetcht0 [{place} + 64]",
+                    place = in(reg) place,
+                    options(nostack, preserves_flags, readonly)
+                );
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = at;
     }
 
     #[inline]
@@ -530,14 +571,50 @@ unsafe fn store_release(word: *mut u64, value: u64) {
     }
 }
 
-/// Asks for the right to write a line that the reader may still hold, so that the store need not wait for it.
+/// The bytes that one step of [`copy_blocks`] moves.
+#[cfg(target_arch = "x86_64")]
+const BLOCK_BYTES: usize = 64;
+
+/// Copies whole blocks between private memory and a ring, as far as they reach, and says how many bytes that were.
+///
+/// Loads are of 8 bytes: a message is mostly written, word by word, just before it is sent, and a load that is wider than
+/// the stores before it would have to wait until those have left the store buffer, behind all that wait for lines of the
+/// ring. Stores are of 16: the fewer there are, the more messages wait there side by side.
+///
+/// # Safety
+/// `from` is mapped for reading and `to` for writing, for that many bytes; they do not overlap; nobody else here uses `to`.
 #[inline]
-fn prefetch_for_writing(place: *mut u8) {
+unsafe fn copy_blocks(from: *const u8, to: *mut u8, bytes: usize) -> usize {
+    let mut done = 0;
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch never faults and changes nothing that a program can see; processors without it ignore it.
-    unsafe {
-        std::arch::asm!("prefetchw [{place}]", place = in(reg) place, options(nostack, preserves_flags));
+    while bytes - done >= BLOCK_BYTES {
+        // SAFETY: the caller's. Loads and stores of the hardware, of which the compiler knows nothing.
+        unsafe {
+            std::arch::asm!(
+                "movq {a}, qword ptr [{from}]",
+                "movhps {a}, qword ptr [{from} + 8]",
+                "movq {b}, qword ptr [{from} + 16]",
+                "movhps {b}, qword ptr [{from} + 24]",
+                "movq {c}, qword ptr [{from} + 32]",
+                "movhps {c}, qword ptr [{from} + 40]",
+                "movq {d}, qword ptr [{from} + 48]",
+                "movhps {d}, qword ptr [{from} + 56]",
+                "movups xmmword ptr [{to}], {a}",
+                "movups xmmword ptr [{to} + 16], {b}",
+                "movups xmmword ptr [{to} + 32], {c}",
+                "movups xmmword ptr [{to} + 48], {d}",
+                from = in(reg) from.add(done),
+                to = in(reg) to.add(done),
+                a = out(xmm_reg) _,
+                b = out(xmm_reg) _,
+                c = out(xmm_reg) _,
+                d = out(xmm_reg) _,
+                options(nostack, preserves_flags)
+            );
+        }
+        done += BLOCK_BYTES;
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = place;
+    let _ = (from, to, bytes, &mut done);
+    done
 }

@@ -29,8 +29,9 @@
 //!
 //! **Sleeping.** The one that finds nothing raises its flag, passes the heavy half of an asymmetric barrier, looks again,
 //! and sleeps on the peer's index. The one that publishes passes the light half and looks at the flag. One of the two
-//! must see the other. The flag is a counter, odd while asleep, so that one sleep is woken by one system call however many
-//! messages follow before the sleeper runs.
+//! must see the other. The flag is the index that the sleeper has seen, made odd; awake it is zero. So the publisher can tell
+//! whether its publication ends this very sleep: a flag may have gone up after the message was taken, and a wake-up that comes
+//! then ends nothing. And one sleep is ended by one system call, however many messages follow before the sleeper runs.
 
 use std::hint::spin_loop;
 
@@ -45,12 +46,28 @@ pub(crate) const START: u64 = 0_u64.wrapping_sub(1 << 20);
 /// The grain of the ring in bytes: the header word, and what messages are padded to.
 pub(crate) const GRAIN: u64 = 8;
 
-/// How many looks in a row must have found something at once before the reader holds back.
+/// How many looks in a row must have found something (almost) at once before the reader holds back.
 const EAGER_LOOKS: u32 = 4;
+
+/// How many empty looks before it still count as at once. A writer and a reader in lockstep take a line from each other for
+/// every message, and half of the looks come too early.
+const EMPTY_LOOKS: u32 = 2;
 
 /// How long it then holds back, in `pause` instructions: about one journey of a cache line between distant cores. The
 /// writer gets ahead, and one journey then brings many messages.
 const HOLD_BACK: u32 = 16;
+
+/// The flag of one that is awake.
+const AWAKE: u64 = 0;
+
+/// What makes an index a flag: indices are multiples of 8, so their lowest bit is free.
+const ASLEEP: u64 = 1;
+
+/// Whether publishing the index `published` ends the sleep that `flag` tells of, if `woken` is the last one ended.
+#[inline]
+fn ends_sleep(flag: u64, published: u64, woken: u64) -> bool {
+    flag & ASLEEP == ASLEEP && flag != published | ASLEEP && flag != woken
+}
 
 /// What a message of `len` bytes takes in the ring.
 pub(crate) const fn frame(len: usize) -> u64 {
@@ -69,16 +86,14 @@ pub(crate) struct Producer<M> {
     published: u64,
     /// Up to here the reader had taken them when I last looked. `published − head ≤ capacity`.
     head: u64,
-    /// The sleep (by its number) that I have already ended.
+    /// The sleep (by its flag) that I have already ended.
     woken: u64,
-    /// How often I slept, doubled; odd while asleep.
-    sleeps: u64,
 }
 
 impl<M: Memory> Producer<M> {
     /// The end that writes the ring in `memory`, whose indices stand at `start`.
     pub(crate) fn new(memory: M, capacity: u64, start: u64) -> Self {
-        Producer { memory, capacity, tail: start, published: start, head: start, woken: 0, sleeps: 0 }
+        Producer { memory, capacity, tail: start, published: start, head: start, woken: 0 }
     }
 
     /// Where a message of `len` bytes may be written: its place in the ring, behind its header.
@@ -97,14 +112,26 @@ impl<M: Memory> Producer<M> {
     }
 
     /// Puts the message whose place was claimed in line. It goes with the next [`Producer::publish`].
-    #[inline]
     pub(crate) fn commit(&mut self, len: usize) {
         self.memory.write_word(self.tail, len as u64);
         self.tail = self.tail.wrapping_add(frame(len));
     }
 
+    /// Copies a message into the ring and puts it in line, if that needs no look at the reader.
+    #[inline(always)]
+    pub(crate) fn stage_at_once(&mut self, message: &[u8]) -> bool {
+        let bytes = frame(message.len());
+        let room = self.free() >= bytes && !self.memory.status().ends_sending();
+        if room {
+            // In the order of the addresses: stores leave in order, and each line is wanted once.
+            self.memory.write_word(self.tail, message.len() as u64);
+            self.memory.write(self.tail.wrapping_add(GRAIN), message);
+            self.tail = self.tail.wrapping_add(bytes);
+        }
+        room
+    }
+
     /// Copies a message into the ring and puts it in line.
-    #[inline]
     pub(crate) fn stage(&mut self, message: &[u8]) -> Result<(), SendError> {
         let place = self.claim(message.len())?;
         self.memory.write(place, message);
@@ -113,7 +140,7 @@ impl<M: Memory> Producer<M> {
     }
 
     /// Shows the reader everything in line, and wakes it if it sleeps.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(&mut self) {
         if self.published == self.tail {
             return;
@@ -121,9 +148,10 @@ impl<M: Memory> Producer<M> {
         // Publishes the frames; pairs with the load in `Consumer::look`.
         self.memory.store(Word::Tail, self.tail);
         self.published = self.tail;
+        self.memory.mark_sent();
         self.memory.light_fence();
         let flag = self.memory.load(Word::ReceiverAsleep);
-        if flag & 1 == 1 && flag != self.woken {
+        if ends_sleep(flag, self.published, self.woken) {
             self.woken = flag;
             self.memory.wake(Word::Tail);
         }
@@ -142,17 +170,17 @@ impl<M: Memory> Producer<M> {
                 Polled::TimedOut => return Err(SendError::timeout(patience)),
                 Polled::Sleep => {}
             }
-            self.sleeps += 1;
-            self.memory.store(Word::SenderAsleep, self.sleeps);
+            let seen = self.head;
+            self.memory.store(Word::SenderAsleep, seen | ASLEEP);
             self.memory.heavy_fence();
             let status = self.memory.status();
             self.look()?;
             let outcome = self.room_or_end(len);
-            if outcome.is_none() {
-                self.memory.sleep(Word::Head, self.head, status, patience);
+            // Some room, but not enough: that is another sleep, under another flag.
+            if outcome.is_none() && self.head == seen {
+                self.memory.sleep(Word::Head, seen, status, patience);
             }
-            self.sleeps += 1;
-            self.memory.store(Word::SenderAsleep, self.sleeps);
+            self.memory.store(Word::SenderAsleep, AWAKE);
             if let Some(outcome) = outcome {
                 return outcome;
             }
@@ -195,6 +223,20 @@ impl<M: Memory> Producer<M> {
     }
 }
 
+/// How long a message is, and what it takes in the ring.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    len: usize,
+    bytes: u64,
+}
+
+impl Frame {
+    #[inline]
+    fn of(len: usize) -> Frame {
+        Frame { len, bytes: frame(len) }
+    }
+}
+
 /// The reading end.
 #[derive(Debug)]
 pub(crate) struct Consumer<M> {
@@ -209,14 +251,16 @@ pub(crate) struct Consumer<M> {
     published: u64,
     /// Up to here the writer had published when I last looked. `tail − head ≤ capacity`.
     tail: u64,
-    /// The length of the message at `head`, once read: a header is read once.
-    next: Option<usize>,
-    /// Looks in a row that found something at once.
+    /// The message at `head`, once its header was read: a header is read once.
+    next: Option<Frame>,
+    /// The message before it. Most messages are as long as the one before: see [`Consumer::next`].
+    last: Frame,
+    /// Looks in a row that found something (almost) at once, with nothing sent in between.
     eager: u32,
-    /// The sleep (by its number) that I have already ended.
+    /// Looks in a row that found nothing.
+    empty: u32,
+    /// The sleep (by its flag) that I have already ended.
     woken: u64,
-    /// How often I slept, doubled; odd while asleep.
-    sleeps: u64,
 }
 
 impl<M: Memory> Consumer<M> {
@@ -230,15 +274,20 @@ impl<M: Memory> Consumer<M> {
             published: start,
             tail: start,
             next: None,
+            last: Frame::of(0),
             eager: 0,
+            empty: 0,
             woken: 0,
-            sleeps: 0,
         }
     }
 
-    /// Takes the next message, if there is one: copies it into `buffer` and returns its length.
-    #[inline]
-    pub(crate) fn try_recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+    /// Takes the next message, if there is one: copies it into `buffer` and returns its length. One who would wait anyway
+    /// may be held back for a moment.
+    #[inline(always)]
+    pub(crate) fn try_recv(&mut self, buffer: &mut [u8], would_wait: bool) -> Result<usize, RecvError> {
+        if self.head == self.tail && would_wait && self.eager >= EAGER_LOOKS {
+            (0..HOLD_BACK).for_each(|_| spin_loop());
+        }
         if self.next()?.is_none() {
             if !self.memory.status().ends_receiving() {
                 return Err(RecvError::Empty);
@@ -255,38 +304,47 @@ impl<M: Memory> Consumer<M> {
     #[cold]
     pub(crate) fn wait(&mut self, patience: &Patience) -> Result<(), RecvError> {
         loop {
-            let polled = patience.poll(|| self.arrived_or_end().transpose());
-            match polled {
+            match patience.poll(|| self.glance()) {
                 Polled::Found(outcome) => return Ok(outcome?),
                 Polled::TimedOut => return Err(RecvError::timeout(patience)),
                 Polled::Sleep => {}
             }
-            self.sleeps += 1;
-            self.memory.store(Word::ReceiverAsleep, self.sleeps);
+            // Nothing but a message changes it, so it is still what was seen when there is no message.
+            self.memory.store(Word::ReceiverAsleep, self.tail | ASLEEP);
             self.memory.heavy_fence();
             let status = self.memory.status();
-            let outcome = self.arrived_or_end();
-            if matches!(outcome, Ok(None)) {
+            let outcome = self.glance();
+            if outcome.is_none() {
                 self.memory.sleep(Word::Tail, self.tail, status, patience);
             }
-            self.sleeps += 1;
-            self.memory.store(Word::ReceiverAsleep, self.sleeps);
-            if let Some(()) = outcome? {
-                return Ok(());
+            self.memory.store(Word::ReceiverAsleep, AWAKE);
+            if let Some(outcome) = outcome {
+                return Ok(outcome?);
             }
         }
     }
 
-    /// `Some` when something has arrived or nothing more will.
-    #[inline]
-    fn arrived_or_end(&mut self) -> Result<Option<()>, Violation> {
-        let something = self.next()?.is_some() || self.memory.status().ends_receiving();
-        Ok(something.then_some(()))
+    /// Looks while there is nothing to read: `Some` when something has arrived or nothing more will.
+    #[inline(always)]
+    fn glance(&mut self) -> Option<Result<(), Violation>> {
+        // The message will be written before `tail` is: its line may as well travel at the same time.
+        self.memory.expect(self.head);
+        // Pairs with the store in `Producer::publish`: the frames before it are complete.
+        let claim = self.memory.load(Word::Tail);
+        if claim != self.tail {
+            return Some(self.accept(claim));
+        }
+        self.empty = self.empty.saturating_add(1);
+        self.memory.status().ends_receiving().then_some(Ok(()))
     }
 
-    /// The length of the next message, if it has been published.
-    #[inline]
-    fn next(&mut self) -> Result<Option<usize>, Violation> {
+    /// The next message, if it has been published.
+    ///
+    /// Where the message after it begins depends on its length, which stands in a cache line that is still on its way; so
+    /// messages would come one journey after the other. A length that is the same as the last one is therefore taken from
+    /// the last one: the processor predicts the comparison, and fetches the following messages meanwhile.
+    #[inline(always)]
+    fn next(&mut self) -> Result<Option<Frame>, Violation> {
         if self.next.is_some() {
             return Ok(self.next);
         }
@@ -295,23 +353,25 @@ impl<M: Memory> Consumer<M> {
         }
         let available = self.tail.wrapping_sub(self.head);
         let header = self.memory.read_word(self.head);
-        // A header is a length below 2³²; anything above is no length at all.
-        let len = usize::try_from(header).unwrap_or(usize::MAX);
-        if len > self.max_message || frame(len) > available {
+        if header != self.last.len as u64 {
+            // A header is a length below 2³²; anything above is no length at all.
+            self.last = Frame::of(usize::try_from(header).unwrap_or(usize::MAX).min(self.max_message + 1));
+        }
+        if self.last.len > self.max_message || self.last.bytes > available {
             return Err(Violation::Length { claimed: header, limit: self.max_message });
         }
-        self.next = Some(len);
+        self.next = Some(self.last);
         Ok(self.next)
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        let Some(len) = self.next else { return Err(RecvError::Empty) };
+        let Some(Frame { len, bytes }) = self.next else { return Err(RecvError::Empty) };
         let room = buffer.len();
         let Some(buffer) = buffer.get_mut(..len) else { return Err(RecvError::TooLong { len, room }) };
         self.memory.read(self.head.wrapping_add(GRAIN), buffer);
         self.next = None;
-        self.head = self.head.wrapping_add(frame(len));
+        self.head = self.head.wrapping_add(bytes);
         if self.head.wrapping_sub(self.published) >= self.capacity / 4 {
             self.publish();
         }
@@ -319,13 +379,23 @@ impl<M: Memory> Consumer<M> {
     }
 
     /// Takes note of how far the writer has come. Whether that is farther than before.
-    #[inline]
+    #[inline(never)]
     fn look(&mut self) -> Result<bool, Violation> {
-        if self.eager >= EAGER_LOOKS {
-            (0..HOLD_BACK).for_each(|_| spin_loop());
-        }
-        // Pairs with the store in `Producer::publish`: the frames before it are complete.
+        // As in `glance`.
         let claim = self.memory.load(Word::Tail);
+        if claim != self.tail {
+            return self.accept(claim).map(|()| true);
+        }
+        self.empty = self.empty.saturating_add(1);
+        if self.empty > EMPTY_LOOKS {
+            self.eager = 0;
+        }
+        Ok(false)
+    }
+
+    /// Believes that the writer has come to `claim`, if that is possible.
+    #[inline]
+    fn accept(&mut self, claim: u64) -> Result<(), Violation> {
         let unread = claim.wrapping_sub(self.head);
         if unread > self.capacity
             || unread < self.tail.wrapping_sub(self.head)
@@ -333,20 +403,23 @@ impl<M: Memory> Consumer<M> {
         {
             return Err(Violation::Tail { claimed: claim, last: self.tail });
         }
-        let news = claim != self.tail;
-        self.eager = if news { (self.eager + 1).min(EAGER_LOOKS) } else { 0 };
         self.tail = claim;
-        Ok(news)
+        // Who has just sent may be waiting for the answer: that is no stream, and must not be held back.
+        let streaming = self.empty <= EMPTY_LOOKS && !self.memory.take_sent();
+        self.eager = if streaming { (self.eager + 1).min(EAGER_LOOKS) } else { 0 };
+        self.empty = 0;
+        Ok(())
     }
 
     /// Gives the bytes before `head` back to the writer, and wakes it if it sleeps.
+    #[cold]
     fn publish(&mut self) {
         // Pairs with the load in `Producer::look`: the bytes have been copied out.
         self.memory.store(Word::Head, self.head);
         self.published = self.head;
         self.memory.light_fence();
         let flag = self.memory.load(Word::SenderAsleep);
-        if flag & 1 == 1 && flag != self.woken {
+        if ends_sleep(flag, self.published, self.woken) {
             self.woken = flag;
             self.memory.wake(Word::Head);
         }

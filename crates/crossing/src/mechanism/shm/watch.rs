@@ -1,7 +1,7 @@
 //! The watcher: tells a connection that its peer has died or closed.
 //!
 //! Shared memory says nothing when its writer is killed, and no wait may depend on memory that a dead process owned. So
-//! one thread of this process sleeps on two things for each connection: a pidfd of the peer (immune to reused pids, and to
+//! one thread of this process sleeps on two things for each connection: a pidfd that the peer sent of itself (immune to reused pids, and to
 //! descriptors that leaked into a grandchild) and the rendezvous socket (whose end of file also crosses pid namespaces, and on
 //! which a peer says that it closes one direction). What it learns goes into a word of private memory, on which
 //! sleepers wait beside the peer's index.
@@ -38,13 +38,13 @@ pub(super) struct Watch {
 #[derive(Debug)]
 struct Watched {
     rendezvous: OwnedFd,
-    pidfd: Option<OwnedFd>,
+    pidfd: OwnedFd,
     status: AtomicU32,
 }
 
 impl Watch {
     /// Watches the process behind `pidfd` and the `rendezvous` with it.
-    pub(super) fn start(rendezvous: OwnedFd, pidfd: Option<OwnedFd>) -> Result<Watch, ConnectError> {
+    pub(super) fn start(rendezvous: OwnedFd, pidfd: OwnedFd) -> Result<Watch, ConnectError> {
         let watched = Arc::new(Watched { rendezvous, pidfd, status: AtomicU32::new(0) });
         let id = watcher()?.add(&watched).map_err(ConnectError::io("watch for the peer's death"))?;
         Ok(Watch { id, watched })
@@ -146,9 +146,8 @@ impl Watcher {
         };
         let event = |pidfd: bool| epoll::EventData::new_u64(id << 1 | u64::from(pidfd));
         let flags = epoll::EventFlags::IN | epoll::EventFlags::RDHUP;
-        let added = epoll::add(&self.epoll, &watched.rendezvous, event(false), flags).and_then(|()| {
-            watched.pidfd.as_ref().map_or(Ok(()), |pidfd| epoll::add(&self.epoll, pidfd, event(true), flags))
-        });
+        let added = epoll::add(&self.epoll, &watched.rendezvous, event(false), flags)
+            .and_then(|()| epoll::add(&self.epoll, &watched.pidfd, event(true), flags));
         if let Err(errno) = added {
             self.remove(id, watched);
             return Err(errno);
@@ -158,9 +157,7 @@ impl Watcher {
 
     fn remove(&self, id: u64, watched: &Watched) {
         self.forget(watched.rendezvous.as_fd());
-        if let Some(pidfd) = &watched.pidfd {
-            self.forget(pidfd.as_fd());
-        }
+        self.forget(watched.pidfd.as_fd());
         self.watched.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&id);
     }
 
@@ -187,7 +184,7 @@ impl Watcher {
                     // What the peer said before it died is read first.
                     watched.listen();
                     watched.set(Status::GONE);
-                    watched.pidfd.iter().for_each(|pidfd| self.forget(pidfd.as_fd()));
+                    self.forget(watched.pidfd.as_fd());
                 } else if !watched.listen() {
                     self.forget(watched.rendezvous.as_fd());
                 }

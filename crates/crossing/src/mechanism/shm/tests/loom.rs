@@ -9,20 +9,22 @@
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
-use super::super::memory::Memory;
+use super::super::memory::{Memory, Status};
 use super::super::ring::{Consumer, Producer};
 use super::loom_memory::{Loom, Mutant};
 use super::{BLOCK, recv, send};
 use crate::error::{RecvError, SendError};
+
+/// How many preemptions an execution may have, unless `LOOM_MAX_PREEMPTIONS` says otherwise.
+const BOUND: usize = 2;
 
 /// What the two ends do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Model {
     /// Three messages through a ring that holds two. Either end may sleep. The indices overflow after the first.
     Stream,
-    /// Two messages in line, one publication, and a third message.
+    /// Two messages in line, not yet published, and a third that has no room.
     Batch,
     /// Room for the last message comes in two steps, and the first is not enough.
     RoomInSteps,
@@ -43,27 +45,35 @@ const MODELS: [Model; 6] = [
     Model::ReceiverDies,
 ];
 
-/// Each mistake, and the model that must catch it.
-const MUTANTS: [(Mutant, Model); 16] = [
-    (Mutant::TailStoreRelaxed, Model::Stream),
-    (Mutant::HeadStoreRelaxed, Model::Stream),
-    (Mutant::TailLoadRelaxed, Model::Stream),
-    (Mutant::HeadLoadRelaxed, Model::Stream),
-    (Mutant::TailBeforeBytes, Model::Stream),
-    (Mutant::HeadBeforeCopy, Model::Stream),
-    (Mutant::NoLightFence, Model::Stream),
-    (Mutant::NoHeavyFence, Model::Stream),
-    (Mutant::FencesAcquireRelease, Model::Stream),
-    (Mutant::FlagAfterLook, Model::Stream),
-    (Mutant::NoWake, Model::Stream),
-    (Mutant::SleepWithoutComparing, Model::Stream),
-    (Mutant::SleepIgnoresStatus, Model::SenderDies),
-    (Mutant::WatcherDoesNotWake, Model::ReceiverDies),
-    (Mutant::StatusLoadRelaxed, Model::SenderDies),
-    (Mutant::NoLookAfterDeath, Model::SenderDies),
+/// How the checker reports bytes that are read and written at once, …
+const RACE: &str = "Causality violation";
+/// … an end that nobody wakes, …
+const LOST_WAKE: &str = "deadlock";
+/// … and a receiver that is told of the end before it has everything.
+const LOST_MESSAGE: &str = "it was published: Disconnected";
+
+/// Each mistake, the model that must catch it, and how.
+const MUTANTS: [(Mutant, Model, &str); 17] = [
+    (Mutant::TailStoreRelaxed, Model::Stream, RACE),
+    (Mutant::HeadStoreRelaxed, Model::Stream, RACE),
+    (Mutant::TailLoadRelaxed, Model::Stream, RACE),
+    (Mutant::HeadLoadRelaxed, Model::Stream, RACE),
+    (Mutant::TailBeforeBytes, Model::Stream, RACE),
+    (Mutant::HeadBeforeCopy, Model::Stream, RACE),
+    (Mutant::NoLightFence, Model::Stream, LOST_WAKE),
+    (Mutant::NoHeavyFence, Model::Stream, LOST_WAKE),
+    (Mutant::FencesAcquireRelease, Model::Stream, LOST_WAKE),
+    (Mutant::FlagAfterLook, Model::Stream, LOST_WAKE),
+    (Mutant::FlagCountsSleeps, Model::Stream, LOST_WAKE),
+    (Mutant::NoWake, Model::Stream, LOST_WAKE),
+    (Mutant::SleepWithoutComparing, Model::Stream, LOST_WAKE),
+    (Mutant::SleepIgnoresStatus, Model::SenderDies, LOST_WAKE),
+    (Mutant::WatcherDoesNotWake, Model::ReceiverDies, LOST_WAKE),
+    (Mutant::StatusLoadRelaxed, Model::SenderDies, LOST_MESSAGE),
+    (Mutant::NoLookAfterDeath, Model::SenderDies, LOST_MESSAGE),
 ];
 
-/// What tells a child process which mutant to run: its place in [`MUTANTS`].
+/// What tells a child process which model to run, and with which mistake.
 const CHILD: &str = "CROSSING_LOOM_MUTANT";
 
 impl Model {
@@ -72,7 +82,7 @@ impl Model {
         let executions = Arc::new(AtomicUsize::new(0));
         let count = executions.clone();
         let mut builder = ::loom::model::Builder::new();
-        builder.preemption_bound.get_or_insert(2);
+        builder.preemption_bound.get_or_insert(BOUND);
         builder.check(move || {
             count.fetch_add(1, Ordering::Relaxed);
             match self {
@@ -93,7 +103,7 @@ fn message(n: usize, len: usize) -> Vec<u8> {
     vec![n as u8 + 1; len]
 }
 
-/// A frame and a half below the overflow, so that an index passes it on the way.
+/// A frame below the overflow, so that the indices pass it on the way.
 fn start() -> u64 {
     0_u64.wrapping_sub(16)
 }
@@ -108,13 +118,18 @@ fn ends(capacity: u64, mutant: Option<Mutant>) -> ((Producer<Loom>, Loom), (Cons
 }
 
 /// One end sends messages of these lengths, the first ones at one go; the other must receive just them.
-fn stream<const N: usize>(mutant: Option<Mutant>, capacity: u64, together: [usize; N], alone: &'static [usize]) {
+fn stream<const N: usize>(
+    mutant: Option<Mutant>,
+    capacity: u64,
+    together: [usize; N],
+    alone: &'static [usize],
+) {
     let ((mut sender, _), (mut receiver, _)) = ends(capacity, mutant);
     ::loom::thread::spawn(move || {
         for (n, &len) in together.iter().enumerate() {
             sender.stage(&message(n, len)).expect("the ring is empty");
         }
-        sender.publish();
+        // What is in line is published by the wait for room, or nobody would make any.
         for (n, &len) in alone.iter().enumerate() {
             send(&mut sender, &message(N + n, len), &BLOCK).expect("the receiver lives");
         }
@@ -124,7 +139,7 @@ fn stream<const N: usize>(mutant: Option<Mutant>, capacity: u64, together: [usiz
         let got = recv(&mut receiver, &mut buffer, &BLOCK).expect("the sender lives");
         assert_eq!(buffer[..got], message(n, len));
     }
-    assert!(matches!(receiver.try_recv(&mut buffer), Err(RecvError::Empty)));
+    assert!(matches!(receiver.try_recv(&mut buffer, false), Err(RecvError::Empty)));
 }
 
 fn sender_dies(mutant: Option<Mutant>) {
@@ -159,7 +174,7 @@ fn receiver_dies(mutant: Option<Mutant>) {
     // It took one, and two more fit; it can be known to be gone only after it took that one.
     assert!((1..=3).contains(&sent), "{sent} messages were sent to a receiver that took one");
     assert!(matches!(sender.claim(0), Err(SendError::Disconnected)));
-    assert!(sender.memory().status() == super::super::memory::Status::GONE);
+    assert_eq!(sender.memory().status(), Status::GONE);
 }
 
 /// The name by which this binary runs the test that is given here.
@@ -168,11 +183,16 @@ fn name(test: &str) -> String {
     format!("{}::{test}", module.split_once("::").map_or(module, |(_, path)| path))
 }
 
-/// Runs one model in a child process, with a mistake or without. What it said when it failed; `None` when it held.
-fn child(place: &str) -> Option<String> {
+/// What [`CHILD`] says for a model with a mistake, or without one.
+fn job(model: Model, mutant: Option<Mutant>) -> String {
+    format!("{model:?} with {mutant:?}")
+}
+
+/// Runs a job in a child process. What it said when it failed; `None` when the model held.
+fn child(job: &str) -> Option<String> {
     let output = Command::new(std::env::current_exe().expect("a test has a path"))
-        .args(["--exact", &name("mutants_are_caught"), "--nocapture", "--test-threads=1"])
-        .env(CHILD, place)
+        .args(["--exact", &name("every_mutant_is_caught"), "--nocapture", "--test-threads=1"])
+        .env(CHILD, job)
         .env("RUST_BACKTRACE", "0")
         .output()
         .expect("this binary can be run");
@@ -183,31 +203,48 @@ fn child(place: &str) -> Option<String> {
     (!held).then_some(said)
 }
 
+/// Does the job that this process was started for.
+fn explore_as_child(wanted: &str) {
+    let sound = MODELS.map(|model| (None, model));
+    let mutants = MUTANTS.map(|(mutant, model, _)| (Some(mutant), model));
+    let (mutant, model) = sound
+        .into_iter()
+        .chain(mutants)
+        .find(|&(mutant, model)| job(model, mutant) == wanted)
+        .unwrap_or_else(|| panic!("no job `{wanted}`"));
+    eprintln!("loom: exploring {wanted}");
+    model.explore(mutant);
+    eprintln!("loom: held");
+}
+
 #[test]
 fn every_model_holds() {
-    let bound = std::env::var("LOOM_MAX_PREEMPTIONS").unwrap_or_else(|_| "2".into());
+    let bound = ::loom::model::Builder::new().preemption_bound.unwrap_or(BOUND);
     let mut all = 0;
     for model in MODELS {
-        let t = std::time::Instant::now();
         let executions = model.explore(None);
-        eprintln!("loom: {model:?}: {executions} executions {:?}", t.elapsed());
+        eprintln!("loom: {model:?}: {executions} executions");
         all += executions;
     }
     eprintln!("loom: {all} executions, preemption bound {bound}");
 }
 
 #[test]
-fn mutants_are_caught() {
-    if let Ok(place) = std::env::var(CHILD) {
-        let (mutant, model) = place.parse().map_or((None, Model::Stream), |place: usize| (Some(MUTANTS[place].0), MUTANTS[place].1));
-        eprintln!("loom: exploring {model:?} with {mutant:?}");
-        model.explore(mutant);
-        eprintln!("loom: held");
-        return;
+fn every_mutant_is_caught() {
+    if let Ok(job) = std::env::var(CHILD) {
+        return explore_as_child(&job);
     }
-    for (place, (mutant, model)) in MUTANTS.iter().enumerate() {
-        let t = std::time::Instant::now();
-        let r = child(&place.to_string());
-        eprintln!("{mutant:?} {model:?} {:?} {:?}", t.elapsed(), r);
+    for model in MODELS.into_iter().filter(|model| MUTANTS.iter().any(|(_, of, _)| of == model)) {
+        assert_eq!(child(&job(model, None)), None, "{model:?} without a mistake");
     }
+    let mut caught = 0;
+    for (mutant, model, symptom) in MUTANTS {
+        match child(&job(model, Some(mutant))) {
+            Some(said) if said.contains(symptom) => caught += 1,
+            Some(said) => panic!("{mutant:?} failed, but not by `{symptom}`: {said}"),
+            None => eprintln!("loom: {mutant:?} survived"),
+        }
+    }
+    eprintln!("loom: {caught} of {} mutants caught", MUTANTS.len());
+    assert_eq!(caught, MUTANTS.len());
 }

@@ -3,8 +3,8 @@
 //!
 //! - **Words** are loaded and stored with acquire and release order, and with no more.
 //! - **Bytes** are plain cells of eight: an access that is not ordered after the other side's is reported as a race.
-//! - **The futex** is a lock and a condition variable for each word. It compares under the lock, with relaxed loads: the kernel's has
-//!   barriers of its own, and a protocol that leaned on them would pass unseen if this one had them too.
+//! - **The futex** is a lock and a condition variable for each word. It compares under the lock, with relaxed loads: the
+//!   kernel's has barriers of its own, and a protocol that leaned on them would pass unseen if this one had them too.
 //! - **membarrier(2)** is modelled as a sequentially consistent fence on both sides, which is what it amounts to when it
 //!   is used as documented.
 //!
@@ -45,6 +45,8 @@ pub(super) enum Mutant {
     FencesAcquireRelease,
     /// The flag goes up only after the second look.
     FlagAfterLook,
+    /// The flag counts sleeps instead of naming the index that was seen.
+    FlagCountsSleeps,
     /// The publisher wakes nobody.
     NoWake,
     /// The futex goes to sleep without comparing the peer's index.
@@ -87,6 +89,8 @@ pub(super) struct Loom {
     side: usize,
     /// What [`Mutant::TailBeforeBytes`] has not yet written.
     late: RefCell<Vec<(u64, u64)>>,
+    /// How often [`Mutant::FlagCountsSleeps`] has slept.
+    sleeps: RefCell<u64>,
     /// What [`Mutant::FlagAfterLook`] has not yet raised.
     flag: RefCell<Option<(Word, u64)>>,
     /// The last `tail` that was loaded, for [`Mutant::NoLookAfterDeath`].
@@ -112,6 +116,7 @@ impl Loom {
             world: world.clone(),
             side,
             late: RefCell::default(),
+            sleeps: RefCell::default(),
             flag: RefCell::default(),
             tail: RefCell::new(start),
         };
@@ -160,7 +165,7 @@ impl Region {
 }
 
 impl Memory for Loom {
-    fn store(&self, word: Word, value: u64) {
+    fn store(&self, word: Word, mut value: u64) {
         let order = match word {
             Word::Tail => self.unless(Mutant::TailStoreRelaxed, Ordering::Release),
             Word::Head => self.unless(Mutant::HeadStoreRelaxed, Ordering::Release),
@@ -168,6 +173,10 @@ impl Memory for Loom {
                 if self.is(Mutant::FlagAfterLook) && value % 2 == 1 {
                     *self.flag.borrow_mut() = Some((word, value));
                     return;
+                }
+                if self.is(Mutant::FlagCountsSleeps) && value % 2 == 1 {
+                    *self.sleeps.borrow_mut() += 2;
+                    value = *self.sleeps.borrow() + 1;
                 }
                 Ordering::Release
             }
@@ -230,6 +239,14 @@ impl Memory for Loom {
             let grain = self.read_word(at.wrapping_add(i as u64 * GRAIN)).to_le_bytes();
             chunk.copy_from_slice(&grain[..chunk.len()]);
         }
+    }
+
+    fn expect(&self, _: u64) {}
+
+    fn mark_sent(&self) {}
+
+    fn take_sent(&self) -> bool {
+        false
     }
 
     fn status(&self) -> Status {

@@ -11,6 +11,7 @@
 mod exhaustive;
 mod heap;
 mod hostile;
+mod hostile_memory;
 mod loom;
 mod loom_memory;
 mod property;
@@ -45,7 +46,7 @@ fn recv<M: Memory>(
     patience: &Patience,
 ) -> Result<usize, RecvError> {
     loop {
-        match ring.try_recv(buffer) {
+        match ring.try_recv(buffer, true) {
             Err(RecvError::Empty) => ring.wait(patience)?,
             outcome => return outcome,
         }

@@ -111,7 +111,7 @@ impl Direction {
                 else {
                     return;
                 };
-                match self.receiver.try_recv(&mut vec![0; room]) {
+                match self.receiver.try_recv(&mut vec![0; room], false) {
                     Err(RecvError::TooLong { len, room: told }) => assert_eq!((len, told), (room + 1, room)),
                     outcome => panic!("{outcome:?} for a buffer that is too short"),
                 }
@@ -134,7 +134,7 @@ impl Direction {
 
     fn receive(&mut self) {
         let mut buffer = vec![0; self.longest];
-        match (self.receiver.try_recv(&mut buffer), self.published.pop_front()) {
+        match (self.receiver.try_recv(&mut buffer, false), self.published.pop_front()) {
             (Ok(len), Some(message)) => {
                 assert_eq!(buffer[..len], message);
                 self.emptied += frame(len);

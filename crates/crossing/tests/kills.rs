@@ -1,0 +1,382 @@
+//! A thousand kills at random, and a ledger of what must have survived them.
+//!
+//! One side streams numbered messages of random lengths as fast as it can, the other verifies each. One of the two is another
+//! process, which is killed at a random moment. It keeps a ledger in memory that outlives it: how many `send`s had returned,
+//! or how many messages it had verified. Afterwards the ledger is held against what the survivor saw.
+//!
+//! A campaign that finds nothing proves nothing unless it could have found something: two deliberately broken programs run
+//! through the same ledger and the same verdict, and must be caught.
+//!
+//! The seed is printed; `CROSSING_SEED` sets it.
+
+mod process;
+
+use std::fmt;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crossing::{Config, Connection, Endpoint, Kind, RecvError, SendError, WaitStrategy};
+use process::{Second, again, message, part};
+use rustix::fs::MemfdFlags;
+
+/// How many kills.
+const KILLS: u64 = 1000;
+
+/// How long a survivor may take to notice. Thousands of times what it takes.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A control that has not been caught after so many kills never will be.
+const CONTROL_KILLS: u64 = 1000;
+
+/// A sequence of numbers that looks random and can be had again.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % sides
+    }
+}
+
+/// The length of message `number` in bytes: mostly short, sometimes as long as they come.
+fn length(number: u64) -> usize {
+    let mut dice = Dice(number);
+    let most = [16, 100, 1000, 5000, 65_000][dice.roll(5) as usize];
+    8 + dice.roll(most) as usize
+}
+
+/// Message `number`: its number, and bytes that belong to it.
+fn write_message(number: u64, buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.extend_from_slice(&number.to_le_bytes());
+    buffer.extend_from_slice(message(number, length(number) - 8));
+}
+
+/// What is wrong with a message, if anything is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Torn,
+    Lost,
+    Duplicated,
+}
+
+/// Holds what was received as message `number` against what it must be.
+fn verify(received: &[u8], number: u64) -> Result<(), Fault> {
+    let Some((first, rest)) = received.split_first_chunk() else { return Err(Fault::Torn) };
+    match u64::from_le_bytes(*first) {
+        found if found < number => Err(Fault::Duplicated),
+        found if found > number => Err(Fault::Lost),
+        _ if rest.len() == length(number) - 8 && rest == message(number, rest.len()) => Ok(()),
+        _ => Err(Fault::Torn),
+    }
+}
+
+/// Numbers that outlive the process that writes them: one word of an anonymous file.
+struct Ledger(File);
+
+impl Ledger {
+    fn new() -> Ledger {
+        let file = rustix::fs::memfd_create(c"ledger", MemfdFlags::CLOEXEC).expect("memory for a ledger");
+        let ledger = Ledger(file.into());
+        ledger.record(0);
+        ledger
+    }
+
+    /// The ledger that came as standard input.
+    fn inherited() -> Ledger {
+        Ledger(std::io::stdin().as_fd().try_clone_to_owned().expect("standard input is open").into())
+    }
+
+    fn for_child(&self) -> Stdio {
+        self.0.try_clone().expect("a descriptor").into()
+    }
+
+    fn record(&self, number: u64) {
+        self.0.write_all_at(&number.to_le_bytes(), 0).expect("the ledger is memory");
+    }
+
+    fn read(&self) -> u64 {
+        let mut bytes = [0; 8];
+        self.0.read_exact_at(&mut bytes, 0).expect("a number was recorded");
+        u64::from_le_bytes(bytes)
+    }
+}
+
+/// Receives and verifies until the end. Returns how many were right.
+fn receive(mut connection: Connection, ledger: Option<&Ledger>) -> Result<u64, Fault> {
+    let mut buffer = vec![0; connection.max_message()];
+    let mut number = 0;
+    loop {
+        match connection.recv(&mut buffer) {
+            Ok(len) => verify(&buffer[..len], number)?,
+            Err(RecvError::Disconnected) => return Ok(number),
+            Err(error) => panic!("{error}"),
+        }
+        number += 1;
+        if let Some(ledger) = ledger {
+            ledger.record(number);
+        }
+    }
+}
+
+/// Sends until the end. Returns how many sends returned.
+fn stream(mut connection: Connection, ledger: Option<&Ledger>) -> u64 {
+    let mut buffer = Vec::new();
+    let mut number = 0;
+    loop {
+        write_message(number, &mut buffer);
+        match connection.send(&buffer) {
+            Ok(()) => number += 1,
+            Err(SendError::Disconnected) => return number,
+            Err(error) => panic!("{error}"),
+        }
+        if let Some(ledger) = ledger {
+            ledger.record(number);
+        }
+    }
+}
+
+/// What a campaign found.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Findings {
+    kills: u64,
+    torn: u64,
+    lost: u64,
+    duplicated: u64,
+    hung: u64,
+    /// Messages that were verified, to show that there was a load.
+    messages: u64,
+}
+
+impl Findings {
+    fn note(&mut self, verdict: Result<u64, Fault>) {
+        self.kills += 1;
+        match verdict {
+            Ok(messages) => self.messages += messages,
+            Err(Fault::Torn) => self.torn += 1,
+            Err(Fault::Lost) => self.lost += 1,
+            Err(Fault::Duplicated) => self.duplicated += 1,
+        }
+    }
+
+    fn is_clean(&self) -> bool {
+        (self.torn, self.lost, self.duplicated, self.hung) == (0, 0, 0, 0)
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Findings { kills, torn, lost, duplicated, hung, .. } = self;
+        write!(f, "kills={kills} torn={torn} lost={lost} duplicated={duplicated} hung={hung}")
+    }
+}
+
+/// The verdict on a sender that was killed: all it had published was received, and at most the one that it was publishing.
+fn judge_sender(published: u64, received: Result<u64, Fault>) -> Result<u64, Fault> {
+    match received? {
+        received if received < published => Err(Fault::Lost),
+        received if received > published + 1 => Err(Fault::Duplicated),
+        received => Ok(received),
+    }
+}
+
+/// The verdict on a receiver that was killed: what it had verified is the beginning of what was sent.
+fn judge_receiver(sent: u64, verified: u64) -> Result<u64, Fault> {
+    // The last send may have been received before it returned.
+    if verified > sent + 1 { Err(Fault::Duplicated) } else { Ok(verified) }
+}
+
+/// Which side is another process, and dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Victim {
+    Sender,
+    Receiver,
+}
+
+fn config(wait: WaitStrategy) -> Config {
+    Config { wait, handshake_timeout: process::LIMIT, ..Config::default() }
+}
+
+/// One life and one death.
+fn kill_one(kind: Kind, victim: Victim, wait: WaitStrategy, after: Duration, findings: &mut Findings) {
+    let ledger = Ledger::new();
+    let (here, there) = Endpoint::pair(kind).expect("a pair of endpoints");
+    let mut command = again(&format!("{victim:?} {wait}"));
+    command.stdin(ledger.for_child());
+    let mut second = Second(there.spawn(command).expect("this program starts again"));
+    let connection = here.connect(&config(wait)).expect("the two sides agree");
+    let (done, outcome) = mpsc::channel();
+    thread::spawn(move || {
+        let outcome = match victim {
+            Victim::Sender => receive(connection, None),
+            Victim::Receiver => Ok(stream(connection, None)),
+        };
+        // Who waited may have given up.
+        let _ = done.send(outcome);
+    });
+    thread::sleep(after);
+    let early = second.0.try_wait().expect("the child is ours");
+    second.kill();
+    // A receiver that found a fault says so by ending before it is killed; the harness tells which on standard error.
+    assert!(early.is_none(), "{kind} {victim:?} {wait}: ended by itself: {early:?}");
+    match outcome.recv_timeout(PATIENCE) {
+        Ok(outcome) => findings.note(match victim {
+            Victim::Sender => judge_sender(ledger.read(), outcome),
+            Victim::Receiver => outcome.and_then(|sent| judge_receiver(sent, ledger.read())),
+        }),
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            findings.kills += 1;
+            findings.hung += 1;
+        }
+        Err(mpsc::RecvTimeoutError::Disconnected) => panic!("{kind} {victim:?} {wait}: the survivor failed"),
+    }
+}
+
+#[test]
+fn a_thousand_kills_lose_nothing_that_was_published() {
+    let seed = std::env::var("CROSSING_SEED").ok().and_then(|seed| seed.parse().ok());
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64);
+    let seed: u64 = seed.unwrap_or_else(now);
+    // Not through print!, which the harness would keep to itself.
+    say(&format!("seed={seed}"));
+    message(0, 0);
+    let mut dice = Dice(seed);
+    let mut findings = Findings::default();
+    for _ in 0..KILLS {
+        let kind = Kind::ALL[dice.roll(4) as usize];
+        let victim = [Victim::Sender, Victim::Receiver][dice.roll(2) as usize];
+        let wait = [WaitStrategy::Spin, WaitStrategy::Block][dice.roll(2) as usize];
+        let after = Duration::from_micros(dice.roll(8000));
+        kill_one(kind, victim, wait, after, &mut findings);
+    }
+    say(&format!("{findings} seed={seed} ({} messages were verified)", findings.messages));
+    assert!(findings.is_clean(), "{findings} seed={seed}");
+    assert!(findings.messages > KILLS, "there was a load");
+
+    control("a sender that records before it sends", &mut dice, |after, findings| {
+        boast(after, findings);
+        findings.lost > 0
+    });
+    control("a receiver that delivers a frame cut short by death", &mut dice, |after, findings| {
+        cut_short(after, findings);
+        findings.torn > 0
+    });
+}
+
+fn say(line: &str) {
+    // Nobody may be there to read it.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Runs a broken program until its fault is found; fails if it never is.
+fn control(what: &str, dice: &mut Dice, mut caught: impl FnMut(Duration, &mut Findings) -> bool) {
+    let mut findings = Findings::default();
+    while !caught(Duration::from_micros(dice.roll(2000)), &mut findings) {
+        assert!(findings.kills < CONTROL_KILLS, "control {what}: not caught ({findings})");
+    }
+    say(&format!("control {what}: caught"));
+}
+
+/// Kills a sender that records a message before it sends it.
+fn boast(after: Duration, findings: &mut Findings) {
+    let ledger = Ledger::new();
+    let (here, there) = Endpoint::pair(Kind::Unix).expect("a pair of endpoints");
+    let mut command = again("boast");
+    command.stdin(ledger.for_child());
+    let mut second = Second(there.spawn(command).expect("this program starts again"));
+    let connection = here.connect(&config(WaitStrategy::Block)).expect("the two sides agree");
+    let survivor = thread::spawn(|| receive(connection, None));
+    thread::sleep(after);
+    second.kill();
+    let received = survivor.join().expect("it was told");
+    findings.note(judge_sender(ledger.read(), received));
+}
+
+/// Kills a sender that writes header and payload by two calls, before a receiver that takes what comes for a message.
+fn cut_short(after: Duration, findings: &mut Findings) {
+    let ledger = Ledger::new();
+    let (mut here, there) = UnixStream::pair().expect("a pair of sockets");
+    let mut command = again("two writes");
+    command.stdin(ledger.for_child()).stdout(std::os::fd::OwnedFd::from(there));
+    let mut second = Second(command.spawn().expect("this program starts again"));
+    drop(command);
+    let survivor = thread::spawn(move || {
+        // What the harness of the second process says comes first.
+        let mut byte = [0];
+        while byte != *b"\x07" {
+            here.read_exact(&mut byte).expect("the second process lives");
+        }
+        let mut number = 0;
+        let mut frame = Vec::new();
+        loop {
+            let mut header = [0; 4];
+            if here.read_exact(&mut header).is_err() {
+                return Ok(number);
+            }
+            frame.clear();
+            let len = u64::from(u32::from_le_bytes(header));
+            Read::by_ref(&mut here).take(len).read_to_end(&mut frame).expect("a socket");
+            verify(&frame, number)?;
+            number += 1;
+        }
+    });
+    thread::sleep(after);
+    // Not before it has begun.
+    while ledger.read() == 0 {
+        thread::yield_now();
+    }
+    second.kill();
+    findings.note(judge_sender(0, survivor.join().expect("it was told").map(|_| 0)));
+}
+
+#[test]
+fn second_process() {
+    let Some(part) = part() else { return };
+    // From the first moment on there is a load: what messages are cut from is made before they are asked for.
+    message(0, 0);
+    let ledger = Ledger::inherited();
+    if part == "two writes" {
+        return two_writes(&ledger);
+    }
+    let (role, wait) = part.split_once(' ').unwrap_or((&part, "block"));
+    let config = config(wait.parse().expect("a way of waiting"));
+    let endpoint = Endpoint::inherited().expect("an endpoint was handed over");
+    let mut connection = endpoint.connect(&config).expect("the two sides agree");
+    match role {
+        "Sender" => {
+            let sent = stream(connection, Some(&ledger));
+            panic!("it was to be killed, not left alone after {sent} messages");
+        }
+        "Receiver" => panic!("it was to be killed: {:?}", receive(connection, Some(&ledger))),
+        "boast" => {
+            let mut buffer = Vec::new();
+            for number in 0.. {
+                write_message(number, &mut buffer);
+                ledger.record(number + 1);
+                connection.send(&buffer).expect("the other side receives");
+            }
+        }
+        role => panic!("{role} is no part of this play"),
+    }
+}
+
+fn two_writes(ledger: &Ledger) {
+    let mut stdout = File::from(std::io::stdout().as_fd().try_clone_to_owned().expect("it is open"));
+    let mut buffer = Vec::new();
+    stdout.write_all(b"\x07").expect("the other side reads");
+    for number in 0.. {
+        write_message(number, &mut buffer);
+        stdout.write_all(&(buffer.len() as u32).to_le_bytes()).expect("the other side reads");
+        stdout.write_all(&buffer).expect("the other side reads");
+        ledger.record(number + 1);
+    }
+}
