@@ -81,9 +81,7 @@ pub(crate) fn below(report: &Report) -> Vec<String> {
         lines.push("– too few samples for that percentile: at least 10 must lie beyond it".into());
     }
     if report.rows.iter().any(|row| row.entrant == Entrant::Null) {
-        lines.push(
-            "null: no channel at all, what making and checking a message costs by itself".into(),
-        );
+        lines.push("null: no channel at all, what making and checking a message costs by itself".into());
     }
     lines.push(format!(
         "clock: one read costs {}, its smallest step is {}; part of every sample, never subtracted",
