@@ -15,6 +15,7 @@
 //! # References
 //! pipe(7), fs/pipe.c of the kernel. RWF_NOSIGNAL (Linux 6.18) in include/uapi/linux/fs.h.
 
+use std::fs;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -107,8 +108,33 @@ const NO_SIGNAL: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x100);
 enum Quiet {
     /// Each write says so.
     PerWrite,
-    /// The signal is ignored in this process.
+    /// The signal is ignored in this process, so that a plain write will do, which is the cheaper call.
     Ignored,
+}
+
+impl Quiet {
+    /// A Rust program ignores the signal from its start, unless it has said otherwise by the time it connects.
+    fn find(fd: &OwnedFd) -> Quiet {
+        if is_ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default()) {
+            return Quiet::Ignored;
+        }
+        // A write of nothing: a kernel that knows the flag takes it, another says EOPNOTSUPP or EINVAL. On the reading
+        // end it is EBADF, and does not matter.
+        match rustix::io::pwritev2(fd, &[], u64::MAX, NO_SIGNAL) {
+            Ok(_) | Err(Errno::BADF) => Quiet::PerWrite,
+            Err(_) => {
+                crate::sys::ignore_sigpipe();
+                Quiet::Ignored
+            }
+        }
+    }
+}
+
+/// Whether a process with this /proc/PID/status ignores SIGPIPE, which is signal 13. See proc_pid_status(5).
+fn is_ignored(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << 12) != 0)
 }
 
 /// One end of one pipe.
@@ -124,15 +150,7 @@ pub struct PipeEnd {
 
 impl PipeEnd {
     fn new(fd: OwnedFd) -> PipeEnd {
-        // A write of nothing: a kernel that knows the flag takes it, another says EOPNOTSUPP or EINVAL. On the reading
-        // end it is EBADF, and does not matter.
-        let quiet = match rustix::io::pwritev2(&fd, &[], u64::MAX, NO_SIGNAL) {
-            Ok(_) | Err(Errno::BADF) => Quiet::PerWrite,
-            Err(_) => {
-                crate::sys::ignore_sigpipe();
-                Quiet::Ignored
-            }
-        };
+        let quiet = Quiet::find(&fd);
         let non_blocking = rustix::fs::fcntl_getfl(&fd).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
         PipeEnd { fd: Some(fd), non_blocking, shared: false, quiet }
     }
