@@ -46,7 +46,9 @@ const RULES: &[Rule] = &[
     },
     Rule {
         says: "the page draws scenes, and knows no mechanism by name",
-        about: |path| path.starts_with("web/") || path == "src/render/page.rs" || path.starts_with("src/server/"),
+        about: |path| {
+            path.starts_with("web/") || path == "src/render/page.rs" || path.starts_with("src/server/")
+        },
         absent: &["Kind::Shm", "Kind::Pipe", "Kind::Unix", "Kind::Tcp", "\"shm\"", "\"pipe\"", "\"tcp\""],
     },
     Rule {
@@ -205,7 +207,10 @@ fn walk(folder: &Path, paths: &mut Vec<PathBuf>) {
             if !built && !name.to_string_lossy().starts_with('.') {
                 walk(&path, paths);
             }
-        } else if ["rs", "toml", "md", "js", "css", "html"].iter().any(|end| path.extension().is_some_and(|e| e == *end)) {
+        } else if ["rs", "toml", "md", "js", "css", "html"]
+            .iter()
+            .any(|end| path.extension().is_some_and(|e| e == *end))
+        {
             paths.push(path);
         }
     }

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use crate::harness::{Desk, Running, eventually};
 
 /// The processes whose parent is `pid`.
-fn children_of(pid: u32) -> Vec<u32> {
+pub(crate) fn children_of(pid: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").expect("/proc");
     processes
         .flatten()

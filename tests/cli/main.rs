@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod doctor;
+mod evidence;
 mod exports;
 mod harness;
 mod help;
