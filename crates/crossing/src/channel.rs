@@ -1,7 +1,7 @@
 //! The contract: a connection, its two halves, and the ways to send and receive.
 //!
-//! Everything here holds for every mechanism; `tests/contract.rs` is the list of sentences, run for each of them within one process
-//! and between two.
+//! Everything here holds for every mechanism; `tests/contract.rs` is the list of sentences, run for each of
+//! them within one process and between two.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -119,8 +119,8 @@ impl<M: Mechanism> Connection<M> {
 
 /// The half of a connection that sends.
 ///
-/// A plain `send` publishes at once. To let many messages share one system call, or one publication, [cork](Sender::cork) it.
-/// Dropping the sender ends its direction: the peer receives what was sent, then
+/// A plain `send` publishes at once. To let many messages share one system call, or one publication,
+/// [cork](Sender::cork) it. Dropping the sender ends its direction: the peer receives what was sent, then
 /// [`Disconnected`](RecvError::Disconnected).
 pub struct Sender<M: Mechanism = Any> {
     outbound: M::Outbound,
@@ -131,8 +131,8 @@ pub struct Sender<M: Mechanism = Any> {
 impl<M: Mechanism> Sender<M> {
     /// Sends a message, and waits for room if there is none.
     ///
-    /// That it returns says that the message is published: the peer can receive it even if this process dies now. It does
-    /// not say that anybody has received it.
+    /// That it returns says that the message is published: the peer can receive it even if this process dies
+    /// now. It does not say that anybody has received it.
     ///
     /// # Errors
     /// [`TooLong`](SendError::TooLong), [`Disconnected`](SendError::Disconnected),
@@ -220,7 +220,8 @@ impl<M: Mechanism> Sender<M> {
         }
     }
 
-    /// Gathers messages: they are published together when the cork is [flushed](Cork::flush), is full or is dropped.
+    /// Gathers messages: they are published together when the cork is [flushed](Cork::flush), is full or is
+    /// dropped.
     ///
     /// # Examples
     /// ```
@@ -294,8 +295,8 @@ impl<M: Mechanism> Sender<M> {
 
 /// The half of a connection that receives.
 ///
-/// Dropping it tells the peer's sender, whose sends then end in [`Disconnected`](SendError::Disconnected); on TCP that is
-/// told only when both halves are gone.
+/// Dropping it tells the peer's sender, whose sends then end in [`Disconnected`](SendError::Disconnected); on
+/// TCP that is told only when both halves are gone.
 pub struct Receiver<M: Mechanism = Any> {
     inbound: M::Inbound,
     patience: Patience,
@@ -373,7 +374,8 @@ impl<M: Mechanism> Receiver<M> {
     }
 }
 
-/// Room for one message, written in place. Dropped without a [commit](Claim::commit), it is given back and nothing is sent.
+/// Room for one message, written in place. Dropped without a [commit](Claim::commit), it is given back and
+/// nothing is sent.
 pub struct Claim<'a, M: Mechanism = Any> {
     sender: &'a mut Sender<M>,
 }
@@ -396,7 +398,8 @@ impl<M: Mechanism> Drop for Claim<'_, M> {
     }
 }
 
-/// Messages that are gathered and published together. Dropping it publishes what it holds, and waits for room if it must.
+/// Messages that are gathered and published together. Dropping it publishes what it holds, and waits for room
+/// if it must.
 pub struct Cork<'a, M: Mechanism = Any> {
     sender: &'a mut Sender<M>,
 }
@@ -457,8 +460,8 @@ impl<M: Mechanism> CorkedConnection<'_, M> {
         self.cork.flush()
     }
 
-    /// Publishes everything in line, then waits for the next message as [`Receiver::recv`] does: who waits for an answer
-    /// has asked first.
+    /// Publishes everything in line, then waits for the next message as [`Receiver::recv`] does: who waits
+    /// for an answer has asked first.
     ///
     /// # Errors
     /// Those of [`Receiver::recv`].

@@ -20,9 +20,9 @@ pub struct Config {
     pub max_message: usize,
     /// How this end waits; can be changed later. [`WaitStrategy::HYBRID`] by default.
     pub wait: WaitStrategy,
-    /// Shared memory: how many bytes may be on their way in the direction this end sends, each message with 8 bytes of
-    /// header and padded to 8. Rounded up to a power of two that holds at least two of the longest messages.
-    /// 256 KiB by default. The other mechanisms use the kernel's own buffers.
+    /// Shared memory: how many bytes may be on their way in the direction this end sends, each message with 8
+    /// bytes of header and padded to 8. Rounded up to a power of two that holds at least two of the longest
+    /// messages. 256 KiB by default. The other mechanisms use the kernel's own buffers.
     pub capacity_bytes: usize,
     /// How long the other end may take over the handshake. 5 s by default.
     pub handshake_timeout: Duration,

@@ -1,11 +1,6 @@
 //! Endpoints: how two processes that do not share memory yet find each other.
 //!
-//! An [`Endpoint`] is one end of a rendezvous, not yet a connection: a socket that can travel. It goes to another process in
-//! one of two ways. A parent makes a [pair](Endpoint::pair), [spawns](Endpoint::spawn) a child with one of them and connects the
-//! other. Or a server [listens](Listener) at an [`Address`] that the client [knows](Endpoint::to). In both, each side then calls
-//! [`Endpoint::connect`], which does the handshake.
-//!
-//! A live connection never travels: its memory is sealed, and could not be mapped again.
+//! What travels is a rendezvous, never a live connection: its memory is sealed, and could not be mapped again.
 
 use std::env;
 use std::fmt;
@@ -29,7 +24,11 @@ use crate::mechanism::{Any, Kind, Mechanism};
 /// Where a child finds its endpoint: `<kind>:<descriptor>`.
 const VARIABLE: &str = "CROSSING_ENDPOINT";
 
-/// One end of a rendezvous. See the [module](self) for its two ways to another process.
+/// One end of a rendezvous: not yet a connection, but a socket that can travel to another process.
+///
+/// A parent makes a [pair](Endpoint::pair), [spawns](Endpoint::spawn) a child with one end and connects the
+/// other. Or a server [listens](Listener) at an [`Address`] that the client [knows](Endpoint::to). Each side
+/// then calls [`connect`](Endpoint::connect), which does the handshake.
 #[derive(Debug)]
 pub struct Endpoint {
     kind: Kind,
@@ -69,8 +68,8 @@ impl Endpoint {
         Ok(Endpoint { kind: address.kind(), socket })
     }
 
-    /// Starts `command` and gives this end to the child, which takes it with [`Endpoint::inherited`]. Nothing of it stays
-    /// in this process.
+    /// Starts `command` and gives this end to the child, which takes it with [`Endpoint::inherited`]. Nothing
+    /// of it stays in this process.
     ///
     /// # Errors
     /// What [`Command::spawn`] says.
@@ -109,8 +108,8 @@ impl Endpoint {
     /// Does the handshake, and makes the connection.
     ///
     /// # Errors
-    /// [`Timeout`](ConnectError::Timeout) and [`Disconnected`](ConnectError::Disconnected) when the other end does
-    /// not do its part; [`Refused`](ConnectError::Refused) when it is not what it should be;
+    /// [`Timeout`](ConnectError::Timeout) and [`Disconnected`](ConnectError::Disconnected) when the other end
+    /// does not do its part; [`Refused`](ConnectError::Refused) when it is not what it should be;
     /// [`Config`](ConnectError::Config) when `config` cannot be met; [`Io`](ConnectError::Io).
     pub fn connect(self, config: &Config) -> Result<Connection, ConnectError> {
         self.connect_as::<Any>(config)
@@ -195,8 +194,8 @@ impl FromStr for Address {
     }
 }
 
-/// Waits for peers at an [`Address`]. A socket in the file system is made for its owner alone (mode 0600), and is removed
-/// when the listener is dropped.
+/// Waits for peers at an [`Address`]. A socket in the file system is made for its owner alone (mode 0600),
+/// and is removed when the listener is dropped.
 #[derive(Debug)]
 pub struct Listener {
     kind: Kind,
@@ -205,7 +204,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens at `address`. A path must not exist yet; port 0 lets the system choose (see [`Listener::address`]).
+    /// Listens at `address`. A path must not exist yet; port 0 lets the system choose (see
+    /// [`Listener::address`]).
     ///
     /// # Errors
     /// [`ConnectError::Io`] when the path exists or cannot be made, or the port is in use or not ours to take.
@@ -242,7 +242,8 @@ impl Listener {
         &self.address
     }
 
-    /// Waits for the next peer. The handshake is left to [`Endpoint::connect`], so that a slow peer keeps nobody waiting.
+    /// Waits for the next peer. The handshake is left to [`Endpoint::connect`], so that a slow peer keeps
+    /// nobody waiting.
     ///
     /// # Errors
     /// [`ConnectError::Io`], for instance when this process has too many descriptors open.

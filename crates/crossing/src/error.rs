@@ -1,7 +1,7 @@
 //! What can go wrong, in the field's own words.
 //!
-//! `Full`, `Empty` and `Timeout` are outcomes rather than faults: nothing was lost, and the call can be made again.
-//! `Disconnected` ends a direction. `Poisoned` ends a connection: the peer broke the protocol.
+//! `Full`, `Empty` and `Timeout` are outcomes rather than faults: nothing was lost, and the call can be made
+//! again. `Disconnected` ends a direction. `Poisoned` ends a connection: the peer broke the protocol.
 
 use std::fmt;
 use std::io;
@@ -16,8 +16,9 @@ pub enum SendError {
     Full,
     /// The deadline came before there was room (only from the deadline forms). The message was not taken.
     Timeout,
-    /// A non-blocking or deadline form ended when the kernel had taken the beginning of the message. The rest waits in
-    /// this sender: it goes with the next send or [`flush`](crate::Sender::flush). Do not send the message again.
+    /// A non-blocking or deadline form ended when the kernel had taken the beginning of the message. The rest
+    /// waits in this sender: it goes with the next send or [`flush`](crate::Sender::flush). Do not send the
+    /// message again.
     Unfinished,
     /// The message is longer than both ends agreed on. Nothing was sent.
     TooLong {
@@ -39,7 +40,8 @@ pub enum SendError {
 pub enum RecvError {
     /// There is no message now (only from the non-blocking forms).
     Empty,
-    /// The deadline came before a message (only from the deadline forms). The peer may be stopped; it is not known to be dead.
+    /// The deadline came before a message (only from the deadline forms). The peer may be stopped; it is not
+    /// known to be dead.
     Timeout,
     /// The message does not fit into the buffer. It was not taken: receive again with a longer buffer.
     TooLong {

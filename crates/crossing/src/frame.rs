@@ -1,10 +1,11 @@
 //! Frames: messages over a stream of bytes, for the pipe and both sockets.
 //!
-//! A message is its length as four bytes, little end first, and its bytes (`docs/wire.md`). The sender gathers a frame in one
-//! buffer and hands it to the kernel in one call; a corked sender gathers many. The receiver reads as much as has come, up
-//! to a whole buffer, so that one call brings many small messages.
+//! A message is its length as four bytes, little end first, and its bytes (`docs/wire.md`). The sender
+//! gathers a frame in one buffer and hands it to the kernel in one call; a corked sender gathers many. The
+//! receiver reads as much as has come, up to a whole buffer, so that one call brings many small messages.
 //!
-//! What differs between the streams is small and stands behind [`Wire`]: how to read, to write, and to close one direction.
+//! What differs between the streams is small and stands behind [`Wire`]: how to read, to write, and to close
+//! one direction.
 
 use std::os::fd::BorrowedFd;
 
@@ -274,7 +275,8 @@ impl<W: Wire> FrameReceiver<W> {
         Ok(Some((len, rest.len() >= len)))
     }
 
-    /// Makes room behind what has come: moves it to the front, or takes a larger buffer, at most twice what has come.
+    /// Makes room behind what has come: moves it to the front, or takes a larger buffer, at most twice what
+    /// has come.
     #[cold]
     fn make_room(&mut self) {
         if self.start > 0 {

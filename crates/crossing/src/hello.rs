@@ -1,8 +1,8 @@
 //! The handshake: what both ends tell each other before the first message.
 //!
-//! Each end sends one [`Hello`] of 32 bytes and reads the other's. On `unix:` and `tcp://` it goes through the connection
-//! itself; on shared memory and pipes through the rendezvous socket, with descriptors beside it. The bytes
-//! are written down in `docs/wire.md`, so that a program in any language can be the other end.
+//! Each end sends one [`Hello`] of 32 bytes and reads the other's. On `unix:` and `tcp://` it goes through
+//! the connection itself; on shared memory and pipes through the rendezvous socket, with descriptors beside
+//! it. The bytes are written down in `docs/wire.md`, so that a program in any language can be the other end.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -33,7 +33,8 @@ pub(crate) struct Hello {
     pub(crate) max_message: usize,
     /// Shared memory: the size of its ring in bytes. Zero elsewhere.
     pub(crate) capacity: u64,
-    /// The one core that this end may run on, if it is one only: two ends on one core must not poll against each other.
+    /// The one core that this end may run on, if it is one only: two ends on one core must not poll against
+    /// each other.
     pub(crate) core: Option<u16>,
     /// Shared memory: the number that its region's header carries as well. Zero elsewhere.
     pub(crate) nonce: u64,

@@ -1,14 +1,15 @@
 //! Two processes talk: shared memory, pipes, Unix sockets and TCP behind one contract.
 //!
-//! The same few words serve all four mechanisms. A [`Connection`] is full duplex, keeps message boundaries and order, and
-//! [splits](Connection::split) into a [`Sender`] and a [`Receiver`]; each call comes in a blocking, a non-blocking and
-//! a deadline form; each end chooses [how it waits](WaitStrategy); a plain `send` is published when it returns, and a
-//! [`Cork`] lets many messages share one publication.
+//! The same few words serve all four mechanisms. A [`Connection`] is full duplex, keeps message boundaries
+//! and order, and [splits](Connection::split) into a [`Sender`] and a [`Receiver`]; each call comes in a
+//! blocking, a non-blocking and a deadline form; each end chooses [how it waits](WaitStrategy); a plain
+//! `send` is published when it returns, and a [`Cork`] lets many messages share one publication.
 //!
-//! Shared memory is **safe against the peer**: each process writes only memory that it owns, which the kernel keeps the other
-//! from writing; what the peer says is checked before it is believed. A peer that dies is told of within milliseconds, after
-//! everything it had published has been received; a peer that is merely stopped is a [timeout](RecvError::Timeout). A peer that breaks
-//! the protocol poisons its own connection with a [`Violation`], and nothing else.
+//! Shared memory is **safe against the peer**: each process writes only memory that it owns, which the kernel
+//! keeps the other from writing; what the peer says is checked before it is believed. A peer that dies is
+//! told of within milliseconds, after everything it had published has been received; a peer that is merely
+//! stopped is a [timeout](RecvError::Timeout). A peer that breaks the protocol poisons its own connection
+//! with a [`Violation`], and nothing else.
 //!
 //! # Parent and child
 //!
@@ -39,8 +40,9 @@
 //!
 //! # What it does not do
 //!
-//! One sender and one receiver for each direction; no broadcast. No serialisation: a message is bytes. That `send` returned
-//! says the message is published, not that it was received: only an answer says that. Linux 5.16 or newer.
+//! One sender and one receiver for each direction; no broadcast. No serialisation: a message is bytes. That
+//! `send` returned says the message is published, not that it was received: only an answer says that. Linux
+//! 5.16 or newer.
 
 #![deny(missing_docs)]
 

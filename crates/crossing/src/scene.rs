@@ -1,9 +1,10 @@
 //! A mechanism's story, as data.
 //!
 //! Every mechanism carries one [`Scene`]: the parts of its *stage* (what there is to see), the ordered
-//! [`Step`]s of one message (who does what, where, and under which condition) and a [`Budget`] for each way of
-//! waiting (what one message may cost). Whoever shows the mechanism draws the scene; whoever measures it holds the
-//! counts against the budget. One source, so the explanation cannot drift from the code it explains.
+//! [`Step`]s of one message (who does what, where, and under which condition) and a [`Budget`] for each way
+//! of waiting (what one message may cost). Whoever shows the mechanism draws the scene; whoever measures it
+//! holds the counts against the budget. One source, so the explanation cannot drift from the code it
+//! explains.
 //!
 //! ```
 //! use crossing::{Kind, scene::Act};
@@ -224,8 +225,9 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// What a message costs that goes through the kernel by one call in and one call out, for each way of waiting. A
-    /// spinning receiver makes a call for every empty look; one that reads many messages at once makes fewer than one.
+    /// What a message costs that goes through the kernel by one call in and one call out, for each way of
+    /// waiting. A spinning receiver makes a call for every empty look; one that reads many messages at once
+    /// makes fewer than one.
     pub(crate) const IN_AND_OUT: [Budget; 3] = {
         const fn budget(wait: &'static str, receiver_syscalls: Range, wakes: Range) -> Budget {
             let sender_syscalls = Range::exactly(1.0);

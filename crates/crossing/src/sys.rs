@@ -14,7 +14,8 @@ use rustix::io::{Errno, FdFlags};
 pub(crate) fn spawn_with(mut command: Command, fd: OwnedFd) -> io::Result<Child> {
     let number = fd.as_raw_fd();
     let keep = move || {
-        // SAFETY: `spawn` runs this in the child while `fd` is still open in the parent, so the number means the same file.
+        // SAFETY: `spawn` runs this in the child while `fd` is still open in the parent, so the number means
+        // the same file.
         let fd = unsafe { BorrowedFd::borrow_raw(number) };
         Ok(rustix::io::fcntl_setfd(fd, FdFlags::empty())?)
     };
@@ -38,10 +39,11 @@ pub(crate) fn take_inherited(number: RawFd) -> Result<OwnedFd, Errno> {
     Ok(fd)
 }
 
-/// Makes a write to a closed pipe an error rather than a deadly signal, unless the program has said what it wants.
+/// Makes a write to a closed pipe an error rather than a deadly signal, unless the program has said what it
+/// wants.
 ///
-/// Rust programs ignore SIGPIPE from their first instruction; this is for a program that is not Rust's own, on a kernel
-/// before 6.18, which cannot be asked for each write.
+/// Rust programs ignore SIGPIPE from their first instruction; this is for a program that is not Rust's own,
+/// on a kernel before 6.18, which cannot be asked for each write.
 pub(crate) fn ignore_sigpipe() {
     const SIGPIPE: c_int = 13;
     const SIG_DFL: usize = 0;
@@ -49,8 +51,8 @@ pub(crate) fn ignore_sigpipe() {
     unsafe extern "C" {
         fn signal(number: c_int, action: usize) -> usize;
     }
-    // SAFETY: signal(2) of the C library that std links; both actions are constants of its ABI, and no handler is installed. A
-    // handler that was there is put back.
+    // SAFETY: signal(2) of the C library that std links; both actions are constants of its ABI, and no
+    // handler is installed. A handler that was there is put back.
     unsafe {
         let before = signal(SIGPIPE, SIG_IGN);
         if before != SIG_DFL && before != SIG_IGN {

@@ -1,8 +1,9 @@
 //! Waiting: the same menu on every mechanism.
 //!
-//! A wait has two parts. *How* is the [`WaitStrategy`] that the owner of an end chose; *how long* comes with the call:
-//! not at all, until a deadline, or for ever. Both together are a `Patience`, which runs the polling part of
-//! a wait; the mechanism knows how to sleep. The clock is read only here, while there is nothing to do.
+//! A wait has two parts. *How* is the [`WaitStrategy`] that the owner of an end chose; *how long* comes with
+//! the call: not at all, until a deadline, or for ever. Both together are a `Patience`, which runs the
+//! polling part of a wait; the mechanism knows how to sleep. The clock is read only here, while there is
+//! nothing to do.
 
 use std::fmt;
 use std::hint::spin_loop;
@@ -14,17 +15,17 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// How an end waits when there is nothing to receive, or no room to send.
 ///
-/// The way of waiting decides more than the mechanism: a spinning wait ends within a cache line's journey but burns a
-/// core; a sleeping one costs nothing while it lasts and tens of microseconds to end on an idle core.
+/// The way of waiting decides more than the mechanism: a spinning wait ends within a cache line's journey but
+/// burns a core; a sleeping one costs nothing while it lasts and tens of microseconds to end on an idle core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WaitStrategy {
-    /// Poll until it comes. Never sleeps. Where both ends were bound to the same single core when they connected, every
-    /// poll yields that core, since otherwise the peer could not run at all.
+    /// Poll until it comes. Never sleeps. Where both ends were bound to the same single core when they
+    /// connected, every poll yields that core, since otherwise the peer could not run at all.
     Spin,
     /// Poll for so long, then sleep. Where both ends share their only core it does not poll at all.
     Hybrid {
-        /// The budget of one wait. The best budget is about what a wake-up costs on the machine: if the message
-        /// comes sooner, sleeping would have cost more.
+        /// The budget of one wait. The best budget is about what a wake-up costs on the machine: if the
+        /// message comes sooner, sleeping would have cost more.
         spin: Duration,
     },
     /// Sleep at once.

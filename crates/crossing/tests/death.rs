@@ -1,7 +1,7 @@
 //! Death and stopping, with real processes and real signals.
 //!
-//! Whoever is killed, whatever the survivor was doing: it receives everything that was published, then `Disconnected`, and never
-//! hangs. A stopped peer is late, not dead. And nothing of the dead stays behind.
+//! Whoever is killed, whatever the survivor was doing: it receives everything that was published, then
+//! `Disconnected`, and never hangs. A stopped peer is late, not dead. And nothing of the dead stays behind.
 
 mod process;
 
@@ -258,7 +258,8 @@ fn a_descriptor_that_leaked_into_a_grandchild_does_not_hide_a_death_on_shared_me
         is_disconnected(&mut here);
         kill_process(grandchild, Signal::KILL).expect("the grandchild lives still");
 
-        // The control: the same leak does hide the death of a Unix socket's owner, until the grandchild goes too.
+        // The control: the same leak does hide the death of a Unix socket's owner, until the grandchild goes
+        // too.
         let (mut second, mut here, grandchild) = start_leaking(Kind::Unix);
         second.kill();
         let outcome = here.receiver().recv_timeout(&mut [0; 8], Duration::from_millis(50));
@@ -340,7 +341,8 @@ fn second_process() {
     }
 }
 
-/// Starts a child while the inherited socket is still open for it, as a careless program would, and then connects.
+/// Starts a child while the inherited socket is still open for it, as a careless program would, and then
+/// connects.
 fn leak() {
     let mut command = Command::new("sleep");
     command.arg("60").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -1,8 +1,9 @@
-//! Peers that do not keep to the protocol: what they hand over is refused by name, what they were given they cannot change, and
-//! what they say ends their own connection, nothing else.
+//! Peers that do not keep to the protocol: what they hand over is refused by name, what they were given they
+//! cannot change, and what they say ends their own connection, nothing else.
 //!
-//! The attacker is written from outside with raw system calls. It learns what a correct end says by listening to one, and then
-//! says the same with one thing wrong. Each attack has its control: the same with nothing wrong, which is accepted.
+//! The attacker is written from outside with raw system calls. It learns what a correct end says by listening
+//! to one, and then says the same with one thing wrong. Each attack has its control: the same with nothing
+//! wrong, which is accepted.
 
 #![allow(unsafe_code)]
 
@@ -502,7 +503,8 @@ fn stray() {
     let theirs =
         maps.lines().find(|line| line.contains("memfd:crossing") && line.contains(" r--s ")).unwrap();
     let start = usize::from_str_radix(theirs.split('-').next().unwrap(), 16).unwrap();
-    // SAFETY: none: this is the fault under test. The page is mapped, shared and read-only, so the store changes nothing.
+    // SAFETY: none: this is the fault under test. The page is mapped, shared and read-only, so the store
+    // changes nothing.
     unsafe { ptr::without_provenance_mut::<u64>(start).write_volatile(0) };
 }
 
@@ -558,7 +560,8 @@ fn impossible_indices_and_lengths_poison_the_connection() {
     });
 }
 
-/// What is said over the rendezvous after the handshake ends the connection, if it is not what a peer says there.
+/// What is said over the rendezvous after the handshake ends the connection, if it is not what a peer says
+/// there.
 #[test]
 fn noise_after_the_handshake_ends_the_connection_only() {
     let _alone = alone();
@@ -750,7 +753,8 @@ fn a_storm_of_signals_surfaces_nowhere() {
 
 fn storm() {
     let wait = std::env::var("CROSSING_TEST_WAIT").expect("how to wait").parse().expect("a way of waiting");
-    // SAFETY: the handler does nothing, so there is nothing it may not do; calls are interrupted and not restarted.
+    // SAFETY: the handler does nothing, so there is nothing it may not do; calls are interrupted and not
+    // restarted.
     unsafe {
         signal(Signal::USR1.as_raw(), nothing as extern "C" fn(c_int) as usize);
         siginterrupt(Signal::USR1.as_raw(), 1);

@@ -1,11 +1,12 @@
 //! A thousand kills at random, and a ledger of what must have survived them.
 //!
-//! One side streams numbered messages of random lengths as fast as it can, the other verifies each. One of the two is another
-//! process, which is killed at a random moment. It keeps a ledger in memory that outlives it: how many `send`s had returned,
-//! or how many messages it had verified. Afterwards the ledger is held against what the survivor saw.
+//! One side streams numbered messages of random lengths as fast as it can, the other verifies each. One of
+//! the two is another process, which is killed at a random moment. It keeps a ledger in memory that outlives
+//! it: how many `send`s had returned, or how many messages it had verified. Afterwards the ledger is held
+//! against what the survivor saw.
 //!
-//! A campaign that finds nothing proves nothing unless it could have found something: two deliberately broken programs run
-//! through the same ledger and the same verdict, and must be caught.
+//! A campaign that finds nothing proves nothing unless it could have found something: two deliberately broken
+//! programs run through the same ledger and the same verdict, and must be caught.
 //!
 //! The seed is printed; `CROSSING_SEED` sets it.
 
@@ -180,7 +181,8 @@ impl fmt::Display for Findings {
     }
 }
 
-/// The verdict on a sender that was killed: all it had published was received, and at most the one that it was publishing.
+/// The verdict on a sender that was killed: all it had published was received, and at most the one that it
+/// was publishing.
 fn judge_sender(published: u64, received: Result<u64, Fault>) -> Result<u64, Fault> {
     match received? {
         received if received < published => Err(Fault::Lost),
@@ -226,7 +228,8 @@ fn kill_one(kind: Kind, victim: Victim, wait: WaitStrategy, after: Duration, fin
     thread::sleep(after);
     let early = second.0.try_wait().expect("the child is ours");
     second.kill();
-    // A receiver that found a fault says so by ending before it is killed; the harness tells which on standard error.
+    // A receiver that found a fault says so by ending before it is killed; the harness tells which on
+    // standard error.
     assert!(early.is_none(), "{kind} {victim:?} {wait}: ended by itself: {early:?}");
     match outcome.recv_timeout(PATIENCE) {
         Ok(outcome) => findings.note(match victim {
@@ -301,7 +304,8 @@ fn boast(after: Duration, findings: &mut Findings) {
     findings.note(judge_sender(ledger.read(), received));
 }
 
-/// Kills a sender that writes header and payload by two calls, before a receiver that takes what comes for a message.
+/// Kills a sender that writes header and payload by two calls, before a receiver that takes what comes for a
+/// message.
 fn cut_short(after: Duration, findings: &mut Findings) {
     let ledger = Ledger::new();
     let (mut here, there) = UnixStream::pair().expect("a pair of sockets");

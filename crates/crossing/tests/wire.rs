@@ -1,6 +1,8 @@
-//! The wire as `docs/wire.md` describes it: a program that knows the document and nothing of this library is the other end.
+//! The wire as `docs/wire.md` describes it: a program that knows the document and nothing of this library is
+//! the other end.
 //!
-//! The program is `wire_client.py`. It needs python3; without it these tests fail, since they would prove nothing.
+//! The program is `wire_client.py`. It needs python3; without it these tests fail, since they would prove
+//! nothing.
 
 mod process;
 

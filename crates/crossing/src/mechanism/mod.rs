@@ -1,8 +1,9 @@
 //! The mechanisms, and what each of them must supply.
 //!
 //! A mechanism is one file that is read from top to bottom: the story of a message in prose, the type and its
-//! [`Mechanism`] implementation, how two ends meet, the halves, its [`Scene`], its private tests. This file holds what they share: the
-//! names, the two traits that [`channel`](crate::channel) builds the contract on, and [`Any`], which chooses at run time.
+//! [`Mechanism`] implementation, how two ends meet, the halves, its [`Scene`], its private tests. This file
+//! holds what they share: the names, the two traits that [`channel`](crate::channel) builds the contract on,
+//! and [`Any`], which chooses at run time.
 
 pub(crate) mod pipe;
 pub(crate) mod shm;
@@ -111,10 +112,12 @@ pub struct Opened<O, I> {
 /// What a mechanism opens.
 pub(crate) type Halves<M> = Opened<<M as Mechanism>::Outbound, <M as Mechanism>::Inbound>;
 
-/// A way for two processes to talk: [`Shm`], [`Pipe`], [`Unix`], [`Tcp`], or [`Any`] of them, chosen at run time.
+/// A way for two processes to talk: [`Shm`], [`Pipe`], [`Unix`], [`Tcp`], or [`Any`] of them, chosen at run
+/// time.
 ///
 /// The trait is used as a type parameter of [`Connection`](crate::Connection), [`Sender`](crate::Sender) and
-/// [`Receiver`](crate::Receiver); it cannot be implemented outside this crate, because the types it names are not public.
+/// [`Receiver`](crate::Receiver); it cannot be implemented outside this crate, because the types it names are
+/// not public.
 pub trait Mechanism: 'static {
     /// What sends.
     #[doc(hidden)]

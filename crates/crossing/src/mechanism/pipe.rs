@@ -10,7 +10,8 @@
 //! again; each empty answer is a system call.
 //!
 //! **Meeting.** A pipe has one direction, so each side makes one, keeps the writing end, and sends the reading end over the
-//! rendezvous, a Unix packet socket, which is then closed. The pipes tell of a death by themselves: end of file, EPIPE.
+//! rendezvous, a Unix packet socket, which is then closed. The pipes tell of a death by themselves: end of
+//! file, EPIPE.
 //!
 //! # References
 //! pipe(7), fs/pipe.c of the kernel. RWF_NOSIGNAL (Linux 6.18) in include/uapi/linux/fs.h.
@@ -93,8 +94,9 @@ fn check_reading_end(fd: &OwnedFd) -> Result<(), ConnectError> {
     Ok(())
 }
 
-/// Opens the reading end once more. The one that came shares its flags with whatever copy the peer has kept, and a peer
-/// that changes them could make a call wait that may not. Fails without /proc, and on a pipe of another user.
+/// Opens the reading end once more. The one that came shares its flags with whatever copy the peer has kept,
+/// and a peer that changes them could make a call wait that may not. Fails without /proc, and on a pipe of
+/// another user.
 fn own_description(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
@@ -118,8 +120,8 @@ impl Quiet {
         if is_ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default()) {
             return Quiet::Ignored;
         }
-        // A write of nothing: a kernel that knows the flag takes it, another says EOPNOTSUPP or EINVAL. On the reading
-        // end it is EBADF, and does not matter.
+        // A write of nothing: a kernel that knows the flag takes it, another says EOPNOTSUPP or EINVAL. On
+        // the reading end it is EBADF, and does not matter.
         match rustix::io::pwritev2(fd, &[], u64::MAX, NO_SIGNAL) {
             Ok(_) | Err(Errno::BADF) => Quiet::PerWrite,
             Err(_) => {
@@ -141,9 +143,11 @@ fn is_ignored(status: &str) -> bool {
 #[derive(Debug)]
 pub struct PipeEnd {
     fd: Option<OwnedFd>,
-    /// Whether the descriptor is non-blocking at the moment. It follows the calls: who alternates pays a call for each change.
+    /// Whether the descriptor is non-blocking at the moment. It follows the calls: who alternates pays a call
+    /// for each change.
     non_blocking: bool,
-    /// Whether somebody else may change the descriptor's flags: then each call says itself that it may not wait.
+    /// Whether somebody else may change the descriptor's flags: then each call says itself that it may not
+    /// wait.
     shared: bool,
     quiet: Quiet,
 }

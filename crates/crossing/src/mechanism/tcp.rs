@@ -1,19 +1,20 @@
 //! A TCP connection.
 //!
 //! **One message.** send(2) copies the frame into a socket buffer, gives it sequence numbers and a checksum field, and sends the
-//! segment down through IP to the device; on loopback the same call runs the receiving half of the stack as well, up to
-//! the receiver's queue. recv(2) copies it out, and an acknowledgement goes back.
+//! segment down through IP to the device; on loopback the same call runs the receiving half of the stack as
+//! well, up to the receiver's queue. recv(2) copies it out, and an acknowledgement goes back.
 //!
 //! **Nagle** is off (TCP_NODELAY): a plain `send` leaves at once. Batching is the cork's business.
 //!
 //! **Meeting.** Over the connection itself: each end sends a hello of 32 bytes and reads the other's (`docs/wire.md`).
 //!
 //! **Death.** A process that is killed has its connection closed by its kernel: what it had sent still arrives, then the
-//! end of the stream. If messages of ours were unread the connection is reset instead; what had arrived before is still
-//! read, but what its kernel still held for want of room is lost. The first `send` after a death succeeds and is lost: a
-//! `send` that returns says that the kernel has the message, not that anyone has read it. A machine that
-//! vanishes says nothing at all: use deadlines. TCP cannot say "I receive no more, but still send": a
-//! [`Receiver`](crate::Receiver) that is dropped alone is noticed by the peer only when the sender goes too.
+//! end of the stream. If messages of ours were unread the connection is reset instead; what had arrived
+//! before is still read, but what its kernel still held for want of room is lost. The first `send` after a
+//! death succeeds and is lost: a `send` that returns says that the kernel has the message, not that anyone
+//! has read it. A machine that vanishes says nothing at all: use deadlines. TCP cannot say "I receive no
+//! more, but still send": a [`Receiver`](crate::Receiver) that is dropped alone is noticed by the peer only
+//! when the sender goes too.
 //!
 //! # References
 //! tcp(7), RFC 9293, net/ipv4/tcp.c of the kernel.
@@ -67,7 +68,8 @@ pub(crate) fn rendezvous() -> Result<(OwnedFd, OwnedFd), Errno> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(errno)?;
     let mine = TcpStream::connect(listener.local_addr().map_err(errno)?).map_err(errno)?;
     let me = mine.local_addr().map_err(errno)?;
-    // Any process of this machine may connect to the port while it listens: take only the connection that we made.
+    // Any process of this machine may connect to the port while it listens: take only the connection that we
+    // made.
     loop {
         let (theirs, from) = listener.accept().map_err(errno)?;
         if from == me {

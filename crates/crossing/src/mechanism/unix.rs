@@ -4,7 +4,8 @@
 //! at once; recv(2) copies it out. Two calls, two copies, like a pipe; but one socket carries both directions.
 //!
 //! **The queue** is bounded at the sender (SO_SNDBUF), counted in what the buffers occupy rather than in bytes of messages: a
-//! message of 64 bytes counts for 768. When the bound is reached the sender sleeps until the receiver has read.
+//! message of 64 bytes counts for 768. When the bound is reached the sender sleeps until the receiver has
+//! read.
 //!
 //! **Meeting.** Over the socket itself: each end sends a hello of 32 bytes and reads the other's (`docs/wire.md`). Two
 //! ends that know each other are a socketpair; others meet at a path.
@@ -51,7 +52,8 @@ pub(crate) fn rendezvous() -> Result<(OwnedFd, OwnedFd), Errno> {
     rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
 }
 
-/// The handshake over the stream itself, and the two halves of the socket. `core` is what the peer is told of ours.
+/// The handshake over the stream itself, and the two halves of the socket. `core` is what the peer is told of
+/// ours.
 pub(crate) fn greet(
     kind: Kind,
     socket: OwnedFd,

@@ -56,8 +56,8 @@ pub(crate) fn a_dropped_sender_ends_its_direction_only() -> Sentence {
     )
 }
 
-/// When a receiver is dropped the peer's sends end, and the other direction goes on. TCP has no word for it: there the
-/// sends end when both halves are gone, and not before.
+/// When a receiver is dropped the peer's sends end, and the other direction goes on. TCP has no word for it:
+/// there the sends end when both halves are gone, and not before.
 pub(crate) fn a_dropped_receiver_ends_the_sends() -> Sentence {
     sentence(
         |here| {
@@ -104,7 +104,8 @@ pub(crate) fn a_dropped_connection_ends_both_directions() -> Sentence {
     )
 }
 
-/// What was published can be received long after its sender has gone; also when it left messages of ours unread.
+/// What was published can be received long after its sender has gone; also when it left messages of ours
+/// unread.
 pub(crate) fn what_was_published_outlives_its_sender() -> Sentence {
     sentence(
         |mut here| {

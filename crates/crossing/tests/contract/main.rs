@@ -1,8 +1,10 @@
-//! The contract of [`crossing`]: one list of sentences, held for every mechanism, within one process and between two.
+//! The contract of [`crossing`]: one list of sentences, held for every mechanism, within one process and
+//! between two.
 //!
-//! A sentence has two sides, `here` and `there`, each a function that gets one end of a fresh connection. In one process they
-//! run in two threads; between two processes `there` runs in this program started again. Beside the connection runs a line, on which
-//! they tell each other how far they are: no sentence waits for a time to pass where it can wait for an event.
+//! A sentence has two sides, `here` and `there`, each a function that gets one end of a fresh connection. In
+//! one process they run in two threads; between two processes `there` runs in this program started again.
+//! Beside the connection runs a line, on which they tell each other how far they are: no sentence waits for a
+//! time to pass where it can wait for an event.
 
 mod batching;
 mod duplex;

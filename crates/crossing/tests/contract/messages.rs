@@ -41,7 +41,8 @@ pub(crate) fn empty_messages_are_messages() -> Sentence {
     )
 }
 
-/// Every way to send refuses a message that is too long, and the connection goes on as if it had not been asked.
+/// Every way to send refuses a message that is too long, and the connection goes on as if it had not been
+/// asked.
 pub(crate) fn too_long_is_said_before_anything_is_sent() -> Sentence {
     sentence(
         |mut here| {

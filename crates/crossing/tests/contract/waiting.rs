@@ -1,4 +1,5 @@
-//! Sentences about waiting: the three ways to wait, the three forms of a call, and what is left when a call gives up.
+//! Sentences about waiting: the three ways to wait, the three forms of a call, and what is left when a call
+//! gives up.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -51,7 +52,8 @@ fn receive(side: &mut Side, form: Form, buffer: &mut [u8]) -> usize {
     outcome.expect("the other side sends")
 }
 
-/// Spinning, hybrid and sleeping ends talk to each other in the blocking, the non-blocking and the deadline form.
+/// Spinning, hybrid and sleeping ends talk to each other in the blocking, the non-blocking and the deadline
+/// form.
 pub(crate) fn every_way_of_waiting_serves_every_form() -> Sentence {
     fn turns() -> impl Iterator<Item = (WaitStrategy, WaitStrategy, Form)> {
         let ways = WAYS.into_iter().flat_map(|here| WAYS.map(|there| (here, there)));
@@ -144,7 +146,8 @@ fn settle(side: &mut Side, len: usize) {
     side.line.say(taken);
 }
 
-/// `try_send` takes messages until there is no room: then it says so. What it took arrives once, what it refused does not.
+/// `try_send` takes messages until there is no room: then it says so. What it took arrives once, what it
+/// refused does not.
 pub(crate) fn a_full_channel_says_so_and_loses_nothing() -> Sentence {
     const LENGTHS: [usize; 4] = [100, 5000, 50_000, 65_536];
     sentence(
@@ -182,7 +185,8 @@ pub(crate) fn a_receiver_that_is_out_of_time_loses_nothing() -> Sentence {
     )
 }
 
-/// A sender whose deadline passes says `Timeout` or `Unfinished`. What it took arrives once, what it refused does not.
+/// A sender whose deadline passes says `Timeout` or `Unfinished`. What it took arrives once, what it refused
+/// does not.
 pub(crate) fn a_sender_that_is_out_of_time_loses_nothing() -> Sentence {
     const LEN: usize = 60_000;
     sentence(
@@ -199,7 +203,8 @@ pub(crate) fn a_sender_that_is_out_of_time_loses_nothing() -> Sentence {
     )
 }
 
-/// A deadline bounds the waiting, not the receiving: a message that is there is received when the deadline has passed.
+/// A deadline bounds the waiting, not the receiving: a message that is there is received when the deadline
+/// has passed.
 pub(crate) fn what_is_there_is_received_however_late() -> Sentence {
     sentence(
         |mut here| {
@@ -226,7 +231,8 @@ pub(crate) fn what_is_there_is_received_however_late() -> Sentence {
     )
 }
 
-/// The rest of an unfinished message goes before the next one, by a send as by a flush, and nobody sees the seam.
+/// The rest of an unfinished message goes before the next one, by a send as by a flush, and nobody sees the
+/// seam.
 pub(crate) fn an_unfinished_message_goes_with_the_next_send() -> Sentence {
     const LEN: usize = 65_536;
     sentence(

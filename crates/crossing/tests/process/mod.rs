@@ -1,7 +1,8 @@
 //! The second process of a test: this same test binary, started again.
 //!
-//! The harness can run one test by its name. So each file that needs another process has a test called `second_process`, which
-//! finds in its environment which part it is to play, and without one has nothing to do.
+//! The harness can run one test by its name. So each file that needs another process has a test called
+//! `second_process`, which finds in its environment which part it is to play, and without one has nothing to
+//! do.
 
 // Each test file takes what it needs.
 #![allow(dead_code)]
@@ -157,7 +158,8 @@ const POOL_BYTES: usize = 1 << 20;
 /// How many different messages there are.
 const SPREAD_BYTES: usize = 1 << 16;
 
-/// The message of `len` bytes with number `number`; two whose numbers are near differ from their first bytes on.
+/// The message of `len` bytes with number `number`; two whose numbers are near differ from their first bytes
+/// on.
 pub(crate) fn message(number: u64, len: usize) -> &'static [u8] {
     let start = number.wrapping_mul(1031) as usize % SPREAD_BYTES;
     &POOL[start..start + len]

@@ -1,8 +1,9 @@
 //! The seam: everything the ring may do to memory that two processes share.
 //!
 //! The ring is written against [`Memory`] and against nothing else. Behind the seam stand the real mapping
-//! ([`region`](super::region)), and, in tests, a model that explores every interleaving (loom), plain heap memory, and
-//! memory that lies. So the code that runs between two processes is, line for line, the code that is checked.
+//! ([`region`](super::region)), and, in tests, a model that explores every interleaving (loom), plain heap
+//! memory, and memory that lies. So the code that runs between two processes is, line for line, the code that
+//! is checked.
 
 use std::ops::BitOr;
 
@@ -87,6 +88,7 @@ pub(crate) trait Memory {
     /// Wakes the peer if it sleeps on my word.
     fn wake(&self, word: Word);
 
-    /// Sleeps until the peer's word is no longer `seen`, its status no longer `status`, or patience ends. May return early.
+    /// Sleeps until the peer's word is no longer `seen`, its status no longer `status`, or patience ends. May
+    /// return early.
     fn sleep(&self, word: Word, seen: u64, status: Status, patience: &Patience);
 }

@@ -1,19 +1,22 @@
 //! Shared memory: two regions, each written by one process and readable by the other.
 //!
 //! **One message.** The sender copies the bytes into the ring of its own region and stores its `tail`; the receiver, which has
-//! mapped the same pages for reading, loads `tail` and copies the bytes out. The kernel has no part in it: no system
-//! call, no copy of its own. Both copies are made by the processes.
+//! mapped the same pages for reading, loads `tail` and copies the bytes out. The kernel has no part in it: no
+//! system call, no copy of its own. Both copies are made by the processes.
 //!
 //! **Waiting.** A spinning receiver loads `tail` again and again. One that may sleep raises a flag and sleeps in
-//! futex_waitv(2) on the low half of `tail` through its read-only mapping; the sender then owes it one futex(2) wake.
+//! futex_waitv(2) on the low half of `tail` through its read-only mapping; the sender then owes it one
+//! futex(2) wake.
 //!
 //! **Meeting.** The two find each other over a rendezvous, a Unix packet socket: each makes and seals a region of its own,
-//! sends the descriptor, checks and maps what it got, says that it is ready, and keeps the socket as the peer's lifeline.
+//! sends the descriptor, checks and maps what it got, says that it is ready, and keeps the socket as the
+//! peer's lifeline.
 //!
 //! **Limits.** The ring holds at least two of the longest messages. Linux 5.16 or newer (futex_waitv).
 //!
 //! # References
-//! memfd_create(2), futex(2), futex_waitv in Documentation/userspace-api/futex2.rst, membarrier(2), pidfd_open(2).
+//! memfd_create(2), futex(2), futex_waitv in Documentation/userspace-api/futex2.rst, membarrier(2),
+//! pidfd_open(2).
 
 mod memory;
 mod region;
@@ -137,8 +140,8 @@ impl Link {
     }
 }
 
-/// What a peer hands over as its pidfd must be one: another file could make the watcher wait. That it is its own is the
-/// peer's interest, since it is the peer's death that would go unnoticed.
+/// What a peer hands over as its pidfd must be one: another file could make the watcher wait. That it is its
+/// own is the peer's interest, since it is the peer's death that would go unnoticed.
 fn check_pidfd(fd: &OwnedFd) -> Result<(), ConnectError> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     match rustix::process::waitid(WaitId::PidFd(fd.as_fd()), options) {
@@ -245,7 +248,8 @@ impl Outbound for Out {
 
 impl Drop for Out {
     fn drop(&mut self) {
-        // What was put in line by a cork that is still open was never promised; what was published stays readable.
+        // What was put in line by a cork that is still open was never promised; what was published stays
+        // readable.
         self.ring.memory().link().watch.tell(SENDER_CLOSES);
     }
 }

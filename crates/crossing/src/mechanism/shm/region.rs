@@ -2,26 +2,28 @@
 //!
 //! # Why this is safe against the peer
 //!
-//! Every side makes its own memfd, gives it its size, allocates it, writes its header, maps it for writing, and then
-//! seals it with `SHRINK | GROW | FUTURE_WRITE | SEAL`. From then on nobody, the owner included, can map it for writing
-//! again, write(2) to it, change its size or punch holes into it: the one writable mapping is the one that exists.
-//! (`SHRINK | GROW | SEAL` alone would be a trap: a peer could still punch a hole, and bytes would turn to zero under the
-//! reader.) The peer maps it for reading. A wild store by either process faults the process that strayed. Since
-//! the size is sealed, no access within it can raise SIGBUS.
+//! Every side makes its own memfd, gives it its size, allocates it, writes its header, maps it for writing,
+//! and then seals it with `SHRINK | GROW | FUTURE_WRITE | SEAL`. From then on nobody, the owner included, can
+//! map it for writing again, write(2) to it, change its size or punch holes into it: the one writable mapping
+//! is the one that exists. (`SHRINK | GROW | SEAL` alone would be a trap: a peer could still punch a hole,
+//! and bytes would turn to zero under the reader.) The peer maps it for reading. A wild store by either
+//! process faults the process that strayed. Since the size is sealed, no access within it can raise SIGBUS.
 //!
-//! A fork would hand the right to write to the child, so the writable mapping is not inherited (`MADV_DONTFORK`).
+//! A fork would hand the right to write to the child, so the writable mapping is not inherited
+//! (`MADV_DONTFORK`).
 //!
 //! # Why this is sound in Rust
 //!
-//! Rust has no agreed model for memory that another process changes at will. So the peer's region never becomes
-//! Rust memory: it comes from a raw mmap, no reference, slice or atomic is ever made over it, and it is touched only in this
-//! file, in two ways. Header words are loaded and stored, and blocks of 64 bytes copied, by plain instructions in
-//! `asm!` blocks, which the compiler must take to read and write anything. The rest is copied by volatile accesses of
-//! aligned 8-byte words, which std permits for memory outside of any Rust allocation.
-//! What is read is a number or a byte, for which every bit pattern is valid, and is judged only as private copy.
-//! My own region is written the same way; in addition a [`Claim`](crate::Claim) lends a part of it as `&mut [u8]`, which is sound
-//! because no other process can write it, and the part is not published while it is lent. This is argued, not proven: there is
-//! no theorem about inline assembly and volatile accesses across processes to lean on.
+//! Rust has no agreed model for memory that another process changes at will. So the peer's region never
+//! becomes Rust memory: it comes from a raw mmap, no reference, slice or atomic is ever made over it, and it
+//! is touched only in this file, in two ways. Header words are loaded and stored, and blocks of 64 bytes
+//! copied, by plain instructions in `asm!` blocks, which the compiler must take to read and write anything.
+//! The rest is copied by volatile accesses of aligned 8-byte words, which std permits for memory outside of
+//! any Rust allocation. What is read is a number or a byte, for which every bit pattern is valid, and is
+//! judged only as private copy. My own region is written the same way; in addition a [`Claim`](crate::Claim)
+//! lends a part of it as `&mut [u8]`, which is sound because no other process can write it, and the part is
+//! not published while it is lent. This is argued, not proven: there is no theorem about inline assembly and
+//! volatile accesses across processes to lean on.
 //!
 //! # References
 //! memfd_create(2), fcntl(2) "File sealing", madvise(2), mm/memfd.c and mm/shmem.c of the kernel.
@@ -56,7 +58,8 @@ const POPULATE_LIMIT: u64 = 4 << 20;
 const SEALS: SealFlags =
     SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE).union(SealFlags::SEAL);
 
-/// Where a word stands in the header. Each has a pair of cache lines to itself: processors fetch lines in pairs.
+/// Where a word stands in the header. Each has a pair of cache lines to itself: processors fetch lines in
+/// pairs.
 const fn offset(word: Word) -> usize {
     match word {
         Word::Tail => 128,
@@ -137,7 +140,8 @@ impl Own {
         .map_err(ConnectError::io("make a memfd for shared memory"))?;
         rustix::fs::ftruncate(&memfd, layout.file_bytes())
             .map_err(ConnectError::io(format!("give shared memory {} bytes", layout.file_bytes())))?;
-        // Without this the first touch of a page could find no memory left, and kill the process that touched it.
+        // Without this the first touch of a page could find no memory left, and kill the process that touched
+        // it.
         rustix::fs::fallocate(&memfd, FallocateFlags::empty(), 0, layout.file_bytes())
             .map_err(ConnectError::io(format!("allocate {} bytes of shared memory", layout.file_bytes())))?;
         rustix::io::pwrite(&memfd, &layout.encode(), 0)
@@ -194,7 +198,8 @@ impl Theirs {
         if u64::try_from(stat.st_size) != Ok(layout.file_bytes()) {
             return refused("size", format!("{} bytes where {} belong", stat.st_size, layout.file_bytes()));
         }
-        // A hole would be filled by whoever reads it first: at our expense, or with SIGBUS when no memory is left.
+        // A hole would be filled by whoever reads it first: at our expense, or with SIGBUS when no memory is
+        // left.
         let allocated = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
         if allocated < layout.file_bytes() {
             return refused("allocation", format!("{allocated} bytes of {}", layout.file_bytes()));
@@ -211,8 +216,8 @@ impl Theirs {
     }
 }
 
-/// A region's pages in this process: the header, the ring, and the ring once more behind it, so that no message
-/// ever wraps in the address space.
+/// A region's pages in this process: the header, the ring, and the ring once more behind it, so that no
+/// message ever wraps in the address space.
 #[derive(Debug)]
 struct Mapping {
     base: *mut u8,
@@ -292,8 +297,8 @@ pub(crate) struct View<L> {
     link: std::sync::Arc<L>,
 }
 
-// SAFETY: the addresses point into mappings and a status that `link` keeps alive, and that any thread may use; which
-// half stores to which word is fixed by the ring.
+// SAFETY: the addresses point into mappings and a status that `link` keeps alive, and that any thread may
+// use; which half stores to which word is fixed by the ring.
 unsafe impl<L: Send + Sync> Send for View<L> {}
 
 impl<L> View<L> {
@@ -326,8 +331,9 @@ impl<L> View<L> {
     /// A place in my own ring that was claimed and is not published.
     pub(crate) fn place(&self, at: u64, len: usize) -> &[u8] {
         assert!(len as u64 <= self.own_mask, "a message is shorter than its ring");
-        // SAFETY: the place starts inside the ring and is shorter than a ring, so it ends before the second copy of the
-        // ring does. Only this process may write it, and only through `place_mut` of the sending half's view.
+        // SAFETY: the place starts inside the ring and is shorter than a ring, so it ends before the second
+        // copy of the ring does. Only this process may write it, and only through `place_mut` of the sending
+        // half's view.
         unsafe { std::slice::from_raw_parts(self.own_ring.add(index(at, self.own_mask)), len) }
     }
 
@@ -386,8 +392,9 @@ impl<L> Memory for View<L> {
 
     #[inline]
     fn heavy_fence(&self) {
-        // The kernel makes every core that runs one of the registered processes pass a full barrier, so the peer's publication
-        // is either visible now or comes after it sees my flag. See membarrier(2), GLOBAL_EXPEDITED.
+        // The kernel makes every core that runs one of the registered processes pass a full barrier, so the
+        // peer's publication is either visible now or comes after it sees my flag. See membarrier(2),
+        // GLOBAL_EXPEDITED.
         if !self.asymmetric || rustix::thread::membarrier(MembarrierCommand::GlobalExpedited).is_err() {
             fence(Ordering::SeqCst);
         }
@@ -408,8 +415,8 @@ impl<L> Memory for View<L> {
     #[inline]
     fn write(&self, at: u64, message: &[u8]) {
         let to = self.own_ring.wrapping_add(index(at, self.own_mask));
-        // SAFETY: the ring claimed these bytes in my own region; a message is at most a ring long, and the ring is mapped
-        // twice.
+        // SAFETY: the ring claimed these bytes in my own region; a message is at most a ring long, and the
+        // ring is mapped twice.
         let done = unsafe { copy_blocks(message.as_ptr(), to, message.len()) };
         let (words, rest) = message[done..].as_chunks::<8>();
         let to = to.wrapping_add(done).cast::<u64>();
@@ -439,7 +446,8 @@ impl<L> Memory for View<L> {
 
     #[inline]
     fn mark_sent(&self) {
-        // Written only when it changes anything: with two threads the line would otherwise travel with every message.
+        // Written only when it changes anything: with two threads the line would otherwise travel with every
+        // message.
         if !self.sent().load(Ordering::Relaxed) {
             self.sent().store(true, Ordering::Relaxed);
         }
@@ -480,14 +488,16 @@ impl<L> Memory for View<L> {
 
     #[cold]
     fn wake(&self, word: Word) {
-        // SAFETY: the low half of an aligned word of my own header; an atomic there is only handed to the kernel.
+        // SAFETY: the low half of an aligned word of my own header; an atomic there is only handed to the
+        // kernel.
         let low = unsafe { AtomicU32::from_ptr(low_half(self.own_words.add(offset(word)))) };
         // It cannot fail on an aligned address that is mapped; and who was not woken finds the index changed.
         let _ = futex::wake(low, futex::Flags::empty(), 1);
     }
 
     fn sleep(&self, word: Word, seen: u64, status: Status, patience: &Patience) {
-        // Never FUTEX_PRIVATE on the shared word: the kernel would wait on another key and nobody would wake it.
+        // Never FUTEX_PRIVATE on the shared word: the kernel would wait on another key and nobody would wake
+        // it.
         let mut theirs = Wait::new();
         theirs.uaddr =
             WaitPtr::new(low_half(self.their_words.wrapping_add(offset(word)).cast_mut()).cast::<c_void>());
@@ -522,7 +532,8 @@ unsafe fn load_acquire(word: *const u64) -> u64 {
     #[cfg(target_arch = "x86_64")]
     {
         let value: u64;
-        // SAFETY: the caller's. On x86-64 every load is an acquire load; without `nomem` the compiler moves nothing across.
+        // SAFETY: the caller's. On x86-64 every load is an acquire load; without `nomem` the compiler moves
+        // nothing across.
         unsafe {
             std::arch::asm!("mov {value}, qword ptr [{word}]", word = in(reg) word, value = out(reg) value,
                 options(nostack, preserves_flags));
@@ -553,7 +564,8 @@ unsafe fn load_acquire(word: *const u64) -> u64 {
 #[inline]
 unsafe fn store_release(word: *mut u64, value: u64) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the caller's. On x86-64 every store is a release store; without `nomem` the compiler moves nothing across.
+    // SAFETY: the caller's. On x86-64 every store is a release store; without `nomem` the compiler moves
+    // nothing across.
     unsafe {
         std::arch::asm!("mov qword ptr [{word}], {value}", word = in(reg) word, value = in(reg) value,
             options(nostack, preserves_flags));
@@ -575,14 +587,17 @@ unsafe fn store_release(word: *mut u64, value: u64) {
 #[cfg(target_arch = "x86_64")]
 const BLOCK_BYTES: usize = 64;
 
-/// Copies whole blocks between private memory and a ring, as far as they reach, and says how many bytes that were.
+/// Copies whole blocks between private memory and a ring, as far as they reach, and says how many bytes that
+/// were.
 ///
-/// Loads are of 8 bytes: a message is mostly written, word by word, just before it is sent, and a load that is wider than
-/// the stores before it would have to wait until those have left the store buffer, behind all that wait for lines of the
-/// ring. Stores are of 16: the fewer there are, the more messages wait there side by side.
+/// Loads are of 8 bytes: a message is mostly written, word by word, just before it is sent, and a load that
+/// is wider than the stores before it would have to wait until those have left the store buffer, behind all
+/// that wait for lines of the ring. Stores are of 16: the fewer there are, the more messages wait there side
+/// by side.
 ///
 /// # Safety
-/// `from` is mapped for reading and `to` for writing, for that many bytes; they do not overlap; nobody else here uses `to`.
+/// `from` is mapped for reading and `to` for writing, for that many bytes; they do not overlap; nobody else
+/// here uses `to`.
 #[inline]
 unsafe fn copy_blocks(from: *const u8, to: *mut u8, bytes: usize) -> usize {
     let mut done = 0;

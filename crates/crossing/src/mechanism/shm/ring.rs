@@ -1,8 +1,9 @@
 //! The ring: messages of any length through memory that one side writes and the other may only read.
 //!
-//! Each side owns one region. It holds what that side writes: the bytes it sends, its `tail` (how far it has written),
-//! its `head` for the *other* ring (how far it has read there), and two flags that say whether it sleeps. Nobody ever
-//! writes a word that somebody else writes, so there is nothing to lock and nothing to repair after a kill.
+//! Each side owns one region. It holds what that side writes: the bytes it sends, its `tail` (how far it has
+//! written), its `head` for the *other* ring (how far it has read there), and two flags that say whether it
+//! sleeps. Nobody ever writes a word that somebody else writes, so there is nothing to lock and nothing to
+//! repair after a kill.
 //!
 //! ```text
 //!   my region (I write, you read)          your region (you write, I read)
@@ -17,21 +18,23 @@
 //! They start a little below the overflow, so that everybody's ring wraps within its first mebibyte.
 //!
 //! **Publication** is one release store of `tail`, paired with one acquire load of it at the reader: a kill at any
-//! instruction leaves a message published or not published. The reader publishes `head` rarely (a quarter of the ring at
-//! a time), because each publication takes the line away from the writer. No flush is needed for that: a message is at
-//! most half the ring, so a writer that finds no room sees more than half of it used, of which less than a quarter
-//! can be read but unpublished; the reader still has something to read, and publishes as it goes.
+//! instruction leaves a message published or not published. The reader publishes `head` rarely (a quarter of
+//! the ring at a time), because each publication takes the line away from the writer. No flush is needed for
+//! that: a message is at most half the ring, so a writer that finds no room sees more than half of it used,
+//! of which less than a quarter can be read but unpublished; the reader still has something to read, and
+//! publishes as it goes.
 //!
 //! **What the peer says is a claim.** Its index is loaded once per look, checked against what is possible (not
-//! backwards, not beyond the capacity, a multiple of 8), and kept in private memory. A length is read once, checked
-//! against what was published and against the largest message, and the bytes are copied out before anyone parses them.
-//! A claim that cannot be true ends the connection with a [`Violation`].
+//! backwards, not beyond the capacity, a multiple of 8), and kept in private memory. A length is read once,
+//! checked against what was published and against the largest message, and the bytes are copied out before
+//! anyone parses them. A claim that cannot be true ends the connection with a [`Violation`].
 //!
 //! **Sleeping.** The one that finds nothing raises its flag, passes the heavy half of an asymmetric barrier, looks again,
-//! and sleeps on the peer's index. The one that publishes passes the light half and looks at the flag. One of the two
-//! must see the other. The flag is the index that the sleeper has seen, made odd; awake it is zero. So the publisher can tell
-//! whether its publication ends this very sleep: a flag may have gone up after the message was taken, and a wake-up that comes
-//! then ends nothing. And one sleep is ended by one system call, however many messages follow before the sleeper runs.
+//! and sleeps on the peer's index. The one that publishes passes the light half and looks at the flag. One of
+//! the two must see the other. The flag is the index that the sleeper has seen, made odd; awake it is zero.
+//! So the publisher can tell whether its publication ends this very sleep: a flag may have gone up after the
+//! message was taken, and a wake-up that comes then ends nothing. And one sleep is ended by one system call,
+//! however many messages follow before the sleeper runs.
 
 use std::hint::spin_loop;
 
@@ -49,12 +52,12 @@ pub(crate) const GRAIN: u64 = 8;
 /// How many looks in a row must have found something (almost) at once before the reader holds back.
 const EAGER_LOOKS: u32 = 4;
 
-/// How many empty looks before it still count as at once. A writer and a reader in lockstep take a line from each other for
-/// every message, and half of the looks come too early.
+/// How many empty looks before it still count as at once. A writer and a reader in lockstep take a line from
+/// each other for every message, and half of the looks come too early.
 const EMPTY_LOOKS: u32 = 2;
 
-/// How long it then holds back, in `pause` instructions: about one journey of a cache line between distant cores. The
-/// writer gets ahead, and one journey then brings many messages.
+/// How long it then holds back, in `pause` instructions: about one journey of a cache line between distant
+/// cores. The writer gets ahead, and one journey then brings many messages.
 const HOLD_BACK: u32 = 16;
 
 /// The flag of one that is awake.
@@ -63,7 +66,8 @@ const AWAKE: u64 = 0;
 /// What makes an index a flag: indices are multiples of 8, so their lowest bit is free.
 const ASLEEP: u64 = 1;
 
-/// Whether publishing the index `published` ends the sleep that `flag` tells of, if `woken` is the last one ended.
+/// Whether publishing the index `published` ends the sleep that `flag` tells of, if `woken` is the last one
+/// ended.
 #[inline]
 fn ends_sleep(flag: u64, published: u64, woken: u64) -> bool {
     flag & ASLEEP == ASLEEP && flag != published | ASLEEP && flag != woken
@@ -281,8 +285,8 @@ impl<M: Memory> Consumer<M> {
         }
     }
 
-    /// Takes the next message, if there is one: copies it into `buffer` and returns its length. One who would wait anyway
-    /// may be held back for a moment.
+    /// Takes the next message, if there is one: copies it into `buffer` and returns its length. One who would
+    /// wait anyway may be held back for a moment.
     #[inline(always)]
     pub(crate) fn try_recv(&mut self, buffer: &mut [u8], would_wait: bool) -> Result<usize, RecvError> {
         if self.head == self.tail && would_wait && self.eager >= EAGER_LOOKS {
@@ -340,9 +344,10 @@ impl<M: Memory> Consumer<M> {
 
     /// The next message, if it has been published.
     ///
-    /// Where the message after it begins depends on its length, which stands in a cache line that is still on its way; so
-    /// messages would come one journey after the other. A length that is the same as the last one is therefore taken from
-    /// the last one: the processor predicts the comparison, and fetches the following messages meanwhile.
+    /// Where the message after it begins depends on its length, which stands in a cache line that is still on
+    /// its way; so messages would come one journey after the other. A length that is the same as the last one
+    /// is therefore taken from the last one: the processor predicts the comparison, and fetches the following
+    /// messages meanwhile.
     #[inline(always)]
     fn next(&mut self) -> Result<Option<Frame>, Violation> {
         if self.next.is_some() {

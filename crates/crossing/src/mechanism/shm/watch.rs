@@ -1,10 +1,11 @@
 //! The watcher: tells a connection that its peer has died or closed.
 //!
-//! Shared memory says nothing when its writer is killed, and no wait may depend on memory that a dead process owned. So
-//! one thread of this process sleeps on two things for each connection: a pidfd that the peer sent of itself (immune to reused pids, and to
-//! descriptors that leaked into a grandchild) and the rendezvous socket (whose end of file also crosses pid namespaces, and on
-//! which a peer says that it closes one direction). What it learns goes into a word of private memory, on which
-//! sleepers wait beside the peer's index.
+//! Shared memory says nothing when its writer is killed, and no wait may depend on memory that a dead process
+//! owned. So one thread of this process sleeps on two things for each connection: a pidfd that the peer sent
+//! of itself (immune to reused pids, and to descriptors that leaked into a grandchild) and the rendezvous
+//! socket (whose end of file also crosses pid namespaces, and on which a peer says that it closes one
+//! direction). What it learns goes into a word of private memory, on which sleepers wait beside the peer's
+//! index.
 //!
 //! # References
 //! pidfd_open(2), epoll(7), unix(7), futex(2).

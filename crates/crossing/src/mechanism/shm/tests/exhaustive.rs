@@ -1,14 +1,14 @@
 //! Every claim that a peer can make about its indices and lengths, in every state of small rings.
 //!
-//! The ring judges a claim with wrapping 64-bit arithmetic. Here the same claim is judged by offsets from the start, as
-//! wide signed integers that cannot wrap, and the two must agree: a claim is accepted exactly when it is possible, and
-//! one that is refused changes nothing.
+//! The ring judges a claim with wrapping 64-bit arithmetic. Here the same claim is judged by offsets from the
+//! start, as wide signed integers that cannot wrap, and the two must agree: a claim is accepted exactly when
+//! it is possible, and one that is refused changes nothing.
 //!
-//! What "every" means: rings of 2 to 16 grains; for a sender every combination of published and staged bytes, for a receiver
-//! every number of bytes taken; claims at *every byte* from two capacities below the state to more than two above it, and
-//! around every power of two beyond; every length up to three capacities, and those around the powers of two and below 2⁶⁴.
-//! Indices start at and around the edges at 2³², 2⁶³ and 2⁶⁴. Larger rings are not enumerated: the capacity enters only
-//! through comparisons and a mask.
+//! What "every" means: rings of 2 to 16 grains; for a sender every combination of published and staged bytes,
+//! for a receiver every number of bytes taken; claims at *every byte* from two capacities below the state to
+//! more than two above it, and around every power of two beyond; every length up to three capacities, and
+//! those around the powers of two and below 2⁶⁴. Indices start at and around the edges at 2³², 2⁶³ and 2⁶⁴.
+//! Larger rings are not enumerated: the capacity enters only through comparisons and a mask.
 
 use std::cell::Cell;
 

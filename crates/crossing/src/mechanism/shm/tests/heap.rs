@@ -1,7 +1,8 @@
 //! Ordinary memory behind the seam: both regions on the heap of one process, sleepers on a condition variable.
 //!
-//! It is the plainest back end that is right: every grain of eight bytes is an atomic, so that no access can be a data race,
-//! and whoever sleeps compares the 32 bits that a futex would compare, under the lock that a waker takes.
+//! It is the plainest back end that is right: every grain of eight bytes is an atomic, so that no access can
+//! be a data race, and whoever sleeps compares the 32 bits that a futex would compare, under the lock that a
+//! waker takes.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -120,7 +121,8 @@ impl Memory for Heap {
 
     fn write(&self, at: u64, message: &[u8]) {
         for (i, chunk) in message.chunks(8).enumerate() {
-            // What lies behind the message up to the next grain is spoiled, so that nobody comes to lean on it.
+            // What lies behind the message up to the next grain is spoiled, so that nobody comes to lean on
+            // it.
             let mut grain = [0xee; 8];
             grain[..chunk.len()].copy_from_slice(chunk);
             self.write_word(at.wrapping_add(i as u64 * GRAIN), u64::from_le_bytes(grain));
@@ -173,9 +175,11 @@ fn message(n: u64, longest: usize) -> Vec<u8> {
     (0..len).map(|i| (n as u8).wrapping_mul(31).wrapping_add(i as u8)).collect()
 }
 
-/// Moves `count` messages between two threads that sleep at once, through a ring that is soon full and soon empty.
+/// Moves `count` messages between two threads that sleep at once, through a ring that is soon full and soon
+/// empty.
 fn stress(count: u64, capacity: u64, start: u64) -> usize {
-    // A lost wake-up would hang; here it is a timeout, which fails the test. Nothing depends on how long it is.
+    // A lost wake-up would hang; here it is a timeout, which fails the test. Nothing depends on how long it
+    // is.
     let until = Until::At(Instant::now() + Duration::from_secs(120));
     let patience = Patience { strategy: WaitStrategy::Block, until, one_core: false };
     let longest = (capacity / 2 - GRAIN) as usize;

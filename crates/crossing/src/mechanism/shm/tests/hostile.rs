@@ -1,8 +1,9 @@
-//! Hundreds of thousands of connections over memory that lies: every load answers with bits of an adversary's choice,
-//! different each time.
+//! Hundreds of thousands of connections over memory that lies: every load answers with bits of an adversary's
+//! choice, different each time.
 //!
-//! No answer may lead to a panic, or to anything that the auditor of [`hostile_memory`](super::hostile_memory) forbids. Three
-//! careless readers and writers show that the auditor sees what it should.
+//! No answer may lead to a panic, or to anything that the auditor of
+//! [`hostile_memory`](super::hostile_memory) forbids. Three careless readers and writers show that the
+//! auditor sees what it should.
 
 use super::super::memory::{Memory, Word};
 use super::super::ring::{Consumer, GRAIN, Producer, frame};

@@ -1,8 +1,9 @@
-//! Every interleaving of the two ends, and every stale value that the memory model allows, with at most so many
-//! preemptions: two by default, `LOOM_MAX_PREEMPTIONS` for more.
+//! Every interleaving of the two ends, and every stale value that the memory model allows, with at most so
+//! many preemptions: two by default, `LOOM_MAX_PREEMPTIONS` for more.
 //!
-//! The checker knows no time: a wake-up that is lost is a deadlock, which it reports by aborting the process. So every
-//! [`Mutant`] runs in a process of its own, and counts as caught only when its model holds in the same binary without it.
+//! The checker knows no time: a wake-up that is lost is a deadlock, which it reports by aborting the process.
+//! So every [`Mutant`] runs in a process of its own, and counts as caught only when its model holds in the
+//! same binary without it.
 //!
 //! Not explored: load buffering, which this checker cannot produce, and more preemptions than the bound.
 
@@ -22,7 +23,8 @@ const BOUND: usize = 2;
 /// What the two ends do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Model {
-    /// Three messages through a ring that holds two. Either end may sleep. The indices overflow after the first.
+    /// Three messages through a ring that holds two. Either end may sleep. The indices overflow after the
+    /// first.
     Stream,
     /// Two messages in line, not yet published, and a third that has no room.
     Batch,

@@ -1,5 +1,5 @@
-//! The ring's inner proofs. Every one runs the very [`Producer`] and [`Consumer`] that run between two processes; only the
-//! memory behind the seam differs.
+//! The ring's inner proofs. Every one runs the very [`Producer`] and [`Consumer`] that run between two
+//! processes; only the memory behind the seam differs.
 //!
 //! - [`heap`]: ordinary memory, two threads that sleep and wake each other;
 //! - [`property`]: random histories against a queue that cannot be wrong;
@@ -63,7 +63,8 @@ fn slot(word: Word) -> usize {
     }
 }
 
-/// A small generator of numbers that look random (xorshift64*), so that a campaign is the same on every machine.
+/// A small generator of numbers that look random (xorshift64*), so that a campaign is the same on every
+/// machine.
 struct Random(u64);
 
 impl Random {

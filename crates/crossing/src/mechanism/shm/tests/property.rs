@@ -1,8 +1,8 @@
 //! Random histories of a connection, in both directions at once, against a queue of byte vectors.
 //!
-//! The oracle knows no indices: it counts the bytes that messages take and compares what the ring says with what the
-//! count allows. Indices start just below an edge (2³² or 2⁶⁴), so that most histories cross it, and rings are small, so
-//! that all of them wrap.
+//! The oracle knows no indices: it counts the bytes that messages take and compares what the ring says with
+//! what the count allows. Indices start just below an edge (2³² or 2⁶⁴), so that most histories cross it, and
+//! rings are small, so that all of them wrap.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
