@@ -1,5 +1,6 @@
-//! The clock that stamps samples: the processor's counter where it can be trusted, the kernel's monotonic clock
-//! everywhere else. One is chosen for a whole race and sent to every process of it, so that all share one scale.
+//! The clock that stamps samples: the processor's counter where it can be trusted, the kernel's monotonic
+//! clock everywhere else. One is chosen for a whole race and sent to every process of it, so that all share
+//! one scale.
 
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::sys::monotonic::monotonic_ns;
 
-/// How long the counter is compared with the kernel's clock, to learn its scale. A reading of the two together is
-/// uncertain by some tens of nanoseconds, so 20 ms give the scale to a few parts in a million.
+/// How long the counter is compared with the kernel's clock, to learn its scale. A reading of the two
+/// together is uncertain by some tens of nanoseconds, so 20 ms give the scale to a few parts in a million.
 #[cfg(target_arch = "x86_64")]
 const CALIBRATION: Duration = Duration::from_millis(20);
 
@@ -35,8 +36,9 @@ impl Clock {
     /// - `tsc` is still among the clock sources on offer. The kernel compares the counters of all cores and takes it
     ///   off that list when they disagree, and then two processes could not compare their stamps.
     ///
-    /// The scale comes from CLOCK_MONOTONIC_RAW. CLOCK_MONOTONIC may be slewed (by up to 500 parts in a million)
-    /// towards an outside time source while we look, and a race must not depend on when it was started.
+    /// The scale comes from CLOCK_MONOTONIC_RAW. CLOCK_MONOTONIC may be slewed (by up to 500 parts in a
+    /// million) towards an outside time source while we look, and a race must not depend on when it was
+    /// started.
     pub fn best() -> Clock {
         #[cfg(target_arch = "x86_64")]
         if trusted::by_this_machine()
@@ -49,11 +51,12 @@ impl Clock {
 
     /// The time in ticks, comparable between all processes of this machine.
     ///
-    /// The counter is read by a plain `rdtsc`. The compiler moves no memory access across it, but the processor does
-    /// not wait for earlier loads to finish or keep later ones back: a stamp taken after a wait that the processor
-    /// predicted rightly may be early by up to the latency of the awaited load. A system call or a mispredicted branch
-    /// ends this, and most waits end with one. It is enough: the stamps of consecutive round trips share their ends, so that
-    /// what one sample loses the next one gains and the sum is exact; and a fence would add its own cost to all of them.
+    /// The counter is read by a plain `rdtsc`. The compiler moves no memory access across it, but the
+    /// processor does not wait for earlier loads to finish or keep later ones back: a stamp taken after a
+    /// wait that the processor predicted rightly may be early by up to the latency of the awaited load. A
+    /// system call or a mispredicted branch ends this, and most waits end with one. It is enough: the stamps
+    /// of consecutive round trips share their ends, so that what one sample loses the next one gains and the
+    /// sum is exact; and a fence would add its own cost to all of them.
     #[inline]
     pub fn now(&self) -> u64 {
         match self {
@@ -99,11 +102,11 @@ impl Clock {
         costs[costs.len() / 2]
     }
 
-    /// The smallest step that the clock was seen to make between two readings, in nanoseconds. A clock that is finer than a
-    /// reading takes shows the time of a reading.
+    /// The smallest step that the clock was seen to make between two readings, in nanoseconds. A clock that
+    /// is finer than a reading takes shows the time of a reading.
     ///
-    /// Some processors update their counter every 10 ns or so, and answer one tick more when they are asked again sooner,
-    /// so that no two readings are equal. That tick is no resolution, and is not counted.
+    /// Some processors update their counter every 10 ns or so, and answer one tick more when they are asked
+    /// again sooner, so that no two readings are equal. That tick is no resolution, and is not counted.
     pub fn step_ns(&self) -> f64 {
         let repeated = u64::from(self.ticks_to_ns(1) < 1.0);
         let mut smallest = u64::MAX;
@@ -116,7 +119,8 @@ impl Clock {
             }
             before = now;
         }
-        // No step at all in so many readings means a clock of milliseconds: look until there is one, but not for ever.
+        // No step at all in so many readings means a clock of milliseconds: look until there is one, but not
+        // for ever.
         let mut looks = 0;
         while smallest == u64::MAX && looks < 100 {
             std::thread::sleep(Duration::from_millis(1));
@@ -156,8 +160,8 @@ fn calibrate() -> Option<f64> {
     (0.05..=10.0).contains(&ns_per_tick).then_some(ns_per_tick)
 }
 
-/// The two clocks at the same moment: of several tries the one in which the kernel's clock was read fastest, with the
-/// counter taken at its middle.
+/// The two clocks at the same moment: of several tries the one in which the kernel's clock was read fastest,
+/// with the counter taken at its middle.
 #[cfg(target_arch = "x86_64")]
 fn both_clocks() -> (u64, u64) {
     use crate::sys::{monotonic::monotonic_raw_ns, tsc::tsc};
@@ -240,8 +244,8 @@ mod tests {
         for clock in [Clock::best(), Clock::Monotonic] {
             let began = clock.now();
             std::thread::sleep(Duration::from_millis(2));
-            // A sleep never ends early, and the scale is good to far better than half: a scale that is wrong by a
-            // factor shows here, whatever the machine is doing.
+            // A sleep never ends early, and the scale is good to far better than half: a scale that is wrong
+            // by a factor shows here, whatever the machine is doing.
             assert!(clock.ns(clock.now() - began) >= 1_000_000, "{clock:?}");
             assert!(clock.cost_ns() > 0.0 && clock.step_ns() > 0.0, "{clock:?}");
         }

@@ -1,7 +1,8 @@
-//! The line between the lab and a measured process: requests one way, answers the other, one line of JSON each.
+//! The line between the lab and a measured process: requests one way, answers the other, one line of JSON
+//! each.
 //!
-//! It is a Unix socket that the process finds as its standard input. It is silent while a round runs: the process does not
-//! look at it, and the lab sleeps on it.
+//! It is a Unix socket that the process finds as its standard input. It is silent while a round runs: the
+//! process does not look at it, and the lab sleeps on it.
 
 use std::io;
 use std::mem::MaybeUninit;

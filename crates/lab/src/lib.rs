@@ -1,10 +1,11 @@
 //! What happens when two processes talk, measured.
 //!
-//! The lab starts the processes ([`Peer`](peer)), puts them in their places, gives them a channel of [`crossing`], lets them run a
-//! workload, and reports what each side saw and cost. It knows nothing of how a result is shown: it prints nothing.
+//! The lab starts the processes (peers), puts them in their places, gives them a channel of [`crossing`],
+//! lets them run a workload, and reports what each side saw and cost. It knows nothing of how a result is
+//! shown: it prints nothing.
 //!
-//! The binary that uses it must call [`worker_main`] under the verb [`WORKER_VERB`]: the measured processes are that
-//! same binary, started again.
+//! The binary that uses it must call [`worker_main`] under the verb [`WORKER_VERB`]: the measured processes
+//! are that same binary, started again.
 //!
 //! How a number is made is written in METHODOLOGY.md.
 

@@ -1,4 +1,5 @@
-//! The machine under the numbers: facts that change them, read from the kernel. A fact that is not told is `None`.
+//! The machine under the numbers: facts that change them, read from the kernel. A fact that is not told is
+//! `None`.
 
 mod cores;
 mod findings;
@@ -60,10 +61,11 @@ pub struct Machine {
     pub clock_source: Option<String>,
     /// The frequency governor of the first core; virtual machines mostly have none.
     pub governor: Option<String>,
-    /// The processor's weaknesses that the kernel works around, each of which may cost time in system calls, as
-    /// `spectre_v2: Retpolines; …`.
+    /// The processor's weaknesses that the kernel works around, each of which may cost time in system calls,
+    /// as `spectre_v2: Retpolines; …`.
     pub mitigations: Option<Vec<String>>,
-    /// The hypervisor by the name it gives itself, `unknown hypervisor` when it gives none, `None` when none is seen.
+    /// The hypervisor by the name it gives itself, `unknown hypervisor` when it gives none, `None` when none
+    /// is seen.
     pub virtualised: Option<String>,
     /// The container the process runs in, as far as it can be told.
     pub container: Option<String>,
@@ -194,8 +196,8 @@ fn virtualised(cpuinfo: &str) -> Option<String> {
         .or_else(|| cpu_flag(cpuinfo, "hypervisor").then(|| "unknown hypervisor".into()))
 }
 
-/// The hypervisor that a firmware's maker or product, or a processor leaf's signature belongs to; `None` for real
-/// machines and for hypervisors that are not known here.
+/// The hypervisor that a firmware's maker or product, or a processor leaf's signature belongs to; `None` for
+/// real machines and for hypervisors that are not known here.
 fn hypervisor_of(text: &str) -> Option<&'static str> {
     const KNOWN: [(&str, &str); 9] = [
         ("QEMU", "QEMU"),

@@ -1,8 +1,8 @@
 //! Peers: the measured processes, as the lab holds them.
 //!
-//! A peer is this same binary, started again. It is put in its place, reads its place back, and gets one end of the channel.
-//! It never outlives the lab: it asks the kernel to be killed with its parent, and a [`Peer`] that is dropped is killed and
-//! reaped.
+//! A peer is this same binary, started again. It is put in its place, reads its place back, and gets one end
+//! of the channel. It never outlives the lab: it asks the kernel to be killed with its parent, and a [`Peer`]
+//! that is dropped is killed and reaped.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

@@ -1,6 +1,7 @@
 //! A plan: everything a race will do, decided before the first process is started.
 //!
-//! A [`Plan`] is complete. It is part of every [`Report`](crate::Report), so that a result can be rerun from itself.
+//! A [`Plan`] is complete. It is part of every [`Report`](crate::Report), so that a result can be rerun from
+//! itself.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -24,7 +25,8 @@ pub const LAUNCH_LIMIT: u32 = 1_000;
 pub enum Workload {
     /// One message there, one back, and again. Its latency is half a round trip.
     PingPong,
-    /// One message after the other, each by its own `send`; the clock stops when the receiver has verified the last.
+    /// One message after the other, each by its own `send`; the clock stops when the receiver has verified
+    /// the last.
     Stream,
     /// Messages at a fixed rate; latency counts from the moment a message was *due*, so a stall is not hidden.
     Paced,

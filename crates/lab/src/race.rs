@@ -1,8 +1,9 @@
 //! The race: every entrant's rounds, interleaved in shuffled order, and the report of it.
 //!
-//! Entrants do not run one after the other: each launch runs one round of every entrant, in an order drawn anew from the
-//! plan's seed, so that a machine that changes while it is measured changes for all of them. Every round is a fresh pair of
-//! processes. A round whose floor moved while it ran is thrown away, counted, and run again.
+//! Entrants do not run one after the other: each launch runs one round of every entrant, in an order drawn
+//! anew from the plan's seed, so that a machine that changes while it is measured changes for all of them.
+//! Every round is a fresh pair of processes. A round whose floor moved while it ran is thrown away, counted,
+//! and run again.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -80,7 +81,8 @@ impl Entry {
 /// Runs `plan`. `stop` cuts it short: the report then holds what was measured, and says `interrupted`.
 ///
 /// # Errors
-/// When the plan makes no sense, or the machine cannot run it at all. A single entrant that fails is a row that says so.
+/// When the plan makes no sense, or the machine cannot run it at all. A single entrant that fails is a row
+/// that says so.
 pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Progress), stop: &AtomicBool) -> Result<Report, RaceError> {
     if let Some(fault) = plan.fault() {
         return Err(RaceError(fault));

@@ -37,7 +37,8 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// Rounds that were thrown away because the floor changed while they ran.
     pub rounds_dropped: u32,
-    /// Share of time the hypervisor took from this machine during the race, in percent; `None` where it is not told.
+    /// Share of time the hypervisor took from this machine during the race, in percent; `None` where it is
+    /// not told.
     pub steal_percent: Option<f64>,
     /// True when the race was cut short (Ctrl-C): rows hold what was measured until then.
     pub interrupted: bool,
@@ -76,13 +77,15 @@ pub struct Row {
     pub wait: WaitStrategy,
     /// Messages sent in the rounds that count.
     pub messages: u64,
-    /// Messages whose sequence number and payload the receiver found right. Equal to `messages` in any row with numbers.
+    /// Messages whose sequence number and payload the receiver found right. Equal to `messages` in any row
+    /// with numbers.
     pub verified: u64,
     /// Latency of one message, one way; `None` when the row failed or took no samples.
     pub latency_ns: Option<Latency>,
     /// Messages a second until the receiver had verified the last one, over all launches.
     pub messages_per_s: Option<f64>,
-    /// The floor of the same rounds (median of before and after), or `None` where there is none (one core, unpinned).
+    /// The floor of the same rounds (median of before and after), or `None` where there is none (one core,
+    /// unpinned).
     pub floor_ns: Option<f64>,
     /// What the floor is made of.
     pub floor: Option<Floor>,
@@ -92,7 +95,8 @@ pub struct Row {
     pub each_launch: Vec<Launch>,
     /// What the sender and the receiver cost, summed over all launches, in the timed window only.
     pub sides: Option<[SideUse; 2]>,
-    /// [`Workload::Paced`] only: messages that could not be sent when they were due (more than one interval late).
+    /// [`Workload::Paced`] only: messages that could not be sent when they were due (more than one interval
+    /// late).
     pub missed: Option<u64>,
     /// Why there are no numbers, if so.
     pub failed: Option<String>,
@@ -129,7 +133,8 @@ pub struct Latency {
     pub p999: Option<u64>,
     /// The slowest sample of all.
     pub max: u64,
-    /// The histogram, as pairs of a value in nanoseconds and how many samples had it; values carry 3 significant digits.
+    /// The histogram, as pairs of a value in nanoseconds and how many samples had it; values carry 3
+    /// significant digits.
     pub histogram: Vec<(u64, u64)>,
 }
 

@@ -1,7 +1,8 @@
 //! Rivals: programs outside of the project that run the same rounds (`rivals/README.md`).
 //!
-//! A rival brings its own two processes. It reads a job as one line of JSON, and answers by one line. What it may not do is
-//! answer for work it has not done: it verifies the same payload, and a round without every message verified has no number.
+//! A rival brings its own two processes. It reads a job as one line of JSON, and answers by one line. What it
+//! may not do is answer for work it has not done: it verifies the same payload, and a round without every
+//! message verified has no number.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

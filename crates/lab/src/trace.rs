@@ -1,7 +1,7 @@
 //! A trace: what happened to a few messages, as both processes saw it.
 //!
-//! One line of JSON for each event, the header first (`docs/trace.md`). All times are nanoseconds on one clock,
-//! counted from the first event of the trace.
+//! One line of JSON for each event, the header first (`docs/trace.md`). All times are nanoseconds on one
+//! clock, counted from the first event of the trace.
 
 use std::io::{self, BufRead, Write};
 

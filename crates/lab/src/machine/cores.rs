@@ -95,7 +95,8 @@ pub fn pin(core: usize) -> Result<(), Unavailable> {
             });
         }
     }
-    // The call moves the thread before it returns, so a thread that is elsewhere now was moved by someone else.
+    // The call moves the thread before it returns, so a thread that is elsewhere now was moved by someone
+    // else.
     let (mask, seen) = (allowed_cores().unwrap_or_default(), sched_getcpu());
     if mask != [core] || seen != core {
         return Err(Unavailable {

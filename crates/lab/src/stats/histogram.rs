@@ -7,7 +7,8 @@ pub const HIGHEST_NS: u64 = 60_000_000_000;
 
 /// Latencies in nanoseconds, up to [`HIGHEST_NS`], with 3 significant digits (to the nanosecond below 2048).
 ///
-/// All its memory (about 220 KiB) is taken and touched when it is made: recording neither allocates nor faults.
+/// All its memory (about 220 KiB) is taken and touched when it is made: recording neither allocates nor
+/// faults.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Histogram(hdrhistogram::Histogram<u64>);
 
@@ -22,7 +23,8 @@ impl Histogram {
     pub fn new() -> Histogram {
         let mut counts = hdrhistogram::Histogram::new_with_bounds(1, HIGHEST_NS, 3)
             .expect("1, 60e9 and 3 are bounds that the format allows");
-        // The allocator gives zero pages that are not there yet; this writes to each, so that no sample pays for it.
+        // The allocator gives zero pages that are not there yet; this writes to each, so that no sample pays
+        // for it.
         counts.reset();
         Histogram(counts)
     }
@@ -43,7 +45,8 @@ impl Histogram {
         self.0.len()
     }
 
-    /// Every value that was seen, ascending, and how many samples had it. A value is the upper end of its class.
+    /// Every value that was seen, ascending, and how many samples had it. A value is the upper end of its
+    /// class.
     pub fn pairs(&self) -> Vec<(u64, u64)> {
         self.0.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value())).collect()
     }
@@ -64,8 +67,8 @@ impl Histogram {
 
     /// The latency of so many thousandths of the samples, or `None` when there are too few to say so.
     ///
-    /// A percentile is supported up to 1 − 10/n, so that at least ten samples lie beyond it: the median needs 20
-    /// samples, p90 100, p99 1 000 and p99.9 10 000.
+    /// A percentile is supported up to 1 − 10/n, so that at least ten samples lie beyond it: the median needs
+    /// 20 samples, p90 100, p99 1 000 and p99.9 10 000.
     pub fn per_mille(&self, thousandths: u64) -> Option<u64> {
         let beyond = 1000_u64.checked_sub(thousandths)?;
         let supported = u128::from(self.count()) * u128::from(beyond) >= 10 * 1000;

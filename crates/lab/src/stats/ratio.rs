@@ -41,8 +41,8 @@ pub struct Ratio {
 
 /// `a` divided by `b`.
 ///
-/// `None` when they must not be compared (another workload, size, placement, way of waiting or basis of latency), or when one
-/// failed or has no figure.
+/// `None` when they must not be compared (another workload, size, placement, way of waiting or basis of
+/// latency), or when one failed or has no figure.
 pub fn ratio(a: &Row, b: &Row) -> Option<Ratio> {
     let comparable = a.workload == b.workload
         && a.size_bytes == b.size_bytes

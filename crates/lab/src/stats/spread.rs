@@ -26,15 +26,15 @@ pub fn median(numbers: &[f64]) -> Option<f64> {
     Spread::of(numbers).map(|spread| spread.median)
 }
 
-/// How many times larger the upper neighbour at the widest gap must be. A virtual machine's own noise between launches
-/// stays well below it, and a core that was moved farther away is at least double.
+/// How many times larger the upper neighbour at the widest gap must be. A virtual machine's own noise between
+/// launches stays well below it, and a core that was moved farther away is at least double.
 const GAP: f64 = 1.6;
 
 /// Whether `numbers`, such as the medians of launches, fall into two camps.
 ///
-/// The rule: sort them, find the pair of neighbours with the largest ratio, and say yes when that ratio is above 1.6
-/// and at least two numbers lie on each side. Fewer than four numbers, or a single outlier, are never two camps;
-/// neither are numbers that are not all positive.
+/// The rule: sort them, find the pair of neighbours with the largest ratio, and say yes when that ratio is
+/// above 1.6 and at least two numbers lie on each side. Fewer than four numbers, or a single outlier, are
+/// never two camps; neither are numbers that are not all positive.
 pub fn two_modes(numbers: &[f64]) -> bool {
     let Some(sorted) = sorted(numbers) else { return false };
     if sorted.first().is_none_or(|&smallest| smallest <= 0.0) {

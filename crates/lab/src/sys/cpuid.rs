@@ -1,7 +1,7 @@
 //! The hypervisor's own name, which it puts into a processor leaf that real processors do not have.
 
-/// The twelve letters by which a hypervisor signs itself, such as `KVMKVMKVM`; `None` when no hypervisor is announced
-/// or it does not sign. Anything may stand there: show it, do not trust it.
+/// The twelve letters by which a hypervisor signs itself, such as `KVMKVMKVM`; `None` when no hypervisor is
+/// announced or it does not sign. Anything may stand there: show it, do not trust it.
 pub fn hypervisor_signature() -> Option<String> {
     use core::arch::x86_64::__cpuid;
     const HYPERVISOR_BIT: u32 = 1 << 31;

@@ -1,7 +1,8 @@
-//! The floor: two cache lines bounced between two processes, which is what the hardware itself takes for a message.
+//! The floor: two cache lines bounced between two processes, which is what the hardware itself takes for a
+//! message.
 //!
-//! Both processes map one memfd and both are the lab's own: this is a measuring instrument, not a channel. The first
-//! writes a number to line 0 and waits for it on line 1; the second does the reverse.
+//! Both processes map one memfd and both are the lab's own: this is a measuring instrument, not a channel.
+//! The first writes a number to line 0 and waits for it on line 1; the second does the reverse.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -22,7 +23,8 @@ const POLLS_PER_LOOK: u32 = 4096;
 #[cfg(target_arch = "x86_64")]
 const TICKS_PER_POLL: u64 = 60;
 
-/// How the polls of a waiting side are spaced. It matters: a reader that hammers a line fights the writer for it.
+/// How the polls of a waiting side are spaced. It matters: a reader that hammers a line fights the writer for
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Polls {
@@ -30,7 +32,8 @@ pub enum Polls {
     Tight,
     /// The processor's pause hint between two loads.
     Pause,
-    /// A fixed number of clock ticks between two loads; the same as [`Polls::Pause`] where there is no such counter.
+    /// A fixed number of clock ticks between two loads; the same as [`Polls::Pause`] where there is no such
+    /// counter.
     Tsc,
 }
 
@@ -51,10 +54,11 @@ impl Polls {
 /// One bounce, the same for both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounce {
-    /// The numbers from `base + 1` to [`Bounce::end`] are this bounce's own. Two bounces over the same lines, finished
-    /// or not, must not share a number: begin with 0 and go on with the previous one's `end`.
+    /// The numbers from `base + 1` to [`Bounce::end`] are this bounce's own. Two bounces over the same lines,
+    /// finished or not, must not share a number: begin with 0 and go on with the previous one's `end`.
     pub base: u64,
-    /// Round trips that are stamped. One more goes before them, unstamped: it waits until both sides are there.
+    /// Round trips that are stamped. One more goes before them, unstamped: it waits until both sides are
+    /// there.
     pub rounds: u32,
     /// How both sides poll.
     pub polls: Polls,
@@ -134,11 +138,12 @@ impl Lines {
 
     /// Bounces a growing number: the side with `first` begins, the other answers. Both block until it is done.
     ///
-    /// `each` is called by the first side after every stamped round trip with its length in ticks of `clock`. There is
-    /// one clock reading for each round trip, since the end of one is the start of the next; what `each` does is
-    /// therefore part of the next sample, as in the ping-pong workload.
+    /// `each` is called by the first side after every stamped round trip with its length in ticks of `clock`.
+    /// There is one clock reading for each round trip, since the end of one is the start of the next; what
+    /// `each` does is therefore part of the next sample, as in the ping-pong workload.
     ///
-    /// Returns false when the peer did not answer in time. The lines can be used again after that, with a fresh base.
+    /// Returns false when the peer did not answer in time. The lines can be used again after that, with a
+    /// fresh base.
     #[must_use]
     pub fn bounce(&self, first: bool, job: &Bounce, clock: &Clock, each: impl FnMut(u64)) -> bool {
         match job.polls {
@@ -157,8 +162,9 @@ impl Lines {
         mut each: impl FnMut(u64),
         pause: impl Fn(),
     ) -> bool {
-        // SAFETY: the mapping lives as long as `self`, is page-aligned and as long as `Shared`, and cannot lose its
-        // pages since the file is sealed against shrinking; any bytes are valid for the atomics it is made of.
+        // SAFETY: the mapping lives as long as `self`, is page-aligned and as long as `Shared`, and cannot
+        // lose its pages since the file is sealed against shrinking; any bytes are valid for the atomics it
+        // is made of.
         let Shared { there, back } = unsafe { self.map.as_ref() };
         let numbers = job.base + 1..=job.end();
         if first {
@@ -217,14 +223,16 @@ fn wait_some_ticks() {
     std::hint::spin_loop();
 }
 
-// SAFETY: the mapping belongs to the process and not to a thread, and all that is reached through it is atomic.
+// SAFETY: the mapping belongs to the process and not to a thread, and all that is reached through it is
+// atomic.
 unsafe impl Send for Lines {}
 // SAFETY: as above; `bounce` takes `&self` and touches atomics only.
 unsafe impl Sync for Lines {}
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        // SAFETY: `map` is exactly what mmap returned for FILE_BYTES, and no reference into it outlives `self`.
+        // SAFETY: `map` is exactly what mmap returned for FILE_BYTES, and no reference into it outlives
+        // `self`.
         unsafe { libc::munmap(self.map.as_ptr().cast(), FILE_BYTES) };
     }
 }

@@ -27,7 +27,8 @@ const PERF_COUNT_SW_CONTEXT_SWITCHES: u64 = 3;
 const DISABLED: u64 = 1;
 const FLAG_CLOEXEC: libc::c_ulong = 8;
 
-/// Opens a counter of this process's context switches, kernel side included, and closes it again. It never counted.
+/// Opens a counter of this process's context switches, kernel side included, and closes it again. It never
+/// counted.
 ///
 /// # Errors
 /// `EACCES` or `EPERM` when this user may not see kernel events, `ENOSYS` where there is no perf.
@@ -40,8 +41,8 @@ pub fn try_kernel_counter() -> io::Result<()> {
         ..Attr::default()
     };
     let (own_process, any_cpu, no_group): (libc::pid_t, libc::c_int, libc::c_int) = (0, -1, -1);
-    // SAFETY: the kernel reads `attr.size` bytes from `attr`, which is exactly that long, and writes back at most its
-    // size field, for which nothing else holds a reference while the call lasts.
+    // SAFETY: the kernel reads `attr.size` bytes from `attr`, which is exactly that long, and writes back at
+    // most its size field, for which nothing else holds a reference while the call lasts.
     let fd = unsafe {
         let mut attr = attr;
         libc::syscall(libc::SYS_perf_event_open, &raw mut attr, own_process, any_cpu, no_group, FLAG_CLOEXEC)

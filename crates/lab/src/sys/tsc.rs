@@ -5,7 +5,8 @@ use std::sync::atomic::{Ordering, compiler_fence};
 
 /// The counter's value, in ticks. What a tick is worth is for [`Clock`](crate::clock::Clock) to say.
 ///
-/// The compiler moves no memory access across the reading; the processor may (see [`Clock::now`](crate::clock::Clock::now)).
+/// The compiler moves no memory access across the reading; the processor may (see
+/// [`Clock::now`](crate::clock::Clock::now)).
 #[inline]
 pub fn tsc() -> u64 {
     compiler_fence(Ordering::SeqCst);

@@ -7,8 +7,8 @@ use crate::report::SideUse;
 
 /// What this process has cost since it began, all its threads together.
 ///
-/// The kernel measures the *sum* of user and system time exactly and splits it by sampling at its timer ticks, so the
-/// split of a window shorter than some tens of ticks is coarse while the sum is not.
+/// The kernel measures the *sum* of user and system time exactly and splits it by sampling at its timer
+/// ticks, so the split of a window shorter than some tens of ticks is coarse while the sum is not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Time in user mode, in nanoseconds.
@@ -29,7 +29,8 @@ pub fn usage() -> Usage {
     // SAFETY: `raw` has the size and alignment that the kernel writes to, and nothing else refers to it.
     let done = unsafe { libc::getrusage(libc::RUSAGE_SELF, raw.as_mut_ptr()) };
     debug_assert_eq!(done, 0);
-    // SAFETY: every field of rusage is a plain integer, for which the zeroes it was made of are a valid value too.
+    // SAFETY: every field of rusage is a plain integer, for which the zeroes it was made of are a valid value
+    // too.
     let raw = unsafe { raw.assume_init() };
     let ns = |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1_000;
     Usage {
@@ -44,8 +45,8 @@ pub fn usage() -> Usage {
 impl Usage {
     /// What was spent between `earlier` and this snapshot, with the peak of memory until now.
     ///
-    /// The peak is read here and not in [`usage`], because reading /proc costs many times what the snapshot does and
-    /// would stand in the window that the two snapshots bound.
+    /// The peak is read here and not in [`usage`], because reading /proc costs many times what the snapshot
+    /// does and would stand in the window that the two snapshots bound.
     pub fn since(&self, earlier: &Usage) -> SideUse {
         SideUse {
             user_ns: self.user_ns.saturating_sub(earlier.user_ns),
@@ -58,9 +59,11 @@ impl Usage {
     }
 }
 
-/// The most memory this program ever held, in KiB (VmHWM of /proc/self/status); `None` where /proc is not mounted.
+/// The most memory this program ever held, in KiB (VmHWM of /proc/self/status); `None` where /proc is not
+/// mounted.
 ///
-/// Not `ru_maxrss`: that survives exec(2), so a small worker started by a large parent reports the parent's peak.
+/// Not `ru_maxrss`: that survives exec(2), so a small worker started by a large parent reports the parent's
+/// peak.
 pub fn peak_rss_kib() -> Option<u64> {
     vm_hwm_kib(&std::fs::read_to_string("/proc/self/status").ok()?)
 }

@@ -1,8 +1,9 @@
 //! Workloads: what the two processes of a round do with their connection.
 //!
-//! Each is a pair of loops, one for each side, generic over the mechanism. Every message is made by one side and
-//! verified, byte for byte, by the other; a message that is lost, duplicated, out of order or damaged ends the round without a
-//! number. Warm-up goes through the same loops and is verified alike, but not counted.
+//! Each is a pair of loops, one for each side, generic over the mechanism. Every message is made by one side
+//! and verified, byte for byte, by the other; a message that is lost, duplicated, out of order or damaged
+//! ends the round without a number. Warm-up goes through the same loops and is verified alike, but not
+//! counted.
 
 pub(crate) mod null;
 mod paced;

@@ -1,5 +1,5 @@
-//! The null entrant: the same work without a channel, in one process. Making and verifying a message, the clock and the
-//! histogram cost this much in every row.
+//! The null entrant: the same work without a channel, in one process. Making and verifying a message, the
+//! clock and the histogram cost this much in every row.
 
 use std::hint::black_box;
 

@@ -1,7 +1,8 @@
 //! Paced: a message at every tick of a fixed rate, whatever the channel does (open loop).
 //!
-//! Latency counts from the moment a message was *due*, not from when it could be sent, so a stall shows in every message it
-//! held up. Each message carries its due time; it is received as a stream is. A message that is sent more than one interval late is counted as missed, and still sent.
+//! Latency counts from the moment a message was *due*, not from when it could be sent, so a stall shows in
+//! every message it held up. Each message carries its due time; it is received as a stream is. A message that
+//! is sent more than one interval late is counted as missed, and still sent.
 
 use std::thread;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use crate::clock::Clock;
 use crate::control::SideOutcome;
 use crate::sys::usage::usage;
 
-/// A sender that may sleep wakes this long before a message is due and spins the rest: longer than a timer is late.
+/// A sender that may sleep wakes this long before a message is due and spins the rest: longer than a timer is
+/// late.
 const WAKE_EARLY: Duration = Duration::from_micros(200);
 
 pub(super) fn send<M: Mechanism>(

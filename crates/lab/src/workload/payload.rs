@@ -1,7 +1,8 @@
 //! The payload: a message that can be told from every other one.
 //!
-//! A message is a row of little-endian 64-bit words: its sequence number, a stamp (0 when there is none), and words that
-//! follow from the number and the place. A message whose size is no multiple of 8 ends with the low bytes of a word.
+//! A message is a row of little-endian 64-bit words: its sequence number, a stamp (0 when there is none), and
+//! words that follow from the number and the place. A message whose size is no multiple of 8 ends with the
+//! low bytes of a word.
 
 use std::fmt;
 
@@ -80,12 +81,14 @@ pub(crate) fn check(message: &[u8], size: usize, seq: u64) -> Result<u64, Mismat
     let stamp = stamp(message);
     let (words, rest) = message.as_chunks::<8>();
     let (blocks, few) = words.as_chunks::<BLOCK>();
-    // Differences are gathered rather than branched on, so that long messages are compared many words at a time.
+    // Differences are gathered rather than branched on, so that long messages are compared many words at a
+    // time.
     let mut wrong = (message.len() ^ size) as u64;
     let mut place = 0;
     for block in blocks {
         let first = filler(seq, place);
-        // The number and the stamp stand where no filler does: the first block is compared without them, below with them.
+        // The number and the stamp stand where no filler does: the first block is compared without them,
+        // below with them.
         let known = if place == 0 { 2 } else { 0 };
         for (i, bytes) in block.iter().enumerate() {
             let difference = u64::from_le_bytes(*bytes) ^ first.wrapping_add(i as u64);

@@ -1,7 +1,8 @@
 //! Ping-pong: one message there, one back, and again. Every round trip is a sample.
 //!
-//! The clock is read once for each round trip: the end of one is the start of the next. So a sample holds, beside the channel,
-//! making and verifying both messages, one reading of the clock and one entry into the histogram.
+//! The clock is read once for each round trip: the end of one is the start of the next. So a sample holds,
+//! beside the channel, making and verifying both messages, one reading of the clock and one entry into the
+//! histogram.
 
 use crossing::{Connection, Mechanism};
 

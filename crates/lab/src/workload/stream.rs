@@ -1,8 +1,9 @@
 //! Stream: one message after the other, each by a `send` of its own.
 //!
-//! The clock starts just before the first message that counts is made, when the receiver has verified the whole warm-up;
-//! it stops when the **receiver** has verified the last. One message in 64 carries the time of its own `send`: those are
-//! the latency samples, and they hold the time spent queueing behind the messages before.
+//! The clock starts just before the first message that counts is made, when the receiver has verified the
+//! whole warm-up; it stops when the **receiver** has verified the last. One message in 64 carries the time of
+//! its own `send`: those are the latency samples, and they hold the time spent queueing behind the messages
+//! before.
 
 use crossing::{Connection, Mechanism};
 
