@@ -87,7 +87,9 @@ fn show(
         };
         shown = first_failure(shown, place.write(text.as_bytes()));
     }
-    if let Err(why) = state::keep(report) {
+    // A race that was cut short before its first round is no news.
+    let kept = if report.rows.is_empty() { Ok(()) } else { state::keep(report) };
+    if let Err(why) = kept {
         outcome::note(format_args!("the lab page will not know of this race: {why}"));
     }
     shown
