@@ -35,10 +35,10 @@ export const times = (factor) =>
 /** Digits in groups of three: `100 000`. @param {number} value */
 export const count = (value) => String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, NBSP)
 
-/** `64 B`, `1 KiB`, `1.5 MiB`. @param {number} size */
+/** `64 B`, `1 KiB`, `1.5 MiB`, `23.5 GiB`. @param {number} size */
 export function bytes(size) {
   const [value, unit] =
-    size >= 1 << 20 ? [size / (1 << 20), 'MiB'] : size >= 1024 ? [size / 1024, 'KiB'] : [size, 'B']
+    size >= 2 ** 30 ? [size / 2 ** 30, 'GiB'] : size >= 2 ** 20 ? [size / 2 ** 20, 'MiB'] : size >= 1024 ? [size / 1024, 'KiB'] : [size, 'B']
   return `${Number(value.toFixed(2))}${NBSP}${unit}`
 }
 

@@ -32,8 +32,8 @@ export class Figures {
     this.seenText = h('p', { class: 'seen nums' }, '')
     this.element = h('div', { class: 'stack' },
       h('section', { class: 'panel', 'aria-labelledby': 'design-head' }, h('h2', { id: 'design-head' }, 'By design'), this.design),
-      h('section', { class: 'panel', 'aria-labelledby': 'measured-head' }, h('h2', { id: 'measured-head' }, 'Measured here'), this.measured, this.raced),
-      h('section', { class: 'panel', 'aria-labelledby': 'why-head' }, h('h2', { id: 'why-head' }, 'What happens, and why'), this.explanation, this.seenText))
+      h('section', { class: 'panel', 'aria-labelledby': 'measured-head' }, h('h2', { id: 'measured-head' }, 'Measured here'), this.measured, this.raced))
+    this.why = h('section', { class: 'panel', 'aria-labelledby': 'why-head' }, h('h2', { id: 'why-head' }, 'What happens, and why'), this.explanation, this.seenText)
     this.restart(header)
   }
 

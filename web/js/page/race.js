@@ -18,6 +18,7 @@ const SWEEP_COUNT = 4_000
 /** @param {Place} place @param {AbortSignal} signal */
 export async function race(place, signal) {
   const page = new Race(place)
+  if (!state.connected) state.runs = await api.runs()
   const id = place.query.get('run') ?? lastRun()
   if (id) await page.open(id, false)
   watch((_, is) => page.live(is), signal)

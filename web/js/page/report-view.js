@@ -26,6 +26,9 @@ const BASIS = /** @type {Record<string, string>} */ ({
 /** @param {number | null | undefined} value */
 const ns = (value) => (value === null || value === undefined ? '–' : duration(value))
 
+/** How the samples of a group were taken. @param {Group} group */
+const basis = (group) => BASIS[group.rows.find((row) => row.latency_ns)?.latency_ns?.basis ?? ''] ?? 'not sampled'
+
 export class ReportView {
   /** @param {Report} report @param {string} id @param {string} [command] */
   constructor(report, id, command) {
@@ -97,7 +100,7 @@ export class ReportView {
         this.bars.element,
         this.table(group, name)),
       chart && h('section', { class: 'panel', 'aria-labelledby': 'tail-head' }, h('h2', { id: 'tail-head' }, 'Latency by percentile'), chart,
-        h('p', { class: 'faint' }, `Each curve ends where fewer than ten samples lie beyond. ${BASIS[group.rows.find((row) => row.latency_ns)?.latency_ns?.basis ?? ''] ?? ''}`)))
+        h('p', { class: 'faint' }, `Each curve ends where fewer than ten samples lie beyond. Latency: ${basis(group)}.`)))
   }
 
   /** @param {Group} group @param {string} name */
@@ -107,7 +110,7 @@ export class ReportView {
     const rows = group.rows.map((row) => this.row(row, best))
     return [
       table(name, ['', 'p50', 'p90', 'p99', 'p99.9', 'max', 'msg/s', 'CPU/msg', 'switches/msg', judgedBy(group.workload) === 'rate' ? 'vs best (rate)' : 'vs best (p50)'], rows),
-      h('p', { class: 'faint' }, `Latency: ${BASIS[group.rows.find((row) => row.latency_ns)?.latency_ns?.basis ?? ''] ?? 'not sampled'}. Ranges are over all pairs of launches; ≈ says that they overlap.`,
+      h('p', { class: 'faint' }, `Latency: ${basis(group)}. Ranges are over all pairs of launches; ≈ says that they overlap.`,
         line === null ? '' : ` Floor, two cache lines bounced between the same two processes: ${duration(line)}.`),
     ]
   }

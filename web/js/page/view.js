@@ -42,6 +42,7 @@ export class View {
       h('div', { class: 'left' },
         h('section', { class: 'panel', 'aria-label': 'Stage' }, above ?? null, this.ground, controls ?? null, this.transport(speed), stripBox),
         this.log.element,
+        this.figures.why,
         experiments ?? null,
         this.results.element),
       h('div', { class: 'right' }, this.steps.element, this.figures.element))

@@ -120,7 +120,7 @@ export class Stage {
       gauges.set(gauge.field, shown)
       return s('text', { x, y, class: 'gauge', 'data-gauge': gauge.field }, `${gauge.label} `, shown)
     })
-    const group = s('g', { class: `part ${part.form.is}`, 'data-part': part.id },
+    const group = s('g', { class: `part form-${part.form.is}`, 'data-part': part.id },
       s('rect', { class: 'frame', x, y, width: w, height: h, rx: part.form.is === 'name' ? 14 : 3 }),
       ...box.label.map((line) => text(line, process ? 'name' : 'label', line.text)),
       ...facts, ...gaugeTexts, ...slots, content ?? '')
@@ -159,7 +159,7 @@ export class Stage {
   content(id, words) {
     const part = this.parts?.get(id)
     const box = this.at?.boxes.get(id)
-    if (part?.content && box) say(part.content, cut(words, Math.floor((box.w - 44) / CHAR)))
+    if (part?.content && box) say(part.content, cut(words, Math.floor((box.w / 2 - 24) / CHAR)))
   }
 
   /**

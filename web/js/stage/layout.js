@@ -114,26 +114,23 @@ function partBox(part, x, top, w) {
   }))
   y += Math.ceil(part.gauges.length / columns) * LINE
 
-  /** @type {Rect[]} */
-  let slots = []
-  /** @type {Point | null} */
-  let content = null
-  let rest = { x: x + w / 2, y: top + PAD + 4 }
-  if (part.form.is === 'buffer') {
-    const n = Math.max(1, Math.min(part.form.slots, 64))
-    const step = Math.min(inner / n, 40)
-    slots = Array.from({ length: n }, (_, index) => ({ x: x + PAD + index * step, y: y - 8, w: step - Math.min(3, step / 4), h: 20 }))
-    rest = { x: slots[0].x + slots[0].w / 2, y: y + 2 }
-    y += 26
-  }
-  if (part.form.is === 'region' || part.form.is === 'queue' || part.form.is === 'buffer') {
-    content = { x: x + PAD + 20, y: y + 4 }
-    if (!slots.length) rest = { x: x + PAD + 6, y }
-    y += LINE + 3
-  } else if (part.form.is === 'layer' && part.gauges.length + label.length < 2) {
-    rest = { x: x + w / 2, y: top + PAD + 5 }
-  }
-  return { part, x, y: top, w, h: y - top - 9 + PAD - 4, label, gauges, slots, content, rest }
+  const { is } = part.form
+  const named = is === 'name'
+  // The row in which messages are drawn, beside their text.
+  const row = y - 9 + (named ? 0 : 11)
+  const slots = is === 'buffer' ? inRow(part.form.slots, x + PAD, row - 10, inner) : []
+  const below = slots.length ? LINE + 4 : 0
+  const content = is === 'region' || is === 'queue' || is === 'buffer' ? { x: x + PAD, y: row + 4 + below } : null
+  if (!named) y = row + below + 15
+  const rest = { x: x + w / 2, y: row }
+  return { part, x, y: top, w, h: y - top + (named ? -4 : 0), label, gauges, slots, content, rest }
+}
+
+/** The slots of a buffer, side by side. @param {number} slots @param {number} x @param {number} y @param {number} w @returns {Rect[]} */
+function inRow(slots, x, y, w) {
+  const n = Math.max(1, Math.min(slots, 64))
+  const step = w / n
+  return Array.from({ length: n }, (_, index) => ({ x: x + index * step, y, w: step - Math.min(3, step / 4), h: 20 }))
 }
 
 /**

@@ -158,7 +158,7 @@ export class Player {
     const { recording, now } = this
     const told = recording ? during(recording.states.get(process.actor), now) : this.known.states[process.actor]
     const call = recording ? during(recording.calls.get(process.actor), now) : undefined
-    const state = told?.state ?? 'idle'
+    const state = told?.state ?? ''
     const core = told?.core ?? process.core
     const where = told?.call ? `in ${told.call}()` : told?.wchan ? `in ${told.wchan}` : ''
     /** @type {Facts} */
@@ -166,7 +166,7 @@ export class Player {
       `pid ${process.pid || '–'}`,
       process.parent === null ? '' : `parent ${process.parent}`,
       core === null || core === undefined ? 'on any core' : `core ${core}`,
-      state === 'dead' ? `dead${told?.signal ? `, ${told.signal}` : told?.exit_code !== undefined ? `, exit ${told.exit_code}` : ''}` : state,
+      state === 'dead' ? `dead${told?.signal ? `, ${told.signal}` : told?.exit_code !== undefined ? `, exit ${told.exit_code}` : ''}` : state || 'not looked at yet',
       state === 'dead' ? '' : call && state !== 'sleeping' ? `in ${call}()` : where,
     ]
     // Between two looks of the kernel's, the process's own stamps say that it is at work.
