@@ -93,9 +93,11 @@ export async function open(browser, url, look = {}) {
     if (asked.protocol !== 'data:' && asked.protocol !== 'blob:' && asked.host !== origin) foreign.push(request.url())
   })
   await page.addInitScript(() => {
-    globalThis.shifts = 0
+    const name = ({ node }) => node?.id || node?.getAttribute?.('class') || node?.nodeName
+    const rect = ({ x, y, width, height }) => [x, y, width, height].map(Math.round).join(' ')
+    globalThis.shifts = []
     new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) globalThis.shifts += entry.value
+      for (const entry of list.getEntries()) globalThis.shifts.push(...entry.sources.map((source) => `${name(source)}: ${rect(source.previousRect)} to ${rect(source.currentRect)}`))
     }).observe({ type: 'layout-shift', buffered: true })
   })
   await page.goto(url)
@@ -103,7 +105,7 @@ export async function open(browser, url, look = {}) {
   return { page, context, complaints, foreign, close: () => context.close() }
 }
 
-/** Every shift, also those that follow the reader's own acts. @param {import('playwright-core').Page} page */
+/** Every shift, also those that follow the reader's own acts: what moved from where to where. @param {import('playwright-core').Page} page */
 export const shifts = (page) => page.evaluate(() => globalThis.shifts)
 
 const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core')).replace(/axe\.js$/, 'axe.min.js'), 'utf8')

@@ -14,7 +14,7 @@ import { dark, flipTheme } from './prefs.js'
 import { parse } from './router.js'
 import { lab, setLab, status } from './store.js'
 
-/** @typedef {{ title: string, element: HTMLElement }} Page */
+/** @typedef {{ title: string, element: HTMLElement, mounted?: () => void }} Page `mounted` is called when the element has its room */
 
 /** @type {Record<string, (place: import('./router.js').Place, signal: AbortSignal) => Page | Promise<Page>>} */
 const PAGES = { '': start, m: mechanism, race, choose, runs, method, replay }
@@ -36,6 +36,7 @@ async function go(arriving) {
   const made = page ? await page(place, signal) : nowhere()
   if (signal.aborted) return
   main.replaceChildren(made.element)
+  made.mounted?.()
   document.title = `${made.title}, ipcscope`
   if (arriving) {
     scrollTo(0, 0)

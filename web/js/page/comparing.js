@@ -80,7 +80,7 @@ const change = (found) =>
 export function comparison({ rows, warnings }, a, b) {
   return [
     warnings.length ? h('ul', { class: 'doubts' }, warnings.map((text) => h('li', {}, text))) : null,
-    table(`${b}, measured against ${a}`, ['', 'p50 before', 'p50 now', 'change', 'msg/s before', 'msg/s now', 'change'], rows.map((row) => [
+    table(`${b}, measured against ${a}`, ['row', 'p50 before', 'p50 now', 'change', 'msg/s before', 'msg/s now', 'change'], rows.map((row) => [
       row.label,
       row.a?.latency_ns_p50 ? duration(row.a.latency_ns_p50) : '–', row.b?.latency_ns_p50 ? duration(row.b.latency_ns_p50) : '–',
       row.only_in ? `only in ${row.only_in === 'a' ? a : b}` : change(row.latency_ratio),

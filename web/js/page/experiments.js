@@ -42,15 +42,16 @@ export class Results {
   add(recording) {
     const told = recording.events.filter((event) => TOLD.has(event.what))
     const end = recording.events.find((event) => event.what === 'experiment-end')
-    if (!end && !told.length) return
+    const xray = recording.mode === 'xray'
+    if (!end && !told.length && !xray) return
     const experiment = this.scene.experiments.find((one) => one.id === recording.experiment)
-    const name = experiment?.title ?? (recording.mode === 'xray' ? 'X-ray' : 'Seen on the way')
+    const name = experiment?.title ?? (xray ? 'X-ray' : 'Seen on the way')
     const unforetold = recording.events.filter((event) => event.side === 'kernel' && event.step === undefined)
     this.put(`${name} (${recording.id})`,
       end && h('p', { class: `verdict ${end.held === false ? 'bad' : end.held ? 'good' : ''}` },
         h('strong', {}, end.held === false ? 'Not as promised. ' : end.held ? 'As promised. ' : 'Could not be tried. '), end.verdict ?? ''),
       told.map((event) => finding(event, `${name} ${recording.id}: `)),
-      recording.mode === 'xray' && unforetold.length
+      xray && unforetold.length
         ? h('p', {}, `The scene did not foretell: ${list([...new Set(unforetold.map((event) => event.function ?? event.name ?? event.what))].slice(0, 12))}.`)
         : null)
   }

@@ -32,7 +32,7 @@ export function mechanism(place, signal) {
   signal.addEventListener('abort', () => bench.close())
   watch(() => bench.raceMaybe(), signal)
   bench.open()
-  return { title: scene.title, element: bench.element }
+  return { title: scene.title, element: bench.element, mounted: () => bench.view.stage.lay() }
 }
 
 /** A header for a stage that has not started yet. @param {Scene} scene @param {{ wait: string, placement: string, size: number }} like @returns {Header} */
@@ -57,7 +57,7 @@ class Bench {
     this.socket = undefined
     this.text = h('input', { type: 'text', placeholder: 'your own text', maxlength: TEXT_LIMIT, autocomplete: 'off', spellcheck: 'false' })
     this.said = h('p', { class: 'said', role: 'note' }, 'Starting two processes…')
-    this.again = button('Try again', () => this.open(), { hidden: true })
+    this.again = button('Try again', () => this.open(), { class: 'absent' })
     this.sends = [
       button('Send 10', () => this.send(10, 'burst'), { class: 'primary' }),
       button('Send 1, looked at', () => this.send(1, 'step'), { title: 'Gauges and states are read while the message is on its way' }),
@@ -107,7 +107,7 @@ class Bench {
   open() {
     this.close()
     this.busy = false
-    this.again.hidden = true
+    this.again.classList.add('absent')
     say(this.said, 'Starting two processes…')
     const { wait, placement, size } = this.setup
     this.view.restart(expected(this.scene, this.setup))
@@ -164,7 +164,7 @@ class Bench {
     const text = state.race && code === TRY_AGAIN_LATER ? `The stage is closed while a race runs: ${why}` : `The stage is closed: ${why}`
     say(this.said, /[.?!]$/.test(text) ? text : `${text}.`)
     status(this.said.textContent ?? '')
-    this.again.hidden = false
+    this.again.classList.remove('absent')
     this.able()
   }
 

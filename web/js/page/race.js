@@ -30,7 +30,7 @@ class Race {
   /** @param {Place} place */
   constructor(place) {
     this.form = new PlanForm(place.query, () => void this.start(this.form.plan()))
-    this.cancel = button('Cancel', () => void this.stop(), { hidden: true })
+    this.cancel = button('Cancel', () => void this.stop(), { class: 'absent' })
     this.sweep = button('Sweep the sizes', () => void this.sweepSizes(), { title: '8 B to 1 MiB' })
     this.bar = h('progress', { max: 1, value: 0, 'aria-label': 'Rounds done' })
     this.said = h('p', { class: 'said nums' }, '')
@@ -111,7 +111,7 @@ class Race {
   show(running, text) {
     if (running !== this.running) {
       this.running = running
-      this.cancel.hidden = !running
+      this.cancel.classList.toggle('absent', !running)
       this.form.start.setAttribute('aria-disabled', String(running))
       this.sweep.setAttribute('aria-disabled', String(running))
       this.bar.classList.toggle('running', running)

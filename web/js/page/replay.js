@@ -28,6 +28,7 @@ export async function replay(place, signal) {
           h('p', { class: 'lead' }, header.scene.summary),
           h('p', { class: 'faint' }, [name, header.started_unix_ms ? date(header.started_unix_ms) : '', header.machine, `${header.wait}, ${header.placement}, ${bytes(header.size_bytes)}`, `${count(events.length)} events`].filter(Boolean).join('; '))),
         made.element)
+      made.stage.lay()
       for (const event of events) made.take(event)
       const rest = made.cutter.finish()
       if (rest) made.record(rest, false)

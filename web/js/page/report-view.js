@@ -109,7 +109,7 @@ export class ReportView {
     const line = floor(group)
     const rows = group.rows.map((row) => this.row(row, best))
     return [
-      table(name, ['', 'p50', 'p90', 'p99', 'p99.9', 'max', 'msg/s', 'CPU/msg', 'switches/msg', judgedBy(group.workload) === 'rate' ? 'vs best (rate)' : 'vs best (p50)'], rows),
+      table(`Figures: ${name}`, ['entrant', 'p50', 'p90', 'p99', 'p99.9', 'max', 'msg/s', 'CPU/msg', 'switches/msg', judgedBy(group.workload) === 'rate' ? 'vs best (rate)' : 'vs best (p50)'], rows),
       h('p', { class: 'faint' }, `Latency: ${basis(group)}. Ranges are over all pairs of launches; ≈ says that they overlap.`,
         line === null ? '' : ` Floor, two cache lines bounced between the same two processes: ${duration(line)}.`),
     ]
@@ -157,7 +157,7 @@ export class ReportView {
     if (!rows.length) return null
     return h('section', { class: 'panel', 'aria-labelledby': 'claims-head' },
       h('h2', { id: 'claims-head' }, 'What textbooks say, and what was measured'),
-      table(`Quoted latency beside the measured median (${workload})`, ['', 'quoted', ...waits.map((wait) => `measured, ${wait}`), 'quoted copies', 'quoted calls', 'use it for'],
+      table(`Quoted latency beside the measured median (${workload})`, ['mechanism', 'quoted', ...waits.map((wait) => `measured, ${wait}`), 'quoted copies', 'quoted calls', 'use it for'],
         rows.map(({ scene, measured }) => [named(scene.title, accent(scene.kind)), scene.quoted.latency.replace(' ', '\u00a0'), ...measured.map((row) => ns(row?.latency_ns?.p50)), scene.quoted.copies, scene.quoted.syscalls, scene.quoted.use_when])),
       h('h3', {}, 'Why they differ'),
       h('ul', {}, why.map((text) => h('li', {}, text))))

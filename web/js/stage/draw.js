@@ -30,7 +30,6 @@ export class Stage {
     /** @type {() => void} */
     this.redrawn = () => {}
     this.width = 0
-    this.lay()
     this.observer = new ResizeObserver(() => this.lay())
     this.observer.observe(into)
   }
@@ -38,7 +37,7 @@ export class Stage {
   /** Draws everything anew when there is another width to draw it for. */
   lay() {
     const width = Math.max(264, Math.floor(this.into.clientWidth))
-    if (width === this.width) return
+    if (width === this.width || !this.into.isConnected) return
     this.width = width
     this.at = layout(this.scene, width)
     this.build(this.at)

@@ -25,7 +25,7 @@ export class Log {
     this.filter = h('input', { type: 'search', placeholder: 'Filter', 'aria-label': 'Filter the events', oninput: () => this.sift() })
     this.copy = button('Copy', () => this.copyAll(), { class: 'quiet' })
     this.said = h('span', { class: 'faint nums' })
-    this.rows = h('div', { role: 'list', 'aria-label': 'Events', class: 'rows' })
+    this.rows = h('div', { class: 'rows' })
     this.box = h('div', { class: 'log', tabindex: 0, role: 'region', 'aria-label': 'Event log', onscroll: () => this.draw() }, this.rows)
     this.element = h('section', { class: 'panel', 'aria-labelledby': 'log-head' },
       h('div', { class: 'head' }, h('h2', { id: 'log-head' }, 'Events'), this.said, this.filter, this.copy),
@@ -81,7 +81,10 @@ export class Log {
     const key = `${this.recording.id} ${first} ${last} ${this.now} ${this.shown.length}`
     if (key === this.drawn) return
     this.drawn = key
+    // A list without items is none.
+    this.rows.removeAttribute('role')
     if (!this.shown.length) return show(this.rows, h('p', { class: 'faint' }, 'No event passes the filter.'))
+    this.rows.setAttribute('role', 'list')
     show(this.rows, this.shown.slice(first, last).map((index, offset) => this.row(index, first + offset)))
   }
 
