@@ -54,19 +54,29 @@ pub(crate) enum Verb {
 
 impl Default for Verb {
     fn default() -> Verb {
-        Verb::Serve(Serve { listen: None, open: false })
+        Verb::Serve(Serve::default())
     }
 }
 
 /// `ipcscope serve`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+/// Where the lab is found, and where its page comes from.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Door {
     /// Loopback address and port to listen on; port 0 picks a free one [default: 127.0.0.1:7878]
     #[arg(long, value_name = "ADDRESS", value_parser = listen)]
     pub(crate) listen: Option<SocketAddr>,
     /// Open the page in a browser
     #[arg(long)]
     pub(crate) open: bool,
+    /// Serve the page from a folder instead of from the binary, for those who work on it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) web_dir: Option<PathBuf>,
 }
 
 /// `ipcscope race`.
@@ -117,6 +127,9 @@ pub(crate) struct Race {
     /// Write the tables as Markdown (- is stdout)
     #[arg(long, value_name = "FILE")]
     pub(crate) export_markdown: Option<PathBuf>,
+    /// Write tables and charts as a web page of one file, to mail or to print (- is stdout)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export_html: Option<PathBuf>,
     /// Show the best of each group first
     #[arg(long)]
     pub(crate) sort: bool,

@@ -2,12 +2,13 @@
 
 pub(crate) mod csv;
 pub(crate) mod doctor;
+pub(crate) mod form;
 mod frame;
 mod grid;
+pub(crate) mod html;
 mod ink;
 pub(crate) mod json;
 pub(crate) mod markdown;
-pub(crate) mod page;
 pub(crate) mod progress;
 mod results;
 pub(crate) mod table;

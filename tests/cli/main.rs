@@ -1,12 +1,16 @@
 //! The real binary, from outside: what it prints, where, and with which exit code.
 
+mod attacks;
 mod bad_input;
+mod client;
 mod doctor;
 mod evidence;
 mod exports;
 mod harness;
 mod help;
+mod history;
 mod interruption;
+mod live;
 mod race;
 mod schema;
 mod serve;
