@@ -178,6 +178,8 @@ export interface Lab {
   cores: number[]
   last_run: string | null
   replay: boolean
+  /** Where the history is kept. */
+  folder?: string
 }
 export interface Run {
   id: string

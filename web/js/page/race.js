@@ -18,7 +18,7 @@ const SWEEP_COUNT = 4_000
 /** @param {Place} place @param {AbortSignal} signal */
 export async function race(place, signal) {
   const page = new Race(place)
-  if (!state.connected) state.runs = await api.runs()
+  if (!state.runs.length) state.runs = await api.runs()
   const id = place.query.get('run') ?? lastRun()
   if (id) await page.open(id, false)
   watch((_, is) => page.live(is), signal)
@@ -128,7 +128,9 @@ class Race {
     try {
       const found = await report(id)
       this.view?.stop()
-      this.view = new ReportView(found, id, state.runs.find((run) => run.id === id)?.command)
+      // A race that has just ended may be in the history before the page was told.
+      const known = state.runs.some((run) => run.id === id) ? state.runs : await api.runs()
+      this.view = new ReportView(found, id, known.find((run) => run.id === id)?.command)
       show(this.results, this.view.element)
       if (replay) this.view.replay()
     } catch (error) {

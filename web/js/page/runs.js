@@ -4,7 +4,7 @@ import { api, sentence } from '../api.js'
 import { button, h, say, show } from '../dom.js'
 import { bytes, date, duration, plural } from '../format.js'
 import { state, watch } from '../live.js'
-import { status } from '../store.js'
+import { lab, status } from '../store.js'
 import { comparison, dropzone } from './comparing.js'
 
 /** @import { Run } from '../../types' */
@@ -51,10 +51,10 @@ export async function runs(_place, signal) {
       say(said, `${name}: ${sentence(error)}`)
     }
   }
-  if (!state.connected) state.runs = await api.runs()
+  if (!state.runs.length) state.runs = await api.runs()
   watch((state) => draw(state.runs), signal)
   const element = h('div', {},
-    h('div', { class: 'title' }, h('h1', {}, 'Runs'), h('p', { class: 'lead' }, 'Every race is kept as a file on this machine, until you delete it.')),
+    h('div', { class: 'title' }, h('h1', {}, 'Runs'), h('p', { class: 'lead' }, 'Every race is kept as a file on this machine, until you delete it', lab.folder ? [': ', h('code', {}, lab.folder)] : null, '.')),
     h('section', { class: 'panel', 'aria-label': 'All runs' },
       h('div', { class: 'row' }, compare, dropzone('Drop a report here to keep it', (text, name) => void keep(text, name), (fault) => say(said, fault))),
       said, compared, list))
