@@ -11,3 +11,4 @@ mod race;
 mod schema;
 mod serve;
 mod show;
+mod trace;
