@@ -15,3 +15,4 @@ mod race;
 mod schema;
 mod serve;
 mod show;
+mod trace;

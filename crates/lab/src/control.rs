@@ -24,7 +24,6 @@ use crate::clock::Clock;
 use crate::plan::{Workload, as_text};
 use crate::report::SideUse;
 use crate::sys::lines::Bounce;
-use crate::trace::What;
 
 /// How often the lab looks up while it waits for an answer: the latest that a Ctrl-C is seen.
 const LOOK_UP: Duration = Duration::from_millis(250);
@@ -124,7 +123,21 @@ pub(crate) struct SideOutcome {
     /// What it cost.
     pub(crate) usage: SideUse,
     /// What it saw, when it traces: ticks, message, event, core.
-    pub(crate) events: Vec<(u64, u64, What, Option<u32>)>,
+    pub(crate) events: Vec<(u64, u64, Moment, Option<u32>)>,
+}
+
+/// What a process that records notes of its calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Moment {
+    /// About to call `send`.
+    SendBegin,
+    /// `send` has returned.
+    SendEnd,
+    /// About to call `recv`.
+    RecvBegin,
+    /// `recv` has returned, and the message was verified.
+    RecvEnd,
 }
 
 /// Why there was no answer.

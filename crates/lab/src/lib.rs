@@ -21,6 +21,7 @@ pub mod report;
 mod rival;
 mod round;
 mod row;
+pub mod scene;
 pub mod show;
 pub mod stats;
 pub mod sys;
