@@ -10,6 +10,7 @@ mod page;
 mod race;
 mod refusal;
 mod runs;
+mod verdicts;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -146,6 +147,8 @@ fn routes(lab: Arc<Lab>) -> Router {
     Router::new()
         .route("/", get(first_page))
         .route("/web/{*name}", get(part_of_page))
+        .route("/api/choose", post(verdicts::choice))
+        .route("/api/compare", post(verdicts::compare))
         .route("/api/lab", get(facts::answer))
         .route("/api/live", get(live::follow))
         .route("/api/race", post(race::start).delete(race::stop))
