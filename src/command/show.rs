@@ -31,7 +31,7 @@ pub(crate) fn run(typed: &args::Show, ink: Ink) -> Result<Ended, Failure> {
             .map_err(|error| Failure::told(format_args!("cannot write the trace: {error}")))?;
         outcome::print(lines)?;
     } else {
-        outcome::print(render::timeline::text(&trace, typed.mechanism.scene(), ink))?;
+        outcome::print(render::timeline::text(&trace, ink))?;
     }
     Ok(Ended::Done)
 }

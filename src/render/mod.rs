@@ -1,5 +1,7 @@
 //! How results look: one file for each form, and the words, units and columns that the forms share.
 
+pub(crate) mod choice;
+pub(crate) mod comparison;
 pub(crate) mod csv;
 pub(crate) mod doctor;
 pub(crate) mod form;

@@ -8,6 +8,7 @@ use axum::response::Response;
 use crossing::Kind;
 use lab::machine::{self, Finding, Machine};
 use lab::plan::{COUNT_LIMIT, LAUNCH_LIMIT, SIZE_LIMIT};
+use lab::scene::Scene;
 use serde_json::{Value, json};
 
 use super::Lab;
@@ -23,7 +24,7 @@ impl Facts {
         Facts(json!({
             "version": env!("CARGO_PKG_VERSION"),
             "machine": Machine::read(),
-            "scenes": Kind::ALL.map(|kind| kind.scene().title),
+            "scenes": Kind::ALL.map(|kind| Scene::from(kind.scene())),
             "findings": machine::findings().iter().map(finding).collect::<Vec<_>>(),
             "limits": { "size_bytes": SIZE_LIMIT, "count": COUNT_LIMIT, "launches": LAUNCH_LIMIT },
             "cores": machine::allowed_cores().unwrap_or_default(),

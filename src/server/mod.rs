@@ -10,6 +10,8 @@ mod page;
 mod race;
 mod refusal;
 mod runs;
+mod stage;
+mod verdicts;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -146,10 +148,13 @@ fn routes(lab: Arc<Lab>) -> Router {
     Router::new()
         .route("/", get(first_page))
         .route("/web/{*name}", get(part_of_page))
+        .route("/api/choose", post(verdicts::choice))
+        .route("/api/compare", post(verdicts::compare))
         .route("/api/lab", get(facts::answer))
         .route("/api/live", get(live::follow))
         .route("/api/race", post(race::start).delete(race::stop))
         .route("/api/replay", get(replay))
+        .route("/api/stage", get(stage::open))
         .route("/api/runs", get(runs::list).post(runs::import))
         .route("/api/runs/{id}", get(runs::open).delete(runs::delete))
         .route("/api/runs/{id}/export/{form}", get(runs::export))

@@ -3,6 +3,7 @@
 mod attacks;
 mod bad_input;
 mod client;
+mod compare;
 mod doctor;
 mod evidence;
 mod exports;
@@ -12,6 +13,10 @@ mod history;
 mod interruption;
 mod live;
 mod race;
+mod replay;
 mod schema;
 mod serve;
 mod show;
+mod stage;
+mod stages;
+mod trace;

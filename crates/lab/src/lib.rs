@@ -11,7 +11,9 @@
 
 #![deny(missing_docs)]
 
+pub mod choose;
 pub mod clock;
+pub mod compare;
 mod control;
 pub mod machine;
 mod peer;
@@ -21,7 +23,9 @@ pub mod report;
 mod rival;
 mod round;
 mod row;
+pub mod scene;
 pub mod show;
+pub mod stage;
 pub mod stats;
 pub mod sys;
 pub mod trace;

@@ -5,13 +5,14 @@ use std::sync::atomic::AtomicBool;
 use crossing::{Kind, WaitStrategy};
 
 use crate::clock::Clock;
-use crate::control::{SideOutcome, Task};
+use crate::control::{Moment, SideOutcome, Task};
 use crate::machine;
 use crate::peer::Fault;
 use crate::plan::Placement;
 use crate::race::RaceError;
 use crate::round::{self, Order};
-use crate::trace::{Event, Header, SCHEMA, Side, Trace};
+use crate::scene::{Actor, Scene};
+use crate::trace::{Event, Header, Mode, Process, Side, Trace, What};
 
 /// Messages before those that are recorded: the first of all pays for cold caches and pages.
 const WARMUP: u64 = 64;
@@ -44,23 +45,21 @@ pub fn record(
         Fault::Environment(why) | Fault::Failed(why) => RaceError(why),
         Fault::Stopped => RaceError("interrupted".into()),
     })?;
-    let header = Header {
-        format: "ipcscope-trace".into(),
-        schema: SCHEMA,
-        kind,
-        wait,
-        placement,
-        pids: round.pids,
-        cores: round.cores,
-        messages: u64::from(messages),
-        size_bytes,
-        clock: clock.name().into(),
+    let core = |place: usize| round.cores.map(|cores| cores[place]);
+    let process = |actor, place: usize| Process {
+        actor,
+        pid: round.pids[place],
+        parent: std::process::id(),
+        core: core(place),
     };
-    Ok(Trace { header, events: merge(&round.initiator, &round.responder, &clock) })
+    let processes = [process(Actor::Sender, 0), process(Actor::Receiver, 1)];
+    let scene = Scene::from(kind.scene());
+    let header = Header::new(scene, wait, placement, processes, size_bytes, clock.name());
+    Ok(Trace { header, events: merge(&round.initiator, &round.responder, messages.into(), &clock) })
 }
 
-/// The events of both sides in order of time, counted from the first.
-fn merge(sender: &SideOutcome, receiver: &SideOutcome, clock: &Clock) -> Vec<Event> {
+/// The events of both sides in order of time, counted from the first, as one batch.
+fn merge(sender: &SideOutcome, receiver: &SideOutcome, count: u64, clock: &Clock) -> Vec<Event> {
     let sides = [(Side::Sender, sender), (Side::Receiver, receiver)];
     let mut all: Vec<_> = sides
         .into_iter()
@@ -68,13 +67,17 @@ fn merge(sender: &SideOutcome, receiver: &SideOutcome, clock: &Clock) -> Vec<Eve
         .collect();
     all.sort_by_key(|(_, (ticks, ..))| *ticks);
     let first = all.first().map_or(0, |(_, (ticks, ..))| *ticks);
-    all.into_iter()
-        .map(|(side, &(ticks, message, what, cpu))| Event {
-            t_ns: clock.ns(ticks - first),
-            side,
-            message,
-            what,
-            cpu,
-        })
-        .collect()
+    let last = all.last().map_or(0, |(_, (ticks, ..))| clock.ns(ticks - first));
+    let mut events = vec![Event::new(0, What::BatchBegin { mode: Mode::Paced, count })];
+    events.extend(all.into_iter().map(|(side, &(ticks, message, moment, cpu))| {
+        let what = match moment {
+            Moment::SendBegin => What::SendBegin { payload: None },
+            Moment::SendEnd => What::SendEnd {},
+            Moment::RecvBegin => What::RecvBegin {},
+            Moment::RecvEnd => What::RecvEnd { payload: None },
+        };
+        Event { cpu, ..Event::new(clock.ns(ticks - first), what).by(side).of(message) }
+    }));
+    events.push(Event::new(last, What::BatchEnd {}));
+    events
 }

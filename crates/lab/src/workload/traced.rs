@@ -9,8 +9,7 @@ use crossing::{Connection, Mechanism};
 
 use super::payload::{check, fill};
 use super::{Broken, Course, await_signal, receive_warmup, send_warmup, signal};
-use crate::control::SideOutcome;
-use crate::trace::What;
+use crate::control::{Moment, SideOutcome};
 
 /// Between two messages, so that each finds its receiver waiting.
 const GAP: Duration = Duration::from_micros(500);
@@ -28,8 +27,8 @@ pub(crate) fn send<M: Mechanism>(
         let began = course.clock.now();
         connection.send(&message)?;
         let ended = course.clock.now();
-        events.push((began, count, What::SendBegin, cpu()));
-        events.push((ended, count, What::SendEnd, cpu()));
+        events.push((began, count, Moment::SendBegin, cpu()));
+        events.push((ended, count, Moment::SendEnd, cpu()));
     }
     await_signal(connection, course)?;
     Ok(SideOutcome { events, ..SideOutcome::default() })
@@ -48,8 +47,8 @@ pub(crate) fn receive<M: Mechanism>(
         let len = connection.recv(&mut message)?;
         let ended = course.clock.now();
         check(&message[..len], course.size, course.warmup + count)?;
-        events.push((began, count, What::RecvBegin, cpu()));
-        events.push((ended, count, What::RecvEnd, cpu()));
+        events.push((began, count, Moment::RecvBegin, cpu()));
+        events.push((ended, count, Moment::RecvEnd, cpu()));
     }
     signal(connection, course)?;
     Ok(SideOutcome { events, verified: course.messages, ..SideOutcome::default() })
