@@ -42,7 +42,7 @@ use self::teller::Teller;
 use crate::clock::Clock;
 use crate::machine;
 use crate::peer::{Fault, THIS_PROGRAM};
-use crate::plan::Placement;
+use crate::plan::{Placement, SIZE_LIMIT};
 use crate::scene::Scene;
 use crate::trace::{Event, Header, Tone};
 
@@ -50,9 +50,6 @@ pub use command::{COUNT_LIMIT, Command, Direction, Send};
 pub use message::WORDS_LIMIT;
 
 pub(crate) use order::Told;
-
-/// The largest message of a stage, in bytes.
-pub const SIZE_LIMIT: u32 = 1 << 20;
 
 /// What a stage is opened with.
 #[derive(Debug, Clone, PartialEq, Eq)]

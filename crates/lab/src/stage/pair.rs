@@ -185,13 +185,15 @@ impl Pair {
         }
     }
 
-    /// What the kernel says of a process.
+    /// What the kernel says of a process. One that has told that it is done is given the moment that it takes to
+    /// go to sleep.
     pub(crate) fn look(&self, side: Side) -> Seen {
-        let mut seen = Seen::of(self.pids()[place(side)]);
-        if seen.state == ProcessState::Sleeping && !self.busy[place(side)] {
-            seen.state = ProcessState::Idle;
+        if self.busy[place(side)] {
+            return Seen::of(self.pids()[place(side)]);
         }
-        seen
+        let seen = self.look_when_asleep(side);
+        let state = if seen.state == ProcessState::Sleeping { ProcessState::Idle } else { seen.state };
+        Seen { state, ..seen }
     }
 
     /// Looks at a process until it sleeps in the channel, or a little while has passed: one that spins never
@@ -199,7 +201,7 @@ impl Pair {
     pub(crate) fn look_when_asleep(&self, side: Side) -> Seen {
         let deadline = Instant::now() + FALL_ASLEEP;
         loop {
-            let seen = self.look(side);
+            let seen = Seen::of(self.pids()[place(side)]);
             if seen.state != ProcessState::Running || Instant::now() >= deadline {
                 return seen;
             }
