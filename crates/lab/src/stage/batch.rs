@@ -3,6 +3,8 @@
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use crossing::WaitStrategy;
+
 use super::command::{Direction, Messages};
 use super::order::{Course, Order, Sight, Told};
 use super::pair::{BOTH, Pair};
@@ -13,8 +15,10 @@ use crate::trace::{Call, Event, Mode, ProcessState, Side, What};
 /// What one message may take, far above anything seen, and what a batch may take beyond that.
 const PER_MESSAGE: Duration = Duration::from_millis(20);
 const PER_BATCH: Duration = Duration::from_secs(10);
-/// How long a send that nobody receives may go on until it is left alone, and how often it is looked at.
-const STUCK: Duration = Duration::from_millis(500);
+/// How long a send that nobody receives may go on until it is left alone, and how often it is looked at. A sender
+/// that sleeps is left alone at once; one that spins never sleeps.
+const STUCK: Duration = Duration::from_secs(5);
+const STUCK_SPINNING: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(20);
 /// Between two messages that are paced, so that each finds its receiver waiting.
 const GAP_US: u64 = 500;
@@ -102,7 +106,8 @@ impl Batch<'_, '_> {
     fn send_or_stick(&mut self, number: u64) -> Result<Option<Vec<Sight>>, Fault> {
         let (from, _) = ends(self.back);
         self.begin(from, &Order::Send(self.course(number, 1, 0, true)))?;
-        let deadline = Instant::now() + STUCK;
+        let spins = self.pair.wait() == WaitStrategy::Spin;
+        let deadline = Instant::now() + if spins { STUCK_SPINNING } else { STUCK };
         loop {
             if let Some((calls, _)) = self.pair.done_within(from, LOOK, self.stop)? {
                 return Ok(Some(calls));
