@@ -28,8 +28,8 @@ const LINE = 17
 const PAD = 10
 const GAP = 12
 const TOP = 34
-/** Letters kept free for a gauge's value, with a space on each side. */
-const VALUE = 11
+/** Letters kept free for a gauge's number, with a space on each side. */
+const VALUE = 9
 /** Lines in a process's box under its name: pid, parent, core, state, call. */
 const FACTS = 5
 
@@ -105,13 +105,17 @@ function partBox(part, x, top, w) {
   const label = wrap(part.label, Math.floor(inner / CHAR)).map((text, index) => ({ text, x: x + PAD, y: y + index * LINE }))
   y += label.length * LINE
 
-  const columns = columnsOf(part.gauges, Math.floor(inner / CHAR))
-  const gauges = part.gauges.map((gauge, index) => {
-    const before = columns.slice(0, index % columns.length).reduce((sum, chars) => sum + chars, 0)
-    const place = { x: x + PAD + before * CHAR, y: y + Math.floor(index / columns.length) * LINE }
-    return { gauge, ...place, chars: columns[index % columns.length] - gauge.label.length - 2 }
-  })
-  y += Math.ceil(part.gauges.length / columns.length) * LINE
+  // Words have a line of their own; numbers stand in columns.
+  const lines = part.gauges.filter((gauge) => gauge.unit === 'text').map((gauge) => [gauge])
+  const numbers = part.gauges.filter((gauge) => gauge.unit !== 'text')
+  const columns = columnsOf(numbers, Math.floor(inner / CHAR))
+  for (let index = 0; index < numbers.length; index += columns.length) lines.push(numbers.slice(index, index + columns.length))
+  const gauges = lines.flatMap((line, row) => line.map((gauge, column) => {
+    const before = columns.slice(0, column).reduce((sum, chars) => sum + chars, 0)
+    const chars = gauge.unit === 'text' ? Math.floor(inner / CHAR) : columns[column]
+    return { gauge, x: x + PAD + before * CHAR, y: y + row * LINE, chars: chars - gauge.label.length - 2 }
+  }))
+  y += lines.length * LINE
 
   const { is } = part.form
   const named = is === 'name'
