@@ -14,8 +14,8 @@ import { View } from './view.js'
 
 const WAITS = /** @type {[string, string][]} */ ([['block', 'block'], ['hybrid', 'hybrid'], ['spin', 'spin']])
 const PLACEMENTS = /** @type {[string, string][]} */ ([['cross-core', 'two cores'], ['same-core', 'same core']])
-/** With pauses, so that each message finds its receiver waiting; as fast as they go; or looked at while they are on their way. */
-const MODES = /** @type {[string, string][]} */ ([['paced', 'one by one'], ['burst', 'burst'], ['step', 'looked at']])
+/** With pauses, so that each message finds its receiver waiting; as fast as they go; or looked at, while they are on their way or while the receiver waits. */
+const MODES = /** @type {[string, string][]} */ ([['paced', 'one by one'], ['burst', 'burst'], ['step', 'looked at'], ['asleep', 'receiver looked at']])
 const SIZES = [64, 1024, 65_536]
 const TEXT_LIMIT = 64
 /** The server closes a stage with this when it cannot have it now. */
@@ -45,6 +45,9 @@ const expected = (scene, { wait, placement, size }) => ({
     { actor: 'receiver', pid: 0, parent: null, core: null },
   ],
 })
+
+/** Whether a stage carries messages back: on the same connection, or by parts of their own. @param {Scene} scene */
+const bothWays = (scene) => scene.duplex || scene.stage.some((part) => part.gauges.some(({ field }) => field.startsWith('back_')))
 
 class Bench {
   /** @param {Scene} scene @param {URLSearchParams} query */
@@ -88,7 +91,7 @@ class Bench {
   controls() {
     const way = /** @type {[string, string][]} */ ([['forward', 'sender to receiver'], ['back', 'and back']])
     return h('div', { class: 'controls' },
-      h('div', { class: 'row' }, this.sends, segments('How', MODES, this.mode, (value) => { this.mode = value }), field('Text', this.text), this.scene.duplex ? segments('Direction', way, this.direction, (value) => { this.direction = value }) : null),
+      h('div', { class: 'row' }, this.sends, segments('How', MODES, this.mode, (value) => { this.mode = value }), field('Text', this.text), bothWays(this.scene) ? segments('Direction', way, this.direction, (value) => { this.direction = value }) : null),
       h('div', { class: 'row' }, this.said, this.again))
   }
 
@@ -188,8 +191,8 @@ class Bench {
   /** @param {number} count */
   send(count) {
     const text = cutUtf8(this.text.value, TEXT_LIMIT)
-    const direction = this.scene.duplex ? this.direction : 'forward'
-    this.ask({ do: 'send', count, mode: this.mode, direction, ...(text ? { text } : {}) }, count === 1 ? 'Sending one message…' : `Sending ${count} messages…`)
+    const how = this.mode === 'asleep' ? { mode: 'step', receiver_first: true } : { mode: this.mode }
+    this.ask({ do: 'send', count, ...how, direction: this.direction, ...(text ? { text } : {}) }, count === 1 ? 'Sending one message…' : `Sending ${count} messages…`)
   }
 
   /** @param {object} command @param {string} told */
