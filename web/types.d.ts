@@ -130,6 +130,7 @@ export interface Row {
   missed: number | null
   failed: string | null
   notes: string[]
+  /** One launch: nanoseconds since its clock started, and messages verified until then. */
   progress?: [number, number][] | null
 }
 export interface Plan {

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-const BINARY = process.env.IPCSCOPE ?? join(ROOT, 'target/release/ipcscope')
+export const BINARY = process.env.IPCSCOPE ?? join(ROOT, 'target/release/ipcscope')
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 
 export const launch = () => chromium.launch({

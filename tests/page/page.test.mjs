@@ -177,7 +177,7 @@ test('a race: silent while it runs, replayed afterwards, exported, compared', as
   assert.equal(frames, 0, 'nothing moves while it is timed')
   assert.ok(page.url().includes('size=64'))
   await page.getByText('The race is over.').first().waitFor()
-  await page.getByText('All at once', { exact: false }).waitFor()
+  await page.getByText('all at once', { exact: false }).waitFor()
   await until(async () => (await page.locator('.bars .value').first().textContent())?.includes('done'), 'the fastest is done')
   await page.getByRole('button', { name: 'Stop' }).click()
   assert.match(page.url(), /run=20260922-1/)

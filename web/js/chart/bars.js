@@ -13,13 +13,14 @@ import { accent, title } from '../store.js'
 /** How long the slowest takes in the replay, in ms. */
 const REPLAY_MS = 6_000
 
-/** How far a row was at each moment. @param {Row} row */
+/** How far one launch of a row was at each moment. @param {Row} row */
 export function progressOf(row) {
-  const seconds = row.messages_per_s ? row.messages / row.messages_per_s : 0
+  const each = row.messages / Math.max(1, row.launches)
+  const seconds = row.messages_per_s ? each / row.messages_per_s : 0
   const samples = row.progress?.filter((pair) => Array.isArray(pair) && pair.length === 2) ?? []
   const recorded = samples.length > 1
   const ats = recorded ? samples.map(([at]) => at) : [0, seconds * 1e9]
-  const counts = recorded ? samples.map(([, n]) => n) : [0, row.messages]
+  const counts = recorded ? samples.map(([, n]) => n) : [0, each]
   if (ats[0] > 0) {
     ats.unshift(0)
     counts.unshift(0)
@@ -28,6 +29,7 @@ export function progressOf(row) {
   return {
     recorded,
     ns: ats[ats.length - 1],
+    messages: last,
     /** The share that was done by then. @param {number} ns */
     share(ns) {
       const index = Math.min(Math.max(atMost(ats, ns), 1), ats.length - 1)
@@ -71,16 +73,16 @@ export function bars(group, chosen) {
     draw()
   }
   const at = (/** @type {number} */ ns) =>
-    lines.forEach(({ row, bar, value }, index) => {
+    lines.forEach(({ bar, value }, index) => {
       const share = progress[index].share(ns)
       bar.style.width = `${share * 100}%`
-      say(value, share >= 1 ? `done, ${duration(progress[index].ns)}` : count(share * row.messages))
+      say(value, share >= 1 ? `done, ${duration(progress[index].ns)}` : count(share * progress[index].messages))
     })
   const play = () => {
     stopped = false
     say(replay, 'Stop')
     const factor = (REPLAY_MS * 1e6) / slowest
-    say(caption, `All at once, as they went one after the other; the slowest took ${duration(slowest)}, ${factor >= 1 ? `slowed ${times(factor)}` : `${times(1 / factor)} faster`}.${
+    say(caption, `One launch of each, all at once, though they went one after the other; the slowest took ${duration(slowest)}, ${factor >= 1 ? `slowed ${times(factor)}` : `${times(1 / factor)} faster`}.${
       progress.every(({ recorded }) => recorded) ? '' : ' Where no progress was recorded, the bar goes at its mean rate.'}`)
     if (still()) return at(slowest)
     const begin = performance.now()

@@ -190,6 +190,16 @@ export class Stage {
     say(text, label)
   }
 
+  /** Says when the figures on the stage were read. @param {string} text */
+  readAt(text) {
+    if (this.read) say(this.read, text)
+  }
+
+  /** Says how many messages are on their way and not drawn. @param {number} count */
+  waiting(count) {
+    if (this.more) say(this.more, count ? `and ${count} more on their way` : '')
+  }
+
   /** Takes the tokens from `index` on off the stage. @param {number} index */
   clear(index) {
     for (const { token } of this.tokens?.slice(index) ?? []) token.setAttribute('display', 'none')

@@ -1,6 +1,7 @@
 // Plays a recording on a stage. Everything shown is a function of one moment, so that it can be paused, stepped and
 // scrubbed; nothing is simulated between recordings, and nothing moves when nothing is played.
 
+import { duration } from '../format.js'
 import { atMost } from '../scale.js'
 import { still } from '../prefs.js'
 import { TOKENS } from './draw.js'
@@ -149,7 +150,7 @@ export class Player {
     found.forEach((message, index) => this.drawMessage(message, index, lying))
     stage.clear(found.length)
     for (const part of header.scene.stage) stage.content(part.id, lying.get(part.id)?.payload ? `“${lying.get(part.id)?.payload}”` : '')
-    if (stage.more) stage.more.textContent = more ? `and ${more} more on their way` : ''
+    stage.waiting(more)
     stage.light(this.lit(found))
   }
 
@@ -175,6 +176,8 @@ export class Player {
 
   drawGauges() {
     const { recording, now, stage } = this
+    const looked = recording ? during(recording.looked, now) : undefined
+    stage.readAt(!recording ? '' : looked === undefined ? 'figures as read before' : `figures as read at ${duration(looked - recording.from)}`)
     /** @param {string} field */
     const read = (field) => (recording ? during(recording.gauges.get(field), now) : this.known.gauges[field])
     for (const part of this.header.scene.stage) {

@@ -33,6 +33,25 @@ function merged(spans) {
 }
 
 /**
+ * The pauses between events while a message is on its way, and between messages, from one to the next.
+ * @param {number[]} times @param {Span[]} spans
+ */
+function pausesOf(times, spans) {
+  const ends = spans.map(({ to }) => to)
+  /** @type {{ from: number, to: number, ns: number, busy: boolean }[]} */
+  const found = []
+  for (let index = 1; index < times.length; index++) {
+    const [from, to] = [times[index - 1], times[index]]
+    const span = spans[Math.min(atMost(ends, from), spans.length - 1)]
+    const busy = from >= span.from && to <= span.to
+    const last = found[found.length - 1]
+    if (last && !busy && !last.busy) Object.assign(last, { to, ns: to - last.from })
+    else found.push({ from, to, ns: to - from, busy })
+  }
+  return found
+}
+
+/**
  * @param {number[]} times of the events, ascending
  * @param {Span[]} [flights] when messages were on their way
  * @returns {Warp}
@@ -41,11 +60,7 @@ export function warp(times, flights = []) {
   const first = times[0] ?? 0
   const last = times[times.length - 1] ?? first
   const spans = merged(flights.length ? flights : [{ from: first, to: last }])
-  const ends = spans.map(({ to }) => to)
-  const pauses = times.slice(1).map((to, index) => {
-    const span = spans[Math.min(atMost(ends, times[index]), spans.length - 1)]
-    return { from: times[index], to, ns: to - times[index], busy: times[index] >= span.from && to <= span.to }
-  })
+  const pauses = pausesOf(times, spans)
   const busy = pauses.filter((pause) => pause.busy && pause.ns > 0).map(({ ns }) => ns).sort((a, b) => a - b)
   const longest = Math.max(1, (busy[Math.floor(busy.length * 0.6)] ?? 1) * MANY)
   const lengths = spans.map(({ from, to }) => to - from)

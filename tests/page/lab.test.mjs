@@ -1,0 +1,358 @@
+// The page against the real lab: real processes, real messages, and what must not happen.
+
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+
+import { axe, BINARY, boxes, descendants, launch, open, pids, ready, shifts, startLab, until } from './harness.mjs'
+
+/** @type {import('playwright-core').Browser} */
+let browser
+/** @type {import('./harness.mjs').Lab} */
+let lab
+/** @type {any[]} */
+let scenes
+const folder = mkdtempSync(join(tmpdir(), 'ipcscope-page-'))
+
+before(async () => {
+  browser = await launch()
+  lab = await startLab()
+  scenes = (await (await fetch(`${lab.url}api/lab`)).json()).scenes
+})
+after(async () => {
+  await browser?.close()
+  await lab?.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const at = (hash) => `${lab.url}#/${hash}`
+const press = (page, name) => page.getByRole('button', { name, exact: true }).click()
+const counter = (page) => page.locator('.counter')
+const parent = (pid) => Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+const nobody = () => until(() => descendants(lab.child.pid).length === 0, 'no process is left')
+/** Starts a short race on a race page, and waits until it runs. */
+const startRace = async (page) => {
+  await press(page, 'Start the race')
+  await page.getByText(/\d+ of \d+.rounds/).first().waitFor()
+}
+const QUICK = 'race?wait=block&workload=ping-pong&quick=1'
+
+test('the start shows what the lab has', async () => {
+  const { page, close } = await open(browser, lab.url)
+  assert.equal(scenes.length, 4)
+  for (const scene of scenes) {
+    const card = page.locator('.cards > li', { hasText: scene.summary })
+    for (const tag of scene.tags) await card.getByText(tag, { exact: true }).waitFor()
+  }
+  await close()
+})
+
+for (const kind of ['shm', 'pipe', 'unix', 'tcp']) {
+  test(`${kind}: ten messages between two processes that exist`, async () => {
+    const { page, complaints, foreign, close } = await open(browser, at(`m/${kind}`))
+    const scene = scenes.find((scene) => scene.kind === kind)
+    await ready(page)
+    const two = await pids(page)
+    for (const pid of two) assert.ok(existsSync(`/proc/${pid}`) && descendants(lab.child.pid).includes(pid), `${pid} of ${two}`)
+    const facts = await boxes(page)
+    facts.forEach((lines, index) => assert.ok(lines.includes(`parent ${parent(two[index])}`), `${lines}`))
+    for (const part of scene.stage) assert.equal(await page.locator(`[data-part="${part.id}"]`).count(), 1)
+    await until(async () => (await page.locator('.gauge .value').allTextContents()).every((value) => value !== '–'), 'every gauge has a value')
+
+    await page.getByLabel('Text').fill('hello')
+    for (const how of ['one by one', 'burst', 'looked at', 'receiver looked at']) {
+      await page.getByRole('radio', { name: how, exact: true }).check()
+      await press(page, 'Send 10')
+      await until(async () => /\/ 10/.test((await counter(page).textContent()) ?? ''), how)
+      await page.getByText('10 of 10 arrived.').first().waitFor()
+      await ready(page)
+    }
+    await page.locator('.log').getByText('“hello”').first().waitFor()
+    await page.getByLabel('Filter the events').fill('sleeping')
+    await page.locator('.log .row').first().waitFor()
+    await page.getByLabel('Filter the events').fill('')
+
+    const slider = page.getByRole('slider', { name: 'Moment of the replay' })
+    await slider.fill('0')
+    assert.equal(await counter(page).textContent(), '0 / 10')
+    for (let steps = 0; steps < 6; steps++) await press(page, 'Step ▸')
+    await slider.fill('1000')
+    assert.equal(await counter(page).textContent(), '10 / 10')
+
+    await page.getByRole('radio', { name: 'and back' }).check()
+    await press(page, 'Send 1')
+    await page.getByText('1 of 1 arrived.').first().waitFor()
+    assert.deepEqual([complaints, foreign, await pids(page)], [[], [], two])
+    await page.goto(at('method'))
+    await until(() => two.every((pid) => !existsSync(`/proc/${pid}`)), 'the processes end with their page')
+    await close()
+  })
+}
+
+for (const [kind, experiments] of Object.entries({
+  shm: [['Let one process go wild', 'SIGSEGV'], ['The same with one region for both', ''], ['Fill the ring', ''], ['Kill the receiver', 'SIGKILL'], ['Copied or shared?', '']],
+  pipe: [['Fill the buffer', ''], ['Kill the receiver', 'SIGKILL'], ['Copied or shared?', '']],
+  unix: [['Fill the buffer', ''], ['Kill the receiver', 'SIGKILL']],
+  tcp: [['Fill the buffer', ''], ['Kill the receiver', 'SIGKILL'], ['Lose segments', '']],
+})) {
+  test(`${kind}: experiments`, async () => {
+    const { page, close } = await open(browser, at(`m/${kind}?speed=max`))
+    for (const [name, signal] of experiments) {
+      await ready(page)
+      await press(page, name)
+      const card = page.locator('.findings article', { hasText: name }).first()
+      await card.locator('.verdict').waitFor({ timeout: 60_000 })
+      assert.equal(await card.getByText('Not as promised.').count(), 0, `${name}: ${await card.textContent()}`)
+      if (signal) await card.getByText(`died of ${signal}`, { exact: false }).first().waitFor()
+    }
+    await close()
+    await nobody()
+  })
+}
+
+test('an X-ray shows what probes saw, or says why there is none', async () => {
+  const { page, close } = await open(browser, at('m/pipe?speed=max'))
+  await ready(page)
+  await press(page, 'X-ray 1')
+  await page.locator('.findings article').first().waitFor({ timeout: 60_000 })
+  await ready(page)
+  await close()
+})
+
+test('a race: still while it runs, exported, compared, kept', async () => {
+  const { page, complaints, close } = await open(browser, at(QUICK))
+  await startRace(page)
+  const moved = await page.evaluate(async () => {
+    let asked = 0
+    const own = globalThis.requestAnimationFrame
+    globalThis.requestAnimationFrame = (call) => { asked++; return own(call) }
+    await new Promise((done) => setTimeout(done, 400))
+    globalThis.requestAnimationFrame = own
+    return [asked, document.getAnimations().length]
+  })
+  if (await page.locator('progress.running').count()) assert.deepEqual(moved, [0, 0])
+  await page.getByText('The race is over.').first().waitFor({ timeout: 60_000 })
+  await page.getByText('all at once', { exact: false }).waitFor()
+  assert.equal(await page.getByText('Where no progress was recorded').count(), 0, 'every row has its own progress')
+  await page.getByText('The lowest median latency', { exact: false }).waitFor()
+  await page.locator('.command code', { hasText: 'ipcscope race' }).waitFor()
+  const contents = {}
+  for (const form of ['JSON', 'CSV', 'Markdown', 'HTML']) {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: form, exact: true }).click()])
+    contents[form] = readFileSync(await download.path(), 'utf8')
+  }
+  const report = JSON.parse(contents.JSON)
+  assert.equal(report.page_open, true)
+  assert.ok(report.rows.length >= 4 && report.rows.every((row) => row.verified === row.messages))
+  assert.match(contents.CSV.split('\n')[0], /kind|entrant/)
+  assert.match(contents.Markdown, /\|/)
+  assert.match(contents.HTML, /<html/i)
+
+  const older = join(folder, 'older.json')
+  writeFileSync(older, contents.JSON)
+  const chooser = page.getByLabel('Drop a report here (JSON), or choose one')
+  await chooser.setInputFiles(older)
+  await page.getByText('no difference').first().waitFor()
+  writeFileSync(older, contents.JSON.slice(0, 400))
+  await chooser.setInputFiles(older)
+  await page.getByText('older.json is not JSON.', { exact: false }).waitFor()
+  writeFileSync(older, JSON.stringify({ ...report, rows: [{ kind: 7 }] }))
+  await chooser.setInputFiles(older)
+  await page.getByText(/field `.*rows\[0\]/).waitFor()
+  assert.deepEqual(complaints.filter((text) => !text.includes('422')), [])
+
+  await page.goto(at('m/pipe'))
+  await page.getByText('In your last race').waitFor()
+  await page.getByText('vs', { exact: false }).first().waitFor()
+  await close()
+  await nobody()
+})
+
+test('the chooser rests on the race just run', async () => {
+  const { page, close } = await open(browser, at('choose'))
+  await page.getByText('fits best').waitFor()
+  await page.getByLabel('The peer is').selectOption('false')
+  await until(async () => (await page.locator('.answers > li').count()) === 1, 'only one reaches other machines')
+  await page.getByText('Ruled out').waitFor()
+  await page.getByLabel('The peer is').selectOption('true')
+  await page.getByRole('link', { name: 'measured here' }).first().waitFor()
+  await page.getByLabel('Size of a message').fill('soon')
+  await page.getByRole('button', { name: 'Answer' }).click()
+  await page.getByRole('alert').filter({ hasText: 'size_bytes' }).waitFor()
+  await close()
+})
+
+test('runs are kept, opened and deleted', async () => {
+  const { page, close } = await open(browser, at('runs'))
+  const items = page.locator('.runs > li')
+  const kept = join(folder, 'kept.json')
+  const [first] = await (await fetch(`${lab.url}api/runs`)).json()
+  writeFileSync(kept, await (await fetch(`${lab.url}api/runs/${first.id}`)).text())
+  const before = await items.count()
+  await page.getByLabel('Drop a report here to keep it').setInputFiles(kept)
+  await until(async () => (await items.count()) === before + 1, 'one more')
+  await page.getByRole('checkbox').nth(0).check()
+  await page.getByRole('checkbox').nth(1).check()
+  await press(page, 'Compare the two')
+  await page.getByText('no difference').first().waitFor()
+  const remove = page.getByRole('button', { name: /^Delete/ }).first()
+  await remove.click()
+  await remove.click()
+  await until(async () => (await items.count()) === before, 'one less')
+  await items.first().getByRole('link').click()
+  await page.getByText('Latency by percentile').waitFor()
+  await close()
+})
+
+test('a reload and a second tab in mid-race; a tab closed in mid-race', async () => {
+  const one = await open(browser, at('race?wait=block,spin&workload=ping-pong&launches=20'))
+  await startRace(one.page)
+  const two = await open(browser, at('race'))
+  await two.page.getByText(/\d+ of \d+.rounds/).first().waitFor()
+  assert.equal(await two.page.getByRole('button', { name: 'Start the race' }).getAttribute('aria-disabled'), 'true')
+  const stage = await open(browser, at('m/shm'))
+  await stage.page.getByText('The stage is closed while a race runs', { exact: false }).first().waitFor()
+  await one.page.reload()
+  await one.page.getByText(/\d+ of \d+.rounds/).first().waitFor()
+  await one.close()
+  await press(two.page, 'Cancel')
+  await two.page.getByText('The race was stopped', { exact: false }).first().waitFor()
+  await nobody()
+  await press(stage.page, 'Try again')
+  await ready(stage.page)
+  for (const { page } of [two, stage]) assert.deepEqual(await shifts(page), [])
+  await two.close()
+  await stage.close()
+  await nobody()
+})
+
+test('eight tabs at once are all live, and the lab stays small', async () => {
+  const tabs = await Promise.all(['race', 'runs', '', 'race', 'method', 'runs', 'choose', 'race'].map((hash) => open(browser, at(hash))))
+  const watching = tabs[0].page
+  await startRace(await watching.goto(at(QUICK)).then(async () => { await watching.reload(); return watching }))
+  for (const index of [3, 7]) await tabs[index].page.getByText(/\d+ of \d+.rounds/).first().waitFor()
+  for (const index of [0, 3, 7]) await tabs[index].page.getByText('The race is over.').first().waitFor({ timeout: 60_000 })
+  const rss = Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${lab.child.pid}/status`, 'utf8'))?.[1])
+  assert.ok(rss <= 20 * 1024, `${rss} kB resident`)
+  for (const { close } of tabs) await close()
+})
+
+test('a hostile page starts nothing', async () => {
+  const runs = async () => (await (await fetch(`${lab.url}api/runs`)).json()).length
+  const before = await runs()
+  const { port } = new URL(lab.url)
+  const foreign = createServer((_, answer) => answer.setHeader('Content-Type', 'text/html').end(`<h1>foreign</h1>
+    <iframe name="sink"></iframe>
+    <form id="form" method="post" enctype="text/plain" target="sink" action="${lab.url}api/race"><input name='{"quick":true,"x":"' value='"}'></form>`))
+  await new Promise((listening) => foreign.listen(0, '127.0.0.1', () => listening(undefined)))
+  const { page, close } = await open(browser, `http://127.0.0.1:${foreign.address().port}/`)
+  const seen = await page.evaluate(async (base) => {
+    const tried = {}
+    const post = (headers, mode) => fetch(`${base}api/race`, { method: 'POST', mode, headers, body: '{"quick":true}' }).then((answer) => answer.type, () => 'refused')
+    tried.json = await post({ 'Content-Type': 'application/json' }, 'cors')
+    tried.plain = await post({}, 'no-cors')
+    tried.token = await post({ 'Content-Type': 'application/json', 'X-Ipcscope-Token': 'guess' }, 'cors')
+    tried.read = await fetch(base).then((answer) => answer.text(), () => 'refused')
+    const socket = (path) => new Promise((done) => {
+      const opened = new WebSocket(`${base.replace('http', 'ws')}${path}`)
+      opened.onopen = () => done('open')
+      opened.onerror = () => done('refused')
+    })
+    tried.stage = await socket('api/stage?kind=pipe&wait=block&placement=cross-core&size=64')
+    tried.live = await socket('api/live')
+    document.querySelector('form').submit()
+    await new Promise((done) => setTimeout(done, 300))
+    return tried
+  }, lab.url)
+  assert.deepEqual(seen, { json: 'refused', plain: 'opaque', token: 'refused', read: 'refused', stage: 'refused', live: 'refused' })
+  const statusOf = (headers, method = 'GET', body = '') => new Promise((done, failed) => {
+    const asked = request({ host: '127.0.0.1', port, path: '/api/race', method, headers }, (answer) => { answer.resume(); done(answer.statusCode) })
+    asked.on('error', failed)
+    asked.end(body)
+  })
+  const json = { 'Content-Type': 'application/json' }
+  for (const [headers, body] of [[{ ...json, Host: 'evil.example' }, '{}'], [{ ...json, Origin: 'http://evil.example' }, '{}'], [json, '{"quick":true}'], [{ ...json, 'X-Ipcscope-Token': 'x' }, '{}']]) {
+    assert.equal(await statusOf(headers, 'POST', body), 403, JSON.stringify(headers))
+  }
+  const token = /name="token" content="([^"]+)"/.exec(await (await fetch(lab.url)).text())?.[1] ?? ''
+  assert.ok(token.length >= 16)
+  const own = { ...json, 'X-Ipcscope-Token': token }
+  for (const body of ['{', '[]', '{"count":-1}', '{"kinds":["telepathy"]}', '{"launches":1e99}']) {
+    const status = await statusOf(own, 'POST', body)
+    assert.ok(status === 400 || status === 422, `${body}: ${status}`)
+  }
+  assert.equal(await statusOf(own, 'POST', `{"x":"${'x'.repeat(70_000)}"}`), 413)
+  const answers = await Promise.all(Array.from({ length: 200 }, () => statusOf(own, 'POST', JSON.stringify({ quick: true, waits: ['block'], workloads: ['ping-pong'] })).catch(() => 0)))
+  assert.equal(answers.filter((status) => status === 202).length, 1, 'of many starts at once one is taken')
+  await statusOf(own, 'DELETE')
+  await nobody()
+  assert.ok((await runs()) <= before + 1)
+  await close()
+  foreign.closeAllConnections()
+  await new Promise((closed) => foreign.close(closed))
+})
+
+test('a recorded trace gives the same page as the live one', async () => {
+  const file = join(folder, 'trace.ndjson')
+  writeFileSync(file, execFileSync(BINARY, ['show', 'unix', '--json'], { maxBuffer: 1 << 26 }))
+  const other = await startLab('replay', file)
+  const { page, close } = await open(browser, `${other.url}#/replay`)
+  await page.getByRole('heading', { name: 'Unix socket' }).waitFor()
+  await until(async () => (await counter(page).textContent())?.endsWith('/ 10'), 'ten messages')
+  const live = await open(browser, at('m/unix'))
+  const drawn = (page) => page.locator('svg.stage [data-part]').evaluateAll((all) => all.map((part) => [part.getAttribute('data-part'), part.getAttribute('class'), part.querySelectorAll('.gauge').length]))
+  assert.deepEqual(await drawn(page), await drawn(live.page))
+  const told = readFileSync(file, 'utf8').trimEnd().split('\n').slice(1).map((line) => JSON.parse(line))
+  await page.getByText(String(told.length), { exact: true }).first().waitFor()
+  const [sender] = JSON.parse(readFileSync(file, 'utf8').split('\n')[0]).processes
+  assert.equal((await pids(page))[0], sender.pid)
+  await live.close()
+  await close()
+  await other.close()
+})
+
+test('the lab is killed: the page says so, and no process is left', async () => {
+  const other = await startLab()
+  const { page, close } = await open(browser, `${other.url}#/m/tcp`)
+  await ready(page)
+  const two = await pids(page)
+  other.child.kill('SIGKILL')
+  await page.getByText('The lab does not answer', { exact: false }).first().waitFor()
+  await page.getByRole('button', { name: 'Try now' }).waitFor()
+  await page.getByText('The stage is closed', { exact: false }).first().waitFor()
+  await until(() => two.every((pid) => !existsSync(`/proc/${pid}`)), 'its processes are gone')
+  await close()
+  await other.close()
+})
+
+for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+  test(`axe finds nothing, nothing shifts, nothing comes from elsewhere, ${colorScheme}`, async () => {
+    for (const hash of ['', ...scenes.map(({ kind }) => `m/${kind}`), 'race', 'choose', 'runs', 'method', 'replay']) {
+      for (const width of [1280, 320]) {
+        const { page, complaints, foreign, close } = await open(browser, at(hash), { colorScheme, bypassCSP: true, viewport: { width, height: 800 } })
+        if (hash.startsWith('m/')) await ready(page)
+        await page.waitForTimeout(200)
+        assert.deepEqual(await shifts(page), [], `${hash} at ${width}`)
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+        assert.ok(over <= 0, `${hash} at ${width} is ${over} px too wide`)
+        if (width === 1280) assert.deepEqual(await axe(page), [], hash)
+        assert.deepEqual([complaints, foreign], [[], []], hash)
+        await close()
+      }
+    }
+  })
+}
+
+test('the page is small', async () => {
+  const { page, close } = await open(browser, lab.url)
+  const sizes = await page.evaluate(() => performance.getEntries()
+    .filter((entry) => entry.entryType === 'navigation' || (entry.entryType === 'resource' && entry.name.includes('/web/')))
+    .map((entry) => entry.encodedBodySize))
+  const bytes = sizes.reduce((sum, size) => sum + size, 0)
+  assert.ok(sizes.length > 20 && bytes > 20_000 && bytes <= 120 * 1024, `${bytes} bytes in ${sizes.length} files`)
+  await close()
+})
