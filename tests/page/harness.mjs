@@ -1,6 +1,7 @@
 // What the browser tests share: a browser, a lab of our own, and ways to look at a page.
 
 import { spawn } from 'node:child_process'
+import { createRequire } from 'node:module'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,10 +12,24 @@ export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 export const BINARY = process.env.IPCSCOPE ?? join(ROOT, 'target/release/ipcscope')
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 
-export const launch = () => chromium.launch({
+export const launch = async () => keep(await chromium.launch({
   executablePath: CHROMIUM,
   args: ['--no-sandbox', '--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-})
+}))
+
+/** Everything that must not outlive the tests, also when one fails. @type {{ close(): Promise<unknown> }[]} */
+const opened = []
+
+/** @template {{ close(): Promise<unknown> }} T @param {T} it */
+export function keep(it) {
+  opened.push(it)
+  return it
+}
+
+/** Closes what is still open. */
+export async function closeAll() {
+  for (const it of opened.splice(0).reverse()) await it.close()
+}
 
 /** Starts the real lab, with a history of its own. @param {string[]} args @returns {Promise<Lab>} */
 export async function startLab(...args) {
@@ -34,14 +49,14 @@ export async function startLab(...args) {
     child.on('error', failed)
   })
   const exited = new Promise((done) => child.on('exit', done))
-  return {
+  return keep({
     url, child, state,
     async close() {
       child.kill('SIGTERM')
       await exited
       rmSync(state, { recursive: true, force: true })
     },
-  }
+  })
 }
 /** @typedef {{ url: string, child: import('node:child_process').ChildProcess, state: string, close(): Promise<void> }} Lab */
 
@@ -108,7 +123,7 @@ export async function open(browser, url, look = {}) {
 /** Every shift, also those that follow the reader's own acts: what moved from where to where. @param {import('playwright-core').Page} page */
 export const shifts = (page) => page.evaluate(() => globalThis.shifts)
 
-const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core')).replace(/axe\.js$/, 'axe.min.js'), 'utf8')
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 /** What axe finds wrong, in a line each. @param {import('playwright-core').Page} page in a context that bypasses the policy */
 export async function axe(page) {

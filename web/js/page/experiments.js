@@ -49,7 +49,7 @@ export class Results {
     const unforetold = recording.events.filter((event) => event.side === 'kernel' && event.step === undefined)
     this.put(`${name} (${recording.id})`,
       end && h('p', { class: `verdict ${end.held === false ? 'bad' : end.held ? 'good' : ''}` },
-        h('strong', {}, end.held === false ? 'Not as promised. ' : end.held ? 'As promised. ' : 'Could not be tried. '), end.verdict ?? ''),
+        h('strong', {}, end.held === false ? 'It did not hold. ' : end.held ? 'It held. ' : 'Could not be tried. '), end.verdict ?? ''),
       told.map((event) => finding(event, `${name} ${recording.id}: `)),
       xray && unforetold.length
         ? h('p', {}, `The scene did not foretell: ${list([...new Set(unforetold.map((event) => event.function ?? event.name ?? event.what))].slice(0, 12))}.`)
