@@ -141,6 +141,14 @@ pub trait Outbound: Send {
     /// The longest message in bytes.
     fn max_message(&self) -> usize;
 
+    /// Sends and publishes one message, if it can be done without a wait and without an error; else nothing has happened,
+    /// and [`Outbound::send`] follows. For mechanisms where a call costs more than the message.
+    #[inline(always)]
+    fn send_at_once(&mut self, message: &[u8]) -> bool {
+        let _ = message;
+        false
+    }
+
     /// Sends one message and publishes it, with all that was staged before.
     fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError>;
 
@@ -176,6 +184,14 @@ pub trait Outbound: Send {
 pub trait Inbound: Send {
     /// The longest message in bytes.
     fn max_message(&self) -> usize;
+
+    /// Copies the next message into `buffer`, if it can be done without a wait and without an error; else nothing has
+    /// happened, and [`Inbound::recv`] follows.
+    #[inline(always)]
+    fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let _ = buffer;
+        None
+    }
 
     /// Copies the next message into `buffer` and returns its length.
     fn recv(&mut self, buffer: &mut [u8], patience: &Patience) -> Result<usize, RecvError>;
@@ -254,6 +270,10 @@ impl<S: Outbound, P: Outbound, U: Outbound, T: Outbound> Outbound for Each<S, P,
     }
 
     #[inline]
+    fn send_at_once(&mut self, message: &[u8]) -> bool {
+        each!(self, half => half.send_at_once(message))
+    }
+
     fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError> {
         each!(self, half => half.send(message, patience))
     }
@@ -302,6 +322,10 @@ impl<S: Inbound, P: Inbound, U: Inbound, T: Inbound> Inbound for Each<S, P, U, T
     }
 
     #[inline]
+    fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        each!(self, half => half.recv_at_once(buffer))
+    }
+
     fn recv(&mut self, buffer: &mut [u8], patience: &Patience) -> Result<usize, RecvError> {
         each!(self, half => half.recv(buffer, patience))
     }

@@ -176,35 +176,31 @@ pub struct Out {
     claimed: Option<(u64, usize)>,
 }
 
-impl Out {
-    #[cold]
-    fn stage_slowly(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError> {
-        loop {
-            match self.ring.stage(message) {
-                Err(SendError::Full) => self.ring.wait_room(message.len(), patience)?,
-                outcome => return outcome,
-            }
-        }
-    }
-}
-
 impl Outbound for Out {
     fn max_message(&self) -> usize {
         self.max_message
     }
 
     #[inline(always)]
+    fn send_at_once(&mut self, message: &[u8]) -> bool {
+        self.ring.send_at_once(message)
+    }
+
     fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError> {
-        if !self.ring.stage_at_once(message) {
-            self.stage_slowly(message, patience)?;
+        loop {
+            match self.ring.stage(message) {
+                Err(SendError::Full) => self.ring.wait_room(message.len(), patience)?,
+                outcome => {
+                    self.ring.publish();
+                    return outcome;
+                }
+            }
         }
-        self.ring.publish();
-        Ok(())
     }
 
     #[inline]
     fn stage(&mut self, message: &[u8]) -> Result<(), SendError> {
-        if self.ring.stage_at_once(message) { Ok(()) } else { self.ring.stage(message) }
+        self.ring.stage(message)
     }
 
     fn claim(&mut self, len: usize) -> Result<(), SendError> {
@@ -267,6 +263,10 @@ impl Inbound for In {
     }
 
     #[inline(always)]
+    fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        self.ring.recv_at_once(buffer)
+    }
+
     fn recv(&mut self, buffer: &mut [u8], patience: &Patience) -> Result<usize, RecvError> {
         let would_wait = patience.until != Until::Now;
         loop {
