@@ -274,6 +274,9 @@ impl Inbound for In {
                 Err(RecvError::Empty) => self.ring.wait(patience)?,
                 outcome => return outcome,
             }
+            if let Some(len) = self.ring.recv_at_once(buffer) {
+                return Ok(len);
+            }
         }
     }
 

@@ -314,6 +314,7 @@ impl<M: Memory> Consumer<M> {
 
     /// Takes the next message, if there is one: copies it into `buffer` and returns its length. One who would
     /// wait anyway may be held back for a moment.
+    #[inline(always)]
     pub(crate) fn try_recv(&mut self, buffer: &mut [u8], would_wait: bool) -> Result<usize, RecvError> {
         if self.head == self.tail && would_wait && self.eager >= EAGER_LOOKS {
             (0..HOLD_BACK).for_each(|_| spin_loop());
@@ -331,7 +332,6 @@ impl<M: Memory> Consumer<M> {
     }
 
     /// Waits until [`Consumer::try_recv`] has something to say.
-    #[cold]
     pub(crate) fn wait(&mut self, patience: &Patience) -> Result<(), RecvError> {
         loop {
             match patience.poll(|| self.glance()) {
