@@ -46,7 +46,11 @@ impl Job {
                 (0..CpuSet::count()).filter(|&core| cores.is_set(core).unwrap_or(false)).count() == 1
             }),
         };
-        Waiting { yields: one_core }
+        match (one_core, self.streams()) {
+            (true, _) => Waiting::Yield,
+            (false, false) => Waiting::Pause,
+            (false, true) => Waiting::Nothing,
+        }
     }
 
     fn fault(&self) -> Option<String> {

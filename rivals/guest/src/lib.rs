@@ -137,20 +137,24 @@ pub fn spin<T>(waiting: Waiting, mut poll: impl FnMut() -> Result<Option<T>>) ->
     }
 }
 
-/// What a spinning side does when there is nothing to do.
-#[derive(Debug, Clone, Copy)]
-pub struct Waiting {
-    /// The sides share a core: polling would keep the other one from running.
-    yields: bool,
+/// What a spinning side does between two polls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// Gives the core away: the sides share it, and polling would keep the other one from running.
+    Yield,
+    /// The processor's pause: a side that hammers a line fights the other one for it. Fastest in `ping-pong`.
+    Pause,
+    /// Nothing. Fastest in a `stream`, whose line is there at most polls.
+    Nothing,
 }
 
 impl Waiting {
     #[inline]
     pub fn not_yet(self) {
-        if self.yields {
-            std::thread::yield_now();
-        } else {
-            std::hint::spin_loop();
+        match self {
+            Waiting::Yield => std::thread::yield_now(),
+            Waiting::Pause => std::hint::spin_loop(),
+            Waiting::Nothing => {}
         }
     }
 }
