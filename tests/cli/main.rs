@@ -17,4 +17,5 @@ mod replay;
 mod schema;
 mod serve;
 mod show;
+mod stage;
 mod trace;

@@ -51,6 +51,8 @@ pub(crate) enum Task {
     Null(Workload),
     /// Single messages, every one recorded.
     Trace,
+    /// One process of a stage: it does what it is told, order by order.
+    Stage,
 }
 
 /// Everything a process needs to know; the first line it gets. The floor's memory comes beside it.
@@ -90,6 +92,8 @@ pub(crate) enum Answer {
     Placed {
         /// The core that was read back.
         core: Option<usize>,
+        /// The peer's process id, when this process was told to start it.
+        child: Option<u32>,
     },
     /// To [`Request::Connect`].
     Connected,
@@ -100,6 +104,8 @@ pub(crate) enum Answer {
     },
     /// To [`Request::Run`].
     Ran(SideOutcome),
+    /// To an [`Order`](crate::stage::Order).
+    Stage(crate::stage::Told),
     /// To anything that went wrong; it is the last word.
     Failed {
         /// One line.
@@ -218,13 +224,22 @@ impl Control {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(Silence::Late);
             }
-            let look_up = Timespec { tv_sec: 0, tv_nsec: LOOK_UP.as_nanos() as i64 };
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let nap = left.map_or(LOOK_UP, |left| left.min(LOOK_UP));
+            let look_up = Timespec { tv_sec: 0, tv_nsec: nap.as_nanos() as i64 };
             match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&look_up)) {
                 Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => self.read()?,
                 Err(errno) => return Err(Silence::Garbled(errno.to_string())),
             }
         }
+    }
+
+    /// Whether a line, or its beginning, has come that was not taken yet. Never waits.
+    pub(crate) fn has_something(&self) -> bool {
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        !self.rest.is_empty()
+            || matches!(poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&at_once)), Ok(1))
     }
 
     /// The descriptor that came beside a line.

@@ -25,6 +25,7 @@ mod round;
 mod row;
 pub mod scene;
 pub mod show;
+pub mod stage;
 pub mod stats;
 pub mod sys;
 pub mod trace;

@@ -96,7 +96,7 @@ pub(crate) fn run(order: &Order, stop: &AtomicBool) -> Result<Round, Fault> {
 /// The null entrant: one process.
 fn alone(order: &Order, deadline: Instant, stop: &AtomicBool) -> Result<Round, Fault> {
     let mut peer = Peer::start(None, &job(order, Role::Initiator), None, deadline, stop)?;
-    peer.ask(Request::Run)?;
+    peer.ask(&Request::Run)?;
     match peer.hear(deadline, stop)? {
         Answer::Ran(initiator) => Ok(Round {
             initiator,
@@ -137,8 +137,8 @@ struct Both<'a> {
 impl Both<'_> {
     /// Asks both for the same, and hears both.
     fn ask(&mut self, request: Request) -> Result<(Answer, Answer), Fault> {
-        self.initiator.ask(request)?;
-        self.responder.ask(request)?;
+        self.initiator.ask(&request)?;
+        self.responder.ask(&request)?;
         let first = self.initiator.hear(self.deadline, self.stop);
         // When one side fails the other is waiting for it: its failure is only the echo.
         let first = first?;

@@ -1,10 +1,14 @@
 //! The raw calls that rustix lacks: the only folder of the lab in which `unsafe` is allowed.
 
+pub mod board;
 #[cfg(target_arch = "x86_64")]
 pub mod cpuid;
+pub mod given;
 pub mod lines;
 pub mod monotonic;
 pub mod perf;
+pub mod socket;
+pub mod stray;
 #[cfg(target_arch = "x86_64")]
 pub mod tsc;
 pub mod usage;
