@@ -17,7 +17,9 @@ use crate::outcome::{self, Ended, Failure};
 /// this machine. Without a verb, ipcscope starts the lab (`serve`).
 #[derive(Debug, Parser)]
 #[command(name = "ipcscope", version, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 done, 1 a run failed, 2 usage or environment, 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 a run failed, 2 usage or environment, 3 a comparison past its limit, 130 interrupted."
+)]
 pub(crate) struct Typed {
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
@@ -44,6 +46,10 @@ pub(crate) enum Verb {
     Race(Box<Race>),
     /// Show a few real messages of one mechanism as a timeline
     Show(Show),
+    /// Compare two reports, row by row
+    Compare(Compare),
+    /// Open the lab with a recorded trace
+    Replay(Replay),
     /// Tell what this machine can and cannot measure
     Doctor(Doctor),
     /// Print a completion script for a shell
@@ -54,19 +60,29 @@ pub(crate) enum Verb {
 
 impl Default for Verb {
     fn default() -> Verb {
-        Verb::Serve(Serve { listen: None, open: false })
+        Verb::Serve(Serve::default())
     }
 }
 
 /// `ipcscope serve`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+/// Where the lab is found, and where its page comes from.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Door {
     /// Loopback address and port to listen on; port 0 picks a free one [default: 127.0.0.1:7878]
     #[arg(long, value_name = "ADDRESS", value_parser = listen)]
     pub(crate) listen: Option<SocketAddr>,
     /// Open the page in a browser
     #[arg(long)]
     pub(crate) open: bool,
+    /// Serve the page from a folder instead of from the binary, for those who work on it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) web_dir: Option<PathBuf>,
 }
 
 /// `ipcscope race`.
@@ -117,6 +133,9 @@ pub(crate) struct Race {
     /// Write the tables as Markdown (- is stdout)
     #[arg(long, value_name = "FILE")]
     pub(crate) export_markdown: Option<PathBuf>,
+    /// Write tables and charts as a web page of one file, to mail or to print (- is stdout)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export_html: Option<PathBuf>,
     /// Show the best of each group first
     #[arg(long)]
     pub(crate) sort: bool,
@@ -143,6 +162,33 @@ pub(crate) struct Show {
     /// Print the recorded trace, one JSON object a line (docs/trace.md)
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `ipcscope compare`.
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// The report to compare with: a file, or the id of a run in the history
+    #[arg(value_name = "A")]
+    pub(crate) a: PathBuf,
+    /// The report that is judged
+    #[arg(value_name = "B")]
+    pub(crate) b: PathBuf,
+    /// Exit with 3 if any row of B takes so much more time for a message than A's, beyond the spread of both
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub(crate) fail_over: Option<f64>,
+    /// Print the comparison as JSON (docs/api.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `ipcscope replay`.
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The trace: what `ipcscope show --json` prints, or the page saves
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) door: Door,
 }
 
 /// `ipcscope doctor`.
@@ -214,6 +260,12 @@ fn count(text: &str) -> Result<u64, String> {
 fn rate(text: &str) -> Result<u32, String> {
     let rate = number(text, 1_000)?;
     u32::try_from(rate).map_err(|_| format!("at most {} messages a second", u32::MAX))
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse::<f64>().ok();
+    let number = number.filter(|percent| percent.is_finite() && *percent >= 0.0);
+    number.ok_or_else(|| "a number of percent is needed, such as 10".into())
 }
 
 fn size(text: &str) -> Result<u32, String> {
