@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseCode, CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{FromRequestParts, State};
 use axum::response::Response;
 use lab::plan::Plan;
@@ -24,7 +24,7 @@ use super::refusal::Refusal;
 const BETWEEN_FRAMES: Duration = Duration::from_millis(250);
 
 /// How many stages run at a time.
-pub(crate) const STAGES: usize = 4;
+const STAGES: usize = 4;
 
 /// How many pages follow at a time.
 const PAGES: usize = 64;
@@ -246,13 +246,11 @@ impl Running {
 #[derive(Debug)]
 pub(crate) struct Place {
     lab: Arc<Lab>,
-    /// Changes when the stage has to end.
-    pub(crate) curtain: watch::Receiver<u64>,
 }
 
 impl Place {
-    /// A place, or the reason why there is none just now.
-    pub(crate) fn take(lab: &Arc<Lab>) -> Result<Place, &'static str> {
+    /// A place, and what changes when the stage has to end; or the reason why there is none just now.
+    pub(crate) fn take(lab: &Arc<Lab>) -> Result<(Place, watch::Receiver<u64>), &'static str> {
         let mut now = lab.live.now();
         if now.race.is_some() {
             return Err("a race runs, and has the machine to itself");
@@ -261,7 +259,7 @@ impl Place {
             return Err("too many stages are open: close one of their pages");
         }
         now.stages += 1;
-        Ok(Place { lab: Arc::clone(lab), curtain: lab.live.curtain.subscribe() })
+        Ok((Place { lab: Arc::clone(lab) }, lab.live.curtain.subscribe()))
     }
 }
 
@@ -302,7 +300,7 @@ pub(crate) async fn follow(State(lab): State<Arc<Lab>>, Upgrade(upgrade): Upgrad
 
 async fn tell(lab: Arc<Lab>, mut socket: WebSocket) {
     let Some(_open) = Open::new(&lab) else {
-        return close(socket, "too many pages are open").await;
+        return close(socket, close_code::AGAIN, "too many pages are open").await;
     };
     let (mut frames, first) = snapshot(&lab).await;
     if socket.send(Message::Text(first)).await.is_err() {
@@ -351,10 +349,13 @@ async fn snapshot(lab: &Arc<Lab>) -> (broadcast::Receiver<Utf8Bytes>, Utf8Bytes)
     (frames, whole.to_string().into())
 }
 
-/// Closes a socket with the code for "try again later", and a reason.
-pub(crate) async fn close(mut socket: WebSocket, reason: &str) {
-    use axum::extract::ws::{CloseFrame, close_code};
-    let frame = CloseFrame { code: close_code::AGAIN, reason: reason.into() };
+/// The longest reason that a closing frame can carry, in bytes.
+const REASON_BYTES: usize = 123;
+
+/// Closes a socket with a reason.
+pub(crate) async fn close(mut socket: WebSocket, code: CloseCode, reason: &str) {
+    let reason = &reason[..reason.floor_char_boundary(REASON_BYTES)];
+    let frame = CloseFrame { code, reason: reason.into() };
     if socket.send(Message::Close(Some(frame))).await.is_ok() {
         // Until the other side has closed too, or has had the time to.
         let answered = async { while let Some(Ok(_)) = socket.recv().await {} };

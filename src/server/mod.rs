@@ -10,6 +10,7 @@ mod page;
 mod race;
 mod refusal;
 mod runs;
+mod stage;
 mod verdicts;
 
 use std::io;
@@ -153,6 +154,7 @@ fn routes(lab: Arc<Lab>) -> Router {
         .route("/api/live", get(live::follow))
         .route("/api/race", post(race::start).delete(race::stop))
         .route("/api/replay", get(replay))
+        .route("/api/stage", get(stage::open))
         .route("/api/runs", get(runs::list).post(runs::import))
         .route("/api/runs/{id}", get(runs::open).delete(runs::delete))
         .route("/api/runs/{id}/export/{form}", get(runs::export))

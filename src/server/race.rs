@@ -37,7 +37,7 @@ pub(crate) struct Wished {
 
 /// A value in the words of the command line.
 #[derive(Debug)]
-struct Word<T>(T);
+pub(crate) struct Word<T>(pub(crate) T);
 
 impl<'de, T: std::str::FromStr<Err: std::fmt::Display>> Deserialize<'de> for Word<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Word<T>, D::Error> {

@@ -18,4 +18,5 @@ mod schema;
 mod serve;
 mod show;
 mod stage;
+mod stages;
 mod trace;
