@@ -1,6 +1,6 @@
 //! Showing: a few messages of a stage, as one trace.
 
-use crate::stage::{Command, Direction, Over, Send, Setup, Stage};
+use crate::stage::{Command, Direction, Messages, Over, Setup, Stage};
 use crate::trace::{Mode, Trace};
 
 /// Opens a stage, sends `messages` forward, each so that it finds its receiver waiting, and records every call on
@@ -10,7 +10,7 @@ use crate::trace::{Mode, Trace};
 /// When the stage cannot be had, or a message did not arrive.
 pub fn record(setup: &Setup, messages: u64) -> Result<Trace, Over> {
     let mut stage = Stage::open(setup)?;
-    let send = Send {
+    let send = Messages {
         count: messages,
         mode: Mode::Paced,
         text: None,

@@ -46,7 +46,7 @@ use crate::plan::{Placement, SIZE_LIMIT};
 use crate::scene::Scene;
 use crate::trace::{Event, Header, Tone};
 
-pub use command::{COUNT_LIMIT, Command, Direction, Send};
+pub use command::{COUNT_LIMIT, Command, Direction, Messages};
 pub use message::WORDS_LIMIT;
 
 pub(crate) use order::Told;
@@ -172,7 +172,9 @@ impl Stage {
                 teller.look(&self.pair, &BOTH);
                 Ok(())
             }
-            Command::Send(send) => batch::run(send, &mut self.pair, &mut self.next, &self.stop, &mut teller),
+            Command::Send(messages) => {
+                batch::run(messages, &mut self.pair, &mut self.next, &self.stop, &mut teller)
+            }
             Command::Experiment { id } => {
                 experiment::run(id, &self.cast, &mut self.next, &self.stop, &mut teller)
             }
@@ -188,5 +190,16 @@ impl Stage {
             self.over = Some(why.clone());
             Over(why)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_may_go_to_a_thread_of_its_own() {
+        fn may_be_sent<T: Send>() {}
+        may_be_sent::<Stage>();
     }
 }
