@@ -97,7 +97,7 @@ pub(crate) struct Race {
     /// Bytes in each message, a list; k and M are KiB and MiB (1k = 1024) [default: 64]
     #[arg(short = 's', long = "size", value_name = "LIST", value_delimiter = ',', value_parser = size)]
     pub(crate) sizes: Vec<u32>,
-    /// How messages are offered, a list of ping-pong, stream, paced [default: ping-pong,stream]
+    /// How messages are offered, a list of ping-pong, stream, corked, paced [default: ping-pong,stream]
     #[arg(long = "workload", value_name = "LIST", value_delimiter = ',', value_parser = workload(), hide_possible_values = true)]
     pub(crate) workloads: Vec<Workload>,
     /// Where the two processes run: same-core, cross-core, unpinned, or two cores such as 0,1 [default: cross-core]

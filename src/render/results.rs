@@ -96,7 +96,7 @@ fn goodness(row: &Row) -> Option<f64> {
         return None;
     }
     match row.workload {
-        Workload::Stream => row.messages_per_s,
+        Workload::Stream | Workload::Corked => row.messages_per_s,
         _ => row.latency_ns.as_ref()?.p50.map(|p50| -(p50 as f64)),
     }
 }
@@ -163,7 +163,7 @@ fn verified(row: &Row) -> String {
 fn standing(row: &Row, best: &Row) -> String {
     // Of latencies less is better, of rates more.
     let slower = match row.workload {
-        Workload::Stream => ratio(best, row),
+        Workload::Stream | Workload::Corked => ratio(best, row),
         Workload::PingPong | Workload::Paced => ratio(row, best),
     };
     let Some(slower) = slower else { return NONE.into() };

@@ -116,7 +116,7 @@ impl Gathered {
         };
         let basis = match self.entry.workload {
             Workload::PingPong => LatencyBasis::HalfRoundTrip,
-            Workload::Stream => LatencyBasis::OneWayStamped,
+            Workload::Stream | Workload::Corked => LatencyBasis::OneWayStamped,
             Workload::Paced => LatencyBasis::FromDueTime,
         };
         let notes = self.notes();

@@ -87,7 +87,7 @@ impl Measure {
     pub fn of(workload: Workload) -> Measure {
         match workload {
             Workload::PingPong | Workload::Paced => Measure::LatencyP50,
-            Workload::Stream => Measure::MessagesPerS,
+            Workload::Stream | Workload::Corked => Measure::MessagesPerS,
         }
     }
 

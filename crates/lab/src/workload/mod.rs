@@ -84,6 +84,7 @@ pub(crate) fn initiate<M: Mechanism>(
     match workload {
         Workload::PingPong => ping_pong::initiate(connection, course),
         Workload::Stream => stream::send(connection, course),
+        Workload::Corked => stream::send_corked(connection, course),
         Workload::Paced => paced::send(connection, course),
     }
 }
@@ -96,7 +97,7 @@ pub(crate) fn respond<M: Mechanism>(
 ) -> Result<SideOutcome, Broken> {
     match workload {
         Workload::PingPong => ping_pong::respond(connection, course),
-        Workload::Stream | Workload::Paced => stream::receive(connection, course),
+        Workload::Stream | Workload::Corked | Workload::Paced => stream::receive(connection, course),
     }
 }
 

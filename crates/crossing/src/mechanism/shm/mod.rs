@@ -96,6 +96,10 @@ struct Agreed {
     one_core: bool,
 }
 
+/// A cork is full when it holds so many bytes of the ring: enough to share a publication among many, and little enough
+/// that the receiver can begin while the sender goes on.
+const CORK_BYTES: u64 = 4 << 10;
+
 /// What is said when this side has checked and mapped the peer's region.
 const READY: [u8; 1] = [b'!'];
 
@@ -200,7 +204,11 @@ impl Outbound for Out {
 
     #[inline]
     fn stage(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.ring.stage(message)
+        self.ring.stage(message)?;
+        if self.ring.in_line() >= CORK_BYTES {
+            self.ring.publish();
+        }
+        Ok(())
     }
 
     fn claim(&mut self, len: usize) -> Result<(), SendError> {

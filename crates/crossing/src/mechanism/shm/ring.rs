@@ -148,6 +148,12 @@ impl<M: Memory> Producer<M> {
         Ok(())
     }
 
+    /// How many bytes are staged and not published.
+    #[inline]
+    pub(crate) fn in_line(&self) -> u64 {
+        self.in_line
+    }
+
     /// Shows the reader everything in line, and wakes it if it sleeps.
     #[inline(always)]
     pub(crate) fn publish(&mut self) {
