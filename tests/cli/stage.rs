@@ -301,6 +301,12 @@ fn a_receiver_that_came_first_is_seen_asleep() {
                 r#"{{"do":"send","count":2,"mode":"step","receiver_first":true,"direction":"{direction}"}}"#
             ));
             assert_eq!(slept_in(&events, side), [call; 2], "{kind} {direction}");
+            if kind == Kind::Shm {
+                // The flag that makes the other one wake it.
+                let flag = format!("{}_asleep", side.name());
+                let raised: Vec<&Value> = gauges(&events).into_iter().map(|values| &values[&flag]).collect();
+                assert_eq!(raised, [true, false, true, false], "{direction}");
+            }
             assert_eq!(received(&events).len(), 2);
         }
     }

@@ -70,6 +70,7 @@ impl Batch<'_, '_> {
             self.begin_recv(number, 1)?;
             let asleep = self.pair.look_when_asleep(to);
             events.push(self.teller.seen(to, asleep));
+            events.extend(self.teller.read_gauges(self.pair));
             self.pair.order(from, &Order::Send(self.course(number, 1, 0, false)))?;
             let sent = self.done(from)?;
             events.extend(self.teller.calls(from, Call::Send, self.back, sent));
@@ -90,10 +91,11 @@ impl Batch<'_, '_> {
                 events.extend(self.teller.calls(from, Call::Send, self.back, sent));
             }
         }
-        let received = self.done(to)?;
-        events.extend(self.teller.calls(to, Call::Recv, self.back, received));
+        let received = self.done(to).map(|calls| self.teller.calls(to, Call::Recv, self.back, calls));
+        events.extend(received.as_ref().into_iter().flatten().cloned());
         let failed = events.iter().any(|event| matches!(event.what, What::Failed { .. }));
         self.teller.in_order(events);
+        received?;
         if failed {
             return Err(undelivered());
         }
