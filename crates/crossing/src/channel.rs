@@ -171,9 +171,12 @@ impl<M: Mechanism> Sender<M> {
 
     #[inline(always)]
     fn sends_at_once(&mut self, message: &[u8]) -> bool {
-        message.len() <= self.outbound.max_message()
-            && self.poisoned.is_none()
-            && self.outbound.send_at_once(message)
+        self.may_send(message.len()) && self.outbound.send_at_once(message)
+    }
+
+    #[inline(always)]
+    fn may_send(&self, len: usize) -> bool {
+        len <= self.outbound.max_message() && self.poisoned.is_none()
     }
 
     #[inline(never)]
@@ -423,8 +426,15 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// Those of [`Sender::send`].
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
+        let sender = &mut *self.sender;
+        let staged = sender.may_send(message.len()) && sender.outbound.stage_at_once(message);
+        if staged { Ok(()) } else { self.send_slowly(message) }
+    }
+
+    #[inline(never)]
+    fn send_slowly(&mut self, message: &[u8]) -> Result<(), SendError> {
         self.sender.check(message.len())?;
         loop {
             let outcome = match self.sender.outbound.stage(message) {

@@ -152,6 +152,13 @@ pub trait Outbound: Send {
     /// Sends one message and publishes it, with all that was staged before.
     fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError>;
 
+    /// Puts one message in line, under the same condition; [`Outbound::stage`] follows.
+    #[inline(always)]
+    fn stage_at_once(&mut self, message: &[u8]) -> bool {
+        let _ = message;
+        false
+    }
+
     /// Puts one message in line. `Full` if there is no room before the next publication.
     fn stage(&mut self, message: &[u8]) -> Result<(), SendError>;
 
@@ -276,6 +283,11 @@ impl<S: Outbound, P: Outbound, U: Outbound, T: Outbound> Outbound for Each<S, P,
 
     fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError> {
         each!(self, half => half.send(message, patience))
+    }
+
+    #[inline]
+    fn stage_at_once(&mut self, message: &[u8]) -> bool {
+        each!(self, half => half.stage_at_once(message))
     }
 
     #[inline]

@@ -180,6 +180,15 @@ pub struct Out {
     claimed: Option<(u64, usize)>,
 }
 
+impl Out {
+    #[inline(always)]
+    fn publish_full_cork(&mut self) {
+        if self.ring.in_line() >= CORK_BYTES {
+            self.ring.publish();
+        }
+    }
+}
+
 impl Outbound for Out {
     fn max_message(&self) -> usize {
         self.max_message
@@ -202,12 +211,16 @@ impl Outbound for Out {
         }
     }
 
-    #[inline]
+    #[inline(always)]
+    fn stage_at_once(&mut self, message: &[u8]) -> bool {
+        let staged = self.ring.stage_at_once(message);
+        self.publish_full_cork();
+        staged
+    }
+
     fn stage(&mut self, message: &[u8]) -> Result<(), SendError> {
         self.ring.stage(message)?;
-        if self.ring.in_line() >= CORK_BYTES {
-            self.ring.publish();
-        }
+        self.publish_full_cork();
         Ok(())
     }
 

@@ -128,6 +128,25 @@ impl<M: Memory> Producer<M> {
     /// for lines of the ring, and the fewer a message makes, the more messages wait side by side.
     #[inline(always)]
     pub(crate) fn send_at_once(&mut self, message: &[u8]) -> bool {
+        let written = self.write_at_once(message);
+        if written {
+            self.show();
+        }
+        written
+    }
+
+    /// Copies a message into the ring and puts it in line, if that needs no look at the reader.
+    #[inline(always)]
+    pub(crate) fn stage_at_once(&mut self, message: &[u8]) -> bool {
+        let written = self.write_at_once(message);
+        if written {
+            self.in_line += frame(message.len());
+        }
+        written
+    }
+
+    #[inline(always)]
+    fn write_at_once(&mut self, message: &[u8]) -> bool {
         let bytes = frame(message.len());
         let room = self.free() >= bytes && !self.memory.status().ends_sending();
         if room {
@@ -135,7 +154,6 @@ impl<M: Memory> Producer<M> {
             self.memory.write_word(self.tail, message.len() as u64);
             self.memory.write(self.tail.wrapping_add(GRAIN), message);
             self.tail = self.tail.wrapping_add(bytes);
-            self.show();
         }
         room
     }
