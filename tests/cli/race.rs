@@ -55,6 +55,10 @@ fn json_is_the_report_and_nothing_else() {
             let row =
                 report.rows.iter().find(|row| row.kind == kind && row.size_bytes == size).expect("a row");
             assert_eq!((row.messages, row.verified, row.failed.as_deref()), (200, 200, None), "{row:?}");
+            // Of one of the two launches.
+            let progress = row.progress.as_ref().expect("how it went on");
+            assert!(progress.is_sorted() && progress.last().is_some_and(|last| last.1 == 100), "{row:?}");
+            assert!((1..=64).contains(&progress.len()), "{row:?}");
         }
     }
 }

@@ -69,7 +69,7 @@ export function date(unixMs) {
 /** A gauge's value with its unit. @param {import('../types').Value} value @param {string} unit */
 export function value(value, unit) {
   if (typeof value === 'boolean') return value ? 'yes' : 'no'
-  if (typeof value === 'string') return unit ? `${value}${NBSP}${unit}` : value
+  if (typeof value === 'string') return value
   if (unit === 'B') return `${count(value)}${NBSP}B`
   if (unit === 'ns') return duration(value)
   if (unit === 'us' || unit === 'µs') return duration(value * 1000)

@@ -158,6 +158,10 @@ pub struct Row {
     pub each_launch: Vec<Launch>,
     /// What the sender and the receiver cost, summed over all launches, in the timed window only.
     pub sides: Option<[SideUse; 2]>,
+    /// How one launch went on, the one in the middle by its rate: pairs of nanoseconds since its clock started
+    /// and messages verified until then. `None` for the null entrant and rivals.
+    #[serde(default)]
+    pub progress: Option<Vec<(u64, u64)>>,
     /// [`Workload::Paced`] only: messages that could not be sent when they were due (more than one interval
     /// late).
     pub missed: Option<u64>,

@@ -20,6 +20,8 @@ pub(crate) struct Gathered {
     floors: Vec<[FloorSeen; 2]>,
     moved: u32,
     launches: Vec<Launch>,
+    /// Of each launch.
+    progress: Vec<Option<Vec<(u64, u64)>>>,
     sides: Option<[SideUse; 2]>,
 }
 
@@ -37,6 +39,7 @@ impl Gathered {
             floors: Vec::new(),
             moved: 0,
             launches: Vec::new(),
+            progress: Vec::new(),
             sides: None,
         }
     }
@@ -53,7 +56,7 @@ impl Gathered {
     pub(crate) fn add(&mut self, order: &Order, found: Found) {
         let per_count = self.messages_per_count();
         let messages = order.messages * per_count;
-        let (samples, elapsed_ns, verified) = match found {
+        let (samples, elapsed_ns, verified, progress) = match found {
             Found::Ours(round, moved) => {
                 self.moved += u32::from(moved);
                 self.note_round(&round);
@@ -68,12 +71,16 @@ impl Gathered {
                 };
                 let from =
                     if round.initiator.samples.is_empty() { &round.responder } else { &round.initiator };
-                (Histogram::from_pairs(&from.samples), elapsed_ns, verified)
+                let since = |ticks: u64| order.clock.ns(ticks.saturating_sub(round.initiator.began));
+                let points = from.progress.iter().map(|&(ticks, done)| (since(ticks), done * per_count));
+                let progress: Vec<_> = points.collect();
+                let progress = Some(progress).filter(|points| !points.is_empty());
+                (Histogram::from_pairs(&from.samples), elapsed_ns, verified, progress)
             }
             Found::Guest(outcome) => {
                 self.cores = order.cores;
                 let samples = Histogram::from_pairs(&outcome.latency_ns);
-                (samples, outcome.elapsed_ns, outcome.verified * per_count)
+                (samples, outcome.elapsed_ns, outcome.verified * per_count, None)
             }
         };
         if verified != messages {
@@ -84,6 +91,7 @@ impl Gathered {
         self.verified += verified;
         self.elapsed_ns += elapsed_ns;
         self.samples.merge(&samples);
+        self.progress.push(progress);
         self.launches.push(Launch {
             latency_ns_p50: samples.median(),
             messages_per_s: per_second(messages, elapsed_ns),
@@ -120,6 +128,7 @@ impl Gathered {
             Workload::Paced => LatencyBasis::FromDueTime,
         };
         let notes = self.notes();
+        let progress = self.middle().and_then(|launch| self.progress[launch].clone());
         let failed = self.failed;
         let floors: Vec<f64> = self.floors.iter().flatten().map(|floor| floor.ns).collect();
         let fine = failed.is_none();
@@ -140,10 +149,19 @@ impl Gathered {
             launches: self.launches.len() as u32,
             each_launch: self.launches,
             sides: self.sides.filter(|_| fine),
+            progress: progress.filter(|_| fine),
             missed: (self.entry.workload == Workload::Paced).then_some(self.missed),
             failed,
             notes,
         })
+    }
+
+    /// The launch in the middle by its rate; of an even number the slower one of the two.
+    fn middle(&self) -> Option<usize> {
+        let mut order: Vec<usize> = (0..self.launches.len()).collect();
+        let rate = |launch: usize| self.launches[launch].messages_per_s.unwrap_or(0.0);
+        order.sort_by(|&a, &b| rate(a).total_cmp(&rate(b)));
+        order.get(order.len().saturating_sub(1) / 2).copied()
     }
 
     fn notes(&self) -> Vec<String> {

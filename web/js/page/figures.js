@@ -12,6 +12,8 @@ import { accent, lastRun, report, title } from '../store.js'
 /** @import { Header, Report } from '../../types' */
 /** @import { Recording } from '../stage/recording.js' */
 
+const MODES = /** @type {Record<string, string>} */ ({ paced: 'one by one', burst: 'in a burst', step: 'looked at' })
+
 /** @param {[Child, Child][]} rows */
 const facts = (rows) => h('dl', { class: 'facts' }, rows.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))))
 
@@ -19,10 +21,8 @@ export class Figures {
   /** @param {Header} header */
   constructor(header) {
     this.header = header
-    /** @type {number[]} */
-    this.flights = []
-    /** @type {number[]} */
-    this.looked = []
+    /** @type {Map<string, number[]>} by mode */
+    this.flights = new Map()
     /** @type {{ messages: number, sender: number, receiver: number, copies: number, wakes: number } | null} */
     this.counted = null
     this.design = h('div', {})
@@ -40,8 +40,7 @@ export class Figures {
   /** @param {Header} header */
   restart(header) {
     this.header = header
-    this.flights = []
-    this.looked = []
+    this.flights = new Map()
     this.counted = null
     show(this.design, this.designed())
     this.showMeasured()
@@ -76,7 +75,7 @@ export class Figures {
   /** @param {Recording} recording */
   add(recording) {
     if (recording.mode === 'xray') this.count(recording)
-    else if (recording.experiment === null) (recording.mode === 'step' ? this.looked : this.flights).push(...flights(recording))
+    else if (recording.experiment === null) this.flights.set(recording.mode, [...(this.flights.get(recording.mode) ?? []), ...flights(recording)])
     this.showMeasured()
   }
 
@@ -88,16 +87,16 @@ export class Figures {
 
   showMeasured() {
     const { clock } = this.header
-    const sorted = [...this.flights].sort((a, b) => a - b)
-    const none = h('span', { class: 'faint' }, 'none yet')
+    const known = [...this.flights].filter(([, flights]) => flights.length)
     /** @type {[Child, Child][]} */
-    const rows = [
-      ['Flight, median', sorted.length ? duration(median(sorted)) : none],
-      ['Fastest', sorted.length ? duration(sorted[0]) : none],
-      ['Slowest', sorted.length ? duration(sorted[sorted.length - 1]) : none],
-      ['Messages', count(sorted.length)],
-    ]
-    if (this.looked.length) rows.push(['Looked at on their way', h('span', {}, `${duration(median(this.looked))} (${count(this.looked.length)})`)])
+    const rows = known.flatMap(([mode, flights]) => {
+      const sorted = [...flights].sort((a, b) => a - b)
+      return /** @type {[Child, Child][]} */ ([
+        [`Flight, ${MODES[mode] ?? mode}: median of ${count(sorted.length)}`, duration(median(sorted))],
+        ['fastest, slowest', `${duration(sorted[0])}, ${duration(sorted[sorted.length - 1])}`],
+      ])
+    })
+    if (!rows.length) rows.push(['Flight', h('span', { class: 'faint' }, 'none yet')])
     if (this.counted) {
       const { sender, receiver, copies, wakes } = this.counted
       rows.push(['System calls seen, sender', count(sender)], ['System calls seen, receiver', count(receiver)])
@@ -106,7 +105,7 @@ export class Figures {
     }
     show(this.measured, facts(rows),
       h('p', { class: 'faint' }, `From before send to after recv, stamped in both processes (${clock}).`,
-        this.looked.length ? ' Where a message was looked at on its way, looking is part of its time.' : '',
+        this.flights.has('step') ? ' Where a message was looked at on its way, looking is part of its time.' : '',
         this.counted ? ` What was seen, was seen of ${plural(this.counted.messages, 'message')} under probes, which slow it down.` : ''))
   }
 

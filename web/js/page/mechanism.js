@@ -14,6 +14,8 @@ import { View } from './view.js'
 
 const WAITS = /** @type {[string, string][]} */ ([['block', 'block'], ['hybrid', 'hybrid'], ['spin', 'spin']])
 const PLACEMENTS = /** @type {[string, string][]} */ ([['cross-core', 'two cores'], ['same-core', 'same core']])
+/** With pauses, so that each message finds its receiver waiting; as fast as they go; or looked at, while they are on their way or while the receiver waits. */
+const MODES = /** @type {[string, string][]} */ ([['paced', 'one by one'], ['burst', 'burst'], ['step', 'looked at'], ['asleep', 'receiver looked at']])
 const SIZES = [64, 1024, 65_536]
 const TEXT_LIMIT = 64
 /** The server closes a stage with this when it cannot have it now. */
@@ -44,12 +46,16 @@ const expected = (scene, { wait, placement, size }) => ({
   ],
 })
 
+/** Whether a stage carries messages back: on the same connection, or by parts of their own. @param {Scene} scene */
+const bothWays = (scene) => scene.duplex || scene.stage.some((part) => part.gauges.some(({ field }) => field.startsWith('back_')))
+
 class Bench {
   /** @param {Scene} scene @param {URLSearchParams} query */
   constructor(scene, query) {
     this.scene = scene
     this.setup = { wait: query.get('wait') ?? 'block', placement: query.get('placement') ?? 'cross-core', size: Number(query.get('size')) || 64 }
     this.direction = 'forward'
+    this.mode = query.get('mode') ?? 'paced'
     /** What was asked for and is not complete. */
     this.busy = false
     this.lines = 0
@@ -59,8 +65,8 @@ class Bench {
     this.said = h('p', { class: 'said', role: 'note' }, 'Starting two processes…')
     this.again = button('Try again', () => this.open(), { class: 'absent' })
     this.sends = [
-      button('Send 10', () => this.send(10, 'burst'), { class: 'primary' }),
-      button('Send 1, looked at', () => this.send(1, 'step'), { title: 'Gauges and states are read while the message is on its way' }),
+      button('Send 10', () => this.send(10), { class: 'primary' }),
+      button('Send 1', () => this.send(1)),
       button('X-ray 1', () => this.ask({ do: 'xray' }, 'One message under probes…'), { title: 'One message under the probes that this machine allows' }),
     ]
     this.experiments = scene.experiments.map((one) =>
@@ -85,7 +91,7 @@ class Bench {
   controls() {
     const way = /** @type {[string, string][]} */ ([['forward', 'sender to receiver'], ['back', 'and back']])
     return h('div', { class: 'controls' },
-      h('div', { class: 'row' }, this.sends, field('Text', this.text), this.scene.duplex ? segments('Direction', way, this.direction, (value) => { this.direction = value }) : null),
+      h('div', { class: 'row' }, this.sends, segments('How', MODES, this.mode, (value) => { this.mode = value }), field('Text', this.text), bothWays(this.scene) ? segments('Direction', way, this.direction, (value) => { this.direction = value }) : null),
       h('div', { class: 'row' }, this.said, this.again))
   }
 
@@ -134,6 +140,7 @@ class Bench {
         const header = readHeader(text, this.lines)
         this.view.restart(header)
         say(this.said, `Two processes are waiting: pid ${header.processes[0].pid} and ${header.processes[1].pid}.`)
+        this.socket?.send(JSON.stringify({ do: 'look' }))
         this.able()
         return
       }
@@ -181,11 +188,11 @@ class Bench {
     }
   }
 
-  /** @param {number} count @param {string} mode */
-  send(count, mode) {
+  /** @param {number} count */
+  send(count) {
     const text = cutUtf8(this.text.value, TEXT_LIMIT)
-    const direction = this.scene.duplex ? this.direction : 'forward'
-    this.ask({ do: 'send', count, mode, direction, ...(text ? { text } : {}) }, count === 1 ? 'Sending one message…' : `Sending ${count} messages…`)
+    const how = this.mode === 'asleep' ? { mode: 'step', receiver_first: true } : { mode: this.mode }
+    this.ask({ do: 'send', count, ...how, direction: this.direction, ...(text ? { text } : {}) }, count === 1 ? 'Sending one message…' : `Sending ${count} messages…`)
   }
 
   /** @param {object} command @param {string} told */

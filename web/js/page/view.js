@@ -7,7 +7,7 @@ import { atMost } from '../scale.js'
 import { Stage } from '../stage/draw.js'
 import { Log } from '../stage/log.js'
 import { Player } from '../stage/player.js'
-import { Cutter, onTheWay } from '../stage/recording.js'
+import { Cutter, endOf, onTheWay } from '../stage/recording.js'
 import { Strip } from '../stage/strip.js'
 import { Steps } from '../stage/steps.js'
 import { Figures } from './figures.js'
@@ -154,9 +154,10 @@ export class View {
 
 /** @param {Recording} recording @param {number} slowed @param {number} cuts */
 function caption(recording, slowed, cuts) {
-  const whole = duration(recording.to - recording.from)
+  const ends = recording.messages.map(endOf).filter(Number.isFinite)
+  const whole = duration(ends.length ? ends.reduce((a, b) => Math.max(a, b)) - recording.messages[0].sendBegin : recording.to - recording.from)
   const speed = slowed >= 1 ? `slowed ${times(slowed)}` : `${times(1 / slowed)} faster than it was`
-  return `${whole}, ${speed}${cuts ? '; long pauses cut' : ''}`
+  return `${whole}, ${speed}${cuts ? '; pauses cut' : ''}`
 }
 
 /** @param {Recording} recording */

@@ -17,6 +17,14 @@ let stages = 0
 /** @param {string} text @param {number} chars */
 const cut = (text, chars) => (text.length > chars ? `${text.slice(0, Math.max(1, chars - 1))}…` : text)
 
+/** Says as much as there is room for; the rest can be read by pointing at it. @param {SVGElement} node @param {string} text @param {number} chars */
+function fit(node, text, chars) {
+  const shown = cut(text, chars)
+  if (node.firstChild?.textContent === shown) return
+  node.replaceChildren(shown)
+  if (shown !== text) node.append(s('title', {}, text))
+}
+
 export class Stage {
   /**
    * @param {Scene} scene @param {HTMLElement} into @param {number} accent the scene's place in the list of scenes
@@ -59,6 +67,7 @@ export class Stage {
       s('text', { class: 'space', x: at.narrow ? 6 : 16, y: at.height - 10 }, 'kernel'),
     ]
     this.ways = s('g', { 'aria-hidden': true })
+    this.calls = s('g', { 'aria-hidden': true })
     this.pulse = s('g', { 'aria-hidden': true })
     this.ways.append(...this.guides(at))
     this.tokens = Array.from({ length: TOKENS }, () => {
@@ -71,6 +80,7 @@ export class Stage {
     this.svg.replaceChildren(
       ...ground,
       this.ways,
+      this.calls,
       ...[...at.boxes.values()].map((box) => this.box(box)),
       this.pulse,
       s('g', { 'aria-hidden': true }, ...this.tokens.map(({ token }) => token)),
@@ -133,7 +143,7 @@ export class Stage {
     const box = this.at?.boxes.get(id)
     if (!part || !box) return
     const chars = Math.floor((box.w - 20) / CHAR)
-    part.facts.forEach((node, index) => say(node, cut(facts[index], chars)))
+    part.facts.forEach((node, index) => fit(node, facts[index], chars))
     if (part.box.dataset.state !== state) part.box.dataset.state = state
   }
 
@@ -143,7 +153,7 @@ export class Stage {
       const node = part.gauges.get(field)
       if (!node) continue
       const gauge = this.at?.boxes.get(id)?.gauges.find((one) => one.gauge.field === field)
-      if (gauge) say(node, value === undefined ? '–' : cut(valueText(value, gauge.gauge.unit), Math.max(6, gauge.chars)))
+      if (gauge) fit(node, value === undefined ? '–' : valueText(value, gauge.gauge.unit), Math.max(6, gauge.chars))
     }
   }
 
@@ -164,15 +174,17 @@ export class Stage {
   /**
    * Puts a message on the stage.
    * @param {number} index of the token @param {string} from @param {string} to @param {number} share of the way
-   * @param {string} label @param {number} slot @param {boolean} back
+   * @param {string} label @param {number} slot @param {boolean} back @param {number} before how many others rest here already
    */
-  token(index, from, to, share, label, slot, back) {
+  token(index, from, to, share, label, slot, back, before) {
     if (!this.at || !this.tokens) return
     const { token, text } = this.tokens[index]
     const points = route(this.at, from, to, slot)
     if (!points.length) return
     const at = along(points, share)
-    token.setAttribute('transform', `translate(${at.x.toFixed(1)} ${at.y.toFixed(1)})`)
+    const box = this.at.boxes.get(from)
+    const shift = box && !box.slots.length ? Math.min(before * 26, Math.max(0, box.x + box.w - 14 - at.x)) : 0
+    token.setAttribute('transform', `translate(${(at.x + shift).toFixed(1)} ${at.y.toFixed(1)})`)
     token.removeAttribute('display')
     token.classList.toggle('back', back)
     say(text, label)
@@ -189,15 +201,16 @@ export class Stage {
    */
   light(now) {
     const key = now.map((one) => `${one.part} ${one.actor} ${one.foretold}`).join()
-    if (!this.at || !this.pulse || this.pulse.dataset.key === key) return
+    if (!this.at || !this.pulse || !this.calls || this.pulse.dataset.key === key) return
     this.pulse.dataset.key = key
     this.pulse.replaceChildren()
+    this.calls.replaceChildren()
     for (const { part, actor, foretold } of now) {
       const box = this.at.boxes.get(part)
       if (!box) continue
       const name = foretold ? 'now' : 'now unforetold'
       this.pulse.append(s('rect', { class: name, x: box.x - 3, y: box.y - 3, width: box.w + 6, height: box.h + 6, rx: 5 }))
-      if (actor && actor !== part) this.pulse.append(s('path', { class: name, d: path(route(this.at, actor, part)) }))
+      if (actor && actor !== part) this.calls.append(s('path', { class: name, d: path(route(this.at, actor, part)) }))
     }
   }
 

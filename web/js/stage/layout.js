@@ -28,6 +28,8 @@ const LINE = 17
 const PAD = 10
 const GAP = 12
 const TOP = 34
+/** Letters kept free for a gauge's number, with a space on each side. */
+const VALUE = 9
 /** Lines in a process's box under its name: pid, parent, core, state, call. */
 const FACTS = 5
 
@@ -53,7 +55,7 @@ export function wrap(text, chars) {
 export function layout(scene, width) {
   const narrow = width < 640
   const margin = narrow ? 6 : 16
-  const processWidth = narrow ? (width - 3 * margin) / 2 : Math.min(204, Math.max(172, width * 0.23))
+  const processWidth = narrow ? (width - 3 * margin) / 2 : Math.min(190, Math.max(160, width * 0.2))
   /** @type {Map<string, Box>} */
   const boxes = new Map()
   const isProcess = (/** @type {Part} */ part) => part.form.is === 'process'
@@ -65,7 +67,7 @@ export function layout(scene, width) {
   })
   const processBottom = Math.max(TOP, ...[...boxes.values()].map((box) => box.y + box.h))
 
-  const lane = narrow ? margin + 22 : margin + processWidth + 40
+  const lane = narrow ? margin + 22 : margin + processWidth + 26
   const user = scene.stage.filter((part) => !isProcess(part) && part.space === 'user')
   let y = narrow ? processBottom + GAP : TOP
   for (const part of user) {
@@ -103,16 +105,17 @@ function partBox(part, x, top, w) {
   const label = wrap(part.label, Math.floor(inner / CHAR)).map((text, index) => ({ text, x: x + PAD, y: y + index * LINE }))
   y += label.length * LINE
 
-  const chars = Math.max(0, ...part.gauges.map((gauge) => gauge.label.length + 13))
-  const columns = Math.max(1, Math.min(part.gauges.length, Math.floor(inner / (chars * CHAR))))
-  const columnWidth = inner / columns
-  const gauges = part.gauges.map((gauge, index) => ({
-    gauge,
-    x: x + PAD + (index % columns) * columnWidth,
-    y: y + Math.floor(index / columns) * LINE,
-    chars: Math.floor(columnWidth / CHAR) - gauge.label.length - 2,
+  // Words have a line of their own; numbers stand in columns.
+  const lines = part.gauges.filter((gauge) => gauge.unit === 'text').map((gauge) => [gauge])
+  const numbers = part.gauges.filter((gauge) => gauge.unit !== 'text')
+  const columns = columnsOf(numbers, Math.floor(inner / CHAR))
+  for (let index = 0; index < numbers.length; index += columns.length) lines.push(numbers.slice(index, index + columns.length))
+  const gauges = lines.flatMap((line, row) => line.map((gauge, column) => {
+    const before = columns.slice(0, column).reduce((sum, chars) => sum + chars, 0)
+    const chars = gauge.unit === 'text' ? Math.floor(inner / CHAR) : columns[column]
+    return { gauge, x: x + PAD + before * CHAR, y: y + row * LINE, chars: chars - gauge.label.length - 2 }
   }))
-  y += Math.ceil(part.gauges.length / columns) * LINE
+  y += lines.length * LINE
 
   const { is } = part.form
   const named = is === 'name'
@@ -124,6 +127,20 @@ function partBox(part, x, top, w) {
   if (!named) y = row + below + 15
   const rest = { x: x + w / 2, y: row }
   return { part, x, y: top, w, h: y - top + (named ? -4 : 0), label, gauges, slots, content, rest }
+}
+
+/**
+ * As many columns as the gauges of a part fit into, each as wide as its widest; what is left is shared.
+ * @param {Gauge[]} gauges @param {number} chars that fit beside each other
+ */
+function columnsOf(gauges, chars) {
+  for (let columns = Math.min(3, gauges.length); columns > 1; columns--) {
+    const widths = Array.from({ length: columns }, (_, column) =>
+      Math.max(...gauges.filter((_, index) => index % columns === column).map((gauge) => gauge.label.length + VALUE)))
+    const left = chars - widths.reduce((sum, width) => sum + width, 0)
+    if (left >= 0) return widths.map((width) => width + Math.floor(left / columns))
+  }
+  return [chars]
 }
 
 /** The slots of a buffer, side by side. @param {number} slots @param {number} x @param {number} y @param {number} w @returns {Rect[]} */

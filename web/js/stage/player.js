@@ -4,7 +4,7 @@
 import { atMost } from '../scale.js'
 import { still } from '../prefs.js'
 import { TOKENS } from './draw.js'
-import { during, onTheWay } from './recording.js'
+import { during, endOf, onTheWay, since } from './recording.js'
 import { mirrored, wayOf } from './way.js'
 import { warp } from './warp.js'
 
@@ -48,7 +48,7 @@ export class Player {
   load(recording, play = true) {
     this.pause()
     this.recording = recording
-    this.warp = warp(recording.times)
+    this.warp = warp(recording.times, recording.messages.map((message) => ({ from: message.sendBegin, to: endOf(message) })))
     this.now = recording.from
     if (!play || this.speed === Infinity) this.seek(recording.to)
     else if (still()) this.seek(recording.messages[0]?.sendBegin ?? recording.to)
@@ -144,11 +144,11 @@ export class Player {
     for (const process of processes) this.drawProcess(process)
     this.drawGauges()
     const { found, more } = this.recording ? onTheWay(this.recording, this.now, TOKENS) : { found: [], more: 0 }
-    /** @type {Map<string, string>} */
+    /** @type {Map<string, { payload: string, count: number }>} */
     const lying = new Map()
     found.forEach((message, index) => this.drawMessage(message, index, lying))
     stage.clear(found.length)
-    for (const part of header.scene.stage) stage.content(part.id, lying.has(part.id) ? `“${lying.get(part.id)}”` : '')
+    for (const part of header.scene.stage) stage.content(part.id, lying.get(part.id)?.payload ? `“${lying.get(part.id)?.payload}”` : '')
     if (stage.more) stage.more.textContent = more ? `and ${more} more on their way` : ''
     stage.light(this.lit(found))
   }
@@ -156,22 +156,21 @@ export class Player {
   /** @param {Process} process */
   drawProcess(process) {
     const { recording, now } = this
-    const told = recording ? during(recording.states.get(process.actor), now) : this.known.states[process.actor]
-    const call = recording ? during(recording.calls.get(process.actor), now) : undefined
-    const state = told?.state ?? ''
+    const states = recording?.states.get(process.actor)
+    const calls = recording?.calls.get(process.actor)
+    const told = recording ? during(states, now) : this.known.states[process.actor]
+    const call = during(calls, now)
+    // What the kernel said is old as soon as the process has stamped something itself.
+    const stale = recording !== null && told?.state !== 'dead' && since(states, now) < since(calls, now)
     const core = told?.core ?? process.core
-    const where = told?.call ? `in ${told.call}()` : told?.wchan ? `in ${told.wchan}` : ''
     /** @type {Facts} */
     const facts = [
       `pid ${process.pid || '–'}`,
       process.parent === null ? '' : `parent ${process.parent}`,
-      core === null || core === undefined ? 'on any core' : `core ${core}`,
-      state === 'dead' ? `dead${told?.signal ? `, ${told.signal}` : told?.exit_code !== undefined ? `, exit ${told.exit_code}` : ''}` : state || 'not looked at yet',
-      state === 'dead' ? '' : call && state !== 'sleeping' ? `in ${call}()` : where,
+      core === null ? 'on any core' : `core ${core}`,
+      ...(told && !stale ? kernelSays(told) : /** @type {[string, string]} */ ([call ? `in ${call}()` : recording ? 'not in a call' : '', ''])),
     ]
-    // Between two looks of the kernel's, the process's own stamps say that it is at work.
-    if (call && told && told.state === 'idle') facts[3] = `busy with ${call}`
-    this.stage.process(process.actor, facts, state === 'dead' ? 'dead' : call ? 'busy' : state)
+    this.stage.process(process.actor, facts, stale || !told?.state ? (call ? 'busy' : '') : told.state)
   }
 
   drawGauges() {
@@ -184,15 +183,18 @@ export class Player {
     }
   }
 
-  /** @param {Message} message @param {number} index @param {Map<string, string>} lying */
+  /** @param {Message} message @param {number} index @param {Map<string, { payload: string, count: number }>} lying what rests at each part */
   drawMessage(message, index, lying) {
     const { stops } = this.way(message)
     let here = 0
     while (here + 1 < stops.length && stops[here + 1].at <= this.now) here++
     const next = stops[here + 1]
     const share = next ? (this.now - stops[here].at) / Math.max(1, next.at - stops[here].at) : 0
-    this.stage.token(index, stops[here].part, (next ?? stops[here]).part, share, String((message.id % 1000) + 1), message.id, message.back)
-    if (message.payload && (!next || next.part === stops[here].part)) lying.set(stops[here].part, message.payload)
+    const { part } = stops[here]
+    const rests = !next || next.part === part
+    const there = lying.get(part)
+    this.stage.token(index, part, (next ?? stops[here]).part, share, String(message.id % 1000), message.id, message.back, rests ? (there?.count ?? 0) : 0)
+    if (rests) lying.set(part, { payload: there?.payload || message.payload, count: (there?.count ?? 0) + 1 })
   }
 
   /** The steps that happen now: the latest one of each message, and what the kernel did beyond them. @param {Message[]} found */
@@ -220,6 +222,12 @@ export class Player {
     }
     return lit
   }
+}
+
+/** A process's state, and where it is, in the kernel's words. @param {Event} told @returns {[string, string]} */
+function kernelSays({ state = '', call, wchan, signal, exit_code }) {
+  if (state === 'dead') return [state, signal ? `of ${signal}` : exit_code === undefined ? '' : `exit ${exit_code}`]
+  return [state, call ? `in ${call}()` : wchan ? `in ${wchan}` : '']
 }
 
 /**

@@ -20,6 +20,9 @@ function put(on, at, is) {
 /** What is so at `t`. @template T @param {Track<T> | undefined} on @param {number} t @returns {T | undefined} */
 export const during = (on, t) => on && on.is[atMost(on.at, t) - 1]
 
+/** Since when. @param {Track<any> | undefined} on @param {number} t */
+export const since = (on, t) => (on && on.at[atMost(on.at, t) - 1]) ?? -Infinity
+
 /**
  * @typedef {object} Recording
  * @property {number} id
@@ -31,7 +34,7 @@ export const during = (on, t) => on && on.is[atMost(on.at, t) - 1]
  * @property {number} from
  * @property {number} to
  * @property {Message[]} messages by the time they were sent
- * @property {Float64Array} arrived by index: the latest arrival of any message up to it
+ * @property {Float64Array} ended by index: the latest end of any message up to it
  * @property {number[]} arrivals the arrivals alone, ascending
  * @property {Map<string, Track<Event>>} states of each side
  * @property {Map<string, Track<Value>>} gauges by field
@@ -108,7 +111,7 @@ export function recording(events, before, id = 0) {
     from: first.t_ns,
     to: first.t_ns,
     messages: [],
-    arrived: new Float64Array(),
+    ended: new Float64Array(),
     arrivals: [],
     states: new Map(),
     gauges: new Map(),
@@ -156,6 +159,7 @@ function note(made, messages, event, at) {
     put(made.processes, at, event.processes)
     made.states.clear()
     made.calls.clear()
+    for (const message of messages.values()) if (endOf(message) === Infinity) message.lost = at
   }
   if (event.step !== undefined || side === 'kernel') made.marks.push(event)
   if (event.message === undefined) return
@@ -177,6 +181,7 @@ function note(made, messages, event, at) {
     if (side) put(entry(made.calls, side), at, '')
   } else if (what === 'failed') {
     message.failed = event.error ?? 'failed'
+    if (event.call === 'send') message.lost = at
     if (side) put(entry(made.calls, side), at, '')
   }
   if (event.step !== undefined) message.stamped.set(event.step, at)
@@ -187,7 +192,7 @@ function messageOf(messages, event) {
   const id = /** @type {number} */ (event.message)
   let found = messages.get(id)
   if (!found) {
-    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, failed: null, stamped: new Map() }
+    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, lost: Infinity, failed: null, stamped: new Map() }
     messages.set(id, found)
   }
   if (event.direction === 'back') found.back = true
@@ -199,11 +204,12 @@ function finishMessages(made, messages) {
   made.messages = [...messages.values()]
     .filter((message) => !Number.isNaN(message.sendBegin))
     .sort((a, b) => a.sendBegin - b.sendBegin)
-  made.arrived = new Float64Array(made.messages.length)
+  for (const message of made.messages) if (endOf(message) === Infinity) message.lost = made.to
+  made.ended = new Float64Array(made.messages.length)
   let latest = -Infinity
   made.messages.forEach((message, index) => {
-    latest = Math.max(latest, message.recvEnd)
-    made.arrived[index] = latest
+    latest = Math.max(latest, endOf(message))
+    made.ended[index] = latest
     if (Number.isFinite(message.recvEnd)) made.arrivals.push(message.recvEnd)
   })
   made.arrivals.sort((a, b) => a - b)
@@ -216,13 +222,13 @@ function finishMessages(made, messages) {
  */
 export function onTheWay(from, t, limit) {
   const sent = upTo(from.messages, t)
-  const first = atMost(from.arrived, t)
+  const first = atMost(from.ended, t)
   /** @type {Message[]} */
   const found = []
   let more = 0
   for (let index = first; index < sent; index++) {
     const message = from.messages[index]
-    if (message.recvEnd <= t || (message.failed !== null && message.sendEnd !== message.sendEnd)) continue
+    if (endOf(message) <= t) continue
     if (found.length < limit) found.push(message)
     else more++
   }
@@ -240,6 +246,9 @@ function upTo(messages, t) {
   }
   return low
 }
+
+/** When a message had arrived, or was lost. @param {Message} message */
+export const endOf = (message) => Math.min(message.recvEnd, message.lost)
 
 /** The flights that arrived, in nanoseconds. @param {Recording} from */
 export const flights = (from) =>

@@ -4,6 +4,7 @@
 import { s } from '../dom.js'
 import { duration } from '../format.js'
 import { linear, ticks } from '../scale.js'
+import { endOf } from './recording.js'
 
 /** @import { Recording } from './recording.js' */
 /** @import { Warp } from './warp.js' */
@@ -62,7 +63,7 @@ export class Strip {
     const straight = linear([0, Math.max(1, warp.length)], [LEFT, right])
     this.x = (t) => straight(warp.shown(t))
     const bars = recording.messages.length <= SINGLE ? this.single(recording) : this.dense(recording)
-    this.svg.append(...bars, ...this.cuts(), ...this.axis(right), this.cursor)
+    this.svg.append(...bars, ...this.axis(right), this.cursor)
     this.at(recording.from)
   }
 
@@ -72,8 +73,8 @@ export class Strip {
       const { sendBegin, sendEnd, recvBegin, recvEnd } = message
       const waits = recvBegin < sendBegin
       return [
-        this.bar(0, sendBegin, Number.isFinite(sendEnd) ? sendEnd : recording.to, 'call'),
-        this.bar(1, sendBegin, Number.isFinite(recvEnd) ? recvEnd : recording.to, Number.isFinite(recvEnd) ? 'flight' : 'flight lost', `message ${message.id + 1}: ${duration(recvEnd - sendBegin)}`),
+        this.bar(0, sendBegin, Number.isFinite(sendEnd) ? sendEnd : endOf(message), 'call'),
+        this.bar(1, sendBegin, endOf(message), Number.isFinite(recvEnd) ? 'flight' : 'lost', `message ${message.id}: ${Number.isFinite(recvEnd) ? duration(recvEnd - sendBegin) : 'lost'}`),
         waits ? this.bar(2, recvBegin, Math.min(sendBegin, recvEnd), 'waits') : null,
         Number.isFinite(recvEnd) ? this.bar(2, waits ? sendBegin : recvBegin, recvEnd, 'call') : null,
       ].filter((bar) => bar !== null)
@@ -105,27 +106,25 @@ export class Strip {
     return s('rect', { class: name, x, y: y(row), width: Math.max(1, this.x(to) - x - 0.5), height: HEIGHT }, title ? s('title', {}, title) : null)
   }
 
-  cuts() {
-    return (this.warp?.cuts ?? []).flatMap(({ from, to }) => {
-      const middle = (this.x(from) + this.x(to)) / 2
-      return [
-        s('path', { class: 'cut', d: `M${middle - 5} ${AXIS}L${middle - 1} ${TOP}M${middle + 1} ${AXIS}L${middle + 5} ${TOP}` }),
-        s('text', { class: 'axis', x: middle, y: AXIS + 14, 'text-anchor': 'middle' }, `${duration(to - from)} cut`),
-      ]
-    })
-  }
-
-  /** @param {number} right */
+  /** Marks where time was cut, and the times that were not; no two texts cover each other. @param {number} right */
   axis(right) {
-    const recording = /** @type {Recording} */ (this.recording)
-    const whole = recording.to - recording.from
-    if (this.warp?.cuts.length) return [s('text', { class: 'axis', x: LEFT, y: AXIS + 14 }, '0')]
-    const marks = ticks(0, whole, Math.max(2, Math.floor((right - LEFT) / 110)))
-    return marks.map((t) => {
-      const x = this.x(recording.from + t)
-      const end = x > right - 24
-      return s('text', { class: 'axis', x: end ? right : x, y: AXIS + 14, 'text-anchor': t === 0 ? 'start' : end ? 'end' : 'middle' }, t === 0 ? '0' : duration(t))
+    const { recording, warp } = /** @type {{ recording: Recording, warp: Warp }} */ (/** @type {unknown} */ (this))
+    const start = recording.messages[0]?.sendBegin ?? recording.from
+    const end = Math.max(recording.from, ...recording.messages.slice(-64).map(endOf).filter(Number.isFinite)) || recording.to
+    const cuts = warp.cuts.map(({ from, to }) => ({ x: (this.x(from) + this.x(to)) / 2, text: `cut ${duration(to - from)}` }))
+    const marks = ticks(0, end - start, Math.max(2, Math.floor((right - LEFT) / 110)))
+      .filter((t) => !warp.cuts.some(({ from, to }) => start + t > from && start + t < to))
+      .map((t) => ({ x: this.x(start + t), text: t === 0 ? '0' : duration(t) }))
+    /** @type {[number, number][]} */
+    const taken = []
+    const texts = [...cuts, ...marks].flatMap(({ x, text }) => {
+      const half = text.length * 3.5
+      const at = Math.min(right - half, Math.max(LEFT + half, x))
+      if (taken.some(([from, to]) => at - half < to + 8 && at + half > from - 8)) return []
+      taken.push([at - half, at + half])
+      return [s('text', { class: 'axis', x: at, y: AXIS + 14, 'text-anchor': 'middle' }, text)]
     })
+    return [...cuts.map(({ x }) => s('path', { class: 'cut', d: `M${x - 4} ${AXIS}L${x} ${TOP}M${x} ${AXIS}L${x + 4} ${TOP}` })), ...texts]
   }
 
   /** @param {number} t */
@@ -140,7 +139,7 @@ export class Strip {
     if (!this.recording || !this.warp) return
     const inside = event.clientX - this.svg.getBoundingClientRect().left
     const t = this.warp.real(((inside - LEFT) / (this.width - RIGHT - LEFT)) * this.warp.length)
-    const hit = this.recording.messages.find((message) => message.sendBegin <= t && t <= message.recvEnd)
+    const hit = this.recording.messages.find((message) => message.sendBegin <= t && t <= endOf(message))
     this.seek(hit ? hit.sendBegin : t)
   }
 }

@@ -1,56 +1,69 @@
-// From the time of the trace to the time on the screen: slowed by one factor, except that a pause in which nothing happens
-// is cut short when it would leave no room for the rest. What is cut is marked, with its true length.
+// From the time of the trace to the time on the screen: slowed by one factor while a message is on its way. Pauses in which
+// none is, and long silences while one is, are cut short when they would leave no room for the rest. What is cut is marked,
+// with its true length.
 
-import { atMost } from '../scale.js'
+import { atMost, median } from '../scale.js'
 
-/** @typedef {{ from: number, to: number }} Cut */
+/** @typedef {{ from: number, to: number }} Span */
 /**
  * @typedef {object} Warp
  * @property {number} length of the whole, in shown nanoseconds
- * @property {Cut[]} cuts
+ * @property {Span[]} cuts
  * @property {(t: number) => number} shown from trace time to shown time
  * @property {(shown: number) => number} real and back
  */
 
-/** A pause is cut when it is this many times the usual pause, and … */
+/** While a message is on its way, a silence is cut when it is this many times the usual one, and … */
 const MANY = 24
 /** … takes this share of everything. */
 const SHARE = 0.15
+/** Pauses between messages take at most this share of the time that messages take. */
+const IDLE = 0.5
+
+/** Spans that touch, as one. @param {Span[]} spans */
+function merged(spans) {
+  /** @type {Span[]} */
+  const found = []
+  for (const { from, to } of [...spans].sort((a, b) => a.from - b.from)) {
+    const last = found[found.length - 1]
+    if (last && from <= last.to) last.to = Math.max(last.to, to)
+    else found.push({ from, to })
+  }
+  return found
+}
 
 /**
  * @param {number[]} times of the events, ascending
+ * @param {Span[]} [flights] when messages were on their way
  * @returns {Warp}
  */
-export function warp(times) {
+export function warp(times, flights = []) {
   const first = times[0] ?? 0
-  const pauses = []
-  for (let index = 1; index < times.length; index++) {
-    const pause = times[index] - times[index - 1]
-    if (pause > 0) pauses.push(pause)
-  }
-  const usual = [...pauses].sort((a, b) => a - b)[Math.floor(pauses.length * 0.6)] ?? 1
-  const whole = (times[times.length - 1] ?? first) - first
-  const longest = Math.max(usual * MANY, 1)
-
-  /** @type {Cut[]} */
-  const cuts = []
-  /** @type {number[]} */
-  const real = [first]
-  /** @type {number[]} */
-  const shown = [0]
-  let cutAway = 0
-  for (let index = 1; index < times.length; index++) {
-    const pause = times[index] - times[index - 1]
-    if (pause <= longest || pause < whole * SHARE) continue
-    cuts.push({ from: times[index - 1], to: times[index] })
-    real.push(times[index - 1], times[index])
-    const start = times[index - 1] - first - cutAway
-    cutAway += pause - longest / 3
-    shown.push(start, times[index] - first - cutAway)
-  }
   const last = times[times.length - 1] ?? first
-  real.push(last)
-  shown.push(Math.max(last - first - cutAway, 0))
+  const spans = merged(flights.length ? flights : [{ from: first, to: last }])
+  const ends = spans.map(({ to }) => to)
+  const pauses = times.slice(1).map((to, index) => {
+    const span = spans[Math.min(atMost(ends, times[index]), spans.length - 1)]
+    return { from: times[index], to, ns: to - times[index], busy: times[index] >= span.from && to <= span.to }
+  })
+  const busy = pauses.filter((pause) => pause.busy && pause.ns > 0).map(({ ns }) => ns).sort((a, b) => a - b)
+  const longest = Math.max(1, (busy[Math.floor(busy.length * 0.6)] ?? 1) * MANY)
+  const lengths = spans.map(({ from, to }) => to - from)
+  const whole = lengths.reduce((sum, length) => sum + length, 0)
+  const idle = pauses.filter((pause) => !pause.busy && pause.ns > 0).length
+  const room = Math.max(1, Math.min((whole * IDLE) / Math.max(1, idle), median(lengths) / 2))
+
+  /** @type {Span[]} */
+  const cuts = []
+  const [real, shown] = [[first], [0]]
+  for (const { from, to, ns, busy } of pauses) {
+    const cut = busy ? ns > longest && ns >= whole * SHARE : ns > room * 1.5
+    const length = cut ? (busy ? longest / 3 : room) : ns
+    if (cut) cuts.push({ from, to })
+    if (ns === 0) continue
+    real.push(to)
+    shown.push(shown[shown.length - 1] + length)
+  }
   return {
     length: shown[shown.length - 1],
     cuts,
@@ -63,7 +76,7 @@ export function warp(times) {
 function between(xs, ys, x) {
   const index = Math.min(Math.max(atMost(xs, x), 1), xs.length - 1)
   const [x0, x1, y0, y1] = [xs[index - 1], xs[index], ys[index - 1], ys[index]]
-  if (x <= x0) return y0
+  if (!(x > x0)) return y0 ?? 0
   if (x >= x1) return y1
   return y0 + ((x - x0) / (x1 - x0)) * (y1 - y0)
 }

@@ -14,6 +14,7 @@
  * @property {number} sendEnd
  * @property {number} recvBegin
  * @property {number} recvEnd `Infinity` when it never arrived
+ * @property {number} lost when it was known to be lost; `Infinity` when it was not
  * @property {string | null} failed why it did not
  * @property {Map<string, number>} stamped steps with a stamp of their own
  * @property {Way} [way] worked out when it is first needed
@@ -132,13 +133,15 @@ function stops(scene, message, moments) {
 }
 
 /**
- * The same part seen from the other side: the other process, the region that the other one writes.
+ * The same part seen from the other side: the other process, the region that the other one writes, the queue whose gauges
+ * are those of the way back.
  * @param {Scene} scene @param {string} id
  */
 export function mirrored(scene, id) {
   const owner = (/** @type {Part} */ { form }) => (form.is === 'process' ? form.actor : form.is === 'region' ? form.writer : undefined)
   const part = scene.stage.find((part) => part.id === id)
   const side = part && owner(part)
-  if (!part || !side) return id
-  return scene.stage.find((twin) => twin.form.is === part.form.is && owner(twin) !== side)?.id ?? id
+  if (!part) return id
+  const back = (/** @type {Part} */ twin) => twin.gauges.some((gauge) => part.gauges.some(({ field }) => gauge.field === `back_${field}`))
+  return scene.stage.find((twin) => twin.form.is === part.form.is && (side ? owner(twin) !== side : twin !== part && back(twin)))?.id ?? id
 }

@@ -4,8 +4,8 @@ import { bytes, count, duration } from '../format.js'
 
 /** @import { Event, Range } from '../../types' */
 
-/** The number of a message, as people count. @param {Event} event */
-const number = (event) => (event.message === undefined ? '' : `#${count(event.message + 1)}`)
+/** @param {Event} event */
+const number = (event) => (event.message === undefined ? '' : `#${count(event.message)}`)
 
 /** @param {Event} event @returns {string} */
 function what(event) {

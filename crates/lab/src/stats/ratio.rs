@@ -149,6 +149,7 @@ mod tests {
             launches: launches.len() as u32,
             each_launch: launches.iter().map(each).collect(),
             sides: None,
+            progress: None,
             missed: None,
             failed: None,
             notes: vec![],

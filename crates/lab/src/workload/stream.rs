@@ -8,7 +8,7 @@
 use crossing::{Connection, Mechanism, SendError};
 
 use super::payload::{check, fill};
-use super::{Broken, Course, await_signal, receive_warmup, send_warmup, signal};
+use super::{Broken, Course, POINTS, await_signal, receive_warmup, send_warmup, signal, stretches};
 use crate::control::SideOutcome;
 use crate::stats::Histogram;
 use crate::sys::usage::usage;
@@ -66,16 +66,21 @@ pub(super) fn receive<M: Mechanism>(
     let clock = course.clock;
     let mut message = vec![0; course.size];
     let mut samples = Histogram::new();
+    let mut progress = Vec::with_capacity(POINTS as usize);
     receive_warmup(connection, course, &mut message)?;
     let before = usage();
     let began = clock.now();
     signal(connection, course)?;
-    for seq in course.warmup..course.warmup + course.messages {
-        let len = connection.recv(&mut message)?;
-        let stamp = check(&message[..len], course.size, seq)?;
-        if stamp != 0 {
-            samples.record(clock.ns(clock.now().saturating_sub(stamp)));
+    for stretch in stretches(course) {
+        let end = stretch.end;
+        for seq in stretch {
+            let len = connection.recv(&mut message)?;
+            let stamp = check(&message[..len], course.size, seq)?;
+            if stamp != 0 {
+                samples.record(clock.ns(clock.now().saturating_sub(stamp)));
+            }
         }
+        progress.push((clock.now(), end - course.warmup));
     }
     let ended = clock.now();
     let usage = usage().since(&before);
@@ -85,6 +90,7 @@ pub(super) fn receive<M: Mechanism>(
         ended,
         verified: course.messages,
         samples: samples.pairs(),
+        progress,
         usage,
         ..SideOutcome::default()
     })
