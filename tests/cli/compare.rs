@@ -33,7 +33,10 @@ fn the_exit_code_is_3_only_past_the_limit() {
     let desk = desk();
     desk.run("compare a.json a.json --fail-over 0").ended_with(0);
     let table = desk.run("compare a.json b.json").ended_with(0);
-    assert!(table.stdout.lines().any(|line| line.contains("3× (2.94–3.06)") && line.ends_with("worse")), "{table:#?}");
+    assert!(
+        table.stdout.lines().any(|line| line.contains("3× (2.94–3.06)") && line.ends_with("worse")),
+        "{table:#?}"
+    );
     assert_eq!(table.stderr, "");
     let past = desk.run("compare a.json b.json --fail-over 150%").ended_with(3);
     assert!(past.stderr.contains("past the limit: shm ping-pong 64 B spin cross-core"), "{past:#?}");
