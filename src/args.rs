@@ -118,6 +118,9 @@ pub(crate) struct Race {
     /// A first look: 10k messages a row, 2 launches, and the table says so
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Every rival that was built below a folder (make -C rivals) [default folder: rivals]
+    #[arg(long = "rivals", value_name = "DIR", num_args = 0..=1, default_missing_value = "rivals")]
+    pub(crate) rivals_below: Option<PathBuf>,
     /// A program outside the project that runs the same rounds; may be repeated
     #[arg(long = "rival", value_name = "PATH")]
     pub(crate) rivals: Vec<PathBuf>,

@@ -146,6 +146,7 @@ mod tests {
             messages_per_s: Some(1e9 / p50 as f64),
             floor_ns: None,
             floor: None,
+            state: None,
             launches: launches.len() as u32,
             each_launch: launches.iter().map(each).collect(),
             sides: None,
