@@ -52,6 +52,8 @@ pub(crate) enum Task {
     Null(Workload),
     /// Single messages, every one recorded.
     Trace,
+    /// Rows of single messages, to be looked at from outside.
+    Probe,
 }
 
 /// Everything a process needs to know; the first line it gets. The floor's memory comes beside it.
@@ -81,6 +83,13 @@ pub(crate) enum Request {
     Floor(Bounce),
     /// Run the task.
     Run,
+    /// Send or receive messages, one at a time ([`Task::Probe`]).
+    Messages {
+        /// How many.
+        count: u64,
+        /// Whether the time of each call is told.
+        times: bool,
+    },
 }
 
 /// What a process answers.
@@ -125,6 +134,12 @@ pub(crate) struct SideOutcome {
     pub(crate) usage: SideUse,
     /// What it saw, when it traces: ticks, message, event, core.
     pub(crate) events: Vec<(u64, u64, What, Option<u32>)>,
+    /// When each call of the channel began and ended, in ticks, when it is looked at from outside.
+    pub(crate) calls: Vec<(u64, u64)>,
+    /// How often it slept of its own accord, between two messages.
+    pub(crate) pauses: u64,
+    /// Where the message is in its memory.
+    pub(crate) message_at: u64,
 }
 
 /// Why there was no answer.

@@ -4,6 +4,7 @@
 //! of the channel. It never outlives the lab: it asks the kernel to be killed with its parent, and a [`Peer`]
 //! that is dropped is killed and reaped.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Child, Command, Stdio};
@@ -16,6 +17,9 @@ use crate::control::{Answer, Control, Job, Request, Silence};
 
 /// The hidden verb under which the binary becomes a measured process.
 pub const WORKER_VERB: &str = "worker";
+
+/// This program, whatever its file is called by now: it may have been replaced by a newer build.
+pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// One measured process.
 #[derive(Debug)]
@@ -31,13 +35,24 @@ impl Peer {
     pub(crate) fn start(
         endpoint: Option<Endpoint>,
         job: &Job,
-        lines: Option<BorrowedFd<'_>>,
+        beside: Option<BorrowedFd<'_>>,
+        deadline: Instant,
+        stop: &AtomicBool,
+    ) -> Result<Peer, Fault> {
+        Peer::start_program(THIS_PROGRAM.as_ref(), endpoint, job, beside, deadline, stop)
+    }
+
+    /// The same, of another program that calls [`worker_main`](crate::worker_main).
+    pub(crate) fn start_program(
+        program: &OsStr,
+        endpoint: Option<Endpoint>,
+        job: &Job,
+        beside: Option<BorrowedFd<'_>>,
         deadline: Instant,
         stop: &AtomicBool,
     ) -> Result<Peer, Fault> {
         let (control, theirs) = Control::pair().map_err(|error| Fault::spawn(&error))?;
-        // Not the path: the file may have been replaced by a newer build while this process runs.
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = Command::new(program);
         command.arg(WORKER_VERB).stdin(Stdio::from(theirs)).stdout(Stdio::null());
         let spawned = match endpoint {
             Some(endpoint) => endpoint.spawn(command),
@@ -46,7 +61,7 @@ impl Peer {
         let child = spawned.map_err(|error| Fault::spawn(&error))?;
         let mut peer = Peer { child, control, core: None };
         peer.control
-            .say(job, lines)
+            .say(job, beside)
             .map_err(|error| Fault::Failed(format!("a process went away: {error}")))?;
         match peer.hear(deadline, stop)? {
             Answer::Placed { core } => peer.core = core,
@@ -84,6 +99,12 @@ impl Peer {
     /// The core it was read back on.
     pub(crate) fn core(&self) -> Option<usize> {
         self.core
+    }
+
+    /// Kills it with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        // Fails only for a process that is dead already.
+        let _ = self.child.kill();
     }
 
     fn last_words(&mut self) -> String {

@@ -59,9 +59,10 @@ impl Worker {
                     }
                     Request::Connect => self.say(&Answer::Connected)?,
                     Request::Floor(_) => self.say(&Answer::Floor { median_ns: None })?,
+                    Request::Messages { .. } => self.or_fail(Err("the null entrant has no messages".into()))?,
                 }
             },
-            Task::Race(_) | Task::Trace => match self.job.kind {
+            Task::Race(_) | Task::Trace | Task::Probe => match self.job.kind {
                 Kind::Shm => self.serve::<Shm>(lines, never),
                 Kind::Pipe => self.serve::<Pipe>(lines, never),
                 Kind::Unix => self.serve::<Unix>(lines, never),
@@ -84,6 +85,7 @@ impl Worker {
 
     fn serve<M: Mechanism>(mut self, lines: Option<Lines>, never: &AtomicBool) -> Result<(), Over> {
         let mut connection: Option<Connection<M>> = None;
+        let mut row = workload::probed::Row::new(self.job.size_bytes as usize, self.job.clock);
         loop {
             match self.hear(never)? {
                 Request::Connect => {
@@ -99,6 +101,16 @@ impl Worker {
                     let ran = match &mut connection {
                         Some(connection) => self.task(connection),
                         None => Err("told to run before it was connected".into()),
+                    };
+                    let outcome = self.or_fail(ran)?;
+                    self.say(&Answer::Ran(outcome))?;
+                }
+                Request::Messages { count, times } => {
+                    let ran = match (&mut connection, &lines) {
+                        (Some(connection), Some(lines)) => {
+                            row.run(self.job.role, connection, lines, count, times)
+                        }
+                        _ => Err("told to send before it was connected, or without the lines".into()),
                     };
                     let outcome = self.or_fail(ran)?;
                     self.say(&Answer::Ran(outcome))?;
@@ -133,6 +145,7 @@ impl Worker {
             (Task::Trace, Role::Initiator) => workload::traced::send(connection, &course),
             (Task::Trace, Role::Responder) => workload::traced::receive(connection, &course),
             (Task::Null(_), _) => return Err("the null entrant has no connection".into()),
+            (Task::Probe, _) => return Err("messages to be looked at come in rows".into()),
         };
         outcome.map_err(|error| error.to_string())
     }
