@@ -59,7 +59,9 @@ impl Worker {
                     }
                     Request::Connect => self.say(&Answer::Connected)?,
                     Request::Floor(_) => self.say(&Answer::Floor { median_ns: None })?,
-                    Request::Messages { .. } => self.or_fail(Err("the null entrant has no messages".into()))?,
+                    Request::Messages { .. } => {
+                        self.or_fail(Err("the null entrant has no messages".into()))?
+                    }
                 }
             },
             Task::Race(_) | Task::Trace | Task::Probe => match self.job.kind {

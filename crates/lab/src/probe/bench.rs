@@ -179,12 +179,7 @@ impl Bench {
         self.receiver.kill();
     }
 
-    fn ask(
-        &mut self,
-        request: &Request,
-        deadline: Instant,
-        stop: &AtomicBool,
-    ) -> Result<[Answer; 2], Fault> {
+    fn ask(&mut self, request: &Request, deadline: Instant, stop: &AtomicBool) -> Result<[Answer; 2], Fault> {
         // The receiver first: it is to wait for the message, not the message for it.
         self.receiver.ask(*request)?;
         self.sender.ask(*request)?;

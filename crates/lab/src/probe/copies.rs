@@ -36,7 +36,7 @@ pub const LEAST_BYTES: u32 = 40;
 /// Pages of each ring.
 const PAGES: usize = 256;
 /// Places in the kernel's memory that are tried.
-const GUESSES: usize = 6;
+const GUESSES: usize = 8;
 
 /// Where a byte of the message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -166,12 +166,13 @@ pub fn prove(
         Err(error) => return Ok(Err(error)),
     };
     let mut best: Option<Proof> = None;
-    let guesses: Vec<Option<u64>> = match learnt.kernel.is_empty() {
+    let guesses: Vec<Option<Guess>> = match learnt.kernel.is_empty() {
         true => vec![None],
         false => learnt.kernel.iter().copied().map(Some).collect(),
     };
-    for guess in guesses {
-        let watched = match watch(&mut bench, &learnt, guess, tracefs.is_some(), stop)? {
+    for (before, guess) in (0..).zip(guesses) {
+        let kernel = guess.map(|guess| guess.after(before * WATCH));
+        let watched = match watch(&mut bench, &learnt, kernel, tracefs.is_some(), stop)? {
             Ok(watched) => watched,
             Err(error) => return Ok(Err(error)),
         };
@@ -188,14 +189,31 @@ pub fn prove(
 struct Learnt {
     users: Vec<(Place, usize, u64)>,
     /// Likely places in the kernel's memory, the likeliest first.
-    kernel: Vec<u64>,
+    kernel: Vec<Guess>,
     /// For shared memory: how far the place moves with each message, from the next one on.
     stride: u64,
+}
+
+/// Where the kernel may put the byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Guess {
+    /// Of the first message after those that were learnt from.
+    address: u64,
+    /// How far it moves with each message.
+    stride: u64,
+}
+
+impl Guess {
+    /// The place to watch when `messages` more have been sent: one that moves comes by it a little later.
+    fn after(self, messages: u64) -> u64 {
+        self.address + self.stride * (messages + WATCH / 4)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Heard {
     Enter(usize),
+    Leave,
     Page,
     Piece,
     CachedPiece,
@@ -203,6 +221,7 @@ enum Heard {
 
 struct Formats {
     enter: Tracepoint,
+    leave: Tracepoint,
     page: Tracepoint,
     piece: Tracepoint,
     cached: Tracepoint,
@@ -212,6 +231,7 @@ impl Formats {
     fn read(tracefs: &Tracefs) -> io::Result<Formats> {
         Ok(Formats {
             enter: tracefs.tracepoint("raw_syscalls/sys_enter")?,
+            leave: tracefs.tracepoint("raw_syscalls/sys_exit")?,
             page: tracefs.tracepoint("kmem/mm_page_alloc")?,
             piece: tracefs.tracepoint("kmem/kmalloc")?,
             cached: tracefs.tracepoint("kmem/kmem_cache_alloc")?,
@@ -285,6 +305,7 @@ fn listen(bench: &Bench, setup: &Setup, tracefs: &Tracefs) -> io::Result<(Stream
     let wants = [
         want(&formats.enter, Heard::Enter(0), sender, None),
         want(&formats.enter, Heard::Enter(1), receiver, None),
+        want(&formats.leave, Heard::Leave, sender, None),
         want(&formats.page, Heard::Page, sender, None),
         want(&formats.piece, Heard::Piece, sender, enough()),
         want(&formats.cached, Heard::CachedPiece, sender, enough()),
@@ -296,37 +317,50 @@ fn listen(bench: &Bench, setup: &Setup, tracefs: &Tracefs) -> io::Result<(Stream
 
 /// The buffer of the last call of `side` that had one, between the marks.
 fn buffer_of(formats: &Formats, events: &[Seen<Heard>], side: usize) -> Option<(u64, u64)> {
-    let calls = events.iter().filter(|seen| seen.key == Heard::Enter(side)).filter_map(|seen| formats.call(seen));
+    let calls =
+        events.iter().filter(|seen| seen.key == Heard::Enter(side)).filter_map(|seen| formats.call(seen));
     let inside = calls.skip_while(|(number, args)| Mark::of(*number, args) != Some(Mark::Begin));
     let inside = inside.take_while(|(number, args)| Mark::of(*number, args) != Some(Mark::End));
     inside.filter_map(|(number, args)| spell::buffer(number, &args)).last()
 }
 
-/// Where the kernel may have put the message: what it took while the sender was in a call that carries one. Whole
-/// pages first, and of each the last first.
-fn kernel_places(formats: &Formats, events: &[Seen<Heard>], base: u64, offset: u64) -> Vec<u64> {
-    let mut carries = false;
-    let (mut pages, mut pieces) = (Vec::new(), Vec::new());
+/// Where the kernel may put the message: on what it took while the sender was in a call that gives it one, the last
+/// first. A page may be used from its beginning every time, or each message behind the one before.
+fn kernel_places(formats: &Formats, events: &[Seen<Heard>], base: u64, offset: u64) -> Vec<Guess> {
+    let size = rustix::param::page_size() as u64;
     let number = |format: &Tracepoint, seen: &Seen<Heard>, name| {
         format.number(&seen.sample.fields, name, 0).map(|number| number as u64)
     };
+    // Of the call that the sender is in, if it gives something: how many bytes.
+    let mut gives = None;
+    let mut frame = 0;
+    // With how many bytes were given since.
+    let mut pages: Vec<(u64, u64)> = Vec::new();
+    let mut pieces = Vec::new();
     for seen in events {
         match seen.key {
-            Heard::Enter(0) => {
-                carries = formats.call(seen).is_some_and(|(call, args)| spell::buffer(call, &args).is_some());
+            Heard::Enter(0) => gives = formats.call(seen).and_then(|(call, args)| spell::gives(call, &args)),
+            Heard::Leave => {
+                pages.iter_mut().for_each(|(_, since)| *since += gives.unwrap_or(0));
+                frame = gives.take().unwrap_or(frame);
             }
-            Heard::Page if carries => pages.extend(
-                number(&formats.page, seen, "pfn").map(|pfn| base + pfn * rustix::param::page_size() as u64),
-            ),
-            Heard::Piece if carries => pieces.extend(number(&formats.piece, seen, "ptr")),
-            Heard::CachedPiece if carries => pieces.extend(number(&formats.cached, seen, "ptr")),
+            Heard::Page if gives.is_some() => {
+                pages.extend(number(&formats.page, seen, "pfn").map(|pfn| (base + pfn * size, 0)));
+            }
+            Heard::Piece if gives.is_some() => pieces.extend(number(&formats.piece, seen, "ptr")),
+            Heard::CachedPiece if gives.is_some() => pieces.extend(number(&formats.cached, seen, "ptr")),
             _ => {}
         }
     }
-    let mut likely: Vec<u64> = Vec::new();
-    for place in pages.into_iter().rev().take(GUESSES / 2).chain(pieces.into_iter().rev()) {
-        if !likely.contains(&(place + offset)) {
-            likely.push(place + offset);
+    let page = |&(page, since): &(u64, u64)| {
+        [(page, 0), (page + since, frame)].map(|(at, stride)| Guess { address: at + offset, stride })
+    };
+    let pages = pages.iter().rev().take(GUESSES / 4).flat_map(page);
+    let pieces = pieces.into_iter().rev().map(|piece| Guess { address: piece + offset, stride: 0 });
+    let mut likely: Vec<Guess> = Vec::new();
+    for guess in pages.chain(pieces) {
+        if !likely.contains(&guess) {
+            likely.push(guess);
         }
     }
     likely.truncate(GUESSES);
@@ -435,6 +469,10 @@ fn touch(seen: &Seen<Place>, pids: &[u32; 2], symbols: Option<&Symbols>) -> Touc
         t_ns: sample.t_ns,
         cpu: sample.cpu,
         function: in_kernel.then(|| name(sample.ip)),
-        stack: if in_kernel { sample.stack.iter().map(|&address| name(address)).collect() } else { Vec::new() },
+        stack: if in_kernel {
+            sample.stack.iter().map(|&address| name(address)).collect()
+        } else {
+            Vec::new()
+        },
     }
 }

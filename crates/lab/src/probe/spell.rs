@@ -4,8 +4,15 @@ use crate::sys::calls;
 
 /// Which arguments of a call are a buffer and its length.
 pub(super) fn buffer(number: u64, args: &[u64; 6]) -> Option<(u64, u64)> {
-    let carries = ["read", "write", "sendto", "recvfrom"].iter().any(|name| calls::number(name) == Some(number));
+    let carries =
+        ["read", "write", "sendto", "recvfrom"].iter().any(|name| calls::number(name) == Some(number));
     carries.then(|| (args[1], args[2]))
+}
+
+/// How many bytes a call gives the kernel from its buffer; `None` when it gives none.
+pub(super) fn gives(number: u64, args: &[u64; 6]) -> Option<u64> {
+    let gives = ["write", "sendto"].iter().any(|name| calls::number(name) == Some(number));
+    gives.then_some(args[2])
 }
 
 /// The arguments, in words where they are known.
@@ -80,7 +87,10 @@ mod tests {
         assert_eq!(arguments(number("sendto"), &args), "3, 0x1000, 68, MSG_DONTWAIT|MSG_NOSIGNAL");
         assert_eq!(arguments(number("recvfrom"), &[3, 0x1000, 68, 0, 0, 0]), "3, 0x1000, 68, 0");
         assert_eq!(arguments(number("futex"), &[0x2000, 1, 1, 0, 0, 0]), "0x2000, FUTEX_WAKE, 1");
-        assert_eq!((result(68), result(-11), result(-9999)), ("68".into(), "EAGAIN".into(), "error 9999".into()));
+        assert_eq!(
+            (result(68), result(-11), result(-9999)),
+            ("68".into(), "EAGAIN".into(), "error 9999".into())
+        );
         assert_eq!(buffer(number("read"), &args), Some((0x1000, 68)));
         assert_eq!(buffer(number("futex"), &args), None);
     }
