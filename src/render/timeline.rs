@@ -1,9 +1,10 @@
 //! A few real messages as text: the scene's steps, then a line for each message with a bar that is to scale.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crossing::scene::Scene;
-use lab::trace::{Side, Trace, What};
+use lab::scene::Scene;
+use lab::trace::{Trace, What};
 
 use super::grid::{Column, Layout, wrap};
 use super::{Ink, units, words};
@@ -55,38 +56,46 @@ impl Flight {
 }
 
 /// The whole of `ipcscope show`.
-pub(crate) fn text(trace: &Trace, scene: &Scene, ink: Ink) -> String {
+pub(crate) fn text(trace: &Trace, ink: Ink) -> String {
     let mut out = String::new();
-    head(&mut out, trace, scene, ink);
-    steps(&mut out, scene, ink);
+    head(&mut out, trace, ink);
+    steps(&mut out, &trace.header.scene, ink);
     let flights = flights(trace);
     messages(&mut out, trace, &flights, ink);
-    costs(&mut out, trace, scene, &flights, ink);
+    costs(&mut out, trace, &flights, ink);
     out
 }
 
-fn head(out: &mut String, trace: &Trace, scene: &Scene, ink: Ink) {
+fn head(out: &mut String, trace: &Trace, ink: Ink) {
     let header = &trace.header;
-    let cores = header.cores.map(|[a, b]| [format!(" on core {a}"), format!(" on core {b}")]);
-    let [sender, receiver] = cores.unwrap_or_default();
-    let [sender_pid, receiver_pid] = header.pids;
-    let _ = writeln!(out, "{}", ink.bold(&format!("{} ({})", scene.title, header.kind)));
-    let _ = writeln!(out, "{}", wrap(scene.summary, WIDTH, 0));
+    let scene = &header.scene;
+    let [sender, receiver] = header.processes.each_ref().map(|process| {
+        let core = process.core.map(|core| format!(" on core {core}")).unwrap_or_default();
+        format!("process {}{core}", process.pid)
+    });
+    let _ = writeln!(out, "{}", ink.bold(&format!("{} ({})", scene.title, scene.kind)));
+    let _ = writeln!(out, "{}", wrap(&scene.summary, WIDTH, 0));
     let processes = format!(
-        "process {sender_pid}{sender} → process {receiver_pid}{receiver}, {}, both ends wait by {}, {} of {}",
+        "{sender} → {receiver}, {}, both ends wait by {}, {} of {}",
         header.placement,
         header.wait,
-        units::plural(header.messages, "message"),
+        units::plural(announced(trace), "message"),
         units::bytes(header.size_bytes),
     );
     let _ = writeln!(out, "\n{}\n", wrap(&processes, WIDTH, 2));
+}
+
+/// How many messages were to be sent.
+fn announced(trace: &Trace) -> u64 {
+    let count = |what: &What| if let What::BatchBegin { count, .. } = what { *count } else { 0 };
+    trace.events.iter().map(|event| count(&event.what)).sum()
 }
 
 fn steps(out: &mut String, scene: &Scene, ink: Ink) {
     let _ = writeln!(out, "{}", ink.bold("One message, step by step (by design)"));
     for (index, step) in scene.steps.iter().enumerate() {
         let condition = words::when(step.when).map(|when| format!(" ({when})")).unwrap_or_default();
-        let start = format!("{:>3}. {:<9} {:<14}", index + 1, words::actor(step.actor), words::act(step.act));
+        let start = format!("{:>3}. {:<9} {:<14}", index + 1, step.actor.name(), words::act(&step.act));
         let text = wrap(&format!("{}{condition}", step.text), WIDTH - 30, 30);
         let _ = writeln!(out, "{start} {text}");
     }
@@ -122,9 +131,10 @@ fn messages(out: &mut String, trace: &Trace, flights: &[Flight], ink: Ink) {
     let _ = writeln!(out, "{}", ink.dim(&scale));
 }
 
-fn costs(out: &mut String, trace: &Trace, scene: &Scene, flights: &[Flight], ink: Ink) {
-    let wait = trace.header.wait.name();
-    if let Some(budget) = scene.budgets.iter().find(|budget| budget.wait == wait) {
+fn costs(out: &mut String, trace: &Trace, flights: &[Flight], ink: Ink) {
+    // A hybrid wait is written with its patience: `hybrid:20us`.
+    let wait = trace.header.wait.split(':').next().unwrap_or_default();
+    if let Some(budget) = trace.header.scene.budgets.iter().find(|budget| budget.wait == wait) {
         let _ = writeln!(out, "\n{}", ink.bold(&format!("By design, for each message ({wait})")));
         for (count, what) in words::budget(budget) {
             let _ = writeln!(out, "  {count:>10}  {what}");
@@ -132,19 +142,15 @@ fn costs(out: &mut String, trace: &Trace, scene: &Scene, flights: &[Flight], ink
     }
     let _ = writeln!(out, "\n{}", ink.bold(&format!("Measured, clock {}", trace.header.clock)));
     let seen = flights.len() as u64;
-    let _ = writeln!(
-        out,
-        "  {} of {} received and verified",
-        seen,
-        units::plural(trace.header.messages, "message")
-    );
+    let _ =
+        writeln!(out, "  {} of {} received and verified", seen, units::plural(announced(trace), "message"));
     let _ = writeln!(out, "  flight     {}", spread(flights.iter().map(Flight::flight_ns)));
     let _ = writeln!(out, "  send took  {}", spread(flights.iter().map(Flight::send_ns)));
     let _ = writeln!(
         out,
         "  flight: from just before send to just after recv; the stamps of both ends are in it.\n  \
          So few messages show how it goes, not how fast it is: for that there is `ipcscope race {}`.",
-        trace.header.kind
+        trace.header.scene.kind
     );
 }
 
@@ -165,53 +171,56 @@ fn spread(values: impl Iterator<Item = u64>) -> String {
 
 /// The messages of which both ends were seen, in order.
 fn flights(trace: &Trace) -> Vec<Flight> {
-    let at = |message: u64, side: Side, what: What| {
-        let found = trace
-            .events
-            .iter()
-            .find(|event| event.message == message && event.side == side && event.what == what);
-        found.map(|event| event.t_ns)
+    let mut seen: BTreeMap<u64, [Option<u64>; 3]> = BTreeMap::new();
+    for event in &trace.events {
+        let place = match event.what {
+            What::SendBegin { .. } => 0,
+            What::SendEnd {} => 1,
+            What::RecvEnd { .. } => 2,
+            _ => continue,
+        };
+        if let Some(message) = event.message {
+            seen.entry(message).or_default()[place] = Some(event.t_ns);
+        }
+    }
+    let flight = |(message, [send_begin, send_end, recv_end]): (u64, [Option<u64>; 3])| {
+        Some(Flight { message, send_begin: send_begin?, send_end: send_end?, recv_end: recv_end? })
     };
-    (0..trace.header.messages)
-        .filter_map(|message| {
-            Some(Flight {
-                message,
-                send_begin: at(message, Side::Sender, What::SendBegin)?,
-                send_end: at(message, Side::Sender, What::SendEnd)?,
-                recv_end: at(message, Side::Receiver, What::RecvEnd)?,
-            })
-        })
-        .collect()
+    seen.into_iter().filter_map(flight).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::args::Color;
-    use lab::trace::{Event, Header};
+    use lab::trace::{Event, Side};
 
     fn trace() -> Trace {
-        let event = |t_ns, side, message, what| Event { t_ns, side, message, what, cpu: None };
+        let process = |actor: &str, pid: u32, core: u32| serde_json::json!({"actor": actor, "pid": pid, "parent": 9, "core": core});
+        let header = serde_json::json!({
+            "format": "ipcscope-trace",
+            "schema": lab::trace::SCHEMA,
+            "scene": Scene::from(crossing::Kind::Pipe.scene()),
+            "wait": "block",
+            "placement": "cross-core",
+            "processes": [process("sender", 10, 0), process("receiver", 11, 1)],
+            "size_bytes": 64,
+            "clock": "tsc",
+            "started_unix_ms": 0,
+            "machine": "a machine",
+        });
+        let event = |t_ns, side, message, what| Event::new(t_ns, what).by(side).of(message);
+        let begin = What::BatchBegin { mode: lab::trace::Mode::Paced, count: 2 };
         Trace {
-            header: Header {
-                format: "ipcscope-trace".into(),
-                schema: lab::trace::SCHEMA,
-                kind: crossing::Kind::Pipe,
-                wait: crossing::WaitStrategy::Block,
-                placement: lab::plan::Placement::CrossCore,
-                pids: [10, 11],
-                cores: Some([0, 1]),
-                messages: 2,
-                size_bytes: 64,
-                clock: "tsc".into(),
-            },
+            header: serde_json::from_value(header).expect("a header"),
             events: vec![
-                event(0, Side::Sender, 0, What::SendBegin),
-                event(1_000, Side::Sender, 0, What::SendEnd),
-                event(4_000, Side::Receiver, 0, What::RecvEnd),
-                event(5_000, Side::Sender, 1, What::SendBegin),
-                event(6_000, Side::Receiver, 1, What::RecvEnd),
-                event(7_000, Side::Sender, 1, What::SendEnd),
+                Event::new(0, begin),
+                event(0, Side::Sender, 0, What::SendBegin { payload: None }),
+                event(1_000, Side::Sender, 0, What::SendEnd {}),
+                event(4_000, Side::Receiver, 0, What::RecvEnd { payload: None }),
+                event(5_000, Side::Sender, 1, What::SendBegin { payload: None }),
+                event(6_000, Side::Receiver, 1, What::RecvEnd { payload: None }),
+                event(7_000, Side::Sender, 1, What::SendEnd {}),
             ],
         }
     }
@@ -232,7 +241,7 @@ mod tests {
 
     #[test]
     fn the_measured_part_names_its_clock() {
-        let text = text(&trace(), crossing::Kind::Pipe.scene(), Ink::choose(Color::Never));
+        let text = text(&trace(), Ink::choose(Color::Never));
         assert!(text.contains("measured, clock tsc"), "{text}");
         assert!(text.contains("process 10 on core 0 → process 11 on core 1"), "{text}");
         assert!(text.contains("2 of 2 messages received and verified"), "{text}");

@@ -1,26 +1,18 @@
-//! Words for the parts of a scene, the same on the terminal and on the page.
+//! Words for the parts of a scene.
 
-use crossing::scene::{Act, Actor, Budget, Range, When};
-
-/// Who does a step.
-pub(crate) fn actor(actor: Actor) -> &'static str {
-    match actor {
-        Actor::Sender => "sender",
-        Actor::Receiver => "receiver",
-        Actor::Kernel => "kernel",
-    }
-}
+use lab::scene::{Act, Budget, Range, When};
 
 /// What a step is made of.
-pub(crate) fn act(act: Act) -> String {
+pub(crate) fn act(act: &Act) -> String {
     match act {
         Act::Store => "store".into(),
         Act::Load => "load".into(),
-        Act::Syscall(name) => format!("{name}()"),
+        Act::Syscall { name } => format!("{name}()"),
         Act::Copy => "copy".into(),
         Act::Wake => "wake".into(),
         Act::Sleep => "sleep".into(),
         Act::Poll => "poll".into(),
+        Act::Other => "–".into(),
     }
 }
 
@@ -31,6 +23,7 @@ pub(crate) fn when(when: When) -> Option<&'static str> {
         When::ReceiverFirst => Some("only if the receiver came first"),
         When::ReceiverAsleep => Some("only if the receiver sleeps"),
         When::Full => Some("only if there is no room"),
+        When::Other => Some("only under a condition that this ipcscope does not know"),
     }
 }
 

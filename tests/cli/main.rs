@@ -11,3 +11,5 @@ mod race;
 mod schema;
 mod serve;
 mod show;
+mod stage;
+mod trace;

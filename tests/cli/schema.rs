@@ -90,9 +90,13 @@ fn is_a(value: &Value, name: &Value) -> bool {
 
 /// What is wrong with `report` by the published schema.
 pub(crate) fn check(report: &Value) -> Vec<String> {
-    let schema = parsed(SCHEMA);
+    check_by(&parsed(SCHEMA), report)
+}
+
+/// What is wrong with `value` by `schema`.
+pub(crate) fn check_by(schema: &Value, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    faults(&schema, &schema, report, "", &mut found);
+    faults(schema, schema, value, "", &mut found);
     found
 }
 

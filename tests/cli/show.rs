@@ -1,6 +1,6 @@
 //! `ipcscope show`: real messages of the real engine.
 
-use lab::trace::{Side, Trace, What};
+use lab::trace::{Event, Mode, Side, Trace, What};
 
 use crate::harness::Desk;
 
@@ -29,30 +29,35 @@ fn the_trace_can_be_read_back() {
             let ran = desk.run(&line).ended_with(0);
             let trace =
                 Trace::read(ran.stdout.as_bytes()).unwrap_or_else(|error| panic!("{error}: {ran:#?}"));
-            assert_eq!((trace.header.messages, trace.header.size_bytes), (3, 1024));
-            assert_ne!(trace.header.pids[0], trace.header.pids[1], "two processes");
+            assert_eq!(trace.header.size_bytes, 1024);
+            assert_eq!(trace.header.scene.kind, kind);
+            let [sender, receiver] = &trace.header.processes;
+            assert_ne!(sender.pid, receiver.pid, "two processes");
             assert!(trace.events.is_sorted_by_key(|event| event.t_ns), "in order of time");
+            let first = trace.events.first().map(|event| &event.what);
+            assert_eq!(first, Some(&What::BatchBegin { mode: Mode::Paced, count: 3 }));
+            assert_eq!(trace.events.last().map(|event| &event.what), Some(&What::BatchEnd {}));
             for message in 0..3 {
-                for (side, what) in [
-                    (Side::Sender, What::SendBegin),
-                    (Side::Sender, What::SendEnd),
-                    (Side::Receiver, What::RecvEnd),
-                ] {
-                    let seen = |event: &&lab::trace::Event| {
-                        event.message == message && event.side == side && event.what == what
+                let words = Some(format!("message {message}"));
+                let seen = |side, what| {
+                    let is = |event: &&Event| {
+                        event.message == Some(message) && event.side == Some(side) && event.what == what
                     };
-                    assert_eq!(trace.events.iter().filter(seen).count(), 1, "{line}: {message} {what:?}");
-                }
+                    trace.events.iter().filter(is).count()
+                };
+                assert_eq!(
+                    seen(Side::Sender, What::SendBegin { payload: words.clone() }),
+                    1,
+                    "{line}: {message}"
+                );
+                assert_eq!(seen(Side::Sender, What::SendEnd {}), 1, "{line}: {message}");
+                assert_eq!(seen(Side::Receiver, What::RecvBegin {}), 1, "{line}: {message}");
+                assert_eq!(
+                    seen(Side::Receiver, What::RecvEnd { payload: words.clone() }),
+                    1,
+                    "{line}: {message}"
+                );
             }
         }
     }
-}
-
-#[test]
-fn the_example_in_the_documents_is_a_trace() {
-    let document = include_str!("../../docs/trace.md");
-    let example: String =
-        document.lines().filter(|line| line.starts_with('{')).map(|line| format!("{line}\n")).collect();
-    let trace = Trace::read(example.as_bytes()).expect("a trace");
-    assert_eq!(trace.events.len(), 4);
 }

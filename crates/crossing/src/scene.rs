@@ -26,6 +26,8 @@ pub struct Scene {
     pub title: &'static str,
     /// One or two sentences: what happens to a message.
     pub summary: &'static str,
+    /// The paragraph that explains: what the kernel does, what it costs, and where that can be seen.
+    pub explanation: &'static str,
     /// Two or three words each, for a card.
     pub tags: &'static [&'static str],
     /// What there is to see, from top to bottom.
@@ -40,6 +42,26 @@ pub struct Scene {
     pub cross_host: bool,
     /// What textbooks say of it, word for word short; never shown as measured.
     pub quoted: Quoted,
+    /// What can be tried on it.
+    pub experiments: &'static [Experiment],
+}
+
+/// Something that can be tried on a mechanism, with real processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Experiment {
+    /// A short name, unique in its scene. Whoever runs experiments knows them by it.
+    pub id: &'static str,
+    /// The words on the button.
+    pub title: &'static str,
+    /// What will be done, and what to look at.
+    pub text: &'static str,
+}
+
+impl Experiment {
+    /// An experiment.
+    pub const fn new(id: &'static str, title: &'static str, text: &'static str) -> Experiment {
+        Experiment { id, title, text }
+    }
 }
 
 /// One thing on the stage.

@@ -24,7 +24,6 @@ use crate::clock::Clock;
 use crate::plan::{Workload, as_text};
 use crate::report::SideUse;
 use crate::sys::lines::Bounce;
-use crate::trace::What;
 
 /// How often the lab looks up while it waits for an answer: the latest that a Ctrl-C is seen.
 const LOOK_UP: Duration = Duration::from_millis(250);
@@ -50,10 +49,10 @@ pub(crate) enum Task {
     Race(Workload),
     /// A workload without a channel, in the initiator alone.
     Null(Workload),
-    /// Single messages, every one recorded.
-    Trace,
     /// Rows of single messages, to be looked at from outside.
     Probe,
+    /// One process of a stage: it does what it is told, order by order.
+    Stage,
 }
 
 /// Everything a process needs to know; the first line it gets. The floor's memory comes beside it.
@@ -100,6 +99,8 @@ pub(crate) enum Answer {
     Placed {
         /// The core that was read back.
         core: Option<usize>,
+        /// The peer's process id, when this process was told to start it.
+        child: Option<u32>,
     },
     /// To [`Request::Connect`].
     Connected,
@@ -110,6 +111,8 @@ pub(crate) enum Answer {
     },
     /// To [`Request::Run`].
     Ran(SideOutcome),
+    /// To an [`Order`](crate::stage::Order).
+    Stage(crate::stage::Told),
     /// To anything that went wrong; it is the last word.
     Failed {
         /// One line.
@@ -132,8 +135,6 @@ pub(crate) struct SideOutcome {
     pub(crate) missed: u64,
     /// What it cost.
     pub(crate) usage: SideUse,
-    /// What it saw, when it traces: ticks, message, event, core.
-    pub(crate) events: Vec<(u64, u64, What, Option<u32>)>,
     /// When each call of the channel began and ended, in ticks, when it is looked at from outside.
     pub(crate) calls: Vec<(u64, u64)>,
     /// How often it slept of its own accord, between two messages.
@@ -220,13 +221,22 @@ impl Control {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(Silence::Late);
             }
-            let look_up = Timespec { tv_sec: 0, tv_nsec: LOOK_UP.as_nanos() as i64 };
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let nap = left.map_or(LOOK_UP, |left| left.min(LOOK_UP));
+            let look_up = Timespec { tv_sec: 0, tv_nsec: nap.as_nanos() as i64 };
             match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&look_up)) {
                 Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => self.read()?,
                 Err(errno) => return Err(Silence::Garbled(errno.to_string())),
             }
         }
+    }
+
+    /// Whether a line, or its beginning, has come that was not taken yet. Never waits.
+    pub(crate) fn has_something(&self) -> bool {
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        !self.rest.is_empty()
+            || matches!(poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&at_once)), Ok(1))
     }
 
     /// The descriptor that came beside a line.

@@ -98,6 +98,19 @@ impl Machine {
                 .and_then(|text| chosen(&text)),
         }
     }
+
+    /// What a reader wants to know first, in one line.
+    pub fn in_one_line(&self) -> String {
+        let facts = [
+            Some(self.cpu.clone().unwrap_or_else(|| format!("a {} processor", self.architecture))),
+            self.cores_online
+                .map(|cores| if cores == 1 { "1 core".into() } else { format!("{cores} cores") }),
+            self.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
+            self.virtualised.as_ref().map(|hypervisor| format!("virtual machine ({hypervisor})")),
+            self.container.as_ref().map(|container| format!("container ({container})")),
+        ];
+        facts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// Time taken by the hypervisor and all time, of all cores since the machine started, in clock ticks:

@@ -6,14 +6,21 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::process::{Child, Command, Stdio};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crossing::Endpoint;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use serde::Serialize;
 
-use crate::control::{Answer, Control, Job, Request, Silence};
+use crate::control::{Answer, Control, Job, Silence};
 
 /// The hidden verb under which the binary becomes a measured process.
 pub const WORKER_VERB: &str = "worker";
@@ -21,13 +28,67 @@ pub const WORKER_VERB: &str = "worker";
 /// This program, whatever its file is called by now: it may have been replaced by a newer build.
 pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 
+/// How long a process that was killed may take to be gone.
+const LAST_BREATH: Duration = Duration::from_secs(5);
+
 /// One measured process.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    child: Child,
+    held: Held,
     control: Control,
     /// The core it was read back on.
     core: Option<usize>,
+    /// The process that it started, as it was told to.
+    child: Option<u32>,
+}
+
+/// By what the lab holds a process.
+#[derive(Debug)]
+enum Held {
+    /// It is our child.
+    Child(Child),
+    /// It is the child of another peer, which reaps it.
+    Grandchild { pid: u32, pidfd: OwnedFd },
+}
+
+/// How a process ended, as far as the kernel tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Death {
+    /// The signal, such as `SIGKILL`.
+    pub(crate) signal: Option<String>,
+    /// What it exited with.
+    pub(crate) exit_code: Option<i32>,
+}
+
+impl Death {
+    /// By the number of a signal, or by what the process exited with.
+    pub(crate) fn new(signal: Option<i32>, exit_code: Option<i32>) -> Death {
+        Death { signal: signal.map(signal_name), exit_code }
+    }
+}
+
+impl From<ExitStatus> for Death {
+    fn from(status: ExitStatus) -> Death {
+        Death::new(status.signal(), status.code())
+    }
+}
+
+/// The name of a signal that ends a process here, or its number.
+fn signal_name(number: i32) -> String {
+    let known = [
+        (libc::SIGKILL, "SIGKILL"),
+        (libc::SIGSEGV, "SIGSEGV"),
+        (libc::SIGBUS, "SIGBUS"),
+        (libc::SIGABRT, "SIGABRT"),
+        (libc::SIGILL, "SIGILL"),
+        (libc::SIGTERM, "SIGTERM"),
+        (libc::SIGINT, "SIGINT"),
+        (libc::SIGHUP, "SIGHUP"),
+        (libc::SIGQUIT, "SIGQUIT"),
+        (libc::SIGPIPE, "SIGPIPE"),
+    ];
+    let name = known.iter().find(|(known, _)| *known == number).map(|(_, name)| (*name).to_owned());
+    name.unwrap_or_else(|| format!("signal {number}"))
 }
 
 impl Peer {
@@ -52,38 +113,80 @@ impl Peer {
         stop: &AtomicBool,
     ) -> Result<Peer, Fault> {
         let (control, theirs) = Control::pair().map_err(|error| Fault::spawn(&error))?;
-        let mut command = Command::new(program);
-        command.arg(WORKER_VERB).stdin(Stdio::from(theirs)).stdout(Stdio::null());
-        let spawned = match endpoint {
-            Some(endpoint) => endpoint.spawn(command),
-            None => command.spawn(),
-        };
-        let child = spawned.map_err(|error| Fault::spawn(&error))?;
-        let mut peer = Peer { child, control, core: None };
-        peer.control
+        let command = command(program, theirs);
+        let child = on_a_thread_that_stays(move || spawn(command, endpoint));
+        let child = child.map_err(|error| Fault::spawn(&error))?;
+        let peer = Peer { held: Held::Child(child), control, core: None, child: None };
+        peer.introduce(job, beside, deadline, stop)
+    }
+
+    /// Holds a process that another peer has started; `control` is the lab's end of the line to it.
+    pub(crate) fn adopt(
+        pid: u32,
+        control: Control,
+        job: &Job,
+        deadline: Instant,
+        stop: &AtomicBool,
+    ) -> Result<Peer, Fault> {
+        let gone = || Fault::Failed(format!("process {pid} is gone"));
+        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
+        // Its parent has not reaped it, so the number is still its own.
+        let pidfd = rustix::process::pidfd_open(raw, PidfdFlags::empty()).map_err(|_| gone())?;
+        let held = Held::Grandchild { pid, pidfd };
+        Peer { held, control, core: None, child: None }.introduce(job, None, deadline, stop)
+    }
+
+    /// Tells a new process its job, and waits until it is in its place.
+    fn introduce(
+        mut self,
+        job: &Job,
+        beside: Option<BorrowedFd<'_>>,
+        deadline: Instant,
+        stop: &AtomicBool,
+    ) -> Result<Peer, Fault> {
+        self.control
             .say(job, beside)
             .map_err(|error| Fault::Failed(format!("a process went away: {error}")))?;
-        match peer.hear(deadline, stop)? {
-            Answer::Placed { core } => peer.core = core,
+        match self.hear(deadline, stop)? {
+            Answer::Placed { core, child } => (self.core, self.child) = (core, child),
             other => return Err(Fault::out_of_turn(&other)),
         }
-        Ok(peer)
+        Ok(self)
     }
 
     /// Asks for something; the answer is heard separately, so that both sides can be asked first.
-    pub(crate) fn ask(&self, request: Request) -> Result<(), Fault> {
+    pub(crate) fn ask(&self, request: &impl Serialize) -> Result<(), Fault> {
+        self.ask_with(request, None)
+    }
+
+    /// The same, with a descriptor beside it.
+    pub(crate) fn ask_with(
+        &self,
+        request: &impl Serialize,
+        beside: Option<BorrowedFd<'_>>,
+    ) -> Result<(), Fault> {
         self.control
-            .say(&request, None)
+            .say(request, beside)
             .map_err(|error| Fault::Failed(format!("a process went away: {error}")))
     }
 
     /// Waits for an answer.
     pub(crate) fn hear(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<Answer, Fault> {
+        let late = || Fault::Failed("a process did not finish in time".into());
+        self.hear_until(deadline, stop)?.ok_or_else(late)
+    }
+
+    /// Waits for an answer; `None` when there is none by `deadline`, and then it may still come.
+    pub(crate) fn hear_until(
+        &mut self,
+        deadline: Instant,
+        stop: &AtomicBool,
+    ) -> Result<Option<Answer>, Fault> {
         match self.control.hear(Some(deadline), stop) {
             Ok(Answer::Failed { why }) => Err(Fault::Failed(why)),
-            Ok(answer) => Ok(answer),
+            Ok(answer) => Ok(Some(answer)),
+            Err(Silence::Late) => Ok(None),
             Err(Silence::Stopped) => Err(Fault::Stopped),
-            Err(Silence::Late) => Err(Fault::Failed("a process did not finish in time".into())),
             Err(Silence::Garbled(what)) => {
                 Err(Fault::Failed(format!("a process answered what is no answer: {what}")))
             }
@@ -93,7 +196,10 @@ impl Peer {
 
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        match &self.held {
+            Held::Child(child) => child.id(),
+            Held::Grandchild { pid, .. } => *pid,
+        }
     }
 
     /// The core it was read back on.
@@ -101,25 +207,81 @@ impl Peer {
         self.core
     }
 
+    /// The process that it started.
+    pub(crate) fn child(&self) -> Option<u32> {
+        self.child
+    }
+
     /// Kills it with SIGKILL.
     pub(crate) fn kill(&mut self) {
-        // Fails only for a process that is dead already.
-        let _ = self.child.kill();
+        // Both fail only for a process that is dead already.
+        let _ = match &mut self.held {
+            Held::Child(child) => child.kill(),
+            Held::Grandchild { pidfd, .. } => {
+                rustix::process::pidfd_send_signal(pidfd, Signal::KILL).map_err(Into::into)
+            }
+        };
+    }
+
+    /// Waits a little until it is gone, and says how it ended; `None` when it is still there.
+    pub(crate) fn ended_within(&mut self, patience: Duration) -> Option<Death> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match &mut self.held {
+                Held::Child(child) => match child.try_wait() {
+                    Ok(Some(status)) => return Some(status.into()),
+                    Ok(None) => {}
+                    Err(_) => return Some(Death { signal: None, exit_code: None }),
+                },
+                // How it ended is known to its parent.
+                Held::Grandchild { pidfd, .. } => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    let nap = Timespec { tv_sec: 0, tv_nsec: left.as_nanos().min(250_000_000) as i64 };
+                    if matches!(poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&nap)), Ok(1)) {
+                        return Some(Death { signal: None, exit_code: None });
+                    }
+                }
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     fn last_words(&mut self) -> String {
-        match self.child.wait() {
-            Ok(status) => format!("process {} ended in mid-round: {status}", self.child.id()),
-            Err(error) => format!("process {} ended in mid-round: {error}", self.child.id()),
+        let pid = self.pid();
+        match self.ended_within(LAST_BREATH) {
+            Some(Death { signal: Some(signal), .. }) => format!("process {pid} ended in mid-round: {signal}"),
+            Some(Death { exit_code: Some(code), .. }) => {
+                format!("process {pid} ended in mid-round: exit status {code}")
+            }
+            _ => format!("process {pid} ended in mid-round"),
         }
     }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // Both fail only for a process that is dead and reaped already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
+        match &mut self.held {
+            Held::Child(child) => {
+                // Fails only for a process that was reaped already.
+                let _ = child.wait();
+            }
+            Held::Grandchild { pidfd, .. } => {
+                let _ = poll(
+                    &mut [PollFd::new(&*pidfd, PollFlags::IN)],
+                    Some(&Timespec { tv_sec: LAST_BREATH.as_secs() as i64, tv_nsec: 0 }),
+                );
+                // Where its parent went first and we are the one who inherits orphans, it is ours to reap;
+                // else it is no child of ours, and this says so.
+                let _ = rustix::process::waitid(
+                    WaitId::PidFd(pidfd.as_fd()),
+                    WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+                );
+            }
+        }
     }
 }
 
@@ -127,6 +289,46 @@ impl AsFd for Peer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.control.as_fd()
     }
+}
+
+/// The command that makes `program` a measured process with `control` as its line to the lab.
+pub(crate) fn command(program: &OsStr, control: OwnedFd) -> Command {
+    let mut command = Command::new(program);
+    command.arg(WORKER_VERB).stdin(Stdio::from(control)).stdout(Stdio::null());
+    command
+}
+
+/// Starts `command`, with `endpoint` as its inheritance.
+pub(crate) fn spawn(mut command: Command, endpoint: Option<Endpoint>) -> io::Result<Child> {
+    match endpoint {
+        Some(endpoint) => endpoint.spawn(command),
+        None => command.spawn(),
+    }
+}
+
+type Birth = Box<dyn FnOnce() + Send>;
+
+/// Runs `birth` on a thread that lives as long as this process. The kernel kills a child that asked for it
+/// when the *thread* that made it ends (prctl(2), PR_SET_PDEATHSIG), and whoever opens a stage may be on a
+/// thread of a pool.
+fn on_a_thread_that_stays<T: Send + 'static>(
+    birth: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    static NURSERY: OnceLock<Mutex<SyncSender<Birth>>> = OnceLock::new();
+    let nursery = NURSERY.get_or_init(|| {
+        let (births, waiting) = sync_channel::<Birth>(0);
+        // Without the thread the channel is closed, which is told below.
+        let _ = thread::Builder::new().name("lab-births".into()).spawn(move || {
+            waiting.into_iter().for_each(|birth| birth());
+        });
+        Mutex::new(births)
+    });
+    let (tell, told) = sync_channel(1);
+    let no_thread = || io::Error::other("the thread that starts processes cannot be had");
+    let births = nursery.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    // The receiver is still waiting below, so it can be told.
+    births.send(Box::new(move || drop(tell.send(birth())))).map_err(|_| no_thread())?;
+    told.recv().map_err(|_| no_thread())?
 }
 
 /// Why a round has no result.
@@ -138,6 +340,15 @@ pub(crate) enum Fault {
     Environment(String),
     /// It went wrong.
     Failed(String),
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fault::Stopped => f.write_str("stopped"),
+            Fault::Environment(why) | Fault::Failed(why) => f.write_str(why),
+        }
+    }
 }
 
 impl Fault {

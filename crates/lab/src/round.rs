@@ -53,7 +53,6 @@ pub(crate) struct Round {
     /// Before and after.
     pub(crate) floors: Option<[FloorSeen; 2]>,
     pub(crate) cores: Option<[usize; 2]>,
-    pub(crate) pids: [u32; 2],
 }
 
 /// The best of the tried ways to poll, and what it gave.
@@ -89,21 +88,19 @@ pub(crate) fn run(order: &Order, stop: &AtomicBool) -> Result<Round, Fault> {
         responder: second,
         floors: before.zip(after).map(|(before, after)| [before, after]),
         cores: initiator.core().zip(responder.core()).map(|(a, b)| [a, b]),
-        pids: [initiator.pid(), responder.pid()],
     })
 }
 
 /// The null entrant: one process.
 fn alone(order: &Order, deadline: Instant, stop: &AtomicBool) -> Result<Round, Fault> {
     let mut peer = Peer::start(None, &job(order, Role::Initiator), None, deadline, stop)?;
-    peer.ask(Request::Run)?;
+    peer.ask(&Request::Run)?;
     match peer.hear(deadline, stop)? {
         Answer::Ran(initiator) => Ok(Round {
             initiator,
             responder: SideOutcome::default(),
             floors: None,
             cores: peer.core().map(|core| [core, core]),
-            pids: [peer.pid(); 2],
         }),
         other => Err(Fault::out_of_turn(&other)),
     }
@@ -137,8 +134,8 @@ struct Both<'a> {
 impl Both<'_> {
     /// Asks both for the same, and hears both.
     fn ask(&mut self, request: Request) -> Result<(Answer, Answer), Fault> {
-        self.initiator.ask(request)?;
-        self.responder.ask(request)?;
+        self.initiator.ask(&request)?;
+        self.responder.ask(&request)?;
         let first = self.initiator.hear(self.deadline, self.stop);
         // When one side fails the other is waiting for it: its failure is only the echo.
         let first = first?;

@@ -1,17 +1,27 @@
-//! A trace: what happened to a few messages, as both processes saw it.
+//! A trace: what happened to a few messages, as both processes, the lab and the kernel saw it.
 //!
-//! One line of JSON for each event, the header first (`docs/trace.md`). All times are nanoseconds on one
+//! One line of JSON for each event, the header first (`docs/trace.md`, `docs/trace.schema.json`). The live
+//! stream of a stage, a recorded file and a fixture are the same bytes. All times are nanoseconds on one
 //! clock, counted from the first event of the trace.
 
+mod event;
+
+use std::fmt;
 use std::io::{self, BufRead, Write};
 
-use crossing::{Kind, WaitStrategy};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::plan::{Placement, as_text};
+use crate::scene::{Actor, Scene};
+
+pub use event::{Basis, Call, Event, Mode, ProcessState, Side, Tone, Values, What};
 
 /// The version of the trace's structure.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
+
+/// The word in every header.
+const FORMAT: &str = "ipcscope-trace";
 
 /// A whole trace.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,140 +39,265 @@ pub struct Header {
     pub format: String,
     /// [`SCHEMA`].
     pub schema: u32,
-    /// The mechanism.
-    #[serde(with = "as_text::one")]
-    pub kind: Kind,
+    /// The mechanism's scene: whoever has the trace can draw it.
+    pub scene: Scene,
     /// How both sides waited.
-    #[serde(with = "as_text::one")]
-    pub wait: WaitStrategy,
+    pub wait: String,
     /// Where they were put.
-    #[serde(with = "as_text::one")]
-    pub placement: Placement,
-    /// The process that sends and the one that receives.
-    pub pids: [u32; 2],
-    /// The cores they were read back on; `None` when unpinned.
-    pub cores: Option<[usize; 2]>,
-    /// Messages sent.
-    pub messages: u64,
-    /// Bytes in each.
+    pub placement: String,
+    /// The process that sends forward, and the one that receives.
+    pub processes: [Process; 2],
+    /// Bytes in each message.
     pub size_bytes: u32,
     /// The clock that stamped the events: `tsc` or `monotonic`.
     pub clock: String,
+    /// When it was recorded, in milliseconds since 1970-01-01 UTC.
+    pub started_unix_ms: u64,
+    /// One line about the machine.
+    pub machine: String,
 }
 
-/// One event.
+/// One of the two processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
-    /// When, in nanoseconds from the first event.
-    pub t_ns: u64,
-    /// Who.
-    pub side: Side,
-    /// Which message, from 0.
-    pub message: u64,
-    /// What.
-    pub what: What,
-    /// The core the event was seen on, where the clock tells it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu: Option<u32>,
+pub struct Process {
+    /// Which of the two.
+    pub actor: Actor,
+    /// Its process id.
+    pub pid: u32,
+    /// The process id of its parent.
+    pub parent: u32,
+    /// The core it was read back on; `None` when unpinned.
+    pub core: Option<usize>,
 }
 
-/// Which of the two processes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Side {
-    /// The one that sends.
-    Sender,
-    /// The one that receives.
-    Receiver,
+impl Header {
+    /// A header of now; what the two processes are is the caller's to say.
+    pub(crate) fn new(
+        scene: Scene,
+        wait: impl fmt::Display,
+        placement: impl fmt::Display,
+        processes: [Process; 2],
+        size_bytes: u32,
+        clock: &str,
+    ) -> Header {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Header {
+            format: FORMAT.into(),
+            schema: SCHEMA,
+            scene,
+            wait: wait.to_string(),
+            placement: placement.to_string(),
+            processes,
+            size_bytes,
+            clock: clock.into(),
+            started_unix_ms: since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
+            machine: crate::machine::Machine::read().in_one_line(),
+        }
+    }
+
+    /// The line, without its end.
+    pub fn line(&self) -> String {
+        line(self)
+    }
 }
 
-/// What a process saw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum What {
-    /// About to call `send`.
-    SendBegin,
-    /// `send` has returned: the message is published.
-    SendEnd,
-    /// About to call `recv`.
-    RecvBegin,
-    /// `recv` has returned and the message was verified.
-    RecvEnd,
+/// What has only texts as keys can always be written.
+fn line(what: &impl Serialize) -> String {
+    serde_json::to_string(what).unwrap_or_default()
 }
 
 impl Trace {
     /// Writes the trace, one line of JSON after the other.
+    ///
+    /// # Errors
+    /// What the writer says.
     pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
-        serde_json::to_writer(&mut *to, &self.header)?;
-        writeln!(to)?;
+        writeln!(to, "{}", self.header.line())?;
         for event in &self.events {
-            serde_json::to_writer(&mut *to, event)?;
-            writeln!(to)?;
+            writeln!(to, "{}", event.line())?;
         }
         Ok(())
     }
 
-    /// Reads a trace back. The error names the line, and the field where one is at fault.
-    pub fn read(from: impl BufRead) -> Result<Trace, String> {
+    /// Reads a trace back. Events of a kind that this program does not know are left out.
+    ///
+    /// # Errors
+    /// The line that is at fault, and the field where one is.
+    pub fn read(from: impl BufRead) -> Result<Trace, ReadError> {
         let mut lines = from.lines().enumerate();
-        let (_, first) = lines.next().ok_or("line 1: the file is empty")?;
-        let first = first.map_err(|error| format!("line 1: {error}"))?;
-        let header: Header = serde_json::from_str(&first).map_err(|error| format!("line 1: {error}"))?;
-        if header.format != "ipcscope-trace" {
-            return Err(format!("line 1: field `format` is `{}`, not `ipcscope-trace`", header.format));
-        }
-        if header.schema != SCHEMA {
-            return Err(format!(
-                "line 1: field `schema` is {}, and this ipcscope reads {SCHEMA}",
-                header.schema
-            ));
-        }
+        let (_, first) = lines.next().ok_or_else(|| ReadError::at(1, "the file is empty"))?;
+        let header = header(&first.map_err(|error| ReadError::at(1, error))?)?;
         let mut events = Vec::new();
         for (index, line) in lines {
-            let fault = |error: &dyn std::fmt::Display| format!("line {}: {error}", index + 1);
-            let line = line.map_err(|error| fault(&error))?;
-            events.push(serde_json::from_str(&line).map_err(|error| fault(&error))?);
+            let number = index + 1;
+            let line = line.map_err(|error| ReadError::at(number, error))?;
+            if line.is_empty() {
+                continue;
+            }
+            events.extend(Event::read(&line).map_err(|error| error.on_line(number))?);
         }
         Ok(Trace { header, events })
     }
 }
 
+/// Reads the first line, and says first of all whether it is ours.
+fn header(line: &str) -> Result<Header, ReadError> {
+    let value: Value = parse(line).map_err(|error| error.on_line(1))?;
+    match value.get("format").and_then(Value::as_str) {
+        Some(FORMAT) => {}
+        Some(other) => return Err(ReadError::of(1, "format", format!("`{other}`, not `{FORMAT}`"))),
+        None => return Err(ReadError::of(1, "format", "missing: this is not a trace of ipcscope")),
+    }
+    match value.get("schema").and_then(Value::as_u64) {
+        Some(schema) if schema == u64::from(SCHEMA) => {}
+        Some(schema) => {
+            let why = format!("{schema}, and this ipcscope reads {SCHEMA}: record the trace anew");
+            return Err(ReadError::of(1, "schema", why));
+        }
+        None => return Err(ReadError::of(1, "schema", "missing, or not a number")),
+    }
+    take(value).map_err(|error| error.on_line(1))
+}
+
+/// A line of JSON; one that stops in the middle is said to be cut short.
+fn parse(line: &str) -> Result<Value, ReadError> {
+    serde_json::from_str(line).map_err(|error| {
+        let why = if error.is_eof() { "the line is cut short" } else { "this is not JSON" };
+        ReadError::at(0, format!("{why} (column {})", error.column()))
+    })
+}
+
+/// A value as a type; the error names the field.
+fn take<T: DeserializeOwned>(value: Value) -> Result<T, ReadError> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let field = error.path().to_string();
+        ReadError { line: 0, field: (field != ".").then_some(field), why: error.into_inner().to_string() }
+    })
+}
+
+/// Why a trace could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The field at fault, as a path such as `scene.stage[0].form`.
+    pub field: Option<String>,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl ReadError {
+    fn at(line: usize, why: impl fmt::Display) -> ReadError {
+        ReadError { line, field: None, why: why.to_string() }
+    }
+
+    fn of(line: usize, field: &str, why: impl fmt::Display) -> ReadError {
+        ReadError { line, field: Some(field.into()), why: why.to_string() }
+    }
+
+    fn on_line(self, line: usize) -> ReadError {
+        ReadError { line, ..self }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: ", self.line)?;
+        if let Some(field) = &self.field {
+            write!(f, "field `{field}`: ")?;
+        }
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for ReadError {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crossing::Kind;
 
     fn sample() -> Trace {
+        let process = |actor, pid| Process { actor, pid, parent: 9, core: Some(0) };
         Trace {
-            header: Header {
-                format: "ipcscope-trace".into(),
-                schema: SCHEMA,
-                kind: Kind::Pipe,
-                wait: WaitStrategy::Block,
-                placement: Placement::CrossCore,
-                pids: [10, 11],
-                cores: Some([0, 1]),
-                messages: 1,
-                size_bytes: 64,
-                clock: "tsc".into(),
-            },
-            events: vec![Event { t_ns: 0, side: Side::Sender, message: 0, what: What::SendBegin, cpu: None }],
+            header: Header::new(
+                Scene::from(Kind::Pipe.scene()),
+                crossing::WaitStrategy::Block,
+                crate::plan::Placement::CrossCore,
+                [process(Actor::Sender, 10), process(Actor::Receiver, 11)],
+                64,
+                "tsc",
+            ),
+            events: vec![Event::new(0, What::BatchBegin { mode: Mode::Step, count: 1 })],
         }
+    }
+
+    fn written(trace: &Trace) -> String {
+        let mut bytes = Vec::new();
+        trace.write(&mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn refused(text: &str) -> String {
+        Trace::read(text.as_bytes()).unwrap_err().to_string()
     }
 
     #[test]
     fn what_was_written_is_read_back() {
-        let mut bytes = Vec::new();
-        sample().write(&mut bytes).unwrap();
-        assert_eq!(Trace::read(&bytes[..]).unwrap(), sample());
+        let trace = sample();
+        assert_eq!(Trace::read(written(&trace).as_bytes()).unwrap(), trace);
     }
 
     #[test]
-    fn a_broken_line_is_named() {
-        let mut bytes = Vec::new();
-        sample().write(&mut bytes).unwrap();
-        bytes.truncate(bytes.len() - 5);
-        assert!(Trace::read(&bytes[..]).unwrap_err().starts_with("line 2: "));
-        let foreign = Trace::read(&b"{\"some\":\"json\"}\n"[..]).unwrap_err();
-        assert!(foreign.starts_with("line 1: missing field"), "{foreign}");
+    fn a_scene_that_nobody_has_heard_of_is_read() {
+        let text = written(&sample())
+            .replace(r#""kind":"pipe""#, r#""kind":"carrier-pigeon","wings":2"#)
+            .replace(r#"{"is":"buffer","slots":16}"#, r#"{"is":"loft"}"#);
+        let trace = Trace::read(text.as_bytes()).unwrap();
+        assert_eq!(trace.header.scene.kind, "carrier-pigeon");
+        assert!(trace.header.scene.stage.iter().any(|part| part.form == crate::scene::Form::Other));
+    }
+
+    #[test]
+    fn what_is_not_known_is_ignored() {
+        let text = written(&sample()) + "{\"t_ns\":5,\"what\":\"eclipse\",\"of\":\"the moon\"}\n\n";
+        let text = text.replace("\"mode\":\"step\"", "\"mode\":\"step\",\"mood\":\"good\"");
+        assert_eq!(Trace::read(text.as_bytes()).unwrap().events, sample().events);
+    }
+
+    #[test]
+    fn the_line_and_the_field_at_fault_are_named() {
+        let good = written(&sample());
+        assert_eq!(refused(""), "line 1: the file is empty");
+        assert_eq!(refused("<html>\n"), "line 1: this is not JSON (column 1)");
+        assert_eq!(
+            refused("{\"some\":\"json\"}\n"),
+            "line 1: field `format`: missing: this is not a trace of ipcscope"
+        );
+        assert_eq!(refused("[1,2]\n"), "line 1: field `format`: missing: this is not a trace of ipcscope");
+        assert!(refused(&good.replace("ipcscope-trace", "elf")).starts_with("line 1: field `format`: `elf`"));
+        assert!(
+            refused(&good.replace("\"schema\":2", "\"schema\":3"))
+                .starts_with("line 1: field `schema`: 3, and this ipcscope reads 2")
+        );
+        assert!(
+            refused(&good.replace("\"slots\":16", "\"slots\":\"many\""))
+                .starts_with("line 1: field `scene.stage[1]")
+        );
+        assert!(
+            refused(&good.replace("\"pid\":10", "\"pid\":-1"))
+                .starts_with("line 1: field `processes[0].pid`")
+        );
+        assert!(refused(&good.replace("\"size_bytes\":64,", "")).contains("missing field `size_bytes`"));
+        let cut = &good[..good.len() - 5];
+        assert!(refused(cut).starts_with("line 2: the line is cut short"), "{}", refused(cut));
+        assert!(refused(&good[..100]).starts_with("line 1: the line is cut short"));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused() {
+        let mut bytes = written(&sample()).into_bytes();
+        bytes.extend([0xff, 0xfe, b'\n']);
+        assert_eq!(Trace::read(&bytes[..]).unwrap_err().line, 3);
     }
 }

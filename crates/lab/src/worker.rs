@@ -33,8 +33,11 @@ pub fn worker_main() -> ExitCode {
         Err(Silence::Gone) => return ExitCode::SUCCESS,
         Err(_) => return ExitCode::from(2),
     };
-    let outcome = Worker { control, job }.run(&never);
-    if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let done = match job.task {
+        Task::Stage => crate::stage::actor::run(control, &job).is_ok(),
+        Task::Race(_) | Task::Null(_) | Task::Probe => Worker { control, job }.run(&never).is_ok(),
+    };
+    if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 struct Worker {
@@ -49,7 +52,7 @@ impl Worker {
     fn run(mut self, never: &AtomicBool) -> Result<(), Over> {
         let place = self.take_place();
         let (lines, core) = self.or_fail(place)?;
-        self.say(&Answer::Placed { core })?;
+        self.say(&Answer::Placed { core, child: None })?;
         match self.job.task {
             Task::Null(workload) => loop {
                 match self.hear(never)? {
@@ -64,7 +67,7 @@ impl Worker {
                     }
                 }
             },
-            Task::Race(_) | Task::Trace | Task::Probe => match self.job.kind {
+            Task::Race(_) | Task::Probe | Task::Stage => match self.job.kind {
                 Kind::Shm => self.serve::<Shm>(lines, never),
                 Kind::Pipe => self.serve::<Pipe>(lines, never),
                 Kind::Unix => self.serve::<Unix>(lines, never),
@@ -144,10 +147,7 @@ impl Worker {
         let outcome = match (self.job.task, self.job.role) {
             (Task::Race(workload), Role::Initiator) => workload::initiate(workload, connection, &course),
             (Task::Race(workload), Role::Responder) => workload::respond(workload, connection, &course),
-            (Task::Trace, Role::Initiator) => workload::traced::send(connection, &course),
-            (Task::Trace, Role::Responder) => workload::traced::receive(connection, &course),
-            (Task::Null(_), _) => return Err("the null entrant has no connection".into()),
-            (Task::Probe, _) => return Err("messages to be looked at come in rows".into()),
+            (Task::Null(_) | Task::Probe | Task::Stage, _) => return Err("there is no such course".into()),
         };
         outcome.map_err(|error| error.to_string())
     }

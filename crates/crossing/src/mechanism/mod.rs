@@ -335,6 +335,9 @@ mod tests {
                 assert!(step.to.is_none_or(on_stage), "{kind}: step {} goes to {:?}", step.id, step.to);
                 assert_eq!(scene.steps.iter().filter(|other| other.id == step.id).count(), 1);
             }
+            for experiment in scene.experiments {
+                assert_eq!(scene.experiments.iter().filter(|other| other.id == experiment.id).count(), 1);
+            }
             for wait in ["spin", "hybrid", "block"] {
                 assert_eq!(scene.budgets.iter().filter(|budget| budget.wait == wait).count(), 1);
             }

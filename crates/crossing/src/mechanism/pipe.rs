@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::error::ConnectError;
 use crate::frame::{FrameReceiver, FrameSender, Wire};
 use crate::hello::{Hello, recv_hello, send_packet};
-use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Scene, Step, When};
+use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Scene, Step, When};
 use crate::wait::only_core;
 
 /// A pipe each way.
@@ -215,6 +215,11 @@ pub(crate) static SCENE: Scene = Scene {
     title: "Pipe",
     summary: "write() copies the message into a buffer of the kernel, read() copies it out again. The \
               reader sleeps until there is something to read.",
+    explanation: "The two processes share no memory: the kernel stands between them and keeps the bytes. write() copies the \
+                  message into pages of the kernel, read() copies it out of them, so each message costs two system calls \
+                  and two copies; that is the price of the wall. The buffer holds 16 pages, and a writer that has filled \
+                  them sleeps. Most of the time of a lone message is none of this, but the waking of the reader: keep both \
+                  on one core, or let them spin, and compare.",
     tags: &["2 kernel copies", "2 syscalls", "one way each"],
     stage: &[
         Part::process(Actor::Sender),
@@ -223,6 +228,15 @@ pub(crate) static SCENE: Scene = Scene {
             Form::Buffer(16),
             "pipe buffer: 16 slots of a page",
             &[Gauge::new("pipe_bytes", "in the pipe", "B"), Gauge::new("pipe_size_bytes", "size", "B")],
+        ),
+        Part::kernel(
+            "back",
+            Form::Buffer(16),
+            "a second pipe, for the way back",
+            &[
+                Gauge::new("back_pipe_bytes", "in the pipe", "B"),
+                Gauge::new("back_pipe_size_bytes", "size", "B"),
+            ],
         ),
         Part::process(Actor::Receiver),
     ],
@@ -288,6 +302,23 @@ pub(crate) static SCENE: Scene = Scene {
     duplex: false,
     cross_host: false,
     quoted: Quoted { copies: "2", syscalls: "2", latency: "~0.04 ms", use_when: "simple IPC" },
+    experiments: &[
+        Experiment::new(
+            "fill",
+            "Fill the buffer",
+            "Nobody receives. Look at how many messages fit, and at what the sender then sleeps in.",
+        ),
+        Experiment::new(
+            "kill-reader",
+            "Kill the receiver",
+            "The receiver is killed while messages are on their way. Look at what the sender is told, and when.",
+        ),
+        Experiment::new(
+            "copied-or-shared",
+            "Copied or shared?",
+            "Bytes are overwritten after they were sent. If the old byte arrives it was copied, if the new one, shared.",
+        ),
+    ],
 };
 
 #[cfg(test)]

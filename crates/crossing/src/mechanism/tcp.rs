@@ -30,7 +30,7 @@ use super::{Halves, Kind, Mechanism};
 use crate::config::Config;
 use crate::error::ConnectError;
 use crate::frame::{FrameReceiver, FrameSender};
-use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Scene, Step, When};
+use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Scene, Step, When};
 use crate::wait::only_core;
 
 /// A TCP connection.
@@ -85,16 +85,24 @@ pub(crate) static SCENE: Scene = Scene {
     summary: "send() hands the message to the whole network stack, which numbers it, sends it through \
               the loopback device and queues it at the receiver; recv() copies it out, and an \
               acknowledgement goes back.",
+    explanation: "The message goes through the whole network stack, although it never leaves the machine: TCP numbers its bytes, \
+                  keeps a copy until they are acknowledged and would send them again after a loss; IP routes the segment to \
+                  the loopback device, which hands it straight back. All of that runs inside the sender's send(), which is \
+                  why that call is the longest of the four mechanisms, and the receiver only copies the message out. On \
+                  loopback the payload is copied no more often than by a pipe, and its checksum is never computed. What the \
+                  stack buys is the other machine: the same two calls reach across a network.",
     tags: &["sequence numbers and ACKs", "both ways", "cross-host"],
     stage: &[
         Part::process(Actor::Sender),
         Part::kernel(
             "socket",
             Form::Layer,
-            "socket API: send, recv",
+            "socket: send, recv",
             &[
-                Gauge::new("queued_bytes", "queued at the receiver", "B"),
-                Gauge::new("unacked_bytes", "not yet acknowledged", "B"),
+                Gauge::new("sender_address", "sender", ""),
+                Gauge::new("receiver_address", "receiver", ""),
+                Gauge::new("unacked_bytes", "kept until acknowledged", "B"),
+                Gauge::new("back_unacked_bytes", "kept, the other way", "B"),
             ],
         ),
         Part::kernel(
@@ -102,9 +110,16 @@ pub(crate) static SCENE: Scene = Scene {
             Form::Layer,
             "TCP: sequence numbers, acknowledgements",
             &[
+                Gauge::new("seq_bytes", "sequence number", "B"),
+                Gauge::new("ack_bytes", "acknowledged", "B"),
+                Gauge::new("back_seq_bytes", "sequence number, the other way", "B"),
+                Gauge::new("back_ack_bytes", "acknowledged, the other way", "B"),
+                Gauge::new("data_segments_out", "segments with data", ""),
                 Gauge::new("segments_out", "segments out", ""),
+                Gauge::new("segments_in", "segments in", ""),
                 Gauge::new("retransmits", "retransmits", ""),
                 Gauge::new("rtt_us", "round trip", "us"),
+                Gauge::new("retransmission_timer_us", "retransmission timer", "us"),
             ],
         ),
         Part::kernel("ip", Form::Layer, "IP and the loopback device", &[]),
@@ -113,6 +128,12 @@ pub(crate) static SCENE: Scene = Scene {
             Form::Queue,
             "the receiver's queue",
             &[Gauge::new("queued_bytes", "queued", "B")],
+        ),
+        Part::kernel(
+            "back",
+            Form::Queue,
+            "the sender's queue, for the way back",
+            &[Gauge::new("back_queued_bytes", "queued", "B")],
         ),
         Part::process(Actor::Receiver),
     ],
@@ -194,4 +215,26 @@ pub(crate) static SCENE: Scene = Scene {
     duplex: true,
     cross_host: true,
     quoted: Quoted { copies: "3+", syscalls: "3+", latency: "~0.15 ms", use_when: "cross-host" },
+    experiments: &[
+        Experiment::new(
+            "fill",
+            "Fill the buffer",
+            "Nobody receives. Look at how many messages fit, and at what the sender then sleeps in.",
+        ),
+        Experiment::new(
+            "kill-reader",
+            "Kill the receiver",
+            "The receiver is killed, once with messages unread and once with none. Look at the first send after its death.",
+        ),
+        Experiment::new(
+            "lose-segments",
+            "Lose segments",
+            "A filter at the receiving socket drops segments at random. Look at the flights, the retransmits and the order.",
+        ),
+        Experiment::new(
+            "copied-or-shared",
+            "Copied or shared?",
+            "Bytes are overwritten after they were sent. If the old byte arrives it was copied, if the new one, shared.",
+        ),
+    ],
 };

@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::error::ConnectError;
 use crate::frame::{FrameReceiver, FrameSender, Wire};
 use crate::hello::{Hello, wait_readable};
-use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Scene, Step, When};
+use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Scene, Step, When};
 use crate::wait::only_core;
 
 /// A Unix stream socket.
@@ -131,17 +131,40 @@ pub(crate) static SCENE: Scene = Scene {
     title: "Unix socket",
     summary: "send() copies the message into a socket buffer and puts it into the receiver's queue; \
               recv() copies it out. One socket carries both directions.",
+    explanation: "send() copies the message into a buffer that the kernel takes from its heap, and hangs that buffer into the \
+                  receiver's queue; recv() copies it out and frees it. Two calls and two copies as with a pipe, and somewhat \
+                  more work in between. In return both processes send and receive on the one socket, and the kernel says who \
+                  is at the other end. Each buffer is charged to the sender with all that it occupies, so a queue of small \
+                  messages is full long before the bytes in it add up to its size.",
     tags: &["2 kernel copies", "both ways", "same host"],
     stage: &[
         Part::process(Actor::Sender),
-        Part::kernel("name", Form::Name, "socket: a path, or a pair without a name", &[]),
+        Part::kernel(
+            "name",
+            Form::Name,
+            "socket: a path, or a pair without a name",
+            &[
+                Gauge::new("address", "address", ""),
+                Gauge::new("sender_credentials", "the receiver sees", ""),
+                Gauge::new("receiver_credentials", "the sender sees", ""),
+            ],
+        ),
         Part::kernel(
             "queue",
             Form::Queue,
             "the receiver's queue",
             &[
                 Gauge::new("queued_bytes", "queued", "B"),
-                Gauge::new("back_queued_bytes", "queued the other way", "B"),
+                Gauge::new("charged_bytes", "charged to the sender", "B"),
+            ],
+        ),
+        Part::kernel(
+            "back",
+            Form::Queue,
+            "the sender's queue, for the way back",
+            &[
+                Gauge::new("back_queued_bytes", "queued", "B"),
+                Gauge::new("back_charged_bytes", "charged to the receiver", "B"),
             ],
         ),
         Part::process(Actor::Receiver),
@@ -208,4 +231,21 @@ pub(crate) static SCENE: Scene = Scene {
     duplex: true,
     cross_host: false,
     quoted: Quoted { copies: "2", syscalls: "2", latency: "~0.05 ms", use_when: "bidirectional" },
+    experiments: &[
+        Experiment::new(
+            "fill",
+            "Fill the buffer",
+            "Nobody receives. Look at how many messages fit, and at what the sender then sleeps in.",
+        ),
+        Experiment::new(
+            "kill-reader",
+            "Kill the receiver",
+            "The receiver is killed while messages are on their way. Look at what the sender is told, and when.",
+        ),
+        Experiment::new(
+            "copied-or-shared",
+            "Copied or shared?",
+            "Bytes are overwritten after they were sent. If the old byte arrives it was copied, if the new one, shared.",
+        ),
+    ],
 };

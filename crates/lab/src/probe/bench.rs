@@ -181,8 +181,8 @@ impl Bench {
 
     fn ask(&mut self, request: &Request, deadline: Instant, stop: &AtomicBool) -> Result<[Answer; 2], Fault> {
         // The receiver first: it is to wait for the message, not the message for it.
-        self.receiver.ask(*request)?;
-        self.sender.ask(*request)?;
+        self.receiver.ask(request)?;
+        self.sender.ask(request)?;
         let sender = self.sender.hear(deadline, stop)?;
         Ok([sender, self.receiver.hear(deadline, stop)?])
     }

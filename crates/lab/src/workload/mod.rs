@@ -11,7 +11,6 @@ pub(crate) mod payload;
 mod ping_pong;
 pub(crate) mod probed;
 mod stream;
-pub(crate) mod traced;
 
 use std::fmt;
 

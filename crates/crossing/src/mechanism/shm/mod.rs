@@ -42,7 +42,7 @@ use super::{Halves, Inbound, Kind, Mechanism, Outbound};
 use crate::config::Config;
 use crate::error::{ConnectError, RecvError, SendError};
 use crate::hello::{Hello, recv_hello, recv_packet, send_packet};
-use crate::scene::{Act, Actor, Budget, Form, Gauge, Part, Quoted, Range, Scene, Step, When};
+use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Range, Scene, Step, When};
 use crate::wait::{Patience, Until, only_core};
 
 /// Shared memory.
@@ -294,6 +294,13 @@ pub(crate) static SCENE: Scene = Scene {
     title: "Shared memory",
     summary: "The sender writes the message into memory that the receiver can read. The kernel has no \
               part in it, unless somebody sleeps.",
+    explanation: "The same pages of memory stand at an address of each process, so a message is there for the \
+                  receiver the moment it is written. The sender copies it into its region and stores one number, tail; \
+                  the receiver reads tail and copies the message out. No call enters the kernel on the way: what a \
+                  message costs is the journey of a few cache lines from one core to the other. Somebody who sleeps \
+                  must be woken, though, and that takes the kernel after all (futex), which is why blocking shared \
+                  memory is about as slow as a pipe. Each process can write its own region only; the other's is mapped \
+                  for reading, so a stray write stops the one that strayed.",
     tags: &["0 kernel copies", "0 syscalls", "same host"],
     stage: &[
         Part::process(Actor::Sender),
@@ -301,16 +308,30 @@ pub(crate) static SCENE: Scene = Scene {
             "own",
             Form::Region(Actor::Sender),
             "the sender's region: it writes, the receiver reads",
-            &[Gauge::new("tail", "tail", "B"), Gauge::new("sender_asleep", "sender asleep", "")],
+            &[
+                Gauge::new("sender_region_access", "mapped", ""),
+                Gauge::new("tail", "tail: written so far", "B"),
+                Gauge::new("back_head", "head: taken of the other region", "B"),
+                Gauge::new("sender_asleep", "sender asleep", ""),
+                Gauge::new("sender_region_message", "last message", ""),
+                Gauge::new("sender_region_page", "page", ""),
+            ],
         ),
         Part::user(
             "theirs",
             Form::Region(Actor::Receiver),
             "the receiver's region: it writes, the sender reads",
-            &[Gauge::new("head", "head", "B"), Gauge::new("receiver_asleep", "receiver asleep", "")],
+            &[
+                Gauge::new("receiver_region_access", "mapped", ""),
+                Gauge::new("back_tail", "tail: written so far", "B"),
+                Gauge::new("head", "head: taken of the other region", "B"),
+                Gauge::new("receiver_asleep", "receiver asleep", ""),
+                Gauge::new("receiver_region_message", "last message", ""),
+                Gauge::new("receiver_region_page", "page", ""),
+            ],
         ),
         Part::process(Actor::Receiver),
-        Part::kernel("futex", Form::Queue, "futex queue", &[]),
+        Part::kernel("futex", Form::Queue, "futex queue: who sleeps on a word of memory", &[]),
     ],
     steps: &[
         Step::new(
@@ -396,4 +417,31 @@ pub(crate) static SCENE: Scene = Scene {
     duplex: true,
     cross_host: false,
     quoted: Quoted { copies: "0", syscalls: "0", latency: "~0.002 ms", use_when: "maximum speed" },
+    experiments: &[
+        Experiment::new(
+            "wild",
+            "Let one process go wild",
+            "A process writes all over the other's region. Look at who dies, and whether any message was harmed.",
+        ),
+        Experiment::new(
+            "wild-textbook",
+            "The same with one region for both",
+            "The layout of the textbooks, one region that both may write: the same act. Look at the messages.",
+        ),
+        Experiment::new(
+            "fill",
+            "Fill the ring",
+            "Nobody receives. Look at how many messages fit, and at what the sender then sleeps in.",
+        ),
+        Experiment::new(
+            "kill-reader",
+            "Kill the receiver",
+            "The receiver is killed while messages are on their way. Look at what the sender is told, and when.",
+        ),
+        Experiment::new(
+            "copied-or-shared",
+            "Copied or shared?",
+            "Bytes are overwritten after they were sent. If the old byte arrives it was copied, if the new one, shared.",
+        ),
+    ],
 };

@@ -1,0 +1,383 @@
+//! The body of a process of a stage: it does what it is told, order by order, and stamps each call itself.
+//!
+//! Between two orders it sleeps in poll(2) on the lab's line. In a call of the channel it is there for
+//! nothing else, so that whoever looks from outside sees it sleep where the mechanism puts it to sleep.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Child;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::Duration;
+
+use crossing::{
+    Address, Config, Connection, Endpoint, Kind, Listener, Mechanism, Pipe, RecvError, SendError, Shm, Tcp,
+    Unix,
+};
+
+use super::message::{Glimpse, compose};
+use super::order::{Course, Order, Sight, Source, Textbook, Told, Wrong};
+use super::scribble;
+use super::textbook::{self, SLOT_BYTES};
+use crate::control::{Answer, Control, Job, Silence};
+use crate::machine;
+use crate::peer;
+use crate::sys::stray;
+
+/// The lab has gone, or has been told what went wrong.
+#[derive(Debug)]
+pub(crate) struct Over;
+
+/// Runs a process of a stage until the lab goes away.
+pub(crate) fn run(mut control: Control, job: &Job) -> Result<(), Over> {
+    match job.core.map_or(Ok(()), machine::pin) {
+        Ok(()) => {}
+        Err(unavailable) => return fail(&control, unavailable.to_string()),
+    }
+    let (endpoint, child) = match birth(&mut control, job) {
+        Ok(born) => born,
+        Err(why) => return fail(&control, why),
+    };
+    let id = child.as_ref().map(Child::id);
+    let placed = Answer::Placed { core: job.core, child: id };
+    control.say(&placed, None).map_err(|_| Over)?;
+    match job.kind {
+        Kind::Shm => Actor::<Shm>::new(control, job, endpoint, child).serve(),
+        Kind::Pipe => Actor::<Pipe>::new(control, job, endpoint, child).serve(),
+        Kind::Unix => Actor::<Unix>::new(control, job, endpoint, child).serve(),
+        Kind::Tcp => Actor::<Tcp>::new(control, job, endpoint, child).serve(),
+    }
+}
+
+/// A descriptor beside the job is the line of a peer that this process is to start itself: then the two ends
+/// of the channel are made here, and the child inherits one.
+fn birth(control: &mut Control, job: &Job) -> Result<(Option<Endpoint>, Option<Child>), String> {
+    let Some(line) = control.descriptor() else { return Ok((None, None)) };
+    let (here, there) = Endpoint::pair(job.kind).map_err(|error| error.to_string())?;
+    let command = peer::command(peer::THIS_PROGRAM.as_ref(), line);
+    let child =
+        peer::spawn(command, Some(there)).map_err(|error| format!("cannot start a child: {error}"))?;
+    Ok((Some(here), Some(child)))
+}
+
+fn fail(control: &Control, why: String) -> Result<(), Over> {
+    // If the lab cannot be told it is gone, and so are we.
+    let _ = control.say(&Answer::Failed { why }, None);
+    Err(Over)
+}
+
+struct Actor<'a, M: Mechanism> {
+    control: Control,
+    job: &'a Job,
+    /// The end that was made here, when the peer was started here.
+    endpoint: Option<Endpoint>,
+    child: Option<Child>,
+    connection: Option<Connection<M>>,
+    textbook: Option<textbook::Board>,
+    /// Memory for one message.
+    message: Vec<u8>,
+    /// … and for the one that is expected.
+    expected: Vec<u8>,
+}
+
+impl<'a, M: Mechanism> Actor<'a, M> {
+    fn new(control: Control, job: &'a Job, endpoint: Option<Endpoint>, child: Option<Child>) -> Self {
+        let size = job.size_bytes as usize;
+        Actor {
+            control,
+            job,
+            endpoint,
+            child,
+            connection: None,
+            textbook: None,
+            message: vec![0; size],
+            expected: vec![0; size],
+        }
+    }
+
+    fn serve(mut self) -> Result<(), Over> {
+        let never = AtomicBool::new(false);
+        loop {
+            let order: Order = match self.control.hear(None, &never) {
+                Ok(order) => order,
+                Err(Silence::Gone) => return Ok(()),
+                Err(_) => return Err(Over),
+            };
+            match self.obey(order) {
+                Ok(Some(told)) => self.tell(told)?,
+                Ok(None) => {}
+                Err(why) => return fail(&self.control, why),
+            }
+        }
+    }
+
+    fn tell(&self, told: Told) -> Result<(), Over> {
+        self.control.say(&Answer::Stage(told), None).map_err(|_| Over)
+    }
+
+    /// Does what is asked for. An error is the last word: only for what leaves no sense in going on.
+    fn obey(&mut self, order: Order) -> Result<Option<Told>, String> {
+        Ok(Some(match order {
+            Order::Connect => {
+                let endpoint = self.endpoint.take().map_or_else(Endpoint::inherited, Ok);
+                self.connect(endpoint.map_err(|error| error.to_string())?)?
+            }
+            Order::Listen { path } => {
+                let listener =
+                    Listener::bind(&address(self.job.kind, path)).map_err(|error| error.to_string())?;
+                self.say(Told::Listening)?;
+                let endpoint = listener.accept().map_err(|error| error.to_string())?;
+                self.connect(endpoint)?
+            }
+            Order::Dial { path } => {
+                let endpoint =
+                    Endpoint::to(&address(self.job.kind, path)).map_err(|error| error.to_string())?;
+                self.connect(endpoint)?
+            }
+            Order::Send(course) => self.send(&course)?,
+            Order::SendOn(course) => self.send_on(&course)?,
+            Order::Recv(course) => self.recv(&course)?,
+            // It came too late: everything was sent already.
+            Order::Enough => return Ok(None),
+            Order::Stray => match stray::over_what_may_only_be_read() {
+                // The first store ends this process, so there is something to say only if there was none.
+                Ok(stores) => Told::Refused { why: format!("{stores} stores, and still here") },
+                Err(error) => Told::Refused { why: error.to_string() },
+            },
+            Order::Scribble { number, by, of } => self.scribble(number, by, of)?,
+            Order::Textbook(act) => self.textbook(act)?,
+            Order::Bury => self.bury(),
+        }))
+    }
+
+    fn connect(&mut self, endpoint: Endpoint) -> Result<Told, String> {
+        let size = self.job.size_bytes as usize;
+        let config = Config { max_message: size, wait: self.job.wait, ..Config::default() };
+        self.connection = Some(endpoint.connect_as::<M>(&config).map_err(|error| error.to_string())?);
+        Ok(Told::Connected)
+    }
+
+    fn send(&mut self, course: &Course) -> Result<Told, String> {
+        let clock = self.job.clock;
+        let (connection, message) = (connected(&mut self.connection)?, &mut self.message);
+        let mut notes = Notes::new(course.count);
+        if course.announce {
+            say(&self.control, Told::About)?;
+        }
+        for number in course.first..course.first + course.count {
+            if course.gap_us > 0 {
+                thread::sleep(Duration::from_micros(course.gap_us));
+            }
+            compose(message, number, course.text.as_deref());
+            let began = clock.now();
+            let outcome = connection.send(message);
+            let ended = clock.now();
+            let fault = outcome.err().map(|error| Fault::Ended(send_word(&error)));
+            if notes.take(number, began, ended, Some(Glimpse::of(message)), fault) {
+                break;
+            }
+        }
+        Ok(notes.told())
+    }
+
+    /// Sends until it is told that it is enough, and notes only the last call.
+    fn send_on(&mut self, course: &Course) -> Result<Told, String> {
+        let clock = self.job.clock;
+        let (connection, message) = (connected(&mut self.connection)?, &mut self.message);
+        let mut last = Notes::new(1);
+        let mut count = 0;
+        for number in course.first..course.first + course.count {
+            compose(message, number, None);
+            let began = clock.now();
+            let outcome = connection.send(message);
+            let ended = clock.now();
+            let fault = outcome.err().map(|error| Fault::Ended(send_word(&error)));
+            count += u64::from(fault.is_none());
+            last.0.clear();
+            let over = last.take(number, began, ended, Some(Glimpse::of(message)), fault);
+            if over || self.control.has_something() {
+                break;
+            }
+        }
+        Ok(Told::Done { calls: last.sights(), count })
+    }
+
+    fn recv(&mut self, course: &Course) -> Result<Told, String> {
+        let clock = self.job.clock;
+        let connection = connected(&mut self.connection)?;
+        let (message, expected) = (&mut self.message, &mut self.expected);
+        let mut notes = Notes::new(course.count);
+        if course.announce {
+            say(&self.control, Told::About)?;
+        }
+        for number in course.first..course.first + course.count {
+            compose(expected, number, course.text.as_deref());
+            let began = clock.now();
+            let outcome = connection.recv(message);
+            let ended = clock.now();
+            let (glimpse, fault) = match outcome {
+                Ok(len) if message[..len] == expected[..] => (Some(Glimpse::of(message)), None),
+                Ok(len) => (Some(Glimpse::of(&message[..len])), Some(Fault::Damaged)),
+                Err(error) => (None, Some(Fault::Ended(recv_word(&error)))),
+            };
+            if notes.take(number, began, ended, glimpse, fault) {
+                break;
+            }
+        }
+        Ok(notes.told())
+    }
+
+    fn scribble(&mut self, number: u64, by: i32, of: Source) -> Result<Told, String> {
+        let connection = connected(&mut self.connection)?;
+        compose(&mut self.message, number, None);
+        let glimpse = Glimpse::of(&self.message);
+        let mut notes = Notes::new(1);
+        let began = self.job.clock.now();
+        match scribble::send_then_overwrite(connection, self.job.kind, by, &mut self.message, of) {
+            Ok(()) => {
+                notes.take(number, began, self.job.clock.now(), Some(glimpse), None);
+                Ok(notes.told())
+            }
+            Err(error) => Ok(Told::Refused { why: error.to_string() }),
+        }
+    }
+
+    fn textbook(&mut self, act: Textbook) -> Result<Told, String> {
+        if let Some(fd) = self.control.descriptor() {
+            self.textbook = Some(textbook::Board::map(&fd).map_err(|error| error.to_string())?);
+        }
+        let board = self.textbook.as_ref().ok_or("told of a region that never came")?;
+        let (mut message, mut expected) = ([0; SLOT_BYTES], [0; SLOT_BYTES]);
+        let now = || self.job.clock.now();
+        let mut notes = Notes::new(0);
+        match act {
+            Textbook::Write { first, count } => {
+                for number in first..first + count {
+                    compose(&mut message, number, None);
+                    let began = now();
+                    board.write(number, &message);
+                    notes.take(number, began, now(), Some(Glimpse::of(&message)), None);
+                }
+            }
+            Textbook::Read { first, count } => {
+                for number in first..first + count {
+                    compose(&mut expected, number, None);
+                    let began = now();
+                    message = board.read(number);
+                    let fault = (message != expected).then_some(Fault::Damaged);
+                    notes.take(number, began, now(), Some(Glimpse::of(&message)), fault);
+                }
+            }
+            Textbook::Stray => return Ok(Told::Done { calls: Vec::new(), count: board.stray() }),
+        }
+        Ok(notes.told())
+    }
+
+    fn bury(&mut self) -> Told {
+        match self.child.take().map(|mut child| child.wait()) {
+            Some(Ok(status)) => Told::Buried { signal: status.signal(), exit_code: status.code() },
+            _ => Told::Refused { why: "this process has no child".into() },
+        }
+    }
+
+    fn say(&self, told: Told) -> Result<(), String> {
+        say(&self.control, told)
+    }
+}
+
+fn say(control: &Control, told: Told) -> Result<(), String> {
+    control.say(&Answer::Stage(told), None).map_err(|error| error.to_string())
+}
+
+fn connected<M: Mechanism>(connection: &mut Option<Connection<M>>) -> Result<&mut Connection<M>, String> {
+    connection.as_mut().ok_or_else(|| "told to use a channel before it was connected".into())
+}
+
+/// Why a call brought no message, or not the one that was due.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    Ended(&'static str),
+    Damaged,
+}
+
+/// The calls of one order, in memory that was taken before the first of them.
+struct Notes(Vec<Note>);
+
+struct Note {
+    number: u64,
+    began: u64,
+    ended: u64,
+    cpu: Option<u32>,
+    glimpse: Option<Glimpse>,
+    fault: Option<Fault>,
+}
+
+impl Notes {
+    fn new(count: u64) -> Notes {
+        Notes(Vec::with_capacity(usize::try_from(count).unwrap_or(0)))
+    }
+
+    /// Notes a call. Whether it was the last one: it ended without a message.
+    fn take(
+        &mut self,
+        number: u64,
+        began: u64,
+        ended: u64,
+        glimpse: Option<Glimpse>,
+        fault: Option<Fault>,
+    ) -> bool {
+        let cpu = u32::try_from(rustix::thread::sched_getcpu()).ok();
+        self.0.push(Note { number, began, ended, cpu, glimpse, fault });
+        matches!(fault, Some(Fault::Ended(_)))
+    }
+
+    fn sights(self) -> Vec<Sight> {
+        let sight = |Note { number, began, ended, cpu, glimpse, fault }: Note| Sight {
+            number,
+            began,
+            ended,
+            cpu,
+            words: glimpse.map(|glimpse| glimpse.words()),
+            fault: fault.map(|fault| match fault {
+                Fault::Ended(word) => Wrong::Ended(word.into()),
+                Fault::Damaged => Wrong::Damaged,
+            }),
+        };
+        self.0.into_iter().map(sight).collect()
+    }
+
+    /// All of them, and how many brought a message.
+    fn told(self) -> Told {
+        let calls = self.sights();
+        let count = calls.iter().filter(|call| !matches!(call.fault, Some(Wrong::Ended(_)))).count();
+        Told::Done { calls, count: count as u64 }
+    }
+}
+
+fn address(kind: Kind, path: String) -> Address {
+    Address::Path { kind, path: path.into() }
+}
+
+/// How a send ended, in a word.
+fn send_word(error: &SendError) -> &'static str {
+    match error {
+        SendError::Full => "full",
+        SendError::Timeout => "timeout",
+        SendError::Unfinished => "unfinished",
+        SendError::TooLong { .. } => "too-long",
+        SendError::Disconnected => "disconnected",
+        SendError::Poisoned(_) => "poisoned",
+        SendError::Io(_) => "io",
+    }
+}
+
+/// How a receive ended, in a word.
+fn recv_word(error: &RecvError) -> &'static str {
+    match error {
+        RecvError::Empty => "empty",
+        RecvError::Timeout => "timeout",
+        RecvError::TooLong { .. } => "too-long",
+        RecvError::Disconnected => "disconnected",
+        RecvError::Poisoned(_) => "poisoned",
+        RecvError::Io(_) => "io",
+    }
+}

@@ -1,0 +1,189 @@
+//! A batch: the messages of one command, in steps that are looked at, in a burst, or paced.
+
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use super::command::{Direction, Messages};
+use super::order::{Course, Order, Sight, Told};
+use super::pair::{BOTH, Pair};
+use super::teller::{Teller, ends};
+use crate::peer::Fault;
+use crate::trace::{Call, Event, Mode, ProcessState, Side, What};
+
+/// What one message may take, far above anything seen, and what a batch may take beyond that.
+const PER_MESSAGE: Duration = Duration::from_millis(20);
+const PER_BATCH: Duration = Duration::from_secs(10);
+/// How long a send that nobody receives may go on until it is left alone, and how often it is looked at.
+const STUCK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(20);
+/// Between two messages that are paced, so that each finds its receiver waiting.
+const GAP_US: u64 = 500;
+
+/// Runs a batch between the two of a stage.
+pub(crate) fn run(
+    send: &Messages,
+    pair: &mut Pair,
+    next: &mut u64,
+    stop: &AtomicBool,
+    teller: &mut Teller<'_>,
+) -> Result<(), Fault> {
+    let first = *next;
+    *next += send.count;
+    teller.say(What::BatchBegin { mode: send.mode, count: send.count });
+    let back = send.direction == Direction::Back;
+    let text = send.text.clone().filter(|text| !text.is_empty());
+    let mut batch = Batch { pair, stop, teller, back, text };
+    let outcome = match send.mode {
+        Mode::Step => {
+            (first..first + send.count).try_for_each(|number| batch.step(number, send.receiver_first))
+        }
+        Mode::Burst | Mode::Xray => batch.burst(first, send.count, 0),
+        Mode::Paced => batch.burst(first, send.count, GAP_US),
+    };
+    let outcome = outcome.map_err(|fault| batch.told_of_deaths(fault));
+    batch.teller.say(What::BatchEnd {});
+    outcome
+}
+
+struct Batch<'a, 'b> {
+    pair: &'a mut Pair,
+    stop: &'a AtomicBool,
+    teller: &'a mut Teller<'b>,
+    back: bool,
+    text: Option<String>,
+}
+
+impl Batch<'_, '_> {
+    fn course(&self, first: u64, count: u64, gap_us: u64, announce: bool) -> Course {
+        Course { first, count, gap_us, text: self.text.clone(), announce }
+    }
+
+    /// One message that is looked at: on its way, or while its receiver waits for it.
+    fn step(&mut self, number: u64, receiver_first: bool) -> Result<(), Fault> {
+        let (from, to) = ends(self.back);
+        let mut events = Vec::new();
+        if receiver_first {
+            self.begin_recv(number, 1)?;
+            let asleep = self.pair.look_when_asleep(to);
+            events.push(self.teller.seen(to, asleep));
+            self.pair.order(from, &Order::Send(self.course(number, 1, 0, false)))?;
+            let sent = self.done(from)?;
+            events.extend(self.teller.calls(from, Call::Send, self.back, sent));
+        } else {
+            let sent = self.send_or_stick(number)?;
+            let all_sent = sent.is_some();
+            let calls = self.teller.calls(from, Call::Send, self.back, sent.unwrap_or_default());
+            let failed = calls.iter().any(|event| matches!(event.what, What::Failed { .. }));
+            self.teller.in_order(calls);
+            if failed {
+                return Err(undelivered());
+            }
+            // On its way; or the sender sleeps because there is no room for all of it.
+            self.teller.look(self.pair, &BOTH);
+            self.begin_recv(number, 1)?;
+            if !all_sent {
+                let sent = self.done(from)?;
+                events.extend(self.teller.calls(from, Call::Send, self.back, sent));
+            }
+        }
+        let received = self.done(to)?;
+        events.extend(self.teller.calls(to, Call::Recv, self.back, received));
+        let failed = events.iter().any(|event| matches!(event.what, What::Failed { .. }));
+        self.teller.in_order(events);
+        if failed {
+            return Err(undelivered());
+        }
+        self.teller.look(self.pair, &BOTH);
+        Ok(())
+    }
+
+    /// Sends a message that nobody receives yet; `None` when the sender sleeps over it, because there is no room
+    /// for all of it.
+    fn send_or_stick(&mut self, number: u64) -> Result<Option<Vec<Sight>>, Fault> {
+        let (from, _) = ends(self.back);
+        self.begin(from, &Order::Send(self.course(number, 1, 0, true)))?;
+        let deadline = Instant::now() + STUCK;
+        loop {
+            if let Some((calls, _)) = self.pair.done_within(from, LOOK, self.stop)? {
+                return Ok(Some(calls));
+            }
+            let sleeps = self.pair.look(from).state == ProcessState::Sleeping;
+            if sleeps || Instant::now() >= deadline {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Messages one after the other; nothing is looked at until the last has arrived.
+    fn burst(&mut self, first: u64, count: u64, gap_us: u64) -> Result<(), Fault> {
+        let (from, to) = ends(self.back);
+        self.begin_recv(first, count)?;
+        self.pair.order(from, &Order::Send(self.course(first, count, gap_us, false)))?;
+        let patience = PER_BATCH + PER_MESSAGE * u32::try_from(count).unwrap_or(u32::MAX);
+        // Both are heard whatever the first one says: one may be dead, and the other know something.
+        let sent = self.pair.done_within(from, patience, self.stop);
+        let received = self.pair.done_within(to, patience, self.stop);
+        let mut events: Vec<Event> = Vec::new();
+        let mut fault = None;
+        for (side, call, heard) in [(from, Call::Send, sent), (to, Call::Recv, received)] {
+            match heard {
+                Ok(Some((calls, _))) => events.extend(self.teller.calls(side, call, self.back, calls)),
+                Ok(None) => fault = fault.or(Some(late(side))),
+                Err(error) => fault = fault.or(Some(error)),
+            }
+        }
+        let failed = events.iter().any(|event| matches!(event.what, What::Failed { .. }));
+        self.teller.in_order(events);
+        match fault {
+            Some(fault) => return Err(fault),
+            None if failed => return Err(undelivered()),
+            None => self.teller.look(self.pair, &BOTH),
+        }
+        Ok(())
+    }
+
+    /// Tells the receiving process to receive.
+    fn begin_recv(&mut self, first: u64, count: u64) -> Result<(), Fault> {
+        let (_, to) = ends(self.back);
+        self.begin(to, &Order::Recv(self.course(first, count, 0, true)))
+    }
+
+    /// Tells a process what to do, and waits until it is about to.
+    fn begin(&mut self, side: Side, order: &Order) -> Result<(), Fault> {
+        self.pair.order(side, order)?;
+        match self.pair.told_within(side, PER_BATCH, self.stop)? {
+            Some(Told::About) => Ok(()),
+            Some(told) => Err(Fault::Failed(format!("the {} told out of turn: {told:?}", side.name()))),
+            None => Err(late(side)),
+        }
+    }
+
+    fn done(&mut self, side: Side) -> Result<Vec<Sight>, Fault> {
+        let done = self.pair.done_within(side, PER_BATCH, self.stop)?;
+        done.map(|(calls, _)| calls).ok_or_else(|| late(side))
+    }
+
+    /// Tells which processes have died, and says so instead of what their silence looked like.
+    fn told_of_deaths(&mut self, fault: Fault) -> Fault {
+        if fault == Fault::Stopped {
+            return fault;
+        }
+        let mut dead = Vec::new();
+        for side in BOTH {
+            if let Some(death) = self.pair.death_within(side, Duration::from_millis(20)) {
+                dead.push(format!("the {} is gone", side.name()));
+                self.teller.died(side, death);
+            }
+        }
+        if dead.is_empty() { fault } else { Fault::Failed(dead.join(", ")) }
+    }
+}
+
+/// A call ended without a message, or with another one than was sent.
+fn undelivered() -> Fault {
+    Fault::Failed("the messages did not all arrive".into())
+}
+
+fn late(side: Side) -> Fault {
+    Fault::Failed(format!("the {} did not finish in time", side.name()))
+}

@@ -1,0 +1,99 @@
+//! Copied or shared? What a message was sent from is overwritten after it was sent, and before it is received. If
+//! the old bytes arrive, somebody has copied them meanwhile; if the new ones, both look at the same memory.
+
+use crossing::Kind;
+
+use super::{Bench, Verdict};
+use crate::peer::Fault;
+use crate::stage::order::{Course, Order, SCRIBBLE, Source};
+use crate::stage::pair::{BOTH, place};
+use crate::trace::{Call, Side, Tone};
+
+/// What is overwritten, in words, and whether a copy has been made by then.
+struct Try {
+    of: Source,
+    what: &'static str,
+    copied: bool,
+    why: &'static str,
+}
+
+fn tries(kind: Kind) -> &'static [Try] {
+    match kind {
+        Kind::Shm => &[
+            Try {
+                of: Source::Buffer,
+                what: "the sender's own buffer, after send()",
+                copied: true,
+                why: "the sender has copied it into its region",
+            },
+            Try {
+                of: Source::Region,
+                what: "the message's place in the region",
+                copied: false,
+                why: "the receiver reads the page that the sender writes",
+            },
+        ],
+        Kind::Pipe => &[
+            Try {
+                of: Source::Buffer,
+                what: "the buffer, after write()",
+                copied: true,
+                why: "write() has copied it into a page of the kernel",
+            },
+            Try {
+                of: Source::GivenPage,
+                what: "the page, after vmsplice()",
+                copied: false,
+                why: "vmsplice() has put the page itself into the pipe",
+            },
+        ],
+        Kind::Unix | Kind::Tcp => &[Try {
+            of: Source::Buffer,
+            what: "the buffer, after write() to the socket",
+            copied: true,
+            why: "the kernel has copied it into a socket buffer",
+        }],
+    }
+}
+
+pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
+    let mut pair = bench.pair()?;
+    let by = pair.gauges().map(|gauges| gauges.outbound_number(place(Side::Sender)));
+    let by = by.map_err(|error| Fault::Environment(error.to_string()))?;
+    let mut rows = Vec::new();
+    let mut held = true;
+    let mut stories = Vec::new();
+    let scribble = char::from(SCRIBBLE).to_string();
+    for Try { of, what, copied, why } in tries(bench.cast.kind) {
+        let number = bench.numbers(1);
+        let (calls, _) = bench.ask(&mut pair, Side::Sender, &Order::Scribble { number, by, of: *of })?;
+        bench.tell_calls(Side::Sender, Call::Send, calls);
+        bench.teller.note(Tone::Plain, format!("overwritten with `{scribble}`: {what}"));
+        bench.teller.look(&pair, &BOTH);
+        let (calls, _) = bench.ask(&mut pair, Side::Receiver, &Order::Recv(Course::of(number, 1)))?;
+        let came = calls.first().and_then(|call| call.words.clone()).unwrap_or_default();
+        let old = calls.first().is_some_and(|call| call.fault.is_none());
+        let new = came.starts_with(&scribble);
+        // What was meant to come new is no damage; the words that came are told as they are.
+        let calls =
+            calls.into_iter().map(|call| crate::stage::order::Sight { fault: None, ..call }).collect();
+        bench.tell_calls(Side::Receiver, Call::Recv, calls);
+        held &= if *copied { old } else { new };
+        let found = match (old, new) {
+            (true, _) => "copied",
+            (false, true) => "shared",
+            (false, false) => "neither",
+        };
+        stories.push(format!("{what}: {found}"));
+        let because =
+            if (found == "copied") == *copied { (*why).into() } else { "not as it was expected".into() };
+        rows.push(vec![(*what).into(), if old { "old" } else { "new" }.into(), found.into(), because]);
+    }
+    bench.teller.table(
+        "What arrived after the bytes were overwritten",
+        &["overwritten", "bytes that arrived", "so they were", "because"],
+        rows,
+        "the message as the receiver got it",
+    );
+    Ok(Verdict::new(held, stories.join("; ")))
+}

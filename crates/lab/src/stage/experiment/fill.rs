@@ -1,0 +1,169 @@
+//! Fill: nobody receives, and the sender sends until it is put to sleep. Then the receiver takes everything, and
+//! the sender goes on.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossing::{Kind, WaitStrategy};
+
+use super::{Bench, Verdict, messages};
+use crate::peer::Fault;
+use crate::stage::gauges::Gauges;
+use crate::stage::order::{Course, Order};
+use crate::stage::pair::{BOTH, Pair};
+use crate::stage::state::Seen;
+use crate::trace::{Call, ProcessState, Side, Tone};
+
+/// More than fit anywhere.
+const MOST: u64 = 50_000_000;
+/// Between two looks at the gauges.
+const LOOK: Duration = Duration::from_millis(5);
+/// Looks in a row that must have found the same for the buffer to count as full.
+const STILL: u32 = 10;
+/// How long a buffer may take to be full.
+const FULL: Duration = Duration::from_secs(8);
+/// Gauges that are told while it fills, about.
+const TOLD: u32 = 20;
+
+pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
+    let mut pair = bench.pair()?;
+    let first = *bench.next;
+    bench.teller.note(Tone::Plain, "nobody receives; the sender sends until it must wait");
+    pair.order(Side::Sender, &Order::SendOn(Course::of(first, MOST)))?;
+    let Some((bytes, seen)) = fill(bench, &pair)? else {
+        return Ok(Verdict::untried("the kernel does not let the lab see what the buffer holds"));
+    };
+    bench.teller.look(&pair, &BOTH);
+    // The message that found no room is sent as soon as there is some; then the sender has heard enough.
+    pair.order(Side::Sender, &Order::Enough)?;
+    let fitted = bytes / bench.frame_bytes();
+    let Drained { sent, received, damaged } = drain(bench, &mut pair, first, fitted)?;
+    *bench.next += sent;
+    bench.teller.look(&pair, &BOTH);
+    let place = match (&seen.call, &seen.wchan) {
+        (Some(call), Some(wchan)) => format!("{call}() ({wchan})"),
+        (Some(call), None) => format!("{call}()"),
+        _ => "nothing: it spins".into(),
+    };
+    bench.teller.table(
+        "What fits while nobody receives",
+        &[
+            "messages",
+            "bytes on their way",
+            "the sender then sleeps in",
+            "sent in all",
+            "received and verified",
+        ],
+        vec![vec![
+            fitted.to_string(),
+            bytes.to_string(),
+            place.clone(),
+            sent.to_string(),
+            (received - damaged).to_string(),
+        ]],
+        "the buffer's own count (ioctl(2), or the region's indices); /proc/PID/syscall and wchan",
+    );
+    let asleep = if seen.state == ProcessState::Sleeping {
+        format!("the sender slept in {place}")
+    } else {
+        "the sender asked again and again, as it was told to spin".into()
+    };
+    let held = sent > 0 && received == sent && damaged == 0;
+    let rest = if held {
+        format!("when the receiver had taken some, it went on, and all {sent} arrived")
+    } else {
+        format!("of {} that were sent, {received} arrived, {damaged} of them damaged", messages(sent))
+    };
+    Ok(Verdict::new(
+        held,
+        format!(
+            "{} of {} B fitted ({bytes} B); then {asleep}; {rest}",
+            messages(fitted),
+            bench.cast.size_bytes
+        ),
+    ))
+}
+
+/// Watches until nothing moves any more: the bytes on their way, and where the sender is then.
+fn fill(bench: &mut Bench<'_, '_>, pair: &Pair) -> Result<Option<(u64, Seen)>, Fault> {
+    let deadline = Instant::now() + FULL;
+    let (mut still, mut before, mut looks, mut every) = (0, None, 0_u32, 1_u32);
+    loop {
+        if bench.stop.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(Fault::Stopped);
+        }
+        let Some(bytes) = pair.gauges().ok().and_then(Gauges::on_the_way) else { return Ok(None) };
+        still = if before == Some(bytes) { still + 1 } else { 0 };
+        before = Some(bytes);
+        let seen = pair.look(Side::Sender);
+        // One that spins never sleeps: for it, that nothing has moved must do.
+        let waits = seen.state == ProcessState::Sleeping || bench.cast.wait == WaitStrategy::Spin;
+        if bytes > 0 && still >= STILL && waits {
+            return Ok(Some((bytes, seen)));
+        }
+        if Instant::now() >= deadline {
+            return Err(Fault::Failed(format!(
+                "after {} s the sender had still not to wait",
+                FULL.as_secs()
+            )));
+        }
+        if looks.is_multiple_of(every) && still == 0 {
+            bench.teller.gauges(pair);
+        }
+        looks += 1;
+        // However long it takes, it is told about so often.
+        every = (looks / TOLD + 1).next_power_of_two();
+        thread::sleep(LOOK);
+    }
+}
+
+struct Drained {
+    sent: u64,
+    received: u64,
+    damaged: u64,
+}
+
+/// Lets the receiver take so much that the sender goes on; then everything that it says it has sent.
+fn drain(bench: &mut Bench<'_, '_>, pair: &mut Pair, first: u64, fitted: u64) -> Result<Drained, Fault> {
+    let mut drained = Drained { sent: 0, received: 0, damaged: 0 };
+    take(bench, pair, first, (fitted / 8 * 7).max(1), &mut drained)?;
+    let (calls, sent) = bench.hear(pair, Side::Sender)?;
+    drained.sent = sent;
+    bench.tell_calls(Side::Sender, Call::Send, calls);
+    let rest = sent.saturating_sub(drained.received);
+    take(bench, pair, first, rest, &mut drained)?;
+    Ok(drained)
+}
+
+/// Lets the receiver take `count` messages more; tells of those that are not what was sent.
+fn take(
+    bench: &mut Bench<'_, '_>,
+    pair: &mut Pair,
+    first: u64,
+    count: u64,
+    drained: &mut Drained,
+) -> Result<(), Fault> {
+    let end = drained.received + count;
+    while drained.received < end && drained.damaged == 0 {
+        // Not too many at a time: each is noted.
+        let some = (end - drained.received).min(4096);
+        let order = Order::Recv(Course::of(first + drained.received, some));
+        let (calls, came) = bench.ask(pair, Side::Receiver, &order)?;
+        drained.received += came;
+        let (_, wrong): (Vec<_>, Vec<_>) = calls.into_iter().partition(|call| call.fault.is_none());
+        drained.damaged += wrong.len() as u64;
+        bench.tell_calls(Side::Receiver, Call::Recv, wrong);
+    }
+    Ok(())
+}
+
+impl Bench<'_, '_> {
+    /// What a message takes on its way, in bytes: with its length before it, and in a ring padded.
+    fn frame_bytes(&self) -> u64 {
+        let size = u64::from(self.cast.size_bytes);
+        match self.cast.kind {
+            Kind::Shm => 8 + size.next_multiple_of(8),
+            Kind::Pipe | Kind::Unix | Kind::Tcp => 4 + size,
+        }
+    }
+}

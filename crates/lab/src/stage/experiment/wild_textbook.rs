@@ -1,0 +1,58 @@
+//! The same act on the textbook's layout, one region that both processes may write: nobody is stopped, nobody is
+//! told, and the messages are gone. This is the control that shows what the other layout is worth.
+
+use std::os::fd::AsFd;
+
+use super::{Bench, Verdict, messages};
+use crate::peer::Fault;
+use crate::stage::order::{Order, Textbook};
+use crate::stage::pair::BOTH;
+use crate::stage::textbook::Board;
+use crate::sys::board;
+use crate::trace::{Call, ProcessState, Side, Tone, What};
+
+const MESSAGES: u64 = 10;
+
+pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
+    let environment = |error: std::io::Error| Fault::Environment(error.to_string());
+    let region = board::Board::create().map_err(environment)?;
+    let ours = Board::map(&region).map_err(environment)?;
+    let mut pair = bench.pair()?;
+    let first = bench.numbers(MESSAGES);
+    let write = Order::Textbook(Textbook::Write { first, count: MESSAGES });
+    pair.order_with(Side::Sender, &write, Some(region.as_fd()))?;
+    let (calls, _) = bench.hear(&mut pair, Side::Sender)?;
+    bench.tell_calls(Side::Sender, Call::Send, calls);
+    let ready = ours.ready() - first;
+    let text = format!("{} stand in the region, which both processes may write", messages(ready));
+    bench.teller.note(Tone::Plain, text);
+
+    let (_, stores) = bench.ask(&mut pair, Side::Sender, &Order::Textbook(Textbook::Stray))?;
+    let text = format!("the sender stores all over it: {stores} stores, and the kernel has no objection");
+    bench.teller.note(Tone::Plain, text);
+    let seen = pair.look(Side::Sender);
+    let alive = seen.state != ProcessState::Dead;
+    bench.teller.look(&pair, &BOTH);
+
+    let read = Order::Textbook(Textbook::Read { first, count: MESSAGES });
+    pair.order_with(Side::Receiver, &read, Some(region.as_fd()))?;
+    let (calls, _) = bench.hear(&mut pair, Side::Receiver)?;
+    let events = bench.tell_calls(Side::Receiver, Call::Recv, calls);
+    let damaged = events.iter().filter(|event| matches!(event.what, What::Failed { .. })).count() as u64;
+    bench.teller.table(
+        "What a stray process has done to a region that both may write",
+        &["who strayed", "ended by", "messages damaged", "messages ready, as the region says"],
+        vec![vec![
+            "sender".into(),
+            if alive { "nobody: it lives".into() } else { "the kernel".into() },
+            format!("{damaged} of {MESSAGES}"),
+            format!("{:#x}", ours.ready()),
+        ]],
+        "each message held against what was written",
+    );
+    let sentence = format!(
+        "{damaged} of {} came damaged, nobody was stopped and nobody was told: one region for both has no isolation",
+        messages(MESSAGES)
+    );
+    Ok(Verdict::new(damaged == 0 && !alive, sentence))
+}

@@ -1,0 +1,205 @@
+//! A stage: two real processes that stay, exchange messages on command, and are looked at while they do.
+//!
+//! [`Stage::open`] starts the two and connects them; [`Stage::header`] is the first line of a trace
+//! (`docs/trace.md`), and every [`Stage::run`] tells its other lines, in order, as they happen. A command
+//! blocks until it is done: keep a stage on a thread that may. Dropping it ends the processes; so does the end
+//! of this program, however it ends.
+//!
+//! ```no_run
+//! use lab::stage::{Command, Setup, Stage};
+//!
+//! let mut stage = Stage::open(&Setup::of(crossing::Kind::Pipe))?;
+//! println!("{}", stage.header().line());
+//! let command = Command::read(r#"{"do":"send","count":10,"mode":"step","text":"hello"}"#)?;
+//! stage.run(&command, &mut |event| println!("{}", event.line()))?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub(crate) mod actor;
+mod batch;
+mod command;
+mod descriptors;
+mod experiment;
+mod gauges;
+mod message;
+mod order;
+mod pair;
+mod region;
+mod scribble;
+mod state;
+mod teller;
+mod textbook;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossing::{Kind, WaitStrategy};
+
+use self::pair::{BOTH, Cast, Pair};
+use self::teller::Teller;
+use crate::clock::Clock;
+use crate::machine;
+use crate::peer::{Fault, THIS_PROGRAM};
+use crate::plan::{Placement, SIZE_LIMIT};
+use crate::scene::Scene;
+use crate::trace::{Event, Header, Tone};
+
+pub use command::{COUNT_LIMIT, Command, Direction, Messages};
+pub use message::WORDS_LIMIT;
+
+pub(crate) use order::Told;
+
+/// What a stage is opened with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setup {
+    /// The mechanism.
+    pub kind: Kind,
+    /// How both ends wait.
+    pub wait: WaitStrategy,
+    /// Where the two processes are put.
+    pub placement: Placement,
+    /// Bytes in each message, from 1 to [`SIZE_LIMIT`].
+    pub size_bytes: u32,
+    /// The program that becomes the processes: it must call [`worker_main`](crate::worker_main).
+    pub program: PathBuf,
+}
+
+impl Setup {
+    /// A stage of `kind` with messages of 64 bytes, ends that block, each process on a core of its own where
+    /// there are two, and this program.
+    pub fn of(kind: Kind) -> Setup {
+        let two = machine::resolve(Placement::CrossCore).is_ok();
+        Setup {
+            kind,
+            wait: WaitStrategy::Block,
+            placement: if two { Placement::CrossCore } else { Placement::SameCore },
+            size_bytes: 64,
+            program: THIS_PROGRAM.into(),
+        }
+    }
+}
+
+/// Two processes that stay.
+#[derive(Debug)]
+pub struct Stage {
+    cast: Cast,
+    pair: Pair,
+    header: Header,
+    /// What the first event of the trace was stamped with, in ticks.
+    origin: Option<u64>,
+    /// The number of the next message.
+    next: u64,
+    stop: Arc<AtomicBool>,
+    /// Why no command can be run any more.
+    over: Option<String>,
+}
+
+/// There is no stage, or no longer: a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Over(pub String);
+
+impl fmt::Display for Over {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Over {}
+
+impl Stage {
+    /// Starts two processes, puts them in their places, connects them and lets them exchange a few messages,
+    /// so that the first that is seen is not the first of all. Takes some tens of milliseconds.
+    ///
+    /// # Errors
+    /// When the setup cannot be had on this machine, or a process cannot be started.
+    pub fn open(setup: &Setup) -> Result<Stage, Over> {
+        if setup.size_bytes == 0 || setup.size_bytes > SIZE_LIMIT {
+            let size = setup.size_bytes;
+            return Err(Over(format!("size {size} is out of range: 1 to {SIZE_LIMIT} bytes")));
+        }
+        let cores = machine::resolve(setup.placement).map_err(|unavailable| Over(unavailable.to_string()))?;
+        let cast = Cast {
+            kind: setup.kind,
+            wait: setup.wait,
+            cores,
+            size_bytes: setup.size_bytes,
+            clock: Clock::best(),
+            program: setup.program.clone(),
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let pair = experiment::warm_pair(&cast, &stop).map_err(|fault| Over(fault.to_string()))?;
+        let header = Header::new(
+            Scene::from(setup.kind.scene()),
+            setup.wait,
+            setup.placement,
+            pair.processes(),
+            setup.size_bytes,
+            cast.clock.name(),
+        );
+        Ok(Stage { cast, pair, header, origin: None, next: 0, stop, over: None })
+    }
+
+    /// The first line of the stage's trace.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Setting it ends a command that runs, within a quarter of a second, and with it the stage.
+    pub fn stopper(&self) -> Arc<AtomicBool> {
+        self.stop.clone()
+    }
+
+    /// Does what `command` says, and tells every event as it happens. What cannot be had is told as a note with
+    /// the tone `bad`, and is no error.
+    ///
+    /// # Errors
+    /// When the stage is over: one of its processes is gone, or it was told to stop. The reason was told as a
+    /// note too; open another one.
+    pub fn run(&mut self, command: &Command, tell: &mut dyn FnMut(Event)) -> Result<(), Over> {
+        let mut teller = Teller::new(self.cast.clock, &mut self.origin, tell);
+        if let Some(why) = &self.over {
+            teller.note(Tone::Bad, why);
+            return Err(Over(why.clone()));
+        }
+        if let Some(why) = command.fault(&self.header.scene) {
+            teller.note(Tone::Bad, why);
+            return Ok(());
+        }
+        let outcome = match command {
+            Command::Look => {
+                teller.look(&self.pair, &BOTH);
+                Ok(())
+            }
+            Command::Send(messages) => {
+                batch::run(messages, &mut self.pair, &mut self.next, &self.stop, &mut teller)
+            }
+            Command::Experiment { id } => {
+                experiment::run(id, &self.cast, &mut self.next, &self.stop, &mut teller)
+            }
+        };
+        outcome.map_err(|fault| {
+            let stopped = fault == Fault::Stopped || self.stop.load(Ordering::Relaxed);
+            let why = if stopped {
+                "the stage was told to stop".into()
+            } else {
+                format!("{fault}: open another stage")
+            };
+            teller.note(Tone::Bad, &why);
+            self.over = Some(why.clone());
+            Over(why)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_may_go_to_a_thread_of_its_own() {
+        fn may_be_sent<T: Send>() {}
+        may_be_sent::<Stage>();
+    }
+}

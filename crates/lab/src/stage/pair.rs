@@ -1,0 +1,339 @@
+//! A pair: the two processes of a stage or of an experiment, with a channel between them.
+//!
+//! Both are told what to do over lines of their own. A pipe's two are parent and child, as it is mostly used;
+//! the two ends of a Unix socket meet at a path; the others inherit their ends from the lab. A pair that is
+//! dropped leaves nothing behind, neither processes nor a path.
+
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossing::{Endpoint, Kind, WaitStrategy};
+
+use super::gauges::Gauges;
+use super::order::{Order, Sight, Told};
+use super::state::{self, Seen};
+use crate::clock::Clock;
+use crate::control::{Answer, Control, Job, Role, Task};
+use crate::peer::{Death, Fault, Peer};
+use crate::scene::Actor;
+use crate::trace::{Process, ProcessState, Side};
+
+/// What starting two processes and their handshake may take.
+const SETUP: Duration = Duration::from_secs(20);
+/// How long a process that is told to wait may take until it is seen asleep; one that spins never is.
+const FALL_ASLEEP: Duration = Duration::from_millis(20);
+/// How long a process that was killed may take to be gone.
+const LAST_BREATH: Duration = Duration::from_secs(5);
+
+/// What two processes are started with.
+#[derive(Debug, Clone)]
+pub(crate) struct Cast {
+    pub(crate) kind: Kind,
+    pub(crate) wait: WaitStrategy,
+    pub(crate) cores: Option<[usize; 2]>,
+    pub(crate) size_bytes: u32,
+    pub(crate) clock: Clock,
+    pub(crate) program: PathBuf,
+}
+
+/// The two processes.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    // The receiver goes first: where it is the sender's child, the sender can still reap it.
+    receiver: Peer,
+    sender: Peer,
+    /// Whether an order is still to be answered: else a process that sleeps is idle.
+    busy: [bool; 2],
+    /// `Err` when the kernel does not let us look.
+    gauges: io::Result<Gauges>,
+    is_family: bool,
+}
+
+/// The place of a process in a pair of values.
+pub(crate) fn place(side: Side) -> usize {
+    usize::from(side == Side::Receiver)
+}
+
+/// The other process.
+pub(crate) fn other(side: Side) -> Side {
+    if side == Side::Sender { Side::Receiver } else { Side::Sender }
+}
+
+/// Both, the one that sends forward first.
+pub(crate) const BOTH: [Side; 2] = [Side::Sender, Side::Receiver];
+
+impl Pair {
+    /// Starts the two, puts them in their places and lets them connect.
+    pub(crate) fn start(cast: &Cast, stop: &AtomicBool) -> Result<Pair, Fault> {
+        let deadline = Instant::now() + SETUP;
+        let is_family = cast.kind == Kind::Pipe;
+        let (sender, receiver) = match cast.kind {
+            Kind::Pipe => family(cast, deadline, stop)?,
+            Kind::Unix => (
+                begin(cast, Role::Initiator, None, deadline, stop)?,
+                begin(cast, Role::Responder, None, deadline, stop)?,
+            ),
+            Kind::Shm | Kind::Tcp => {
+                let ends =
+                    Endpoint::pair(cast.kind).map_err(|error| Fault::Environment(error.to_string()))?;
+                (
+                    begin(cast, Role::Initiator, Some(ends.0), deadline, stop)?,
+                    begin(cast, Role::Responder, Some(ends.1), deadline, stop)?,
+                )
+            }
+        };
+        let gauges = Err(io::ErrorKind::NotConnected.into());
+        let mut pair = Pair { receiver, sender, busy: [false; 2], gauges, is_family };
+        let path = pair.connect(cast.kind, deadline, stop)?;
+        pair.gauges = Gauges::open(cast.kind, cast.size_bytes as usize, pair.pids(), path);
+        Ok(pair)
+    }
+
+    /// Lets the two connect; the path where they met, if they did at one.
+    fn connect(&mut self, kind: Kind, deadline: Instant, stop: &AtomicBool) -> Result<Option<String>, Fault> {
+        let told = |pair: &mut Pair, side| match pair.peer(side).hear(deadline, stop)? {
+            Answer::Stage(told) => Ok(told),
+            answer => Err(Fault::out_of_turn(&answer)),
+        };
+        let mut met = None;
+        if kind == Kind::Unix {
+            // The path is of use for the moment of meeting only, so nothing is left when everybody is killed.
+            let meeting = Meeting::create()
+                .map_err(|error| Fault::Environment(format!("cannot make a folder for a socket: {error}")))?;
+            let path = meeting.socket();
+            self.receiver.ask(&Order::Listen { path: path.clone() })?;
+            told(self, Side::Receiver)?;
+            self.sender.ask(&Order::Dial { path: path.clone() })?;
+            told(self, Side::Sender)?;
+            told(self, Side::Receiver)?;
+            met = Some(path);
+        } else {
+            BOTH.iter().try_for_each(|&side| self.peer(side).ask(&Order::Connect))?;
+            BOTH.iter().try_for_each(|&side| told(self, side).map(drop))?;
+        }
+        Ok(met)
+    }
+
+    fn peer(&mut self, side: Side) -> &mut Peer {
+        if side == Side::Sender { &mut self.sender } else { &mut self.receiver }
+    }
+
+    fn pids(&self) -> [u32; 2] {
+        [self.sender.pid(), self.receiver.pid()]
+    }
+
+    /// Both processes, for a header.
+    pub(crate) fn processes(&self) -> [Process; 2] {
+        [(Actor::Sender, &self.sender), (Actor::Receiver, &self.receiver)].map(|(actor, peer)| Process {
+            actor,
+            pid: peer.pid(),
+            parent: state::parent(peer.pid()).unwrap_or_else(std::process::id),
+            core: peer.core(),
+        })
+    }
+
+    /// Tells a process what to do; its answer is heard separately.
+    pub(crate) fn order(&mut self, side: Side, order: &Order) -> Result<(), Fault> {
+        self.order_with(side, order, None)
+    }
+
+    /// The same, with a descriptor beside it.
+    pub(crate) fn order_with(
+        &mut self,
+        side: Side,
+        order: &Order,
+        beside: Option<BorrowedFd<'_>>,
+    ) -> Result<(), Fault> {
+        self.busy[place(side)] = true;
+        self.peer(side).ask_with(order, beside)
+    }
+
+    /// What a process tells next; `None` when it has told nothing within `patience`.
+    pub(crate) fn told_within(
+        &mut self,
+        side: Side,
+        patience: Duration,
+        stop: &AtomicBool,
+    ) -> Result<Option<Told>, Fault> {
+        let told = match self.peer(side).hear_until(Instant::now() + patience, stop)? {
+            None => return Ok(None),
+            Some(Answer::Stage(told)) => told,
+            Some(answer) => return Err(Fault::out_of_turn(&answer)),
+        };
+        self.busy[place(side)] = matches!(told, Told::About | Told::Listening);
+        Ok(Some(told))
+    }
+
+    /// The calls that a process tells of when it has done what it was told, and how many brought a message.
+    pub(crate) fn done_within(
+        &mut self,
+        side: Side,
+        patience: Duration,
+        stop: &AtomicBool,
+    ) -> Result<Option<(Vec<Sight>, u64)>, Fault> {
+        match self.told_within(side, patience, stop)? {
+            None => Ok(None),
+            Some(Told::Done { calls, count }) => Ok(Some((calls, count))),
+            Some(Told::Refused { why }) => Err(Fault::Failed(why)),
+            Some(told) => Err(Fault::Failed(format!("a process told out of turn: {told:?}"))),
+        }
+    }
+
+    /// What the kernel says of a process. One that has told that it is done is given the moment that it takes to
+    /// go to sleep.
+    pub(crate) fn look(&self, side: Side) -> Seen {
+        if self.busy[place(side)] {
+            return Seen::of(self.pids()[place(side)]);
+        }
+        let seen = self.look_when_asleep(side);
+        let state = if seen.state == ProcessState::Sleeping { ProcessState::Idle } else { seen.state };
+        Seen { state, ..seen }
+    }
+
+    /// Looks at a process until it sleeps in the channel, or a little while has passed: one that spins never
+    /// sleeps.
+    pub(crate) fn look_when_asleep(&self, side: Side) -> Seen {
+        let deadline = Instant::now() + FALL_ASLEEP;
+        loop {
+            let seen = Seen::of(self.pids()[place(side)]);
+            if seen.state != ProcessState::Running || Instant::now() >= deadline {
+                return seen;
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+
+    /// What was sent until now is not counted by the gauges.
+    pub(crate) fn count_from_here(&mut self) {
+        if let Ok(gauges) = &mut self.gauges {
+            gauges.count_from_here();
+        }
+    }
+
+    /// The gauges; an error when the kernel does not let us look.
+    pub(crate) fn gauges(&self) -> Result<&Gauges, &io::Error> {
+        self.gauges.as_ref()
+    }
+
+    /// Kills a process and waits until it is gone. How it ended, as the kernel tells.
+    pub(crate) fn kill(&mut self, side: Side) -> Option<Death> {
+        self.peer(side).kill();
+        self.death_within(side, LAST_BREATH)
+    }
+
+    /// How a process ended, if it is gone within `patience`.
+    pub(crate) fn death_within(&mut self, side: Side, patience: Duration) -> Option<Death> {
+        let death = self.peer(side).ended_within(patience)?;
+        let unknown = death.signal.is_none() && death.exit_code.is_none();
+        if self.is_family && side == Side::Receiver && unknown && !self.busy[0] {
+            return self.bury().or(Some(death));
+        }
+        Some(death)
+    }
+
+    /// Lets the sender reap its child, and tell how it ended.
+    fn bury(&mut self) -> Option<Death> {
+        let never = AtomicBool::new(false);
+        self.order(Side::Sender, &Order::Bury).ok()?;
+        match self.told_within(Side::Sender, LAST_BREATH, &never) {
+            Ok(Some(Told::Buried { signal, exit_code })) => Some(Death::new(signal, exit_code)),
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        // A child of the sender is reaped by the sender, so that no zombie is left to whoever inherits orphans.
+        if self.is_family && self.kill(Side::Receiver).is_some_and(|death| death.signal.is_none()) {
+            // It could not: it was busy until now, and finds the channel closed.
+            let never = AtomicBool::new(false);
+            if self.busy[0] && matches!(self.told_within(Side::Sender, LAST_BREATH / 10, &never), Ok(Some(_)))
+            {
+                self.bury();
+            }
+        }
+    }
+}
+
+/// A folder of ours alone, for the moment in which two ends meet at a path in it.
+struct Meeting(PathBuf);
+
+impl Meeting {
+    fn create() -> io::Result<Meeting> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let base = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
+        let base = base.unwrap_or_else(std::env::temp_dir);
+        loop {
+            let next = NEXT.fetch_add(1, Ordering::Relaxed);
+            let folder = base.join(format!("ipcscope-{}-{next}", std::process::id()));
+            match DirBuilder::new().mode(0o700).create(&folder) {
+                Ok(()) => return Ok(Meeting(folder)),
+                // Left by a process of the same number: that one may be a stranger's.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn socket(&self) -> String {
+        self.0.join("ipc.sock").to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Meeting {
+    fn drop(&mut self) {
+        // What cannot be removed is an empty folder of ours in a place for such things.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Starts one process that inherits `end`.
+fn begin(
+    cast: &Cast,
+    role: Role,
+    end: Option<Endpoint>,
+    deadline: Instant,
+    stop: &AtomicBool,
+) -> Result<Peer, Fault> {
+    Peer::start_program(program(cast), end, &job(cast, role), None, deadline, stop)
+}
+
+/// Starts the sender, which starts the receiver.
+fn family(cast: &Cast, deadline: Instant, stop: &AtomicBool) -> Result<(Peer, Peer), Fault> {
+    let (control, theirs) = Control::pair().map_err(|error| Fault::spawn(&error))?;
+    let job_of = |role| job(cast, role);
+    let line = Some(theirs.as_fd());
+    let parent = Peer::start_program(program(cast), None, &job_of(Role::Initiator), line, deadline, stop)?;
+    drop(theirs);
+    let no_child = || Fault::Failed("the sender has started no receiver".into());
+    let pid = parent.child().ok_or_else(no_child)?;
+    let child = Peer::adopt(pid, control, &job_of(Role::Responder), deadline, stop)?;
+    Ok((parent, child))
+}
+
+fn program(cast: &Cast) -> &OsStr {
+    cast.program.as_os_str()
+}
+
+fn job(cast: &Cast, role: Role) -> Job {
+    let place = usize::from(role == Role::Responder);
+    Job {
+        role,
+        task: Task::Stage,
+        kind: cast.kind,
+        wait: cast.wait,
+        core: cast.cores.map(|cores| cores[place]),
+        size_bytes: cast.size_bytes,
+        warmup: 0,
+        messages: 0,
+        interval_ns: 0,
+        clock: cast.clock,
+    }
+}

@@ -1,0 +1,177 @@
+//! The teller: makes events of what was seen, on one scale of time, and hands them out.
+
+use super::order::{Sight, Wrong};
+use super::pair::Pair;
+use super::state::Seen;
+use crate::clock::Clock;
+use crate::peer::Death;
+use crate::trace::{Basis, Call, Event, ProcessState, Side, Tone, What};
+
+/// Tells events as they happen.
+pub(crate) struct Teller<'a> {
+    clock: Clock,
+    /// What the first event of the trace was stamped with.
+    origin: &'a mut Option<u64>,
+    tell: &'a mut dyn FnMut(Event),
+    /// Whether it was said that the kernel does not let us look.
+    blind: bool,
+}
+
+impl<'a> Teller<'a> {
+    pub(crate) fn new(
+        clock: Clock,
+        origin: &'a mut Option<u64>,
+        tell: &'a mut dyn FnMut(Event),
+    ) -> Teller<'a> {
+        Teller { clock, origin, tell, blind: false }
+    }
+
+    /// A stamp as the trace counts it.
+    pub(crate) fn t_ns(&mut self, ticks: u64) -> u64 {
+        let origin = *self.origin.get_or_insert(ticks);
+        self.clock.ns(ticks.saturating_sub(origin))
+    }
+
+    /// An event of now.
+    pub(crate) fn now(&mut self, what: What) -> Event {
+        let ticks = self.clock.now();
+        Event::new(self.t_ns(ticks), what)
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        (self.tell)(event);
+    }
+
+    /// Something of now that needs no more words.
+    pub(crate) fn say(&mut self, what: What) {
+        let event = self.now(what);
+        self.tell(event);
+    }
+
+    /// A sentence.
+    pub(crate) fn note(&mut self, tone: Tone, text: impl Into<String>) {
+        let event = self.now(What::Note { tone }).saying(text);
+        self.tell(event);
+    }
+
+    /// Figures that were just measured.
+    pub(crate) fn table(
+        &mut self,
+        title: impl Into<String>,
+        columns: &[&str],
+        rows: Vec<Vec<String>>,
+        instrument: &str,
+    ) {
+        let columns = columns.iter().map(|&column| column.into()).collect();
+        let (title, instrument) = (title.into(), instrument.into());
+        self.say(What::Table { title, columns, rows, basis: Basis::Measured, instrument });
+    }
+
+    /// The end of a process.
+    pub(crate) fn died(&mut self, side: Side, death: Death) {
+        let how = match (&death.signal, death.exit_code) {
+            (Some(signal), _) => format!("the {} was ended by {signal}", side.name()),
+            (None, Some(code)) => format!("the {} has exited with {code}", side.name()),
+            (None, None) => format!("the {} is gone", side.name()),
+        };
+        let what = What::Died { signal: death.signal, exit_code: death.exit_code };
+        let event = self.now(what).by(side).saying(how);
+        self.tell(event);
+    }
+
+    /// What the kernel says of `sides` and what the gauges say, each as it is told.
+    pub(crate) fn look(&mut self, pair: &Pair, sides: &[Side]) {
+        for &side in sides {
+            let seen = pair.look(side);
+            let event = self.seen(side, seen);
+            self.tell(event);
+        }
+        self.gauges(pair);
+    }
+
+    /// A process as it was seen.
+    pub(crate) fn seen(&mut self, side: Side, seen: Seen) -> Event {
+        let text = words(side, &seen);
+        self.now(seen.event()).by(side).saying(text)
+    }
+
+    /// What the gauges say; where the kernel does not let us look that is said once.
+    pub(crate) fn gauges(&mut self, pair: &Pair) {
+        match pair.gauges() {
+            Ok(gauges) => {
+                let values = gauges.read();
+                self.say(What::Gauges { values });
+            }
+            Err(_) if self.blind => {}
+            Err(error) => {
+                self.blind = true;
+                self.say(What::Unavailable {
+                    figure: "what regions, pipes and sockets hold".into(),
+                    why: format!("the kernel does not let the lab look into its processes: {error}"),
+                    remedy: "allow pidfd_getfd in the container's seccomp profile, and set \
+                             kernel.yama.ptrace_scope to 0 or 1"
+                        .into(),
+                });
+            }
+        }
+    }
+
+    /// The two events of each call that a process has told of.
+    pub(crate) fn calls(&mut self, side: Side, call: Call, back: bool, sights: Vec<Sight>) -> Vec<Event> {
+        let mut events = Vec::with_capacity(2 * sights.len());
+        for Sight { number, began, ended, cpu, words, fault } in sights {
+            let (begin, end) = match call {
+                Call::Send => (What::SendBegin { payload: words }, What::SendEnd {}),
+                Call::Recv => (What::RecvBegin {}, What::RecvEnd { payload: words }),
+            };
+            let end = match &fault {
+                None => end,
+                Some(Wrong::Ended(word)) => What::Failed { call, error: word.clone() },
+                Some(Wrong::Damaged) => What::Failed { call, error: "damaged".into() },
+            };
+            let event = |t_ns, what| Event { back, cpu, ..Event::new(t_ns, what).by(side).of(number) };
+            events.push(event(self.t_ns(began), begin));
+            let ended = event(self.t_ns(ended), end);
+            events.push(match &fault {
+                None => ended,
+                Some(fault) => ended.saying(fault_words(side, call, number, fault)),
+            });
+        }
+        events
+    }
+
+    /// Tells events in order of time.
+    pub(crate) fn in_order(&mut self, mut events: Vec<Event>) {
+        events.sort_by_key(|event| event.t_ns);
+        events.into_iter().for_each(|event| self.tell(event));
+    }
+}
+
+/// `the receiver sleeps in read() (anon_pipe_read)`.
+fn words(side: Side, seen: &Seen) -> String {
+    let who = side.name();
+    match (seen.state, &seen.call) {
+        (ProcessState::Idle, _) => format!("the {who} is idle"),
+        (ProcessState::Running, _) => format!("the {who} runs"),
+        (ProcessState::Stopped, _) => format!("the {who} is stopped"),
+        (ProcessState::Dead, _) => format!("the {who} is gone"),
+        (ProcessState::Sleeping, None) => format!("the {who} sleeps"),
+        (ProcessState::Sleeping, Some(call)) => {
+            let place = seen.wchan.as_ref().map(|wchan| format!(" ({wchan})")).unwrap_or_default();
+            format!("the {who} sleeps in {call}(){place}")
+        }
+    }
+}
+
+fn fault_words(side: Side, call: Call, number: u64, fault: &Wrong) -> String {
+    let call = if call == Call::Send { "send" } else { "recv" };
+    match fault {
+        Wrong::Ended(word) => format!("{call} of message {number} by the {} ended: {word}", side.name()),
+        Wrong::Damaged => format!("message {number} came damaged"),
+    }
+}
+
+/// Whether a process of a pair is the one that sends in this direction.
+pub(crate) fn ends(back: bool) -> (Side, Side) {
+    if back { (Side::Receiver, Side::Sender) } else { (Side::Sender, Side::Receiver) }
+}

@@ -1,0 +1,91 @@
+//! Shared memory as textbooks draw it: one region that both processes may write, with a count of what is ready
+//! and a slot for each message. It works, as long as nobody strays.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+
+use crate::sys::board::{self, WORDS};
+
+use super::order::SCRIBBLE;
+
+/// Bytes in a slot.
+pub(crate) const SLOT_BYTES: usize = 64;
+const SLOT_WORDS: usize = SLOT_BYTES / 8;
+/// Where the slots begin; before them stands the count of messages that are ready.
+const FIRST_SLOT: usize = SLOT_WORDS;
+/// Messages that fit.
+pub(crate) const SLOTS: u64 = ((WORDS - FIRST_SLOT) / SLOT_WORDS) as u64;
+
+/// The region as one of the processes sees it: like the other one.
+#[derive(Debug)]
+pub(crate) struct Board(board::Board);
+
+impl Board {
+    pub(crate) fn map(fd: impl AsFd) -> io::Result<Board> {
+        board::Board::map(fd).map(Board)
+    }
+
+    /// Puts a message into its slot, and says that it is ready.
+    pub(crate) fn write(&self, number: u64, message: &[u8; SLOT_BYTES]) {
+        let words = self.0.words();
+        let place = slot(number);
+        let (chunks, _) = message.as_chunks::<8>();
+        for (word, bytes) in words[place..place + SLOT_WORDS].iter().zip(chunks) {
+            word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
+        }
+        // Publishes the words above; pairs with the load in `ready`.
+        words[0].store(number + 1, Ordering::Release);
+    }
+
+    /// How many messages are ready, as the region says.
+    pub(crate) fn ready(&self) -> u64 {
+        self.0.words()[0].load(Ordering::Acquire)
+    }
+
+    /// What stands in a message's slot.
+    pub(crate) fn read(&self, number: u64) -> [u8; SLOT_BYTES] {
+        let mut message = [0; SLOT_BYTES];
+        let place = slot(number);
+        let (chunks, _) = message.as_chunks_mut::<8>();
+        for (bytes, word) in chunks.iter_mut().zip(&self.0.words()[place..place + SLOT_WORDS]) {
+            *bytes = word.load(Ordering::Relaxed).to_le_bytes();
+        }
+        message
+    }
+
+    /// Stores all over it, and says how many stores that were.
+    pub(crate) fn stray(&self) -> u64 {
+        for word in self.0.words() {
+            word.store(u64::from_ne_bytes([SCRIBBLE; 8]), Ordering::Relaxed);
+        }
+        WORDS as u64
+    }
+}
+
+/// Where the slot of a message begins, in words; slots are used again when all were.
+fn slot(number: u64) -> usize {
+    FIRST_SLOT + (number % SLOTS) as usize * SLOT_WORDS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::message::compose;
+
+    #[test]
+    fn a_message_is_read_as_it_was_written_until_somebody_strays() {
+        let fd = board::Board::create().unwrap();
+        let (one, two) = (Board::map(&fd).unwrap(), Board::map(&fd).unwrap());
+        let mut message = [0; SLOT_BYTES];
+        for number in 0..SLOTS {
+            compose(&mut message, number, None);
+            one.write(number, &message);
+        }
+        assert_eq!(two.ready(), SLOTS);
+        assert_eq!(two.read(SLOTS - 1), message);
+        assert_eq!(two.stray(), WORDS as u64);
+        assert_eq!(one.read(0), [SCRIBBLE; SLOT_BYTES]);
+        assert_ne!(one.ready(), SLOTS);
+    }
+}

@@ -1,0 +1,145 @@
+//! What rustix does not ask of a socket: its queue of outgoing bytes, TCP_INFO, and a filter that loses segments.
+//!
+//! # References
+//! tcp(7), unix(7), socket(7) SO_ATTACH_FILTER, include/uapi/linux/tcp.h of the kernel.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::mem::size_of_val;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// Bytes that were sent and not acknowledged (TCP), or what they occupy (Unix): SIOCOUTQ.
+///
+/// # Errors
+/// What ioctl(2) says.
+pub fn outgoing_bytes(socket: impl AsFd) -> io::Result<u64> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: TIOCOUTQ (the same number as SIOCOUTQ) writes one int, and `bytes` is one.
+    let done = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(u64::try_from(bytes).unwrap_or(0)) }
+}
+
+/// What the kernel tells of a TCP connection. Counts are from the beginning of the connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TcpInfo {
+    /// The retransmission timer, in microseconds.
+    pub rto_us: u32,
+    /// The smoothed round trip, in microseconds.
+    pub rtt_us: u32,
+    /// Segments sent again.
+    pub total_retrans: u32,
+    /// Bytes that the peer has acknowledged.
+    pub bytes_acked: u64,
+    /// Bytes that were received, in order.
+    pub bytes_received: u64,
+    /// Segments sent, with and without data.
+    pub segs_out: u32,
+    /// Segments received.
+    pub segs_in: u32,
+    /// Segments sent with data.
+    pub data_segs_out: u32,
+    /// Bytes sent for the first time.
+    pub bytes_sent: u64,
+}
+
+/// Reads TCP_INFO. What an older kernel does not tell is 0.
+///
+/// # Errors
+/// What getsockopt(2) says.
+pub fn tcp_info(socket: impl AsFd) -> io::Result<TcpInfo> {
+    // The structure only ever grows, at its end. Offsets are those of include/uapi/linux/tcp.h.
+    let mut raw = [0_u8; 256];
+    let mut len = size_of_val(&raw) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes to `raw`, which has as many, and their number to `len`.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            raw.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let word = |at: usize| u32::from_ne_bytes([raw[at], raw[at + 1], raw[at + 2], raw[at + 3]]);
+    let long = |at: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&raw[at..at + 8]);
+        u64::from_ne_bytes(bytes)
+    };
+    Ok(TcpInfo {
+        rto_us: word(8),
+        rtt_us: word(68),
+        total_retrans: word(100),
+        bytes_acked: long(120),
+        bytes_received: long(128),
+        segs_out: word(136),
+        segs_in: word(140),
+        data_segs_out: word(156),
+        bytes_sent: long(200).saturating_sub(long(208)),
+    })
+}
+
+/// Makes a socket lose what comes to it at random: `of_a_thousand` of a thousand packets, acknowledgements
+/// included. The rest of the stack does what it always does after a loss.
+///
+/// # Errors
+/// What setsockopt(2) says: on a TCP socket it takes CAP_NET_ADMIN over the network namespace.
+pub fn lose_at_random(socket: impl AsFd, of_a_thousand: u32) -> io::Result<()> {
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+    let below = (u64::from(of_a_thousand.min(1_000)) * u64::from(u32::MAX) / 1_000) as u32;
+    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut filter = [
+        // A random number; above the mark the whole packet passes, below nothing of it.
+        step(LOAD, 0, 0, (libc::SKF_AD_OFF + libc::SKF_AD_RANDOM) as u32),
+        step(AT_LEAST, 0, 1, below),
+        step(RETURN, 0, 0, u32::MAX),
+        step(RETURN, 0, 0, 0),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: the program and the filter it points to live until the call returns; the kernel copies them.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size_of_val(&program) as libc::socklen_t,
+        )
+    };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn counts_of_a_connection_are_those_of_what_was_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut here = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (there, _) = listener.accept().unwrap();
+        here.write_all(&[7; 1000]).unwrap();
+        let (sent, received) = (tcp_info(&here).unwrap(), tcp_info(&there).unwrap());
+        assert_eq!((sent.bytes_sent, received.bytes_received), (1000, 1000));
+        assert_eq!((sent.total_retrans, sent.data_segs_out), (0, 1));
+        assert_eq!(rustix::io::ioctl_fionread(&there).unwrap(), 1000);
+    }
+
+    #[test]
+    fn a_queue_is_charged_more_than_its_bytes() {
+        let (mut here, there) = UnixStream::pair().unwrap();
+        assert_eq!(outgoing_bytes(&here).unwrap(), 0);
+        here.write_all(&[7; 64]).unwrap();
+        assert!(outgoing_bytes(&here).unwrap() > 64);
+        assert_eq!(rustix::io::ioctl_fionread(&there).unwrap(), 64);
+        assert!(tcp_info(&here).is_err(), "a Unix socket has no such thing");
+    }
+}
