@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod man;
+pub(crate) mod probe;
 pub(crate) mod race;
 pub(crate) mod serve;
 pub(crate) mod show;

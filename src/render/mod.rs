@@ -8,6 +8,7 @@ mod ink;
 pub(crate) mod json;
 pub(crate) mod markdown;
 pub(crate) mod page;
+pub(crate) mod probe;
 pub(crate) mod progress;
 mod results;
 pub(crate) mod table;

@@ -59,6 +59,8 @@ impl Reading {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Question {
+    /// System calls of both.
+    Calls,
     /// System calls of the sender.
     SenderCalls,
     /// System calls of the receiver.
@@ -79,15 +81,12 @@ pub enum Question {
     Segments,
     /// Segments that came back.
     Acknowledgements,
-    /// Processor time of the sender, in nanoseconds, its pauses included.
-    SenderCpuNs,
-    /// Processor time of the receiver, in nanoseconds, its polls included.
-    ReceiverCpuNs,
 }
 
 impl Question {
     /// Every question, in the order in which they are shown.
-    pub const ALL: [Question; 12] = [
+    pub const ALL: [Question; 11] = [
+        Question::Calls,
         Question::SenderCalls,
         Question::ReceiverCalls,
         Question::KernelCopies,
@@ -98,13 +97,12 @@ impl Question {
         Question::ReceiverFaults,
         Question::Segments,
         Question::Acknowledgements,
-        Question::SenderCpuNs,
-        Question::ReceiverCpuNs,
     ];
 
     /// In words.
     pub fn words(self) -> &'static str {
         match self {
+            Question::Calls => "system calls",
             Question::SenderCalls => "system calls, sender",
             Question::ReceiverCalls => "system calls, receiver",
             Question::KernelCopies => "kernel copies",
@@ -115,8 +113,6 @@ impl Question {
             Question::ReceiverFaults => "page faults, receiver",
             Question::Segments => "segments sent",
             Question::Acknowledgements => "segments back",
-            Question::SenderCpuNs => "processor time, sender (ns)",
-            Question::ReceiverCpuNs => "processor time, receiver (ns)",
         }
     }
 }

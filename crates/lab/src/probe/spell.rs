@@ -1,6 +1,20 @@
 //! A system call as one reads it: `read(5, 0x7f…, 65536) = 68`.
 
+use super::calls::Called;
 use crate::sys::calls;
+
+/// What a worker sleeps in between two messages, of its own accord.
+pub(super) const PAUSE: &str = "clock_nanosleep";
+
+/// Whether a call is such a sleep.
+pub(super) fn is_pause(number: u64) -> bool {
+    calls::number(PAUSE) == Some(number)
+}
+
+/// The whole call, with what it returned.
+pub(super) fn line(call: &Called) -> String {
+    format!("{}({}) = {}", call.name(), arguments(call.number, &call.args), result(call.result))
+}
 
 /// Which arguments of a call are a buffer and its length.
 pub(super) fn buffer(number: u64, args: &[u64; 6]) -> Option<(u64, u64)> {
