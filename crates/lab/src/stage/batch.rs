@@ -3,6 +3,8 @@
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use crossing::WaitStrategy;
+
 use super::command::{Direction, Messages};
 use super::order::{Course, Order, Sight, Told};
 use super::pair::{BOTH, Pair};
@@ -13,8 +15,10 @@ use crate::trace::{Call, Event, Mode, ProcessState, Side, What};
 /// What one message may take, far above anything seen, and what a batch may take beyond that.
 const PER_MESSAGE: Duration = Duration::from_millis(20);
 const PER_BATCH: Duration = Duration::from_secs(10);
-/// How long a send that nobody receives may go on until it is left alone, and how often it is looked at.
-const STUCK: Duration = Duration::from_millis(500);
+/// How long a send that nobody receives may go on until it is left alone, and how often it is looked at. A sender
+/// that sleeps is left alone at once; one that spins never sleeps.
+const STUCK: Duration = Duration::from_secs(5);
+const STUCK_SPINNING: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(20);
 /// Between two messages that are paced, so that each finds its receiver waiting.
 const GAP_US: u64 = 500;
@@ -66,6 +70,7 @@ impl Batch<'_, '_> {
             self.begin_recv(number, 1)?;
             let asleep = self.pair.look_when_asleep(to);
             events.push(self.teller.seen(to, asleep));
+            events.extend(self.teller.read_gauges(self.pair));
             self.pair.order(from, &Order::Send(self.course(number, 1, 0, false)))?;
             let sent = self.done(from)?;
             events.extend(self.teller.calls(from, Call::Send, self.back, sent));
@@ -86,10 +91,11 @@ impl Batch<'_, '_> {
                 events.extend(self.teller.calls(from, Call::Send, self.back, sent));
             }
         }
-        let received = self.done(to)?;
-        events.extend(self.teller.calls(to, Call::Recv, self.back, received));
+        let received = self.done(to).map(|calls| self.teller.calls(to, Call::Recv, self.back, calls));
+        events.extend(received.as_ref().into_iter().flatten().cloned());
         let failed = events.iter().any(|event| matches!(event.what, What::Failed { .. }));
         self.teller.in_order(events);
+        received?;
         if failed {
             return Err(undelivered());
         }
@@ -102,7 +108,8 @@ impl Batch<'_, '_> {
     fn send_or_stick(&mut self, number: u64) -> Result<Option<Vec<Sight>>, Fault> {
         let (from, _) = ends(self.back);
         self.begin(from, &Order::Send(self.course(number, 1, 0, true)))?;
-        let deadline = Instant::now() + STUCK;
+        let spins = self.pair.wait() == WaitStrategy::Spin;
+        let deadline = Instant::now() + if spins { STUCK_SPINNING } else { STUCK };
         loop {
             if let Some((calls, _)) = self.pair.done_within(from, LOOK, self.stop)? {
                 return Ok(Some(calls));

@@ -53,6 +53,7 @@ pub(crate) struct Pair {
     /// `Err` when the kernel does not let us look.
     gauges: io::Result<Gauges>,
     is_family: bool,
+    wait: WaitStrategy,
 }
 
 /// The place of a process in a pair of values.
@@ -89,7 +90,7 @@ impl Pair {
             }
         };
         let gauges = Err(io::ErrorKind::NotConnected.into());
-        let mut pair = Pair { receiver, sender, busy: [false; 2], gauges, is_family };
+        let mut pair = Pair { receiver, sender, busy: [false; 2], gauges, is_family, wait: cast.wait };
         let path = pair.connect(cast.kind, deadline, stop)?;
         pair.gauges = Gauges::open(cast.kind, cast.size_bytes as usize, pair.pids(), path);
         Ok(pair)
@@ -126,6 +127,11 @@ impl Pair {
 
     fn pids(&self) -> [u32; 2] {
         [self.sender.pid(), self.receiver.pid()]
+    }
+
+    /// How both ends wait.
+    pub(crate) fn wait(&self) -> WaitStrategy {
+        self.wait
     }
 
     /// Both processes, for a header.
