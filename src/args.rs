@@ -17,7 +17,9 @@ use crate::outcome::{self, Ended, Failure};
 /// this machine. Without a verb, ipcscope starts the lab (`serve`).
 #[derive(Debug, Parser)]
 #[command(name = "ipcscope", version, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 done, 1 a run failed, 2 usage or environment, 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 a run failed, 2 usage or environment, 3 a comparison past its limit, 130 interrupted."
+)]
 pub(crate) struct Typed {
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
@@ -46,6 +48,10 @@ pub(crate) enum Verb {
     Show(Show),
     /// Count what one message costs: system calls, copies, wake-ups, by instruments of the kernel
     Probe(Probe),
+    /// Compare two reports, row by row
+    Compare(Compare),
+    /// Open the lab with a recorded trace
+    Replay(Replay),
     /// Tell what this machine can and cannot measure
     Doctor(Doctor),
     /// Print a completion script for a shell
@@ -56,19 +62,29 @@ pub(crate) enum Verb {
 
 impl Default for Verb {
     fn default() -> Verb {
-        Verb::Serve(Serve { listen: None, open: false })
+        Verb::Serve(Serve::default())
     }
 }
 
 /// `ipcscope serve`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+/// Where the lab is found, and where its page comes from.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Door {
     /// Loopback address and port to listen on; port 0 picks a free one [default: 127.0.0.1:7878]
     #[arg(long, value_name = "ADDRESS", value_parser = listen)]
     pub(crate) listen: Option<SocketAddr>,
     /// Open the page in a browser
     #[arg(long)]
     pub(crate) open: bool,
+    /// Serve the page from a folder instead of from the binary, for those who work on it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) web_dir: Option<PathBuf>,
 }
 
 /// `ipcscope race`.
@@ -83,7 +99,7 @@ pub(crate) struct Race {
     /// Bytes in each message, a list; k and M are KiB and MiB (1k = 1024) [default: 64]
     #[arg(short = 's', long = "size", value_name = "LIST", value_delimiter = ',', value_parser = size)]
     pub(crate) sizes: Vec<u32>,
-    /// How messages are offered, a list of ping-pong, stream, paced [default: ping-pong,stream]
+    /// How messages are offered, a list of ping-pong, stream, corked, paced [default: ping-pong,stream]
     #[arg(long = "workload", value_name = "LIST", value_delimiter = ',', value_parser = workload(), hide_possible_values = true)]
     pub(crate) workloads: Vec<Workload>,
     /// Where the two processes run: same-core, cross-core, unpinned, or two cores such as 0,1 [default: cross-core]
@@ -104,6 +120,9 @@ pub(crate) struct Race {
     /// A first look: 10k messages a row, 2 launches, and the table says so
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Every rival that was built below a folder (make -C rivals) [default folder: rivals]
+    #[arg(long = "rivals", value_name = "DIR", num_args = 0..=1, default_missing_value = "rivals")]
+    pub(crate) rivals_below: Option<PathBuf>,
     /// A program outside the project that runs the same rounds; may be repeated
     #[arg(long = "rival", value_name = "PATH")]
     pub(crate) rivals: Vec<PathBuf>,
@@ -119,6 +138,9 @@ pub(crate) struct Race {
     /// Write the tables as Markdown (- is stdout)
     #[arg(long, value_name = "FILE")]
     pub(crate) export_markdown: Option<PathBuf>,
+    /// Write tables and charts as a web page of one file, to mail or to print (- is stdout)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export_html: Option<PathBuf>,
     /// Show the best of each group first
     #[arg(long)]
     pub(crate) sort: bool,
@@ -182,6 +204,33 @@ pub(crate) struct Probe {
 pub(crate) enum Chosen {
     All,
     One(Kind),
+}
+
+/// `ipcscope compare`.
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// The report to compare with: a file, or the id of a run in the history
+    #[arg(value_name = "A")]
+    pub(crate) a: PathBuf,
+    /// The report that is judged
+    #[arg(value_name = "B")]
+    pub(crate) b: PathBuf,
+    /// Exit with 3 if any row of B takes so much more time for a message than A's, beyond the spread of both
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub(crate) fail_over: Option<f64>,
+    /// Print the comparison as JSON (docs/api.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `ipcscope replay`.
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The trace: what `ipcscope show --json` prints, or the page saves
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) door: Door,
 }
 
 /// `ipcscope doctor`.
@@ -261,6 +310,12 @@ fn count(text: &str) -> Result<u64, String> {
 fn rate(text: &str) -> Result<u32, String> {
     let rate = number(text, 1_000)?;
     u32::try_from(rate).map_err(|_| format!("at most {} messages a second", u32::MAX))
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse::<f64>().ok();
+    let number = number.filter(|percent| percent.is_finite() && *percent >= 0.0);
+    number.ok_or_else(|| "a number of percent is needed, such as 10".into())
 }
 
 fn size(text: &str) -> Result<u32, String> {

@@ -82,6 +82,14 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&beside.path, path)
 }
 
+/// Puts a file with `bytes` at `path`, where there must be none yet.
+pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut beside = Beside::create(path)?;
+    beside.file.write_all(bytes)?;
+    beside.file.sync_all()?;
+    fs::hard_link(&beside.path, path)
+}
+
 /// A file that is gone when this value is, unless it took another name.
 struct Beside {
     path: PathBuf,
@@ -107,14 +115,14 @@ impl Drop for Beside {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A fresh folder that is gone afterwards.
-    struct Folder(PathBuf);
+    pub(crate) struct Folder(pub(crate) PathBuf);
 
     impl Folder {
-        fn new(name: &str) -> Folder {
+        pub(crate) fn new(name: &str) -> Folder {
             let path = std::env::temp_dir().join(format!("ipcscope-export-{name}-{}", std::process::id()));
             fs::create_dir_all(&path).unwrap();
             Folder(path)

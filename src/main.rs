@@ -1,7 +1,7 @@
 //! The story of a run: what was typed becomes a verb, the verb does its work, and the work becomes an exit code.
 //!
 //! Results go to stdout, everything else to stderr, one line each. Exit codes: 0 done, 1 a run failed, 2 usage or
-//! environment, 130 interrupted.
+//! environment, 3 a comparison past its limit, 130 interrupted.
 
 mod args;
 mod command;
@@ -36,6 +36,8 @@ fn run() -> Result<Ended, Failure> {
         Verb::Race(race) => command::race::run(&race, ink),
         Verb::Show(show) => command::show::run(&show, ink),
         Verb::Probe(probe) => command::probe::run(&probe, ink),
+        Verb::Compare(compare) => command::compare::run(&compare, ink),
+        Verb::Replay(replay) => command::replay::run(&replay),
         Verb::Doctor(doctor) => command::doctor::run(&doctor, ink),
         Verb::Completions(completions) => command::completions::run(&completions),
         Verb::Man(man) => command::man::run(&man),

@@ -11,6 +11,8 @@ pub(crate) enum Ended {
     Done,
     /// A measured run failed; its row says why.
     RunFailed,
+    /// A comparison found more than was allowed.
+    PastLimit,
     /// Ctrl-C or SIGTERM; what was measured until then was shown.
     Interrupted,
 }
@@ -36,6 +38,7 @@ pub(crate) fn exit_code(result: Result<Ended, Failure>) -> ExitCode {
     ExitCode::from(match result {
         Ok(Ended::Done) | Err(Failure::ReaderGone) => 0,
         Ok(Ended::RunFailed) => 1,
+        Ok(Ended::PastLimit) => 3,
         Ok(Ended::Interrupted) => 130,
         Err(Failure::Told(sentence)) => {
             note(sentence);

@@ -1,5 +1,6 @@
 //! What was decided: a complete plan, or the one sentence that says why there is none.
 
+use std::fmt::Display;
 use std::fs;
 use std::hash::{BuildHasher, Hasher};
 use std::os::unix::fs::PermissionsExt;
@@ -19,33 +20,103 @@ pub(crate) struct Decided {
     pub(crate) notices: Vec<String>,
 }
 
-/// Fills in everything that was not typed and refuses what this machine cannot do.
+/// What somebody wants, in a terminal or on the page; what is absent or empty is filled in by [`decide`].
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wish {
+    pub(crate) kinds: Vec<Kind>,
+    pub(crate) workloads: Vec<Workload>,
+    pub(crate) sizes: Vec<u32>,
+    pub(crate) placement: Option<Placement>,
+    pub(crate) waits: Vec<WaitStrategy>,
+    pub(crate) count: Option<u64>,
+    pub(crate) launches: Option<u32>,
+    pub(crate) rate_per_s: Option<u32>,
+    pub(crate) seed: Option<u64>,
+    pub(crate) quick: bool,
+    pub(crate) rivals: Vec<PathBuf>,
+    pub(crate) rivals_below: Option<PathBuf>,
+}
+
+impl From<&args::Race> for Wish {
+    fn from(typed: &args::Race) -> Wish {
+        Wish {
+            kinds: typed.mechanisms.clone(),
+            workloads: typed.workloads.clone(),
+            sizes: typed.sizes.clone(),
+            placement: typed.placement,
+            waits: typed.waits.clone(),
+            count: typed.count,
+            launches: typed.launches,
+            rate_per_s: typed.rate,
+            seed: typed.seed,
+            quick: typed.quick,
+            rivals: typed.rivals.clone(),
+            rivals_below: typed.rivals_below.clone(),
+        }
+    }
+}
+
+/// Fills in everything that was not wished and refuses what this machine cannot do.
 ///
 /// # Errors
 ///
 /// A sentence that names the value and its limit.
-pub(crate) fn decide(typed: &args::Race) -> Result<Decided, Failure> {
+pub(crate) fn decide(wish: &Wish) -> Result<Decided, Failure> {
     let mut notices = Vec::new();
-    let placement = placement(typed.placement, &mut notices)?;
-    let (count, launches) = if typed.quick { (10_000, 2) } else { (100_000, 5) };
-    let count = typed.count.unwrap_or(count);
+    let placement = placement(wish.placement, &mut notices)?;
+    let (count, launches) = if wish.quick { (10_000, 2) } else { (100_000, 5) };
+    let count = wish.count.unwrap_or(count);
     let few = u32::try_from(count).unwrap_or(u32::MAX).max(1);
     let plan = Plan {
-        kinds: chosen(&typed.mechanisms, &Kind::ALL),
-        workloads: chosen(&typed.workloads, &[Workload::PingPong, Workload::Stream]),
-        sizes: chosen(&typed.sizes, &[64]),
+        kinds: chosen(&wish.kinds, &Kind::ALL),
+        workloads: chosen(&wish.workloads, &[Workload::PingPong, Workload::Stream]),
+        sizes: chosen(&wish.sizes, &[64]),
         placement,
-        waits: chosen(&typed.waits, &[WaitStrategy::Spin, WaitStrategy::Block]),
+        waits: chosen(&wish.waits, &[WaitStrategy::Spin, WaitStrategy::Block]),
         count,
-        launches: typed.launches.unwrap_or(few.min(launches)),
-        rate_per_s: typed.rate.unwrap_or(10_000),
-        seed: typed.seed.unwrap_or_else(random_seed),
-        quick: typed.quick,
-        rivals: chosen(&typed.rivals, &[]).iter().map(|path| rival(path)).collect::<Result<_, _>>()?,
+        launches: wish.launches.unwrap_or(few.min(launches)),
+        rate_per_s: wish.rate_per_s.unwrap_or(10_000),
+        seed: wish.seed.unwrap_or_else(random_seed),
+        quick: wish.quick,
+        rivals: rivals(wish)?,
     };
     match plan.fault() {
         Some(fault) => Err(Failure::Told(fault)),
         None => Ok(Decided { plan, notices }),
+    }
+}
+
+/// The command line that runs `plan` again.
+pub(crate) fn command(plan: &Plan) -> String {
+    fn list<T: Display>(values: &[T]) -> String {
+        values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    }
+    let Plan { kinds, workloads, sizes, placement, waits, count, launches, rate_per_s, seed, .. } = plan;
+    let mut line =
+        format!("ipcscope race {}", kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" "));
+    line.push_str(&format!(" --workload {} --size {}", list(workloads), list(sizes)));
+    line.push_str(&format!(" --placement {placement} --wait {}", list(waits)));
+    line.push_str(&format!(" --count {count} --launches {launches}"));
+    if workloads.contains(&Workload::Paced) {
+        line.push_str(&format!(" --rate {rate_per_s}"));
+    }
+    line.push_str(&format!(" --seed {seed}"));
+    if plan.quick {
+        line.push_str(" --quick");
+    }
+    for rival in &plan.rivals {
+        line.push_str(&format!(" --rival {}", quoted(&rival.to_string_lossy())));
+    }
+    line
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+,:=@%".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 
@@ -88,6 +159,32 @@ fn random_seed() -> u64 {
     std::hash::RandomState::new().build_hasher().finish() % 1_000_000_000
 }
 
+/// The programs that were named, and those that were built below a folder; each once.
+fn rivals(wish: &Wish) -> Result<Vec<PathBuf>, Failure> {
+    let mut rivals = wish.rivals.iter().map(|path| rival(path)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(folder) = &wish.rivals_below {
+        rivals.extend(built_below(folder)?);
+    }
+    Ok(chosen(&rivals, &[]))
+}
+
+/// Every `NAME/NAME` below `folder` that can be started, by name. A folder without one has not been built.
+fn built_below(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let refuse = |why: &dyn Display| Failure::told(format_args!("--rivals {}: {why}", folder.display()));
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let entries = entries.map_err(|error| refuse(&error))?;
+    let programs = entries.iter().map(|entry| entry.path().join(entry.file_name()));
+    let mut found: Vec<PathBuf> = programs.filter_map(|path| rival(&path).ok()).collect();
+    found.sort();
+    if found.is_empty() {
+        return Err(refuse(&format_args!(
+            "no rival was built below it; `make -C {}` builds them",
+            folder.display()
+        )));
+    }
+    Ok(found)
+}
+
 /// The absolute path of a program that can be started, so that the plan can be rerun from anywhere.
 fn rival(path: &Path) -> Result<PathBuf, Failure> {
     let refuse = |why: &str| Failure::told(format_args!("--rival {}: {why}", path.display()));
@@ -104,13 +201,30 @@ mod tests {
     use super::*;
     use clap::Parser;
 
-    fn typed(line: &str) -> args::Race {
-        let words =
-            ["ipcscope", "race", "--placement", "unpinned"].into_iter().chain(line.split_whitespace());
+    fn typed(line: &str) -> Wish {
+        wish(["ipcscope", "race", "--placement", "unpinned"].into_iter().chain(line.split_whitespace()))
+    }
+
+    fn wish<'a>(words: impl Iterator<Item = &'a str>) -> Wish {
         match args::Typed::try_parse_from(words).unwrap().verb {
-            Some(args::Verb::Race(race)) => *race,
+            Some(args::Verb::Race(race)) => Wish::from(&*race),
             _ => unreachable!("the line says `race`"),
         }
+    }
+
+    #[test]
+    fn the_command_of_a_plan_decides_the_same_plan() {
+        for line in [
+            "",
+            "pipe shm --size 64,1k --wait hybrid:20us,block --seed 7",
+            "--workload paced --rate 5k --quick",
+            "tcp --count 17 --launches 3 --rival /bin/true",
+        ] {
+            let plan = decide(&typed(line)).unwrap().plan;
+            let command = command(&plan);
+            assert_eq!(decide(&wish(command.split_whitespace())).unwrap().plan, plan, "{command}");
+        }
+        assert_eq!(quoted("/a b/it's"), "'/a b/it'\\''s'");
     }
 
     #[test]
@@ -150,6 +264,8 @@ mod tests {
             "--rate 0",
             "--rival /nowhere",
             "--rival /",
+            "--rivals /nowhere",
+            "--rivals /proc/self/fdinfo",
         ] {
             match decide(&typed(line)) {
                 Err(Failure::Told(sentence)) => assert_eq!(sentence.lines().count(), 1, "{sentence}"),

@@ -1,44 +1,356 @@
-//! The last race, kept between runs in the state folder (`$XDG_STATE_HOME/ipcscope`, else `~/.local/state/ipcscope`).
+//! The races of this person on this machine, one file each: `$XDG_STATE_HOME/ipcscope/runs/<id>.json`, else below
+//! `~/.local/state`.
+//!
+//! A run's id is the time it began, in UTC: `20261124-153012-250`; a second one of the same millisecond has `-2` behind it. A
+//! file appears whole or not at all, and never takes the place of another. Files that are no reports of ours are left alone
+//! and named.
 
+use std::collections::HashMap;
 use std::env;
-use std::fs;
-use std::io;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::SystemTime;
 
 use lab::Report;
+use lab::plan::Plan;
+use lab::report::SCHEMA;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 use crate::export;
+use crate::plan;
+use crate::render::{json, units};
 
 /// A stored report larger than this was not written by us: 64 MiB.
-const LIMIT_BYTES: u64 = 64 << 20;
+pub(crate) const LIMIT_BYTES: u64 = 64 << 20;
 
-/// Keeps `report` as the last race.
-///
-/// # Errors
-///
-/// The sentence says where it could not be kept.
-pub(crate) fn keep(report: &Report) -> Result<(), String> {
-    let path = path().ok_or("no state folder: neither XDG_STATE_HOME nor HOME is an absolute path")?;
-    let told = |error: io::Error| format!("{}: {error}", path.display());
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(told)?;
-    }
-    export::replace(&path, crate::render::json::report(report).as_bytes()).map_err(told)
+/// The longest id: a time, and a number behind it.
+const ID_LENGTH: usize = 40;
+
+/// The history, and what is known of its files already.
+#[derive(Debug)]
+pub(crate) struct History {
+    folder: PathBuf,
+    seen: Mutex<HashMap<String, Seen>>,
 }
 
-/// The last race, if one was kept and can be read.
-pub(crate) fn last_race() -> Option<Report> {
-    let path = path()?;
-    let facts = fs::metadata(&path).ok()?;
-    if !facts.is_file() || facts.len() > LIMIT_BYTES {
-        return None;
-    }
-    let report: Report = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
-    (report.schema == lab::report::SCHEMA).then_some(report)
+/// What a file held when it had this size and was changed then.
+#[derive(Debug, Clone)]
+struct Seen {
+    bytes: u64,
+    changed: Option<SystemTime>,
+    found: Result<Run, String>,
 }
 
-fn path() -> Option<PathBuf> {
-    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let folder = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
-    Some(folder.join("ipcscope/last-race.json"))
+/// One run, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Run {
+    pub(crate) id: String,
+    pub(crate) started_unix_ms: u64,
+    pub(crate) elapsed_ms: u64,
+    /// What was raced, in words.
+    pub(crate) title: String,
+    /// The command line that runs it again.
+    pub(crate) command: String,
+    pub(crate) rows: usize,
+    pub(crate) interrupted: bool,
+    pub(crate) failed_rows: usize,
+    pub(crate) bytes: u64,
+}
+
+/// A file that is no report of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Unreadable {
+    pub(crate) file: String,
+    pub(crate) why: String,
+}
+
+/// Everything in the folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Listing {
+    /// Newest first.
+    pub(crate) runs: Vec<Run>,
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+/// How a report is in the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It has come.
+    Anew,
+    /// It was there, byte for byte.
+    Already,
+}
+
+/// Why a run cannot be had.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// There is none of this id.
+    Unknown,
+    /// It is there, and this is what is wrong with it.
+    Broken(String),
+}
+
+impl History {
+    /// The history of this person.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, when there is no place for it.
+    pub(crate) fn open() -> Result<History, String> {
+        let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+        let state = state.ok_or("no state folder: neither XDG_STATE_HOME nor HOME is an absolute path")?;
+        Ok(History::at(state.join("ipcscope/runs")))
+    }
+
+    fn at(folder: PathBuf) -> History {
+        History { folder, seen: Mutex::default() }
+    }
+
+    /// Where the files are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Keeps `report`, and returns its id. A report that is there already keeps the id that it has.
+    ///
+    /// # Errors
+    ///
+    /// The sentence says where it could not be kept.
+    pub(crate) fn keep(&self, report: &Report) -> Result<(String, Kept), String> {
+        let told = |error: io::Error| format!("{}: {error}", self.folder.display());
+        fs::create_dir_all(&self.folder).map_err(told)?;
+        let text = json::report(report);
+        let began = began(report.started_unix_ms);
+        for number in 1..=1_000 {
+            let id = if number == 1 { began.clone() } else { format!("{began}-{number}") };
+            match export::create(&self.path(&id), text.as_bytes()) {
+                Ok(()) => return Ok((id, Kept::Anew)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    if self.read(&id).is_ok_and(|kept| kept == text.as_bytes()) {
+                        return Ok((id, Kept::Already));
+                    }
+                }
+                Err(error) => return Err(told(error)),
+            }
+        }
+        Err(format!("{}: too many reports of one millisecond", self.folder.display()))
+    }
+
+    /// Everything that is there. A folder that is not there yet is an empty one.
+    pub(crate) fn list(&self) -> Listing {
+        let mut listing = Listing::default();
+        let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut now = HashMap::new();
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // What is being written just now.
+            if name.starts_with('.') {
+                continue;
+            }
+            let Ok(facts) = fs::metadata(entry.path()) else { continue };
+            let (bytes, changed) = (facts.len(), facts.modified().ok());
+            let known = seen.remove(&name).filter(|seen| seen.bytes == bytes && seen.changed == changed);
+            let known = known.unwrap_or_else(|| Seen { bytes, changed, found: self.look(&name, bytes) });
+            match &known.found {
+                Ok(run) => listing.runs.push(run.clone()),
+                Err(why) => listing.unreadable.push(Unreadable { file: name.clone(), why: why.clone() }),
+            }
+            now.insert(name, known);
+        }
+        *seen = now;
+        listing.runs.sort_by(|a, b| (b.started_unix_ms, &b.id).cmp(&(a.started_unix_ms, &a.id)));
+        listing.unreadable.sort_by(|a, b| a.file.cmp(&b.file));
+        listing
+    }
+
+    /// The report of a run.
+    pub(crate) fn report(&self, id: &str) -> Result<Report, Missing> {
+        Report::read(&self.read(id)?).map_err(|why| Missing::Broken(format!("{id}.json: {why}")))
+    }
+
+    /// The bytes of a run's file.
+    pub(crate) fn read(&self, id: &str) -> Result<Vec<u8>, Missing> {
+        if !is_id(id) {
+            return Err(Missing::Unknown);
+        }
+        read_bounded(&self.path(id), LIMIT_BYTES).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Missing::Unknown,
+            _ => Missing::Broken(format!("{id}.json: {error}")),
+        })
+    }
+
+    /// Removes a run for good.
+    pub(crate) fn delete(&self, id: &str) -> Result<(), Missing> {
+        if !is_id(id) {
+            return Err(Missing::Unknown);
+        }
+        fs::remove_file(self.path(id)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Missing::Unknown,
+            _ => Missing::Broken(format!("cannot delete {id}.json: {error}")),
+        })
+    }
+
+    /// The run in the file `name`, or what is wrong with it.
+    fn look(&self, name: &str, bytes: u64) -> Result<Run, String> {
+        let id = name.strip_suffix(".json").filter(|id| is_id(id)).ok_or("its name is not that of a run")?;
+        let text = read_bounded(&self.folder.join(name), LIMIT_BYTES).map_err(|error| error.to_string())?;
+        let brief: Brief = match serde_json::from_slice(&text) {
+            Ok(brief) => brief,
+            // Read again in full, for a message that names the field.
+            Err(error) => return Err(Report::read(&text).err().unwrap_or_else(|| error.to_string())),
+        };
+        if brief.schema != SCHEMA {
+            return Err(Report::read(&text).err().unwrap_or_else(|| "another version's report".into()));
+        }
+        Ok(Run {
+            id: id.to_owned(),
+            started_unix_ms: brief.started_unix_ms,
+            elapsed_ms: brief.elapsed_ms,
+            title: title(&brief.plan),
+            command: plan::command(&brief.plan),
+            rows: brief.rows.len(),
+            interrupted: brief.interrupted,
+            failed_rows: brief.rows.iter().filter(|row| row.failed.is_some()).count(),
+            bytes,
+        })
+    }
+
+    fn path(&self, id: &str) -> PathBuf {
+        self.folder.join(format!("{id}.json"))
+    }
+}
+
+/// As much of a report as a list shows.
+#[derive(Deserialize)]
+struct Brief {
+    schema: u32,
+    started_unix_ms: u64,
+    elapsed_ms: u64,
+    plan: Plan,
+    rows: Vec<BriefRow>,
+    interrupted: bool,
+}
+
+#[derive(Deserialize)]
+struct BriefRow {
+    failed: Option<IgnoredAny>,
+}
+
+/// What a plan races, in words: `shm, pipe · 64 B, 1 KiB · 100 000 messages · cross-core · spin, block`.
+pub(crate) fn title(plan: &Plan) -> String {
+    let mut who: Vec<String> = plan.kinds.iter().map(ToString::to_string).collect();
+    let names = plan.rivals.iter().filter_map(|path| path.file_name());
+    who.extend(names.map(|name| name.to_string_lossy().into_owned()));
+    let sizes: Vec<String> = plan.sizes.iter().map(|&size| units::bytes(size)).collect();
+    let waits: Vec<String> = plan.waits.iter().map(ToString::to_string).collect();
+    [
+        who.join(", "),
+        sizes.join(", "),
+        units::plural(plan.count, "message"),
+        plan.placement.to_string(),
+        waits.join(", "),
+    ]
+    .join(" · ")
+}
+
+/// A whole file, unless it is longer than `limit` or no file at all.
+pub(crate) fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let refuse = |why: String| Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    // A named pipe would keep whoever opens it waiting.
+    if !fs::metadata(path)?.is_file() {
+        return refuse("it is not a file".into());
+    }
+    let mut text = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > limit {
+        return refuse(format!("it is longer than {} MiB", limit >> 20));
+    }
+    Ok(text)
+}
+
+/// `20261124-153012-250`.
+fn began(unix_ms: u64) -> String {
+    let date = units::date(unix_ms);
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let (day, time) = date.split_once(' ').unwrap_or((&date, ""));
+    format!("{}-{}-{:03}", digits(day), digits(time), unix_ms % 1_000)
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=ID_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::tests::Folder;
+    use crate::render::sample;
+
+    #[test]
+    fn what_was_kept_is_listed_and_read_newest_first() {
+        let folder = Folder::new("history");
+        let history = History::at(folder.0.join("runs"));
+        assert_eq!(history.list(), Listing::default());
+        let old = sample();
+        let mut new = sample();
+        new.started_unix_ms += 60_000;
+        new.rows[0].failed = Some("it died".into());
+        let ((old_id, _), (new_id, _)) = (history.keep(&old).unwrap(), history.keep(&new).unwrap());
+        assert_eq!(old_id, "20000101-000000-000");
+        let runs = history.list().runs;
+        assert_eq!(runs.iter().map(|run| &run.id).collect::<Vec<_>>(), [&new_id, &old_id]);
+        assert_eq!((runs[0].failed_rows, runs[0].rows), (1, new.rows.len()));
+        assert_eq!(history.report(&new_id).unwrap(), new);
+        assert_eq!(history.list().runs, runs, "from memory");
+        history.delete(&new_id).unwrap();
+        assert_eq!(history.delete(&new_id), Err(Missing::Unknown));
+        assert_eq!(history.list().runs.len(), 1);
+    }
+
+    #[test]
+    fn no_report_takes_the_place_of_another() {
+        let folder = Folder::new("collide");
+        let history = History::at(folder.0.clone());
+        let mut other = sample();
+        other.elapsed_ms += 1;
+        let (first, _) = history.keep(&sample()).unwrap();
+        let second = format!("{first}-2");
+        assert_eq!(history.keep(&other), Ok((second.clone(), Kept::Anew)));
+        assert_eq!(history.keep(&sample()), Ok((first, Kept::Already)));
+        assert_eq!(history.keep(&other), Ok((second, Kept::Already)));
+        assert_eq!(history.list().runs.len(), 2);
+    }
+
+    #[test]
+    fn foreign_and_broken_files_are_left_alone_and_named() {
+        let folder = Folder::new("foreign");
+        let history = History::at(folder.0.clone());
+        history.keep(&sample()).unwrap();
+        fs::write(folder.0.join("1.json"), "{\"schema\": 1, \"vers").unwrap();
+        fs::write(folder.0.join("2.json"), "{\"schema\": 9}").unwrap();
+        fs::write(folder.0.join("notes.txt"), "hello").unwrap();
+        fs::create_dir(folder.0.join("3.json")).unwrap();
+        let listing = history.list();
+        assert_eq!(listing.runs.len(), 1);
+        let named: Vec<_> = listing.unreadable.iter().map(|unreadable| unreadable.file.as_str()).collect();
+        assert_eq!(named, ["1.json", "2.json", "3.json", "notes.txt"]);
+        assert!(listing.unreadable[0].why.contains("line 1"), "{:?}", listing.unreadable);
+        assert!(listing.unreadable[1].why.contains("`schema` is 9"), "{:?}", listing.unreadable);
+    }
+
+    #[test]
+    fn an_id_never_leads_out_of_the_folder() {
+        let folder = Folder::new("ids");
+        fs::write(folder.0.join("secret.json"), "{}").unwrap();
+        let history = History::at(folder.0.join("runs"));
+        for id in ["", "../secret", "..", "/etc/passwd", "1/2", "secret", "1\0", &"1".repeat(41)] {
+            assert_eq!(history.read(id), Err(Missing::Unknown), "{id}");
+            assert_eq!(history.delete(id), Err(Missing::Unknown), "{id}");
+        }
+        assert!(folder.0.join("secret.json").exists());
+    }
 }

@@ -11,23 +11,16 @@ use crate::args;
 use crate::export::Place;
 use crate::outcome::{self, Ended, Failure};
 use crate::plan::{self, Decided};
+use crate::render::form::Form;
 use crate::render::{self, Ink, progress::Bar};
-use crate::state;
+use crate::state::History;
 
 /// A form of the report, and where it goes.
 type Export = (Form, Place);
 
-/// The forms in which a report leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Json,
-    Csv,
-    Markdown,
-}
-
 /// Races, and tells how it went.
 pub(crate) fn run(typed: &args::Race, ink: Ink) -> Result<Ended, Failure> {
-    let Decided { plan, notices } = plan::decide(typed)?;
+    let Decided { plan, notices } = plan::decide(&typed.into())?;
     let exports = exports(typed)?;
     let stop = Arc::new(AtomicBool::new(false));
     for interruption in [SIGINT, SIGTERM] {
@@ -52,6 +45,7 @@ fn exports(typed: &args::Race) -> Result<Vec<Export>, Failure> {
         (Form::Json, &typed.export_json),
         (Form::Csv, &typed.export_csv),
         (Form::Markdown, &typed.export_markdown),
+        (Form::Html, &typed.export_html),
     ];
     let mut exports: Vec<Export> = if typed.json { vec![(Form::Json, Place::Stdout)] } else { Vec::new() };
     for (form, path) in asked {
@@ -80,16 +74,13 @@ fn show(
         notices.iter().for_each(outcome::note);
     }
     for (form, place) in exports {
-        let text = match form {
-            Form::Json => render::json::report(report),
-            Form::Csv => render::csv::report(report),
-            Form::Markdown => render::markdown::report(report, notices, typed.sort),
-        };
+        let text = form.write(report, notices, typed.sort);
         shown = first_failure(shown, place.write(text.as_bytes()));
     }
     // A race that was cut short before its first round is no news.
-    let kept = if report.rows.is_empty() { Ok(()) } else { state::keep(report) };
-    if let Err(why) = kept {
+    if !report.rows.is_empty()
+        && let Err(why) = History::open().and_then(|history| history.keep(report))
+    {
         outcome::note(format_args!("the lab page will not know of this race: {why}"));
     }
     shown

@@ -1,35 +1,54 @@
 //! `ipcscope serve`: the lab page, until Ctrl-C.
 
 use std::io;
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args;
 use crate::outcome::{self, Ended, Failure};
-use crate::server;
+use crate::server::{self, Lab, Setup};
 
-/// Serves until SIGINT or SIGTERM. One thread: the lab must not keep busy the machine that it measures.
+/// Serves until SIGINT or SIGTERM.
 pub(crate) fn run(typed: &args::Serve) -> Result<Ended, Failure> {
+    lab(&typed.door, None, "")
+}
+
+/// Serves a lab; `place` is the part of the page to begin with. One thread: the lab must not keep busy the machine that it
+/// measures.
+pub(crate) fn lab(door: &args::Door, replay: Option<Vec<u8>>, place: &str) -> Result<Ended, Failure> {
+    if let Some(folder) = door.web_dir.as_ref().filter(|folder| !folder.join("index.html").is_file()) {
+        return Err(Failure::told(format_args!(
+            "--web-dir {}: there is no index.html in it",
+            folder.display()
+        )));
+    }
+    let setup = Setup { web_dir: door.web_dir.clone(), replay };
     let told = |error: io::Error| Failure::told(format_args!("the lab cannot run: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(told)?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(told)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(told)?;
-        let listener = server::bind(typed.listen).await?;
-        let address = listener.local_addr().map_err(told)?;
-        let url = format!("http://{address}/");
+        let listener = server::bind(door.listen).await?;
+        let address: SocketAddr = listener.local_addr().map_err(told)?;
+        let lab = Lab::new(address.port(), setup)?;
+        let url = format!("http://{address}/{place}");
         outcome::print(format!("ipcscope lab: {url}\n"))?;
-        if typed.open {
+        if door.open {
             open(&url);
         }
         tokio::select! {
-            served = async { axum::serve(listener, server::routes(address.port())).await } => served.map_err(told)?,
+            served = lab.clone().serve(listener) => served.map_err(told)?,
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
+        lab.end().await;
         Ok(Ended::Done)
-    })
+    });
+    // Whoever still reads the disk for somebody is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Asks the desktop to open the page; where there is none, the address was printed anyway.

@@ -1,13 +1,16 @@
 //! How results look: one file for each form, and the words, units and columns that the forms share.
 
+pub(crate) mod choice;
+pub(crate) mod comparison;
 pub(crate) mod csv;
 pub(crate) mod doctor;
+pub(crate) mod form;
 mod frame;
 mod grid;
+pub(crate) mod html;
 mod ink;
 pub(crate) mod json;
 pub(crate) mod markdown;
-pub(crate) mod page;
 pub(crate) mod probe;
 pub(crate) mod progress;
 mod results;

@@ -92,11 +92,19 @@ fn group(mut rows: Vec<&Row>, sort: bool) -> Group {
 
 /// What an entrant is judged by, more is better: the rate of a stream, else the median latency.
 fn goodness(row: &Row) -> Option<f64> {
+    if matches!(row.entrant, Entrant::Null | Entrant::Bound) {
+        return None;
+    }
+    figure(row)
+}
+
+/// The figure by which a row stands, judged or not.
+fn figure(row: &Row) -> Option<f64> {
     if row.entrant == Entrant::Null || row.failed.is_some() {
         return None;
     }
     match row.workload {
-        Workload::Stream => row.messages_per_s,
+        Workload::Stream | Workload::Corked => row.messages_per_s,
         _ => row.latency_ns.as_ref()?.p50.map(|p50| -(p50 as f64)),
     }
 }
@@ -129,7 +137,7 @@ fn line(row: &Row, best: Option<&Row>) -> Line {
         verified(row),
         match best {
             _ if is_best => "best".into(),
-            Some(best) if goodness(row).is_some() => standing(row, best),
+            Some(best) if figure(row).is_some() => standing(row, best),
             _ => NONE.into(),
         },
     ];
@@ -152,7 +160,9 @@ fn switches(row: &Row) -> String {
 }
 
 fn verified(row: &Row) -> String {
-    if row.verified == row.messages {
+    if row.messages == 0 {
+        NONE.into()
+    } else if row.verified == row.messages {
         units::count(row.verified)
     } else {
         format!("{} of {}", units::count(row.verified), units::count(row.messages))
@@ -163,7 +173,7 @@ fn verified(row: &Row) -> String {
 fn standing(row: &Row, best: &Row) -> String {
     // Of latencies less is better, of rates more.
     let slower = match row.workload {
-        Workload::Stream => ratio(best, row),
+        Workload::Stream | Workload::Corked => ratio(best, row),
         Workload::PingPong | Workload::Paced => ratio(row, best),
     };
     let Some(slower) = slower else { return NONE.into() };
@@ -199,11 +209,13 @@ mod tests {
     }
 
     #[test]
-    fn the_null_entrant_and_failed_rows_are_not_judged() {
+    fn the_null_entrant_a_bound_and_failed_rows_are_not_judged() {
         let mut row = sample().rows[0].clone();
         assert!(goodness(&row).is_some());
         row.entrant = Entrant::Null;
         assert!(goodness(&row).is_none());
+        row.entrant = Entrant::Bound;
+        assert!(goodness(&row).is_none() && figure(&row).is_some());
         row.entrant = Entrant::Mechanism;
         row.failed = Some("the peer died".into());
         assert!(goodness(&row).is_none());

@@ -1,71 +1,197 @@
 //! Who may ask, and for what.
 //!
-//! A page on the web can make a browser send requests to loopback. It cannot choose the `Host` header, so a name that
-//! was rebound to 127.0.0.1 is told apart by exactly that; and nothing here answers to anything but `GET` and `HEAD`.
+//! Anybody on this machine can connect to loopback, and any page on the web can make a browser do so. Four things tell them
+//! apart from the person who runs the lab:
+//!
+//! - the owner of the connection ([`super::owner`]): this user, or root;
+//! - `Host`: a page cannot choose it, so a name that was rebound to 127.0.0.1 is told by exactly that;
+//! - `Origin`, and `Sec-Fetch-Site` where a browser sends it: who made the browser ask;
+//! - the token, which only the page carries: for all that changes something, and for both WebSockets, which no
+//!   same-origin policy covers.
 
-use axum::extract::{Request, State};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{
-    ALLOW, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, UPGRADE,
+    X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-const HEADERS: [(HeaderName, HeaderValue); 3] = [
-    (
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
-        ),
-    ),
-    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-];
+use super::Lab;
+use super::owner::Owner;
+use super::refusal::Refusal;
+
+/// Where the page's token is looked for when it does not open a WebSocket.
+const TOKEN: &str = "x-ipcscope-token";
+
+/// Bytes in a token: 128 bits.
+const TOKEN_BYTES: usize = 16;
+
+/// What the door knows: the lab's port, and the token of this start.
+#[derive(Debug)]
+pub(crate) struct Door {
+    port: u16,
+    token: String,
+    policy: HeaderValue,
+}
+
+impl Door {
+    /// A door with a fresh token.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel gives no random bytes.
+    pub(crate) fn new(port: u16) -> std::io::Result<Door> {
+        let mut random = [0; TOKEN_BYTES];
+        let given = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
+        if given != TOKEN_BYTES {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Door::with(port, random.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+
+    fn with(port: u16, token: String) -> Door {
+        // `'self'` covers WebSockets in today's browsers; older ones need them named.
+        let policy = format!(
+            "default-src 'self'; connect-src 'self' ws://127.0.0.1:{port} ws://localhost:{port}; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+        );
+        Door { port, token, policy: policy.parse().expect("a header's value") }
+    }
+
+    /// What the page carries.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The headers that every answer carries.
+    fn headers(&self) -> [(HeaderName, HeaderValue); 5] {
+        let fixed = HeaderValue::from_static;
+        [
+            (CONTENT_SECURITY_POLICY, self.policy.clone()),
+            (X_CONTENT_TYPE_OPTIONS, fixed("nosniff")),
+            (REFERRER_POLICY, fixed("no-referrer")),
+            (HeaderName::from_static("cross-origin-resource-policy"), fixed("same-origin")),
+            (HeaderName::from_static("cross-origin-opener-policy"), fixed("same-origin")),
+        ]
+    }
+
+    /// Why this request is not answered, if so.
+    fn refusal(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
+        let Some(host) = self.host(uri, headers) else {
+            return Some(Refusal::forbidden(format_args!(
+                "this lab answers to 127.0.0.1:{port}, localhost:{port} and [::1]:{port} only",
+                port = self.port
+            )));
+        };
+        if !is_from(host, headers) {
+            return Some(Refusal::forbidden("another page may not ask this lab for anything"));
+        }
+        let reads = [Method::GET, Method::HEAD].contains(method);
+        // A link from elsewhere may lead to the page; what it is made of is asked for by the page itself.
+        if !(reads && uri.path() == "/") && is_cross_site(headers) {
+            return Some(Refusal::forbidden("another page may not ask this lab for anything"));
+        }
+        let upgrades = headers.contains_key(UPGRADE);
+        if (!reads || upgrades) && !self.has_token(uri, headers, upgrades) {
+            return Some(Refusal::forbidden(
+                "the token is missing or of an earlier start of the lab: load the page again",
+            ));
+        }
+        None
+    }
+
+    /// The one `Host` header, if it names us; so must the target, if it names anybody.
+    fn host<'a>(&self, uri: &Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+        let ours = |name: &str| {
+            let host = name.strip_suffix(&format!(":{}", self.port));
+            host.is_some_and(|host| ["127.0.0.1", "localhost", "[::1]"].contains(&host))
+        };
+        let host = only(headers, &HOST)?.to_str().ok()?;
+        (ours(host) && uri.authority().is_none_or(|target| ours(target.as_str()))).then_some(host)
+    }
+
+    fn has_token(&self, uri: &Uri, headers: &HeaderMap, in_query: bool) -> bool {
+        let shown = if in_query {
+            let pairs = uri.query().unwrap_or_default().split('&');
+            let mut tokens = pairs.filter_map(|pair| pair.strip_prefix("token="));
+            tokens.next().map(str::as_bytes).filter(|_| tokens.next().is_none())
+        } else {
+            only(headers, &HeaderName::from_static(TOKEN)).map(HeaderValue::as_bytes)
+        };
+        shown.is_some_and(|shown| same(shown, self.token.as_bytes()))
+    }
+}
 
 /// Turns away who may not ask; every answer carries the headers that keep the page to itself.
-pub(crate) async fn watch(State(port): State<u16>, request: Request, next: Next) -> Response {
-    let mut response = if !is_ours(&request, port) {
-        (StatusCode::FORBIDDEN, "this lab answers to 127.0.0.1 and localhost only\n").into_response()
-    } else if ![Method::GET, Method::HEAD].contains(request.method()) {
-        (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")], "this lab can only be read\n")
-            .into_response()
-    } else {
-        next.run(request).await
+pub(crate) async fn watch(
+    State(lab): State<Arc<Lab>>,
+    ConnectInfo(owner): ConnectInfo<Owner>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let refusal =
+        owner.refusal().or_else(|| lab.door.refusal(request.method(), request.uri(), request.headers()));
+    let mut response = match refusal {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
     };
-    for (name, value) in HEADERS {
+    for (name, value) in lab.door.headers() {
         response.headers_mut().insert(name, value);
     }
     response
 }
 
-/// One `Host` header, and it names us; so does the target, if it names anybody.
-fn is_ours(request: &Request, port: u16) -> bool {
-    let named = |name: &[u8]| {
-        let text = |host: &str| format!("{host}:{port}");
-        ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| text(host).as_bytes() == name)
-    };
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
-    named(host.as_bytes()) && request.uri().authority().is_none_or(|target| named(target.as_str().as_bytes()))
+/// Whether nobody is said to have made the browser ask, or a page of ours.
+fn is_from(host: &str, headers: &HeaderMap) -> bool {
+    let origins = headers.get_all(ORIGIN).iter().count();
+    let same = || only(headers, &ORIGIN)?.to_str().ok()?.strip_prefix("http://").map(|origin| origin == host);
+    origins == 0 || same() == Some(true)
+}
+
+/// Whether the browser says that a foreign page made it ask.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let sites = headers.get_all("sec-fetch-site");
+    sites.iter().any(|site| site != "same-origin" && site != "none")
+}
+
+/// The value of a header that there is exactly one of.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// Compares without telling by its time how much was right.
+fn same(shown: &[u8], expected: &[u8]) -> bool {
+    let differences = shown.iter().zip(expected).fold(0, |seen, (a, b)| std::hint::black_box(seen | (a ^ b)));
+    shown.len() == expected.len() && differences == 0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::body::Body;
 
-    fn asked(uri: &str, hosts: &[&str]) -> bool {
-        let mut request = axum::http::Request::builder().uri(uri);
-        for host in hosts {
-            request = request.header(HOST, *host);
+    const OURS: &str = "127.0.0.1:7878";
+
+    fn asked(method: Method, uri: &str, headers: &[(&str, &str)]) -> bool {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
         }
-        is_ours(&request.body(Body::empty()).unwrap(), 7878)
+        Door::with(7878, "0123".into()).refusal(&method, &uri.parse().unwrap(), &map).is_none()
+    }
+
+    fn named(uri: &str, hosts: &[&str]) -> bool {
+        asked(Method::GET, uri, &hosts.iter().map(|host| ("host", *host)).collect::<Vec<_>>())
     }
 
     #[test]
     fn our_own_names_with_our_own_port() {
-        for host in ["127.0.0.1:7878", "localhost:7878", "[::1]:7878"] {
-            assert!(asked("/", &[host]), "{host}");
+        for host in [OURS, "localhost:7878", "[::1]:7878"] {
+            assert!(named("/", &[host]), "{host}");
         }
     }
 
@@ -83,11 +209,78 @@ mod tests {
             "LOCALHOST:7878 ",
             "0.0.0.0:7878",
         ] {
-            assert!(!asked("/", &[host]), "{host}");
+            assert!(!named("/", &[host]), "{host}");
         }
-        assert!(!asked("/", &[]));
-        assert!(!asked("/", &["localhost:7878", "evil.example"]));
-        assert!(!asked("http://evil.example/", &["localhost:7878"]));
-        assert!(asked("http://localhost:7878/", &["localhost:7878"]));
+        assert!(!named("/", &[]));
+        assert!(!named("/", &["localhost:7878", "evil.example"]));
+        assert!(!named("http://evil.example/", &["localhost:7878"]));
+        assert!(named("http://localhost:7878/", &["localhost:7878"]));
+    }
+
+    #[test]
+    fn an_origin_is_the_host_that_was_asked_or_there_is_none() {
+        let from = |origins: &[&str]| {
+            let mut headers = vec![("host", OURS)];
+            headers.extend(origins.iter().map(|origin| ("origin", *origin)));
+            asked(Method::GET, "/api/lab", &headers)
+        };
+        assert!(from(&[]));
+        assert!(from(&["http://127.0.0.1:7878"]));
+        for origin in [
+            "null",
+            "",
+            "http://evil.example",
+            "https://127.0.0.1:7878",
+            "http://localhost:7878",
+            "http://127.0.0.1:7879",
+            "http://127.0.0.1:7878.evil.example",
+            "127.0.0.1:7878",
+        ] {
+            assert!(!from(&[origin]), "{origin}");
+        }
+        assert!(!from(&["http://127.0.0.1:7878", "http://127.0.0.1:7878"]));
+    }
+
+    #[test]
+    fn a_foreign_page_may_link_to_the_page_and_take_nothing() {
+        let site = |uri, site| asked(Method::GET, uri, &[("host", OURS), ("sec-fetch-site", site)]);
+        assert!(site("/", "cross-site") && site("/", "none"));
+        assert!(site("/api/lab", "same-origin") && site("/api/lab", "none"));
+        for from in ["cross-site", "same-site", "anything"] {
+            assert!(!site("/api/lab", from) && !site("/web/app.js", from), "{from}");
+        }
+    }
+
+    #[test]
+    fn what_changes_something_needs_the_token() {
+        let with = |token: &[&str]| {
+            let mut headers = vec![("host", OURS)];
+            headers.extend(token.iter().map(|token| ("X-Ipcscope-Token", *token)));
+            asked(Method::POST, "/api/race?token=0123", &headers)
+        };
+        assert!(with(&["0123"]));
+        for wrong in [&[][..], &[""], &["012"], &["01234"], &["0124"], &["0123", "0123"]] {
+            assert!(!with(wrong), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_websocket_shows_its_token_in_the_query() {
+        let open =
+            |uri| asked(Method::GET, uri, &[("host", OURS), ("upgrade", "websocket"), (TOKEN, "0123")]);
+        assert!(open("/api/live?token=0123"));
+        assert!(open("/api/stage?kind=a&token=0123&size=64"));
+        for uri in
+            ["/api/live", "/api/live?token=", "/api/live?token=0124", "/api/live?token=0123&token=0123"]
+        {
+            assert!(!open(uri), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_fresh_and_long() {
+        let (one, two) = (Door::new(1).unwrap(), Door::new(1).unwrap());
+        assert_ne!(one.token(), two.token());
+        assert_eq!(one.token().len(), 2 * TOKEN_BYTES);
     }
 }

@@ -1,23 +1,118 @@
-//! The lab's server: a few fixed answers on loopback, behind the guard.
+//! The lab's server: the page and what it asks for, on loopback, behind the guard. `docs/api.md` is its contract.
 
+mod body;
+mod connections;
+mod facts;
 mod guard;
+mod live;
+mod owner;
+mod page;
+mod race;
+mod refusal;
+mod runs;
+mod stage;
+mod verdicts;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use axum::Router;
-use axum::http::header::CONTENT_TYPE;
-use axum::middleware;
-use axum::response::{Html, IntoResponse};
-use axum::routing::get;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Router, middleware};
 use tokio::net::TcpListener;
 
 use crate::outcome::{self, Failure};
-use crate::render;
-use crate::state;
+use crate::state::History;
+use facts::Facts;
+use guard::Door;
+use live::Live;
+use owner::Owner;
+use page::Page;
+use refusal::Refusal;
 
 /// Where the lab is found unless another place is asked for.
 pub(crate) const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7878);
+
+/// How long a race may take to end when the lab does.
+const RACE_ENDS: Duration = Duration::from_secs(5);
+
+/// What the lab is started with.
+#[derive(Debug, Default)]
+pub(crate) struct Setup {
+    /// Where the page is read from, if not from the binary.
+    pub(crate) web_dir: Option<PathBuf>,
+    /// A trace to show.
+    pub(crate) replay: Option<Vec<u8>>,
+}
+
+/// Everything that the answers share.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    door: Door,
+    page: Page,
+    history: History,
+    facts: OnceLock<Facts>,
+    live: Live,
+    replay: Option<Bytes>,
+}
+
+impl Lab {
+    /// A lab behind the door at `port`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: no place for the history, no random bytes.
+    pub(crate) fn new(port: u16, setup: Setup) -> Result<Arc<Lab>, Failure> {
+        let door =
+            Door::new(port).map_err(|error| Failure::told(format_args!("no random bytes: {error}")))?;
+        Ok(Arc::new(Lab {
+            door,
+            page: setup.web_dir.map_or(Page::BuiltIn, Page::Folder),
+            history: History::open().map_err(Failure::told)?,
+            facts: OnceLock::new(),
+            live: Live::new(),
+            replay: setup.replay.map(Bytes::from),
+        }))
+    }
+
+    /// Answers until the process ends.
+    pub(crate) async fn serve(self: Arc<Lab>, listener: TcpListener) -> io::Result<()> {
+        // Read already when the first page asks.
+        let facts = Arc::clone(&self);
+        tokio::task::spawn_blocking(move || {
+            facts.facts.get_or_init(Facts::read);
+            facts.history.list();
+        });
+        let service = routes(self).into_make_service_with_connect_info::<Owner>();
+        axum::serve(connections::Connections::of(listener), service).await
+    }
+
+    /// Ends the race that may run; what it has measured is kept.
+    pub(crate) async fn end(&self) {
+        if self.live.stop_race() {
+            let _ = tokio::time::timeout(RACE_ENDS, self.live.race_ended()).await;
+        }
+    }
+
+    /// Does what reads the disk or thinks for long, without keeping others waiting.
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Lab>,
+        work: impl FnOnce(&Lab) -> T + Send + 'static,
+    ) -> T {
+        let lab = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || work(&lab)).await {
+            Ok(done) => done,
+            Err(broken) => std::panic::resume_unwind(broken.into_panic()),
+        }
+    }
+}
 
 /// Takes the address that was asked for; the default one gives way to any free port when it is taken.
 ///
@@ -48,19 +143,44 @@ pub(crate) async fn bind(asked: Option<SocketAddr>) -> Result<TcpListener, Failu
     }
 }
 
-/// Everything the lab answers.
-pub(crate) fn routes(port: u16) -> Router {
+/// Everything that the lab answers.
+fn routes(lab: Arc<Lab>) -> Router {
     Router::new()
         .route("/", get(first_page))
-        .route("/style.css", get(|| async { typed("text/css; charset=utf-8", include_str!("style.css")) }))
-        .route("/icon.svg", get(|| async { typed("image/svg+xml", include_str!("icon.svg")) }))
-        .layer(middleware::from_fn_with_state(port, guard::watch))
+        .route("/web/{*name}", get(part_of_page))
+        .route("/api/choose", post(verdicts::choice))
+        .route("/api/compare", post(verdicts::compare))
+        .route("/api/lab", get(facts::answer))
+        .route("/api/live", get(live::follow))
+        .route("/api/race", post(race::start).delete(race::stop))
+        .route("/api/replay", get(replay))
+        .route("/api/stage", get(stage::open))
+        .route("/api/runs", get(runs::list).post(runs::import))
+        .route("/api/runs/{id}", get(runs::open).delete(runs::delete))
+        .route("/api/runs/{id}/export/{form}", get(runs::export))
+        .fallback(async || Refusal::not_found("there is nothing here"))
+        .method_not_allowed_fallback(async || {
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "not by this method")
+        })
+        .layer(middleware::from_fn_with_state(Arc::clone(&lab), guard::watch))
+        .with_state(lab)
 }
 
-async fn first_page() -> impl IntoResponse {
-    Html(render::page::html(state::last_race().as_ref()))
+async fn first_page(State(lab): State<Arc<Lab>>) -> Result<Response, Refusal> {
+    lab.page.first(lab.door.token())
 }
 
-fn typed(content_type: &'static str, body: &'static str) -> impl IntoResponse {
-    ([(CONTENT_TYPE, content_type)], body)
+async fn part_of_page(
+    State(lab): State<Arc<Lab>>,
+    Path(name): Path<String>,
+    asked: HeaderMap,
+) -> Result<Response, Refusal> {
+    lab.page.part(&name, &asked)
+}
+
+async fn replay(State(lab): State<Arc<Lab>>) -> Result<Response, Refusal> {
+    let trace = lab.replay.clone();
+    let trace = trace
+        .ok_or_else(|| Refusal::not_found("the lab was started without a trace: `ipcscope replay FILE`"))?;
+    Ok(([(CONTENT_TYPE, "application/x-ndjson"), (CACHE_CONTROL, "no-store")], trace).into_response())
 }

@@ -28,17 +28,15 @@ impl Desk {
         self.path.join(name)
     }
 
-    /// Where a race leaves its report for the lab page.
-    pub(crate) fn last_race(&self) -> PathBuf {
-        self.path("state/ipcscope/last-race.json")
+    /// The names of the files in which races are kept; oldest first.
+    pub(crate) fn runs(&self) -> Vec<String> {
+        names_in(&self.path("state/ipcscope/runs"))
     }
 
     /// The names of everything in the folder but the state folder.
     pub(crate) fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.path).expect("the test's folder");
-        let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
-        let mut names: Vec<String> = names.filter(|name| name != "state").collect();
-        names.sort();
+        let mut names = names_in(&self.path);
+        names.retain(|name| name != "state");
         names
     }
 
@@ -52,6 +50,15 @@ impl Desk {
     pub(crate) fn run(&self, line: &str) -> Ran {
         Ran::of(line, self.command(line.split_whitespace()).output().expect("the binary starts"))
     }
+}
+
+/// What is in a folder, in order; nothing when there is no folder.
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
 }
 
 impl Drop for Desk {

@@ -2,7 +2,7 @@
 
 use crate::harness::Desk;
 
-const VERBS: [&str; 6] = ["serve", "race", "show", "doctor", "completions", "man"];
+const VERBS: [&str; 8] = ["serve", "race", "show", "compare", "replay", "doctor", "completions", "man"];
 
 #[test]
 fn every_verb_has_help_on_stdout() {

@@ -1,15 +1,23 @@
 //! The real binary, from outside: what it prints, where, and with which exit code.
 
+mod attacks;
 mod bad_input;
+mod client;
+mod compare;
 mod doctor;
 mod evidence;
 mod exports;
 mod harness;
 mod help;
+mod history;
 mod interruption;
+mod live;
 mod race;
+mod replay;
+mod rivals;
 mod schema;
 mod serve;
 mod show;
 mod stage;
+mod stages;
 mod trace;

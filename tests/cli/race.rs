@@ -55,6 +55,10 @@ fn json_is_the_report_and_nothing_else() {
             let row =
                 report.rows.iter().find(|row| row.kind == kind && row.size_bytes == size).expect("a row");
             assert_eq!((row.messages, row.verified, row.failed.as_deref()), (200, 200, None), "{row:?}");
+            // Of one of the two launches.
+            let progress = row.progress.as_ref().expect("how it went on");
+            assert!(progress.is_sorted() && progress.last().is_some_and(|last| last.1 == 100), "{row:?}");
+            assert!((1..=64).contains(&progress.len()), "{row:?}");
         }
     }
 }
@@ -97,12 +101,16 @@ fn a_failed_row_says_why_and_the_exit_code_says_that() {
 }
 
 #[test]
-fn the_last_race_is_kept() {
+fn every_race_is_kept() {
     let desk = Desk::new();
-    desk.run(&format!("race pipe {SMALL}")).ended_with(0);
-    let kept: Report =
-        serde_json::from_slice(&std::fs::read(desk.last_race()).expect("it was kept")).expect("a report");
-    assert_eq!(kept.plan.count, 200);
+    for _ in 0..2 {
+        desk.run(&format!("race pipe {SMALL}")).ended_with(0);
+    }
+    assert_eq!(desk.runs().len(), 2);
+    for name in desk.runs() {
+        let text = std::fs::read(desk.path(&format!("state/ipcscope/runs/{name}"))).expect("it was kept");
+        assert_eq!(Report::read(&text).expect("a report").plan.count, 200);
+    }
 }
 
 #[test]

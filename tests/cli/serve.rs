@@ -1,134 +1,97 @@
-//! `ipcscope serve`, by raw requests over a socket.
+//! `ipcscope serve`: the page, its parts, its headers, and how it ends.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 use rustix::process::Signal;
 
-use crate::harness::{Desk, PATIENCE, Running};
+use crate::client::Lab;
+use crate::harness::Desk;
 
-const FREE: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
-
-/// A running lab.
-struct Lab {
-    running: Running,
-    address: SocketAddr,
-}
-
-impl Lab {
-    fn start(desk: &Desk, line: &[&str]) -> Lab {
-        let mut child = desk.command(line).spawn().expect("the binary starts");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("a pipe");
-        BufReader::new(stdout).read_line(&mut line).expect("a line");
-        let url = line.trim().strip_prefix("ipcscope lab: http://").and_then(|url| url.strip_suffix('/'));
-        let address =
-            url.and_then(|url| url.parse().ok()).unwrap_or_else(|| panic!("no address in `{line}`"));
-        Lab { running: Running(child), address }
+#[test]
+fn the_page_carries_a_token_that_nobody_keeps() {
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    let page = lab.get("/").with(200);
+    assert!(page.head.contains("text/html"), "{page:#?}");
+    assert!(page.head.contains("cache-control: no-store"), "{page:#?}");
+    assert!(!page.body.contains("{{"), "{page:#?}");
+    assert_eq!(lab.token().len(), 32, "128 bits");
+    assert_ne!(lab.token(), Lab::start(&desk).token(), "of this start only");
+    for target in
+        ["/etc/passwd", "/web/", "/web/nothing.js", "/web/../Cargo.toml", "/web/%2e%2e/Cargo.toml", "/api"]
+    {
+        assert!(lab.get(target).with(404).json()["error"].is_string(), "{target}");
     }
-
-    /// The answer to a request, headers and all.
-    fn ask(&self, method: &str, target: &str, host: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).expect("the lab listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let request = format!("{method} {target} HTTP/1.1\r\n{host}Connection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).expect("the request is sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        answer
-    }
-
-    fn get(&self, target: &str) -> String {
-        self.ask("GET", target, &format!("Host: {}\r\n", self.address))
-    }
+    assert_eq!(lab.send("HEAD", "/", &[("Host", &lab.host())], "").with(200).body, "");
 }
 
 #[test]
-fn the_first_page_and_what_it_needs() {
+fn every_file_of_the_page_is_built_in_and_kept_by_its_tag() {
     let desk = Desk::new();
-    let lab = Lab::start(&desk, &FREE);
-    let page = lab.get("/");
-    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
-    for words in ["Mechanisms", "quoted, not measured here", "ipcscope race"] {
-        assert!(page.contains(words), "{words}: {page}");
-    }
-    assert!(lab.get("/style.css").contains("text/css"));
-    assert!(lab.get("/icon.svg").contains("image/svg+xml"));
-    assert!(lab.get("/etc/passwd").starts_with("HTTP/1.1 404"));
-    assert!(lab.ask("HEAD", "/", &format!("Host: {}\r\n", lab.address)).starts_with("HTTP/1.1 200"));
+    let lab = Lab::start(&desk);
+    let page = lab.get("/web/index.html").with(200);
+    let tag = page.head.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a tag").to_owned();
+    let again = lab.send("GET", "/web/index.html", &[("Host", &lab.host()), ("If-None-Match", &tag)], "");
+    assert_eq!(again.with(304).body, "");
 }
 
 #[test]
-fn the_last_race_is_shown_with_its_machine_and_placement() {
+fn a_folder_is_served_as_it_is_now() {
     let desk = Desk::new();
-    fs::create_dir_all(desk.path("state/ipcscope")).expect("a folder");
-    fs::write(desk.last_race(), include_str!("sample.json")).expect("the sample");
-    let page = Lab::start(&desk, &FREE).get("/");
-    for words in [
-        "A made-up processor",
-        "cross-core",
-        "ping-pong, 64 B, spin",
-        "2.10 µs",
-        "<th scope=\"row\">shm</th>",
-    ] {
-        assert!(page.contains(words), "{words}: {page}");
-    }
+    desk.run("serve --web-dir .").refused("no index.html");
+    fs::write(desk.path("index.html"), "<meta name=\"token\" content=\"{{token}}\">").expect("a file");
+    let lab = Lab::run(&desk, &["serve", "--listen", "127.0.0.1:0", "--web-dir", "."]);
+    fs::write(desk.path("now.js"), "1").expect("a file");
+    assert_eq!(lab.token().len(), 32);
+    let part = lab.get("/web/now.js").with(200);
+    assert!(part.head.contains("text/javascript"), "{part:#?}");
+    fs::write(desk.path("now.js"), "2").expect("a file");
+    assert_eq!(lab.get("/web/now.js").body, "2");
+    lab.get("/web/state/../now.js").with(404);
 }
 
 #[test]
-fn a_broken_last_race_does_not_break_the_page() {
+fn what_the_lab_is() {
     let desk = Desk::new();
-    fs::create_dir_all(desk.path("state/ipcscope")).expect("a folder");
-    fs::write(desk.last_race(), "{\"schema\": 1").expect("half a report");
-    assert!(Lab::start(&desk, &FREE).get("/").starts_with("HTTP/1.1 200"));
-}
-
-#[test]
-fn only_our_own_names_are_answered() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk, &FREE);
-    let port = lab.address.port();
-    for host in [
-        "Host: evil.example\r\n".to_owned(),
-        format!("Host: evil.example:{port}\r\n"),
-        format!("Host: localhost:{port}\r\nHost: evil.example\r\n"),
-        "Host: 127.0.0.1:1\r\n".to_owned(),
-        "Host: localhost\r\n".to_owned(),
-        "Host:\r\n".to_owned(),
-        String::new(),
-    ] {
-        let answer = lab.ask("GET", "/", &host);
-        assert!(answer.starts_with("HTTP/1.1 403"), "{host}: {answer}");
+    let lab = Lab::start(&desk);
+    let facts = lab.get("/api/lab").with(200).json();
+    assert_eq!(facts["version"], env!("CARGO_PKG_VERSION"));
+    assert!(facts["machine"]["architecture"].is_string(), "{facts}");
+    assert_eq!(facts["scenes"].as_array().map(Vec::len), Some(4), "{facts}");
+    assert!(!facts["cores"].as_array().expect("a list").is_empty());
+    assert_eq!(facts["limits"]["size_bytes"], 16 << 20);
+    for finding in facts["findings"].as_array().expect("a list") {
+        assert!(["yes", "no", "partly"].contains(&finding["verdict"].as_str().expect("a word")), "{finding}");
+        assert!(finding["what"].is_string() && finding["text"].is_string(), "{finding}");
     }
-    assert!(lab.ask("GET", "/", &format!("Host: localhost:{port}\r\n")).starts_with("HTTP/1.1 200"));
-}
-
-#[test]
-fn the_lab_can_only_be_read() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk, &FREE);
-    for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
-        let answer = lab.ask(method, "/", &format!("Host: {}\r\n", lab.address));
-        assert!(answer.starts_with("HTTP/1.1 405"), "{method}: {answer}");
-        assert!(answer.to_lowercase().contains("allow: get, head"), "{answer}");
-    }
+    assert_eq!((facts["last_run"].is_null(), &facts["replay"]), (true, &false.into()));
+    assert!(lab.get("/api/replay").with(404).error().contains("without a trace"));
 }
 
 #[test]
 fn every_answer_keeps_the_page_to_itself() {
     let desk = Desk::new();
-    let lab = Lab::start(&desk, &FREE);
-    for answer in [lab.get("/"), lab.get("/nothing"), lab.ask("GET", "/", "Host: evil.example\r\n")] {
-        let answer = answer.to_lowercase();
+    let lab = Lab::start(&desk);
+    for answer in [
+        lab.get("/"),
+        lab.get("/api/lab"),
+        lab.get("/nothing"),
+        lab.send("GET", "/", &[("Host", "evil.example")], ""),
+        lab.send("BREW", "/", &[("Host", &lab.host())], ""),
+    ] {
         for header in [
-            "content-security-policy: default-src 'self'",
+            "content-security-policy: default-src 'self'; connect-src 'self' ws://127.0.0.1:",
             "frame-ancestors 'none'",
             "x-content-type-options: nosniff",
             "referrer-policy: no-referrer",
+            "cross-origin-resource-policy: same-origin",
         ] {
-            assert!(answer.contains(header), "{header}: {answer}");
+            assert!(answer.head.contains(header), "{header}: {answer:#?}");
         }
+        assert!(!answer.head.contains("unsafe-"), "{answer:#?}");
+        assert!(!answer.head.contains("access-control-"), "{answer:#?}");
     }
 }
 
@@ -137,9 +100,9 @@ fn the_default_port_gives_way_and_says_so() {
     // Held by us, or by somebody else already.
     let _taken = std::net::TcpListener::bind("127.0.0.1:7878");
     let desk = Desk::new();
-    let mut lab = Lab::start(&desk, &[]);
+    let mut lab = Lab::run(&desk, &[]);
     assert_ne!(lab.address.port(), 7878);
-    assert!(lab.get("/").starts_with("HTTP/1.1 200"));
+    lab.get("/").with(200);
     lab.running.signal(Signal::TERM);
     assert_eq!(lab.running.wait(), Some(0));
     let mut told = String::new();
@@ -148,12 +111,21 @@ fn the_default_port_gives_way_and_says_so() {
 }
 
 #[test]
+fn the_other_loopback_address() {
+    let desk = Desk::new();
+    if std::net::TcpListener::bind("[::1]:0").is_ok() {
+        Lab::run(&desk, &["serve", "--listen", "[::1]:0"]).get("/").with(200);
+    }
+}
+
+#[test]
 fn both_signals_end_it_with_0() {
     for signal in [Signal::INT, Signal::TERM] {
         let desk = Desk::new();
-        let mut lab = Lab::start(&desk, &FREE);
-        // Someone who never finishes a request must not keep it alive.
+        let mut lab = Lab::start(&desk);
+        // Someone who never finishes a request must not keep it alive, nor must an open page.
         let _half = TcpStream::connect(lab.address).and_then(|mut stream| stream.write_all(b"GET / HT"));
+        let _page = lab.socket("/api/live");
         lab.running.signal(signal);
         assert_eq!(lab.running.wait(), Some(0));
     }

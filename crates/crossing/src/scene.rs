@@ -130,7 +130,7 @@ pub struct Gauge {
     pub field: &'static str,
     /// The words beside it.
     pub label: &'static str,
-    /// Its unit; empty for a plain number.
+    /// Its unit; empty for a plain number or a yes or no, `text` for words.
     pub unit: &'static str,
 }
 
@@ -138,6 +138,11 @@ impl Gauge {
     /// A gauge that `field` fills.
     pub const fn new(field: &'static str, label: &'static str, unit: &'static str) -> Gauge {
         Gauge { field, label, unit }
+    }
+
+    /// A gauge that `field` fills with words.
+    pub const fn text(field: &'static str, label: &'static str) -> Gauge {
+        Gauge::new(field, label, "text")
     }
 }
 

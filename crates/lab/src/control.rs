@@ -131,6 +131,9 @@ pub(crate) struct SideOutcome {
     pub(crate) verified: u64,
     /// Samples in nanoseconds, with their counts.
     pub(crate) samples: Vec<(u64, u64)>,
+    /// How far it was at some times, in ticks and counted messages or round trips.
+    #[serde(default)]
+    pub(crate) progress: Vec<(u64, u64)>,
     /// Messages that were sent more than one interval late.
     pub(crate) missed: u64,
     /// What it cost.

@@ -11,7 +11,9 @@
 
 #![deny(missing_docs)]
 
+pub mod choose;
 pub mod clock;
+pub mod compare;
 mod control;
 pub mod machine;
 mod peer;

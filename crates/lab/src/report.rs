@@ -44,6 +44,69 @@ pub struct Report {
     pub interrupted: bool,
 }
 
+impl Report {
+    /// Reads a report, whoever it comes from.
+    ///
+    /// # Errors
+    /// One sentence that names the line and the field at fault, or says what the text is instead: a trace, the
+    /// report of another version, something else.
+    pub fn read(text: &[u8]) -> Result<Report, String> {
+        let mut json = serde_json::Deserializer::from_slice(text);
+        let read: Result<Report, _> = serde_path_to_error::deserialize(&mut json);
+        let fault = match read {
+            Ok(report) if report.schema == SCHEMA => match json.end() {
+                Ok(()) => return Ok(report),
+                Err(error) => at(&error, ""),
+            },
+            Ok(report) => return Err(other_schema(&report.schema.to_string())),
+            Err(error) => {
+                let path = error.path().to_string();
+                at(error.inner(), if path == "." { "" } else { &path })
+            }
+        };
+        Err(foreign(text).unwrap_or(fault))
+    }
+}
+
+/// `line 7: field `rows[0].kind`: invalid type …`.
+fn at(error: &serde_json::Error, path: &str) -> String {
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let what = error.to_string();
+    let what = what.strip_suffix(&place).unwrap_or(&what);
+    let cut = if error.is_eof() { ": the text is cut short" } else { "" };
+    match path {
+        "" => format!("line {}: {what}{cut}", error.line()),
+        path => format!("line {}: field `{path}`: {what}{cut}", error.line()),
+    }
+}
+
+/// What the text is, when it is whole but no report of ours.
+fn foreign(text: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Head {
+        schema: Option<serde_json::Value>,
+        format: Option<String>,
+    }
+    if text.trim_ascii().is_empty() {
+        return Some("line 1: there is nothing in it".into());
+    }
+    let first = serde_json::Deserializer::from_slice(text).into_iter::<Head>().next();
+    match first? {
+        Ok(Head { format: Some(format), .. }) => {
+            Some(format!("line 1: field `format` is `{format}`: this is no report of a race"))
+        }
+        Ok(Head { schema: None, .. }) => {
+            Some("line 1: field `schema` is missing: this is no report of a race".into())
+        }
+        Ok(Head { schema: Some(schema), .. }) if schema != SCHEMA => Some(other_schema(&schema.to_string())),
+        _ => None,
+    }
+}
+
+fn other_schema(schema: &str) -> String {
+    format!("field `schema` is {schema}, and this ipcscope reads {SCHEMA}: use the version that wrote it")
+}
+
 /// Who ran a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -54,6 +117,48 @@ pub enum Entrant {
     Null,
     /// A program outside the project.
     Rival,
+    /// A program outside the project whose two ends are threads of one process: no way between processes, but a
+    /// bound for one. It is not judged.
+    Bound,
+}
+
+/// How far apart the two cores were, by the floor. A virtual machine's host moves them, and what is fast in one
+/// state is slow in another: only rows of the same state may be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Every look at the floor took less than [`State::FAR_NS`]: two cores that share a cache.
+    Near,
+    /// Every look took more.
+    Far,
+    /// Some took less and some more.
+    Mixed,
+}
+
+impl State {
+    /// Where far begins, in nanoseconds. It lies between what cores with a cache in common took on the machines that
+    /// were looked at, and what cores without one took.
+    pub const FAR_NS: f64 = 120.0;
+
+    /// The state that these looks at the floor saw; `None` without any.
+    pub fn of(floors_ns: &[f64]) -> Option<State> {
+        let far = floors_ns.iter().filter(|&&ns| ns >= State::FAR_NS).count();
+        match far {
+            _ if floors_ns.is_empty() => None,
+            0 => Some(State::Near),
+            _ if far == floors_ns.len() => Some(State::Far),
+            _ => Some(State::Mixed),
+        }
+    }
+
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Near => "near",
+            State::Far => "far",
+            State::Mixed => "mixed",
+        }
+    }
 }
 
 /// What one entrant did under one workload, size, placement and way of waiting.
@@ -89,12 +194,19 @@ pub struct Row {
     pub floor_ns: Option<f64>,
     /// What the floor is made of.
     pub floor: Option<Floor>,
+    /// How far apart the cores were meanwhile, by that floor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
     /// Fresh pairs of processes that gave these numbers.
     pub launches: u32,
     /// What each launch alone found.
     pub each_launch: Vec<Launch>,
     /// What the sender and the receiver cost, summed over all launches, in the timed window only.
     pub sides: Option<[SideUse; 2]>,
+    /// How one launch went on, the one in the middle by its rate: pairs of nanoseconds since its clock started
+    /// and messages verified until then. `None` for the null entrant and rivals.
+    #[serde(default)]
+    pub progress: Option<Vec<(u64, u64)>>,
     /// [`Workload::Paced`] only: messages that could not be sent when they were due (more than one interval
     /// late).
     pub missed: Option<u64>,
@@ -173,4 +285,60 @@ pub struct SideUse {
     pub minor_faults: u64,
     /// The most memory it ever held, in KiB (the largest of all launches).
     pub peak_rss_kib: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> serde_json::Value {
+        serde_json::from_str(include_str!("../../../tests/cli/sample.json")).unwrap()
+    }
+
+    fn fault(text: impl AsRef<[u8]>) -> String {
+        Report::read(text.as_ref()).unwrap_err()
+    }
+
+    #[test]
+    fn a_report_is_read_back() {
+        let report = Report::read(sample().to_string().as_bytes()).unwrap();
+        assert_eq!(serde_json::to_value(report).unwrap(), sample());
+    }
+
+    #[test]
+    fn a_state_is_what_every_look_at_the_floor_saw() {
+        assert_eq!(State::of(&[]), None);
+        assert_eq!(State::of(&[48.0, 63.0]), Some(State::Near));
+        assert_eq!(State::of(&[233.0, 265.0]), Some(State::Far));
+        assert_eq!(State::of(&[48.0, 265.0]), Some(State::Mixed));
+    }
+
+    #[test]
+    fn the_line_and_the_field_at_fault_are_named() {
+        let whole = include_str!("../../../tests/cli/sample.json");
+        let cut = fault(&whole[..whole.len() / 2]);
+        assert!(cut.starts_with("line ") && cut.contains("cut short") && cut.contains("`rows["), "{cut}");
+        let wrong = fault(whole.replacen("\"elapsed_ms\": ", "\"elapsed_ms\": -", 1));
+        assert!(wrong.starts_with("line 5: field `elapsed_ms`: "), "{wrong}");
+        let after = fault(format!("{whole}\nand more"));
+        assert!(after.contains("trailing characters"), "{after}");
+        let mut unknown = sample();
+        unknown["rows"][1]["wait"] = "sometimes".into();
+        assert!(fault(unknown.to_string()).contains("field `rows[1]"), "{}", fault(unknown.to_string()));
+    }
+
+    #[test]
+    fn what_is_no_report_of_ours_is_said_to_be_so() {
+        let mut newer = sample();
+        newer["schema"] = 7.into();
+        assert!(fault(newer.to_string()).starts_with("field `schema` is 7, and this ipcscope reads 1"));
+        newer.as_object_mut().unwrap().remove("rows");
+        assert!(fault(newer.to_string()).starts_with("field `schema` is 7"));
+        assert!(fault("{\"some\":\"json\"}").contains("field `schema` is missing"));
+        assert!(fault("{\"format\":\"ipcscope-trace\",\"schema\":2}\n{\"t_ns\":0}\n").contains("no report"));
+        assert!(fault("  \n").contains("nothing in it"));
+        for text in ["[]", "7", "hello", "\u{0}", "{\"schema\":1}"] {
+            assert!(fault(text).starts_with("line 1"), "{text}: {}", fault(text));
+        }
+    }
 }

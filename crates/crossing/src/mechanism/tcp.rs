@@ -99,8 +99,8 @@ pub(crate) static SCENE: Scene = Scene {
             Form::Layer,
             "socket: send, recv",
             &[
-                Gauge::new("sender_address", "sender", ""),
-                Gauge::new("receiver_address", "receiver", ""),
+                Gauge::text("sender_address", "sender"),
+                Gauge::text("receiver_address", "receiver"),
                 Gauge::new("unacked_bytes", "kept until acknowledged", "B"),
                 Gauge::new("back_unacked_bytes", "kept, the other way", "B"),
             ],

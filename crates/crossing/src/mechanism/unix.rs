@@ -144,9 +144,9 @@ pub(crate) static SCENE: Scene = Scene {
             Form::Name,
             "socket: a path, or a pair without a name",
             &[
-                Gauge::new("address", "address", ""),
-                Gauge::new("sender_credentials", "the receiver sees", ""),
-                Gauge::new("receiver_credentials", "the sender sees", ""),
+                Gauge::text("address", "address"),
+                Gauge::text("sender_credentials", "the receiver sees"),
+                Gauge::text("receiver_credentials", "the sender sees"),
             ],
         ),
         Part::kernel(

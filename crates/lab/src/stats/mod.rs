@@ -5,5 +5,5 @@ mod ratio;
 mod spread;
 
 pub use histogram::{HIGHEST_NS, Histogram};
-pub use ratio::{Measure, Ratio, Verdict, ratio};
+pub use ratio::{Measure, Ratio, Verdict, ratio, ratio_by};
 pub use spread::{Spread, median, two_modes};

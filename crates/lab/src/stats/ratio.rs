@@ -53,10 +53,14 @@ pub fn ratio(a: &Row, b: &Row) -> Option<Ratio> {
     if !comparable {
         return None;
     }
-    let measure = match a.workload {
-        Workload::PingPong | Workload::Paced => Measure::LatencyP50,
-        Workload::Stream => Measure::MessagesPerS,
-    };
+    ratio_by(Measure::of(a.workload), a, b)
+}
+
+/// `a` divided by `b` in one measure, whatever else they differ in: for rows that were matched already, such as
+/// the same row of two reports.
+///
+/// `None` when one has no figure, or their latencies have another basis.
+pub fn ratio_by(measure: Measure, a: &Row, b: &Row) -> Option<Ratio> {
     if measure == Measure::LatencyP50 && a.latency_ns.as_ref()?.basis != b.latency_ns.as_ref()?.basis {
         return None;
     }
@@ -79,6 +83,14 @@ pub fn ratio(a: &Row, b: &Row) -> Option<Ratio> {
 }
 
 impl Measure {
+    /// What rows of `workload` are judged by.
+    pub fn of(workload: Workload) -> Measure {
+        match workload {
+            Workload::PingPong | Workload::Paced => Measure::LatencyP50,
+            Workload::Stream | Workload::Corked => Measure::MessagesPerS,
+        }
+    }
+
     fn of_row(self, row: &Row) -> Option<f64> {
         positive(match self {
             Measure::LatencyP50 => row.latency_ns.as_ref()?.p50? as f64,
@@ -134,9 +146,11 @@ mod tests {
             messages_per_s: Some(1e9 / p50 as f64),
             floor_ns: None,
             floor: None,
+            state: None,
             launches: launches.len() as u32,
             each_launch: launches.iter().map(each).collect(),
             sides: None,
+            progress: None,
             missed: None,
             failed: None,
             notes: vec![],

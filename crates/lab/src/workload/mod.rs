@@ -13,6 +13,7 @@ pub(crate) mod probed;
 mod stream;
 
 use std::fmt;
+use std::ops::Range;
 
 use crossing::{Connection, Mechanism, RecvError, SendError, WaitStrategy};
 
@@ -85,6 +86,7 @@ pub(crate) fn initiate<M: Mechanism>(
     match workload {
         Workload::PingPong => ping_pong::initiate(connection, course),
         Workload::Stream => stream::send(connection, course),
+        Workload::Corked => stream::send_corked(connection, course),
         Workload::Paced => paced::send(connection, course),
     }
 }
@@ -97,8 +99,20 @@ pub(crate) fn respond<M: Mechanism>(
 ) -> Result<SideOutcome, Broken> {
     match workload {
         Workload::PingPong => ping_pong::respond(connection, course),
-        Workload::Stream | Workload::Paced => stream::receive(connection, course),
+        Workload::Stream | Workload::Corked | Workload::Paced => stream::receive(connection, course),
     }
+}
+
+/// How often a round notes how far it is.
+pub(crate) const POINTS: u64 = 64;
+
+/// The counted messages in [`POINTS`] stretches, or fewer where there are fewer messages. Between two of them a
+/// loop notes how far it is; within one it does not look.
+fn stretches(course: &Course) -> impl Iterator<Item = Range<u64>> + use<> {
+    let (warmup, messages) = (course.warmup, course.messages);
+    let points = messages.min(POINTS);
+    let bound = move |point| warmup + (u128::from(messages) * u128::from(point) / u128::from(points)) as u64;
+    (0..points).map(move |point| bound(point)..bound(point + 1))
 }
 
 /// Sends the warm-up, and waits until it has been verified.
@@ -136,4 +150,23 @@ fn signal<M: Mechanism>(connection: &mut Connection<M>, course: &Course) -> Resu
 fn await_signal<M: Mechanism>(connection: &mut Connection<M>, course: &Course) -> Result<(), Broken> {
     connection.recv(&mut vec![0; course.size])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn the_stretches_are_the_counted_messages_in_order() {
+        for (warmup, messages) in [(0, 1), (7, 63), (64, 64), (64, 65), (10_000, 1_000_003), (0, u64::MAX)] {
+            let clock = Clock::best();
+            let course =
+                Course { size: 64, warmup, messages, interval_ns: 0, wait: WaitStrategy::Spin, clock };
+            let all: Vec<_> = stretches(&course).collect();
+            assert_eq!(all.len() as u64, messages.min(POINTS));
+            assert_eq!((all[0].start, all[all.len() - 1].end), (warmup, warmup + messages));
+            assert!(all.windows(2).all(|pair| pair[0].end == pair[1].start), "{all:?}");
+        }
+    }
 }

@@ -7,7 +7,7 @@
 use crossing::{Connection, Mechanism};
 
 use super::payload::{check, fill};
-use super::{Broken, Course};
+use super::{Broken, Course, POINTS, stretches};
 use crate::control::SideOutcome;
 use crate::stats::Histogram;
 use crate::sys::usage::usage;
@@ -20,6 +20,7 @@ pub(super) fn initiate<M: Mechanism>(
     let mut ping = vec![0; course.size];
     let mut pong = vec![0; course.size];
     let mut samples = Histogram::new();
+    let mut progress = Vec::with_capacity(POINTS as usize);
     let mut round_trip = |seq| -> Result<(), Broken> {
         fill(&mut ping, seq, 0);
         connection.send(&ping)?;
@@ -33,11 +34,15 @@ pub(super) fn initiate<M: Mechanism>(
     let before = usage();
     let first = clock.now();
     let mut began = first;
-    for seq in course.warmup..course.warmup + course.messages {
-        round_trip(seq)?;
-        let ended = clock.now();
-        samples.record(clock.ns(ended.saturating_sub(began)) / 2);
-        began = ended;
+    for stretch in stretches(course) {
+        let end = stretch.end;
+        for seq in stretch {
+            round_trip(seq)?;
+            let ended = clock.now();
+            samples.record(clock.ns(ended.saturating_sub(began)) / 2);
+            began = ended;
+        }
+        progress.push((began, end - course.warmup));
     }
     let usage = usage().since(&before);
     Ok(SideOutcome {
@@ -45,6 +50,7 @@ pub(super) fn initiate<M: Mechanism>(
         ended: began,
         verified: course.messages,
         samples: samples.pairs(),
+        progress,
         usage,
         ..SideOutcome::default()
     })

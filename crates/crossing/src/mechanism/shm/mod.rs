@@ -96,6 +96,10 @@ struct Agreed {
     one_core: bool,
 }
 
+/// A cork is full when it holds so many bytes of the ring: enough to share a publication among many, and little enough
+/// that the receiver can begin while the sender goes on.
+const CORK_BYTES: u64 = 4 << 10;
+
 /// What is said when this side has checked and mapped the peer's region.
 const READY: [u8; 1] = [b'!'];
 
@@ -177,13 +181,10 @@ pub struct Out {
 }
 
 impl Out {
-    #[cold]
-    fn stage_slowly(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError> {
-        loop {
-            match self.ring.stage(message) {
-                Err(SendError::Full) => self.ring.wait_room(message.len(), patience)?,
-                outcome => return outcome,
-            }
+    #[inline(always)]
+    fn publish_full_cork(&mut self) {
+        if self.ring.in_line() >= CORK_BYTES {
+            self.ring.publish();
         }
     }
 }
@@ -194,17 +195,33 @@ impl Outbound for Out {
     }
 
     #[inline(always)]
-    fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError> {
-        if !self.ring.stage_at_once(message) {
-            self.stage_slowly(message, patience)?;
-        }
-        self.ring.publish();
-        Ok(())
+    fn send_at_once(&mut self, message: &[u8]) -> bool {
+        self.ring.send_at_once(message)
     }
 
-    #[inline]
+    fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError> {
+        loop {
+            match self.ring.stage(message) {
+                Err(SendError::Full) => self.ring.wait_room(message.len(), patience)?,
+                outcome => {
+                    self.ring.publish();
+                    return outcome;
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn stage_at_once(&mut self, message: &[u8]) -> bool {
+        let staged = self.ring.stage_at_once(message);
+        self.publish_full_cork();
+        staged
+    }
+
     fn stage(&mut self, message: &[u8]) -> Result<(), SendError> {
-        if self.ring.stage_at_once(message) { Ok(()) } else { self.ring.stage(message) }
+        self.ring.stage(message)?;
+        self.publish_full_cork();
+        Ok(())
     }
 
     fn claim(&mut self, len: usize) -> Result<(), SendError> {
@@ -267,12 +284,19 @@ impl Inbound for In {
     }
 
     #[inline(always)]
+    fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        self.ring.recv_at_once(buffer)
+    }
+
     fn recv(&mut self, buffer: &mut [u8], patience: &Patience) -> Result<usize, RecvError> {
         let would_wait = patience.until != Until::Now;
         loop {
             match self.ring.try_recv(buffer, would_wait) {
                 Err(RecvError::Empty) => self.ring.wait(patience)?,
                 outcome => return outcome,
+            }
+            if let Some(len) = self.ring.recv_at_once(buffer) {
+                return Ok(len);
             }
         }
     }
@@ -309,12 +333,12 @@ pub(crate) static SCENE: Scene = Scene {
             Form::Region(Actor::Sender),
             "the sender's region: it writes, the receiver reads",
             &[
-                Gauge::new("sender_region_access", "mapped", ""),
+                Gauge::text("sender_region_access", "mapped"),
                 Gauge::new("tail", "tail: written so far", "B"),
                 Gauge::new("back_head", "head: taken of the other region", "B"),
                 Gauge::new("sender_asleep", "sender asleep", ""),
-                Gauge::new("sender_region_message", "last message", ""),
-                Gauge::new("sender_region_page", "page", ""),
+                Gauge::text("sender_region_message", "last message"),
+                Gauge::text("sender_region_page", "page"),
             ],
         ),
         Part::user(
@@ -322,12 +346,12 @@ pub(crate) static SCENE: Scene = Scene {
             Form::Region(Actor::Receiver),
             "the receiver's region: it writes, the sender reads",
             &[
-                Gauge::new("receiver_region_access", "mapped", ""),
+                Gauge::text("receiver_region_access", "mapped"),
                 Gauge::new("back_tail", "tail: written so far", "B"),
                 Gauge::new("head", "head: taken of the other region", "B"),
                 Gauge::new("receiver_asleep", "receiver asleep", ""),
-                Gauge::new("receiver_region_message", "last message", ""),
-                Gauge::new("receiver_region_page", "page", ""),
+                Gauge::text("receiver_region_message", "last message"),
+                Gauge::text("receiver_region_page", "page"),
             ],
         ),
         Part::process(Actor::Receiver),

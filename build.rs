@@ -1,0 +1,54 @@
+//! Embeds the page: every file of `web/`, as a table of name, tag and packed bytes.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use flate2::{Compression, GzBuilder};
+
+fn main() {
+    let web =
+        PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo says where we are")).join("web");
+    println!("cargo:rerun-if-changed={}", web.display());
+    let mut files = Vec::new();
+    walk(&web, &mut files);
+    files.sort();
+    assert!(files.contains(&web.join("index.html")), "{}: the page has no index.html", web.display());
+    let folder = PathBuf::from(std::env::var("OUT_DIR").expect("cargo says where to write"));
+    let table: String = files
+        .iter()
+        .enumerate()
+        .map(|(n, file)| entry(&web, file, &folder.join(format!("{n}.gz"))))
+        .collect();
+    let out = folder.join("page.rs");
+    fs::write(&out, format!("&[\n{table}]\n")).unwrap_or_else(|error| panic!("{}: {error}", out.display()));
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+    let entries = fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}: the page is missing", folder.display()));
+    for path in entries.map(|entry| entry.expect("an entry of the folder").path()) {
+        // What editors and systems leave behind.
+        let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+        match path.is_dir() {
+            _ if hidden => {}
+            true => walk(&path, files),
+            false => files.push(path),
+        }
+    }
+}
+
+/// Packs `file` into `packed`, and gives its line of the table.
+fn entry(web: &Path, file: &Path, packed: &Path) -> String {
+    let bytes = fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let mut tag = DefaultHasher::new();
+    bytes.hash(&mut tag);
+    // Without name and time, so that the same page makes the same binary.
+    let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+    gzip.write_all(&bytes).expect("memory takes what is written");
+    fs::write(packed, gzip.finish().expect("memory takes what is written"))
+        .unwrap_or_else(|error| panic!("{}: {error}", packed.display()));
+    let name = file.strip_prefix(web).expect("a file of the page");
+    format!("    ({name:?}, \"\\\"{:016x}\\\"\", include_bytes!({packed:?})),\n", tag.finish())
+}

@@ -1,0 +1,44 @@
+//! `ipcscope compare`: what has become faster or slower between two reports.
+
+use std::path::Path;
+
+use lab::Report;
+use lab::compare::Comparison;
+
+use crate::args;
+use crate::outcome::{self, Ended, Failure};
+use crate::render::{self, Ink, comparison};
+use crate::state::{History, LIMIT_BYTES, read_bounded};
+
+/// Compares, and judges by the limit that was set.
+pub(crate) fn run(typed: &args::Compare, ink: Ink) -> Result<Ended, Failure> {
+    let comparison = Comparison::of(&report(&typed.a)?, &report(&typed.b)?);
+    outcome::print(if typed.json {
+        format!("{}\n", serde_json::json!(comparison))
+    } else {
+        comparison::text(&comparison, render::table::width(), ink)
+    })?;
+    if !comparison.has_common_rows() {
+        return Err(Failure::told(
+            "no row of the one report has its like in the other: nothing was compared",
+        ));
+    }
+    let past = typed.fail_over.map(|percent| comparison.past(percent)).unwrap_or_default();
+    for row in &past {
+        outcome::note(format_args!("past the limit: {}", row.label));
+    }
+    Ok(if past.is_empty() { Ended::Done } else { Ended::PastLimit })
+}
+
+/// The report in a file, or else the run of this id.
+fn report(name: &Path) -> Result<Report, Failure> {
+    let fault = |why: &dyn std::fmt::Display| Failure::told(format_args!("{}: {why}", name.display()));
+    match read_bounded(name, LIMIT_BYTES) {
+        Ok(text) => Report::read(&text).map_err(|why| fault(&why)),
+        Err(error) => {
+            let history = History::open().ok().zip(name.to_str());
+            let kept = history.and_then(|(history, id)| history.report(id).ok());
+            kept.ok_or_else(|| fault(&error))
+        }
+    }
+}

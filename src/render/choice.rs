@@ -1,0 +1,140 @@
+//! The answer of a choice: its facts in words, as `docs/api.md` has them.
+
+use lab::choose::{Answer, Choice, Excluded, Fact, Reason};
+use lab::plan::Workload;
+use lab::report::Row;
+use lab::scene::{Budget, Range};
+use serde_json::{Value, json};
+
+use super::units;
+
+/// The answer as JSON.
+pub(crate) fn json(choice: &Choice) -> Value {
+    json!({
+        "answers": choice.answers.iter().map(answer).collect::<Vec<_>>(),
+        "excluded": choice.excluded.iter().map(excluded).collect::<Vec<_>>(),
+        "missing": choice.missing,
+    })
+}
+
+fn answer(answer: &Answer) -> Value {
+    let reasons: Vec<Value> = answer.reasons.iter().map(reason).collect();
+    json!({ "kind": answer.kind, "title": answer.title, "wait": answer.wait, "reasons": reasons })
+}
+
+fn excluded(excluded: &Excluded) -> Value {
+    let mut value = reason(&excluded.why);
+    let why = value["text"].take();
+    json!({
+        "kind": excluded.kind,
+        "title": excluded.title,
+        "why": why,
+        "basis": value["basis"],
+        "run": value["run"],
+        "row": value["row"],
+    })
+}
+
+fn reason(reason: &Reason) -> Value {
+    let source = reason.source.as_ref();
+    json!({
+        "text": text(&reason.fact),
+        "basis": if source.is_some() { "measured" } else { "design" },
+        "run": source.map(|source| &source.run),
+        "row": source.map(|source| source.row),
+    })
+}
+
+fn text(fact: &Fact) -> String {
+    match fact {
+        Fact::Latency { p50_ns, row, like_the_best, loopback_only } => {
+            let mut text = format!("{} median latency ({})", units::duration(*p50_ns as f64), setting(row));
+            if *like_the_best {
+                text.push_str(", no different from the best: the launches overlap");
+            }
+            if *loopback_only {
+                text.push_str("; measured on one machine, a network comes on top");
+            }
+            text
+        }
+        Fact::Rate { messages_per_s, row, wanted_per_s } => format!(
+            "{} messages a second went through ({}), {} are needed",
+            units::rate(*messages_per_s),
+            setting(row),
+            units::rate(f64::from(*wanted_per_s))
+        ),
+        Fact::Cpu { ns } => format!("{} of CPU time a message, both sides together", units::duration(*ns)),
+        Fact::NotMeasured => "not measured on this machine yet; placed by what its design costs".into(),
+        Fact::CrossesHosts => "the other process may be on another machine".into(),
+        Fact::OneHostOnly => "it works within one machine only".into(),
+        Fact::BothWays => "one connection carries messages both ways".into(),
+        Fact::OneWayEach => "it goes one way; both ways take two of them".into(),
+        Fact::OwnMemoryOnly => {
+            "each process writes only memory of its own, and what the other one says is checked before it is believed".into()
+        }
+        Fact::NoSharedMemory => "no memory is shared: the kernel carries every message".into(),
+        Fact::Cost(budget) => cost(budget),
+    }
+}
+
+/// `64 B, spin, cross-core, ping-pong`.
+fn setting(row: &Row) -> String {
+    let workload = match row.workload {
+        Workload::PingPong => "half a ping-pong",
+        Workload::Stream => "stream",
+        Workload::Corked => "corked stream",
+        Workload::Paced => "paced, from the due time",
+    };
+    format!("{}, {}, {}, {workload}", units::bytes(row.size_bytes), row.wait, row.placement)
+}
+
+fn cost(budget: &Budget) -> String {
+    format!(
+        "{}: {} system calls to send, {} to receive, {} copies by the kernel, {} wake-ups a message",
+        budget.wait,
+        range(budget.sender_syscalls),
+        range(budget.receiver_syscalls),
+        range(budget.kernel_copies),
+        range(budget.wakes)
+    )
+}
+
+fn range(range: Range) -> String {
+    match range.most {
+        Some(most) if most == range.least => most.to_string(),
+        Some(most) => format!("{} to {most}", range.least),
+        None => format!("{} or more", range.least),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossing::Kind;
+    use lab::choose::{Constraints, choose};
+    use lab::scene::Scene;
+
+    use super::*;
+    use crate::render::sample;
+
+    #[test]
+    fn every_reason_is_a_sentence_with_its_basis() {
+        let scenes = Kind::ALL.map(|kind| Scene::from(kind.scene()));
+        let runs = [("7".to_owned(), sample())];
+        for constraints in [
+            "{}",
+            r#"{"same_host":false,"both_ways":true,"isolation":"hostile","rate_per_s":1000}"#,
+            r#"{"cpu":"shared","rate_per_s":4000000000,"idle":true}"#,
+        ] {
+            let wanted: Constraints = serde_json::from_str(constraints).unwrap();
+            let choice = json(&choose(&scenes, &runs, &sample().machine, &wanted));
+            let answers = choice["answers"].as_array().unwrap();
+            let excluded = choice["excluded"].as_array().unwrap();
+            assert_eq!(answers.len() + excluded.len(), Kind::ALL.len(), "{choice:#}");
+            for reason in answers.iter().flat_map(|answer| answer["reasons"].as_array().unwrap()) {
+                assert!(reason["text"].as_str().is_some_and(|text| text.len() > 10), "{reason}");
+                assert_eq!(reason["basis"] == "measured", reason["row"].is_u64(), "{reason}");
+            }
+            assert!(excluded.iter().all(|excluded| excluded["why"].is_string()), "{choice:#}");
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! What goes on in the lab, and who is told.
+//!
+//! One race at a time, and no stage beside it: what is measured has the machine to itself. Open pages follow over one
+//! WebSocket each. They are told of a change and are left alone otherwise, so that a page that merely is open costs the
+//! measured processes nothing: of a race that runs, at most four times a second.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::{CloseCode, CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{FromRequestParts, State};
+use axum::response::Response;
+use lab::plan::Plan;
+use lab::race::Progress;
+use serde_json::{Value, json};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{Notify, watch};
+
+use super::Lab;
+use super::refusal::Refusal;
+
+/// The time between two frames of a race: at most four a second.
+const BETWEEN_FRAMES: Duration = Duration::from_millis(250);
+
+/// How many stages run at a time.
+const STAGES: usize = 4;
+
+/// How many pages follow at a time.
+const PAGES: usize = 64;
+
+/// Frames that a slow page may be behind before it gets the whole state again.
+const BEHIND: usize = 64;
+
+/// The longest frame that a page may send.
+const FRAME_BYTES: usize = 64 << 10;
+
+/// How long stages may take to end before a race.
+const STAGES_END: Duration = Duration::from_secs(10);
+
+/// The lab's state, and who follows it.
+#[derive(Debug)]
+pub(crate) struct Live {
+    state: Mutex<Now>,
+    frames: broadcast::Sender<Utf8Bytes>,
+    /// Grows when every stage has to end.
+    curtain: watch::Sender<u64>,
+    /// A stage or a race has ended.
+    ended: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Now {
+    seq: u64,
+    race: Option<Running>,
+    pages: usize,
+    stages: usize,
+}
+
+#[derive(Debug)]
+struct Running {
+    plan: Plan,
+    began: Instant,
+    progress: Progress,
+    page_open: bool,
+    stop: Arc<AtomicBool>,
+    moved: Arc<Notify>,
+}
+
+/// What came of a race.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    pub(crate) run: Option<String>,
+    pub(crate) interrupted: bool,
+    pub(crate) error: Option<String>,
+}
+
+impl Live {
+    pub(crate) fn new() -> Live {
+        Live {
+            state: Mutex::default(),
+            frames: broadcast::channel(BEHIND).0,
+            curtain: watch::channel(0).0,
+            ended: Notify::new(),
+        }
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells every page. The frame gets its number while nobody else can take one.
+    fn tell(&self, now: &mut Now, mut frame: Value) {
+        now.seq += 1;
+        frame["seq"] = now.seq.into();
+        // An error says that nobody follows.
+        let _ = self.frames.send(frame.to_string().into());
+    }
+
+    /// Tells every page that the history has changed. Reads the disk.
+    pub(crate) fn tell_runs(&self, lab: &Lab) {
+        let runs = lab.history.list().runs;
+        self.tell(&mut self.now(), json!({ "is": "runs", "runs": runs }));
+    }
+
+    /// Asks the race that runs to stop.
+    pub(crate) fn stop_race(&self) -> bool {
+        let now = self.now();
+        now.race.as_ref().map(|race| race.stop.store(true, Ordering::Relaxed)).is_some()
+    }
+
+    /// Waits until no race runs.
+    pub(crate) async fn race_ended(&self) {
+        self.until(|now| now.race.is_none()).await;
+    }
+
+    async fn until(&self, holds: impl Fn(&Now) -> bool) {
+        loop {
+            let changed = self.ended.notified();
+            tokio::pin!(changed);
+            // Armed before the look, so that no change falls between the two.
+            changed.as_mut().enable();
+            if holds(&self.now()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// The only race, from the moment it is granted until it has ended, however that comes.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    lab: Arc<Lab>,
+    pub(crate) stop: Arc<AtomicBool>,
+    /// The race has moved on, or has ended.
+    moved: Arc<Notify>,
+}
+
+impl Slot {
+    /// Takes the slot for `plan`, and ends every stage.
+    pub(crate) async fn take(lab: &Arc<Lab>, plan: &Plan) -> Result<Slot, Refusal> {
+        let slot = {
+            let mut now = lab.live.now();
+            if now.race.is_some() {
+                return Err(Refusal::conflict("a race runs already: wait for its end, or stop it"));
+            }
+            let stop = Arc::new(AtomicBool::new(false));
+            let moved = Arc::new(Notify::new());
+            now.race = Some(Running {
+                plan: plan.clone(),
+                began: Instant::now(),
+                progress: Progress { done: 0, total: 0, label: String::new() },
+                page_open: now.pages > 0,
+                stop: Arc::clone(&stop),
+                moved: Arc::clone(&moved),
+            });
+            Slot { lab: Arc::clone(lab), stop, moved }
+        };
+        lab.live.curtain.send_modify(|times| *times += 1);
+        let empty = lab.live.until(|now| now.stages == 0);
+        match tokio::time::timeout(STAGES_END, empty).await {
+            Ok(()) => Ok(slot),
+            Err(_) => {
+                Err(Refusal::conflict("a stage does not end: close its page, and start the race again"))
+            }
+        }
+    }
+
+    /// Says where the race is; pages are told in their time.
+    pub(crate) fn moved(&self, progress: &Progress) {
+        if let Some(race) = &mut self.lab.live.now().race {
+            race.progress = progress.clone();
+        }
+        self.moved.notify_one();
+    }
+
+    /// Tells the pages of this race until it has ended.
+    pub(crate) fn tell(&self) {
+        tokio::spawn(tell_of(Arc::clone(&self.lab), Arc::clone(&self.moved)));
+    }
+
+    /// Whether a page was open at any time since the race began.
+    pub(crate) fn page_open(&self) -> bool {
+        self.lab.live.now().race.as_ref().is_some_and(|race| race.page_open)
+    }
+
+    /// The race has ended.
+    pub(crate) fn end(self, ended: &Ended) {
+        self.clear(ended);
+        if ended.run.is_some() {
+            self.lab.live.tell_runs(&self.lab);
+        }
+    }
+
+    fn clear(&self, ended: &Ended) {
+        let live = &self.lab.live;
+        let mut now = live.now();
+        if now.race.take().is_some() {
+            let Ended { run, interrupted, error } = ended;
+            let frame = json!({ "is": "race-ended", "run": run, "interrupted": interrupted, "error": error });
+            live.tell(&mut now, frame);
+        }
+        drop(now);
+        self.moved.notify_one();
+        live.ended.notify_waiters();
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let error = Some("the race broke off".into());
+        self.clear(&Ended { error, ..Ended::default() });
+    }
+}
+
+/// Tells the pages of the race that has `moved`, each time it has, but not too often.
+async fn tell_of(lab: Arc<Lab>, moved: Arc<Notify>) {
+    loop {
+        moved.notified().await;
+        {
+            let mut now = lab.live.now();
+            let race = now.race.as_ref().filter(|race| Arc::ptr_eq(&race.moved, &moved));
+            let Some(frame) = race.map(Running::frame) else { return };
+            lab.live.tell(&mut now, frame);
+        }
+        tokio::time::sleep(BETWEEN_FRAMES).await;
+    }
+}
+
+impl Running {
+    fn frame(&self) -> Value {
+        let Progress { done, total, label } = &self.progress;
+        json!({
+            "is": "race",
+            "done": done,
+            "total": total,
+            "label": label,
+            "elapsed_ms": self.began.elapsed().as_millis() as u64,
+            "plan": self.plan,
+        })
+    }
+}
+
+/// A place for one stage; free again when this value is gone.
+#[derive(Debug)]
+pub(crate) struct Place {
+    lab: Arc<Lab>,
+}
+
+impl Place {
+    /// A place, and what changes when the stage has to end; or the reason why there is none just now.
+    pub(crate) fn take(lab: &Arc<Lab>) -> Result<(Place, watch::Receiver<u64>), &'static str> {
+        let mut now = lab.live.now();
+        if now.race.is_some() {
+            return Err("a race runs, and has the machine to itself");
+        }
+        if now.stages >= STAGES {
+            return Err("too many stages are open: close one of their pages");
+        }
+        now.stages += 1;
+        Ok((Place { lab: Arc::clone(lab) }, lab.live.curtain.subscribe()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.lab.live.now().stages -= 1;
+        self.lab.live.ended.notify_waiters();
+    }
+}
+
+/// One page that follows.
+struct Open(Arc<Lab>);
+
+impl Open {
+    fn new(lab: &Arc<Lab>) -> Option<Open> {
+        let mut now = lab.live.now();
+        if now.pages >= PAGES {
+            return None;
+        }
+        now.pages += 1;
+        if let Some(race) = &mut now.race {
+            race.page_open = true;
+        }
+        Some(Open(Arc::clone(lab)))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.live.now().pages -= 1;
+    }
+}
+
+/// `/api/live`.
+pub(crate) async fn follow(State(lab): State<Arc<Lab>>, Upgrade(upgrade): Upgrade) -> Response {
+    upgrade.on_upgrade(async move |socket| tell(lab, socket).await)
+}
+
+async fn tell(lab: Arc<Lab>, mut socket: WebSocket) {
+    let Some(_open) = Open::new(&lab) else {
+        return close(socket, close_code::AGAIN, "too many pages are open").await;
+    };
+    let (mut frames, first) = snapshot(&lab).await;
+    if socket.send(Message::Text(first)).await.is_err() {
+        return;
+    }
+    loop {
+        let frame = tokio::select! {
+            frame = frames.recv() => frame,
+            said = socket.recv() => match said {
+                // Pages have nothing to say here.
+                Some(Ok(_)) => continue,
+                Some(Err(_)) | None => return,
+            },
+        };
+        let text = match frame {
+            Ok(text) => text,
+            Err(RecvError::Lagged(_)) => {
+                let (anew, whole) = snapshot(&lab).await;
+                frames = anew;
+                whole
+            }
+            Err(RecvError::Closed) => return,
+        };
+        if socket.send(Message::Text(text)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The whole state, and every frame after it.
+async fn snapshot(lab: &Arc<Lab>) -> (broadcast::Receiver<Utf8Bytes>, Utf8Bytes) {
+    let (frames, mut whole) = {
+        let now = lab.live.now();
+        let race = now.race.as_ref().map(Running::frame);
+        let whole = json!({
+            "is": "snapshot",
+            "seq": now.seq,
+            "race": race,
+            "pages": now.pages,
+            "stages": now.stages,
+        });
+        (lab.live.frames.subscribe(), whole)
+    };
+    // Read after that: a run that is kept meanwhile is in the list, or in a frame, or in both.
+    whole["runs"] = lab.blocking(|lab| json!(lab.history.list().runs)).await;
+    (frames, whole.to_string().into())
+}
+
+/// The longest reason that a closing frame can carry, in bytes.
+const REASON_BYTES: usize = 123;
+
+/// Closes a socket with a reason.
+pub(crate) async fn close(mut socket: WebSocket, code: CloseCode, reason: &str) {
+    let reason = &reason[..reason.floor_char_boundary(REASON_BYTES)];
+    let frame = CloseFrame { code, reason: reason.into() };
+    if socket.send(Message::Close(Some(frame))).await.is_ok() {
+        // Until the other side has closed too, or has had the time to.
+        let answered = async { while let Some(Ok(_)) = socket.recv().await {} };
+        let _ = tokio::time::timeout(Duration::from_secs(1), answered).await;
+    }
+}
+
+/// A request that becomes a WebSocket, of bounded frames.
+pub(crate) struct Upgrade(pub(crate) WebSocketUpgrade);
+
+impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        state: &S,
+    ) -> Result<Upgrade, Refusal> {
+        match WebSocketUpgrade::from_request_parts(parts, state).await {
+            Ok(upgrade) => Ok(Upgrade(upgrade.max_message_size(FRAME_BYTES).max_frame_size(FRAME_BYTES))),
+            Err(error) => Err(Refusal::new(error.status(), "this is a WebSocket")),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Starting and stopping a race from the page. It runs in this process, on a thread of its own that sleeps while a round runs,
+//! and goes on when the last page has left.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use crossing::{Kind, WaitStrategy};
+use lab::plan::{Placement, Plan, Workload};
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
+
+use super::Lab;
+use super::body::Json;
+use super::live::{Ended, Slot};
+use super::refusal::{Refusal, json_of};
+use crate::outcome::Failure;
+use crate::plan::{self, Decided, Wish};
+
+/// What a page may wish. No programs: a rival is started from a terminal only.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Wished {
+    kinds: Vec<Word<Kind>>,
+    workloads: Vec<Workload>,
+    sizes: Vec<u32>,
+    placement: Option<Word<Placement>>,
+    waits: Vec<Word<WaitStrategy>>,
+    count: Option<u64>,
+    launches: Option<u32>,
+    rate_per_s: Option<u32>,
+    seed: Option<u64>,
+    quick: bool,
+}
+
+/// A value in the words of the command line.
+#[derive(Debug)]
+pub(crate) struct Word<T>(pub(crate) T);
+
+impl<'de, T: std::str::FromStr<Err: std::fmt::Display>> Deserialize<'de> for Word<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Word<T>, D::Error> {
+        String::deserialize(from)?.parse().map(Word).map_err(serde::de::Error::custom)
+    }
+}
+
+impl From<Wished> for Wish {
+    fn from(wished: Wished) -> Wish {
+        Wish {
+            kinds: wished.kinds.into_iter().map(|Word(kind)| kind).collect(),
+            workloads: wished.workloads,
+            sizes: wished.sizes,
+            placement: wished.placement.map(|Word(placement)| placement),
+            waits: wished.waits.into_iter().map(|Word(wait)| wait).collect(),
+            count: wished.count,
+            launches: wished.launches,
+            rate_per_s: wished.rate_per_s,
+            seed: wished.seed,
+            quick: wished.quick,
+            rivals: Vec::new(),
+            rivals_below: None,
+        }
+    }
+}
+
+/// `POST /api/race`.
+pub(crate) async fn start(
+    State(lab): State<Arc<Lab>>,
+    Json(wished): Json<Wished>,
+) -> Result<Response, Refusal> {
+    let Decided { plan, notices } = plan::decide(&wished.into()).map_err(|failure| match failure {
+        Failure::Told(sentence) => Refusal::senseless(sentence),
+        Failure::ReaderGone => Refusal::internal("nobody is there"),
+    })?;
+    let slot = Slot::take(&lab, &plan).await?;
+    let answer = json!({ "plan": plan, "command": plan::command(&plan), "notices": notices });
+    slot.tell();
+    std::thread::Builder::new()
+        .name("race".into())
+        .spawn(move || run(&lab, slot, &plan))
+        .map_err(|error| Refusal::internal(format_args!("cannot start a thread: {error}")))?;
+    Ok(json_of(StatusCode::ACCEPTED, &answer))
+}
+
+/// `DELETE /api/race`.
+pub(crate) async fn stop(State(lab): State<Arc<Lab>>) -> Result<StatusCode, Refusal> {
+    if lab.live.stop_race() { Ok(StatusCode::NO_CONTENT) } else { Err(Refusal::not_found("no race runs")) }
+}
+
+fn run(lab: &Lab, slot: Slot, plan: &Plan) {
+    let raced = lab::race::run(plan, &mut |progress| slot.moved(progress), &slot.stop);
+    let mut ended = Ended { interrupted: slot.stop.load(Ordering::Relaxed), ..Ended::default() };
+    match raced {
+        Err(error) => ended.error = Some(error.to_string()),
+        // A race that was cut short before its first round is no news.
+        Ok(report) if report.rows.is_empty() => {}
+        Ok(mut report) => {
+            report.page_open = slot.page_open();
+            match lab.history.keep(&report) {
+                Ok((id, _)) => ended.run = Some(id),
+                Err(why) => ended.error = Some(format!("the report could not be kept: {why}")),
+            }
+        }
+    }
+    slot.end(&ended);
+}

@@ -1,0 +1,66 @@
+//! An answer that says no: a status, and one sentence as `{"error": …}`.
+
+use std::fmt::Display;
+
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::state::Missing;
+
+/// What is answered instead.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) error: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, error: impl Display) -> Refusal {
+        Refusal { status, error: error.to_string() }
+    }
+
+    pub(crate) fn forbidden(error: impl Display) -> Refusal {
+        Refusal::new(StatusCode::FORBIDDEN, error)
+    }
+
+    pub(crate) fn not_found(error: impl Display) -> Refusal {
+        Refusal::new(StatusCode::NOT_FOUND, error)
+    }
+
+    pub(crate) fn conflict(error: impl Display) -> Refusal {
+        Refusal::new(StatusCode::CONFLICT, error)
+    }
+
+    /// What was asked is understood, and makes no sense.
+    pub(crate) fn senseless(error: impl Display) -> Refusal {
+        Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error)
+    }
+
+    pub(crate) fn internal(error: impl Display) -> Refusal {
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error)
+    }
+}
+
+impl From<Missing> for Refusal {
+    fn from(missing: Missing) -> Refusal {
+        match missing {
+            Missing::Unknown => Refusal::not_found("there is no such run"),
+            Missing::Broken(why) => Refusal::senseless(why),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        json_of(self.status, &json!({ "error": self.error }))
+    }
+}
+
+/// A value as JSON.
+pub(crate) fn json_of(status: StatusCode, value: &impl serde::Serialize) -> Response {
+    // Nothing that is answered holds a map with keys that are not text, the one thing that JSON cannot hold.
+    let text = serde_json::to_string(value).unwrap_or_else(|error| unreachable!("{error}"));
+    (status, [(CONTENT_TYPE, "application/json")], text).into_response()
+}

@@ -1,0 +1,164 @@
+//! Stages for the mechanism pages: one WebSocket, two processes that live as long as it does.
+//!
+//! A stage blocks while it does what it is told, so each has a thread; the thread also holds the stage's place, which is
+//! free when its processes are gone, and not before.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use axum::extract::ws::{Message, Utf8Bytes, WebSocket, close_code};
+use axum::extract::{Query, State};
+use axum::response::Response;
+use crossing::{Kind, WaitStrategy};
+use lab::plan::Placement;
+use lab::stage::{Command, Setup, Stage};
+use lab::trace::{Event, Tone, What};
+use serde::Deserialize;
+use tokio::sync::{mpsc, oneshot};
+
+use super::Lab;
+use super::live::{Place, Upgrade, close};
+use super::race::Word;
+use super::refusal::Refusal;
+
+/// Commands that may wait for the ones before them.
+const COMMANDS: usize = 16;
+
+/// Lines of the trace that a slow page may be behind, before the stage waits for it.
+const LINES: usize = 1_024;
+
+/// What a stage is opened with; absent is what [`Setup::of`] says.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Asked {
+    kind: Word<Kind>,
+    wait: Option<Word<WaitStrategy>>,
+    placement: Option<Word<Placement>>,
+    size: Option<u32>,
+}
+
+impl From<Asked> for Setup {
+    fn from(asked: Asked) -> Setup {
+        let Asked { kind: Word(kind), wait, placement, size } = asked;
+        let usual = Setup::of(kind);
+        Setup {
+            wait: wait.map_or(usual.wait, |Word(wait)| wait),
+            placement: placement.map_or(usual.placement, |Word(placement)| placement),
+            size_bytes: size.unwrap_or(usual.size_bytes),
+            ..usual
+        }
+    }
+}
+
+/// `/api/stage`.
+pub(crate) async fn open(
+    State(lab): State<Arc<Lab>>,
+    asked: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
+    Upgrade(upgrade): Upgrade,
+) -> Result<Response, Refusal> {
+    let Query(asked) = asked.map_err(|error| Refusal::senseless(error.body_text()))?;
+    Ok(upgrade.on_upgrade(async move |socket| play(&lab, socket, asked.into()).await))
+}
+
+/// Plays until the page leaves, the curtain falls, or the stage is over.
+async fn play(lab: &Arc<Lab>, mut socket: WebSocket, setup: Setup) {
+    let (place, mut curtain) = match Place::take(lab) {
+        Ok(place) => place,
+        Err(why) => return close(socket, close_code::AGAIN, why).await,
+    };
+    let (commands, told) = sync_channel(COMMANDS);
+    let (lines, mut trace) = mpsc::channel(LINES);
+    let (opened, opening) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("stage".into());
+    let spawned = thread.spawn(move || perform(&place, &setup, opened, &told, &lines));
+    let opened = match spawned {
+        Ok(_) => opening.await.unwrap_or_else(|_| Err("the stage broke off".into())),
+        Err(error) => Err(format!("cannot start a thread: {error}")),
+    };
+    let stop = match opened {
+        Ok(stop) => stop,
+        Err(why) => return close(socket, close_code::ERROR, &why).await,
+    };
+    let end = loop {
+        tokio::select! {
+            line = trace.recv() => match line {
+                Some(line) => if socket.send(Message::Text(line)).await.is_err() {
+                    break None;
+                },
+                None => break Some((close_code::NORMAL, "the stage is over")),
+            },
+            said = socket.recv() => match said {
+                Some(Ok(Message::Text(text))) => {
+                    if commands.try_send(text).is_err() {
+                        break Some((close_code::POLICY, "too many commands at once"));
+                    }
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => break None,
+            },
+            _ = curtain.changed() => break Some((close_code::AGAIN, "a race begins, and has the machine to itself")),
+        }
+    };
+    stop.store(true, Ordering::Relaxed);
+    // Both ends of the thread's work are gone with these: it waits for nobody.
+    drop((commands, trace));
+    if let Some((code, why)) = end {
+        close(socket, code, why).await;
+    }
+}
+
+/// What was opened: how to stop it; or why not.
+type Opened = Result<Arc<AtomicBool>, String>;
+
+/// The thread: opens the stage, and does what it is told until nobody is left to tell or to be told.
+fn perform(
+    _place: &Place,
+    setup: &Setup,
+    opened: oneshot::Sender<Opened>,
+    told: &Receiver<Utf8Bytes>,
+    lines: &mpsc::Sender<Utf8Bytes>,
+) {
+    let mut stage = match Stage::open(setup) {
+        Ok(stage) => stage,
+        Err(why) => return drop(opened.send(Err(why.to_string()))),
+    };
+    let stop = stage.stopper();
+    if opened.send(Ok(Arc::clone(&stop))).is_err()
+        || lines.blocking_send(stage.header().line().into()).is_err()
+    {
+        return;
+    }
+    let last_ns = Cell::new(0);
+    for text in told {
+        let mut tell = |event: Event| {
+            last_ns.set(event.t_ns);
+            if lines.blocking_send(event.line().into()).is_err() {
+                stop.store(true, Ordering::Relaxed);
+            }
+        };
+        match Command::read(&text) {
+            Ok(command) => {
+                if stage.run(&command, &mut tell).is_err() {
+                    return;
+                }
+            }
+            // The one event that the stage does not stamp: it comes with the time of the one before.
+            Err(why) => tell(refused(last_ns.get(), why)),
+        }
+    }
+}
+
+/// A command that makes no sense, as a line of the trace.
+fn refused(t_ns: u64, why: String) -> Event {
+    Event {
+        t_ns,
+        what: What::Note { tone: Tone::Bad },
+        side: None,
+        message: None,
+        back: false,
+        cpu: None,
+        step: None,
+        text: Some(why),
+    }
+}

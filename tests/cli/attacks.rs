@@ -1,0 +1,200 @@
+//! What hostile pages, other users and broken clients send, and that no process comes of it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use crate::client::{Lab, frame, frame_that};
+use crate::harness::{Desk, eventually};
+use crate::interruption::children_of;
+
+/// A race that would go on for minutes. Unpinned, because a test may not choose its cores.
+const LONG: &str = r#"{"kinds":["pipe"],"workloads":["ping-pong"],"waits":["block"],"placement":"unpinned","count":20000000,"launches":1,"seed":1}"#;
+
+/// A race of a moment.
+const SHORT: &str = r#"{"kinds":["pipe"],"workloads":["ping-pong"],"waits":["block"],"placement":"unpinned","count":200,"launches":2}"#;
+
+#[track_caller]
+fn nobody_was_started(lab: &Lab) {
+    assert_eq!(children_of(lab.running.0.id()), Vec::<u32>::new());
+}
+
+#[test]
+fn only_our_own_names_are_answered() {
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    let port = lab.address.port();
+    let (evil, rebound, other) =
+        ("evil.example".to_owned(), format!("evil.example:{port}"), "127.0.0.1:1".to_owned());
+    for host in [&evil, &rebound, &other, &"localhost".to_owned(), &String::new()] {
+        lab.send("GET", "/", &[("Host", host)], "").with(403);
+        lab.send("GET", "/api/runs", &[("Host", host)], "").with(403);
+    }
+    let ours = format!("localhost:{port}");
+    lab.send("GET", "/", &[("Host", &ours), ("Host", &evil)], "").with(403);
+    lab.send("GET", "/", &[], "").with(403);
+    lab.send("GET", "/", &[("Host", &ours)], "").with(200);
+}
+
+#[test]
+fn a_foreign_page_can_neither_read_nor_start_anything() {
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    let (host, token) = (lab.host(), lab.token().to_owned());
+    let own = format!("http://{host}");
+    let sibling = format!("http://localhost:{}", lab.address.port());
+    let post = |origin: &str, token: Option<&str>, kind: &str| {
+        let mut headers = vec![("Host", host.as_str()), ("Origin", origin), ("Content-Type", kind)];
+        headers.extend(token.map(|token| ("X-Ipcscope-Token", token)));
+        lab.send("POST", "/api/race", &headers, LONG).status
+    };
+    let json = "application/json";
+    for origin in ["http://evil.example", "null", "https://evil.example", &sibling] {
+        assert_eq!(post(origin, Some(&token), json), 403, "{origin}");
+        lab.send("GET", "/api/runs", &[("Host", &host), ("Origin", origin)], "").with(403);
+    }
+    // Without the token, with a wrong one, with one that is nearly right.
+    let near = format!("{}{}", &token[..31], if token.ends_with('0') { '1' } else { '0' });
+    for wrong in [None, Some(""), Some("0"), Some(near.as_str()), Some(&token[..31])] {
+        assert_eq!(post(&own, wrong, json), 403, "{wrong:?}");
+    }
+    // What a form can send without asking.
+    for kind in ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x", ""] {
+        assert_eq!(post(&own, Some(&token), kind), 415, "{kind}");
+    }
+    // An image, a script, a fetch without cors: no `Origin`, but the browser says whose wish it is.
+    for site in ["cross-site", "same-site"] {
+        lab.send("GET", "/api/runs", &[("Host", &host), ("Sec-Fetch-Site", site)], "").with(403);
+        lab.send("GET", "/web/index.html", &[("Host", &host), ("Sec-Fetch-Site", site)], "").with(403);
+    }
+    nobody_was_started(&lab);
+}
+
+#[test]
+fn a_websocket_of_another_page_stays_closed() {
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    let own = format!("http://{}", lab.host());
+    let (live, stage) =
+        ("/api/live?x=1".to_owned(), "/api/stage?kind=pipe&wait=block&placement=unpinned&size=64".to_owned());
+    for target in [live, stage] {
+        let with = format!("{target}&token={}", lab.token());
+        assert_eq!(lab.knock(&with, Some("http://evil.example")).map(drop), Err(403));
+        assert_eq!(lab.knock(&with, Some("null")).map(drop), Err(403));
+        assert_eq!(lab.knock(&target, Some(&own)).map(drop), Err(403));
+        assert_eq!(lab.knock(&target, None).map(drop), Err(403));
+        assert_eq!(lab.knock(&format!("{target}&token=0"), Some(&own)).map(drop), Err(403));
+    }
+    nobody_was_started(&lab);
+}
+
+#[test]
+fn every_other_method_is_refused() {
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
+        lab.send(method, "/", &[("Host", &lab.host())], "").with(403);
+        let answer = lab.ask(method, "/", "").with(405);
+        assert!(answer.head.contains("allow: get"), "{answer:#?}");
+    }
+    lab.ask("PUT", "/api/race", SHORT).with(405);
+}
+
+#[test]
+fn bodies_that_are_too_long_or_make_no_sense() {
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    let long = format!("{{\"kinds\":[{}\"pipe\"]}}", "\"pipe\",".repeat(20_000));
+    lab.ask("POST", "/api/race", &long).with(413);
+    // Announced only; the lab does not wait for it.
+    let announced = format!(
+        "POST /api/runs HTTP/1.1\r\nHost: {}\r\nX-Ipcscope-Token: {}\r\nContent-Type: application/json\r\n\
+         Content-Length: 99999999999\r\n\r\n",
+        lab.host(),
+        lab.token()
+    );
+    assert!(lab.raw(announced.as_bytes()).starts_with("HTTP/1.1 413"));
+    for (body, words) in [
+        ("{", "EOF"),
+        ("", "EOF"),
+        ("[]", "not a list"),
+        ("{} {}", "after the JSON"),
+        (r#"{"kinds":["smoke"]}"#, "field `kinds[0]`: "),
+        (r#"{"kinds":"pipe"}"#, "field `kinds`: "),
+        (r#"{"sizes":[64,0]}"#, "size 0 is out of range"),
+        (r#"{"sizes":[99999999999]}"#, "field `sizes[0]`: "),
+        (r#"{"count":-1}"#, "field `count`: "),
+        (r#"{"count":1e30}"#, "field `count`: "),
+        (r#"{"count":2000000000}"#, "count 2000000000 is out of range"),
+        (r#"{"launches":1001}"#, "launches 1001 is out of range"),
+        (r#"{"placement":"0,99999"}"#, "99999"),
+        (r#"{"waits":["sometimes"]}"#, "field `waits[0]`: "),
+        (r#"{"rivals":["/bin/sh"]}"#, "unknown field `rivals`"),
+    ] {
+        let answer = lab.ask("POST", "/api/race", body).with(422);
+        assert!(answer.error().contains(words), "{body}: {answer:#?}");
+    }
+    for broken in ["\u{0}\u{1}\u{2}", "GET\r\n\r\n", "GET / HTTP/1.1\r\nHost", "POST / HTTP/9.9\r\n\r\n"] {
+        let mut stream = lab.connect();
+        let _ = std::io::Write::write_all(&mut stream, broken.as_bytes());
+    }
+    lab.get("/").with(200);
+    nobody_was_started(&lab);
+}
+
+#[test]
+fn frames_that_are_too_long_or_make_no_sense() {
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    let mut socket = lab.socket("/api/live");
+    assert_eq!(frame(&mut socket)["is"], "snapshot");
+    // A page has nothing to say here, and is heard by nobody.
+    socket.send("{\"do\":\"send\"".into()).expect("sent");
+    socket.send(tungstenite::Message::Binary(vec![0; 100].into())).expect("sent");
+    lab.ask("POST", "/api/race", SHORT).with(202);
+    frame_that(&mut socket, "race-ended");
+    let _ = socket.send("x".repeat(1 << 20).into());
+    eventually("the lab closes it", || socket.read().is_err());
+    lab.get("/").with(200);
+    nobody_was_started(&lab);
+}
+
+#[test]
+fn a_thousand_starts_at_once_are_one_race() {
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    lab.token();
+    let (granted, refused) = (AtomicU32::new(0), AtomicU32::new(0));
+    thread::scope(|scope| {
+        for _ in 0..50 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    match lab.ask("POST", "/api/race", LONG).status {
+                        202 => granted.fetch_add(1, Ordering::Relaxed),
+                        409 => refused.fetch_add(1, Ordering::Relaxed),
+                        other => panic!("{other}"),
+                    };
+                }
+            });
+        }
+    });
+    assert_eq!((granted.into_inner(), refused.into_inner()), (1, 999));
+    let most = children_of(lab.running.0.id()).len();
+    assert!(most <= 2, "{most} processes");
+    lab.ask("DELETE", "/api/race", "").with(204);
+    eventually("nobody is left", || children_of(lab.running.0.id()).is_empty());
+}
+
+#[test]
+fn connections_that_say_nothing_do_not_take_every_descriptor() {
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    let mut socket = lab.socket("/api/live");
+    lab.ask("POST", "/api/race", LONG).with(202);
+    frame_that(&mut socket, "race");
+    let idle: Vec<_> = (0..320).map(|_| lab.connect()).collect();
+    let open = std::fs::read_dir(format!("/proc/{}/fd", lab.running.0.id())).expect("/proc").count();
+    assert!(open < 300, "{open} descriptors");
+    drop(idle);
+    lab.ask("DELETE", "/api/race", "").with(204);
+    frame_that(&mut socket, "race-ended");
+}

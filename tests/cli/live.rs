@@ -1,0 +1,127 @@
+//! Races that the page starts: what it is told, what stays when it leaves, what is left when the lab dies.
+
+use std::path::Path;
+
+use lab::Report;
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::client::{Lab, frame, frame_that};
+use crate::harness::{Desk, eventually};
+use crate::interruption::children_of;
+use crate::schema;
+
+const SHORT: &str =
+    r#"{"kinds":["pipe","shm"],"waits":["block"],"placement":"unpinned","count":200,"launches":2}"#;
+const LONG: &str = r#"{"kinds":["pipe"],"workloads":["ping-pong"],"waits":["block"],"placement":"unpinned","count":20000000,"launches":1,"seed":1}"#;
+
+fn run(lab: &Lab, id: &Value) -> Report {
+    let answer = lab.get(&format!("/api/runs/{}", id.as_str().expect("an id"))).with(200);
+    assert_eq!(schema::check(&answer.json()), Vec::<String>::new());
+    serde_json::from_value(answer.json()).expect("a report")
+}
+
+#[test]
+fn a_race_from_its_start_to_its_report() {
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    let mut socket = lab.socket("/api/live");
+    let first = frame(&mut socket);
+    assert_eq!(
+        (&first["is"], &first["race"], &first["pages"]),
+        (&"snapshot".into(), &Value::Null, &1.into())
+    );
+    let answer = lab.ask("POST", "/api/race", SHORT).with(202).json();
+    assert_eq!(answer["plan"]["count"], 200);
+    assert!(answer["command"].as_str().expect("a line").starts_with("ipcscope race pipe shm "), "{answer}");
+
+    let mut seq = first["seq"].as_u64();
+    let mut kinds = Vec::new();
+    let ended = loop {
+        let frame = frame(&mut socket);
+        assert!(frame["seq"].as_u64() > seq, "{frame}");
+        seq = frame["seq"].as_u64();
+        kinds.push(frame["is"].as_str().expect("a word").to_owned());
+        match frame["is"].as_str() {
+            Some("race") => {
+                assert_eq!(frame["plan"], answer["plan"]);
+                assert!(frame["done"].as_u64() <= frame["total"].as_u64(), "{frame}");
+            }
+            Some("race-ended") => break frame,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(kinds.contains(&"race".into()), "{kinds:?}");
+    assert_eq!((&ended["interrupted"], &ended["error"]), (&false.into(), &Value::Null));
+    let runs = frame_that(&mut socket, "runs")["runs"].clone();
+    assert_eq!(runs[0]["id"], ended["run"]);
+    assert_eq!((&runs[0]["failed_rows"], &runs[0]["command"]), (&0.into(), &answer["command"]));
+    assert_eq!(lab.get("/api/runs").with(200).json(), runs);
+    assert_eq!(lab.get("/api/lab").json()["last_run"], ended["run"]);
+    let report = run(&lab, &ended["run"]);
+    assert!(report.page_open, "a page followed");
+    assert!(report.rows.iter().all(|row| row.failed.is_none()), "{report:?}");
+}
+
+#[test]
+fn a_race_that_nobody_follows_says_so() {
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    lab.ask("POST", "/api/race", SHORT).with(202);
+    eventually("the race is in the history", || lab.get("/api/runs").json()[0].is_object());
+    let report = run(&lab, &lab.get("/api/runs").json()[0]["id"]);
+    assert!(!report.page_open);
+}
+
+#[test]
+fn the_last_page_leaves_and_another_takes_up_the_race() {
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    let mut socket = lab.socket("/api/live");
+    frame(&mut socket);
+    lab.ask("POST", "/api/race", LONG).with(202);
+    frame_that(&mut socket, "race");
+    // A tab that is closed, without a word.
+    drop(socket);
+    let mut again = lab.socket("/api/live");
+    let snapshot = frame(&mut again);
+    assert_eq!(snapshot["race"]["plan"]["count"], 20_000_000, "{snapshot}");
+    let mut second = lab.socket("/api/live");
+    assert!(frame(&mut second)["race"].is_object());
+    lab.ask("POST", "/api/race", SHORT).with(409);
+    lab.ask("DELETE", "/api/race", "").with(204);
+    for page in [&mut again, &mut second] {
+        assert_eq!(frame_that(page, "race-ended")["interrupted"], true);
+    }
+    lab.ask("DELETE", "/api/race", "").with(404);
+    eventually("nobody is left", || children_of(lab.running.0.id()).is_empty());
+}
+
+#[test]
+fn a_lab_that_ends_keeps_what_was_measured_and_one_that_is_killed_leaves_nobody() {
+    for signal in [Signal::TERM, Signal::KILL] {
+        let desk = Desk::new();
+        let mut lab = Lab::start(&desk);
+        lab.ask("POST", "/api/race", LONG).with(202);
+        let mut workers = Vec::new();
+        eventually("two measured processes run", || {
+            workers = children_of(lab.running.0.id());
+            workers.len() >= 2
+        });
+        lab.running.signal(signal);
+        assert_eq!(lab.running.wait(), (signal == Signal::TERM).then_some(0));
+        for worker in workers {
+            eventually("the measured process is gone", || !Path::new(&format!("/proc/{worker}")).exists());
+        }
+    }
+}
+
+#[test]
+fn silence_when_nothing_happens() {
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    let mut socket = lab.socket("/api/live");
+    frame(&mut socket);
+    socket.get_ref().set_read_timeout(Some(std::time::Duration::from_millis(700))).expect("a timeout");
+    assert!(socket.read().is_err(), "nothing has happened, and something was said");
+}

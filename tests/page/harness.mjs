@@ -1,0 +1,129 @@
+// What the browser tests share: a browser, a lab of our own, and ways to look at a page.
+
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { chromium } from 'playwright-core'
+
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const BINARY = process.env.IPCSCOPE ?? join(ROOT, 'target/release/ipcscope')
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
+
+export const launch = () => chromium.launch({
+  executablePath: CHROMIUM,
+  args: ['--no-sandbox', '--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+})
+
+/** Starts the real lab, with a history of its own. @param {string[]} args @returns {Promise<Lab>} */
+export async function startLab(...args) {
+  if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: cargo build --release`)
+  const state = mkdtempSync(join(tmpdir(), 'ipcscope-page-'))
+  const child = spawn(BINARY, [...(args.length ? args : ['serve']), '--listen', '127.0.0.1:0'], { env: { ...process.env, XDG_STATE_HOME: state }, stdio: ['ignore', 'pipe', 'pipe'] })
+  let told = ''
+  const url = await new Promise((found, failed) => {
+    const look = (data) => {
+      told += data
+      const address = /http:\/\/127\.0\.0\.1:\d+\/?/.exec(told)
+      if (address) found(address[0].replace(/\/?$/, '/'))
+    }
+    child.stdout.on('data', look)
+    child.stderr.on('data', look)
+    child.on('exit', (code) => failed(new Error(`the lab ended with ${code}: ${told}`)))
+    child.on('error', failed)
+  })
+  const exited = new Promise((done) => child.on('exit', done))
+  return {
+    url, child, state,
+    async close() {
+      child.kill('SIGTERM')
+      await exited
+      rmSync(state, { recursive: true, force: true })
+    },
+  }
+}
+/** @typedef {{ url: string, child: import('node:child_process').ChildProcess, state: string, close(): Promise<void> }} Lab */
+
+/** The processes that have `pid` as parent, and theirs. @param {number} pid @returns {number[]} */
+export function descendants(pid) {
+  const parents = new Map()
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
+      const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      if (state !== 'Z') parents.set(Number(name), Number(parent))
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  const found = [pid]
+  for (const known of found) for (const [child, parent] of parents) if (parent === known && !found.includes(child)) found.push(child)
+  return found.slice(1)
+}
+
+/** Waits until `holds` gives something true. @template T @param {() => T | Promise<T>} holds @param {string} what */
+export async function until(holds, what, ms = 10_000) {
+  const end = Date.now() + ms
+  for (;;) {
+    const found = await holds()
+    if (found) return found
+    if (Date.now() > end) throw new Error(`waited ${ms} ms for: ${what}`)
+    await new Promise((resume) => setTimeout(resume, 50))
+  }
+}
+
+/**
+ * A page, and everything that it complained about.
+ * @param {import('playwright-core').Browser} browser @param {import('playwright-core').BrowserContextOptions} [look]
+ */
+export async function open(browser, url, look = {}) {
+  const context = await browser.newContext(look)
+  const page = await context.newPage()
+  /** @type {string[]} */
+  const complaints = []
+  /** @type {string[]} */
+  const foreign = []
+  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()))
+  page.on('pageerror', (error) => complaints.push(String(error.stack)))
+  const origin = new URL(url).host
+  page.on('request', (request) => {
+    const asked = new URL(request.url())
+    if (asked.protocol !== 'data:' && asked.protocol !== 'blob:' && asked.host !== origin) foreign.push(request.url())
+  })
+  await page.addInitScript(() => {
+    const name = ({ node }) => node?.id || node?.getAttribute?.('class') || node?.nodeName
+    const rect = ({ x, y, width, height }) => [x, y, width, height].map(Math.round).join(' ')
+    globalThis.shifts = []
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) globalThis.shifts.push(...entry.sources.map((source) => `${name(source)}: ${rect(source.previousRect)} to ${rect(source.currentRect)}`))
+    }).observe({ type: 'layout-shift', buffered: true })
+  })
+  await page.goto(url)
+  await page.waitForSelector('h1')
+  return { page, context, complaints, foreign, close: () => context.close() }
+}
+
+/** Every shift, also those that follow the reader's own acts: what moved from where to where. @param {import('playwright-core').Page} page */
+export const shifts = (page) => page.evaluate(() => globalThis.shifts)
+
+const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core')).replace(/axe\.js$/, 'axe.min.js'), 'utf8')
+
+/** What axe finds wrong, in a line each. @param {import('playwright-core').Page} page in a context that bypasses the policy */
+export async function axe(page) {
+  await page.evaluate(AXE)
+  return page.evaluate(async () => {
+    const { violations } = await globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+    return violations.flatMap((found) => found.nodes.map((node) => `${found.id}: ${node.target.join(' ')}: ${node.failureSummary?.split('\n')[1] ?? ''}`))
+  })
+}
+
+/** A stage's page, ready to send. @param {import('playwright-core').Page} page */
+export const ready = (page) => page.locator('button[aria-disabled=false]', { hasText: 'Send 10' }).waitFor()
+
+/** The facts in the two boxes of a stage. @param {import('playwright-core').Page} page @returns {Promise<string[][]>} */
+export const boxes = (page) => page.locator('svg.stage .form-process').evaluateAll((all) => all.map((box) => [...box.querySelectorAll('.fact')].map((fact) => fact.textContent)))
+
+/** The pids in the two boxes. @param {import('playwright-core').Page} page */
+export const pids = async (page) => (await boxes(page)).map(([pid]) => Number(/\d+/.exec(pid)?.[0]))

@@ -1,0 +1,194 @@
+// A lab that speaks the contract of docs/api.md about mechanisms that do not exist. For working on the page without building
+// anything, and for the tests that show that the page knows no mechanism:
+//
+//   node tests/page/mock.mjs [port]
+
+import { createServer } from 'node:http'
+import { readFile } from 'node:fs/promises'
+import { extname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { WebSocketServer } from 'ws'
+
+import { machine, report } from './fixtures/report.mjs'
+import { pigeon, scenes } from './fixtures/scenes.mjs'
+import { header, Teller, traceText } from './fixtures/trace.mjs'
+
+const WEB = fileURLToPath(new URL('../../web/', import.meta.url))
+const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml' }
+const TOKEN = 'token-of-the-mock'
+const POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/** @param {{ port?: number, replay?: string | null, roundMs?: number }} [options] */
+export async function mock({ port = 0, replay = null, roundMs = 120 } = {}) {
+  const started = { races: 0, stages: 0 }
+  const reports = new Map([['20260921-1', report()], ['20260920-1', report({ seed: 9 })]])
+  /** @type {Set<import('ws').WebSocket>} */
+  const live = new Set()
+  let race = null
+  let pid = 4300
+
+  const command = (plan) => `ipcscope race ${plan.kinds.join(',')} -n ${plan.count} -s ${plan.sizes.join(',')} --placement ${plan.placement} --wait ${plan.waits.join(',')} -r ${plan.launches}`
+  const runs = () => [...reports].map(([id, found]) => ({
+    id, started_unix_ms: found.started_unix_ms, elapsed_ms: found.elapsed_ms, title: `${found.plan.kinds.length} mechanisms, ${found.plan.sizes.join(', ')} B, ${found.plan.placement}`, command: command(found.plan),
+    rows: found.rows.length, interrupted: found.interrupted, failed_rows: 0, bytes: 40_960,
+  })).reverse()
+  let seq = 0
+  const tell = (frame) => live.forEach((socket) => socket.send(JSON.stringify({ seq: ++seq, ...frame })))
+  const lab = () => ({
+    version: '0.0.0-mock', machine, scenes,
+    findings: [
+      { what: 'two cores', verdict: 'yes', text: 'Two processes can be placed on two cores.', remedy: null },
+      { what: 'system calls', verdict: 'partly', text: 'They can be counted by stopping at each, which slows the process down.', remedy: 'allow perf_event_open: sysctl kernel.perf_event_paranoid=1' },
+      { what: 'the moon', verdict: 'no', text: 'This machine has no window.', remedy: null },
+    ],
+    limits: { size_bytes: 1 << 24, count: 100_000_000, launches: 100 }, cores: [0, 1], last_run: runs()[0]?.id ?? null, replay: replay !== null,
+  })
+
+  function startRace(asked) {
+    const made = report(asked)
+    const { plan } = made
+    const total = plan.launches * 4
+    race = { done: 0, total, label: 'warming up', elapsed_ms: 0, plan }
+    started.races++
+    const finish = (interrupted) => {
+      clearInterval(timer)
+      const id = `20260922-${started.races}`
+      reports.set(id, { ...made, interrupted })
+      race = null
+      tell({ is: 'race-ended', run: id, interrupted, error: null })
+      tell({ is: 'runs', runs: runs() })
+    }
+    const timer = setInterval(() => {
+      race.done++
+      race.elapsed_ms += roundMs
+      race.label = `${plan.kinds[race.done % plan.kinds.length]}, ${plan.workloads[0]}`
+      if (race.done >= total) finish(false)
+      else tell({ is: 'race', ...race })
+    }, roundMs)
+    race.stop = () => finish(true)
+    tell({ is: 'race', ...race })
+    return { plan, command: command(plan) }
+  }
+
+  const compared = (a, b) => ({
+    rows: b.rows.map((row, index) => ({
+      label: `${row.kind}, ${row.workload}, ${row.size_bytes} B, ${row.wait}`,
+      a: { latency_ns_p50: a.rows[index]?.latency_ns.p50 ?? null, messages_per_s: a.rows[index]?.messages_per_s ?? null },
+      b: { latency_ns_p50: row.latency_ns.p50, messages_per_s: row.messages_per_s },
+      latency_ratio: { ratio: 1.21, low: 1.1, high: 1.3, verdict: index % 3 === 0 ? 'worse' : index % 3 === 1 ? 'better' : 'no-difference' },
+      throughput_ratio: { ratio: 0.98, low: 0.9, high: 1.06, verdict: 'no-difference' }, only_in: a.rows[index] ? null : 'b',
+    })),
+    warnings: ['The two were measured on machines with different kernels.'],
+  })
+
+  const answer = {
+    choose: (asked) => ({
+      answers: scenes.map((scene, index) => ({
+        kind: scene.kind, title: scene.title, wait: asked.cpu === 'spare' ? 'spin' : 'block',
+        reasons: [{ text: `The median is ${index + 1}0 µs at 64 B.`, basis: 'measured', run: '20260921-1', row: index }, { text: scene.cross_host ? 'It reaches other machines.' : 'It stays on this machine.', basis: 'design', run: null, row: null }],
+      })).filter((one) => asked.same_host !== false || scenes.find((scene) => scene.kind === one.kind).cross_host),
+      excluded: asked.same_host === false ? [{ kind: 'lamp', title: 'Signal lamp', why: 'it cannot be seen from another machine' }] : [],
+      missing: asked.size_bytes ? { sizes: [asked.size_bytes], waits: ['block'], quick: true } : null,
+    }),
+  }
+
+  const server = createServer(async (request, response) => {
+    const url = new URL(request.url ?? '/', 'http://mock')
+    const path = decodeURIComponent(url.pathname)
+    const send = (status, body, type = 'application/json', more = {}) => {
+      const bytes = gzipSync(typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body))
+      response.writeHead(status, { 'Content-Type': type, 'Content-Encoding': 'gzip', 'Content-Security-Policy': POLICY, 'X-Content-Type-Options': 'nosniff', ...more })
+      response.end(status === 204 ? undefined : bytes)
+    }
+    const refuse = (status, error) => send(status, { error })
+    try {
+      if (request.method !== 'GET' && request.headers['x-ipcscope-token'] !== TOKEN) return refuse(403, 'the token of the page is missing')
+      const chunks = []
+      for await (const chunk of request) chunks.push(chunk)
+      const text = Buffer.concat(chunks).toString()
+      const body = text ? JSON.parse(text) : null
+      const report = (it) => (typeof it === 'string' ? reports.get(it) : it)
+      const run = /^\/api\/runs\/([^/]+)(?:\/export\/(\w+))?$/.exec(path)
+
+      if (path === '/') return send(200, (await readFile(join(WEB, 'index.html'), 'utf8')).replace('{{token}}', TOKEN), TYPES['.html'])
+      if (path.startsWith('/web/')) return send(200, await readFile(join(WEB, normalize(path.slice(5)))), TYPES[extname(path)])
+      if (path === '/api/lab') return send(200, lab())
+      if (path === '/api/runs' && request.method === 'GET') return send(200, runs())
+      if (path === '/api/runs' && request.method === 'POST') {
+        if (!Array.isArray(body?.rows)) return refuse(422, 'line 1: field `rows` is missing: this is no report of a race')
+        reports.set(`20260923-${reports.size}`, body)
+        tell({ is: 'runs', runs: runs() })
+        return send(201, { id: `20260923-${reports.size - 1}` })
+      }
+      if (run && request.method === 'DELETE') {
+        reports.delete(run[1])
+        send(204, '')
+        return tell({ is: 'runs', runs: runs() })
+      }
+      if (run && !reports.has(run[1])) return refuse(404, `there is no run ${run[1]}`)
+      if (run?.[2]) return send(200, reports.get(run[1]), 'application/json', { 'Content-Disposition': `attachment; filename="${run[1]}.${run[2]}"` })
+      if (run) return send(200, reports.get(run[1]))
+      if (path === '/api/race' && request.method === 'POST') {
+        if (race) return refuse(409, 'a race is running already')
+        if (body.launches > 100) return refuse(422, 'field `launches`: at most 100')
+        return send(202, startRace(body))
+      }
+      if (path === '/api/race' && request.method === 'DELETE') {
+        race?.stop()
+        return send(200, {})
+      }
+      if (path === '/api/compare') {
+        if (!Array.isArray(report(body.a)?.rows)) return refuse(422, 'a: line 1: field `rows` is missing: this is no report of a race')
+        return send(200, compared(report(body.a), report(body.b)))
+      }
+      if (path === '/api/choose') return send(200, answer.choose(body))
+      if (path === '/api/replay') return replay === null ? refuse(404, 'the lab was started without a trace') : send(200, replay, 'application/x-ndjson')
+      refuse(404, `there is nothing at ${path}`)
+    } catch (error) {
+      refuse(error.code === 'ENOENT' ? 404 : 400, String(error.message))
+    }
+  })
+
+  const sockets = new WebSocketServer({ server })
+  sockets.on('connection', (socket, request) => {
+    const url = new URL(request.url ?? '/', 'http://mock')
+    if (url.searchParams.get('token') !== TOKEN) return socket.close(1008, 'the token of the page is missing')
+    if (url.pathname === '/api/live') {
+      live.add(socket)
+      socket.on('close', () => live.delete(socket))
+      return socket.send(JSON.stringify({ is: 'snapshot', seq: ++seq, race, runs: runs(), pages: live.size, stages: started.stages }))
+    }
+    const scene = scenes.find((scene) => scene.kind === url.searchParams.get('kind'))
+    if (race || !scene) return socket.close(1013, race ? 'a race is running' : 'there is no such mechanism')
+    started.stages++
+    const [wait, placement, size] = ['wait', 'placement', 'size'].map((name) => url.searchParams.get(name))
+    const lines = (events) => events.forEach((event) => socket.send(JSON.stringify(event)))
+    const teller = new Teller(scene, wait, started.stages)
+    lines([header(scene, { wait, placement, size: Number(size), pids: [pid++, pid++] })])
+    socket.on('message', (data) => {
+      const asked = JSON.parse(String(data))
+      if (asked.do === 'send') lines(teller.batch(asked.mode, asked.count, asked))
+      else if (asked.do === 'xray') lines([...teller.batch('xray', 1), { t_ns: teller.now, what: 'unavailable', figure: 'the copies in the kernel', why: 'this machine has no PMU', remedy: null }])
+      else if (asked.do === 'experiment') lines(teller.experiment(asked.id))
+      else if (asked.do === 'look') lines([teller.state('sender', 'idle'), teller.state('receiver', 'idle'), teller.gauges(0, false)])
+      else lines([{ t_ns: teller.now, what: 'note', tone: 'bad', text: `The stage does not know ${asked.do}.` }])
+    })
+  })
+  await new Promise((ready) => server.listen(port, '127.0.0.1', () => ready(undefined)))
+  return {
+    url: `http://127.0.0.1:${server.address().port}/`,
+    started,
+    tell,
+    close() {
+      sockets.clients.forEach((client) => client.terminate())
+      server.closeAllConnections()
+      return new Promise((done) => server.close(done))
+    },
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { url } = await mock({ port: Number(process.argv[2] ?? 7879), replay: traceText(pigeon, 10) })
+  console.log(url)
+}

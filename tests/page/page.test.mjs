@@ -1,0 +1,483 @@
+// The page in a browser, against a lab of mechanisms that do not exist: what it shows of them, it has from their scenes.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+
+import { report } from './fixtures/report.mjs'
+import { lamp, pigeon, post, scenes } from './fixtures/scenes.mjs'
+import { traceText } from './fixtures/trace.mjs'
+import { axe, boxes, launch, open, pids, ready, shifts, until } from './harness.mjs'
+import { mock } from './mock.mjs'
+
+/** @type {import('playwright-core').Browser} */
+let browser
+/** @type {Awaited<ReturnType<typeof mock>>} */
+let lab
+const folder = mkdtempSync(join(tmpdir(), 'ipcscope-page-'))
+
+before(async () => {
+  browser = await launch()
+  lab = await mock({ roundMs: 40 })
+})
+after(async () => {
+  await browser?.close()
+  await lab?.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const PAGES = ['', ...scenes.map(({ kind }) => `m/${kind}`), 'race', 'choose', 'runs', 'method', 'replay', 'nowhere', 'm/none']
+const at = (hash) => `${lab.url}#/${hash}`
+const send = async (page, name = 'Send 10') => {
+  await ready(page)
+  await page.getByRole('button', { name }).click()
+}
+const counter = (page) => page.locator('.counter')
+
+test('the start has a card for each mechanism, with its tags, and one for the race', async () => {
+  const { page, close } = await open(browser, lab.url)
+  const cards = page.locator('.cards > li')
+  assert.equal(await cards.count(), scenes.length + 1)
+  for (const scene of scenes) {
+    const card = cards.filter({ hasText: scene.summary })
+    for (const tag of scene.tags) await card.getByText(tag, { exact: true }).waitFor()
+    assert.equal(await card.locator('svg').count(), 1)
+  }
+  assert.equal(await page.locator('.podium').count(), 4)
+  await cards.last().getByRole('link').click()
+  await page.getByRole('heading', { name: 'Race', level: 1 }).waitFor()
+  await close()
+})
+
+test('a mechanism that the page has never heard of is drawn and replayed', async () => {
+  const { page, complaints, foreign, close } = await open(browser, at('m/pigeon'))
+  await ready(page)
+  for (const part of pigeon.stage) assert.equal(await page.locator(`[data-part="${part.id}"]`).count(), 1, part.id)
+  assert.equal(await page.locator('.slot').count(), 8)
+  const [sender, receiver] = await pids(page)
+  assert.equal(receiver, sender + 1)
+  await page.getByLabel('Text').fill('coo')
+  await send(page)
+  await until(async () => (await page.locator('.token:not([display])').count()) === 1, 'a message on its way')
+  await page.getByText('slowed', { exact: false }).first().waitFor()
+  await until(async () => Number((await counter(page).textContent())?.split('/')[0]) >= 2, 'two have arrived')
+  await page.getByRole('button', { name: 'Pause' }).click()
+  const shown = await counter(page).textContent()
+  await page.waitForTimeout(300)
+  assert.equal(await counter(page).textContent(), shown, 'paused')
+  await page.getByRole('slider', { name: 'Moment of the replay' }).fill('1000')
+  assert.equal(await counter(page).textContent(), '10 / 10')
+  assert.match(await page.locator('[data-gauge=birds_out] .value').textContent(), /1/)
+  await page.getByRole('slider', { name: 'Moment of the replay' }).fill('0')
+  assert.equal(await counter(page).textContent(), '0 / 10')
+  for (let steps = 0; steps < 12; steps++) await page.getByRole('button', { name: 'Step' }).click()
+  assert.match(await counter(page).textContent(), /[1-9]\d* \/ 10/)
+  await page.locator('.log').getByText('“coo”').first().waitFor()
+  await page.getByText('Just now 10 of 10 messages arrived.', { exact: false }).waitFor()
+  assert.deepEqual([complaints, foreign], [[], []])
+  await close()
+})
+
+test('the message dives as deep as the scene says', async () => {
+  const deepest = {}
+  for (const { kind } of [lamp, post]) {
+    const { page, close } = await open(browser, at(`m/${kind}`))
+    await send(page)
+    const line = Number(await page.locator('.stage .border').getAttribute('y1'))
+    let depth = -Infinity
+    await until(async () => {
+      const place = await page.locator('.token:not([display])').first().getAttribute('transform', { timeout: 1000 }).catch(() => null)
+      depth = Math.max(depth, Number(place?.match(/ ([\d.]+)\)/)?.[1] ?? -Infinity) - line)
+      return (await counter(page).textContent()) === '3 / 10'
+    }, 'three have arrived')
+    deepest[kind] = depth
+    await close()
+  }
+  assert.ok(deepest.lamp < 0, 'the lamp stays above the line')
+  assert.ok(deepest.post > 0, 'the coach goes below it')
+})
+
+test('messages go back where the scene is duplex, and nowhere else', async () => {
+  const { page, close } = await open(browser, at('m/lamp'))
+  await ready(page)
+  await page.getByRole('radio', { name: 'and back' }).check()
+  await send(page)
+  await page.locator('.token.back:not([display])').first().waitFor()
+  await page.goto(at('m/post'))
+  await page.getByRole('heading', { name: 'Post coach' }).waitFor()
+  assert.equal(await page.getByText('and back').count(), 0)
+  await close()
+})
+
+test('waiting, placement and size start a new stage, and stand in the address', async () => {
+  const { page, close } = await open(browser, at('m/post'))
+  await ready(page)
+  const [first] = await pids(page)
+  await page.getByRole('radio', { name: 'spin' }).check()
+  await until(async () => (await pids(page))[0] > first, 'new processes')
+  assert.match(page.url(), /wait=spin/)
+  await page.getByRole('radio', { name: 'same core' }).check()
+  await until(async () => /placement=same-core/.test(page.url()) && (await boxes(page))[1].includes('core 0'), 'the same core')
+  await page.getByLabel('Size').selectOption('1024')
+  await until(() => /size=1024/.test(page.url()), 'the size')
+  await close()
+})
+
+test('experiments and probes are shown by what their events say', async () => {
+  const { page, close } = await open(browser, `${at('m/pigeon')}?speed=max`)
+  await ready(page)
+  await page.getByRole('button', { name: 'Let the hawk take the receiver' }).click()
+  const card = page.locator('.findings article').first()
+  await card.getByText('As promised.').waitFor()
+  await card.getByText('The receiver died of SIGKILL.').waitFor()
+  await card.getByRole('cell', { name: '3' }).waitFor()
+  await card.getByText('a spyglass', { exact: false }).waitFor()
+  assert.equal(await page.locator('[data-part=receiver][data-state=dead]').count(), 1)
+  assert.deepEqual(await pids(page), [5001, 5002], 'its own processes')
+  await page.getByRole('button', { name: 'Wait for an eclipse' }).click()
+  await page.getByText('What would help: a machine with a window', { exact: false }).waitFor()
+  await page.getByText('Could not be tried.', { exact: true }).waitFor()
+  await ready(page)
+  await page.getByRole('button', { name: 'X-ray 1' }).click()
+  await page.getByText('The scene did not foretell: finish_nap', { exact: false }).waitFor()
+  await page.getByText('System calls seen, sender').waitFor()
+  await page.getByLabel('Filter the events').fill('finish_nap')
+  await page.locator('.row.unforetold').first().waitFor()
+  await page.getByText('What happens, and why').waitFor()
+  await close()
+})
+
+test('the log is filtered and copied', async () => {
+  const { page, context, close } = await open(browser, `${at('m/post')}?speed=max`)
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+  await send(page)
+  await page.getByText('10 of 10 arrived').first().waitFor()
+  await page.getByLabel('Filter the events').fill('has it')
+  await page.getByText('10 of 45').waitFor()
+  await page.locator('.log + *, section', { hasText: 'Events' }).getByRole('button', { name: 'Copy' }).first().click()
+  const copied = await page.evaluate(() => navigator.clipboard.readText())
+  assert.equal(copied.split('\n').length, 10)
+  assert.match(copied, /µs {2}receiver {2}#1 {2}has it “message 1”/)
+  await close()
+})
+
+test('a race: silent while it runs, replayed afterwards, exported, compared', async () => {
+  const { page, complaints, close } = await open(browser, at('race'))
+  await page.getByRole('button', { name: 'Start the race' }).click()
+  await page.getByText('of 20 rounds', { exact: false }).waitFor()
+  assert.equal(await page.evaluate(() => document.getAnimations().length), 0)
+  const frames = await page.evaluate(() => {
+    let asked = 0
+    const own = globalThis.requestAnimationFrame
+    globalThis.requestAnimationFrame = (call) => { asked++; return own(call) }
+    return new Promise((done) => setTimeout(() => { globalThis.requestAnimationFrame = own; done(asked) }, 300))
+  })
+  assert.equal(frames, 0, 'nothing moves while it is timed')
+  assert.ok(page.url().includes('size=64'))
+  await page.getByText('The race is over.').first().waitFor()
+  await page.getByText('All at once', { exact: false }).waitFor()
+  await until(async () => (await page.locator('.bars .value').first().textContent())?.includes('done'), 'the fastest is done')
+  await page.getByRole('button', { name: 'Stop' }).click()
+  assert.match(page.url(), /run=20260922-1/)
+  await page.getByText('The lowest median latency: Signal lamp', { exact: false }).waitFor()
+  for (const form of ['JSON', 'CSV', 'Markdown', 'HTML']) {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: form, exact: true }).click()])
+    assert.match(download.suggestedFilename(), new RegExp(form.toLowerCase()))
+  }
+  await page.getByText('ipcscope race lamp,pigeon,post', { exact: false }).waitFor()
+  await page.getByRole('radio', { name: 'stream, spin' }).check()
+  await page.getByText('The most messages a second: Signal lamp', { exact: false }).waitFor()
+  await page.getByText('What textbooks say, and what was measured').waitFor()
+
+  const older = join(folder, 'older.json')
+  writeFileSync(older, JSON.stringify(report({ seed: 3 })))
+  const chooser = page.getByLabel('Drop a report here (JSON), or choose one')
+  await chooser.setInputFiles(older)
+  await page.getByText('no difference').first().waitFor()
+  const broken = join(folder, 'broken.json')
+  writeFileSync(broken, '{"rows":')
+  await chooser.setInputFiles(broken)
+  await page.getByText('broken.json is not JSON.', { exact: false }).waitFor()
+  writeFileSync(broken, '{"a":1}')
+  await chooser.setInputFiles(broken)
+  await page.getByText('field `rows` is missing', { exact: false }).waitFor()
+  assert.deepEqual(complaints.filter((text) => !text.includes('422')), [])
+  await close()
+})
+
+test('a race can be stopped, and what was measured is kept', async () => {
+  const { page, close } = await open(browser, at('race?launches=40&wait=spin'))
+  assert.equal(await page.getByLabel('Launches').inputValue(), '40')
+  await page.getByRole('button', { name: 'Start the race' }).click()
+  await page.getByText('of 160 rounds', { exact: false }).waitFor()
+  await page.getByRole('button', { name: 'Cancel' }).click()
+  await page.getByText('The race was stopped', { exact: false }).first().waitFor()
+  await page.getByText('stopped before its end', { exact: false }).waitFor()
+  await close()
+})
+
+test('a sweep has lines by size', async () => {
+  const { page, close } = await open(browser, at('race'))
+  await page.getByRole('button', { name: 'Sweep the sizes' }).click()
+  await page.getByText('By the size of the message').waitFor()
+  await page.getByRole('radio', { name: 'bytes a second' }).check()
+  const cursor = page.getByRole('slider', { name: 'By size', exact: false })
+  await cursor.focus()
+  await page.keyboard.press('End')
+  assert.match(await cursor.getAttribute('aria-valuetext'), /^1.MiB: Signal lamp [\d.]+.[MG]B\/s/)
+  await close()
+})
+
+test('what cannot be raced is said at the field', async () => {
+  const { page, close } = await open(browser, at('race'))
+  await page.getByLabel('Sizes', { exact: true }).fill('64, soon')
+  await page.getByText('Sizes are bytes', { exact: false }).waitFor()
+  const races = lab.started.races
+  await page.getByRole('button', { name: 'Start the race' }).click()
+  await page.getByLabel('Sizes', { exact: true }).fill('64')
+  await page.getByRole('checkbox', { name: 'spin' }).uncheck()
+  await page.getByRole('checkbox', { name: 'block' }).uncheck()
+  await page.getByRole('button', { name: 'Start the race' }).click()
+  await page.getByText('Choose at least one way of waiting.').waitFor()
+  assert.equal(lab.started.races, races)
+  await close()
+})
+
+test('the chooser answers, says what it rests on, and measures what is missing', async () => {
+  const { page, close } = await open(browser, at('choose?size_bytes=256'))
+  await page.getByText('fits best').waitFor()
+  await page.getByLabel('The peer is').selectOption('false')
+  await page.getByText('it cannot be seen from another machine', { exact: false }).waitFor()
+  assert.equal(await page.locator('.answers > li').count(), 2)
+  assert.match(page.url(), /same_host=false/)
+  await page.getByRole('link', { name: 'measured here' }).first().waitFor()
+  await page.getByRole('button', { name: 'Measure what is missing' }).click()
+  await page.getByText('rounds', { exact: false }).first().waitFor()
+  assert.match(page.url(), /#\/race\?size=256/)
+  await page.getByText('The race is over.').first().waitFor()
+  await close()
+})
+
+test('runs are opened, compared, kept and deleted', async () => {
+  const { page, close } = await open(browser, at('runs'))
+  const items = page.locator('.runs > li')
+  const before = await items.count()
+  const ticks = page.getByRole('checkbox')
+  await ticks.nth(0).check()
+  await ticks.nth(1).check()
+  await page.getByRole('button', { name: 'Compare the two' }).click()
+  await page.getByText('measured on machines with different kernels', { exact: false }).waitFor()
+  const kept = join(folder, 'kept.json')
+  writeFileSync(kept, JSON.stringify(report({ seed: 11 })))
+  await page.getByLabel('Drop a report here to keep it').setInputFiles(kept)
+  await until(async () => (await items.count()) === before + 1, 'one more run')
+  const remove = page.getByRole('button', { name: /^Delete/ }).first()
+  await remove.click()
+  assert.equal(await items.count(), before + 1, 'asked first')
+  await remove.click()
+  await until(async () => (await items.count()) === before, 'one run less')
+  await items.first().getByRole('link').click()
+  await page.getByText('Latency by percentile').waitFor()
+  await close()
+})
+
+test('a trace from a file, the lab’s own trace, and files that are none', async () => {
+  const other = await mock({ replay: traceText(pigeon, 7) })
+  const { page, close } = await open(browser, `${other.url}#/replay`)
+  await page.getByRole('heading', { name: 'Carrier pigeon' }).waitFor()
+  await until(async () => (await counter(page).textContent())?.endsWith('/ 7'), 'seven messages')
+  const file = join(folder, 'trace.ndjson')
+  const put = async (text) => {
+    writeFileSync(file, text)
+    await page.getByLabel('Drop a trace here, or choose one').setInputFiles(file)
+  }
+  await put(traceText({ ...lamp, kind: 'mirror', title: 'Heliograph' }, 3))
+  await page.getByRole('heading', { name: 'Heliograph' }).waitFor()
+  const whole = traceText(post, 3)
+  await put(whole.slice(0, whole.length - 40))
+  await page.getByText(/trace\.ndjson: line \d+: this is not a whole JSON object/).waitFor()
+  await put(whole.replace('"schema":2', '"schema":9'))
+  await page.getByText('line 1: field `schema` is 9', { exact: false }).waitFor()
+  await put('{"rows":[]}')
+  await page.getByText('this is not one of our traces', { exact: false }).waitFor()
+  await close()
+  await other.close()
+})
+
+test('fifty thousand events are replayed without a frame over 50 ms', async () => {
+  const other = await mock({ replay: traceText(pigeon, 12_500) })
+  const { page, close } = await open(browser, `${other.url}#/replay`)
+  await page.evaluate(() => {
+    globalThis.longest = 0
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) globalThis.longest = Math.max(globalThis.longest, entry.duration)
+    }).observe({ type: 'longtask' })
+  })
+  await until(async () => (await counter(page).textContent())?.includes('12\u00a0500'), 'all of them are loaded', 20_000)
+  await page.waitForTimeout(300)
+  const frames = await page.evaluate(() => new Promise((done) => {
+    globalThis.longest = 0
+    const gaps = []
+    let last = performance.now()
+    const tick = (now) => {
+      gaps.push(now - last)
+      last = now
+      if (gaps.length < 180) requestAnimationFrame(tick)
+      else done({ longest: globalThis.longest, worst: Math.max(...gaps.slice(2)), shown: document.querySelector('.counter').textContent })
+    }
+    requestAnimationFrame(tick)
+  }))
+  // Another program may keep the browser from its frame; our own work never may.
+  assert.ok(frames.longest < 50, `a task took ${frames.longest} ms`)
+  assert.notEqual(frames.shown, '0 / 12\u00a0500')
+  await close()
+  await other.close()
+})
+
+test('everything can be reached and done by keyboard', async () => {
+  const { page, close } = await open(browser, lab.url)
+  await page.keyboard.press('Tab')
+  assert.equal(await page.evaluate(() => document.activeElement?.id), 'skip')
+  await page.keyboard.press('Enter')
+  assert.equal(await page.evaluate(() => document.activeElement?.id), 'main')
+  await page.keyboard.press('Tab')
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { name: 'Signal lamp', level: 1 }).waitFor()
+  assert.equal(await page.evaluate(() => document.activeElement?.tagName), 'H1', 'the head of the new page has the focus')
+  await ready(page)
+  const focus = async (name) => {
+    for (let presses = 0; presses < 60; presses++) {
+      await page.keyboard.press('Tab')
+      const here = await page.evaluate(() => (document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent ?? '').trim())
+      if (here === name) return
+    }
+    assert.fail(`no way to ${name} by Tab`)
+  }
+  await focus('Send 10')
+  await page.keyboard.press('Enter')
+  await page.getByText('10 of 10 arrived').first().waitFor()
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Send 10', 'the place is kept')
+  await focus('Moment of the replay')
+  await page.keyboard.press('End')
+  assert.equal(await counter(page).textContent(), '10 / 10')
+  await page.keyboard.press('Home')
+  assert.equal(await counter(page).textContent(), '0 / 10')
+  await focus('Event log')
+  await close()
+})
+
+test('with reduced motion nothing moves: states jump, step by step', async () => {
+  const { page, close } = await open(browser, at('m/pigeon'), { reducedMotion: 'reduce' })
+  await send(page)
+  await page.getByText('10 of 10 arrived').first().waitFor()
+  const place = () => page.locator('.token').first().getAttribute('transform')
+  const here = await place()
+  await page.waitForTimeout(400)
+  assert.equal(await place(), here)
+  await page.getByRole('button', { name: 'Step' }).click()
+  await page.getByRole('button', { name: 'Step' }).click()
+  assert.notEqual(await place(), here)
+  assert.equal(await page.evaluate(() => document.getAnimations().length), 0)
+  await close()
+})
+
+for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+  test(`axe finds nothing on any page, ${colorScheme}`, async () => {
+    const { page, close } = await open(browser, lab.url, { colorScheme, bypassCSP: true })
+    for (const hash of PAGES) {
+      await page.goto(at(hash))
+      await page.reload()
+      await page.waitForSelector('h1')
+      if (hash === 'm/pigeon') {
+        await send(page)
+        await page.getByText('10 of 10 arrived').first().waitFor()
+        await page.getByRole('button', { name: 'Send it through a storm' }).click()
+        await page.getByText('As promised.').waitFor()
+        await page.getByText('What textbooks say').click()
+      }
+      assert.deepEqual(await axe(page), [], hash)
+    }
+    await close()
+  })
+}
+
+test('the theme is the system’s, until the reader chooses; then it stays', async () => {
+  const { page, close } = await open(browser, lab.url, { colorScheme: 'light' })
+  const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor)
+  const light = await paper()
+  await page.emulateMedia({ colorScheme: 'dark' })
+  const dark = await paper()
+  assert.notEqual(dark, light)
+  await page.getByRole('button', { name: 'Dark' }).click()
+  assert.equal(await paper(), light)
+  await page.reload()
+  assert.equal(await paper(), light)
+  await close()
+})
+
+test('nothing shifts, nothing scrolls sideways at 320 px, nothing comes from elsewhere', async () => {
+  for (const viewport of [{ width: 1280, height: 900 }, { width: 320, height: 700 }]) {
+    for (const hash of PAGES) {
+      const { page, complaints, foreign, close } = await open(browser, at(hash), { viewport })
+      await page.waitForTimeout(250)
+      assert.deepEqual(await shifts(page), [], `${hash} at ${viewport.width}`)
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+      assert.ok(over <= 0, `${hash} at ${viewport.width} is ${over} px too wide`)
+      if (hash === 'm/post') {
+        await send(page)
+        await until(async () => (await counter(page).textContent()) === '2 / 10', 'two have arrived')
+        assert.deepEqual(await shifts(page), [], 'while it replays')
+      }
+      assert.deepEqual([complaints, foreign], [[], []], hash)
+      await close()
+    }
+  }
+})
+
+test('a race in two tabs: nothing shifts, and both see it', async () => {
+  const one = await open(browser, at('race?launches=40'))
+  const two = await open(browser, at('race'))
+  await one.page.getByRole('button', { name: 'Start the race' }).click()
+  await two.page.getByText('of 160 rounds', { exact: false }).waitFor()
+  assert.equal(await two.page.getByRole('button', { name: 'Start the race' }).getAttribute('aria-disabled'), 'true')
+  await two.page.reload()
+  await two.page.getByText('of 160 rounds', { exact: false }).waitFor()
+  const stage = await open(browser, at('m/lamp'))
+  await stage.page.getByText('The stage is closed while a race runs: a race is running.').first().waitFor()
+  for (const { page } of [one, two]) await page.getByText('The race is over.').first().waitFor()
+  await stage.page.getByRole('button', { name: 'Try again' }).click()
+  await ready(stage.page)
+  for (const { page, close } of [one, two, stage]) {
+    assert.deepEqual(await shifts(page), [])
+    await close()
+  }
+})
+
+test('when the lab goes away the page says so, and finds it again', async () => {
+  let other = await mock()
+  const port = Number(new URL(other.url).port)
+  const { page, close } = await open(browser, `${other.url}#/m/lamp`)
+  await ready(page)
+  await other.close()
+  await page.getByText('The lab does not answer', { exact: false }).first().waitFor()
+  await page.getByText('The stage is closed', { exact: false }).first().waitFor()
+  other = await mock({ port })
+  await page.getByRole('button', { name: 'Try now' }).click()
+  await page.getByText('The lab answers again.').waitFor()
+  await page.getByRole('button', { name: 'Try again' }).click()
+  await ready(page)
+  await close()
+  await other.close()
+})
+
+test('the page is small', async () => {
+  const { page, close } = await open(browser, lab.url)
+  const sizes = await page.evaluate(() => performance.getEntries()
+    .filter((entry) => entry.entryType === 'navigation' || (entry.entryType === 'resource' && entry.name.includes('/web/')))
+    .map((entry) => entry.encodedBodySize))
+  const bytes = sizes.reduce((sum, size) => sum + size, 0)
+  assert.ok(sizes.length > 20 && bytes > 20_000 && bytes <= 120 * 1024, `${bytes} bytes in ${sizes.length} files`)
+  await close()
+})

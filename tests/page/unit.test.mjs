@@ -1,0 +1,292 @@
+// The parts of the page that need no browser.
+
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+
+import * as format from '../../web/js/format.js'
+import { bimodal, groups, ranked, ratio, slower, twoModes } from '../../web/js/results.js'
+import { href, parse } from '../../web/js/router.js'
+import * as scale from '../../web/js/scale.js'
+import { along, layout, route, wrap } from '../../web/js/stage/layout.js'
+import { Cutter, flights, onTheWay } from '../../web/js/stage/recording.js'
+import { warp } from '../../web/js/stage/warp.js'
+import { asleep, mirrored, wayOf } from '../../web/js/stage/way.js'
+import { read } from '../../web/js/trace.js'
+import { advice, claims, verdicts } from '../../web/js/verdict.js'
+import { report } from './fixtures/report.mjs'
+import { lamp, pigeon, post, scenes } from './fixtures/scenes.mjs'
+import { header, Teller, traceText } from './fixtures/trace.mjs'
+import { ROOT } from './harness.mjs'
+
+const plain = (text) => text.replaceAll('\u00a0', ' ')
+
+test('numbers carry three digits and a unit that fits', () => {
+  const durations = [[0, '0 ns'], [8.14, '8.14 ns'], [51, '51 ns'], [999.4, '999 ns'], [999.6, '1.00 µs'], [4210, '4.21 µs'], [9996, '10.0 µs'], [61_234, '61.2 µs'], [1.3e6, '1.30 ms'], [999.6e6, '1.00 s'], [75e9, '75.0 s']]
+  for (const [ns, text] of durations) assert.equal(plain(format.duration(ns)), text)
+  for (const [n, text] of [[950, '950'], [12_345, '12.3 k'], [1.234e6, '1.23 M']]) assert.equal(plain(format.rate(n)), text)
+  for (const [n, text] of [[1.049, '1.05×'], [20.84, '20.8×'], [150.4, '150×'], [120_243, '120 000×']]) assert.equal(plain(format.times(n)), text)
+  for (const [n, text] of [[64, '64 B'], [1024, '1 KiB'], [1536, '1.5 KiB'], [1 << 20, '1 MiB'], [2 ** 31, '2 GiB']]) assert.equal(plain(format.bytes(n)), text)
+  for (const [n, text] of [[0, '0'], [999, '999'], [100_000, '100 000'], [1_234_567, '1 234 567']]) assert.equal(plain(format.count(n)), text)
+  for (const [n, text] of [[0, '0'], [0.001, '~0'], [1, '1'], [0.05, '0.05'], [12.34, '12.3']]) assert.equal(format.each(n), text)
+  assert.equal(plain(format.plural(1, 'launch')), '1 launch')
+  assert.equal(plain(format.plural(2, 'launch')), '2 launches')
+  assert.equal(format.list(['a', 'b', 'c']), 'a, b and c')
+  assert.equal(plain(format.value(true, '')), 'yes')
+  assert.equal(plain(format.value(12.5, 'us')), '12.5 µs')
+  assert.equal(plain(format.value(4096, 'B')), '4 096 B')
+})
+
+test('a unit never leaves its number', () => {
+  for (const text of [format.duration(5), format.bytes(5), format.rate(5e6), format.count(1e6), format.value(3, 'B')]) assert.doesNotMatch(text, / /)
+})
+
+test('what people type is read, or refused', () => {
+  assert.deepEqual(format.parseSizes('64'), [64])
+  assert.deepEqual(format.parseSizes('8, 1k 64 KiB;1M'), [8, 1024, 65_536, 1 << 20])
+  for (const bad of ['', 'x', '64, x', '-1', '0', '1.5k', '1e3']) assert.equal(format.parseSizes(bad), null, bad)
+  assert.equal(format.parseDuration('~0.04 ms'), 40_000)
+  assert.equal(format.parseDuration('2 µs'), 2_000)
+  assert.equal(format.parseDuration('fast'), null)
+  assert.equal(format.cutUtf8('äöü', 4), 'äö')
+  assert.equal(format.cutUtf8('🕊🕊', 7), '🕊')
+})
+
+test('scales and ticks', () => {
+  assert.equal(scale.linear([0, 10], [0, 100])(5), 50)
+  assert.equal(Math.round(scale.log([1, 1000], [0, 300])(10)), 100)
+  assert.equal(Math.round(scale.tail(0.999, [0, 300])(0.99)), 200)
+  assert.deepEqual(scale.ticks(0, 61.5, 5), [0, 20, 40, 60])
+  assert.deepEqual(scale.ticks(0, 1, 5), [0, 0.2, 0.4, 0.6, 0.8, 1])
+  assert.deepEqual(scale.ticks(3, 3), [3])
+  assert.deepEqual(scale.decades([90, 20_500]).domain, [10, 100_000])
+  assert.deepEqual(scale.decades([100, 1000]).domain, [100, 1000])
+  assert.deepEqual(scale.decades([]).domain, [1, 10])
+  assert.deepEqual(scale.quantileTicks(0.9995), [0, 0.5, 0.9, 0.99, 0.999])
+  assert.equal(scale.percent(0.999), '99.9%')
+  assert.equal(scale.median([4, 1, 9, 6]), 5)
+  assert.equal(scale.atMost([1, 2, 2, 5], 2), 3)
+  assert.deepEqual(scale.spread([10, 11, 100], 16, 0, 100), [10, 26, 100])
+  assert.deepEqual(scale.spread([98, 99, 100], 16, 0, 100), [68, 84, 100])
+})
+
+test('a percentile curve ends where fewer than ten samples lie beyond', () => {
+  const histogram = Array.from({ length: 100 }, (_, index) => [index + 1, 10])
+  const points = scale.curve(histogram)
+  assert.equal(points[points.length - 1][0], 0.99)
+  assert.equal(scale.at(points, 0.5), 50)
+  assert.equal(scale.at(points, 0.995), null)
+  assert.deepEqual(scale.curve([[5, 3]]).map(([quantile]) => quantile), [0, 0])
+})
+
+test('addresses', () => {
+  const place = parse('#/m/some%20kind?wait=block&size=64')
+  assert.deepEqual([place.page, place.rest, place.query.get('wait'), place.query.get('size')], ['m', 'some kind', 'block', '64'])
+  assert.equal(parse('').page, '')
+  assert.equal(parse('#/m/%E0%A4%A').rest, '%E0%A4%A')
+  assert.equal(href('race', { size: '64,1024', wait: undefined }), '#/race?size=64,1024')
+})
+
+test('a trace is read, or refused with its line and its field', async () => {
+  const whole = traceText(pigeon, 3)
+  const { events } = await read(whole)
+  assert.equal(events.filter((event) => event.what === 'recv-end').length, 3)
+  const [first, ...rest] = whole.trimEnd().split('\n')
+  const changed = (change) => JSON.stringify(Object.assign(JSON.parse(first), change))
+  const faults = [
+    ['', 'line 1: the file is empty'],
+    ['hello', 'line 1: this is not a whole JSON object'],
+    ['[1]', 'line 1: this is not a JSON object'],
+    [changed({ format: 'other' }), 'line 1: field `format`'],
+    [changed({ schema: 3 }), 'line 1: field `schema` is 3'],
+    [changed({ scene: { kind: 'x' } }), 'line 1: field `scene.title` is missing'],
+    [changed({ scene: { ...pigeon, steps: [{ id: 'x' }] } }), 'line 1: field `scene.steps[0].actor` is missing'],
+    [changed({ processes: [] }), 'line 1: field `processes`'],
+    [[first, rest[0], rest[1].slice(0, 20)].join('\n'), 'line 3: this is not a whole JSON object'],
+    [[first, '{"what":"note"}'].join('\n'), 'line 2: field `t_ns` is missing'],
+    [[first, '{"t_ns":"soon","what":"note"}'].join('\n'), 'line 2: field `t_ns` has the wrong type'],
+    [[first, '{"t_ns":1,"what":"gauges"}'].join('\n'), 'line 2: field `values` is missing'],
+  ]
+  for (const [text, fault] of faults) await assert.rejects(read(text), (error) => error.message.startsWith(fault) || assert.fail(`${error.message}, not ${fault}`))
+  const unknown = await read([first, '{"t_ns":1,"what":"something new","more":1}'].join('\n'))
+  assert.equal(unknown.events.length, 1)
+})
+
+/** @param {any} scene */
+function recorded(scene, mode = 'burst', count = 10, wait = 'block', more = {}) {
+  const cutter = new Cutter(header(scene, { wait }))
+  let found = null
+  for (const event of new Teller(scene, wait).batch(mode, count, more)) found = cutter.take(event) ?? found
+  return found
+}
+
+test('a batch becomes a recording that knows each moment', () => {
+  const recording = recorded(pigeon)
+  assert.equal(recording.messages.length, 10)
+  assert.equal(flights(recording).length, 10)
+  for (const message of recording.messages) {
+    const { found } = onTheWay(recording, (message.sendBegin + message.recvEnd) / 2, 24)
+    assert.deepEqual(found, [message])
+    assert.equal(onTheWay(recording, message.recvEnd, 24).found.length, 0)
+  }
+})
+
+test('an experiment is one recording, with its own processes', () => {
+  const cutter = new Cutter(header(pigeon))
+  const made = new Teller(pigeon, 'block').experiment('hawk').map((event) => cutter.take(event)).filter(Boolean)
+  assert.equal(made.length, 1)
+  assert.equal(made[0].experiment, 'hawk')
+  assert.equal(made[0].messages.length, 4)
+  assert.deepEqual(made[0].processes.is.map((both) => both[0].pid), [4211, 5001])
+  assert.equal(made[0].states.get('receiver').is.at(-1).state, 'dead')
+  assert.deepEqual(cutter.states, {}, 'what befell them says nothing of those that stay')
+})
+
+test('the way of a message is within its stamps, in the order of the scene, and ends at the receiver', () => {
+  for (const scene of scenes) {
+    for (const wait of ['spin', 'block']) {
+      for (const message of recorded(scene, 'burst', 10, wait).messages) {
+        const { stops, moments } = wayOf(scene, message, wait)
+        assert.deepEqual([stops[0].part, stops.at(-1).part], ['sender', 'receiver'])
+        for (let index = 1; index < stops.length; index++) assert.ok(stops[index].at >= stops[index - 1].at, `${scene.kind} ${JSON.stringify(stops)}`)
+        assert.ok(stops.at(-1).at <= message.recvEnd)
+        const order = moments.map(({ step }) => scene.steps.indexOf(step))
+        assert.deepEqual(order, [...order].sort((a, b) => a - b))
+        assert.equal(moments.some(({ step }) => step.when === 'receiver-asleep'), wait === 'block' && scene.steps.some((step) => step.when === 'receiver-asleep'))
+        assert.ok(!moments.some(({ step }) => step.when === 'full'))
+      }
+    }
+  }
+})
+
+test('the deeper the scene, the deeper the way', () => {
+  const deepest = (scene) => {
+    const at = layout(scene, 800)
+    const { stops } = wayOf(scene, recorded(scene, 'burst', 1).messages[0], 'block')
+    return Math.max(...stops.map(({ part }) => at.boxes.get(part).y - at.line))
+  }
+  assert.ok(deepest(lamp) < 0, 'never below the line')
+  assert.ok(deepest(post) > deepest(pigeon) && deepest(pigeon) > 0)
+})
+
+test('a message that travels back meets the mirrored parts', () => {
+  const { messages } = recorded(lamp, 'burst', 1, 'block', { direction: 'back' })
+  const { stops } = wayOf(lamp, messages[0], 'block')
+  assert.deepEqual([stops[0].part, stops.at(-1).part], ['receiver', 'sender'])
+  assert.ok(stops.some(({ part }) => part === 'theirs'))
+  assert.equal(mirrored(pigeon, 'sky'), 'sky')
+})
+
+test('a step seen by a probe stands where the probe saw it', () => {
+  const { messages } = recorded(pigeon, 'xray', 1)
+  const { moments } = wayOf(pigeon, messages[0], 'block')
+  const land = moments.find(({ step }) => step.id === 'land')
+  assert.equal(land.at, messages[0].stamped.get('land'))
+})
+
+test('who waits by spinning never sleeps, and a hybrid only after its budget', () => {
+  const message = (waited) => ({ sendBegin: 100_000, recvBegin: 100_000 - waited })
+  assert.equal(asleep(message(90_000), 'spin'), false)
+  assert.equal(asleep(message(10), 'block'), true)
+  assert.equal(asleep(message(-10), 'block'), false)
+  assert.equal(asleep(message(10_000), 'hybrid:20us'), false)
+  assert.equal(asleep(message(30_000), 'hybrid:20us'), true)
+})
+
+test('time is shown to scale, and a long pause is cut and says so', () => {
+  const even = warp(Array.from({ length: 20 }, (_, index) => index * 10))
+  assert.equal(even.cuts.length, 0)
+  assert.equal(even.shown(95), 95)
+  const paused = warp([0, 10, 20, 30, 1_000_030, 1_000_040])
+  assert.deepEqual(paused.cuts, [{ from: 30, to: 1_000_030 }])
+  assert.equal(paused.shown(20), 20)
+  assert.ok(paused.length < 300)
+  for (const t of [0, 15, 30, 1_000_030, 1_000_040]) assert.ok(Math.abs(paused.real(paused.shown(t)) - t) < 1)
+  assert.equal(warp([]).length, 0)
+  assert.equal(warp([5]).length, 0)
+})
+
+test('a stage fits its width, and no two parts cover each other', () => {
+  for (const scene of scenes) {
+    for (const width of [264, 300, 500, 640, 820, 1200]) {
+      const { boxes, width: whole, height } = layout(scene, width)
+      const all = [...boxes.values()]
+      for (const box of all) {
+        assert.ok(box.x >= 0 && box.x + box.w <= whole + 0.01 && box.y + box.h <= height, `${scene.kind} ${width} ${box.part.id}`)
+        for (const line of box.label) assert.ok(line.text.length * 7.25 <= box.w, `${width}: ${line.text}`)
+        for (const other of all) {
+          const apart = other === box || other.x + other.w <= box.x || box.x + box.w <= other.x || other.y + other.h <= box.y || box.y + box.h <= other.y
+          assert.ok(apart, `${scene.kind} at ${width}: ${box.part.id} covers ${other.part.id}`)
+        }
+      }
+    }
+  }
+  assert.deepEqual(wrap('one two three', 7), ['one two', 'three'])
+})
+
+test('ways lead from part to part', () => {
+  const at = layout(pigeon, 800)
+  const points = route(at, 'sender', 'loft')
+  assert.deepEqual(points.at(-1), route(at, 'loft', 'receiver')[0])
+  assert.deepEqual(along(points, 0), points[0])
+  assert.deepEqual(along(points, 1), points.at(-1))
+  assert.deepEqual(route(at, 'sender', 'nowhere'), [])
+})
+
+test('a ratio exists only between rows that work, wait and sit alike', () => {
+  const { rows } = report()
+  const [a, b] = rows
+  assert.ok(ratio(a, b))
+  for (const change of [{ wait: 'hybrid' }, { placement: 'same-core' }, { size_bytes: 65 }, { workload: 'paced' }, { failed: 'it fell' }, { latency_ns: null }]) assert.equal(ratio(a, { ...b, ...change }), null, JSON.stringify(change))
+  const launches = (values) => values.map((latency_ns_p50) => ({ latency_ns_p50, messages_per_s: 1 }))
+  const of = (p50, values) => ({ ...a, latency_ns: { ...a.latency_ns, p50 }, each_launch: launches(values) })
+  assert.deepEqual(ratio(of(600, [500, 600, 800]), of(200, [160, 200, 250])), { value: 3, low: 2, high: 5, verdict: 'different' })
+  assert.equal(ratio(of(210, [190, 230]), of(200, [180, 220])).verdict, 'no-difference')
+  assert.equal(ratio(of(210, [190]), of(200, [180, 220])).verdict, 'unknown')
+})
+
+test('two camps are told from noise and from an outlier', () => {
+  assert.ok(twoModes([63, 265, 61, 260]))
+  assert.ok(twoModes([24, 23, 63, 66, 61]))
+  for (const numbers of [[60, 62, 61, 66, 72], [60, 62, 61, 265], [24, 62, 61, 65], [60, 265, 61], [10, 15, 22, 33, 49], [0, 0, 5, 5], []]) assert.ok(!twoModes(numbers), String(numbers))
+  assert.ok(report().rows.some(bimodal))
+})
+
+test('sentences name their figure, and follow from the numbers', () => {
+  const found = report()
+  const title = (kind) => scenes.find((scene) => scene.kind === kind)?.title ?? kind
+  const [spin] = groups(found.rows)
+  assert.equal(ranked(spin)[0].kind, 'lamp')
+  assert.ok(slower(ranked(spin)[2], ranked(spin)[0]).value > 1)
+  assert.match(plain(verdicts(spin, title)[0]), /^The lowest median latency: Signal lamp, \d+ ns\. Post coach is behind by [\d.]+×\.$/)
+  const told = claims(found, scenes)
+  assert.deepEqual(told.rows.map(({ quoted }) => quoted), [2_000, 40_000, 150_000])
+  assert.match(told.why.join(' '), /The way of waiting: Signal lamp/)
+  assert.ok(advice(found, scenes, title).some((text) => text.includes('Choose by what you need')))
+  assert.deepEqual(verdicts({ ...spin, rows: [] }, title), [])
+  assert.deepEqual(advice({ ...found, rows: [] }, scenes, title), [])
+})
+
+const files = readdirSync(join(ROOT, 'web'), { recursive: true, withFileTypes: true })
+  .filter((file) => file.isFile())
+  .map((file) => join(file.parentPath, file.name))
+
+/** Lines of a text that name a mechanism. @param {string} text */
+const naming = (text) => text.split('\n').filter((line) => /\b(shm|shared[ _-]memory|pipes?|unix|uds|tcp|futex|memfd)\b/i.test(line.replaceAll('started_unix_ms', '')))
+
+test('the page names no mechanism', () => {
+  assert.ok(files.length > 20)
+  for (const file of files) assert.deepEqual(naming(readFileSync(file, 'utf8')), [], file)
+  assert.equal(naming("if (scene.kind === 'pipe') draw()\nconst a = 'TCP'").length, 2, 'the test finds what it looks for')
+})
+
+test('the page has no inline script or style, and takes nothing from elsewhere', () => {
+  for (const file of files.filter((file) => /\.(html|js|css)$/.test(file))) {
+    const text = readFileSync(file, 'utf8').replace('http://www.w3.org/2000/svg', '')
+    assert.doesNotMatch(text, /https?:\/\/|@import url|innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setAttribute\('style'/, file)
+  }
+  const html = readFileSync(join(ROOT, 'web/index.html'), 'utf8')
+  assert.doesNotMatch(html, / style=| on\w+=|<style|<script>/)
+  assert.match(html, /<meta name="token" content="\{\{token\}\}">/)
+})

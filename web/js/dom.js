@@ -1,0 +1,120 @@
+// Making elements. Text only ever becomes text, never markup.
+
+/** @typedef {string | number | Node | null | undefined | false | Child[]} Child */
+
+const SVG = 'http://www.w3.org/2000/svg'
+
+/** @param {Element} element @param {Record<string, any>} props @param {Child[]} children */
+function fill(element, props, children) {
+  for (const [name, value] of Object.entries(props)) {
+    if (value === undefined || value === null || value === false) continue
+    if (name.startsWith('on')) element.addEventListener(name.slice(2), value)
+    else if (name === 'value' || name === 'checked') Reflect.set(element, name, value)
+    else element.setAttribute(name, value === true ? '' : String(value))
+  }
+  add(element, children)
+  return element
+}
+
+/** @param {Element} to @param {Child[]} children */
+function add(to, children) {
+  for (const child of children) {
+    if (child === null || child === undefined || child === false) continue
+    if (Array.isArray(child)) add(to, child)
+    else to.append(child instanceof Node ? child : String(child))
+  }
+}
+
+/**
+ * An HTML element: `h('p', { class: 'note' }, 'text')`. A property `onclick` becomes a listener.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag @param {Record<string, any>} [props] @param {...Child} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export const h = (tag, props = {}, ...children) =>
+  /** @type {HTMLElementTagNameMap[K]} */ (fill(document.createElement(tag), props, children))
+
+/**
+ * An SVG element.
+ * @template {keyof SVGElementTagNameMap} K
+ * @param {K} tag @param {Record<string, any>} [props] @param {...Child} children
+ * @returns {SVGElementTagNameMap[K]}
+ */
+export const s = (tag, props = {}, ...children) =>
+  /** @type {SVGElementTagNameMap[K]} */ (/** @type {unknown} */ (fill(document.createElementNS(SVG, tag), props, children)))
+
+/** Replaces everything inside `element`. @param {Element} element @param {...Child} children */
+export function show(element, ...children) {
+  element.replaceChildren()
+  add(element, children)
+}
+
+/** Sets text only if it changed, so that nothing is laid out anew for nothing. @param {Node} node @param {string} text */
+export function say(node, text) {
+  if (node.textContent !== text) node.textContent = text
+}
+
+/** A field with its label. @param {string} label @param {HTMLElement} control @param {Child} [hint] */
+export const field = (label, control, hint) =>
+  h('label', { class: 'field' }, h('span', {}, label), control, hint && h('small', {}, hint))
+
+/**
+ * A choice of one from a few.
+ * @param {[string, string][]} options value and text @param {string} chosen
+ * @param {(value: string) => void} [changed] @param {Record<string, any>} [props]
+ */
+export function select(options, chosen, changed, props = {}) {
+  const known = options.some(([value]) => value === chosen) ? options : [...options, [chosen, chosen]]
+  return h(
+    'select',
+    { ...props, onchange: (/** @type {any} */ event) => changed?.(event.target.value) },
+    known.map(([value, text]) => h('option', { value, selected: value === chosen }, text)),
+  )
+}
+
+let groups = 0
+
+/**
+ * Radio buttons that look like one switch.
+ * @param {string} legend @param {[string, string][]} options @param {string} chosen @param {(value: string) => void} changed
+ */
+export function segments(legend, options, chosen, changed) {
+  const name = `segments-${groups++}`
+  return h(
+    'fieldset',
+    { class: 'segments' },
+    h('legend', {}, legend),
+    h('span', {}, options.map(([value, text]) =>
+      h(
+        'label',
+        {},
+        h('input', { type: 'radio', name, value, checked: value === chosen, onchange: () => changed(value) }),
+        h('span', {}, text),
+      ))),
+  )
+}
+
+/** A button. @param {Child} text @param {() => void} pressed @param {Record<string, any>} [props] */
+export const button = (text, pressed, props = {}) => h('button', { type: 'button', onclick: pressed, ...props }, text)
+
+/**
+ * A table that scrolls inside its own box, and can be scrolled by keyboard.
+ * @param {string} caption @param {string[]} columns @param {Child[][]} rows the first cell heads its row
+ */
+export const table = (caption, columns, rows) =>
+  h(
+    'div',
+    { class: 'wide', tabindex: 0, role: 'region', 'aria-label': caption },
+    h(
+      'table',
+      {},
+      h('caption', {}, caption),
+      h('thead', {}, h('tr', {}, columns.map((column) => h('th', { scope: 'col' }, column)))),
+      h('tbody', {}, rows.map(([head, ...cells]) =>
+        h('tr', {}, h('th', { scope: 'row' }, head), cells.map((cell) => h('td', {}, cell))))),
+    ),
+  )
+
+/** A name in its own colour: the colour is never alone. @param {string} title @param {number} index */
+export const named = (title, index) =>
+  h('span', { class: 'named', 'data-accent': index < 0 ? undefined : index % 8 }, h('i', {}), title)

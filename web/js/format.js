@@ -1,0 +1,113 @@
+// Numbers for people: three significant digits, a unit that fits, a space that never breaks between the two.
+// The same rules as the terminal's tables.
+
+/** Never breaks a line: stands between a number and its unit. */
+export const NBSP = '\u00a0'
+
+/**
+ * Three significant digits in the first unit that holds them; a whole number of the first unit stays whole.
+ * @param {number} value
+ * @param {string[]} units each a thousand times the one before
+ */
+function significant(value, units) {
+  let scaled = value
+  for (let index = 0; ; index++) {
+    const size = Math.abs(scaled)
+    if (size < 999.5 || index + 1 === units.length) {
+      const whole = index === 0 && Number.isInteger(scaled)
+      const decimals = whole ? 0 : size < 9.995 ? 2 : size < 99.95 ? 1 : 0
+      return `${scaled.toFixed(decimals)}${NBSP}${units[index]}`.trimEnd()
+    }
+    scaled /= 1000
+  }
+}
+
+/** `51 ns`, `4.21 µs`, `1.30 ms`. @param {number} ns */
+export const duration = (ns) => significant(ns, ['ns', 'µs', 'ms', 's'])
+
+/** `950`, `12.3 k`, `1.23 M`. @param {number} perSecond */
+export const rate = (perSecond) => significant(perSecond, ['', 'k', 'M', 'G'])
+
+/** `1.05×`, `150×`, `120 000×`. @param {number} factor */
+export const times = (factor) =>
+  factor >= 999.5 ? `${count(Number(factor.toPrecision(3)))}×` : `${significant(factor, [''])}×`
+
+/** Digits in groups of three: `100 000`. @param {number} value */
+export const count = (value) => String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, NBSP)
+
+/** `64 B`, `1 KiB`, `1.5 MiB`, `23.5 GiB`. @param {number} size */
+export function bytes(size) {
+  const [value, unit] =
+    size >= 2 ** 30 ? [size / 2 ** 30, 'GiB'] : size >= 2 ** 20 ? [size / 2 ** 20, 'MiB'] : size >= 1024 ? [size / 1024, 'KiB'] : [size, 'B']
+  return `${Number(value.toFixed(2))}${NBSP}${unit}`
+}
+
+/** A count for each message: `1`, `0.05`; `~0` is a little more than none. @param {number} value */
+export function each(value) {
+  if (value < 0.005) return value > 0 ? '~0' : '0'
+  return String(Number(value.toFixed(value < 10 ? 2 : 1)))
+}
+
+/** `1 round`, `2 rounds`, `3 launches`. @param {number} n @param {string} thing */
+export function plural(n, thing) {
+  const ending = n === 1 ? '' : /(ch|sh|s|x)$/.test(thing) ? 'es' : 's'
+  return `${count(n)}${NBSP}${thing}${ending}`
+}
+
+/** `a`, `a and b`, `a, b and c`. @param {string[]} words */
+export const list = (words) =>
+  words.length < 2 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} and ${words[words.length - 1]}`
+
+/** The reader's own day and time of day, to the minute. @param {number} unixMs */
+export function date(unixMs) {
+  const at = new Date(unixMs)
+  const two = (/** @type {number} */ n) => String(n).padStart(2, '0')
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`
+  return `${day}${NBSP}${two(at.getHours())}:${two(at.getMinutes())}`
+}
+
+/** A gauge's value with its unit. @param {import('../types').Value} value @param {string} unit */
+export function value(value, unit) {
+  if (typeof value === 'boolean') return value ? 'yes' : 'no'
+  if (typeof value === 'string') return value
+  if (unit === 'B') return `${count(value)}${NBSP}B`
+  if (unit === 'ns') return duration(value)
+  if (unit === 'us' || unit === 'µs') return duration(value * 1000)
+  const text = Number.isInteger(value) ? count(value) : String(Number(value.toPrecision(4)))
+  return unit ? `${text}${NBSP}${unit}` : text
+}
+
+/** A duration written by a person, such as `~0.04 ms`, in nanoseconds; `null` if there is none. @param {string} text */
+export function parseDuration(text) {
+  const found = /(\d+(?:\.\d+)?)\s*(ns|µs|us|ms|s)\b/.exec(text)
+  if (!found) return null
+  const scale = { ns: 1, µs: 1e3, us: 1e3, ms: 1e6, s: 1e9 }[/** @type {'ns'} */ (found[2])]
+  return Number(found[1]) * scale
+}
+
+/**
+ * Sizes as people type them: `64`, `1k`, `64 KiB`, `1M`, in a list with commas or spaces between.
+ * @param {string} text
+ * @returns {number[] | null} `null` when a word is not a size
+ */
+export function parseSizes(text) {
+  const words = text.trim().replace(/(\d)\s+(?=[kKmM])/g, '$1').split(/[\s,;]+/).filter(Boolean)
+  const sizes = words.map((word) => {
+    const found = /^(\d+)(?:([kKmM])(?:i?[bB])?|[bB])?$/.exec(word)
+    return found ? Number(found[1]) * (found[2] ? (/k/i.test(found[2]) ? 1024 : 1 << 20) : 1) : NaN
+  })
+  return sizes.length && sizes.every((size) => size >= 1) ? sizes : null
+}
+
+/** At most `limit` bytes of UTF-8, cut between characters. @param {string} text @param {number} limit */
+export function cutUtf8(text, limit) {
+  const encoder = new TextEncoder()
+  let used = 0
+  let kept = ''
+  for (const letter of text) {
+    used += encoder.encode(letter).length
+    if (used > limit) break
+    kept += letter
+  }
+  return kept
+}

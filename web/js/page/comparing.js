@@ -1,0 +1,91 @@
+// Two races beside each other: one from the history, the other from the history or from a file.
+
+import { api, sentence } from '../api.js'
+import { button, h, select, show, table } from '../dom.js'
+import { date, duration, rate, times } from '../format.js'
+import { state } from '../live.js'
+
+/** @import { Compared, Comparison } from '../../types' */
+
+const VERDICTS = { better: 'better', worse: 'worse', 'no-difference': 'no difference' }
+
+/** A report is at most this long, in bytes. */
+const LIMIT = 64 << 20
+
+/** A place to drop a file on, or to pick one. @param {string} text @param {(text: string, name: string) => void} taken @param {(fault: string) => void} refused */
+export function dropzone(text, taken, refused) {
+  const take = async (/** @type {File | undefined} */ file) => {
+    if (!file) return
+    if (file.size > LIMIT) return refused(`${file.name} is larger than 64 MiB.`)
+    taken(await file.text(), file.name)
+  }
+  const input = h('input', { type: 'file', class: 'hidden-file', 'aria-label': text, onchange: () => { void take(input.files?.[0]); input.value = '' } })
+  const zone = h('label', { class: 'drop' }, input, h('span', {}, text))
+  zone.addEventListener('dragover', (event) => { event.preventDefault(); zone.classList.add('over') })
+  zone.addEventListener('dragleave', () => zone.classList.remove('over'))
+  zone.addEventListener('drop', (event) => {
+    event.preventDefault()
+    zone.classList.remove('over')
+    void take(event.dataTransfer?.files[0])
+  })
+  return zone
+}
+
+export class Comparing {
+  /** @param {string} id of the run that is `b` */
+  constructor(id) {
+    this.id = id
+    this.result = h('div', { class: 'compared' })
+    const others = state.runs.filter((run) => run.id !== id)
+    const picked = select(others.map((run) => [run.id, `${date(run.started_unix_ms)}, ${run.title}`]), others[0]?.id ?? '', undefined, { 'aria-label': 'An earlier race' })
+    this.element = h('section', { class: 'panel', 'aria-labelledby': 'compare-head' },
+      h('h2', { id: 'compare-head' }, 'Compare with an older race'),
+      h('div', { class: 'row' },
+        others.length ? [picked, button('Compare', () => void this.with(picked.value, 'the earlier race'))] : null,
+        dropzone('Drop a report here (JSON), or choose one', (text, name) => void this.file(text, name), (fault) => this.fail(fault))),
+      this.result)
+  }
+
+  /** @param {string} text @param {string} name */
+  async file(text, name) {
+    let older
+    try {
+      older = JSON.parse(text)
+    } catch (error) {
+      return this.fail(`${name} is not JSON. ${sentence(error)}`)
+    }
+    await this.with(older, name)
+  }
+
+  /** @param {unknown} older @param {string} name */
+  async with(older, name) {
+    try {
+      show(this.result, comparison(await api.compare(older, this.id), name, 'this race'))
+    } catch (error) {
+      this.fail(sentence(error))
+    }
+  }
+
+  /** @param {string} fault */
+  fail(fault) {
+    show(this.result, h('p', { class: 'bad', role: 'alert' }, fault))
+  }
+}
+
+/** @param {Compared | null} found */
+const change = (found) =>
+  found ? h('span', { class: found.verdict === 'better' ? 'good' : found.verdict === 'worse' ? 'bad' : '' }, `${times(found.ratio)} (${times(found.low).replace('×', '')}–${times(found.high).replace('×', '')}) ${VERDICTS[found.verdict] ?? found.verdict}`) : '–'
+
+/** @param {Comparison} found @param {string} a @param {string} b */
+export function comparison({ rows, warnings }, a, b) {
+  return [
+    warnings.length ? h('ul', { class: 'doubts' }, warnings.map((text) => h('li', {}, text))) : null,
+    table(`${b}, measured against ${a}`, ['row', 'p50 before', 'p50 now', 'change', 'msg/s before', 'msg/s now', 'change'], rows.map((row) => [
+      row.label,
+      row.a?.latency_ns_p50 ? duration(row.a.latency_ns_p50) : '–', row.b?.latency_ns_p50 ? duration(row.b.latency_ns_p50) : '–',
+      row.only_in ? `only in ${row.only_in === 'a' ? a : b}` : change(row.latency_ratio),
+      row.a?.messages_per_s ? rate(row.a.messages_per_s) : '–', row.b?.messages_per_s ? rate(row.b.messages_per_s) : '–',
+      change(row.throughput_ratio),
+    ])),
+  ]
+}

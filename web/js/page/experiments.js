@@ -1,0 +1,75 @@
+// What experiments and probes found: verdicts, tables, what cannot be had. Drawn from their events alone.
+
+import { h, show, table } from '../dom.js'
+import { list } from '../format.js'
+
+/** @import { Child } from '../dom.js' */
+/** @import { Event, Scene } from '../../types' */
+/** @import { Recording } from '../stage/recording.js' */
+
+let results = 0
+
+/** @param {Event} event @param {string} of @returns {Child} */
+function finding(event, of) {
+  switch (event.what) {
+    case 'table':
+      return [
+        table(`${of}${event.title ?? 'Figures'}`, event.columns ?? [], event.rows ?? []),
+        h('p', { class: 'faint' }, [event.basis, event.instrument].filter(Boolean).join(', ')),
+      ]
+    case 'unavailable':
+      return h('p', { class: 'missing' }, h('strong', {}, `${event.figure ?? 'A figure'} cannot be had here. `), event.why ?? '', event.remedy ? h('small', {}, ` What would help: ${event.remedy}`) : null)
+    case 'died':
+      return h('p', { class: 'bad' }, `The ${event.side ?? 'process'} died${event.signal ? ` of ${event.signal}` : event.exit_code !== undefined ? ` with exit code ${event.exit_code}` : ''}.`, event.text ? ` ${event.text}` : '')
+    case 'note':
+      return h('p', { class: event.tone === 'plain' ? '' : (event.tone ?? '') }, event.text ?? '')
+    default:
+      return null
+  }
+}
+
+const TOLD = new Set(['table', 'unavailable', 'died', 'note'])
+
+export class Results {
+  /** @param {Scene} scene */
+  constructor(scene) {
+    this.scene = scene
+    this.list = h('div', { class: 'stack' })
+    this.element = h('section', { class: 'findings', 'aria-label': 'Findings', hidden: true }, this.list)
+  }
+
+  /** @param {Recording} recording */
+  add(recording) {
+    const told = recording.events.filter((event) => TOLD.has(event.what))
+    const end = recording.events.find((event) => event.what === 'experiment-end')
+    const xray = recording.mode === 'xray'
+    if (!end && !told.length && !xray) return
+    const experiment = this.scene.experiments.find((one) => one.id === recording.experiment)
+    const name = experiment?.title ?? (xray ? 'X-ray' : 'Seen on the way')
+    const unforetold = recording.events.filter((event) => event.side === 'kernel' && event.step === undefined)
+    this.put(`${name} (${recording.id})`,
+      end && h('p', { class: `verdict ${end.held === false ? 'bad' : end.held ? 'good' : ''}` },
+        h('strong', {}, end.held === false ? 'Not as promised. ' : end.held ? 'As promised. ' : 'Could not be tried. '), end.verdict ?? ''),
+      told.map((event) => finding(event, `${name} ${recording.id}: `)),
+      xray && unforetold.length
+        ? h('p', {}, `The scene did not foretell: ${list([...new Set(unforetold.map((event) => event.function ?? event.name ?? event.what))].slice(0, 12))}.`)
+        : null)
+  }
+
+  /** A sentence that belongs to no recording. @param {Event} event */
+  loose(event) {
+    this.put('', finding(event, ''))
+  }
+
+  /** @param {string} head @param {...Child} children */
+  put(head, ...children) {
+    const id = `result-${results++}`
+    const card = h('article', head ? { class: 'panel', 'aria-labelledby': id } : { class: 'panel' }, head ? h('h2', { id }, head) : null)
+    const body = h('div', {})
+    show(body, ...children)
+    card.append(body)
+    this.element.hidden = false
+    this.list.prepend(card)
+    while (this.list.children.length > 6) this.list.lastElementChild?.remove()
+  }
+}

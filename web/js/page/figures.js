@@ -1,0 +1,169 @@
+// Two lists that never mix: what follows from the design, and what was measured here, with its instrument and its count.
+
+import { h, named, show } from '../dom.js'
+import { bytes, count, duration, list, plural, times } from '../format.js'
+import { median } from '../scale.js'
+import { ratio, rowsLike } from '../results.js'
+import { flights } from '../stage/recording.js'
+import { range } from '../stage/words.js'
+import { accent, lastRun, report, title } from '../store.js'
+
+/** @import { Child } from '../dom.js' */
+/** @import { Header, Report } from '../../types' */
+/** @import { Recording } from '../stage/recording.js' */
+
+const MODES = /** @type {Record<string, string>} */ ({ paced: 'one by one', burst: 'in a burst', step: 'looked at' })
+
+/** @param {[Child, Child][]} rows */
+const facts = (rows) => h('dl', { class: 'facts' }, rows.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))))
+
+export class Figures {
+  /** @param {Header} header */
+  constructor(header) {
+    this.header = header
+    /** @type {Map<string, number[]>} by mode */
+    this.flights = new Map()
+    /** @type {{ messages: number, sender: number, receiver: number, copies: number, wakes: number } | null} */
+    this.counted = null
+    this.design = h('div', {})
+    this.measured = h('div', { class: 'measured' })
+    this.raced = h('div', { class: 'raced' })
+    this.explanation = h('p', {}, header.scene.explanation)
+    this.seenText = h('p', { class: 'seen nums' }, '')
+    this.element = h('div', { class: 'stack' },
+      h('section', { class: 'panel', 'aria-labelledby': 'design-head' }, h('h2', { id: 'design-head' }, 'By design'), this.design),
+      h('section', { class: 'panel', 'aria-labelledby': 'measured-head' }, h('h2', { id: 'measured-head' }, 'Measured here'), this.measured, this.raced))
+    this.why = h('section', { class: 'panel', 'aria-labelledby': 'why-head' }, h('h2', { id: 'why-head' }, 'What happens, and why'), this.explanation, this.seenText)
+    this.restart(header)
+  }
+
+  /** @param {Header} header */
+  restart(header) {
+    this.header = header
+    this.flights = new Map()
+    this.counted = null
+    show(this.design, this.designed())
+    this.showMeasured()
+    show(this.seenText, 'Send some messages, and their figures stand here.')
+    void this.race()
+  }
+
+  designed() {
+    const { scene, wait } = this.header
+    const budget = scene.budgets.find((budget) => budget.wait === wait.split(':')[0])
+    /** @type {[Child, Child][]} */
+    const rows = budget
+      ? [
+          ['System calls, sender', range(budget.sender_syscalls)],
+          ['System calls, receiver', range(budget.receiver_syscalls)],
+          ['Copies by the kernel', range(budget.kernel_copies)],
+          ['Wake-ups', range(budget.wakes)],
+        ]
+      : []
+    rows.push(['Both ways on one connection', scene.duplex ? 'yes' : 'no, two of them'])
+    rows.push(['Other machines', scene.cross_host ? 'yes' : 'no'])
+    const { quoted } = scene
+    return [
+      h('p', { class: 'faint' }, budget ? `A message, waiting by ${wait.split(':')[0]}.` : 'A message.'),
+      facts(rows),
+      quoted && h('details', {}, h('summary', {}, 'What textbooks say'), facts([
+        ['Copies', quoted.copies], ['System calls', quoted.syscalls], ['Latency', quoted.latency.replace(' ', '\u00a0')], ['Use it for', quoted.use_when],
+      ]), h('p', { class: 'faint' }, 'Quoted, not measured here.')),
+    ]
+  }
+
+  /** @param {Recording} recording */
+  add(recording) {
+    if (recording.mode === 'xray') this.count(recording)
+    else if (recording.experiment === null) this.flights.set(recording.mode, [...(this.flights.get(recording.mode) ?? []), ...flights(recording)])
+    this.showMeasured()
+  }
+
+  /** What probes saw of a message. @param {Recording} recording */
+  count({ events, messages }) {
+    const of = (/** @type {string} */ what, /** @type {string} */ side) => events.filter((event) => event.what === what && (!side || event.side === side)).length
+    this.counted = { messages: messages.length, sender: of('syscall', 'sender'), receiver: of('syscall', 'receiver'), copies: events.filter((event) => event.what === 'copy' && event.side === 'kernel').length, wakes: of('wake', '') }
+  }
+
+  showMeasured() {
+    const { clock } = this.header
+    const known = [...this.flights].filter(([, flights]) => flights.length)
+    /** @type {[Child, Child][]} */
+    const rows = known.flatMap(([mode, flights]) => {
+      const sorted = [...flights].sort((a, b) => a - b)
+      return /** @type {[Child, Child][]} */ ([
+        [`Flight, ${MODES[mode] ?? mode}: median of ${count(sorted.length)}`, duration(median(sorted))],
+        ['fastest, slowest', `${duration(sorted[0])}, ${duration(sorted[sorted.length - 1])}`],
+      ])
+    })
+    if (!rows.length) rows.push(['Flight', h('span', { class: 'faint' }, 'none yet')])
+    if (this.counted) {
+      const { sender, receiver, copies, wakes } = this.counted
+      rows.push(['System calls seen, sender', count(sender)], ['System calls seen, receiver', count(receiver)])
+      if (copies) rows.push(['Copies seen', count(copies)])
+      if (wakes) rows.push(['Wake-ups seen', count(wakes)])
+    }
+    show(this.measured, facts(rows),
+      h('p', { class: 'faint' }, `From before send to after recv, stamped in both processes (${clock}).`,
+        this.flights.has('step') ? ' Where a message was looked at on its way, looking is part of its time.' : '',
+        this.counted ? ` What was seen, was seen of ${plural(this.counted.messages, 'message')} under probes, which slow it down.` : ''))
+  }
+
+  /** The reader's own last race, where it waited and sat like this stage. */
+  async race() {
+    const { scene, wait, placement, size_bytes } = this.header
+    const id = lastRun()
+    if (!id) return show(this.raced, h('p', { class: 'faint' }, 'No race was run yet: ', h('a', { href: '#/race' }, 'run one'), ' to compare.'))
+    /** @type {Report} */
+    let found
+    try {
+      found = await report(id)
+    } catch {
+      return show(this.raced, h('p', { class: 'faint' }, 'The last race cannot be read.'))
+    }
+    if (this.header.scene !== scene || this.header.wait !== wait) return
+    const rows = rowsLike(found, { wait, placement, size: size_bytes || 64 })
+    const own = rows.find((row) => row.kind === scene.kind)
+    const again = h('a', { href: `#/race?wait=${wait}&placement=${placement}` }, 'run one')
+    if (!own?.latency_ns) return show(this.raced, h('p', { class: 'faint' }, `The last race did not wait and sit like this stage (${wait}, ${placement}): `, again, '.'))
+    const others = rows.filter((row) => row !== own)
+    show(this.raced,
+      h('h3', {}, 'In your last race'),
+      facts([
+        [`Median, ${own.workload}, ${bytes(own.size_bytes)}`, own.latency_ns.p50 === null ? '–' : duration(own.latency_ns.p50)],
+        ...others.map((row) => /** @type {[Child, Child]} */ ([h('span', {}, 'vs ', named(title(row.kind), accent(row.kind))), versus(ratio(own, row))])),
+      ]),
+      h('p', { class: 'faint' }, `${wait}, ${placement}; ${plural(own.latency_ns.samples, 'sample')} over ${plural(own.launches, 'launch')}. `, h('a', { href: `#/race?run=${id}` }, 'The whole race')))
+  }
+
+  /** The explanation's other half: the numbers just seen. @param {Recording} recording */
+  seen(recording) {
+    show(this.seenText, justSeen(recording))
+  }
+}
+
+/** @param {ReturnType<typeof ratio>} found */
+export function versus(found) {
+  if (!found) return '–'
+  if (found.verdict === 'no-difference') return `${times(found.value)} ≈`
+  return found.verdict === 'unknown' ? `${times(found.value)} ?` : `${times(found.value)} (${times(found.low).replace('×', '')}–${times(found.high).replace('×', '')})`
+}
+
+/** @param {Recording} recording */
+export function justSeen(recording) {
+  const { messages } = recording
+  if (!messages.length) return ''
+  const home = messages.filter((message) => Number.isFinite(message.recvEnd))
+  const sentences = [`Just now ${count(home.length)} of ${plural(recording.count, 'message')} arrived.`]
+  if (home.length) {
+    const own = flights(recording)
+    sentences.push(`${home.length > 1 ? 'Half of them took' : 'It took'} ${home.length > 1 ? 'at most ' : ''}${duration(median(own))}${home.length > 1 ? `, the slowest ${duration(Math.max(...own))}` : ''}${recording.mode === 'step' ? ', with the look at it on its way' : ''}.`)
+    const waited = home.filter((message) => message.recvBegin < message.sendBegin).length
+    sentences.push(waited === home.length ? 'The receiver was waiting for each.' : waited ? `The receiver was waiting for ${count(waited)} of them.` : 'The receiver never had to wait.')
+    const back = home.filter((message) => Number.isFinite(message.sendEnd))
+    if (back.length) sentences.push(`The sender was back from its call after ${duration(median(back.map((message) => message.sendEnd - message.sendBegin)))}${back.some((message) => message.recvEnd < message.sendEnd) ? ', sometimes later than the receiver had the message' : ''}.`)
+  }
+  const failed = messages.filter((message) => message.failed)
+  if (failed.length) sentences.push(`${plural(failed.length, 'call')} failed: ${list([...new Set(failed.map((message) => message.failed ?? ''))])}.`)
+  return sentences.join(' ')
+}

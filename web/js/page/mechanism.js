@@ -1,0 +1,207 @@
+// A mechanism's page: a live stage of two processes that stay, and what can be asked of them.
+
+import { sentence, socket } from '../api.js'
+import { button, field, h, named, say, segments, select, show } from '../dom.js'
+import { bytes, cutUtf8 } from '../format.js'
+import { state, watch } from '../live.js'
+import { href, rename } from '../router.js'
+import { accent, lab, sceneOf, status } from '../store.js'
+import { event as readEvent, header as readHeader } from '../trace.js'
+import { View } from './view.js'
+
+/** @import { Header, Scene } from '../../types' */
+/** @import { Place } from '../router.js' */
+
+const WAITS = /** @type {[string, string][]} */ ([['block', 'block'], ['hybrid', 'hybrid'], ['spin', 'spin']])
+const PLACEMENTS = /** @type {[string, string][]} */ ([['cross-core', 'two cores'], ['same-core', 'same core']])
+/** With pauses, so that each message finds its receiver waiting; as fast as they go; or looked at, while they are on their way or while the receiver waits. */
+const MODES = /** @type {[string, string][]} */ ([['paced', 'one by one'], ['burst', 'burst'], ['step', 'looked at'], ['asleep', 'receiver looked at']])
+const SIZES = [64, 1024, 65_536]
+const TEXT_LIMIT = 64
+/** The server closes a stage with this when it cannot have it now. */
+const TRY_AGAIN_LATER = 1013
+
+/** @param {Place} place @param {AbortSignal} signal */
+export function mechanism(place, signal) {
+  const scene = sceneOf(place.rest)
+  if (!scene) {
+    return {
+      title: 'Unknown mechanism',
+      element: h('div', {}, h('h1', {}, 'Unknown mechanism'), h('p', {}, `This lab has no mechanism “${place.rest}”. `, h('a', { href: '#/' }, 'See those it has.'))),
+    }
+  }
+  const bench = new Bench(scene, place.query)
+  signal.addEventListener('abort', () => bench.close())
+  watch(() => bench.raceMaybe(), signal)
+  bench.open()
+  return { title: scene.title, element: bench.element, mounted: () => bench.view.stage.lay() }
+}
+
+/** A header for a stage that has not started yet. @param {Scene} scene @param {{ wait: string, placement: string, size: number }} like @returns {Header} */
+const expected = (scene, { wait, placement, size }) => ({
+  format: '', schema: 0, scene, wait, placement, size_bytes: size, clock: '–', started_unix_ms: 0, machine: '',
+  processes: [
+    { actor: 'sender', pid: 0, parent: null, core: null },
+    { actor: 'receiver', pid: 0, parent: null, core: null },
+  ],
+})
+
+/** Whether a stage carries messages back: on the same connection, or by parts of their own. @param {Scene} scene */
+const bothWays = (scene) => scene.duplex || scene.stage.some((part) => part.gauges.some(({ field }) => field.startsWith('back_')))
+
+class Bench {
+  /** @param {Scene} scene @param {URLSearchParams} query */
+  constructor(scene, query) {
+    this.scene = scene
+    this.setup = { wait: query.get('wait') ?? 'block', placement: query.get('placement') ?? 'cross-core', size: Number(query.get('size')) || 64 }
+    this.direction = 'forward'
+    this.mode = query.get('mode') ?? 'paced'
+    /** What was asked for and is not complete. */
+    this.busy = false
+    this.lines = 0
+    /** @type {WebSocket | undefined} */
+    this.socket = undefined
+    this.text = h('input', { type: 'text', placeholder: 'your own text', maxlength: TEXT_LIMIT, autocomplete: 'off', spellcheck: 'false' })
+    this.said = h('p', { class: 'said', role: 'note' }, 'Starting two processes…')
+    this.again = button('Try again', () => this.open(), { class: 'absent' })
+    this.sends = [
+      button('Send 10', () => this.send(10), { class: 'primary' }),
+      button('Send 1', () => this.send(1)),
+      button('X-ray 1', () => this.ask({ do: 'xray' }, 'One message under probes…'), { title: 'One message under the probes that this machine allows' }),
+    ]
+    this.experiments = scene.experiments.map((one) =>
+      h('li', {},
+        button(one.title, () => this.ask({ do: 'experiment', id: one.id }, `${one.title}…`), { 'data-experiment': one.id }),
+        h('p', {}, one.text)))
+    this.view = new View(expected(scene, this.setup), accent(scene.kind), {
+      controls: this.controls(),
+      experiments: scene.experiments.length
+        ? h('section', { class: 'panel', 'aria-labelledby': 'experiments-head' }, h('h2', { id: 'experiments-head' }, 'Experiments'), h('ul', { class: 'experiments' }, this.experiments))
+        : undefined,
+      speed: query.get('speed') === 'max' ? Infinity : 1,
+    })
+    this.switches = h('div', { class: 'switches' })
+    this.element = h('div', { 'data-accent': accent(scene.kind) % 8 },
+      h('div', { class: 'title' }, h('h1', {}, named(scene.title, accent(scene.kind))), h('p', { class: 'lead' }, scene.summary)),
+      this.switches, this.view.element)
+    this.showSwitches()
+    this.able()
+  }
+
+  controls() {
+    const way = /** @type {[string, string][]} */ ([['forward', 'sender to receiver'], ['back', 'and back']])
+    return h('div', { class: 'controls' },
+      h('div', { class: 'row' }, this.sends, segments('How', MODES, this.mode, (value) => { this.mode = value }), field('Text', this.text), bothWays(this.scene) ? segments('Direction', way, this.direction, (value) => { this.direction = value }) : null),
+      h('div', { class: 'row' }, this.said, this.again))
+  }
+
+  showSwitches() {
+    const change = (/** @type {object} */ to) => {
+      Object.assign(this.setup, to)
+      rename(href(`m/${this.scene.kind}`, this.setup))
+      this.open()
+    }
+    const { wait, placement, size } = this.setup
+    const cores = lab.cores.length > 1 ? PLACEMENTS : PLACEMENTS.slice(1)
+    show(this.switches,
+      segments('Waiting', WAITS, wait, (wait) => change({ wait })),
+      segments('Placement', cores, placement, (placement) => change({ placement })),
+      field('Size', select(SIZES.map((size) => [String(size), bytes(size)]), String(size), (size) => change({ size: Number(size) }))))
+  }
+
+  /** Starts two processes; those of before are ended. */
+  open() {
+    this.close()
+    this.busy = false
+    this.again.classList.add('absent')
+    say(this.said, 'Starting two processes…')
+    const { wait, placement, size } = this.setup
+    this.view.restart(expected(this.scene, this.setup))
+    const opened = socket('/api/stage', { kind: this.scene.kind, wait, placement, size })
+    this.socket = opened
+    this.lines = 0
+    opened.onmessage = ({ data }) => this.line(String(data))
+    opened.onclose = ({ code, reason }) => this.socket === opened && this.closed(code, reason)
+    this.able()
+  }
+
+  close() {
+    const old = this.socket
+    this.socket = undefined
+    old?.close()
+    this.view.player.pause()
+  }
+
+  /** @param {string} text */
+  line(text) {
+    this.lines++
+    try {
+      if (text.startsWith('{"format"')) {
+        const header = readHeader(text, this.lines)
+        this.view.restart(header)
+        say(this.said, `Two processes are waiting: pid ${header.processes[0].pid} and ${header.processes[1].pid}.`)
+        this.socket?.send(JSON.stringify({ do: 'look' }))
+        this.able()
+        return
+      }
+      const event = readEvent(text, this.lines)
+      if (event.what === 'note' && event.tone === 'bad' && this.view.cutter.depth === 0) this.done(event.text ?? '')
+      const made = this.view.take(event)
+      if (made) this.done(made.experiment === null ? `${made.arrivals.length} of ${made.count} arrived.` : (made.events.at(-1)?.verdict ?? 'The experiment is over.'))
+    } catch (error) {
+      this.done(`The stage sent something that this page cannot read: ${sentence(error)}`)
+    }
+  }
+
+  /** @param {string} text */
+  done(text) {
+    this.busy = false
+    say(this.said, text)
+    status(text)
+    this.able()
+  }
+
+  /** @param {number} code @param {string} reason */
+  closed(code, reason) {
+    this.socket = undefined
+    this.busy = false
+    const rest = this.view.cutter.finish()
+    if (rest) this.view.record(rest, false)
+    const why = reason || (code === TRY_AGAIN_LATER ? 'the lab is busy' : state.connected ? 'the lab ended it' : 'the lab does not answer; is ipcscope still running in its terminal?')
+    const text = state.race && code === TRY_AGAIN_LATER ? `The stage is closed while a race runs: ${why}` : `The stage is closed: ${why}`
+    say(this.said, /[.?!]$/.test(text) ? text : `${text}.`)
+    status(this.said.textContent ?? '')
+    this.again.classList.remove('absent')
+    this.able()
+  }
+
+  /** A page that moves would be measured along with a race: nothing moves while one runs. */
+  raceMaybe() {
+    if (state.race) this.view.player.pause()
+  }
+
+  able() {
+    const ready = this.socket !== undefined && this.view.header.schema > 0 && !this.busy
+    for (const control of [...this.sends, ...this.experiments.flatMap((item) => [...item.querySelectorAll('button')])]) {
+      // Not `disabled`: the keyboard's place must not be lost while a batch runs.
+      control.setAttribute('aria-disabled', String(!ready))
+    }
+  }
+
+  /** @param {number} count */
+  send(count) {
+    const text = cutUtf8(this.text.value, TEXT_LIMIT)
+    const how = this.mode === 'asleep' ? { mode: 'step', receiver_first: true } : { mode: this.mode }
+    this.ask({ do: 'send', count, ...how, direction: this.direction, ...(text ? { text } : {}) }, count === 1 ? 'Sending one message…' : `Sending ${count} messages…`)
+  }
+
+  /** @param {object} command @param {string} told */
+  ask(command, told) {
+    if (this.busy || !this.socket || this.view.header.schema === 0) return
+    this.busy = true
+    say(this.said, told)
+    this.able()
+    this.view.player.pause()
+    this.socket.send(JSON.stringify(command))
+  }
+}

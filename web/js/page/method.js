@@ -1,0 +1,40 @@
+// How the numbers are made, and what this machine can and cannot measure.
+
+import { h } from '../dom.js'
+import { bytes, count } from '../format.js'
+import { lab, machineLine } from '../store.js'
+
+const VERDICT = { yes: 'yes', partly: 'partly', no: 'no' }
+
+const HOW = /** @type {[string, string][]} */ ([
+  ['Two processes', 'Always two, never two threads, started anew for every round from this same program, each pinned to its core and read back. The lab itself sleeps while they run.'],
+  ['Every message is verified', 'Each carries its number and a payload that its receiver compares. One that is lost, doubled, out of order or damaged fails the row, and a failed row has no number.'],
+  ['Waiting and placement', 'They decide more than the mechanism, so they are part of every row, and no ratio is shown between rows that do not share them.'],
+  ['The clock', 'One clock for both processes; what a reading costs is measured and shown, and never subtracted.'],
+  ['Latency', 'In ping-pong, half of a measured round trip. In a stream and in paced rows, stamped on both sides; a paced message counts from when it was due.'],
+  ['Throughput', 'The clock stops when the receiver has verified the last message.'],
+  ['Percentiles', 'Those that at least ten samples lie beyond; others are not printed. The maximum is one sample.'],
+  ['Launches', 'Rounds are shuffled among all entrants, over several launches. A range runs over all pairs of launches; if it contains 1, the two do not differ.'],
+  ['The floor', 'Cache lines bounced between the same two processes before and after each round: what the hardware itself takes. A round during which it changed is dropped and counted.'],
+  ['This page', 'It stays still while a race is timed, and a report says whether a page was open.'],
+  ['A stage', 'Ten real messages are recorded first and replayed afterwards, slowed by the factor shown. Only the stamps are measured; between them, steps are spread evenly.'],
+  ['Quoted, designed, measured', 'Three kinds of figure that are never mixed: what textbooks say, what follows from the design, and what was measured here with which instrument.'],
+])
+
+export function method() {
+  const { limits, machine } = lab
+  const facts = Object.entries(machine).filter(([, value]) => value !== null && typeof value !== 'object')
+  const element = h('div', {},
+    h('div', { class: 'title' }, h('h1', {}, 'Method'), h('p', { class: 'lead' }, 'How each number is made, and what cannot be measured on this machine.')),
+    h('section', { class: 'panel', 'aria-labelledby': 'findings-head' }, h('h2', { id: 'findings-head' }, 'What this machine can measure'),
+      h('ul', { class: 'doctor' }, lab.findings.map((finding) =>
+        h('li', { class: finding.verdict }, h('span', { class: 'verdict-mark' }, VERDICT[finding.verdict] ?? finding.verdict),
+          h('div', {}, h('strong', {}, finding.what), h('p', {}, finding.text), finding.remedy ? h('p', { class: 'faint' }, `What would help: ${finding.remedy}`) : null))))),
+    h('section', { class: 'panel', 'aria-labelledby': 'how-head' }, h('h2', { id: 'how-head' }, 'How a number is made'),
+      h('dl', { class: 'method' }, HOW.map(([name, text]) => h('div', {}, h('dt', {}, name), h('dd', {}, text))))),
+    h('section', { class: 'panel', 'aria-labelledby': 'machine-head' }, h('h2', { id: 'machine-head' }, 'The machine'),
+      h('p', {}, machineLine()),
+      h('dl', { class: 'facts machine' }, facts.map(([name, value]) => h('div', {}, h('dt', {}, name.replaceAll('_', ' ')), h('dd', {}, typeof value === 'number' ? (name.endsWith('bytes') ? bytes(value) : count(value)) : String(value))))),
+      h('p', { class: 'faint' }, `Limits of this lab: ${bytes(limits.size_bytes)} a message, ${count(limits.count)} messages a row, ${count(limits.launches)} launches. ipcscope ${lab.version}.`)))
+  return { title: 'Method', element }
+}

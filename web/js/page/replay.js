@@ -1,0 +1,58 @@
+// A trace from a file, or the one that the lab was started with: the same view as a live stage.
+
+import { api, sentence } from '../api.js'
+import { h, named, show } from '../dom.js'
+import { bytes, count, date } from '../format.js'
+import { accent, lab, status } from '../store.js'
+import { read } from '../trace.js'
+import { dropzone } from './comparing.js'
+import { View } from './view.js'
+
+/** @import { Place } from '../router.js' */
+
+/** @param {Place} place @param {AbortSignal} signal */
+export async function replay(place, signal) {
+  const shown = h('div', {})
+  const fault = h('p', { class: 'bad', role: 'alert' })
+  /** @type {View | null} */
+  let view = null
+  const open = async (/** @type {string} */ text, /** @type {string} */ name) => {
+    try {
+      const { header, events } = await read(text)
+      view?.remove()
+      const known = accent(header.scene.kind)
+      const made = new View(header, known < 0 ? lab.scenes.length : known, { speed: place.query.get('speed') === 'max' ? Infinity : 1, play: false })
+      view = made
+      show(shown,
+        h('div', { class: 'title' }, h('h2', {}, named(header.scene.title, known < 0 ? lab.scenes.length : known)),
+          h('p', { class: 'lead' }, header.scene.summary),
+          h('p', { class: 'faint' }, [name, header.started_unix_ms ? date(header.started_unix_ms) : '', header.machine, `${header.wait}, ${header.placement}, ${bytes(header.size_bytes)}`, `${count(events.length)} events`].filter(Boolean).join('; '))),
+        made.element)
+      made.stage.lay()
+      for (const event of events) made.take(event)
+      const rest = made.cutter.finish()
+      if (rest) made.record(rest, false)
+      const first = made.recordings[0]
+      if (first) made.load(first, true)
+      fault.textContent = rest ? 'The trace ends in the middle of a batch; what it holds is shown.' : ''
+      status(`The trace ${name} is shown.`)
+    } catch (error) {
+      fault.textContent = `${name}: ${sentence(error)}`
+    }
+  }
+  const element = h('div', {},
+    h('div', { class: 'title' }, h('h1', {}, 'Replay'), h('p', { class: 'lead' }, 'A recorded trace, shown as it was seen live: the file carries its own scene.')),
+    h('section', { class: 'panel', 'aria-label': 'Which trace' }, dropzone('Drop a trace here, or choose one', (text, name) => void open(text, name), (text) => { fault.textContent = text }), fault),
+    shown)
+  signal.addEventListener('abort', () => view?.remove())
+  if (lab.replay) {
+    try {
+      const text = await api.replay()
+      // The stage is laid out for the room it has, so it must stand on the page first.
+      setTimeout(() => void open(text, 'the lab’s own trace'))
+    } catch (error) {
+      fault.textContent = sentence(error)
+    }
+  }
+  return { title: 'Replay', element }
+}

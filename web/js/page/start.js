@@ -1,0 +1,84 @@
+// The first page: a card for each mechanism, one for the race, and what the last race found.
+
+import { h, named, show } from '../dom.js'
+import { date, duration, plural, rate, times } from '../format.js'
+import { watch } from '../live.js'
+import { groups, judgedBy, MEASURES, ranked, slower } from '../results.js'
+import { miniature } from '../stage/draw.js'
+import { accent, lab, lastRun, machineLine, report, title } from '../store.js'
+
+/** @import { Report } from '../../types' */
+/** @import { Group } from '../results.js' */
+
+/** @param {unknown} _place @param {AbortSignal} signal */
+export async function start(_place, signal) {
+  const last = h('div', { class: 'last' })
+  await showLast(last)
+  watch(() => void showLast(last), signal)
+  const element = h('div', {},
+    h('div', { class: 'title' },
+      h('h1', {}, 'Two processes, one message'),
+      h('p', { class: 'lead' }, 'See how a message gets from one process to another on this machine, step by step, and what each way costs here. The processes are real; so is every figure.')),
+    h('ul', { class: 'cards' },
+      lab.scenes.map((scene, index) => card(`#/m/${encodeURIComponent(scene.kind)}`, scene.title, scene.summary, scene.tags, miniature(scene, index), index)),
+      card('#/race', 'Race', 'All of them side by side: the same messages, verified, one after the other, nothing else running.', ['compare all', 'percentiles', 'export'], miniRace(), -1)),
+    h('section', { class: 'panel', 'aria-labelledby': 'last-head' }, h('h2', { id: 'last-head' }, 'The last race'), last),
+    lab.replay ? h('p', {}, 'The lab was started with a trace. ', h('a', { href: '#/replay' }, 'Replay it')) : null,
+    h('p', { class: 'faint' }, machineLine()))
+  return { title: 'Start', element }
+}
+
+/** @param {string} link @param {string} title @param {string} text @param {string[]} tags @param {Node} drawing @param {number} index */
+const card = (link, title, text, tags, drawing, index) =>
+  h('li', { class: 'card', 'data-accent': index < 0 ? undefined : index % 8 },
+    drawing,
+    h('h2', {}, h('a', { href: link }, title)),
+    h('p', {}, text),
+    h('ul', { class: 'tags', 'aria-label': `${title}, in short` }, tags.map((tag) => h('li', {}, tag))))
+
+/** Bars, one for each mechanism; their lengths say nothing. */
+function miniRace() {
+  return h('div', { class: 'mini-race', 'aria-hidden': true }, lab.scenes.map((_, index) => h('i', { 'data-accent': index % 8 })))
+}
+
+/** @param {HTMLElement} into */
+async function showLast(into) {
+  const id = lastRun()
+  if (into.dataset.run === String(id)) return
+  into.dataset.run = String(id)
+  if (!id) {
+    return show(into, h('p', {}, 'None was run on this machine yet.'), h('p', {}, h('a', { href: '#/race', class: 'button' }, 'Go to the race')))
+  }
+  try {
+    const found = await report(id)
+    if (into.dataset.run === id) show(into, summary(found, id))
+  } catch (error) {
+    show(into, h('p', { class: 'bad' }, `The last race cannot be read. ${error instanceof Error ? error.message : ''}`))
+  }
+}
+
+/** @param {Report} found @param {string} id */
+function summary(found, id) {
+  const told = groups(found.rows).slice(0, 4)
+  return [
+    h('p', { class: 'faint' }, date(found.started_unix_ms), `, ${found.plan.placement}, ${plural(found.plan.count, 'message')} a row`, found.interrupted ? ', interrupted' : ''),
+    h('div', { class: 'podia' }, told.map(podium)),
+    h('p', {}, h('a', { href: `#/race?run=${id}` }, 'The whole race')),
+  ]
+}
+
+/** @param {Group} group */
+function podium(group) {
+  const measure = MEASURES[judgedBy(group.workload)]
+  const best = ranked(group)[0]
+  return h('div', { class: 'podium' },
+    h('h3', {}, `${group.workload}, ${group.wait}`),
+    h('p', { class: 'faint' }, measure.name),
+    h('ol', {}, ranked(group).map((row) => {
+      const value = Number(measure.of(row))
+      const behind = best && row !== best ? slower(row, best) : null
+      return h('li', {}, named(title(row.kind), accent(row.kind)),
+        h('span', { class: 'nums' }, measure.unit === 'ns' ? duration(value) : `${rate(value)}/s`),
+        h('span', { class: 'nums faint' }, behind ? (behind.verdict === 'no-difference' ? '≈' : times(behind.value)) : ''))
+    })))
+}

@@ -1,0 +1,252 @@
+// Draws a stage as SVG, and changes what changes on it: facts of processes, gauges, the messages on their way.
+
+import { s, say } from '../dom.js'
+import { value as valueText } from '../format.js'
+import { along, CHAR, factLines, layout, route } from './layout.js'
+
+/** @import { Scene, Value } from '../../types' */
+/** @import { Box, Layout, Point } from './layout.js' */
+
+/** How many messages are drawn at once; more than that are counted. */
+export const TOKENS = 24
+
+/** What stands in a process's box, from the second line on. @typedef {[string, string, string, string, string]} Facts */
+
+let stages = 0
+
+/** @param {string} text @param {number} chars */
+const cut = (text, chars) => (text.length > chars ? `${text.slice(0, Math.max(1, chars - 1))}…` : text)
+
+/** Says as much as there is room for; the rest can be read by pointing at it. @param {SVGElement} node @param {string} text @param {number} chars */
+function fit(node, text, chars) {
+  const shown = cut(text, chars)
+  if (node.firstChild?.textContent === shown) return
+  node.replaceChildren(shown)
+  if (shown !== text) node.append(s('title', {}, text))
+}
+
+export class Stage {
+  /**
+   * @param {Scene} scene @param {HTMLElement} into @param {number} accent the scene's place in the list of scenes
+   */
+  constructor(scene, into, accent) {
+    this.scene = scene
+    this.into = into
+    this.id = `stage-${stages++}`
+    this.svg = s('svg', { class: 'stage', role: 'group', 'aria-label': `The stage: ${scene.title}`, 'data-accent': accent % 8 })
+    into.append(this.svg)
+    /** @type {() => void} */
+    this.redrawn = () => {}
+    this.width = 0
+    this.observer = new ResizeObserver(() => this.lay())
+    this.observer.observe(into)
+  }
+
+  /** Draws everything anew when there is another width to draw it for. */
+  lay() {
+    const width = Math.max(264, Math.floor(this.into.clientWidth))
+    if (width === this.width || !this.into.isConnected) return
+    this.width = width
+    this.at = layout(this.scene, width)
+    this.build(this.at)
+    this.redrawn()
+  }
+
+  /** @param {Layout} at */
+  build(at) {
+    /** @type {Map<string, { box: SVGGElement, facts: SVGTextElement[], gauges: Map<string, SVGTSpanElement>, content: SVGTextElement | null, slots: SVGRectElement[] }>} */
+    this.parts = new Map()
+    const hatch = `${this.id}-hatch`
+    const ground = [
+      s('defs', {}, s('pattern', { id: hatch, width: 8, height: 8, patternUnits: 'userSpaceOnUse', patternTransform: 'rotate(45)' },
+        s('line', { x1: 0, y1: 0, x2: 0, y2: 8, class: 'hatch' }))),
+      s('rect', { class: 'kernel', x: 0, y: at.line, width: at.width, height: at.height - at.line }),
+      s('rect', { x: 0, y: at.line, width: at.width, height: at.height - at.line, fill: `url(#${hatch})` }),
+      s('line', { class: 'border', x1: 0, y1: at.line, x2: at.width, y2: at.line }),
+      s('text', { class: 'space', x: at.narrow ? 6 : 16, y: 20 }, 'user space'),
+      s('text', { class: 'space', x: at.narrow ? 6 : 16, y: at.height - 10 }, 'kernel'),
+    ]
+    this.ways = s('g', { 'aria-hidden': true })
+    this.calls = s('g', { 'aria-hidden': true })
+    this.pulse = s('g', { 'aria-hidden': true })
+    this.ways.append(...this.guides(at))
+    this.tokens = Array.from({ length: TOKENS }, () => {
+      const text = s('text', { y: 4 })
+      const token = s('g', { class: 'token', display: 'none' }, s('rect', { x: -11, y: -9, width: 22, height: 18, rx: 9 }), text)
+      return { token, text }
+    })
+    this.more = s('text', { class: 'space', x: at.width - 12, y: 20, 'text-anchor': 'end' })
+    this.read = s('text', { class: 'space', x: at.width - 12, y: at.height - 10, 'text-anchor': 'end' })
+    this.svg.replaceChildren(
+      ...ground,
+      this.ways,
+      this.calls,
+      ...[...at.boxes.values()].map((box) => this.box(box)),
+      this.pulse,
+      s('g', { 'aria-hidden': true }, ...this.tokens.map(({ token }) => token)),
+      this.more,
+      this.read,
+    )
+    this.svg.setAttribute('width', String(at.width))
+    this.svg.setAttribute('height', String(at.height))
+    this.svg.setAttribute('viewBox', `0 0 ${at.width} ${at.height}`)
+  }
+
+  /** The ways that messages take, faintly. @param {Layout} at */
+  guides(at) {
+    const seen = new Set()
+    /** @type {SVGPathElement[]} */
+    const drawn = []
+    let here = 'sender'
+    const go = (/** @type {string} */ to) => {
+      const name = `${here} ${to}`
+      if (to !== here && !seen.has(name)) drawn.push(s('path', { class: 'guide', d: path(route(at, here, to)) }))
+      seen.add(name)
+      here = to
+    }
+    for (const step of this.scene.steps) {
+      if (here === 'receiver' || step.when !== 'always') continue
+      if (step.to === null && !['store', 'load', 'copy'].includes(step.act.is)) continue
+      go(step.at)
+      if (step.to !== null) go(step.to)
+    }
+    if (here !== 'receiver') go('receiver')
+    return drawn
+  }
+
+  /** @param {Box} box */
+  box(box) {
+    const { part, x, y, w, h } = box
+    const process = part.form.is === 'process'
+    const text = (/** @type {Point} */ at, /** @type {string} */ name, /** @type {string} */ words) => s('text', { x: at.x, y: at.y, class: name }, words)
+    const facts = process ? factLines(box).map((at) => text(at, 'fact', '')) : []
+    const content = box.content && text(box.content, 'content', '')
+    const slots = box.slots.map((slot) => s('rect', { class: 'slot', x: slot.x, y: slot.y, width: slot.w, height: slot.h }))
+    /** @type {Map<string, SVGTSpanElement>} */
+    const gauges = new Map()
+    const gaugeTexts = box.gauges.map(({ gauge, x, y, chars }) => {
+      const shown = s('tspan', { class: 'value', 'data-chars': chars }, '–')
+      gauges.set(gauge.field, shown)
+      return s('text', { x, y, class: 'gauge', 'data-gauge': gauge.field }, `${gauge.label} `, shown)
+    })
+    const group = s('g', { class: `part form-${part.form.is}`, 'data-part': part.id },
+      s('rect', { class: 'frame', x, y, width: w, height: h, rx: part.form.is === 'name' ? 14 : 3 }),
+      ...box.label.map((line) => text(line, process ? 'name' : 'label', line.text)),
+      ...facts, ...gaugeTexts, ...slots, content ?? '')
+    this.parts?.set(part.id, { box: group, facts, gauges, content, slots })
+    return group
+  }
+
+  /** @param {string} id @param {Facts} facts @param {string} state */
+  process(id, facts, state) {
+    const part = this.parts?.get(id)
+    const box = this.at?.boxes.get(id)
+    if (!part || !box) return
+    const chars = Math.floor((box.w - 20) / CHAR)
+    part.facts.forEach((node, index) => fit(node, facts[index], chars))
+    if (part.box.dataset.state !== state) part.box.dataset.state = state
+  }
+
+  /** @param {string} field @param {Value | undefined} value */
+  gauge(field, value) {
+    for (const [id, part] of this.parts ?? []) {
+      const node = part.gauges.get(field)
+      if (!node) continue
+      const gauge = this.at?.boxes.get(id)?.gauges.find((one) => one.gauge.field === field)
+      if (gauge) fit(node, value === undefined ? '–' : valueText(value, gauge.gauge.unit), Math.max(6, gauge.chars))
+    }
+  }
+
+  /** How full a buffer with slots is, from 0 to 1. @param {string} id @param {number} share */
+  fill(id, share) {
+    const slots = this.parts?.get(id)?.slots ?? []
+    const full = Math.ceil(share * slots.length - 1e-9)
+    slots.forEach((slot, index) => slot.classList.toggle('full', index < full))
+  }
+
+  /** The text of the message that lies at a part. @param {string} id @param {string} words */
+  content(id, words) {
+    const part = this.parts?.get(id)
+    const box = this.at?.boxes.get(id)
+    if (part?.content && box) say(part.content, cut(words, Math.floor((box.w / 2 - 24) / CHAR)))
+  }
+
+  /**
+   * Puts a message on the stage.
+   * @param {number} index of the token @param {string} from @param {string} to @param {number} share of the way
+   * @param {string} label @param {number} slot @param {boolean} back @param {number} before how many others rest here already
+   */
+  token(index, from, to, share, label, slot, back, before) {
+    if (!this.at || !this.tokens) return
+    const { token, text } = this.tokens[index]
+    const points = route(this.at, from, to, slot)
+    if (!points.length) return
+    const at = along(points, share)
+    const box = this.at.boxes.get(from)
+    const shift = box && !box.slots.length ? Math.min(before * 26, Math.max(0, box.x + box.w - 14 - at.x)) : 0
+    token.setAttribute('transform', `translate(${(at.x + shift).toFixed(1)} ${at.y.toFixed(1)})`)
+    token.removeAttribute('display')
+    token.classList.toggle('back', back)
+    say(text, label)
+  }
+
+  /** Takes the tokens from `index` on off the stage. @param {number} index */
+  clear(index) {
+    for (const { token } of this.tokens?.slice(index) ?? []) token.setAttribute('display', 'none')
+  }
+
+  /**
+   * Lights up what happens now.
+   * @param {{ part: string, actor: string | null, foretold: boolean }[]} now
+   */
+  light(now) {
+    const key = now.map((one) => `${one.part} ${one.actor} ${one.foretold}`).join()
+    if (!this.at || !this.pulse || !this.calls || this.pulse.dataset.key === key) return
+    this.pulse.dataset.key = key
+    this.pulse.replaceChildren()
+    this.calls.replaceChildren()
+    for (const { part, actor, foretold } of now) {
+      const box = this.at.boxes.get(part)
+      if (!box) continue
+      const name = foretold ? 'now' : 'now unforetold'
+      this.pulse.append(s('rect', { class: name, x: box.x - 3, y: box.y - 3, width: box.w + 6, height: box.h + 6, rx: 5 }))
+      if (actor && actor !== part) this.calls.append(s('path', { class: name, d: path(route(this.at, actor, part)) }))
+    }
+  }
+
+  remove() {
+    this.observer.disconnect()
+    this.svg.remove()
+  }
+}
+
+/** @param {Point[]} points */
+const path = (points) => points.map(({ x, y }, index) => `${index ? 'L' : 'M'}${x.toFixed(1)} ${y.toFixed(1)}`).join('')
+
+/** A stage without words, for a card. @param {Scene} scene @param {number} accent */
+export function miniature(scene, accent) {
+  const [width, height, line] = [240, 108, 46]
+  const rect = (/** @type {string} */ name, /** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ w, /** @type {number} */ h) =>
+    s('rect', { class: name, x, y, width: w, height: h, rx: 2 })
+  const parts = scene.stage.filter((part) => part.form.is !== 'process')
+  const user = parts.filter((part) => part.space === 'user')
+  const kernel = parts.filter((part) => part.space === 'kernel')
+  const touched = new Set(scene.steps.filter((step) => step.when === 'always').flatMap((step) => [step.at, step.to]))
+  const drawn = user.map((part, index) => rect('frame accent', 84, 10 + index * (32 / user.length), 72, 32 / user.length - 4))
+  const step = Math.min(20, 52 / Math.max(1, kernel.length))
+  drawn.push(...kernel.map((part, index) =>
+    rect(touched.has(part.id) ? 'frame accent' : 'frame faint', 62 + index * 6, line + 7 + index * step, 116 - index * 12, step - 5)))
+  const deepest = kernel.findLastIndex((part) => touched.has(part.id))
+  const depth = deepest < 0 ? 26 : line + 7 + deepest * step + (step - 5) / 2
+  const way = deepest < 0 ? `M64 26H176` : `M32 40V${depth}H208V40`
+  const hatch = `mini-${accent}-hatch`
+  return s('svg', { class: 'stage mini', viewBox: `0 0 ${width} ${height}`, 'aria-hidden': true, 'data-accent': accent % 8 },
+    s('defs', {}, s('pattern', { id: hatch, width: 7, height: 7, patternUnits: 'userSpaceOnUse', patternTransform: 'rotate(45)' },
+      s('line', { x1: 0, y1: 0, x2: 0, y2: 7, class: 'hatch' }))),
+    s('rect', { class: 'kernel', x: 0, y: line, width, height: height - line }),
+    s('rect', { x: 0, y: line, width, height: height - line, fill: `url(#${hatch})` }),
+    s('line', { class: 'border', x1: 0, y1: line, x2: width, y2: line }),
+    rect('frame', 8, 10, 48, 30), rect('frame', width - 56, 10, 48, 30),
+    ...drawn, s('path', { class: 'guide', d: way }),
+    s('circle', { class: 'dot', cx: deepest < 0 ? 120 : 120, cy: depth, r: 5 }))
+}

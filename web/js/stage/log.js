@@ -1,0 +1,124 @@
+// The event log: every event of a recording, filtered, copied, and only as many rows drawn as can be seen.
+
+import { button, h, say, show } from '../dom.js'
+import { count, duration } from '../format.js'
+import { atMost } from '../scale.js'
+import { describe } from './words.js'
+
+/** @import { Recording } from './recording.js' */
+
+const ROW = 24
+/** Rows drawn above and below what can be seen. */
+const SPARE = 6
+
+export class Log {
+  /** @param {(t: number) => void} seek goes to the time of an event */
+  constructor(seek) {
+    this.seek = seek
+    /** @type {Recording | null} */
+    this.recording = null
+    /** @type {number[]} indices of the events that pass the filter */
+    this.shown = []
+    this.now = -1
+    /** What is drawn, so that nothing is drawn twice. */
+    this.drawn = ''
+    this.filter = h('input', { type: 'search', placeholder: 'Filter', 'aria-label': 'Filter the events', oninput: () => this.sift() })
+    this.copy = button('Copy', () => this.copyAll(), { class: 'quiet' })
+    this.said = h('span', { class: 'faint nums' })
+    this.rows = h('div', { class: 'rows' })
+    this.box = h('div', { class: 'log', tabindex: 0, role: 'region', 'aria-label': 'Event log', onscroll: () => this.draw() }, this.rows)
+    this.element = h('section', { class: 'panel', 'aria-labelledby': 'log-head' },
+      h('div', { class: 'head' }, h('h2', { id: 'log-head' }, 'Events'), this.said, this.filter, this.copy),
+      this.box)
+    show(this.rows, h('p', { class: 'faint' }, 'Nothing has happened yet.'))
+  }
+
+  /** @param {Recording} recording */
+  load(recording) {
+    this.recording = recording
+    this.box.scrollTop = 0
+    this.sift()
+  }
+
+  sift() {
+    if (!this.recording) return
+    const wanted = this.filter.value.trim().toLowerCase()
+    const { events } = this.recording
+    this.shown = []
+    for (let index = 0; index < events.length; index++) {
+      if (!wanted || this.line(index).toLowerCase().includes(wanted)) this.shown.push(index)
+    }
+    say(this.said, wanted ? `${count(this.shown.length)} of ${count(events.length)}` : count(events.length))
+    this.rows.style.height = `${Math.max(1, this.shown.length) * ROW}px`
+    this.drawn = ''
+    this.draw()
+  }
+
+  /** @param {number} index */
+  line(index) {
+    if (!this.recording) return ''
+    const { who, number, text } = describe(this.recording.events[index])
+    return [duration(this.recording.times[index] - this.recording.from), who, number, text].filter(Boolean).join('  ')
+  }
+
+  /** Marks the event of this moment, and keeps it in sight unless the reader is reading elsewhere. @param {number} t */
+  at(t) {
+    if (!this.recording) return
+    const index = atMost(this.recording.times, t) - 1
+    if (index === this.now) return
+    this.now = index
+    const place = atMost(this.shown, index) - 1
+    const reading = this.box.contains(document.activeElement) || this.box.matches(':hover')
+    if (!reading) this.box.scrollTop = Math.max(0, place * ROW - this.box.clientHeight / 2)
+    this.draw()
+  }
+
+  draw() {
+    if (!this.recording) return
+    const height = this.box.clientHeight || 300
+    const first = Math.max(0, Math.floor(this.box.scrollTop / ROW) - SPARE)
+    const last = Math.min(this.shown.length, Math.ceil((this.box.scrollTop + height) / ROW) + SPARE)
+    const key = `${this.recording.id} ${first} ${last} ${this.now} ${this.shown.length}`
+    if (key === this.drawn) return
+    this.drawn = key
+    // A list without items is none.
+    this.rows.removeAttribute('role')
+    if (!this.shown.length) return show(this.rows, h('p', { class: 'faint' }, 'No event passes the filter.'))
+    this.rows.setAttribute('role', 'list')
+    show(this.rows, this.shown.slice(first, last).map((index, offset) => this.row(index, first + offset)))
+  }
+
+  /** @param {number} index of the event @param {number} place in the list */
+  row(index, place) {
+    const recording = /** @type {Recording} */ (this.recording)
+    const event = recording.events[index]
+    const { who, number, text, foretold } = describe(event)
+    const row = h('div', {
+      role: 'listitem', class: `row ${who}${index === this.now ? ' now' : ''}${foretold ? '' : ' unforetold'}`,
+      'aria-setsize': this.shown.length, 'aria-posinset': place + 1, title: text,
+      onclick: () => this.seek(recording.times[index]),
+    },
+      h('span', { class: 'time' }, duration(recording.times[index] - recording.from)),
+      h('span', { class: 'who' }, who), h('span', { class: 'number' }, number),
+      h('span', { class: 'text' }, text, foretold ? null : h('em', {}, ' not foretold')))
+    row.style.top = `${place * ROW}px`
+    return row
+  }
+
+  async copyAll() {
+    await copyText(this.shown.map((index) => this.line(index)).join('\n'), this.copy)
+  }
+}
+
+/** Copies, and says on the button itself whether it could. @param {string} text @param {HTMLElement} on */
+export async function copyText(text, on) {
+  const before = on.textContent ?? ''
+  let said = 'Copied'
+  try {
+    await navigator.clipboard.writeText(text)
+  } catch {
+    said = 'No clipboard'
+  }
+  say(on, said)
+  setTimeout(() => say(on, before), 1500)
+}

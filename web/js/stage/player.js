@@ -1,0 +1,242 @@
+// Plays a recording on a stage. Everything shown is a function of one moment, so that it can be paused, stepped and
+// scrubbed; nothing is simulated between recordings, and nothing moves when nothing is played.
+
+import { atMost } from '../scale.js'
+import { still } from '../prefs.js'
+import { TOKENS } from './draw.js'
+import { during, endOf, onTheWay, since } from './recording.js'
+import { mirrored, wayOf } from './way.js'
+import { warp } from './warp.js'
+
+/** @import { Event, Header, Part, Process, Value } from '../../types' */
+/** @import { Recording } from './recording.js' */
+/** @import { Message } from './way.js' */
+/** @import { Stage, Facts } from './draw.js' */
+
+/** How long a replay takes unless it is asked to be faster: for a message, at least, and at most, in ms. */
+const PER_MESSAGE_MS = 900
+const LEAST_MS = 2_500
+const MOST_MS = 16_000
+
+/** @type {Recording | null} */
+const NOTHING = null
+
+export class Player {
+  /**
+   * @param {Stage} stage @param {Header} header
+   * @param {{ gauges: Record<string, Value>, states: Record<string, Event> }} known what is so when nothing is played
+   */
+  constructor(stage, header, known) {
+    this.stage = stage
+    this.header = header
+    this.known = known
+    this.recording = NOTHING
+    this.warp = warp([])
+    /** The moment shown, in trace nanoseconds. */
+    this.now = 0
+    this.playing = false
+    /** How many times faster than usual; `Infinity` jumps to the end. */
+    this.speed = 1
+    /** @type {() => void} Called when the moment, or whether it is playing, has changed. */
+    this.changed = () => {}
+    this.frame = 0
+    this.longestFrame = 0
+    stage.redrawn = () => this.draw()
+  }
+
+  /** @param {Recording} recording @param {boolean} [play] */
+  load(recording, play = true) {
+    this.pause()
+    this.recording = recording
+    this.warp = warp(recording.times, recording.messages.map((message) => ({ from: message.sendBegin, to: endOf(message) })))
+    this.now = recording.from
+    if (!play || this.speed === Infinity) this.seek(recording.to)
+    else if (still()) this.seek(recording.messages[0]?.sendBegin ?? recording.to)
+    else this.play()
+  }
+
+  /** How long the whole takes on the screen, in ms. */
+  get lasts() {
+    const messages = this.recording?.messages.length ?? 0
+    return Math.min(MOST_MS, Math.max(LEAST_MS, messages * PER_MESSAGE_MS)) / this.speed
+  }
+
+  /** How many times slower than it was. */
+  get slowed() {
+    return this.warp.length > 0 ? (this.lasts * 1e6) / this.warp.length : 1
+  }
+
+  get atEnd() {
+    return !this.recording || this.now >= this.recording.to
+  }
+
+  play() {
+    if (!this.recording || this.playing) return
+    if (this.atEnd) this.now = this.recording.from
+    if (still()) return this.step(1)
+    this.playing = true
+    let last = performance.now()
+    const tick = (/** @type {number} */ time) => {
+      if (!this.playing || !this.recording) return
+      const passed = Math.max(0, time - last)
+      last = time
+      const shown = this.warp.shown(this.now) + (passed / this.lasts) * this.warp.length
+      const end = shown >= this.warp.length
+      this.now = end ? this.recording.to : this.warp.real(shown)
+      if (end) this.playing = false
+      else this.frame = requestAnimationFrame(tick)
+      this.show()
+    }
+    this.frame = requestAnimationFrame(tick)
+    this.changed()
+  }
+
+  pause() {
+    cancelAnimationFrame(this.frame)
+    if (!this.playing) return
+    this.playing = false
+    this.changed()
+  }
+
+  /** @param {number} t in trace nanoseconds */
+  seek(t) {
+    if (!this.recording) return
+    this.now = Math.min(this.recording.to, Math.max(this.recording.from, t))
+    this.show()
+  }
+
+  /** To the next thing that happens, or the one before. @param {1 | -1} direction */
+  step(direction) {
+    if (!this.recording) return
+    this.pause()
+    const { times, to } = this.recording
+    const candidates = this.moments(this.now + direction)
+    const next = atMost(times, this.now)
+    candidates.push(direction > 0 ? (times[next] ?? to) : (times[atMost(times, this.now - 1) - 1] ?? times[0]))
+    const ahead = candidates.filter((t) => (direction > 0 ? t > this.now : t < this.now))
+    if (ahead.length) this.seek(direction > 0 ? Math.min(...ahead) : Math.max(...ahead))
+  }
+
+  /** The moments of the messages that are on their way at `t`. @param {number} t */
+  moments(t) {
+    if (!this.recording) return []
+    return onTheWay(this.recording, t, TOKENS).found.flatMap((message) =>
+      this.way(message).moments.map((moment) => Math.round(moment.at)))
+  }
+
+  /** @param {Message} message */
+  way(message) {
+    return wayOf(this.header.scene, message, this.header.wait)
+  }
+
+  /** Draws, and tells whoever shows the time. */
+  show() {
+    const start = performance.now()
+    this.draw()
+    this.changed()
+    this.longestFrame = Math.max(this.longestFrame, performance.now() - start)
+  }
+
+  /** The stage at this moment. */
+  draw() {
+    const { stage, header } = this
+    const processes = (this.recording && during(this.recording.processes, this.now)) ?? header.processes
+    for (const process of processes) this.drawProcess(process)
+    this.drawGauges()
+    const { found, more } = this.recording ? onTheWay(this.recording, this.now, TOKENS) : { found: [], more: 0 }
+    /** @type {Map<string, { payload: string, count: number }>} */
+    const lying = new Map()
+    found.forEach((message, index) => this.drawMessage(message, index, lying))
+    stage.clear(found.length)
+    for (const part of header.scene.stage) stage.content(part.id, lying.get(part.id)?.payload ? `“${lying.get(part.id)?.payload}”` : '')
+    if (stage.more) stage.more.textContent = more ? `and ${more} more on their way` : ''
+    stage.light(this.lit(found))
+  }
+
+  /** @param {Process} process */
+  drawProcess(process) {
+    const { recording, now } = this
+    const states = recording?.states.get(process.actor)
+    const calls = recording?.calls.get(process.actor)
+    const told = recording ? during(states, now) : this.known.states[process.actor]
+    const call = during(calls, now)
+    // What the kernel said is old as soon as the process has stamped something itself.
+    const stale = recording !== null && told?.state !== 'dead' && since(states, now) < since(calls, now)
+    const core = told?.core ?? process.core
+    /** @type {Facts} */
+    const facts = [
+      `pid ${process.pid || '–'}`,
+      process.parent === null ? '' : `parent ${process.parent}`,
+      core === null ? 'on any core' : `core ${core}`,
+      ...(told && !stale ? kernelSays(told) : /** @type {[string, string]} */ ([call ? `in ${call}()` : recording ? 'not in a call' : '', ''])),
+    ]
+    this.stage.process(process.actor, facts, stale || !told?.state ? (call ? 'busy' : '') : told.state)
+  }
+
+  drawGauges() {
+    const { recording, now, stage } = this
+    /** @param {string} field */
+    const read = (field) => (recording ? during(recording.gauges.get(field), now) : this.known.gauges[field])
+    for (const part of this.header.scene.stage) {
+      for (const { field } of part.gauges) stage.gauge(field, read(field))
+      if (part.form.is === 'buffer') stage.fill(part.id, fullness(part, read))
+    }
+  }
+
+  /** @param {Message} message @param {number} index @param {Map<string, { payload: string, count: number }>} lying what rests at each part */
+  drawMessage(message, index, lying) {
+    const { stops } = this.way(message)
+    let here = 0
+    while (here + 1 < stops.length && stops[here + 1].at <= this.now) here++
+    const next = stops[here + 1]
+    const share = next ? (this.now - stops[here].at) / Math.max(1, next.at - stops[here].at) : 0
+    const { part } = stops[here]
+    const rests = !next || next.part === part
+    const there = lying.get(part)
+    this.stage.token(index, part, (next ?? stops[here]).part, share, String(message.id % 1000), message.id, message.back, rests ? (there?.count ?? 0) : 0)
+    if (rests) lying.set(part, { payload: there?.payload || message.payload, count: (there?.count ?? 0) + 1 })
+  }
+
+  /** The steps that happen now: the latest one of each message, and what the kernel did beyond them. @param {Message[]} found */
+  current(found) {
+    return found.slice(0, 4).flatMap((message) => {
+      const moments = this.way(message).moments.filter((moment) => moment.at <= this.now)
+      const last = moments[moments.length - 1]
+      return last ? [{ message, moment: last }] : []
+    })
+  }
+
+  /** @param {Message[]} found */
+  lit(found) {
+    const { scene } = this.header
+    const side = (/** @type {boolean} */ back, /** @type {string} */ id) => (back ? mirrored(scene, id) : id)
+    const lit = this.current(found).map(({ message, moment: { step } }) => ({
+      part: side(message.back, step.at),
+      actor: step.actor === 'kernel' ? null : side(message.back, step.actor),
+      foretold: true,
+    }))
+    const event = this.recording?.events[atMost(this.recording.times, this.now) - 1]
+    if (event?.side === 'kernel' && event.step === undefined) {
+      const deepest = scene.stage.findLast((part) => part.space === 'kernel')
+      if (deepest) lit.push({ part: deepest.id, actor: null, foretold: false })
+    }
+    return lit
+  }
+}
+
+/** A process's state, and where it is, in the kernel's words. @param {Event} told @returns {[string, string]} */
+function kernelSays({ state = '', call, wchan, signal, exit_code }) {
+  if (state === 'dead') return [state, signal ? `of ${signal}` : exit_code === undefined ? '' : `exit ${exit_code}`]
+  return [state, call ? `in ${call}()` : wchan ? `in ${wchan}` : '']
+}
+
+/**
+ * How full a buffer is: its first gauge in bytes, of its largest.
+ * @param {Part} part @param {(field: string) => unknown} read
+ */
+function fullness(part, read) {
+  const sizes = part.gauges.filter((gauge) => gauge.unit === part.gauges[0]?.unit).map((gauge) => Number(read(gauge.field)))
+  const [held, ...others] = sizes
+  const room = Math.max(...others)
+  return held >= 0 && room > 0 ? Math.min(1, held / room) : 0
+}

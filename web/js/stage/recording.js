@@ -1,0 +1,255 @@
+// A stream of events, cut into recordings: a batch, or a whole experiment, is one. A recording can be asked what was true
+// at any moment of it, in little time however long it is.
+
+import { atMost } from '../scale.js'
+
+/** @import { Event, Header, Process, Value } from '../../types' */
+/** @import { Message } from './way.js' */
+
+/** Something that is so from its time on. @template T @typedef {{ at: number[], is: T[] }} Track */
+
+/** @template T @returns {Track<T>} */
+const track = () => ({ at: [], is: [] })
+
+/** @template T @param {Track<T>} on @param {number} at @param {T} is */
+function put(on, at, is) {
+  on.at.push(at)
+  on.is.push(is)
+}
+
+/** What is so at `t`. @template T @param {Track<T> | undefined} on @param {number} t @returns {T | undefined} */
+export const during = (on, t) => on && on.is[atMost(on.at, t) - 1]
+
+/** Since when. @param {Track<any> | undefined} on @param {number} t */
+export const since = (on, t) => (on && on.at[atMost(on.at, t) - 1]) ?? -Infinity
+
+/**
+ * @typedef {object} Recording
+ * @property {number} id
+ * @property {string | null} experiment its id, if this is one
+ * @property {string} mode
+ * @property {number} count how many messages were asked for
+ * @property {Event[]} events
+ * @property {number[]} times of the events, ascending
+ * @property {number} from
+ * @property {number} to
+ * @property {Message[]} messages by the time they were sent
+ * @property {Float64Array} ended by index: the latest end of any message up to it
+ * @property {number[]} arrivals the arrivals alone, ascending
+ * @property {Map<string, Track<Event>>} states of each side
+ * @property {Map<string, Track<Value>>} gauges by field
+ * @property {Track<number>} looked when gauges were read
+ * @property {Map<string, Track<string>>} calls what each side is doing by its own stamps
+ * @property {Track<Process[]>} processes
+ * @property {Event[]} marks events of the kernel's and of steps, to light up
+ */
+
+/** Cuts a stream into recordings, and keeps what is known between them. */
+export class Cutter {
+  /** @param {Header} header */
+  constructor(header) {
+    this.header = header
+    /** @type {Event[]} */
+    this.open = []
+    this.depth = 0
+    this.recordings = 0
+    /** @type {Record<string, Value>} */
+    this.gauges = {}
+    /** @type {Record<string, Event>} */
+    this.states = {}
+  }
+
+  /**
+   * Takes one event; gives back a recording when one is complete.
+   * @param {Event} event
+   * @returns {Recording | null}
+   */
+  take(event) {
+    const begins = event.what === 'batch-begin' || event.what === 'experiment-begin'
+    const ends = event.what === 'batch-end' || event.what === 'experiment-end'
+    if (begins) this.depth++
+    if (this.depth > 0) this.open.push(event)
+    else this.know(event)
+    if (ends && this.depth > 0 && --this.depth === 0) return this.finish()
+    return null
+  }
+
+  /** What was cut off in the middle, such as by a closed socket. @returns {Recording | null} */
+  finish() {
+    const events = this.open
+    this.open = []
+    this.depth = 0
+    if (!events.length) return null
+    const made = recording(events, this, ++this.recordings)
+    // An experiment with processes of its own says nothing about those that stay.
+    if (made.processes.at.length === 1) events.forEach((event) => this.know(event))
+    return made
+  }
+
+  /** @param {Event} event */
+  know(event) {
+    if (event.what === 'gauges') Object.assign(this.gauges, event.values)
+    if (event.what === 'state' && event.side) this.states[event.side] = event
+  }
+}
+
+/**
+ * @param {Event[]} events @param {{ header: Header, gauges: Record<string, Value>, states: Record<string, Event> }} before what was known before them
+ * @param {number} id
+ * @returns {Recording}
+ */
+export function recording(events, before, id = 0) {
+  const first = events[0]
+  /** @type {Recording} */
+  const made = {
+    id,
+    experiment: first.what === 'experiment-begin' ? (first.id ?? '') : null,
+    mode: events.find((event) => event.what === 'batch-begin')?.mode ?? '',
+    count: 0,
+    events,
+    times: [],
+    from: first.t_ns,
+    to: first.t_ns,
+    messages: [],
+    ended: new Float64Array(),
+    arrivals: [],
+    states: new Map(),
+    gauges: new Map(),
+    looked: track(),
+    calls: new Map(),
+    processes: track(),
+    marks: [],
+  }
+  const start = first.t_ns
+  put(made.processes, -Infinity, before.header.processes)
+  for (const [field, value] of Object.entries(before.gauges)) put(entry(made.gauges, field), -Infinity, value)
+  for (const [side, event] of Object.entries(before.states)) put(entry(made.states, side), -Infinity, event)
+
+  /** @type {Map<number, Message>} */
+  const messages = new Map()
+  let now = start
+  for (const event of events) {
+    // Events are in order of time; one that is not must not turn the clock back.
+    now = Math.max(now, event.t_ns)
+    made.times.push(now)
+    note(made, messages, event, now)
+  }
+  made.to = now
+  finishMessages(made, messages)
+  return made
+}
+
+/** @template T @param {Map<string, Track<T>>} map @param {string} name @returns {Track<T>} */
+function entry(map, name) {
+  let found = map.get(name)
+  if (!found) map.set(name, (found = track()))
+  return found
+}
+
+/** @param {Recording} made @param {Map<number, Message>} messages @param {Event} event @param {number} at */
+function note(made, messages, event, at) {
+  const { what, side } = event
+  if (what === 'batch-begin') made.count += event.count ?? 0
+  else if (what === 'gauges') {
+    put(made.looked, at, at)
+    for (const [field, value] of Object.entries(event.values ?? {})) put(entry(made.gauges, field), at, value)
+  } else if (what === 'state' && side) put(entry(made.states, side), at, event)
+  else if (what === 'died' && side) put(entry(made.states, side), at, { ...event, state: 'dead' })
+  else if (what === 'processes' && event.processes) {
+    put(made.processes, at, event.processes)
+    made.states.clear()
+    made.calls.clear()
+    for (const message of messages.values()) if (endOf(message) === Infinity) message.lost = at
+  }
+  if (event.step !== undefined || side === 'kernel') made.marks.push(event)
+  if (event.message === undefined) return
+
+  const message = messageOf(messages, event)
+  if (what === 'send-begin') {
+    message.sendBegin = at
+    message.payload = event.payload ?? ''
+    if (side) put(entry(made.calls, side), at, 'send')
+  } else if (what === 'send-end') {
+    message.sendEnd = at
+    if (side) put(entry(made.calls, side), at, '')
+  } else if (what === 'recv-begin') {
+    message.recvBegin = at
+    if (side) put(entry(made.calls, side), at, 'recv')
+  } else if (what === 'recv-end') {
+    message.recvEnd = at
+    if (event.payload !== undefined) message.payload = event.payload
+    if (side) put(entry(made.calls, side), at, '')
+  } else if (what === 'failed') {
+    message.failed = event.error ?? 'failed'
+    if (event.call === 'send') message.lost = at
+    if (side) put(entry(made.calls, side), at, '')
+  }
+  if (event.step !== undefined) message.stamped.set(event.step, at)
+}
+
+/** @param {Map<number, Message>} messages @param {Event} event */
+function messageOf(messages, event) {
+  const id = /** @type {number} */ (event.message)
+  let found = messages.get(id)
+  if (!found) {
+    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, lost: Infinity, failed: null, stamped: new Map() }
+    messages.set(id, found)
+  }
+  if (event.direction === 'back') found.back = true
+  return found
+}
+
+/** @param {Recording} made @param {Map<number, Message>} messages */
+function finishMessages(made, messages) {
+  made.messages = [...messages.values()]
+    .filter((message) => !Number.isNaN(message.sendBegin))
+    .sort((a, b) => a.sendBegin - b.sendBegin)
+  for (const message of made.messages) if (endOf(message) === Infinity) message.lost = made.to
+  made.ended = new Float64Array(made.messages.length)
+  let latest = -Infinity
+  made.messages.forEach((message, index) => {
+    latest = Math.max(latest, endOf(message))
+    made.ended[index] = latest
+    if (Number.isFinite(message.recvEnd)) made.arrivals.push(message.recvEnd)
+  })
+  made.arrivals.sort((a, b) => a - b)
+  made.count = Math.max(made.count, made.messages.length)
+}
+
+/**
+ * The messages on their way at `t`, at most `limit` of them, and how many there are in all.
+ * @param {Recording} from @param {number} t @param {number} limit
+ */
+export function onTheWay(from, t, limit) {
+  const sent = upTo(from.messages, t)
+  const first = atMost(from.ended, t)
+  /** @type {Message[]} */
+  const found = []
+  let more = 0
+  for (let index = first; index < sent; index++) {
+    const message = from.messages[index]
+    if (endOf(message) <= t) continue
+    if (found.length < limit) found.push(message)
+    else more++
+  }
+  return { found, more }
+}
+
+/** How many messages were sent by `t`. @param {Message[]} messages @param {number} t */
+function upTo(messages, t) {
+  let low = 0
+  let high = messages.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (messages[middle].sendBegin <= t) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** When a message had arrived, or was lost. @param {Message} message */
+export const endOf = (message) => Math.min(message.recvEnd, message.lost)
+
+/** The flights that arrived, in nanoseconds. @param {Recording} from */
+export const flights = (from) =>
+  from.messages.filter((message) => Number.isFinite(message.recvEnd)).map((message) => message.recvEnd - message.sendBegin)

@@ -1,0 +1,148 @@
+// The strip of true times: when the sender was in its call, when each message was on its way, when the receiver was in its
+// call. To scale; a pause that was cut says how long it was. A click goes to a message.
+
+import { s } from '../dom.js'
+import { duration } from '../format.js'
+import { linear, ticks } from '../scale.js'
+import { endOf } from './recording.js'
+
+/** @import { Recording } from './recording.js' */
+/** @import { Warp } from './warp.js' */
+
+const ROWS = /** @type {const} */ (['send', 'flight', 'recv'])
+const NAMES = { send: 'in send', flight: 'on its way', recv: 'in recv' }
+const LEFT = 84
+const RIGHT = 12
+const HEIGHT = 16
+const GAP = 4
+const TOP = 6
+const AXIS = TOP + 3 * (HEIGHT + GAP)
+/** Above so many messages, they are no longer drawn one by one. */
+const SINGLE = 400
+
+export class Strip {
+  /** @param {HTMLElement} into @param {number} accent @param {(t: number) => void} seek */
+  constructor(into, accent, seek) {
+    this.into = into
+    this.seek = seek
+    this.cursor = s('line', { class: 'cursor', y1: 0, y2: AXIS + 4 })
+    this.svg = s('svg', { class: 'strip', height: AXIS + 20, 'aria-hidden': true, 'data-accent': accent % 8, onclick: (/** @type {MouseEvent} */ event) => this.click(event) })
+    into.append(this.svg)
+    /** @type {Recording | null} */
+    this.recording = null
+    /** @type {(t: number) => number} from trace time to px */
+    this.x = linear([0, 1], [LEFT, 1])
+    this.width = 0
+    new ResizeObserver(() => this.resize()).observe(into)
+    this.resize()
+  }
+
+  resize() {
+    const width = Math.max(240, Math.floor(this.into.clientWidth))
+    if (width === this.width) return
+    this.width = width
+    this.svg.setAttribute('width', String(width))
+    this.svg.setAttribute('viewBox', `0 0 ${width} ${AXIS + 20}`)
+    this.build()
+  }
+
+  /** @param {Recording} recording @param {Warp} warp */
+  load(recording, warp) {
+    this.recording = recording
+    this.warp = warp
+    this.build()
+  }
+
+  build() {
+    const right = this.width - RIGHT
+    const names = ROWS.map((row, index) => s('text', { class: 'axis', x: 0, y: y(index) + 12 }, NAMES[row]))
+    const lines = ROWS.map((_, index) => s('line', { class: 'hair', x1: LEFT, x2: right, y1: y(index) + HEIGHT + 1.5, y2: y(index) + HEIGHT + 1.5 }))
+    this.svg.replaceChildren(...lines, ...names)
+    if (!this.recording || !this.warp) return
+    const { recording, warp } = this
+    const straight = linear([0, Math.max(1, warp.length)], [LEFT, right])
+    this.x = (t) => straight(warp.shown(t))
+    const bars = recording.messages.length <= SINGLE ? this.single(recording) : this.dense(recording)
+    this.svg.append(...bars, ...this.axis(right), this.cursor)
+    this.at(recording.from)
+  }
+
+  /** @param {Recording} recording */
+  single(recording) {
+    return recording.messages.flatMap((message) => {
+      const { sendBegin, sendEnd, recvBegin, recvEnd } = message
+      const waits = recvBegin < sendBegin
+      return [
+        this.bar(0, sendBegin, Number.isFinite(sendEnd) ? sendEnd : endOf(message), 'call'),
+        this.bar(1, sendBegin, endOf(message), Number.isFinite(recvEnd) ? 'flight' : 'lost', `message ${message.id}: ${Number.isFinite(recvEnd) ? duration(recvEnd - sendBegin) : 'lost'}`),
+        waits ? this.bar(2, recvBegin, Math.min(sendBegin, recvEnd), 'waits') : null,
+        Number.isFinite(recvEnd) ? this.bar(2, waits ? sendBegin : recvBegin, recvEnd, 'call') : null,
+      ].filter((bar) => bar !== null)
+    })
+  }
+
+  /** Columns of one pixel, in one path a row. @param {Recording} recording */
+  dense(recording) {
+    const paths = ['', '', '']
+    const filled = [-1, -1, -1]
+    for (const { sendBegin, sendEnd, recvBegin, recvEnd } of recording.messages) {
+      const spans = [[sendBegin, sendEnd], [sendBegin, recvEnd], [Math.max(recvBegin, sendBegin), recvEnd]]
+      spans.forEach(([from, to], row) => {
+        if (!Number.isFinite(from) || !Number.isFinite(to)) return
+        const start = Math.max(Math.floor(this.x(from)), filled[row] + 1)
+        const end = Math.floor(this.x(to))
+        if (end < start) return
+        filled[row] = end
+        paths[row] += `M${start} ${y(row)}H${end + 1}V${y(row) + HEIGHT}H${start}Z`
+      })
+    }
+    return paths.map((d, row) => s('path', { class: row === 1 ? 'flight' : 'call', d }))
+  }
+
+  /** @param {number} row @param {number} from @param {number} to @param {string} name @param {string} [title] */
+  bar(row, from, to, name, title) {
+    if (!Number.isFinite(from) || !Number.isFinite(to)) return null
+    const x = this.x(from)
+    return s('rect', { class: name, x, y: y(row), width: Math.max(1, this.x(to) - x - 0.5), height: HEIGHT }, title ? s('title', {}, title) : null)
+  }
+
+  /** Marks where time was cut, and the times that were not; no two texts cover each other. @param {number} right */
+  axis(right) {
+    const { recording, warp } = /** @type {{ recording: Recording, warp: Warp }} */ (/** @type {unknown} */ (this))
+    const start = recording.messages[0]?.sendBegin ?? recording.from
+    const end = Math.max(recording.from, ...recording.messages.slice(-64).map(endOf).filter(Number.isFinite)) || recording.to
+    const cuts = warp.cuts.map(({ from, to }) => ({ x: (this.x(from) + this.x(to)) / 2, text: `cut ${duration(to - from)}` }))
+    const marks = ticks(0, end - start, Math.max(2, Math.floor((right - LEFT) / 110)))
+      .filter((t) => !warp.cuts.some(({ from, to }) => start + t > from && start + t < to))
+      .map((t) => ({ x: this.x(start + t), text: t === 0 ? '0' : duration(t) }))
+    /** @type {[number, number][]} */
+    const taken = []
+    const texts = [...cuts, ...marks].flatMap(({ x, text }) => {
+      const half = text.length * 3.5
+      const at = Math.min(right - half, Math.max(LEFT + half, x))
+      if (taken.some(([from, to]) => at - half < to + 8 && at + half > from - 8)) return []
+      taken.push([at - half, at + half])
+      return [s('text', { class: 'axis', x: at, y: AXIS + 14, 'text-anchor': 'middle' }, text)]
+    })
+    return [...cuts.map(({ x }) => s('path', { class: 'cut', d: `M${x - 4} ${AXIS}L${x} ${TOP}M${x} ${AXIS}L${x + 4} ${TOP}` })), ...texts]
+  }
+
+  /** @param {number} t */
+  at(t) {
+    const x = this.x(t).toFixed(1)
+    this.cursor.setAttribute('x1', x)
+    this.cursor.setAttribute('x2', x)
+  }
+
+  /** @param {MouseEvent} event */
+  click(event) {
+    if (!this.recording || !this.warp) return
+    const inside = event.clientX - this.svg.getBoundingClientRect().left
+    const t = this.warp.real(((inside - LEFT) / (this.width - RIGHT - LEFT)) * this.warp.length)
+    const hit = this.recording.messages.find((message) => message.sendBegin <= t && t <= endOf(message))
+    this.seek(hit ? hit.sendBegin : t)
+  }
+}
+
+/** @param {number} row */
+const y = (row) => TOP + row * (HEIGHT + GAP)

@@ -1,0 +1,54 @@
+// What every page needs of the lab: its scenes and their colours, its last report, and the one line that says what happens.
+
+import { api } from './api.js'
+import { state } from './live.js'
+
+/** @import { Lab, Report, Scene } from '../types' */
+
+/** @type {Lab} */
+export let lab
+
+/** @param {Lab} found */
+export function setLab(found) {
+  lab = found
+}
+
+/** A mechanism's place in the list of scenes: its colour. -1 for what is none. @param {string} kind */
+export const accent = (kind) => lab.scenes.findIndex((scene) => scene.kind === kind)
+
+/** @param {string} kind */
+export const title = (kind) => lab.scenes[accent(kind)]?.title ?? kind
+
+/** @param {string} kind @returns {Scene | undefined} */
+export const sceneOf = (kind) => lab.scenes[accent(kind)]
+
+/** @type {Map<string, Promise<Report>>} */
+const reports = new Map()
+
+/** A report of the history; it never changes, so it is asked for once. @param {string} id */
+export function report(id) {
+  let found = reports.get(id)
+  if (!found) {
+    found = api.run(id)
+    found.catch(() => reports.delete(id))
+    if (reports.size > 8) reports.delete([...reports.keys()][0])
+    reports.set(id, found)
+  }
+  return found
+}
+
+/** The last run's id. */
+export const lastRun = () => (state.connected ? (state.runs[0]?.id ?? null) : (lab.last_run ?? null))
+
+/** Says one thing, where screen readers listen and eyes find it. @param {string} text */
+export function status(text) {
+  const line = document.querySelector('#status')
+  if (line && line.textContent !== text) line.textContent = text
+}
+
+/** One line about the machine. */
+export function machineLine() {
+  const { cpu, cores_online, kernel, virtualised } = lab.machine
+  return [cpu, cores_online && `${cores_online} cores`, kernel && `Linux ${kernel}`, virtualised && `${virtualised} guest`]
+    .filter(Boolean).join(' · ')
+}
