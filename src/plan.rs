@@ -144,7 +144,7 @@ pub(crate) fn placement(typed: Option<Placement>, notices: &mut Vec<String>) -> 
 }
 
 /// What was typed, each once and in its order; or the default.
-fn chosen<T: Clone + PartialEq>(typed: &[T], default: &[T]) -> Vec<T> {
+pub(crate) fn chosen<T: Clone + PartialEq>(typed: &[T], default: &[T]) -> Vec<T> {
     let mut chosen = Vec::new();
     for value in if typed.is_empty() { default } else { typed } {
         if !chosen.contains(value) {

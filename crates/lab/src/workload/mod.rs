@@ -9,6 +9,7 @@ pub(crate) mod null;
 mod paced;
 pub(crate) mod payload;
 mod ping_pong;
+pub(crate) mod probed;
 mod stream;
 
 use std::fmt;

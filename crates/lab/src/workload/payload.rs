@@ -48,6 +48,14 @@ fn word(seq: u64, stamp: u64, place: usize) -> u64 {
     }
 }
 
+/// The bytes of message `seq` behind its number and its stamp, as many as tell it from every other.
+pub(crate) fn words_of(seq: u64) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&filler(seq, 2).to_le_bytes());
+    bytes[8..].copy_from_slice(&filler(seq, 3).to_le_bytes());
+    bytes
+}
+
 /// Makes message `seq`.
 #[inline]
 pub(crate) fn fill(message: &mut [u8], seq: u64, stamp: u64) {

@@ -432,10 +432,10 @@ pub(crate) static SCENE: Scene = Scene {
         },
         Budget {
             wait: "block",
-            sender_syscalls: Range::between(0.0, 1.0),
-            receiver_syscalls: Range::between(0.0, 2.0),
+            sender_syscalls: Range::exactly(1.0),
+            receiver_syscalls: Range::exactly(2.0),
             kernel_copies: Range::exactly(0.0),
-            wakes: Range::between(0.0, 1.0),
+            wakes: Range::exactly(1.0),
         },
     ],
     duplex: true,

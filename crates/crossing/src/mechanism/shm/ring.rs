@@ -214,10 +214,13 @@ impl<M: Memory> Producer<M> {
             self.memory.heavy_fence();
             let status = self.memory.status();
             self.look()?;
-            let outcome = self.room_or_end(len);
+            let mut outcome = self.room_or_end(len);
             // Some room, but not enough: that is another sleep, under another flag.
             if outcome.is_none() && self.head == seen {
                 self.memory.sleep(Word::Head, seen, status, patience);
+                // As in `Consumer::wait`.
+                self.look()?;
+                outcome = self.room_or_end(len);
             }
             self.memory.store(Word::SenderAsleep, AWAKE);
             if let Some(outcome) = outcome {
@@ -367,9 +370,11 @@ impl<M: Memory> Consumer<M> {
             self.memory.store(Word::ReceiverAsleep, self.tail | ASLEEP);
             self.memory.heavy_fence();
             let status = self.memory.status();
-            let outcome = self.glance();
+            let mut outcome = self.glance();
             if outcome.is_none() {
                 self.memory.sleep(Word::Tail, self.tail, status, patience);
+                // Most sleeps end with what they waited for: then there is no next one to prepare.
+                outcome = self.glance();
             }
             self.memory.store(Word::ReceiverAsleep, AWAKE);
             if let Some(outcome) = outcome {
