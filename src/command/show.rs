@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use lab::stage::Setup;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::args;
@@ -19,8 +20,8 @@ pub(crate) fn run(typed: &args::Show, ink: Ink) -> Result<Ended, Failure> {
         signal_hook::flag::register_conditional_shutdown(interruption, 130, Arc::new(AtomicBool::new(true)))
             .map_err(|error| Failure::told(format_args!("cannot watch for Ctrl-C: {error}")))?;
     }
-    let trace = lab::show::record(typed.mechanism, typed.messages, typed.size, placement, typed.wait)
-        .map_err(Failure::told)?;
+    let setup = Setup { wait: typed.wait, placement, size_bytes: typed.size, ..Setup::of(typed.mechanism) };
+    let trace = lab::show::record(&setup, typed.messages.into()).map_err(Failure::told)?;
     for notice in notices {
         outcome::note(notice);
     }

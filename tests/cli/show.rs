@@ -38,16 +38,25 @@ fn the_trace_can_be_read_back() {
             assert_eq!(first, Some(&What::BatchBegin { mode: Mode::Paced, count: 3 }));
             assert_eq!(trace.events.last().map(|event| &event.what), Some(&What::BatchEnd {}));
             for message in 0..3 {
+                let words = Some(format!("message {message}"));
                 let seen = |side, what| {
                     let is = |event: &&Event| {
                         event.message == Some(message) && event.side == Some(side) && event.what == what
                     };
                     trace.events.iter().filter(is).count()
                 };
-                assert_eq!(seen(Side::Sender, What::SendBegin { payload: None }), 1, "{line}: {message}");
+                assert_eq!(
+                    seen(Side::Sender, What::SendBegin { payload: words.clone() }),
+                    1,
+                    "{line}: {message}"
+                );
                 assert_eq!(seen(Side::Sender, What::SendEnd {}), 1, "{line}: {message}");
                 assert_eq!(seen(Side::Receiver, What::RecvBegin {}), 1, "{line}: {message}");
-                assert_eq!(seen(Side::Receiver, What::RecvEnd { payload: None }), 1, "{line}: {message}");
+                assert_eq!(
+                    seen(Side::Receiver, What::RecvEnd { payload: words.clone() }),
+                    1,
+                    "{line}: {message}"
+                );
             }
         }
     }

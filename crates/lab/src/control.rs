@@ -49,8 +49,6 @@ pub(crate) enum Task {
     Race(Workload),
     /// A workload without a channel, in the initiator alone.
     Null(Workload),
-    /// Single messages, every one recorded.
-    Trace,
     /// One process of a stage: it does what it is told, order by order.
     Stage,
 }
@@ -131,22 +129,6 @@ pub(crate) struct SideOutcome {
     pub(crate) missed: u64,
     /// What it cost.
     pub(crate) usage: SideUse,
-    /// What it saw, when it traces: ticks, message, event, core.
-    pub(crate) events: Vec<(u64, u64, Moment, Option<u32>)>,
-}
-
-/// What a process that records notes of its calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Moment {
-    /// About to call `send`.
-    SendBegin,
-    /// `send` has returned.
-    SendEnd,
-    /// About to call `recv`.
-    RecvBegin,
-    /// `recv` has returned, and the message was verified.
-    RecvEnd,
 }
 
 /// Why there was no answer.

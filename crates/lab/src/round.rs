@@ -53,7 +53,6 @@ pub(crate) struct Round {
     /// Before and after.
     pub(crate) floors: Option<[FloorSeen; 2]>,
     pub(crate) cores: Option<[usize; 2]>,
-    pub(crate) pids: [u32; 2],
 }
 
 /// The best of the tried ways to poll, and what it gave.
@@ -89,7 +88,6 @@ pub(crate) fn run(order: &Order, stop: &AtomicBool) -> Result<Round, Fault> {
         responder: second,
         floors: before.zip(after).map(|(before, after)| [before, after]),
         cores: initiator.core().zip(responder.core()).map(|(a, b)| [a, b]),
-        pids: [initiator.pid(), responder.pid()],
     })
 }
 
@@ -103,7 +101,6 @@ fn alone(order: &Order, deadline: Instant, stop: &AtomicBool) -> Result<Round, F
             responder: SideOutcome::default(),
             floors: None,
             cores: peer.core().map(|core| [core, core]),
-            pids: [peer.pid(); 2],
         }),
         other => Err(Fault::out_of_turn(&other)),
     }

@@ -35,7 +35,7 @@ pub fn worker_main() -> ExitCode {
     };
     let done = match job.task {
         Task::Stage => crate::stage::actor::run(control, &job).is_ok(),
-        Task::Race(_) | Task::Null(_) | Task::Trace => Worker { control, job }.run(&never).is_ok(),
+        Task::Race(_) | Task::Null(_) => Worker { control, job }.run(&never).is_ok(),
     };
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -64,7 +64,7 @@ impl Worker {
                     Request::Floor(_) => self.say(&Answer::Floor { median_ns: None })?,
                 }
             },
-            Task::Race(_) | Task::Trace | Task::Stage => match self.job.kind {
+            Task::Race(_) | Task::Stage => match self.job.kind {
                 Kind::Shm => self.serve::<Shm>(lines, never),
                 Kind::Pipe => self.serve::<Pipe>(lines, never),
                 Kind::Unix => self.serve::<Unix>(lines, never),
@@ -133,8 +133,6 @@ impl Worker {
         let outcome = match (self.job.task, self.job.role) {
             (Task::Race(workload), Role::Initiator) => workload::initiate(workload, connection, &course),
             (Task::Race(workload), Role::Responder) => workload::respond(workload, connection, &course),
-            (Task::Trace, Role::Initiator) => workload::traced::send(connection, &course),
-            (Task::Trace, Role::Responder) => workload::traced::receive(connection, &course),
             (Task::Null(_) | Task::Stage, _) => return Err("there is no such course".into()),
         };
         outcome.map_err(|error| error.to_string())

@@ -143,7 +143,7 @@ impl<'a, M: Mechanism> Actor<'a, M> {
                 Ok(stores) => Told::Refused { why: format!("{stores} stores, and still here") },
                 Err(error) => Told::Refused { why: error.to_string() },
             },
-            Order::Scribble { number, of } => self.scribble(number, of)?,
+            Order::Scribble { number, by, of } => self.scribble(number, by, of)?,
             Order::Textbook(act) => self.textbook(act)?,
             Order::Bury => self.bury(),
         }))
@@ -226,13 +226,13 @@ impl<'a, M: Mechanism> Actor<'a, M> {
         Ok(notes.told())
     }
 
-    fn scribble(&mut self, number: u64, of: Source) -> Result<Told, String> {
+    fn scribble(&mut self, number: u64, by: i32, of: Source) -> Result<Told, String> {
         let connection = connected(&mut self.connection)?;
         compose(&mut self.message, number, None);
         let glimpse = Glimpse::of(&self.message);
         let mut notes = Notes::new(1);
         let began = self.job.clock.now();
-        match scribble::send_then_overwrite(connection, self.job.kind, &mut self.message, of) {
+        match scribble::send_then_overwrite(connection, self.job.kind, by, &mut self.message, of) {
             Ok(()) => {
                 notes.take(number, began, self.job.clock.now(), Some(glimpse), None);
                 Ok(notes.told())

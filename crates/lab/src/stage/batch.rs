@@ -1,26 +1,31 @@
 //! A batch: the messages of one command, in steps that are looked at, in a burst, or paced.
 
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::command::{Direction, Send};
+use crossing::WaitStrategy;
+
+use super::command::{Direction, Messages};
 use super::order::{Course, Order, Sight, Told};
 use super::pair::{BOTH, Pair};
 use super::teller::{Teller, ends};
 use crate::peer::Fault;
-use crate::trace::{Call, Event, Mode, Side, What};
+use crate::trace::{Call, Event, Mode, ProcessState, Side, What};
 
 /// What one message may take, far above anything seen, and what a batch may take beyond that.
 const PER_MESSAGE: Duration = Duration::from_millis(20);
 const PER_BATCH: Duration = Duration::from_secs(10);
-/// How long a send may take before it is looked at where it sleeps: the message may be larger than the buffer.
-const ON_ITS_OWN: Duration = Duration::from_millis(100);
+/// How long a send that nobody receives may go on until it is left alone, and how often it is looked at. A sender
+/// that sleeps is left alone at once; one that spins never sleeps.
+const STUCK: Duration = Duration::from_secs(5);
+const STUCK_SPINNING: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(20);
 /// Between two messages that are paced, so that each finds its receiver waiting.
 const GAP_US: u64 = 500;
 
 /// Runs a batch between the two of a stage.
 pub(crate) fn run(
-    send: &Send,
+    send: &Messages,
     pair: &mut Pair,
     next: &mut u64,
     stop: &AtomicBool,
@@ -61,24 +66,18 @@ impl Batch<'_, '_> {
     fn step(&mut self, number: u64, receiver_first: bool) -> Result<(), Fault> {
         let (from, to) = ends(self.back);
         let mut events = Vec::new();
-        let send = Order::Send(self.course(number, 1, 0, false));
         if receiver_first {
             self.begin_recv(number, 1)?;
             let asleep = self.pair.look_when_asleep(to);
             events.push(self.teller.seen(to, asleep));
-            self.pair.order(from, &send)?;
+            events.extend(self.teller.read_gauges(self.pair));
+            self.pair.order(from, &Order::Send(self.course(number, 1, 0, false)))?;
             let sent = self.done(from)?;
             events.extend(self.teller.calls(from, Call::Send, self.back, sent));
         } else {
-            self.pair.order(from, &send)?;
-            let sent = self.pair.done_within(from, ON_ITS_OWN, self.stop)?;
+            let sent = self.send_or_stick(number)?;
             let all_sent = sent.is_some();
-            let calls = self.teller.calls(
-                from,
-                Call::Send,
-                self.back,
-                sent.map(|(calls, _)| calls).unwrap_or_default(),
-            );
+            let calls = self.teller.calls(from, Call::Send, self.back, sent.unwrap_or_default());
             let failed = calls.iter().any(|event| matches!(event.what, What::Failed { .. }));
             self.teller.in_order(calls);
             if failed {
@@ -92,15 +91,34 @@ impl Batch<'_, '_> {
                 events.extend(self.teller.calls(from, Call::Send, self.back, sent));
             }
         }
-        let received = self.done(to)?;
-        events.extend(self.teller.calls(to, Call::Recv, self.back, received));
+        let received = self.done(to).map(|calls| self.teller.calls(to, Call::Recv, self.back, calls));
+        events.extend(received.as_ref().into_iter().flatten().cloned());
         let failed = events.iter().any(|event| matches!(event.what, What::Failed { .. }));
         self.teller.in_order(events);
+        received?;
         if failed {
             return Err(undelivered());
         }
         self.teller.look(self.pair, &BOTH);
         Ok(())
+    }
+
+    /// Sends a message that nobody receives yet; `None` when the sender sleeps over it, because there is no room
+    /// for all of it.
+    fn send_or_stick(&mut self, number: u64) -> Result<Option<Vec<Sight>>, Fault> {
+        let (from, _) = ends(self.back);
+        self.begin(from, &Order::Send(self.course(number, 1, 0, true)))?;
+        let spins = self.pair.wait() == WaitStrategy::Spin;
+        let deadline = Instant::now() + if spins { STUCK_SPINNING } else { STUCK };
+        loop {
+            if let Some((calls, _)) = self.pair.done_within(from, LOOK, self.stop)? {
+                return Ok(Some(calls));
+            }
+            let sleeps = self.pair.look(from).state == ProcessState::Sleeping;
+            if sleeps || Instant::now() >= deadline {
+                return Ok(None);
+            }
+        }
     }
 
     /// Messages one after the other; nothing is looked at until the last has arrived.
@@ -131,15 +149,19 @@ impl Batch<'_, '_> {
         Ok(())
     }
 
-    /// Tells the receiving process to receive, and waits until it is about to.
+    /// Tells the receiving process to receive.
     fn begin_recv(&mut self, first: u64, count: u64) -> Result<(), Fault> {
         let (_, to) = ends(self.back);
-        let order = Order::Recv(self.course(first, count, 0, true));
-        self.pair.order(to, &order)?;
-        match self.pair.told_within(to, PER_BATCH, self.stop)? {
+        self.begin(to, &Order::Recv(self.course(first, count, 0, true)))
+    }
+
+    /// Tells a process what to do, and waits until it is about to.
+    fn begin(&mut self, side: Side, order: &Order) -> Result<(), Fault> {
+        self.pair.order(side, order)?;
+        match self.pair.told_within(side, PER_BATCH, self.stop)? {
             Some(Told::About) => Ok(()),
-            Some(told) => Err(Fault::Failed(format!("the {} told out of turn: {told:?}", to.name()))),
-            None => Err(late(to)),
+            Some(told) => Err(Fault::Failed(format!("the {} told out of turn: {told:?}", side.name()))),
+            None => Err(late(side)),
         }
     }
 

@@ -17,7 +17,7 @@ pub enum Command {
     /// Look at both processes and at all gauges.
     Look,
     /// Send messages.
-    Send(Send),
+    Send(Messages),
     /// Run one of the scene's experiments, on processes made for it.
     Experiment {
         /// Which.
@@ -28,7 +28,7 @@ pub enum Command {
 /// Messages to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Send {
+pub struct Messages {
     /// How many, from 1 to [`COUNT_LIMIT`].
     pub count: u64,
     /// How: in steps that are looked at, in a burst, or paced.
@@ -92,7 +92,7 @@ impl Command {
     }
 }
 
-impl Send {
+impl Messages {
     fn fault(&self) -> Option<String> {
         if self.count == 0 || self.count > COUNT_LIMIT {
             return Some(format!("count {} is out of range: 1 to {COUNT_LIMIT} messages", self.count));
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_command_is_read_with_its_defaults() {
-        let send = Send {
+        let send = Messages {
             count: 10,
             mode: Mode::Step,
             text: None,
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(Command::read(text), Ok(Command::Send(send.clone())));
         let text =
             r#"{"do":"send","count":1,"mode":"burst","text":"hi","direction":"back","receiver_first":true}"#;
-        let told = Send {
+        let told = Messages {
             count: 1,
             mode: Mode::Burst,
             text: Some("hi".into()),
@@ -177,7 +177,7 @@ mod tests {
     fn what_is_out_of_range_is_said_with_its_limit() {
         let scene = Scene::from(Kind::Pipe.scene());
         let send = |count, text: Option<String>| {
-            Command::Send(Send {
+            Command::Send(Messages {
                 count,
                 mode: Mode::Step,
                 text,

@@ -7,6 +7,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
+use std::thread;
+use std::time::Duration;
 
 use crossing::Kind;
 use rustix::io::ioctl_fionread;
@@ -50,7 +52,7 @@ impl Gauges {
     /// # Errors
     /// When the kernel does not let us look.
     pub(crate) fn open(kind: Kind, size: usize, pids: [u32; 2], path: Option<String>) -> io::Result<Gauges> {
-        let windows = [Window::open(kind, pids[SENDER])?, Window::open(kind, pids[RECEIVER])?];
+        let windows = Window::open_both(kind, pids)?;
         Ok(Gauges { kind, size, pids, windows, before: Before::default(), path })
     }
 
@@ -64,7 +66,7 @@ impl Gauges {
                 (before.tails[side], before.heads[side]) = (region.tail, region.head);
             }
             if self.kind == Kind::Tcp
-                && let Ok(info) = self.outbound(side).and_then(tcp_info)
+                && let Ok(info) = self.outbound(side).and_then(settled)
             {
                 before.tcp[side] = info;
             }
@@ -105,6 +107,11 @@ impl Gauges {
     /// The region that a process owns.
     pub(crate) fn region(&self, side: usize) -> io::Result<Region> {
         Region::look(self.outbound(side)?)
+    }
+
+    /// The number of the descriptor that a process sends by.
+    pub(crate) fn outbound_number(&self, side: usize) -> i32 {
+        self.windows[side].outbound
     }
 
     /// What a process sends by, for the moment.
@@ -214,6 +221,18 @@ impl Gauges {
             values.put_if(name, address.map(|address| address.to_string()));
         }
     }
+}
+
+/// What TCP_INFO says when the peer has acknowledged everything, or a little while has passed: an
+/// acknowledgement may be held back for 40 ms, and would be counted later.
+fn settled(socket: OwnedFd) -> io::Result<TcpInfo> {
+    for _ in 0..60 {
+        if outgoing_bytes(&socket)? == 0 {
+            break;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    tcp_info(socket)
 }
 
 /// The physical page under an address of a process, where the kernel tells it: it takes CAP_SYS_ADMIN. See

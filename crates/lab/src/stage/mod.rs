@@ -42,17 +42,14 @@ use self::teller::Teller;
 use crate::clock::Clock;
 use crate::machine;
 use crate::peer::{Fault, THIS_PROGRAM};
-use crate::plan::Placement;
+use crate::plan::{Placement, SIZE_LIMIT};
 use crate::scene::Scene;
 use crate::trace::{Event, Header, Tone};
 
-pub use command::{COUNT_LIMIT, Command, Direction, Send};
+pub use command::{COUNT_LIMIT, Command, Direction, Messages};
 pub use message::WORDS_LIMIT;
 
 pub(crate) use order::Told;
-
-/// The largest message of a stage, in bytes.
-pub const SIZE_LIMIT: u32 = 1 << 20;
 
 /// What a stage is opened with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,7 +172,9 @@ impl Stage {
                 teller.look(&self.pair, &BOTH);
                 Ok(())
             }
-            Command::Send(send) => batch::run(send, &mut self.pair, &mut self.next, &self.stop, &mut teller),
+            Command::Send(messages) => {
+                batch::run(messages, &mut self.pair, &mut self.next, &self.stop, &mut teller)
+            }
             Command::Experiment { id } => {
                 experiment::run(id, &self.cast, &mut self.next, &self.stop, &mut teller)
             }
@@ -191,5 +190,16 @@ impl Stage {
             self.over = Some(why.clone());
             Over(why)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_may_go_to_a_thread_of_its_own() {
+        fn may_be_sent<T: Send>() {}
+        may_be_sent::<Stage>();
     }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Order {
     Scribble {
         /// The message's number.
         number: u64,
+        /// The descriptor that the process sends by.
+        by: i32,
         /// What is overwritten.
         of: Source,
     },

@@ -53,6 +53,7 @@ pub(crate) struct Pair {
     /// `Err` when the kernel does not let us look.
     gauges: io::Result<Gauges>,
     is_family: bool,
+    wait: WaitStrategy,
 }
 
 /// The place of a process in a pair of values.
@@ -89,7 +90,7 @@ impl Pair {
             }
         };
         let gauges = Err(io::ErrorKind::NotConnected.into());
-        let mut pair = Pair { receiver, sender, busy: [false; 2], gauges, is_family };
+        let mut pair = Pair { receiver, sender, busy: [false; 2], gauges, is_family, wait: cast.wait };
         let path = pair.connect(cast.kind, deadline, stop)?;
         pair.gauges = Gauges::open(cast.kind, cast.size_bytes as usize, pair.pids(), path);
         Ok(pair)
@@ -126,6 +127,11 @@ impl Pair {
 
     fn pids(&self) -> [u32; 2] {
         [self.sender.pid(), self.receiver.pid()]
+    }
+
+    /// How both ends wait.
+    pub(crate) fn wait(&self) -> WaitStrategy {
+        self.wait
     }
 
     /// Both processes, for a header.
@@ -185,13 +191,15 @@ impl Pair {
         }
     }
 
-    /// What the kernel says of a process.
+    /// What the kernel says of a process. One that has told that it is done is given the moment that it takes to
+    /// go to sleep.
     pub(crate) fn look(&self, side: Side) -> Seen {
-        let mut seen = Seen::of(self.pids()[place(side)]);
-        if seen.state == ProcessState::Sleeping && !self.busy[place(side)] {
-            seen.state = ProcessState::Idle;
+        if self.busy[place(side)] {
+            return Seen::of(self.pids()[place(side)]);
         }
-        seen
+        let seen = self.look_when_asleep(side);
+        let state = if seen.state == ProcessState::Sleeping { ProcessState::Idle } else { seen.state };
+        Seen { state, ..seen }
     }
 
     /// Looks at a process until it sleeps in the channel, or a little while has passed: one that spins never
@@ -199,7 +207,7 @@ impl Pair {
     pub(crate) fn look_when_asleep(&self, side: Side) -> Seen {
         let deadline = Instant::now() + FALL_ASLEEP;
         loop {
-            let seen = self.look(side);
+            let seen = Seen::of(self.pids()[place(side)]);
             if seen.state != ProcessState::Running || Instant::now() >= deadline {
                 return seen;
             }

@@ -4,12 +4,12 @@ use std::io;
 
 use crossing::{Connection, Kind, Mechanism};
 
-use super::descriptors::Window;
+use super::descriptors;
 use super::order::{SCRIBBLE, Source};
 use super::region::Region;
 use crate::sys::{given::Page, stray};
 
-/// Sends `message` and then overwrites it with [`SCRIBBLE`].
+/// Sends `message` by the descriptor `by`, and then overwrites it with [`SCRIBBLE`].
 ///
 /// A stream's message is handed to the kernel by a plain call here: a channel of `crossing` gathers the frame in
 /// a buffer of its own first, and that copy would hide the kernel's.
@@ -19,10 +19,10 @@ use crate::sys::{given::Page, stray};
 pub(crate) fn send_then_overwrite<M: Mechanism>(
     connection: &mut Connection<M>,
     kind: Kind,
+    by: i32,
     message: &mut [u8],
     of: Source,
 ) -> io::Result<()> {
-    let me = std::process::id();
     match (kind, of) {
         (Kind::Shm, Source::Buffer) => {
             connection.send(message).map_err(io::Error::other)?;
@@ -30,16 +30,14 @@ pub(crate) fn send_then_overwrite<M: Mechanism>(
         }
         (Kind::Shm, Source::Region) => {
             connection.send(message).map_err(io::Error::other)?;
-            let window = Window::open(kind, me)?;
-            let region = Region::look(window.take(window.outbound)?)?;
+            let region = Region::look(descriptors::own(by)?)?;
             let at = region.last_message_at(message.len()).ok_or(io::ErrorKind::NotFound)?;
             let at = usize::try_from(at).map_err(io::Error::other)?;
             stray::over_own_region(at, &vec![SCRIBBLE; message.len()])?;
         }
         (Kind::Pipe | Kind::Unix | Kind::Tcp, Source::Buffer) => {
-            let window = Window::open(kind, me)?;
             let mut frame = frame(message);
-            let written = rustix::io::write(window.take(window.outbound)?, &frame)?;
+            let written = rustix::io::write(descriptors::own(by)?, &frame)?;
             frame.fill(SCRIBBLE);
             // Kept from being optimised away: nobody reads it any more.
             std::hint::black_box(&frame);
@@ -48,10 +46,9 @@ pub(crate) fn send_then_overwrite<M: Mechanism>(
             }
         }
         (Kind::Pipe, Source::GivenPage) => {
-            let window = Window::open(kind, me)?;
             let frame = frame(message);
             let page = Page::holding(&frame)?;
-            page.give_to(window.take(window.outbound)?, frame.len())?;
+            page.give_to(descriptors::own(by)?, frame.len())?;
             page.overwrite(frame.len() - message.len(), &vec![SCRIBBLE; message.len()]);
         }
         _ => return Err(io::ErrorKind::Unsupported.into()),

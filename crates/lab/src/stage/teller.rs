@@ -95,25 +95,30 @@ impl<'a> Teller<'a> {
         self.now(seen.event()).by(side).saying(text)
     }
 
-    /// What the gauges say; where the kernel does not let us look that is said once.
+    /// What the gauges say.
     pub(crate) fn gauges(&mut self, pair: &Pair) {
-        match pair.gauges() {
-            Ok(gauges) => {
-                let values = gauges.read();
-                self.say(What::Gauges { values });
-            }
-            Err(_) if self.blind => {}
+        if let Some(event) = self.read_gauges(pair) {
+            self.tell(event);
+        }
+    }
+
+    /// What the gauges say, to be told later; where the kernel does not let us look that is said once.
+    pub(crate) fn read_gauges(&mut self, pair: &Pair) -> Option<Event> {
+        let what = match pair.gauges() {
+            Ok(gauges) => What::Gauges { values: gauges.read() },
+            Err(_) if self.blind => return None,
             Err(error) => {
                 self.blind = true;
-                self.say(What::Unavailable {
+                What::Unavailable {
                     figure: "what regions, pipes and sockets hold".into(),
                     why: format!("the kernel does not let the lab look into its processes: {error}"),
                     remedy: "allow pidfd_getfd in the container's seccomp profile, and set \
                              kernel.yama.ptrace_scope to 0 or 1"
                         .into(),
-                });
+                }
             }
-        }
+        };
+        Some(self.now(what))
     }
 
     /// The two events of each call that a process has told of.

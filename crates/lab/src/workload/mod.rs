@@ -10,7 +10,6 @@ mod paced;
 pub(crate) mod payload;
 mod ping_pong;
 mod stream;
-pub(crate) mod traced;
 
 use std::fmt;
 use std::ops::Range;

@@ -6,7 +6,7 @@ use crossing::Kind;
 use super::{Bench, Verdict};
 use crate::peer::Fault;
 use crate::stage::order::{Course, Order, SCRIBBLE, Source};
-use crate::stage::pair::BOTH;
+use crate::stage::pair::{BOTH, place};
 use crate::trace::{Call, Side, Tone};
 
 /// What is overwritten, in words, and whether a copy has been made by then.
@@ -58,13 +58,15 @@ fn tries(kind: Kind) -> &'static [Try] {
 
 pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
     let mut pair = bench.pair()?;
+    let by = pair.gauges().map(|gauges| gauges.outbound_number(place(Side::Sender)));
+    let by = by.map_err(|error| Fault::Environment(error.to_string()))?;
     let mut rows = Vec::new();
     let mut held = true;
     let mut stories = Vec::new();
     let scribble = char::from(SCRIBBLE).to_string();
     for Try { of, what, copied, why } in tries(bench.cast.kind) {
         let number = bench.numbers(1);
-        let (calls, _) = bench.ask(&mut pair, Side::Sender, &Order::Scribble { number, of: *of })?;
+        let (calls, _) = bench.ask(&mut pair, Side::Sender, &Order::Scribble { number, by, of: *of })?;
         bench.tell_calls(Side::Sender, Call::Send, calls);
         bench.teller.note(Tone::Plain, format!("overwritten with `{scribble}`: {what}"));
         bench.teller.look(&pair, &BOTH);

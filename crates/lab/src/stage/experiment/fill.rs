@@ -4,6 +4,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossing::{Kind, WaitStrategy};
+
 use super::{Bench, Verdict, messages};
 use crate::peer::Fault;
 use crate::stage::gauges::Gauges;
@@ -94,8 +96,8 @@ fn fill(bench: &mut Bench<'_, '_>, pair: &Pair) -> Result<Option<(u64, Seen)>, F
         still = if before == Some(bytes) { still + 1 } else { 0 };
         before = Some(bytes);
         let seen = pair.look(Side::Sender);
-        // One that spins never sleeps: for it, that nothing has moved for longer must do.
-        let waits = seen.state == ProcessState::Sleeping || still >= 4 * STILL;
+        // One that spins never sleeps: for it, that nothing has moved must do.
+        let waits = seen.state == ProcessState::Sleeping || bench.cast.wait == WaitStrategy::Spin;
         if bytes > 0 && still >= STILL && waits {
             return Ok(Some((bytes, seen)));
         }
@@ -160,8 +162,8 @@ impl Bench<'_, '_> {
     fn frame_bytes(&self) -> u64 {
         let size = u64::from(self.cast.size_bytes);
         match self.cast.kind {
-            crossing::Kind::Shm => 8 + size.next_multiple_of(8),
-            crossing::Kind::Pipe | crossing::Kind::Unix | crossing::Kind::Tcp => 4 + size,
+            Kind::Shm => 8 + size.next_multiple_of(8),
+            Kind::Pipe | Kind::Unix | Kind::Tcp => 4 + size,
         }
     }
 }
