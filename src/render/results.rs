@@ -51,6 +51,8 @@ pub(crate) struct Group {
 /// One row in words.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Line {
+    /// The row's index in the report.
+    pub(crate) row: usize,
     /// Whether no other entrant of the group was better.
     pub(crate) best: bool,
     /// One cell for each of [`COLUMNS`]; the first alone when the row failed.
@@ -61,11 +63,11 @@ pub(crate) struct Line {
 
 /// Puts a report into words; `sort` puts the best of a group first.
 pub(crate) fn sheet(report: &Report, sort: bool) -> Sheet {
-    let mut groups: Vec<Vec<&Row>> = Vec::new();
-    for row in &report.rows {
-        match groups.iter_mut().find(|group| comparable(group[0], row)) {
-            Some(group) => group.push(row),
-            None => groups.push(vec![row]),
+    let mut groups: Vec<Vec<Placed<'_>>> = Vec::new();
+    for placed in report.rows.iter().enumerate() {
+        match groups.iter_mut().find(|group| comparable(group[0].1, placed.1)) {
+            Some(group) => group.push(placed),
+            None => groups.push(vec![placed]),
         }
     }
     Sheet {
@@ -75,17 +77,21 @@ pub(crate) fn sheet(report: &Report, sort: bool) -> Sheet {
     }
 }
 
+/// A row, and its index in the report.
+type Placed<'a> = (usize, &'a Row);
+
 /// Whether two rows may stand in one group.
 fn comparable(a: &Row, b: &Row) -> bool {
     a.workload == b.workload && a.size_bytes == b.size_bytes && a.placement == b.placement && a.wait == b.wait
 }
 
-fn group(mut rows: Vec<&Row>, sort: bool) -> Group {
-    let first = rows[0];
+fn group(mut rows: Vec<Placed<'_>>, sort: bool) -> Group {
+    let (_, first) = rows[0];
     let title = format!("{}, {}, {}", first.workload, units::bytes(first.size_bytes), first.wait);
-    let best = rows.iter().copied().filter(|row| goodness(row).is_some()).max_by(|a, b| by_goodness(a, b));
+    let judged = rows.iter().map(|(_, row)| *row).filter(|row| goodness(row).is_some());
+    let best = judged.max_by(|a, b| by_goodness(a, b));
     if sort {
-        rows.sort_by(|a, b| by_goodness(b, a));
+        rows.sort_by(|(_, a), (_, b)| by_goodness(b, a));
     }
     Group { title, lines: rows.into_iter().map(|row| line(row, best)).collect() }
 }
@@ -115,9 +121,9 @@ fn by_goodness(a: &Row, b: &Row) -> std::cmp::Ordering {
     of(a).total_cmp(&of(b))
 }
 
-fn line(row: &Row, best: Option<&Row>) -> Line {
+fn line((index, row): Placed<'_>, best: Option<&Row>) -> Line {
     if let Some(why) = &row.failed {
-        return Line { best: false, cells: vec![row.kind.clone()], failed: Some(why.clone()) };
+        return Line { row: index, best: false, cells: vec![row.kind.clone()], failed: Some(why.clone()) };
     }
     let is_best = best.is_some_and(|best| std::ptr::eq(best, row));
     let percentile = |pick: fn(&lab::report::Latency) -> Option<u64>| {
@@ -141,7 +147,7 @@ fn line(row: &Row, best: Option<&Row>) -> Line {
             _ => NONE.into(),
         },
     ];
-    Line { best: is_best, cells, failed: None }
+    Line { row: index, best: is_best, cells, failed: None }
 }
 
 /// Time on a core for each message, sender + receiver.
