@@ -385,9 +385,12 @@ fn by_name(calls: &[Called], messages: u64) -> Vec<(String, f64)> {
     counts.into_iter().map(|(name, count)| (name, count as f64 / messages as f64)).collect()
 }
 
+/// A row of calls as it is told from others: numbers and results.
+type Shape = Vec<(u64, i64)>;
+
 /// The calls within each call of the channel: the most usual row of them, and how usual it is.
 fn usual(calls: &[Called], windows: &[(u64, u64)]) -> Calls {
-    let mut rows: BTreeMap<Vec<(u64, i64)>, (u64, Vec<Called>)> = BTreeMap::new();
+    let mut rows: BTreeMap<Shape, (u64, Vec<Called>)> = BTreeMap::new();
     let mut calls = calls.iter().filter(|call| !spell::is_pause(call.number)).peekable();
     for (began, ended) in windows {
         let mut inside: Vec<Called> = Vec::new();

@@ -48,9 +48,9 @@ pub fn count(
         ring.drain(|record| match record.read(records) {
             Some(Said::Switch { t_ns, out: true, preempted, .. }) if window.contains(&t_ns) => {
                 if preempted {
-                    outs.preempted += 1
+                    outs.preempted += 1;
                 } else {
-                    outs.slept += 1
+                    outs.slept += 1;
                 }
             }
             Some(Said::Lost(records)) => lost += records,

@@ -117,7 +117,7 @@ impl Tracepoint {
 }
 
 impl Field {
-    /// A line such as `field:pid_t pid;	offset:24;	size:4;	signed:1;`.
+    /// A line such as `field:pid_t pid; offset:24; size:4; signed:1;`, with tabs between the parts.
     fn of(line: &str) -> Option<Field> {
         let mut parts = line.trim().strip_prefix("field:")?.split(';').map(str::trim);
         let declared = parts.next()?;
