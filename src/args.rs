@@ -46,6 +46,8 @@ pub(crate) enum Verb {
     Race(Box<Race>),
     /// Show a few real messages of one mechanism as a timeline
     Show(Show),
+    /// Count what one message costs: system calls, copies, wake-ups, by instruments of the kernel
+    Probe(Probe),
     /// Compare two reports, row by row
     Compare(Compare),
     /// Open the lab with a recorded trace
@@ -97,7 +99,7 @@ pub(crate) struct Race {
     /// Bytes in each message, a list; k and M are KiB and MiB (1k = 1024) [default: 64]
     #[arg(short = 's', long = "size", value_name = "LIST", value_delimiter = ',', value_parser = size)]
     pub(crate) sizes: Vec<u32>,
-    /// How messages are offered, a list of ping-pong, stream, paced [default: ping-pong,stream]
+    /// How messages are offered, a list of ping-pong, stream, corked, paced [default: ping-pong,stream]
     #[arg(long = "workload", value_name = "LIST", value_delimiter = ',', value_parser = workload(), hide_possible_values = true)]
     pub(crate) workloads: Vec<Workload>,
     /// Where the two processes run: same-core, cross-core, unpinned, or two cores such as 0,1 [default: cross-core]
@@ -118,6 +120,9 @@ pub(crate) struct Race {
     /// A first look: 10k messages a row, 2 launches, and the table says so
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Every rival that was built below a folder (make -C rivals) [default folder: rivals]
+    #[arg(long = "rivals", value_name = "DIR", num_args = 0..=1, default_missing_value = "rivals")]
+    pub(crate) rivals_below: Option<PathBuf>,
     /// A program outside the project that runs the same rounds; may be repeated
     #[arg(long = "rival", value_name = "PATH")]
     pub(crate) rivals: Vec<PathBuf>,
@@ -162,6 +167,43 @@ pub(crate) struct Show {
     /// Print the recorded trace, one JSON object a line (docs/trace.md)
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `ipcscope probe`.
+#[derive(Debug, Args)]
+pub(crate) struct Probe {
+    /// Mechanisms to look at: shm, pipe, unix, tcp, or all [default: all]
+    #[arg(value_name = "MECHANISM", value_delimiter = ',', value_parser = mechanism_or_all(), hide_possible_values = true)]
+    pub(crate) mechanisms: Vec<Chosen>,
+    /// Messages in each row; k is thousands
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = count)]
+    pub(crate) messages: u64,
+    /// Bytes in each message; k and M are KiB and MiB (1k = 1024)
+    #[arg(short = 's', long, value_name = "BYTES", default_value = "64", value_parser = size)]
+    pub(crate) size: u32,
+    /// How both ends wait, a list of spin, block, hybrid, hybrid:20us [default: spin,block]
+    #[arg(long = "wait", value_name = "LIST", value_delimiter = ',')]
+    pub(crate) waits: Vec<WaitStrategy>,
+    /// Where the two processes run: same-core, cross-core, unpinned, or two cores such as 0,1; may be repeated
+    /// [default: cross-core]
+    #[arg(long = "placement", value_name = "PLACEMENT")]
+    pub(crate) placements: Vec<Placement>,
+    /// Print the whole report as JSON on stdout, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the whole report as JSON to a file (- is stdout)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export_json: Option<PathBuf>,
+    /// Write the table of quoted and measured figures as Markdown (- is stdout)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export_markdown: Option<PathBuf>,
+}
+
+/// A mechanism, or all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Chosen {
+    All,
+    One(Kind),
 }
 
 /// `ipcscope compare`.
@@ -241,6 +283,14 @@ pub(crate) fn explain(refusal: &clap::Error) -> Result<Ended, Failure> {
 
 fn mechanism() -> impl TypedValueParser<Value = Kind> {
     PossibleValuesParser::new(Kind::ALL.map(Kind::name)).try_map(|name| name.parse::<Kind>())
+}
+
+fn mechanism_or_all() -> impl TypedValueParser<Value = Chosen> {
+    let names = Kind::ALL.map(Kind::name).into_iter().chain(["all"]);
+    PossibleValuesParser::new(names).try_map(|name| match name.as_str() {
+        "all" => Ok::<_, String>(Chosen::All),
+        name => Ok(Chosen::One(name.parse()?)),
+    })
 }
 
 fn workload() -> impl TypedValueParser<Value = Workload> {

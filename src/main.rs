@@ -35,6 +35,7 @@ fn run() -> Result<Ended, Failure> {
         Verb::Serve(serve) => command::serve::run(&serve),
         Verb::Race(race) => command::race::run(&race, ink),
         Verb::Show(show) => command::show::run(&show, ink),
+        Verb::Probe(probe) => command::probe::run(&probe, ink),
         Verb::Compare(compare) => command::compare::run(&compare, ink),
         Verb::Replay(replay) => command::replay::run(&replay),
         Verb::Doctor(doctor) => command::doctor::run(&doctor, ink),

@@ -34,6 +34,7 @@ pub(crate) struct Wish {
     pub(crate) seed: Option<u64>,
     pub(crate) quick: bool,
     pub(crate) rivals: Vec<PathBuf>,
+    pub(crate) rivals_below: Option<PathBuf>,
 }
 
 impl From<&args::Race> for Wish {
@@ -50,6 +51,7 @@ impl From<&args::Race> for Wish {
             seed: typed.seed,
             quick: typed.quick,
             rivals: typed.rivals.clone(),
+            rivals_below: typed.rivals_below.clone(),
         }
     }
 }
@@ -76,7 +78,7 @@ pub(crate) fn decide(wish: &Wish) -> Result<Decided, Failure> {
         rate_per_s: wish.rate_per_s.unwrap_or(10_000),
         seed: wish.seed.unwrap_or_else(random_seed),
         quick: wish.quick,
-        rivals: chosen(&wish.rivals, &[]).iter().map(|path| rival(path)).collect::<Result<_, _>>()?,
+        rivals: rivals(wish)?,
     };
     match plan.fault() {
         Some(fault) => Err(Failure::Told(fault)),
@@ -142,7 +144,7 @@ pub(crate) fn placement(typed: Option<Placement>, notices: &mut Vec<String>) -> 
 }
 
 /// What was typed, each once and in its order; or the default.
-fn chosen<T: Clone + PartialEq>(typed: &[T], default: &[T]) -> Vec<T> {
+pub(crate) fn chosen<T: Clone + PartialEq>(typed: &[T], default: &[T]) -> Vec<T> {
     let mut chosen = Vec::new();
     for value in if typed.is_empty() { default } else { typed } {
         if !chosen.contains(value) {
@@ -155,6 +157,32 @@ fn chosen<T: Clone + PartialEq>(typed: &[T], default: &[T]) -> Vec<T> {
 /// Short enough to be typed again.
 fn random_seed() -> u64 {
     std::hash::RandomState::new().build_hasher().finish() % 1_000_000_000
+}
+
+/// The programs that were named, and those that were built below a folder; each once.
+fn rivals(wish: &Wish) -> Result<Vec<PathBuf>, Failure> {
+    let mut rivals = wish.rivals.iter().map(|path| rival(path)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(folder) = &wish.rivals_below {
+        rivals.extend(built_below(folder)?);
+    }
+    Ok(chosen(&rivals, &[]))
+}
+
+/// Every `NAME/NAME` below `folder` that can be started, by name. A folder without one has not been built.
+fn built_below(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let refuse = |why: &dyn Display| Failure::told(format_args!("--rivals {}: {why}", folder.display()));
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let entries = entries.map_err(|error| refuse(&error))?;
+    let programs = entries.iter().map(|entry| entry.path().join(entry.file_name()));
+    let mut found: Vec<PathBuf> = programs.filter_map(|path| rival(&path).ok()).collect();
+    found.sort();
+    if found.is_empty() {
+        return Err(refuse(&format_args!(
+            "no rival was built below it; `make -C {}` builds them",
+            folder.display()
+        )));
+    }
+    Ok(found)
 }
 
 /// The absolute path of a program that can be started, so that the plan can be rerun from anywhere.
@@ -236,6 +264,8 @@ mod tests {
             "--rate 0",
             "--rival /nowhere",
             "--rival /",
+            "--rivals /nowhere",
+            "--rivals /proc/self/fdinfo",
         ] {
             match decide(&typed(line)) {
                 Err(Failure::Told(sentence)) => assert_eq!(sentence.lines().count(), 1, "{sentence}"),

@@ -113,7 +113,7 @@ export interface Side {
 }
 export interface Row {
   kind: string
-  entrant: 'mechanism' | 'null' | 'rival'
+  entrant: 'mechanism' | 'null' | 'rival' | 'bound'
   workload: string
   size_bytes: number
   placement: string

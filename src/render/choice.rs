@@ -82,6 +82,7 @@ fn setting(row: &Row) -> String {
     let workload = match row.workload {
         Workload::PingPong => "half a ping-pong",
         Workload::Stream => "stream",
+        Workload::Corked => "corked stream",
         Workload::Paced => "paced, from the due time",
     };
     format!("{}, {}, {}, {workload}", units::bytes(row.size_bytes), row.wait, row.placement)

@@ -1,7 +1,7 @@
 //! The sentences above and below the tables: where and how the race ran, and what its figures do and do not say.
 
 use lab::Report;
-use lab::report::{Entrant, Latency, LatencyBasis, Row};
+use lab::report::{Entrant, Latency, LatencyBasis, Row, State};
 
 use super::units;
 
@@ -94,6 +94,7 @@ pub(crate) fn below(report: &Report) -> Vec<String> {
          ≈ the launches overlap, no difference; ? one launch only, no spread is known"
             .into(),
     );
+    lines.extend(states(report));
     lines.extend(notes(report));
     if report.rounds_dropped > 0 {
         let rounds = units::plural(report.rounds_dropped.into(), "round");
@@ -123,6 +124,27 @@ fn notes(report: &Report) -> Vec<String> {
         }
     }
     notes.into_iter().map(|(text, rows)| format!("{}: {text}", rows.join(", "))).collect()
+}
+
+/// Which rows ran in which state of the machine, where that differs.
+fn states(report: &Report) -> Option<String> {
+    let mut states: Vec<(State, Vec<String>)> = Vec::new();
+    for row in &report.rows {
+        let Some(state) = row.state else { continue };
+        match states.iter_mut().find(|(known, _)| *known == state) {
+            Some((_, rows)) => rows.push(name(row)),
+            None => states.push((state, vec![name(row)])),
+        }
+    }
+    match states[..] {
+        [] => None,
+        [(state, _)] => Some(format!("state: {} throughout, by the floor", state.name())),
+        _ => {
+            let lists = states.iter().map(|(state, rows)| format!("{} {}", state.name(), rows.join(", ")));
+            let lists = lists.collect::<Vec<_>>().join("; ");
+            Some(format!("state: the cores moved, compare rows of one state only: {lists}"))
+        }
+    }
 }
 
 /// One line for each make of floor: the median over the rows, and its range.

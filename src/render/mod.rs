@@ -11,6 +11,7 @@ pub(crate) mod html;
 mod ink;
 pub(crate) mod json;
 pub(crate) mod markdown;
+pub(crate) mod probe;
 pub(crate) mod progress;
 mod results;
 pub(crate) mod table;

@@ -17,9 +17,14 @@ impl Bar {
 
     /// Shows where the race is.
     pub(crate) fn show(&self, progress: &Progress) {
-        self.0.set_length(progress.total as u64);
-        self.0.set_position(progress.done as u64);
-        self.0.set_message(progress.label.clone());
+        self.at(progress.done, progress.total, progress.label.clone());
+    }
+
+    /// Shows that `done` of `total` are done, and what comes next.
+    pub(crate) fn at(&self, done: usize, total: usize, label: String) {
+        self.0.set_length(total as u64);
+        self.0.set_position(done as u64);
+        self.0.set_message(label);
     }
 }
 

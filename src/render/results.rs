@@ -51,6 +51,8 @@ pub(crate) struct Group {
 /// One row in words.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Line {
+    /// The row's index in the report.
+    pub(crate) row: usize,
     /// Whether no other entrant of the group was better.
     pub(crate) best: bool,
     /// One cell for each of [`COLUMNS`]; the first alone when the row failed.
@@ -61,11 +63,11 @@ pub(crate) struct Line {
 
 /// Puts a report into words; `sort` puts the best of a group first.
 pub(crate) fn sheet(report: &Report, sort: bool) -> Sheet {
-    let mut groups: Vec<Vec<&Row>> = Vec::new();
-    for row in &report.rows {
-        match groups.iter_mut().find(|group| comparable(group[0], row)) {
-            Some(group) => group.push(row),
-            None => groups.push(vec![row]),
+    let mut groups: Vec<Vec<Placed<'_>>> = Vec::new();
+    for placed in report.rows.iter().enumerate() {
+        match groups.iter_mut().find(|group| comparable(group[0].1, placed.1)) {
+            Some(group) => group.push(placed),
+            None => groups.push(vec![placed]),
         }
     }
     Sheet {
@@ -75,28 +77,40 @@ pub(crate) fn sheet(report: &Report, sort: bool) -> Sheet {
     }
 }
 
+/// A row, and its index in the report.
+type Placed<'a> = (usize, &'a Row);
+
 /// Whether two rows may stand in one group.
 fn comparable(a: &Row, b: &Row) -> bool {
     a.workload == b.workload && a.size_bytes == b.size_bytes && a.placement == b.placement && a.wait == b.wait
 }
 
-fn group(mut rows: Vec<&Row>, sort: bool) -> Group {
-    let first = rows[0];
+fn group(mut rows: Vec<Placed<'_>>, sort: bool) -> Group {
+    let (_, first) = rows[0];
     let title = format!("{}, {}, {}", first.workload, units::bytes(first.size_bytes), first.wait);
-    let best = rows.iter().copied().filter(|row| goodness(row).is_some()).max_by(|a, b| by_goodness(a, b));
+    let judged = rows.iter().map(|(_, row)| *row).filter(|row| goodness(row).is_some());
+    let best = judged.max_by(|a, b| by_goodness(a, b));
     if sort {
-        rows.sort_by(|a, b| by_goodness(b, a));
+        rows.sort_by(|(_, a), (_, b)| by_goodness(b, a));
     }
     Group { title, lines: rows.into_iter().map(|row| line(row, best)).collect() }
 }
 
 /// What an entrant is judged by, more is better: the rate of a stream, else the median latency.
 fn goodness(row: &Row) -> Option<f64> {
+    if matches!(row.entrant, Entrant::Null | Entrant::Bound) {
+        return None;
+    }
+    figure(row)
+}
+
+/// The figure by which a row stands, judged or not.
+fn figure(row: &Row) -> Option<f64> {
     if row.entrant == Entrant::Null || row.failed.is_some() {
         return None;
     }
     match row.workload {
-        Workload::Stream => row.messages_per_s,
+        Workload::Stream | Workload::Corked => row.messages_per_s,
         _ => row.latency_ns.as_ref()?.p50.map(|p50| -(p50 as f64)),
     }
 }
@@ -107,9 +121,9 @@ fn by_goodness(a: &Row, b: &Row) -> std::cmp::Ordering {
     of(a).total_cmp(&of(b))
 }
 
-fn line(row: &Row, best: Option<&Row>) -> Line {
+fn line((index, row): Placed<'_>, best: Option<&Row>) -> Line {
     if let Some(why) = &row.failed {
-        return Line { best: false, cells: vec![row.kind.clone()], failed: Some(why.clone()) };
+        return Line { row: index, best: false, cells: vec![row.kind.clone()], failed: Some(why.clone()) };
     }
     let is_best = best.is_some_and(|best| std::ptr::eq(best, row));
     let percentile = |pick: fn(&lab::report::Latency) -> Option<u64>| {
@@ -129,11 +143,11 @@ fn line(row: &Row, best: Option<&Row>) -> Line {
         verified(row),
         match best {
             _ if is_best => "best".into(),
-            Some(best) if goodness(row).is_some() => standing(row, best),
+            Some(best) if figure(row).is_some() => standing(row, best),
             _ => NONE.into(),
         },
     ];
-    Line { best: is_best, cells, failed: None }
+    Line { row: index, best: is_best, cells, failed: None }
 }
 
 /// Time on a core for each message, sender + receiver.
@@ -152,7 +166,9 @@ fn switches(row: &Row) -> String {
 }
 
 fn verified(row: &Row) -> String {
-    if row.verified == row.messages {
+    if row.messages == 0 {
+        NONE.into()
+    } else if row.verified == row.messages {
         units::count(row.verified)
     } else {
         format!("{} of {}", units::count(row.verified), units::count(row.messages))
@@ -163,7 +179,7 @@ fn verified(row: &Row) -> String {
 fn standing(row: &Row, best: &Row) -> String {
     // Of latencies less is better, of rates more.
     let slower = match row.workload {
-        Workload::Stream => ratio(best, row),
+        Workload::Stream | Workload::Corked => ratio(best, row),
         Workload::PingPong | Workload::Paced => ratio(row, best),
     };
     let Some(slower) = slower else { return NONE.into() };
@@ -199,11 +215,13 @@ mod tests {
     }
 
     #[test]
-    fn the_null_entrant_and_failed_rows_are_not_judged() {
+    fn the_null_entrant_a_bound_and_failed_rows_are_not_judged() {
         let mut row = sample().rows[0].clone();
         assert!(goodness(&row).is_some());
         row.entrant = Entrant::Null;
         assert!(goodness(&row).is_none());
+        row.entrant = Entrant::Bound;
+        assert!(goodness(&row).is_none() && figure(&row).is_some());
         row.entrant = Entrant::Mechanism;
         row.failed = Some("the peer died".into());
         assert!(goodness(&row).is_none());

@@ -59,6 +59,7 @@ impl From<Wished> for Wish {
             seed: wished.seed,
             quick: wished.quick,
             rivals: Vec::new(),
+            rivals_below: None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What hostile pages, other users and broken clients send, and that no process comes of it.
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
@@ -85,6 +87,29 @@ fn a_websocket_of_another_page_stays_closed() {
         assert_eq!(lab.knock(&format!("{target}&token=0"), Some(&own)).map(drop), Err(403));
     }
     nobody_was_started(&lab);
+}
+
+#[test]
+fn another_user_of_the_machine_is_refused() {
+    // Only root can ask as somebody else; the unit tests look at the rest.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    let ask = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{}; printf 'GET / HTTP/1.1\\r\\nHost: {}\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3",
+        lab.address.port(),
+        lab.host()
+    );
+    let answer_to = |uid| {
+        let output = Command::new("bash").args(["-c", &ask]).uid(uid).output().expect("bash");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let (nobodys, ours) = (answer_to(65_534), answer_to(0));
+    assert!(nobodys.starts_with("HTTP/1.1 403") && nobodys.contains("user 65534"), "{nobodys}");
+    assert!(!nobodys.contains(lab.token()));
+    assert!(ours.starts_with("HTTP/1.1 200") && ours.contains(lab.token()), "{ours}");
 }
 
 #[test]

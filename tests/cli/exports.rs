@@ -12,15 +12,22 @@ const RACE: &str =
 fn every_form_is_written_whole_and_nothing_else_is_left() {
     let desk = Desk::new();
     let ran = desk
-        .run(&format!("{RACE} --export-json a.json --export-csv a.csv --export-markdown a.md"))
+        .run(&format!(
+            "{RACE} --export-json a.json --export-csv a.csv --export-markdown a.md --export-html a.html"
+        ))
         .ended_with(0);
     assert!(ran.stdout.contains("ping-pong, 64 B, block"), "{ran:#?}");
-    assert_eq!(desk.names(), ["a.csv", "a.json", "a.md"]);
+    assert_eq!(desk.names(), ["a.csv", "a.html", "a.json", "a.md"]);
     let read = |name: &str| fs::read_to_string(desk.path(name)).expect(name);
     assert_eq!(schema::check(&serde_json::from_str(&read("a.json")).expect("JSON")), Vec::<String>::new());
     let csv = read("a.csv");
     assert!(csv.starts_with("kind,entrant,workload,size_bytes,"), "{csv}");
     assert!(csv.lines().any(|line| line.starts_with("pipe,mechanism,ping-pong,64,unpinned,")), "{csv}");
+    let page = read("a.html");
+    assert!(
+        page.starts_with("<!doctype html>") && page.contains("<svg ") && page.ends_with("</html>\n"),
+        "{page}"
+    );
     assert!(read("a.md").lines().any(|line| line.starts_with("| pipe |")), "{}", read("a.md"));
 }
 

@@ -14,6 +14,7 @@ mod interruption;
 mod live;
 mod race;
 mod replay;
+mod rivals;
 mod schema;
 mod serve;
 mod show;

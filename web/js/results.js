@@ -35,8 +35,11 @@ export const MEASURES = {
   cpu: { name: 'CPU time a message', unit: 'ns', less: true, of: (row) => cpu(row), each: () => [] },
 }
 
+/** Whether messages follow each other without an answer. @param {string} workload */
+export const isStream = (workload) => workload === 'stream' || workload === 'corked'
+
 /** The measure that a workload is judged by. @param {string} workload */
-export const judgedBy = (workload) => (workload === 'stream' ? 'rate' : 'p50')
+export const judgedBy = (workload) => (isStream(workload) ? 'rate' : 'p50')
 
 /** @param {number | null | undefined} value */
 const positive = (value) => (value !== null && value !== undefined && Number.isFinite(value) && value > 0 ? value : null)
@@ -126,7 +129,7 @@ export const bimodal = (row) =>
 /** The rows of a report that share a stage's way of waiting and placement; of one size, the nearest. @param {Report} report @param {{wait: string, placement: string, size: number}} like */
 export function rowsLike(report, { wait, placement, size }) {
   const alike = report.rows.filter(
-    (row) => row.wait === wait && row.placement === placement && row.workload !== 'stream' && row.entrant === 'mechanism' && !row.failed)
+    (row) => row.wait === wait && row.placement === placement && !isStream(row.workload) && row.entrant === 'mechanism' && !row.failed)
   const sizes = [...new Set(alike.map((row) => row.size_bytes))]
   const nearest = sizes.sort((a, b) => Math.abs(Math.log(a / size)) - Math.abs(Math.log(b / size)))[0]
   const workload = alike.find((row) => row.size_bytes === nearest)?.workload

@@ -1,7 +1,7 @@
 // Sentences about a report. Each names its figure, and follows from these numbers alone.
 
 import { bytes, duration, each, list, parseDuration, rate, times } from './format.js'
-import { bimodal, cpu, groups, judgedBy, MEASURES, ranked, ratio, slower, switches } from './results.js'
+import { bimodal, cpu, groups, judgedBy, MEASURES, ranked, ratio, slower, isStream, switches } from './results.js'
 
 /** @import { Report, Row, Scene } from '../types' */
 /** @import { Group } from './results.js' */
@@ -31,7 +31,7 @@ function best(group, by, title) {
 
 /** @param {Group} group @param {Title} title */
 export function verdicts(group, title) {
-  const measures = group.workload === 'stream' ? ['rate', 'cpu'] : ['p50', 'p99', 'cpu']
+  const measures = isStream(group.workload) ? ['rate', 'cpu'] : ['p50', 'p99', 'cpu']
   return measures.map((by) => best(group, by, title)).filter((text) => text !== null)
 }
 
@@ -54,7 +54,7 @@ const find = (report, kind, workload, wait) => {
  */
 export function claims(report, scenes) {
   const waits = [...new Set(report.rows.map((row) => row.wait))]
-  const workload = report.rows.some((row) => row.workload === 'ping-pong') ? 'ping-pong' : (report.rows.find((row) => row.workload !== 'stream')?.workload ?? '')
+  const workload = report.rows.some((row) => row.workload === 'ping-pong') ? 'ping-pong' : (report.rows.find((row) => !isStream(row.workload))?.workload ?? '')
   const rows = scenes.map((scene) => ({
     scene,
     quoted: parseDuration(scene.quoted?.latency ?? ''),
@@ -101,7 +101,7 @@ function reasons(report, rows, waits) {
 export function advice(report, scenes, title) {
   const told = []
   const found = groups(report.rows)
-  const pingPong = found.filter((group) => group.workload !== 'stream')
+  const pingPong = found.filter((group) => !isStream(group.workload))
   for (const group of pingPong) {
     const order = ranked(group, 'p50')
     if (order.length < 2) continue

@@ -86,7 +86,7 @@ impl<M: Mechanism> Connection<M> {
     ///
     /// # Errors
     /// See there.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
         self.sender.send(message)
     }
@@ -95,7 +95,7 @@ impl<M: Mechanism> Connection<M> {
     ///
     /// # Errors
     /// See there.
-    #[inline]
+    #[inline(always)]
     pub fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
         self.receiver.recv(buffer)
     }
@@ -137,11 +137,9 @@ impl<M: Mechanism> Sender<M> {
     /// # Errors
     /// [`TooLong`](SendError::TooLong), [`Disconnected`](SendError::Disconnected),
     /// [`Poisoned`](SendError::Poisoned), [`Io`](SendError::Io).
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.check(message.len())?;
-        let outcome = self.outbound.send(message, &self.patience);
-        self.judge(outcome)
+        if self.sends_at_once(message) { Ok(()) } else { self.send_until(message, self.patience.until) }
     }
 
     /// Sends a message if there is room now.
@@ -149,9 +147,9 @@ impl<M: Mechanism> Sender<M> {
     /// # Errors
     /// Those of [`send`](Sender::send); [`Full`](SendError::Full); on a pipe and on sockets
     /// [`Unfinished`](SendError::Unfinished).
-    #[inline]
+    #[inline(always)]
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.send_until(message, Until::Now)
+        if self.sends_at_once(message) { Ok(()) } else { self.send_until(message, Until::Now) }
     }
 
     /// Sends a message if there is room before `deadline`.
@@ -171,7 +169,17 @@ impl<M: Mechanism> Sender<M> {
         self.send_until(message, after(timeout))
     }
 
-    #[inline]
+    #[inline(always)]
+    fn sends_at_once(&mut self, message: &[u8]) -> bool {
+        self.may_send(message.len()) && self.outbound.send_at_once(message)
+    }
+
+    #[inline(always)]
+    fn may_send(&self, len: usize) -> bool {
+        len <= self.outbound.max_message() && self.poisoned.is_none()
+    }
+
+    #[inline(never)]
     fn send_until(&mut self, message: &[u8], until: Until) -> Result<(), SendError> {
         self.check(message.len())?;
         let outcome = self.outbound.send(message, &Patience { until, ..self.patience });
@@ -310,20 +318,24 @@ impl<M: Mechanism> Receiver<M> {
     /// [`TooLong`](RecvError::TooLong) when the buffer is too short, the message being kept;
     /// [`Disconnected`](RecvError::Disconnected), [`Poisoned`](RecvError::Poisoned),
     /// [`Io`](RecvError::Io).
-    #[inline]
+    #[inline(always)]
     pub fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        self.check()?;
-        let outcome = self.inbound.recv(buffer, &self.patience);
-        self.judge(outcome)
+        match self.recv_at_once(buffer) {
+            Some(len) => Ok(len),
+            None => self.recv_until(buffer, self.patience.until),
+        }
     }
 
     /// Takes the next message if there is one now.
     ///
     /// # Errors
     /// Those of [`recv`](Receiver::recv), and [`Empty`](RecvError::Empty).
-    #[inline]
+    #[inline(always)]
     pub fn try_recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        self.recv_until(buffer, Until::Now)
+        match self.recv_at_once(buffer) {
+            Some(len) => Ok(len),
+            None => self.recv_until(buffer, Until::Now),
+        }
     }
 
     /// Waits for the next message until `deadline`.
@@ -342,7 +354,12 @@ impl<M: Mechanism> Receiver<M> {
         self.recv_until(buffer, after(timeout))
     }
 
-    #[inline]
+    #[inline(always)]
+    fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        if self.poisoned.is_some() { None } else { self.inbound.recv_at_once(buffer) }
+    }
+
+    #[inline(never)]
     fn recv_until(&mut self, buffer: &mut [u8], until: Until) -> Result<usize, RecvError> {
         self.check()?;
         let outcome = self.inbound.recv(buffer, &Patience { until, ..self.patience });
@@ -409,8 +426,15 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// Those of [`Sender::send`].
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
+        let sender = &mut *self.sender;
+        let staged = sender.may_send(message.len()) && sender.outbound.stage_at_once(message);
+        if staged { Ok(()) } else { self.send_slowly(message) }
+    }
+
+    #[inline(never)]
+    fn send_slowly(&mut self, message: &[u8]) -> Result<(), SendError> {
         self.sender.check(message.len())?;
         loop {
             let outcome = match self.sender.outbound.stage(message) {

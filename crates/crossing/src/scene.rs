@@ -236,7 +236,9 @@ pub enum When {
     Full,
 }
 
-/// What one message may cost under one way of waiting: the bounds that measured counts are held against.
+/// What one message costs that its receiver waits for, under one way of waiting: the bounds that measured counts are
+/// held against. A message that comes before its receiver does wakes nobody, and many of those may be taken by one
+/// call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Budget {
     /// The way of waiting, by name: `spin`, `hybrid` or `block`.
@@ -253,17 +255,16 @@ pub struct Budget {
 
 impl Budget {
     /// What a message costs that goes through the kernel by one call in and one call out, for each way of
-    /// waiting. A spinning receiver makes a call for every empty look; one that reads many messages at once
-    /// makes fewer than one.
+    /// waiting. A receiver that polls makes a call for every empty look.
     pub(crate) const IN_AND_OUT: [Budget; 3] = {
         const fn budget(wait: &'static str, receiver_syscalls: Range, wakes: Range) -> Budget {
             let sender_syscalls = Range::exactly(1.0);
             Budget { wait, sender_syscalls, receiver_syscalls, kernel_copies: Range::exactly(2.0), wakes }
         }
         [
-            budget("spin", Range::at_least(0.0), Range::exactly(0.0)),
-            budget("hybrid", Range::at_least(0.0), Range::between(0.0, 1.0)),
-            budget("block", Range::between(0.0, 1.0), Range::between(0.0, 1.0)),
+            budget("spin", Range::at_least(1.0), Range::exactly(0.0)),
+            budget("hybrid", Range::at_least(1.0), Range::between(0.0, 1.0)),
+            budget("block", Range::exactly(1.0), Range::exactly(1.0)),
         ]
     };
 }

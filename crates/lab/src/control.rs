@@ -49,6 +49,8 @@ pub(crate) enum Task {
     Race(Workload),
     /// A workload without a channel, in the initiator alone.
     Null(Workload),
+    /// Rows of single messages, to be looked at from outside.
+    Probe,
     /// One process of a stage: it does what it is told, order by order.
     Stage,
 }
@@ -80,6 +82,13 @@ pub(crate) enum Request {
     Floor(Bounce),
     /// Run the task.
     Run,
+    /// Send or receive messages, one at a time ([`Task::Probe`]).
+    Messages {
+        /// How many.
+        count: u64,
+        /// Whether the time of each call is told.
+        times: bool,
+    },
 }
 
 /// What a process answers.
@@ -129,6 +138,12 @@ pub(crate) struct SideOutcome {
     pub(crate) missed: u64,
     /// What it cost.
     pub(crate) usage: SideUse,
+    /// When each call of the channel began and ended, in ticks, when it is looked at from outside.
+    pub(crate) calls: Vec<(u64, u64)>,
+    /// How often it slept of its own accord, between two messages.
+    pub(crate) pauses: u64,
+    /// Where the message is in its memory.
+    pub(crate) message_at: u64,
 }
 
 /// Why there was no answer.

@@ -18,6 +18,7 @@ mod control;
 pub mod machine;
 mod peer;
 pub mod plan;
+pub mod probe;
 pub mod race;
 pub mod report;
 mod rival;

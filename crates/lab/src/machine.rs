@@ -113,6 +113,12 @@ impl Machine {
     }
 }
 
+/// How much of perf the kernel keeps from those without privilege: 2 is its own default, 3 and above are a
+/// distribution's. `None` where there is no perf.
+pub fn perf_event_paranoid() -> Option<i32> {
+    word("/proc/sys/kernel/perf_event_paranoid")?.parse().ok()
+}
+
 /// Time taken by the hypervisor and all time, of all cores since the machine started, in clock ticks:
 /// `(steal, total)`. `None` where /proc/stat does not tell it.
 ///

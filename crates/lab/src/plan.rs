@@ -28,19 +28,22 @@ pub enum Workload {
     /// One message after the other, each by its own `send`; the clock stops when the receiver has verified
     /// the last.
     Stream,
+    /// The same through a cork: as many messages as it holds share a system call, or a publication.
+    Corked,
     /// Messages at a fixed rate; latency counts from the moment a message was *due*, so a stall is not hidden.
     Paced,
 }
 
 impl Workload {
     /// Every workload, in the order in which tables show them.
-    pub const ALL: [Workload; 3] = [Workload::PingPong, Workload::Stream, Workload::Paced];
+    pub const ALL: [Workload; 4] = [Workload::PingPong, Workload::Stream, Workload::Corked, Workload::Paced];
 
     /// The name on the command line and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Workload::PingPong => "ping-pong",
             Workload::Stream => "stream",
+            Workload::Corked => "corked",
             Workload::Paced => "paced",
         }
     }
@@ -58,7 +61,7 @@ impl FromStr for Workload {
         Workload::ALL
             .into_iter()
             .find(|workload| workload.name() == text)
-            .ok_or_else(|| format!("unknown workload `{text}`: one of ping-pong, stream, paced"))
+            .ok_or_else(|| format!("unknown workload `{text}`: one of ping-pong, stream, corked, paced"))
     }
 }
 

@@ -17,8 +17,8 @@ use crate::machine::{self, Machine};
 use crate::peer::Fault;
 use crate::plan::{Plan, Workload};
 use crate::report::{Report, SCHEMA};
-use crate::rival::Rival;
-use crate::round::{self, Order};
+use crate::rival::{self, Rival};
+use crate::round::{self, Floors, Order};
 use crate::row::Gathered;
 
 /// A floor that changed by more than this factor within a round says that the cores have moved.
@@ -102,10 +102,10 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Progress), stop: &AtomicBool) -> 
     let mut rounds_dropped = 0;
     'race: for launch in 0..plan.launches {
         for index in shuffled(gathered.len(), &mut random) {
-            let Gathered { entry, failed, .. } = &gathered[index];
+            let Gathered { entry, failed, gap, .. } = &gathered[index];
             watch(&Progress { done, total, label: entry.label() });
             done += 1;
-            if failed.is_some() {
+            if failed.is_some() || gap.is_some() {
                 continue;
             }
             let order = order(plan, entry, launch, cores, clock);
@@ -142,31 +142,47 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Progress), stop: &AtomicBool) -> 
 /// What a round found, whoever ran it.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// Two of our processes; whether the floor moved all the same.
-    Ours(Box<round::Round>, bool),
-    /// A guest.
-    Guest(crate::rival::Outcome),
+    /// Two of our processes.
+    Ours(Box<round::Round>),
+    /// A guest, and the floor before and after it.
+    Guest(rival::Outcome, Option<Floors>),
+    /// A guest that cannot do this, and why.
+    Gap(String),
+}
+
+impl Found {
+    /// Whether the floor before the round and after it are of two states of the machine.
+    pub(crate) fn moved(&self) -> bool {
+        let floors = match self {
+            Found::Ours(round) => round.floors,
+            Found::Guest(_, floors) => *floors,
+            Found::Gap(_) => None,
+        };
+        floors.is_some_and(|[before, after]| before.ns.max(after.ns) > MOVED * before.ns.min(after.ns))
+    }
 }
 
 /// Runs a round until its floor holds still, or patience ends.
 fn settled_round(entry: &Entry, order: &Order, stop: &AtomicBool, dropped: &mut u32) -> Result<Found, Fault> {
-    if let Who::Rival(rival, kind) = &entry.who {
-        return rival.run(*kind, entry.workload, order, stop).map(Found::Guest);
-    }
     for _ in 0..AGAIN {
-        let round = round::run(order, stop)?;
-        if !moved(&round) {
-            return Ok(Found::Ours(Box::new(round), false));
+        let found = one_round(entry, order, stop)?;
+        if !found.moved() {
+            return Ok(found);
         }
         *dropped += 1;
     }
-    let round = round::run(order, stop)?;
-    let moved = moved(&round);
-    Ok(Found::Ours(Box::new(round), moved))
+    one_round(entry, order, stop)
 }
 
-fn moved(round: &round::Round) -> bool {
-    round.floors.is_some_and(|[before, after]| before.ns.max(after.ns) > MOVED * before.ns.min(after.ns))
+fn one_round(entry: &Entry, order: &Order, stop: &AtomicBool) -> Result<Found, Fault> {
+    let Who::Rival(rival, kind) = &entry.who else {
+        return round::run(order, stop).map(|round| Found::Ours(Box::new(round)));
+    };
+    let run = || rival.run(*kind, entry.workload, order, stop);
+    Ok(match round::around(order, stop, run)? {
+        (rival::Answer::Done(outcome), floors) => Found::Guest(outcome, floors),
+        (rival::Answer::Unsupported { unsupported }, _) => Found::Gap(unsupported),
+    })
 }
 
 /// Every entrant of the plan.

@@ -117,6 +117,48 @@ pub enum Entrant {
     Null,
     /// A program outside the project.
     Rival,
+    /// A program outside the project whose two ends are threads of one process: no way between processes, but a
+    /// bound for one. It is not judged.
+    Bound,
+}
+
+/// How far apart the two cores were, by the floor. A virtual machine's host moves them, and what is fast in one
+/// state is slow in another: only rows of the same state may be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Every look at the floor took less than [`State::FAR_NS`]: two cores that share a cache.
+    Near,
+    /// Every look took more.
+    Far,
+    /// Some took less and some more.
+    Mixed,
+}
+
+impl State {
+    /// Where far begins, in nanoseconds. It lies between what cores with a cache in common took on the machines that
+    /// were looked at, and what cores without one took.
+    pub const FAR_NS: f64 = 120.0;
+
+    /// The state that these looks at the floor saw; `None` without any.
+    pub fn of(floors_ns: &[f64]) -> Option<State> {
+        let far = floors_ns.iter().filter(|&&ns| ns >= State::FAR_NS).count();
+        match far {
+            _ if floors_ns.is_empty() => None,
+            0 => Some(State::Near),
+            _ if far == floors_ns.len() => Some(State::Far),
+            _ => Some(State::Mixed),
+        }
+    }
+
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Near => "near",
+            State::Far => "far",
+            State::Mixed => "mixed",
+        }
+    }
 }
 
 /// What one entrant did under one workload, size, placement and way of waiting.
@@ -152,6 +194,9 @@ pub struct Row {
     pub floor_ns: Option<f64>,
     /// What the floor is made of.
     pub floor: Option<Floor>,
+    /// How far apart the cores were meanwhile, by that floor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
     /// Fresh pairs of processes that gave these numbers.
     pub launches: u32,
     /// What each launch alone found.
@@ -258,6 +303,14 @@ mod tests {
     fn a_report_is_read_back() {
         let report = Report::read(sample().to_string().as_bytes()).unwrap();
         assert_eq!(serde_json::to_value(report).unwrap(), sample());
+    }
+
+    #[test]
+    fn a_state_is_what_every_look_at_the_floor_saw() {
+        assert_eq!(State::of(&[]), None);
+        assert_eq!(State::of(&[48.0, 63.0]), Some(State::Near));
+        assert_eq!(State::of(&[233.0, 265.0]), Some(State::Far));
+        assert_eq!(State::of(&[48.0, 265.0]), Some(State::Mixed));
     }
 
     #[test]

@@ -50,10 +50,12 @@ pub(crate) struct Round {
     pub(crate) initiator: SideOutcome,
     /// Empty for the null entrant.
     pub(crate) responder: SideOutcome,
-    /// Before and after.
-    pub(crate) floors: Option<[FloorSeen; 2]>,
+    pub(crate) floors: Option<Floors>,
     pub(crate) cores: Option<[usize; 2]>,
 }
+
+/// What was seen before and after a round.
+pub(crate) type Floors = [FloorSeen; 2];
 
 /// The best of the tried ways to poll, and what it gave.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,8 +73,7 @@ pub(crate) fn run(order: &Order, stop: &AtomicBool) -> Result<Round, Fault> {
     }
     let environment = |error: &dyn std::fmt::Display| Fault::Environment(error.to_string());
     let (here, there) = Endpoint::pair(order.kind).map_err(|error| environment(&error))?;
-    // Two cores that can bounce a line; on one core there is no such floor.
-    let has_floor = order.cores.is_some_and(|[a, b]| a != b);
+    let has_floor = has_floor(order);
     let lines = has_floor.then(Lines::create).transpose().map_err(|error| environment(&error))?;
     let beside = lines.as_ref().map(|(_, fd)| std::os::fd::AsFd::as_fd(fd));
     let mut initiator = Peer::start(Some(here), &job(order, Role::Initiator), beside, deadline, stop)?;
@@ -89,6 +90,34 @@ pub(crate) fn run(order: &Order, stop: &AtomicBool) -> Result<Round, Fault> {
         floors: before.zip(after).map(|(before, after)| [before, after]),
         cores: initiator.core().zip(responder.core()).map(|(a, b)| [a, b]),
     })
+}
+
+/// Runs `work` between two looks at the floor, by two processes of ours in the places that the order names. They
+/// sleep in the kernel while it runs.
+pub(crate) fn around<T>(
+    order: &Order,
+    stop: &AtomicBool,
+    work: impl FnOnce() -> Result<T, Fault>,
+) -> Result<(T, Option<Floors>), Fault> {
+    if !has_floor(order) {
+        return work().map(|done| (done, None));
+    }
+    // The work keeps its own time; this only bounds two processes that do next to nothing.
+    let deadline = Instant::now() + order.time() + 2 * SETUP;
+    let (_ours, fd) = Lines::create().map_err(|error| Fault::Environment(error.to_string()))?;
+    let beside = Some(std::os::fd::AsFd::as_fd(&fd));
+    let mut initiator = Peer::start(None, &job(order, Role::Initiator), beside, deadline, stop)?;
+    let mut responder = Peer::start(None, &job(order, Role::Responder), beside, deadline, stop)?;
+    let mut both = Both { initiator: &mut initiator, responder: &mut responder, deadline, stop, base: 0 };
+    let before = both.floor()?;
+    let done = work()?;
+    let after = both.floor()?;
+    Ok((done, before.zip(after).map(|(before, after)| [before, after])))
+}
+
+/// Whether there are two cores that can bounce a line; on one core there is no such floor.
+fn has_floor(order: &Order) -> bool {
+    order.cores.is_some_and(|[a, b]| a != b)
 }
 
 /// The null entrant: one process.

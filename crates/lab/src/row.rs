@@ -2,8 +2,8 @@
 
 use crate::plan::{Plan, Workload};
 use crate::race::{Entry, Found, Who};
-use crate::report::{Entrant, Floor, LatencyBasis, Launch, Row, SideUse};
-use crate::round::{FloorSeen, Order, Round};
+use crate::report::{Entrant, Floor, LatencyBasis, Launch, Row, SideUse, State};
+use crate::round::{Floors, Order, Round};
 use crate::stats::{self, Histogram};
 
 /// The rounds of one entrant so far.
@@ -11,13 +11,15 @@ use crate::stats::{self, Histogram};
 pub(crate) struct Gathered {
     pub(crate) entry: Entry,
     pub(crate) failed: Option<String>,
+    /// Why this entrant cannot do this at all.
+    pub(crate) gap: Option<String>,
     cores: Option<[usize; 2]>,
     messages: u64,
     verified: u64,
     missed: u64,
     samples: Histogram,
     elapsed_ns: u64,
-    floors: Vec<[FloorSeen; 2]>,
+    floors: Vec<Floors>,
     moved: u32,
     launches: Vec<Launch>,
     /// Of each launch.
@@ -30,6 +32,7 @@ impl Gathered {
         Gathered {
             entry,
             failed: None,
+            gap: None,
             cores: None,
             messages: 0,
             verified: 0,
@@ -56,9 +59,9 @@ impl Gathered {
     pub(crate) fn add(&mut self, order: &Order, found: Found) {
         let per_count = self.messages_per_count();
         let messages = order.messages * per_count;
+        let moved = found.moved();
         let (samples, elapsed_ns, verified, progress) = match found {
-            Found::Ours(round, moved) => {
-                self.moved += u32::from(moved);
+            Found::Ours(round) => {
                 self.note_round(&round);
                 // A stream ends when its receiver has verified the last message.
                 let one_sided =
@@ -77,8 +80,13 @@ impl Gathered {
                 let progress = Some(progress).filter(|points| !points.is_empty());
                 (Histogram::from_pairs(&from.samples), elapsed_ns, verified, progress)
             }
-            Found::Guest(outcome) => {
+            Found::Gap(why) => {
+                self.gap = Some(why);
+                return;
+            }
+            Found::Guest(outcome, floors) => {
                 self.cores = order.cores;
+                self.floors.extend(floors);
                 let samples = Histogram::from_pairs(&outcome.latency_ns);
                 (samples, outcome.elapsed_ns, outcome.verified * per_count, None)
             }
@@ -87,6 +95,7 @@ impl Gathered {
             self.fail(format!("only {verified} of {messages} messages were verified"));
             return;
         }
+        self.moved += u32::from(moved);
         self.messages += messages;
         self.verified += verified;
         self.elapsed_ns += elapsed_ns;
@@ -114,17 +123,20 @@ impl Gathered {
 
     /// The row; `None` when nothing ran before the race was cut short.
     pub(crate) fn into_row(self, plan: &Plan) -> Option<Row> {
-        if self.is_empty() && self.failed.is_none() {
+        if self.is_empty() && self.failed.is_none() && self.gap.is_none() {
             return None;
         }
         let (kind, entrant) = match &self.entry.who {
             Who::Mechanism(kind) => (kind.to_string(), Entrant::Mechanism),
             Who::Null => ("null".to_string(), Entrant::Null),
-            Who::Rival(rival, kind) => (format!("{}/{kind}", rival.name()), Entrant::Rival),
+            Who::Rival(rival, kind) => {
+                let entrant = if rival.is_bound() { Entrant::Bound } else { Entrant::Rival };
+                (format!("{}/{kind}", rival.name()), entrant)
+            }
         };
         let basis = match self.entry.workload {
             Workload::PingPong => LatencyBasis::HalfRoundTrip,
-            Workload::Stream => LatencyBasis::OneWayStamped,
+            Workload::Stream | Workload::Corked => LatencyBasis::OneWayStamped,
             Workload::Paced => LatencyBasis::FromDueTime,
         };
         let notes = self.notes();
@@ -146,6 +158,7 @@ impl Gathered {
             messages_per_s: per_second(self.messages, self.elapsed_ns).filter(|_| fine),
             floor_ns: stats::median(&floors),
             floor: floor(&self.floors),
+            state: State::of(&floors),
             launches: self.launches.len() as u32,
             each_launch: self.launches,
             sides: self.sides.filter(|_| fine),
@@ -166,6 +179,10 @@ impl Gathered {
 
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
+        if let Who::Rival(rival, _) = &self.entry.who {
+            notes.extend(rival.notes());
+        }
+        notes.extend(self.gap.as_ref().map(|why| format!("cannot do this: {why}")));
         let of_launches = |pick: fn(&Launch) -> Option<f64>| -> Vec<f64> {
             self.launches.iter().filter_map(pick).collect()
         };
@@ -198,7 +215,7 @@ fn add_use(sum: &mut SideUse, one: &SideUse) {
     sum.peak_rss_kib = sum.peak_rss_kib.max(one.peak_rss_kib);
 }
 
-fn floor(rounds: &[[FloorSeen; 2]]) -> Option<Floor> {
+fn floor(rounds: &[Floors]) -> Option<Floor> {
     let best = rounds.iter().flatten().min_by(|a, b| a.ns.total_cmp(&b.ns))?;
     Some(Floor {
         lines: 2,

@@ -35,7 +35,7 @@ pub fn worker_main() -> ExitCode {
     };
     let done = match job.task {
         Task::Stage => crate::stage::actor::run(control, &job).is_ok(),
-        Task::Race(_) | Task::Null(_) => Worker { control, job }.run(&never).is_ok(),
+        Task::Race(_) | Task::Null(_) | Task::Probe => Worker { control, job }.run(&never).is_ok(),
     };
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -62,9 +62,12 @@ impl Worker {
                     }
                     Request::Connect => self.say(&Answer::Connected)?,
                     Request::Floor(_) => self.say(&Answer::Floor { median_ns: None })?,
+                    Request::Messages { .. } => {
+                        self.or_fail(Err("the null entrant has no messages".into()))?
+                    }
                 }
             },
-            Task::Race(_) | Task::Stage => match self.job.kind {
+            Task::Race(_) | Task::Probe | Task::Stage => match self.job.kind {
                 Kind::Shm => self.serve::<Shm>(lines, never),
                 Kind::Pipe => self.serve::<Pipe>(lines, never),
                 Kind::Unix => self.serve::<Unix>(lines, never),
@@ -87,6 +90,7 @@ impl Worker {
 
     fn serve<M: Mechanism>(mut self, lines: Option<Lines>, never: &AtomicBool) -> Result<(), Over> {
         let mut connection: Option<Connection<M>> = None;
+        let mut row = workload::probed::Row::new(self.job.size_bytes as usize, self.job.clock);
         loop {
             match self.hear(never)? {
                 Request::Connect => {
@@ -102,6 +106,16 @@ impl Worker {
                     let ran = match &mut connection {
                         Some(connection) => self.task(connection),
                         None => Err("told to run before it was connected".into()),
+                    };
+                    let outcome = self.or_fail(ran)?;
+                    self.say(&Answer::Ran(outcome))?;
+                }
+                Request::Messages { count, times } => {
+                    let ran = match (&mut connection, &lines) {
+                        (Some(connection), Some(lines)) => {
+                            row.run(self.job.role, connection, lines, count, times)
+                        }
+                        _ => Err("told to send before it was connected, or without the lines".into()),
                     };
                     let outcome = self.or_fail(ran)?;
                     self.say(&Answer::Ran(outcome))?;
@@ -133,7 +147,7 @@ impl Worker {
         let outcome = match (self.job.task, self.job.role) {
             (Task::Race(workload), Role::Initiator) => workload::initiate(workload, connection, &course),
             (Task::Race(workload), Role::Responder) => workload::respond(workload, connection, &course),
-            (Task::Null(_) | Task::Stage, _) => return Err("there is no such course".into()),
+            (Task::Null(_) | Task::Probe | Task::Stage, _) => return Err("there is no such course".into()),
         };
         outcome.map_err(|error| error.to_string())
     }

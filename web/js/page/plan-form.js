@@ -9,7 +9,7 @@ import { named } from '../dom.js'
 /** @import { Plan } from '../../types' */
 
 const WAITS = ['spin', 'block', 'hybrid']
-const WORKLOADS = ['ping-pong', 'stream', 'paced']
+const WORKLOADS = ['ping-pong', 'stream', 'corked', 'paced']
 const PLACEMENTS = /** @type {[string, string][]} */ ([['cross-core', 'two cores'], ['same-core', 'same core'], ['unpinned', 'unpinned']])
 const COUNTS = [10_000, 100_000, 1_000_000]
 export const SWEEP = [8, 64, 512, 4096, 32_768, 262_144, 1 << 20]

@@ -141,8 +141,23 @@ pub trait Outbound: Send {
     /// The longest message in bytes.
     fn max_message(&self) -> usize;
 
+    /// Sends and publishes one message, if it can be done without a wait and without an error; else nothing has happened,
+    /// and [`Outbound::send`] follows. For mechanisms where a call costs more than the message.
+    #[inline(always)]
+    fn send_at_once(&mut self, message: &[u8]) -> bool {
+        let _ = message;
+        false
+    }
+
     /// Sends one message and publishes it, with all that was staged before.
     fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError>;
+
+    /// Puts one message in line, under the same condition; [`Outbound::stage`] follows.
+    #[inline(always)]
+    fn stage_at_once(&mut self, message: &[u8]) -> bool {
+        let _ = message;
+        false
+    }
 
     /// Puts one message in line. `Full` if there is no room before the next publication.
     fn stage(&mut self, message: &[u8]) -> Result<(), SendError>;
@@ -176,6 +191,14 @@ pub trait Outbound: Send {
 pub trait Inbound: Send {
     /// The longest message in bytes.
     fn max_message(&self) -> usize;
+
+    /// Copies the next message into `buffer`, if it can be done without a wait and without an error; else nothing has
+    /// happened, and [`Inbound::recv`] follows.
+    #[inline(always)]
+    fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let _ = buffer;
+        None
+    }
 
     /// Copies the next message into `buffer` and returns its length.
     fn recv(&mut self, buffer: &mut [u8], patience: &Patience) -> Result<usize, RecvError>;
@@ -254,8 +277,17 @@ impl<S: Outbound, P: Outbound, U: Outbound, T: Outbound> Outbound for Each<S, P,
     }
 
     #[inline]
+    fn send_at_once(&mut self, message: &[u8]) -> bool {
+        each!(self, half => half.send_at_once(message))
+    }
+
     fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError> {
         each!(self, half => half.send(message, patience))
+    }
+
+    #[inline]
+    fn stage_at_once(&mut self, message: &[u8]) -> bool {
+        each!(self, half => half.stage_at_once(message))
     }
 
     #[inline]
@@ -302,6 +334,10 @@ impl<S: Inbound, P: Inbound, U: Inbound, T: Inbound> Inbound for Each<S, P, U, T
     }
 
     #[inline]
+    fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        each!(self, half => half.recv_at_once(buffer))
+    }
+
     fn recv(&mut self, buffer: &mut [u8], patience: &Patience) -> Result<usize, RecvError> {
         each!(self, half => half.recv(buffer, patience))
     }

@@ -74,6 +74,7 @@ fn row(kind: &str, workload: Workload, wait: WaitStrategy, p50: u64, per_s: f64)
         messages_per_s: Some(per_s),
         floor_ns: None,
         floor: None,
+        state: None,
         launches: 2,
         each_launch: vec![launch(p50 - p50 / 20), launch(p50 + p50 / 20)],
         sides: Some([SideUse { user_ns: 300_000, ..SideUse::default() }; 2]),

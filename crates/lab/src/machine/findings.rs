@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{allowed_cores, cores, governor, steal_ticks, virtualised, word};
 use crate::clock::Clock;
-use crate::sys::perf::try_kernel_counter;
+use crate::sys::perf::{Counter, Records, Watched, Whom};
 
 /// How good a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -281,8 +281,8 @@ fn kernel_counters() -> Finding {
     let what = "probes: kernel counters";
     let paranoid = word("/proc/sys/kernel/perf_event_paranoid")
         .map_or_else(|| "no perf_event_paranoid".into(), |level| format!("perf_event_paranoid {level}"));
-    match try_kernel_counter() {
-        Ok(()) => good(what, format!("perf counts kernel events for this user ({paranoid})")),
+    match Counter::open(Watched::Switches, Whom::Thread(0), Records::default(), true) {
+        Ok(_) => good(what, format!("perf counts kernel events for this user ({paranoid})")),
         Err(error) => {
             let detail = format!("perf_event_open: {error} ({paranoid})");
             match error.raw_os_error().map(Errno::from_raw_os_error) {

@@ -49,6 +49,7 @@ use crate::trace::{Event, Header, Tone};
 pub use command::{COUNT_LIMIT, Command, Direction, Messages};
 pub use message::WORDS_LIMIT;
 
+pub(crate) use descriptors::Window;
 pub(crate) use order::Told;
 
 /// What a stage is opened with.

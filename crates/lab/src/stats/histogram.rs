@@ -29,6 +29,11 @@ impl Histogram {
         Histogram(counts)
     }
 
+    /// Forgets every sample, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.0.reset();
+    }
+
     /// Adds one sample.
     #[inline]
     pub fn record(&mut self, ns: u64) {

@@ -87,7 +87,7 @@ impl Measure {
     pub fn of(workload: Workload) -> Measure {
         match workload {
             Workload::PingPong | Workload::Paced => Measure::LatencyP50,
-            Workload::Stream => Measure::MessagesPerS,
+            Workload::Stream | Workload::Corked => Measure::MessagesPerS,
         }
     }
 
@@ -146,6 +146,7 @@ mod tests {
             messages_per_s: Some(1e9 / p50 as f64),
             floor_ns: None,
             floor: None,
+            state: None,
             launches: launches.len() as u32,
             each_launch: launches.iter().map(each).collect(),
             sides: None,

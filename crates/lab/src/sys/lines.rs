@@ -136,6 +136,27 @@ impl Lines {
         Ok(Lines { map })
     }
 
+    /// Leaves `number` on the line of this side, for the other to find: the first writes to its own line, as in a
+    /// bounce.
+    pub fn leave(&self, first: bool, number: u64) {
+        let (mine, _) = self.words(first);
+        // Publishes nothing but itself.
+        mine.store(number, Ordering::Release);
+    }
+
+    /// What the other side has left last; 0 in the beginning.
+    pub fn found(&self, first: bool) -> u64 {
+        let (_, theirs) = self.words(first);
+        theirs.load(Ordering::Acquire)
+    }
+
+    /// The word of this side, and of the other.
+    fn words(&self, first: bool) -> (&AtomicU64, &AtomicU64) {
+        // SAFETY: as in `side`.
+        let Shared { there, back } = unsafe { self.map.as_ref() };
+        if first { (&there.0, &back.0) } else { (&back.0, &there.0) }
+    }
+
     /// Bounces a growing number: the side with `first` begins, the other answers. Both block until it is done.
     ///
     /// `each` is called by the first side after every stamped round trip with its length in ticks of `clock`.
@@ -289,6 +310,17 @@ mod tests {
             scope.spawn(|| assert!(theirs.bounce(false, &next, &Clock::Monotonic, |_| {})));
             assert!(ours.bounce(true, &next, &Clock::Monotonic, |_| {}));
         });
+    }
+
+    #[test]
+    fn what_one_side_leaves_the_other_finds() {
+        let (ours, fd) = Lines::create().unwrap();
+        let theirs = Lines::map(&fd).unwrap();
+        assert_eq!((ours.found(true), theirs.found(false)), (0, 0));
+        theirs.leave(false, 7);
+        assert_eq!((ours.found(true), theirs.found(false)), (7, 0));
+        ours.leave(true, 9);
+        assert_eq!(theirs.found(false), 9);
     }
 
     #[test]

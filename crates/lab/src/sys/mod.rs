@@ -1,12 +1,15 @@
 //! The raw calls that rustix lacks: the only folder of the lab in which `unsafe` is allowed.
 
 pub mod board;
+pub mod calls;
 #[cfg(target_arch = "x86_64")]
 pub mod cpuid;
 pub mod given;
 pub mod lines;
+pub mod mark;
 pub mod monotonic;
 pub mod perf;
+pub mod ptrace;
 pub mod socket;
 pub mod stray;
 #[cfg(target_arch = "x86_64")]

@@ -9,6 +9,7 @@ pub(crate) mod null;
 mod paced;
 pub(crate) mod payload;
 mod ping_pong;
+pub(crate) mod probed;
 mod stream;
 
 use std::fmt;
@@ -85,6 +86,7 @@ pub(crate) fn initiate<M: Mechanism>(
     match workload {
         Workload::PingPong => ping_pong::initiate(connection, course),
         Workload::Stream => stream::send(connection, course),
+        Workload::Corked => stream::send_corked(connection, course),
         Workload::Paced => paced::send(connection, course),
     }
 }
@@ -97,7 +99,7 @@ pub(crate) fn respond<M: Mechanism>(
 ) -> Result<SideOutcome, Broken> {
     match workload {
         Workload::PingPong => ping_pong::respond(connection, course),
-        Workload::Stream | Workload::Paced => stream::receive(connection, course),
+        Workload::Stream | Workload::Corked | Workload::Paced => stream::receive(connection, course),
     }
 }
 

@@ -48,6 +48,14 @@ fn word(seq: u64, stamp: u64, place: usize) -> u64 {
     }
 }
 
+/// The bytes of message `seq` behind its number and its stamp, as many as tell it from every other.
+pub(crate) fn words_of(seq: u64) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&filler(seq, 2).to_le_bytes());
+    bytes[8..].copy_from_slice(&filler(seq, 3).to_le_bytes());
+    bytes
+}
+
 /// Makes message `seq`.
 #[inline]
 pub(crate) fn fill(message: &mut [u8], seq: u64, stamp: u64) {
@@ -57,17 +65,17 @@ pub(crate) fn fill(message: &mut [u8], seq: u64, stamp: u64) {
     let mut place = 0;
     for block in blocks {
         let first = filler(seq, place);
-        for (i, bytes) in block.iter_mut().enumerate() {
-            *bytes = first.wrapping_add(i as u64).to_le_bytes();
+        let mut made: [u64; BLOCK] = std::array::from_fn(|i| first.wrapping_add(i as u64));
+        // Known before anything is stored: each word of a message is stored once.
+        if place == 0 {
+            made[..2].copy_from_slice(&[seq, stamp]);
         }
+        *block = made.map(u64::to_le_bytes);
         place += BLOCK;
     }
     for bytes in few {
-        *bytes = filler(seq, place).to_le_bytes();
-        place += 1;
-    }
-    for (place, bytes) in words.iter_mut().take(2).enumerate() {
         *bytes = word(seq, stamp, place).to_le_bytes();
+        place += 1;
     }
     if !rest.is_empty() {
         let last = word(seq, stamp, count).to_le_bytes();

@@ -16,10 +16,10 @@
 //!
 //! Rust has no agreed model for memory that another process changes at will. So the peer's region never
 //! becomes Rust memory: it comes from a raw mmap, no reference, slice or atomic is ever made over it, and it
-//! is touched only in this file, in two ways. Header words are loaded and stored, and blocks of 64 bytes
+//! is touched only in this file, in two ways. Header words are loaded and stored, and messages
 //! copied, by plain instructions in `asm!` blocks, which the compiler must take to read and write anything.
-//! The rest is copied by volatile accesses of aligned 8-byte words, which std permits for memory outside of
-//! any Rust allocation. What is read is a number or a byte, for which every bit pattern is valid, and is
+//! The last bytes of a message, and everything on processors without such a block, are copied by volatile accesses of
+//! aligned 8-byte words, which std permits for memory outside of any Rust allocation. What is read is a number or a byte, for which every bit pattern is valid, and is
 //! judged only as private copy. My own region is written the same way; in addition a [`Claim`](crate::Claim)
 //! lends a part of it as `&mut [u8]`, which is sound because no other process can write it, and the part is
 //! not published while it is lent. This is argued, not proven: there is no theorem about inline assembly and
@@ -412,35 +412,29 @@ impl<L> Memory for View<L> {
         u64::from_le(unsafe { self.their_ring.add(index(at, self.their_mask)).cast::<u64>().read_volatile() })
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&self, at: u64, message: &[u8]) {
         let to = self.own_ring.wrapping_add(index(at, self.own_mask));
         // SAFETY: the ring claimed these bytes in my own region; a message is at most a ring long, and the
         // ring is mapped twice.
-        let done = unsafe { copy_blocks(message.as_ptr(), to, message.len()) };
-        let (words, rest) = message[done..].as_chunks::<8>();
-        let to = to.wrapping_add(done).cast::<u64>();
-        for (i, word) in words.iter().enumerate() {
-            // SAFETY: as above.
-            unsafe { to.add(i).write_volatile(u64::from_ne_bytes(*word)) };
-        }
+        unsafe { copy_in(message.as_ptr(), to, message.len() & !7) };
+        let (words, rest) = message.as_chunks::<8>();
         if !rest.is_empty() {
-            let mut last = [0; 8];
-            last[..rest.len()].copy_from_slice(rest);
             // SAFETY: as above; messages are padded to 8 bytes, so the whole word belongs to this one.
-            unsafe { to.add(words.len()).write_volatile(u64::from_ne_bytes(last)) };
+            unsafe { to.cast::<u64>().add(words.len()).write_volatile(padded(rest)) };
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&self, at: u64, message: &mut [u8]) {
         let from = self.their_ring.wrapping_add(index(at, self.their_mask));
         // SAFETY: the ring checked that these bytes were published; it is mapped twice, and cannot go away.
-        let done = unsafe { copy_blocks(from, message.as_mut_ptr(), message.len()) };
-        for (i, bytes) in message[done..].chunks_mut(8).enumerate() {
+        unsafe { copy_out(from, message.as_mut_ptr(), message.len() & !7) };
+        let (words, rest) = message.as_chunks_mut::<8>();
+        if !rest.is_empty() {
             // SAFETY: as above; messages are padded to 8 bytes, so the whole word was published.
-            let word = unsafe { from.add(done).cast::<u64>().add(i).read_volatile() }.to_ne_bytes();
-            bytes.copy_from_slice(&word[..bytes.len()]);
+            let word = unsafe { from.cast::<u64>().add(words.len()).read_volatile() };
+            unpad(word, rest);
         }
     }
 
@@ -583,53 +577,103 @@ unsafe fn store_release(word: *mut u64, value: u64) {
     }
 }
 
-/// The bytes that one step of [`copy_blocks`] moves.
-#[cfg(target_arch = "x86_64")]
-const BLOCK_BYTES: usize = 64;
+/// The last bytes of a message as a word, filled up with zeros.
+#[inline(never)]
+fn padded(rest: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word[..rest.len()].copy_from_slice(rest);
+    u64::from_ne_bytes(word)
+}
 
-/// Copies whole blocks between private memory and a ring, as far as they reach, and says how many bytes that
-/// were.
+/// The first bytes of a word.
+#[inline(never)]
+fn unpad(word: u64, rest: &mut [u8]) {
+    rest.copy_from_slice(&word.to_ne_bytes()[..rest.len()]);
+}
+
+/// Copies `bytes`, a multiple of 8, between private memory and a ring.
 ///
 /// Loads are of 8 bytes: a message is mostly written, word by word, just before it is sent, and a load that
 /// is wider than the stores before it would have to wait until those have left the store buffer, behind all
 /// that wait for lines of the ring. Stores are of 16: the fewer there are, the more messages wait there side
-/// by side.
+/// by side. One block of assembly, so that nothing is put aside on the stack for its sake.
 ///
 /// # Safety
 /// `from` is mapped for reading and `to` for writing, for that many bytes; they do not overlap; nobody else
 /// here uses `to`.
-#[inline]
-unsafe fn copy_blocks(from: *const u8, to: *mut u8, bytes: usize) -> usize {
-    let mut done = 0;
-    #[cfg(target_arch = "x86_64")]
-    while bytes - done >= BLOCK_BYTES {
-        // SAFETY: the caller's. Loads and stores of the hardware, of which the compiler knows nothing.
-        unsafe {
-            std::arch::asm!(
-                "movq {a}, qword ptr [{from}]",
-                "movhps {a}, qword ptr [{from} + 8]",
-                "movq {b}, qword ptr [{from} + 16]",
-                "movhps {b}, qword ptr [{from} + 24]",
-                "movq {c}, qword ptr [{from} + 32]",
-                "movhps {c}, qword ptr [{from} + 40]",
-                "movq {d}, qword ptr [{from} + 48]",
-                "movhps {d}, qword ptr [{from} + 56]",
-                "movups xmmword ptr [{to}], {a}",
-                "movups xmmword ptr [{to} + 16], {b}",
-                "movups xmmword ptr [{to} + 32], {c}",
-                "movups xmmword ptr [{to} + 48], {d}",
-                from = in(reg) from.add(done),
-                to = in(reg) to.add(done),
-                a = out(xmm_reg) _,
-                b = out(xmm_reg) _,
-                c = out(xmm_reg) _,
-                d = out(xmm_reg) _,
-                options(nostack, preserves_flags)
-            );
-        }
-        done += BLOCK_BYTES;
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn copy_words(from: *const u8, to: *mut u8, bytes: usize) {
+    // SAFETY: the caller's. Loads and stores of the hardware, of which the compiler knows nothing.
+    unsafe {
+        std::arch::asm!(
+            "sub {left}, 64",
+            "jb 3f",
+            "2:",
+            "movq {a}, qword ptr [{from}]",
+            "movhps {a}, qword ptr [{from} + 8]",
+            "movq {b}, qword ptr [{from} + 16]",
+            "movhps {b}, qword ptr [{from} + 24]",
+            "movq {c}, qword ptr [{from} + 32]",
+            "movhps {c}, qword ptr [{from} + 40]",
+            "movq {d}, qword ptr [{from} + 48]",
+            "movhps {d}, qword ptr [{from} + 56]",
+            "movups xmmword ptr [{to}], {a}",
+            "movups xmmword ptr [{to} + 16], {b}",
+            "movups xmmword ptr [{to} + 32], {c}",
+            "movups xmmword ptr [{to} + 48], {d}",
+            "add {from}, 64",
+            "add {to}, 64",
+            "sub {left}, 64",
+            "jae 2b",
+            "3:",
+            "add {left}, 64",
+            "jz 5f",
+            "4:",
+            "movq {a}, qword ptr [{from}]",
+            "movq qword ptr [{to}], {a}",
+            "add {from}, 8",
+            "add {to}, 8",
+            "sub {left}, 8",
+            "jnz 4b",
+            "5:",
+            from = inout(reg) from => _,
+            to = inout(reg) to => _,
+            left = inout(reg) bytes => _,
+            a = out(xmm_reg) _,
+            b = out(xmm_reg) _,
+            c = out(xmm_reg) _,
+            d = out(xmm_reg) _,
+            options(nostack)
+        );
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (from, to, bytes, &mut done);
-    done
 }
+
+/// The same into a ring, word by word: `to` is a multiple of 8.
+///
+/// # Safety
+/// As above.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn copy_in(from: *const u8, to: *mut u8, bytes: usize) {
+    for place in (0..bytes).step_by(8) {
+        // SAFETY: the caller's.
+        unsafe { to.add(place).cast::<u64>().write_volatile(from.add(place).cast::<u64>().read_unaligned()) };
+    }
+}
+
+/// The same out of a ring, word by word: `from` is a multiple of 8.
+///
+/// # Safety
+/// As above.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn copy_out(from: *const u8, to: *mut u8, bytes: usize) {
+    for place in (0..bytes).step_by(8) {
+        // SAFETY: the caller's.
+        unsafe { to.add(place).cast::<u64>().write_unaligned(from.add(place).cast::<u64>().read_volatile()) };
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+use copy_words as copy_in;
+#[cfg(target_arch = "x86_64")]
+use copy_words as copy_out;

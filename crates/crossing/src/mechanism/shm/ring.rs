@@ -86,9 +86,9 @@ pub(crate) struct Producer<M> {
     capacity: u64,
     /// Up to here messages are staged.
     tail: u64,
-    /// Up to here they are published.
-    published: u64,
-    /// Up to here the reader had taken them when I last looked. `published − head ≤ capacity`.
+    /// How many bytes before it are not yet published: those of a cork. A plain send leaves it alone.
+    in_line: u64,
+    /// Up to here the reader had taken them when I last looked. `tail − head ≤ capacity`.
     head: u64,
     /// The sleep (by its flag) that I have already ended.
     woken: u64,
@@ -97,7 +97,7 @@ pub(crate) struct Producer<M> {
 impl<M: Memory> Producer<M> {
     /// The end that writes the ring in `memory`, whose indices stand at `start`.
     pub(crate) fn new(memory: M, capacity: u64, start: u64) -> Self {
-        Producer { memory, capacity, tail: start, published: start, head: start, woken: 0 }
+        Producer { memory, capacity, tail: start, in_line: 0, head: start, woken: 0 }
     }
 
     /// Where a message of `len` bytes may be written: its place in the ring, behind its header.
@@ -119,15 +119,38 @@ impl<M: Memory> Producer<M> {
     pub(crate) fn commit(&mut self, len: usize) {
         self.memory.write_word(self.tail, len as u64);
         self.tail = self.tail.wrapping_add(frame(len));
+        self.in_line += frame(len);
+    }
+
+    /// Copies a message into the ring and publishes it, if that needs no look at the reader.
+    ///
+    /// Every store counts here, to private memory too: stores leave the processor in order, so behind those that wait
+    /// for lines of the ring, and the fewer a message makes, the more messages wait side by side.
+    #[inline(always)]
+    pub(crate) fn send_at_once(&mut self, message: &[u8]) -> bool {
+        let written = self.write_at_once(message);
+        if written {
+            self.show();
+        }
+        written
     }
 
     /// Copies a message into the ring and puts it in line, if that needs no look at the reader.
     #[inline(always)]
     pub(crate) fn stage_at_once(&mut self, message: &[u8]) -> bool {
+        let written = self.write_at_once(message);
+        if written {
+            self.in_line += frame(message.len());
+        }
+        written
+    }
+
+    #[inline(always)]
+    fn write_at_once(&mut self, message: &[u8]) -> bool {
         let bytes = frame(message.len());
         let room = self.free() >= bytes && !self.memory.status().ends_sending();
         if room {
-            // In the order of the addresses: stores leave in order, and each line is wanted once.
+            // In the order of the addresses: each line is wanted once.
             self.memory.write_word(self.tail, message.len() as u64);
             self.memory.write(self.tail.wrapping_add(GRAIN), message);
             self.tail = self.tail.wrapping_add(bytes);
@@ -143,19 +166,31 @@ impl<M: Memory> Producer<M> {
         Ok(())
     }
 
+    /// How many bytes are staged and not published.
+    #[inline]
+    pub(crate) fn in_line(&self) -> u64 {
+        self.in_line
+    }
+
     /// Shows the reader everything in line, and wakes it if it sleeps.
     #[inline(always)]
     pub(crate) fn publish(&mut self) {
-        if self.published == self.tail {
-            return;
+        if self.in_line > 0 {
+            self.show();
         }
+    }
+
+    #[inline(always)]
+    fn show(&mut self) {
         // Publishes the frames; pairs with the load in `Consumer::look`.
         self.memory.store(Word::Tail, self.tail);
-        self.published = self.tail;
+        if self.in_line > 0 {
+            self.in_line = 0;
+        }
         self.memory.mark_sent();
         self.memory.light_fence();
         let flag = self.memory.load(Word::ReceiverAsleep);
-        if ends_sleep(flag, self.published, self.woken) {
+        if ends_sleep(flag, self.tail, self.woken) {
             self.woken = flag;
             self.memory.wake(Word::Tail);
         }
@@ -179,10 +214,13 @@ impl<M: Memory> Producer<M> {
             self.memory.heavy_fence();
             let status = self.memory.status();
             self.look()?;
-            let outcome = self.room_or_end(len);
+            let mut outcome = self.room_or_end(len);
             // Some room, but not enough: that is another sleep, under another flag.
             if outcome.is_none() && self.head == seen {
                 self.memory.sleep(Word::Head, seen, status, patience);
+                // As in `Consumer::wait`.
+                self.look()?;
+                outcome = self.room_or_end(len);
             }
             self.memory.store(Word::SenderAsleep, AWAKE);
             if let Some(outcome) = outcome {
@@ -208,8 +246,9 @@ impl<M: Memory> Producer<M> {
     fn look(&mut self) -> Result<(), Violation> {
         // Pairs with the store in `Consumer::publish`: the reader is done with the bytes before it.
         let claim = self.memory.load(Word::Head);
-        let unread = self.published.wrapping_sub(claim);
-        if unread > self.published.wrapping_sub(self.head) || !claim.is_multiple_of(GRAIN) {
+        let published = self.tail.wrapping_sub(self.in_line);
+        let unread = published.wrapping_sub(claim);
+        if unread > published.wrapping_sub(self.head) || !claim.is_multiple_of(GRAIN) {
             return Err(Violation::Head { claimed: claim, last: self.head });
         }
         self.head = claim;
@@ -285,6 +324,21 @@ impl<M: Memory> Consumer<M> {
         }
     }
 
+    /// Takes the next message if it was published before my last look, and is as long as the one before: then nothing is
+    /// left to find out. See [`Consumer::next`] for why that is worth a way of its own.
+    #[inline(always)]
+    pub(crate) fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let Frame { len, bytes } = self.last;
+        if self.tail.wrapping_sub(self.head) < bytes
+            || self.next.is_some()
+            || self.memory.read_word(self.head) != len as u64
+        {
+            return None;
+        }
+        self.copy_out(self.last, buffer.get_mut(..len)?);
+        Some(len)
+    }
+
     /// Takes the next message, if there is one: copies it into `buffer` and returns its length. One who would
     /// wait anyway may be held back for a moment.
     #[inline(always)]
@@ -305,7 +359,6 @@ impl<M: Memory> Consumer<M> {
     }
 
     /// Waits until [`Consumer::try_recv`] has something to say.
-    #[cold]
     pub(crate) fn wait(&mut self, patience: &Patience) -> Result<(), RecvError> {
         loop {
             match patience.poll(|| self.glance()) {
@@ -317,9 +370,11 @@ impl<M: Memory> Consumer<M> {
             self.memory.store(Word::ReceiverAsleep, self.tail | ASLEEP);
             self.memory.heavy_fence();
             let status = self.memory.status();
-            let outcome = self.glance();
+            let mut outcome = self.glance();
             if outcome.is_none() {
                 self.memory.sleep(Word::Tail, self.tail, status, patience);
+                // Most sleeps end with what they waited for: then there is no next one to prepare.
+                outcome = self.glance();
             }
             self.memory.store(Word::ReceiverAsleep, AWAKE);
             if let Some(outcome) = outcome {
@@ -348,7 +403,6 @@ impl<M: Memory> Consumer<M> {
     /// its way; so messages would come one journey after the other. A length that is the same as the last one
     /// is therefore taken from the last one: the processor predicts the comparison, and fetches the following
     /// messages meanwhile.
-    #[inline(always)]
     fn next(&mut self) -> Result<Option<Frame>, Violation> {
         if self.next.is_some() {
             return Ok(self.next);
@@ -358,29 +412,32 @@ impl<M: Memory> Consumer<M> {
         }
         let available = self.tail.wrapping_sub(self.head);
         let header = self.memory.read_word(self.head);
-        if header != self.last.len as u64 {
-            // A header is a length below 2³²; anything above is no length at all.
-            self.last = Frame::of(usize::try_from(header).unwrap_or(usize::MAX).min(self.max_message + 1));
-        }
-        if self.last.len > self.max_message || self.last.bytes > available {
+        // A header is a length below 2³²; anything above is no length at all.
+        let frame = Frame::of(usize::try_from(header).unwrap_or(usize::MAX).min(self.max_message + 1));
+        if frame.len > self.max_message || frame.bytes > available {
             return Err(Violation::Length { claimed: header, limit: self.max_message });
         }
-        self.next = Some(self.last);
+        self.last = frame;
+        self.next = Some(frame);
         Ok(self.next)
     }
 
-    #[inline(always)]
     fn take(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        let Some(Frame { len, bytes }) = self.next else { return Err(RecvError::Empty) };
-        let room = buffer.len();
+        let Some(frame) = self.next else { return Err(RecvError::Empty) };
+        let (len, room) = (frame.len, buffer.len());
         let Some(buffer) = buffer.get_mut(..len) else { return Err(RecvError::TooLong { len, room }) };
-        self.memory.read(self.head.wrapping_add(GRAIN), buffer);
         self.next = None;
-        self.head = self.head.wrapping_add(bytes);
+        self.copy_out(frame, buffer);
+        Ok(len)
+    }
+
+    #[inline(always)]
+    fn copy_out(&mut self, frame: Frame, buffer: &mut [u8]) {
+        self.memory.read(self.head.wrapping_add(GRAIN), buffer);
+        self.head = self.head.wrapping_add(frame.bytes);
         if self.head.wrapping_sub(self.published) >= self.capacity / 4 {
             self.publish();
         }
-        Ok(len)
     }
 
     /// Takes note of how far the writer has come. Whether that is farther than before.

@@ -243,5 +243,8 @@ impl Memory for &Hostile {
 
     fn sleep(&self, _: Word, _: u64, _: Status, _: &Patience) {
         add(&self.sleeps, 1);
+        // Who has slept looks again, as at the beginning of a round.
+        self.begin_round();
+        self.judged(None);
     }
 }

@@ -1,0 +1,217 @@
+//! The bench: two processes with a channel between them, held still so that instruments can be put to them.
+//!
+//! Between two rows of messages both sleep on their line to the lab. An instrument is attached then, a row is
+//! sent, and what the instrument saw of it is one row's doing and nobody else's.
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use crossing::{Endpoint, Kind, WaitStrategy};
+
+use crate::clock::Clock;
+use crate::control::{Answer, Job, Request, Role, SideOutcome, Task};
+use crate::machine;
+use crate::peer::{Fault, Peer, THIS_PROGRAM};
+use crate::plan::Placement;
+use crate::report::SideUse;
+use crate::stats::Histogram;
+use crate::sys::lines::Lines;
+
+/// How long starting may take.
+const SETUP: Duration = Duration::from_secs(30);
+/// How long one message may take, far above anything seen: step by step under a tracer.
+const PER_MESSAGE: Duration = Duration::from_millis(50);
+
+/// What is looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setup {
+    /// The mechanism.
+    pub kind: Kind,
+    /// How both ends wait.
+    pub wait: WaitStrategy,
+    /// Where the two processes run.
+    pub placement: Placement,
+    /// Bytes in each message.
+    pub size_bytes: u32,
+    /// The program whose workers are looked at: it must call [`worker_main`](crate::worker_main).
+    pub program: PathBuf,
+}
+
+impl Setup {
+    /// Messages of 64 bytes, sent by this program's own workers.
+    pub fn new(kind: Kind, wait: WaitStrategy, placement: Placement) -> Setup {
+        Setup { kind, wait, placement, size_bytes: 64, program: THIS_PROGRAM.into() }
+    }
+}
+
+/// Why nothing could be looked at: one line that says what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeError(pub String);
+
+impl std::fmt::Display for ProbeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ProbeError {}
+
+impl From<Fault> for ProbeError {
+    fn from(fault: Fault) -> ProbeError {
+        match fault {
+            Fault::Environment(why) | Fault::Failed(why) => ProbeError(why),
+            Fault::Stopped => ProbeError("interrupted".into()),
+        }
+    }
+}
+
+/// Two processes with a channel between them.
+#[derive(Debug)]
+pub struct Bench {
+    sender: Peer,
+    receiver: Peer,
+    cores: Option<[usize; 2]>,
+}
+
+/// What one row of messages was like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Messages that were sent, each verified.
+    pub messages: u64,
+    /// From just before `send` to just after `recv`, the median, in nanoseconds.
+    pub flight_ns_p50: Option<u64>,
+    /// What the sender and the receiver cost, the sender's pauses included.
+    pub sides: [SideUse; 2],
+    /// How often the sender slept between two messages.
+    pub pauses: u64,
+    /// When each `send` began and ended, on CLOCK_MONOTONIC.
+    pub sends: Vec<(u64, u64)>,
+    /// When each `recv` began and ended.
+    pub recvs: Vec<(u64, u64)>,
+    /// Where the message is in the memory of either process.
+    pub message_at: [u64; 2],
+}
+
+impl Bench {
+    /// Starts the two, and connects them. Nothing was sent yet.
+    ///
+    /// # Errors
+    /// When the placement cannot be had or a process cannot be started.
+    pub fn start(setup: &Setup, stop: &AtomicBool) -> Result<Bench, ProbeError> {
+        let mut bench = Bench::start_apart(setup, stop)?;
+        bench.connect(stop)?;
+        Ok(bench)
+    }
+
+    /// Starts the two, and lets them wait before they connect.
+    ///
+    /// # Errors
+    /// As [`Bench::start`].
+    pub fn start_apart(setup: &Setup, stop: &AtomicBool) -> Result<Bench, ProbeError> {
+        let cores = machine::resolve(setup.placement).map_err(|gone| ProbeError(gone.to_string()))?;
+        let environment = |error: &dyn std::fmt::Display| ProbeError(error.to_string());
+        let deadline = Instant::now() + SETUP;
+        let (here, there) = Endpoint::pair(setup.kind).map_err(|error| environment(&error))?;
+        let (_, lines) = Lines::create().map_err(|error| environment(&error))?;
+        let start = |endpoint, role| {
+            let job = job(setup, cores, role);
+            let beside = Some(lines.as_fd());
+            Peer::start_program(setup.program.as_os_str(), Some(endpoint), &job, beside, deadline, stop)
+        };
+        Ok(Bench { sender: start(here, Role::Initiator)?, receiver: start(there, Role::Responder)?, cores })
+    }
+
+    /// Connects the two.
+    ///
+    /// # Errors
+    /// When the handshake fails.
+    pub fn connect(&mut self, stop: &AtomicBool) -> Result<(), ProbeError> {
+        match self.ask(&Request::Connect, Instant::now() + SETUP, stop)? {
+            [Answer::Connected, Answer::Connected] => Ok(()),
+            [Answer::Connected, other] | [other, _] => Err(Fault::out_of_turn(&other).into()),
+        }
+    }
+
+    /// The sender's and the receiver's process.
+    pub fn pids(&self) -> [u32; 2] {
+        [self.sender.pid(), self.receiver.pid()]
+    }
+
+    /// The cores they were read back on.
+    pub fn cores(&self) -> Option<[usize; 2]> {
+        self.cores
+    }
+
+    /// Whether both share their only core.
+    pub fn one_core(&self) -> bool {
+        self.cores.is_some_and(|[a, b]| a == b)
+    }
+
+    /// Sends a row of messages and verifies each.
+    ///
+    /// # Errors
+    /// When a message was lost or damaged, or a process died.
+    pub fn send(&mut self, messages: u64, stop: &AtomicBool) -> Result<Row, ProbeError> {
+        self.row(messages, false, stop)
+    }
+
+    /// The same, and each call is told with its times.
+    ///
+    /// # Errors
+    /// As [`Bench::send`].
+    pub fn send_with_times(&mut self, messages: u64, stop: &AtomicBool) -> Result<Row, ProbeError> {
+        self.row(messages, true, stop)
+    }
+
+    fn row(&mut self, count: u64, times: bool, stop: &AtomicBool) -> Result<Row, ProbeError> {
+        let patience = PER_MESSAGE.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+        match self.ask(&Request::Messages { count, times }, Instant::now() + SETUP + patience, stop)? {
+            [Answer::Ran(sender), Answer::Ran(receiver)] => Ok(row(sender, receiver)),
+            [Answer::Ran(_), other] | [other, _] => Err(Fault::out_of_turn(&other).into()),
+        }
+    }
+
+    /// Ends both, whatever they are doing.
+    pub(crate) fn kill(&mut self) {
+        self.sender.kill();
+        self.receiver.kill();
+    }
+
+    fn ask(&mut self, request: &Request, deadline: Instant, stop: &AtomicBool) -> Result<[Answer; 2], Fault> {
+        // The receiver first: it is to wait for the message, not the message for it.
+        self.receiver.ask(request)?;
+        self.sender.ask(request)?;
+        let sender = self.sender.hear(deadline, stop)?;
+        Ok([sender, self.receiver.hear(deadline, stop)?])
+    }
+}
+
+fn job(setup: &Setup, cores: Option<[usize; 2]>, role: Role) -> Job {
+    Job {
+        role,
+        task: Task::Probe,
+        kind: setup.kind,
+        wait: setup.wait,
+        core: cores.map(|[first, second]| if role == Role::Initiator { first } else { second }),
+        size_bytes: setup.size_bytes,
+        warmup: 0,
+        messages: 0,
+        interval_ns: 0,
+        // The clock that the kernel's records carry.
+        clock: Clock::Monotonic,
+    }
+}
+
+fn row(sender: SideOutcome, receiver: SideOutcome) -> Row {
+    Row {
+        messages: receiver.verified,
+        flight_ns_p50: Histogram::from_pairs(&receiver.samples).median(),
+        sides: [sender.usage, receiver.usage],
+        pauses: sender.pauses,
+        sends: sender.calls,
+        recvs: receiver.calls,
+        message_at: [sender.message_at, receiver.message_at],
+    }
+}

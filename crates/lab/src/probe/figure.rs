@@ -1,0 +1,153 @@
+//! Figures: what was asked, what each instrument read, and how far a reading can be believed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::machine::Unavailable;
+
+/// What a count can prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Certainty {
+    /// Every event was counted, and nothing else.
+    Exact,
+    /// There may have been more.
+    AtLeast,
+    /// Concluded from something else that was counted; the reading's remark says from what.
+    Derived,
+}
+
+impl Certainty {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Certainty::Exact => "exact",
+            Certainty::AtLeast => "at least",
+            Certainty::Derived => "derived",
+        }
+    }
+}
+
+/// What one instrument read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Which.
+    pub instrument: String,
+    /// What its count can prove.
+    pub certainty: Certainty,
+    /// How many for each message.
+    pub per_message: f64,
+    /// Messages it was counted over.
+    pub messages: u64,
+    /// What it is made of, by name, each for one message.
+    pub parts: Vec<(String, f64)>,
+}
+
+impl Reading {
+    /// A reading that is made of nothing smaller.
+    pub fn whole(instrument: &str, certainty: Certainty, per_message: f64, messages: u64) -> Reading {
+        Reading { instrument: instrument.into(), certainty, per_message, messages, parts: Vec::new() }
+    }
+
+    /// A reading that is the sum of its parts, each counted over `messages`.
+    pub fn sum(instrument: &str, certainty: Certainty, parts: Vec<(String, f64)>, messages: u64) -> Reading {
+        let per_message = parts.iter().map(|(_, count)| count).sum();
+        Reading { instrument: instrument.into(), certainty, per_message, messages, parts }
+    }
+}
+
+/// What is asked of one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Question {
+    /// System calls of both.
+    Calls,
+    /// System calls of the sender.
+    SenderCalls,
+    /// System calls of the receiver.
+    ReceiverCalls,
+    /// Copies of the message made by the kernel.
+    KernelCopies,
+    /// Times a sleeping receiver was made runnable.
+    Wakes,
+    /// Times the receiver gave up its core to sleep.
+    ReceiverSleeps,
+    /// Times the sender gave up its core to sleep, its pauses between two messages aside.
+    SenderSleeps,
+    /// Page faults of the sender.
+    SenderFaults,
+    /// Page faults of the receiver.
+    ReceiverFaults,
+    /// Segments that the sender handed to the device.
+    Segments,
+    /// Segments that came back.
+    Acknowledgements,
+}
+
+impl Question {
+    /// Every question, in the order in which they are shown.
+    pub const ALL: [Question; 11] = [
+        Question::Calls,
+        Question::SenderCalls,
+        Question::ReceiverCalls,
+        Question::KernelCopies,
+        Question::Wakes,
+        Question::SenderSleeps,
+        Question::ReceiverSleeps,
+        Question::SenderFaults,
+        Question::ReceiverFaults,
+        Question::Segments,
+        Question::Acknowledgements,
+    ];
+
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Question::Calls => "system calls",
+            Question::SenderCalls => "system calls, sender",
+            Question::ReceiverCalls => "system calls, receiver",
+            Question::KernelCopies => "kernel copies",
+            Question::Wakes => "wake-ups of the receiver",
+            Question::ReceiverSleeps => "sleeps, receiver",
+            Question::SenderSleeps => "sleeps, sender",
+            Question::SenderFaults => "page faults, sender",
+            Question::ReceiverFaults => "page faults, receiver",
+            Question::Segments => "segments sent",
+            Question::Acknowledgements => "segments back",
+        }
+    }
+}
+
+/// The bounds that a scene sets.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// At least this many.
+    pub least: f64,
+    /// At most this many; `None` where polling sets no bound.
+    pub most: Option<f64>,
+}
+
+/// One question, and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// What was asked.
+    pub question: Question,
+    /// What the instruments read, the best first. Empty where none could.
+    pub readings: Vec<Reading>,
+    /// Why there is no reading, or none that is exact.
+    pub unavailable: Option<Unavailable>,
+    /// What the scene foretells, where it does.
+    pub budget: Option<Bounds>,
+    /// Whether the best reading keeps within it.
+    pub held: Option<bool>,
+    /// What textbooks say; never measured.
+    pub quoted: Option<String>,
+    /// One sentence: why the reading is not what is quoted, or what is not counted in it.
+    pub remark: Option<String>,
+}
+
+impl Figure {
+    /// The best reading.
+    pub fn best(&self) -> Option<&Reading> {
+        self.readings.first()
+    }
+}

@@ -1,0 +1,458 @@
+//! One row: everything that this machine's instruments can say about one mechanism, way of waiting and placement.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::AtomicBool;
+
+use crossing::scene::{Budget, Range};
+
+use super::bench::{Bench, ProbeError, Row, Setup};
+use super::calls::{self, Called};
+use super::copies::{self, Place, Proof};
+use super::counters::{self, Counters, Subject};
+use super::figure::{Bounds, Certainty, Figure, Question, Reading};
+use super::instruments::{Instrument, Tool, refused};
+use super::remarks::remark;
+use super::report::{Calls, Overhead, Probed, TouchedBy};
+use super::switches;
+use super::tracefs::Tracefs;
+use super::{segments, spell};
+use crate::machine::Unavailable;
+use crate::report::SideUse;
+use crate::sys::mark::Mark;
+
+/// Messages before anything is counted: the first of all pays for cold caches and pages.
+const WARMUP: u64 = 100;
+/// How often a copy proof is tried whose forecast does not come true.
+const PROOFS: u32 = 3;
+/// Counts may differ from a bound by this much: on a busy machine some messages find their receiver not yet asleep.
+const SLACK: f64 = 0.1;
+
+/// Looks at one mechanism.
+pub(super) fn measure(
+    setup: &Setup,
+    messages: u64,
+    instruments: &[Instrument],
+    budget: Option<&Budget>,
+    stop: &AtomicBool,
+) -> Probed {
+    let mut row = Collected::new(setup, instruments);
+    let failed = row.collect(messages, stop).err().map(|error| error.0);
+    row.probed(budget, failed)
+}
+
+/// What was read so far.
+struct Collected<'a> {
+    setup: &'a Setup,
+    instruments: &'a [Instrument],
+    cores: Option<[usize; 2]>,
+    one_core: bool,
+    readings: BTreeMap<Question, Vec<Reading>>,
+    unavailable: BTreeMap<Question, Unavailable>,
+    calls: Option<[Calls; 2]>,
+    touches: Vec<TouchedBy>,
+    alone_ns: Option<u64>,
+    overheads: Vec<Overhead>,
+}
+
+impl<'a> Collected<'a> {
+    fn new(setup: &'a Setup, instruments: &'a [Instrument]) -> Collected<'a> {
+        Collected {
+            setup,
+            instruments,
+            cores: None,
+            one_core: false,
+            readings: BTreeMap::new(),
+            unavailable: BTreeMap::new(),
+            calls: None,
+            touches: Vec::new(),
+            alone_ns: None,
+            overheads: Vec::new(),
+        }
+    }
+
+    fn collect(&mut self, messages: u64, stop: &AtomicBool) -> Result<(), ProbeError> {
+        let mut bench = Bench::start(self.setup, stop)?;
+        self.cores = bench.cores();
+        self.one_core = bench.one_core();
+        bench.send(WARMUP, stop)?;
+        self.accounts(&mut bench, messages / 2, stop)?;
+        if self.has(Tool::Tracepoints, &[Question::Wakes]) {
+            let counted = self.counted(&mut bench, messages, stop);
+            self.settle(counted, &[Question::Wakes], "tracepoints of the kernel")?;
+        }
+        if self.has(Tool::Switches, &[]) {
+            let counted = self.switched(&mut bench, messages / 4, stop);
+            self.settle(counted, &[], "switch records")?;
+        }
+        let asked = [Question::Calls, Question::SenderCalls, Question::ReceiverCalls];
+        if self.has(Tool::Ptrace, &asked) {
+            let traced = self.traced(&mut bench, messages, stop);
+            self.settle(traced, &asked, "every system call of a process")?;
+        }
+        drop(bench);
+        if self.has(Tool::KernelWatchpoints, &[Question::KernelCopies]) {
+            let proved = self.proved(stop);
+            self.settle(proved, &[Question::KernelCopies], "watchpoints on the kernel's memory")?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is such an instrument; if not, the questions that it alone answers have the reason.
+    fn has(&mut self, tool: Tool, asked: &[Question]) -> bool {
+        let Some(instrument) = self.instruments.iter().find(|instrument| instrument.tool == tool) else {
+            return false;
+        };
+        if let Some(reason) = &instrument.unavailable {
+            for &question in asked {
+                self.unavailable.insert(question, reason.clone());
+            }
+        }
+        instrument.is_there()
+    }
+
+    /// An instrument that is refused in the end leaves a reason; a message that was lost ends the row.
+    fn settle(
+        &mut self,
+        outcome: io::Result<Result<(), ProbeError>>,
+        asked: &[Question],
+        what: &str,
+    ) -> Result<(), ProbeError> {
+        match outcome {
+            Ok(done) => done,
+            Err(error) => {
+                for &question in asked {
+                    self.unavailable.insert(question, refused(what, &error));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn add(&mut self, question: Question, reading: Reading) {
+        self.readings.entry(question).or_default().push(reading);
+    }
+
+    fn took(&mut self, instrument: &str, flight: Option<u64>) {
+        if let (Some(alone_ns_p50), Some(flight_ns_p50)) = (self.alone_ns, flight) {
+            self.overheads.push(Overhead { instrument: instrument.into(), alone_ns_p50, flight_ns_p50 });
+        }
+    }
+
+    /// A row that nobody looks at, and what its processes' accounts say.
+    fn accounts(&mut self, bench: &mut Bench, messages: u64, stop: &AtomicBool) -> Result<(), ProbeError> {
+        let before = segments::read(self.setup.kind, bench.pids());
+        let row = bench.send(messages, stop)?;
+        self.alone_ns = row.flight_ns_p50;
+        let name = "getrusage";
+        let each = |sum: u64| sum as f64 / messages as f64;
+        let side = |side: usize, pick: fn(&SideUse) -> u64| each(pick(&row.sides[side]));
+        for (at, faults) in [Question::SenderFaults, Question::ReceiverFaults].into_iter().enumerate() {
+            let faulted = side(at, |usage| usage.minor_faults);
+            self.add(faults, Reading::whole(name, Certainty::Exact, faulted, messages));
+        }
+        let slept = side(1, |usage| usage.voluntary_switches);
+        self.add(Question::ReceiverSleeps, Reading::whole(name, Certainty::Exact, slept, messages));
+        let slept = side(0, |usage| usage.voluntary_switches) - each(row.pauses);
+        self.add(Question::SenderSleeps, Reading::whole(name, Certainty::Derived, slept, messages));
+        let sent = before.zip(segments::read(self.setup.kind, bench.pids()));
+        if let Some((before, after)) = sent {
+            let out = after.since(&before);
+            let reading = |count| Reading::whole("TCP_INFO", Certainty::Exact, each(count), messages);
+            self.add(Question::Segments, reading(out.there));
+            self.add(Question::Acknowledgements, reading(out.back));
+        }
+        Ok(())
+    }
+
+    /// Two rows under tracepoint counters.
+    fn counted(
+        &mut self,
+        bench: &mut Bench,
+        messages: u64,
+        stop: &AtomicBool,
+    ) -> io::Result<Result<(), ProbeError>> {
+        let tracefs = Tracefs::open()?;
+        let counters = match Counters::attach(bench, &tracefs, stop)? {
+            Ok(counters) => counters,
+            Err(error) => return Ok(Err(error)),
+        };
+        let rows = counters.row(bench, messages / 2, stop)?;
+        let rows = match rows {
+            Ok(short) => counters.row(bench, messages / 2 + messages, stop)?.map(|long| (short, long)),
+            Err(error) => Err(error),
+        };
+        let ((short, _), (long, row)) = match rows {
+            Ok(rows) => rows,
+            Err(error) => return Ok(Err(error)),
+        };
+        let counts = counters::per_message(&short, &long, messages);
+        let name = "tracepoints";
+        self.took(name, row.flight_ns_p50);
+        let calls = [0, 1].map(|side| counters::calls_of(side, &counts));
+        self.add_calls(name, calls, messages);
+        let exact = |count: f64| Reading::whole(name, Certainty::Exact, count, messages);
+        let count = |subject: &Subject| counts.get(subject).copied();
+        if let Some(wakes) = count(&Subject::Wakes) {
+            self.add(Question::Wakes, exact(wakes));
+        }
+        let pauses = (0..).zip(&counts).find_map(|(_, (subject, count))| match subject {
+            Subject::Call(0, number) if spell::is_pause(*number) => Some(*count),
+            _ => None,
+        });
+        if let Some(sleeps) = count(&Subject::Sleeps(0)) {
+            self.first(Question::SenderSleeps, exact(sleeps - pauses.unwrap_or(0.0)));
+        }
+        for (subject, question) in [
+            (Subject::Sleeps(1), Question::ReceiverSleeps),
+            (Subject::Faults(0), Question::SenderFaults),
+            (Subject::Faults(1), Question::ReceiverFaults),
+        ] {
+            if let Some(found) = count(&subject) {
+                self.first(question, exact(found));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Puts a reading before the others.
+    fn first(&mut self, question: Question, reading: Reading) {
+        self.readings.entry(question).or_default().insert(0, reading);
+    }
+
+    /// The calls of both sides and of each, the pauses left out.
+    fn add_calls(&mut self, name: &str, calls: [Vec<(String, f64)>; 2], messages: u64) {
+        let channel = calls.map(|parts| {
+            let ours = parts.into_iter().filter(|(name, _)| name != spell::PAUSE);
+            ours.collect::<Vec<_>>()
+        });
+        let named = |side: &'static str, parts: &[(String, f64)]| {
+            parts.iter().map(|(name, count)| (format!("{side} {name}"), *count)).collect::<Vec<_>>()
+        };
+        let both = [named("sender", &channel[0]), named("receiver", &channel[1])].concat();
+        self.add(Question::Calls, Reading::sum(name, Certainty::Exact, both, messages));
+        let [sender, receiver] = channel;
+        self.add(Question::SenderCalls, Reading::sum(name, Certainty::Exact, sender, messages));
+        self.add(Question::ReceiverCalls, Reading::sum(name, Certainty::Exact, receiver, messages));
+    }
+
+    fn switched(
+        &mut self,
+        bench: &mut Bench,
+        messages: u64,
+        stop: &AtomicBool,
+    ) -> io::Result<Result<(), ProbeError>> {
+        let (outs, row) = match switches::count(bench, messages, stop)? {
+            Ok(counted) => counted,
+            Err(error) => return Ok(Err(error)),
+        };
+        let name = "perf switch records";
+        self.took(name, row.flight_ns_p50);
+        // A window from the first call to the last has one wait less than messages on either side.
+        let slept = outs[1].slept as f64 / messages as f64;
+        self.add(Question::ReceiverSleeps, Reading::whole(name, Certainty::Exact, slept, messages));
+        Ok(Ok(()))
+    }
+
+    /// A row step by step.
+    fn traced(
+        &mut self,
+        bench: &mut Bench,
+        messages: u64,
+        stop: &AtomicBool,
+    ) -> io::Result<Result<(), ProbeError>> {
+        let (seen, row) = match calls::trace(bench, messages, stop)? {
+            Ok(traced) => traced,
+            Err(error) => return Ok(Err(error)),
+        };
+        let name = "ptrace";
+        self.took(name, row.flight_ns_p50);
+        let counted = [&seen[0], &seen[1]].map(|calls| by_name(calls, messages));
+        self.add_calls(name, counted, messages);
+        self.calls = Some([usual(&seen[0], &row.sends), usual(&seen[1], &row.recvs)]);
+        if let Some(crossed) = crossings(&seen, &row, self.setup.size_bytes) {
+            let mut reading = Reading::whole("ptrace", Certainty::Derived, crossed, messages);
+            reading.parts = vec![("bytes taken and given by the calls, per byte of message".into(), crossed)];
+            self.add(Question::KernelCopies, reading);
+        }
+        Ok(Ok(()))
+    }
+
+    /// The copy proof: the best of a few tries.
+    fn proved(&mut self, stop: &AtomicBool) -> io::Result<Result<(), ProbeError>> {
+        let tracefs = Tracefs::open()?;
+        let mut setup = self.setup.clone();
+        setup.size_bytes = setup.size_bytes.max(copies::LEAST_BYTES);
+        let mut found: Option<Proof> = None;
+        for _ in 0..PROOFS {
+            match copies::prove(&setup, Some(&tracefs), stop)? {
+                Ok(proof) if proof.whole => {
+                    found = Some(proof);
+                    break;
+                }
+                Ok(proof) => found = found.or(Some(proof)),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        let Some(proof) = found else { return Ok(Ok(())) };
+        let name = "watchpoints";
+        self.took(name, proof.flight_ns_p50);
+        if let Some(copies) = proof.copies_per_message() {
+            let certainty = if proof.whole { Certainty::Exact } else { Certainty::AtLeast };
+            let reading = Reading::whole(name, certainty, copies, proof.lives.len() as u64);
+            self.first(Question::KernelCopies, reading);
+        }
+        self.touches = touched(&proof);
+        Ok(Ok(()))
+    }
+
+    fn probed(self, budget: Option<&Budget>, failed: Option<String>) -> Probed {
+        let Collected { setup, one_core, mut readings, mut unavailable, .. } = self;
+        let scene = setup.kind.scene();
+        let figure = |question: Question| {
+            let readings = readings.remove(&question).unwrap_or_default();
+            let unavailable = unavailable.remove(&question);
+            if readings.is_empty() && unavailable.is_none() {
+                return None;
+            }
+            let bounds = budget.and_then(|budget| bounds(question, budget));
+            let best = readings.first();
+            let held = best.zip(bounds).map(|(best, bounds)| holds(bounds, best, one_core));
+            Some(Figure {
+                question,
+                budget: bounds.map(|range| Bounds { least: range.least, most: range.most }),
+                held,
+                quoted: match question {
+                    Question::Calls => Some(scene.quoted.syscalls.into()),
+                    Question::KernelCopies => Some(scene.quoted.copies.into()),
+                    _ => None,
+                },
+                remark: best.and_then(|best| remark(question, scene, setup.wait, one_core, best)),
+                unavailable: if best.is_some_and(|best| best.certainty == Certainty::Exact) {
+                    None
+                } else {
+                    unavailable
+                },
+                readings,
+            })
+        };
+        Probed {
+            kind: setup.kind,
+            wait: setup.wait,
+            placement: setup.placement,
+            cores: self.cores,
+            size_bytes: setup.size_bytes,
+            figures: if failed.is_some() {
+                Vec::new()
+            } else {
+                Question::ALL.into_iter().filter_map(figure).collect()
+            },
+            calls: self.calls,
+            touches: self.touches,
+            overheads: self.overheads,
+            failed,
+        }
+    }
+}
+
+/// What the scene foretells.
+fn bounds(question: Question, budget: &Budget) -> Option<Range> {
+    match question {
+        Question::SenderCalls => Some(budget.sender_syscalls),
+        Question::ReceiverCalls => Some(budget.receiver_syscalls),
+        Question::KernelCopies => Some(budget.kernel_copies),
+        Question::Wakes => Some(budget.wakes),
+        _ => None,
+    }
+}
+
+/// Whether a reading keeps within the bounds. Where both share one core, giving it up between two looks is how one
+/// polls there, and no part of the scene.
+fn holds(bounds: Range, reading: &Reading, one_core: bool) -> bool {
+    let yields = reading.parts.iter().filter(|(name, _)| one_core && name == "sched_yield");
+    let count = reading.per_message - yields.map(|(_, count)| count).sum::<f64>();
+    match reading.certainty {
+        Certainty::AtLeast => bounds.most.is_none_or(|most| count <= most + SLACK),
+        _ => bounds.holds(count, SLACK),
+    }
+}
+
+fn by_name(calls: &[Called], messages: u64) -> Vec<(String, f64)> {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for call in calls {
+        *counts.entry(call.name()).or_insert(0) += 1;
+    }
+    counts.into_iter().map(|(name, count)| (name, count as f64 / messages as f64)).collect()
+}
+
+/// A row of calls as it is told from others: numbers and results.
+type Shape = Vec<(u64, i64)>;
+
+/// The calls within each call of the channel: the most usual row of them, and how usual it is.
+fn usual(calls: &[Called], windows: &[(u64, u64)]) -> Calls {
+    let mut rows: BTreeMap<Shape, (u64, Vec<Called>)> = BTreeMap::new();
+    let mut calls = calls.iter().filter(|call| !spell::is_pause(call.number)).peekable();
+    for (began, ended) in windows {
+        let mut inside: Vec<Called> = Vec::new();
+        while let Some(call) = calls.next_if(|call| call.entered_ns <= *ended) {
+            if call.entered_ns >= *began && Mark::of(call.number, &call.args).is_none() {
+                inside.push(*call);
+            }
+        }
+        let key = inside.iter().map(|call| (call.number, call.result)).collect();
+        let row = rows.entry(key).or_insert((0, inside));
+        row.0 += 1;
+    }
+    let (alike, row) = rows.into_values().max_by_key(|(alike, _)| *alike).unwrap_or_default();
+    let mut lines: Vec<(String, u64)> = Vec::new();
+    for call in &row {
+        let line = spell::line(call);
+        match lines.last_mut() {
+            Some((last, times)) if *last == line => *times += 1,
+            _ => lines.push((line, 1)),
+        }
+    }
+    let lines = lines.into_iter().map(|(line, times)| match times {
+        1 => line,
+        times => format!("{line}, {times} times"),
+    });
+    Calls { lines: lines.collect(), alike, messages: windows.len() as u64 }
+}
+
+/// How often a byte of the message crossed the line between a process and the kernel, by what the calls returned.
+fn crossings(seen: &[Vec<Called>; 2], row: &Row, size_bytes: u32) -> Option<f64> {
+    let moved = |calls: &[Called]| {
+        let with_buffer = calls.iter().filter(|call| spell::buffer(call.number, &call.args).is_some());
+        with_buffer.filter_map(|call| u64::try_from(call.result).ok()).sum::<u64>()
+    };
+    let bytes = row.messages.checked_mul(u64::from(size_bytes)).filter(|&bytes| bytes > 0)?;
+    // What the library puts before a message crosses with it: whole messages are counted.
+    Some(seen.iter().map(|calls| (moved(calls) / bytes) as f64).sum())
+}
+
+/// The touches of the last message, those of one function at one place once.
+fn touched(proof: &Proof) -> Vec<TouchedBy> {
+    let mut touches: Vec<TouchedBy> = Vec::new();
+    for touch in proof.lives.last().into_iter().flat_map(|life| &life.touches) {
+        // What a process does with its own message before and after is no part of the channel.
+        let own = matches!(touch.place, Place::SentMessage | Place::ReceivedMessage);
+        if own && !touch.by_kernel() {
+            continue;
+        }
+        let touched = TouchedBy {
+            place: touch.place.words().into(),
+            who: match touch.side {
+                Some(0) => "sender",
+                Some(_) => "receiver",
+                None => "someone else",
+            }
+            .into(),
+            function: touch.function.clone().unwrap_or_else(|| "the program itself".into()),
+            stack: touch.stack.clone(),
+        };
+        if !touches.contains(&touched) {
+            touches.push(touched);
+        }
+    }
+    touches
+}

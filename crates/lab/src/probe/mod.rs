@@ -1,0 +1,85 @@
+//! Probes: what a message costs, counted on the running kernel.
+//!
+//! An *instrument* is one way to look: it has a tier (what it takes to be allowed to), a certainty (what its
+//! count can prove), and an overhead, which is measured here and printed beside what it found. Each file of
+//! this folder is one instrument or one idea that they share.
+//!
+//! Which instruments there are is found by trying them ([`instruments()`]). Each figure is asked of every
+//! instrument that can answer it, and carries the best answer first; what none can answer says why, and what
+//! to do about it. Nothing falls back to a constant.
+
+mod bench;
+pub mod calls;
+pub mod copies;
+pub mod counters;
+mod direct_map;
+mod figure;
+mod instruments;
+mod measure;
+pub mod pages;
+mod remarks;
+mod report;
+mod segments;
+mod spell;
+pub mod stream;
+pub mod switches;
+pub mod symbols;
+pub mod tracefs;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crossing::scene::Budget;
+
+use crate::machine::Machine;
+
+pub use bench::{Bench, ProbeError, Row, Setup};
+pub use figure::{Bounds, Certainty, Figure, Question, Reading};
+pub use instruments::{Instrument, Tier, Tool, instruments};
+pub use report::{Calls, Overhead, ProbeReport, Probed, SCHEMA, TouchedBy};
+
+/// The fewest messages that a row may have: fewer would not outweigh what the workers do around them.
+pub const LEAST_MESSAGES: u64 = 100;
+
+/// The most messages that a row may have.
+pub const MOST_MESSAGES: u64 = 100_000;
+
+/// What a probe tells while it runs: rows done, rows in all, and what comes next.
+pub type Progress<'a> = &'a mut dyn FnMut(usize, usize, &Setup);
+
+/// Looks at each of `setups` with every instrument there is, `messages` messages a row. A row that fails says why, and
+/// the others are looked at.
+pub fn probe(setups: &[Setup], messages: u64, progress: Progress<'_>, stop: &AtomicBool) -> ProbeReport {
+    let began = Instant::now();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let instruments = instruments();
+    let mut rows = Vec::new();
+    for (done, setup) in setups.iter().enumerate() {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        progress(done, setups.len(), setup);
+        rows.push(measure::measure(setup, messages, &instruments, budget(setup), stop));
+    }
+    ProbeReport {
+        format: "ipcscope-probe".into(),
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION").into(),
+        started_unix_ms: since.map_or(0, |since| since.as_millis() as u64),
+        elapsed_ms: began.elapsed().as_millis() as u64,
+        machine: Machine::read(),
+        instruments,
+        rows,
+    }
+}
+
+/// Looks at one mechanism, and holds it against `budget` instead of its scene's: for those who want to see a budget
+/// broken.
+pub fn probe_against(setup: &Setup, messages: u64, budget: &Budget, stop: &AtomicBool) -> Probed {
+    measure::measure(setup, messages, &instruments(), Some(budget), stop)
+}
+
+/// What the scene foretells for the setup's way of waiting.
+fn budget(setup: &Setup) -> Option<&'static Budget> {
+    setup.kind.scene().budgets.iter().find(|budget| budget.wait == setup.wait.name())
+}

@@ -1,0 +1,116 @@
+//! What a probe found, with everything that is needed to believe it.
+//!
+//! Figures of a probe are never beside those of a race: who is looked at is slower. The one time that stands here, the
+//! flight of a message, is there to say how much slower.
+
+use crossing::{Kind, WaitStrategy};
+use serde::{Deserialize, Serialize};
+
+use super::figure::{Figure, Question};
+use super::instruments::Instrument;
+use crate::machine::{Machine, Unavailable};
+use crate::plan::{Placement, as_text};
+
+/// The version of the report's structure.
+pub const SCHEMA: u32 = 1;
+
+/// The result of one probe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// Always `ipcscope-probe`.
+    pub format: String,
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The version of ipcscope that measured.
+    pub version: String,
+    /// When it began, in milliseconds since 1970-01-01 UTC.
+    pub started_unix_ms: u64,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+    /// Where it ran.
+    pub machine: Machine,
+    /// What there was to look with.
+    pub instruments: Vec<Instrument>,
+    /// One for each mechanism, way of waiting and placement.
+    pub rows: Vec<Probed>,
+}
+
+/// What one message costs over one mechanism, under one way of waiting and placement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probed {
+    /// The mechanism.
+    #[serde(with = "as_text::one")]
+    pub kind: Kind,
+    /// How both sides waited.
+    #[serde(with = "as_text::one")]
+    pub wait: WaitStrategy,
+    /// Where the two ran.
+    #[serde(with = "as_text::one")]
+    pub placement: Placement,
+    /// The cores they were read back on.
+    pub cores: Option<[usize; 2]>,
+    /// Bytes in each message.
+    pub size_bytes: u32,
+    /// Every question.
+    pub figures: Vec<Figure>,
+    /// The calls of one message, as they were made: of the sender, and of the receiver.
+    pub calls: Option<[Calls; 2]>,
+    /// Who touched one byte of the message.
+    pub touches: Vec<TouchedBy>,
+    /// What each instrument adds to a message.
+    pub overheads: Vec<Overhead>,
+    /// Why there are no figures, if so.
+    pub failed: Option<String>,
+}
+
+impl Probed {
+    /// The figure that answers `question`.
+    pub fn figure(&self, question: Question) -> Option<&Figure> {
+        self.figures.iter().find(|figure| figure.question == question)
+    }
+
+    /// The figures that have left the scene's budget.
+    pub fn broken(&self) -> impl Iterator<Item = &Figure> {
+        self.figures.iter().filter(|figure| figure.held == Some(false))
+    }
+
+    /// What could not be had.
+    pub fn unavailable(&self) -> impl Iterator<Item = &Unavailable> {
+        self.figures.iter().filter_map(|figure| figure.unavailable.as_ref())
+    }
+}
+
+/// The calls of one side for one message, and how usual they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calls {
+    /// Each as one reads it: `write(5, 0x7f…, 68) = 68`. Repeated ones are counted: `recvfrom(…) = EAGAIN, 3 times`.
+    pub lines: Vec<String>,
+    /// Messages that took the same calls with the same outcome.
+    pub alike: u64,
+    /// Messages in all.
+    pub messages: u64,
+}
+
+/// Touches of the byte at one place by one function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TouchedBy {
+    /// Where the byte was.
+    pub place: String,
+    /// Who ran: `sender`, `receiver` or `someone else`.
+    pub who: String,
+    /// The kernel's function, or `the program itself`.
+    pub function: String,
+    /// What led to it, the innermost first.
+    pub stack: Vec<String>,
+}
+
+/// What an instrument adds to the flight of a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Overhead {
+    /// The instrument.
+    pub instrument: String,
+    /// Median flight without any instrument, in nanoseconds.
+    pub alone_ns_p50: u64,
+    /// … with this one.
+    pub flight_ns_p50: u64,
+}

@@ -1,0 +1,36 @@
+//! Segments: what a TCP connection counts of itself (TCP_INFO), asked through a copy of the processes' own sockets. It
+//! takes no privilege.
+
+use crossing::Kind;
+
+use crate::stage::Window;
+use crate::sys::socket;
+
+/// Segments that each side has sent since the connection began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Segments {
+    /// By the sender.
+    pub(super) there: u64,
+    /// By the receiver.
+    pub(super) back: u64,
+}
+
+impl Segments {
+    /// What was sent between `earlier` and this.
+    pub(super) fn since(&self, earlier: &Segments) -> Segments {
+        Segments {
+            there: self.there.saturating_sub(earlier.there),
+            back: self.back.saturating_sub(earlier.back),
+        }
+    }
+}
+
+/// Asks both sides; `None` where there are no segments, or where the kernel does not let us ask.
+pub(super) fn read(kind: Kind, pids: [u32; 2]) -> Option<Segments> {
+    let windows = Window::open_both(kind, pids).ok()?;
+    let [there, back] = windows.map(|window| {
+        let info = socket::tcp_info(window.take(window.outbound).ok()?).ok()?;
+        Some(u64::from(info.segs_out))
+    });
+    Some(Segments { there: there?, back: back? })
+}

@@ -1,0 +1,98 @@
+//! `ipcscope probe`: look at one message with every instrument there is, and hold what was counted against the scene.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossing::{Kind, WaitStrategy};
+use lab::plan::Placement;
+use lab::probe::{self, LEAST_MESSAGES, MOST_MESSAGES, ProbeReport, Setup};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::args::{self, Chosen};
+use crate::export::Place;
+use crate::outcome::{self, Ended, Failure};
+use crate::plan;
+use crate::render::{self, Ink, progress::Bar};
+
+/// Looks, and tells what was seen. A count that leaves its scene's budget is a failed run.
+pub(crate) fn run(typed: &args::Probe, ink: Ink) -> Result<Ended, Failure> {
+    let mut notices = Vec::new();
+    let setups = setups(typed, &mut notices)?;
+    let place = |path: &Option<PathBuf>| path.as_deref().map(Place::check).transpose();
+    let (json, markdown) = (place(&typed.export_json)?, place(&typed.export_markdown)?);
+    let stdout = [&json, &markdown].into_iter().flatten().filter(|place| **place == Place::Stdout).count();
+    if stdout + usize::from(typed.json) > 1 {
+        return Err(Failure::told("two results cannot both go to stdout"));
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    for interruption in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(interruption, Arc::clone(&stop))
+            .map_err(|error| Failure::told(format_args!("cannot watch for Ctrl-C: {error}")))?;
+    }
+    let bar = Bar::new();
+    let mut progress = |done, total, setup: &Setup| bar.at(done, total, label(setup));
+    let report = probe::probe(&setups, typed.messages, &mut progress, &stop);
+    drop(bar);
+    if stop.load(Ordering::Relaxed) {
+        return Ok(Ended::Interrupted);
+    }
+    let quiet = typed.json || stdout > 0;
+    if quiet {
+        notices.iter().for_each(outcome::note);
+    } else {
+        outcome::print(render::probe::text(&report, &notices, render::table::width(), ink))?;
+    }
+    if typed.json {
+        outcome::print(render::probe::json(&report))?;
+    }
+    if let Some(place) = json {
+        place.write(render::probe::json(&report).as_bytes())?;
+    }
+    if let Some(place) = markdown {
+        place.write(render::probe::markdown(&report).as_bytes())?;
+    }
+    Ok(ended(&report))
+}
+
+fn ended(report: &ProbeReport) -> Ended {
+    let broken = |row: &probe::Probed| row.failed.is_some() || row.broken().next().is_some();
+    if report.rows.iter().any(broken) { Ended::RunFailed } else { Ended::Done }
+}
+
+fn label(setup: &Setup) -> String {
+    format!("{} {} {}", setup.kind, setup.wait, setup.placement)
+}
+
+/// Every combination that was asked for.
+fn setups(typed: &args::Probe, notices: &mut Vec<String>) -> Result<Vec<Setup>, Failure> {
+    if !(LEAST_MESSAGES..=MOST_MESSAGES).contains(&typed.messages) {
+        let messages = typed.messages;
+        return Err(Failure::told(format_args!(
+            "messages {messages} is out of range: {LEAST_MESSAGES} to {MOST_MESSAGES}"
+        )));
+    }
+    let one = |chosen: &Chosen| match chosen {
+        Chosen::One(kind) => Some(*kind),
+        Chosen::All => None,
+    };
+    let named: Option<Vec<Kind>> = typed.mechanisms.iter().map(one).collect();
+    let kinds = plan::chosen(&named.unwrap_or_default(), &Kind::ALL);
+    let waits = plan::chosen(&typed.waits, &[WaitStrategy::Spin, WaitStrategy::Block]);
+    let placements: Vec<Placement> = match typed.placements.is_empty() {
+        true => vec![plan::placement(None, notices)?],
+        false => plan::chosen(&typed.placements, &[])
+            .into_iter()
+            .map(|placement| plan::placement(Some(placement), notices))
+            .collect::<Result<_, _>>()?,
+    };
+    let mut setups = Vec::new();
+    for &placement in &placements {
+        for &wait in &waits {
+            for &kind in &kinds {
+                setups.push(Setup { size_bytes: typed.size, ..Setup::new(kind, wait, placement) });
+            }
+        }
+    }
+    Ok(setups)
+}
