@@ -63,7 +63,7 @@ impl Worker {
                     Request::Connect => self.say(&Answer::Connected)?,
                     Request::Floor(_) => self.say(&Answer::Floor { median_ns: None })?,
                     Request::Messages { .. } => {
-                        self.or_fail(Err("the null entrant has no messages".into()))?
+                        self.or_fail(Err("the null entrant has no messages".into()))?;
                     }
                 }
             },
