@@ -283,6 +283,9 @@ static Job read_job(void) {
 
 // ---- the message --------------------------------------------------------------------------------
 
+/// Words in a block: the loops are over whole blocks, which the compiler unrolls and does many words at a time.
+enum { BLOCK_WORDS = 8, WORD_BYTES = 8 };
+
 /// Word `i` of message `sequence`. The first says which message it is, the second is 0, the rest is a pattern
 /// that no other message shares.
 static inline uint64_t message_word(uint64_t sequence, uint64_t i) {
@@ -291,33 +294,63 @@ static inline uint64_t message_word(uint64_t sequence, uint64_t i) {
     return sequence * UINT64_C(0x9E3779B97F4A7C15) + i;
 }
 
-/// Words are little-endian; a last word that is not whole keeps its low bytes.
-static inline void make_message(uint8_t *bytes, size_t size_bytes, uint64_t sequence) {
-    size_t words = size_bytes / 8, rest = size_bytes % 8;
-    for (size_t i = 0; i < words; i++) {
-        uint64_t word = htole64(message_word(sequence, i));
-        memcpy(bytes + i * 8, &word, 8);
-    }
-    if (rest > 0) {
-        uint64_t word = htole64(message_word(sequence, words));
-        memcpy(bytes + words * 8, &word, rest);
+/// The words from `i` on, as they lie in a message: little-endian.
+static inline void make_block(uint64_t words[BLOCK_WORDS], uint64_t sequence, uint64_t i) {
+    uint64_t first = sequence * UINT64_C(0x9E3779B97F4A7C15) + i;
+    for (int k = 0; k < BLOCK_WORDS; k++) words[k] = htole64(first + (uint64_t)k);
+    if (i == 0) {
+        words[0] = htole64(sequence);
+        words[1] = 0;
     }
 }
 
-/// Ends the run if any byte differs from message `sequence`.
-static inline void verify_message(const uint8_t *bytes, size_t size_bytes, uint64_t sequence) {
-    for (size_t i = 0; i * 8 < size_bytes; i++) {
-        size_t width = size_bytes - i * 8 < 8 ? size_bytes - i * 8 : 8;
-        uint64_t right = htole64(message_word(sequence, i));
-        if (width == 8) { // a copy of known width is a single load
-            uint64_t word;
-            memcpy(&word, bytes + i * 8, 8);
-            if (word == right) continue;
-        } else if (memcmp(bytes + i * 8, &right, width) == 0) {
-            continue;
-        }
-        FAIL("message %" PRIu64 " is not what was sent, from byte %zu on", sequence, i * 8);
+/// Makes message `sequence`; a last word that is not whole keeps its low bytes.
+static inline void make_message(uint8_t *bytes, size_t size_bytes, uint64_t sequence) {
+    size_t i = 0, words = size_bytes / WORD_BYTES, rest = size_bytes % WORD_BYTES;
+    for (; i + BLOCK_WORDS <= words; i += BLOCK_WORDS) {
+        uint64_t block[BLOCK_WORDS];
+        make_block(block, sequence, i);
+        memcpy(bytes + i * WORD_BYTES, block, sizeof block);
     }
+    for (; i < words; i++) {
+        uint64_t word = htole64(message_word(sequence, i));
+        memcpy(bytes + i * WORD_BYTES, &word, WORD_BYTES);
+    }
+    if (rest > 0) {
+        uint64_t word = htole64(message_word(sequence, i));
+        memcpy(bytes + i * WORD_BYTES, &word, rest);
+    }
+}
+
+__attribute__((noreturn, cold)) static inline void wrong_message(const uint8_t *bytes, size_t size_bytes, uint64_t sequence) {
+    size_t at = 0;
+    for (; at < size_bytes; at++) {
+        uint64_t word = htole64(message_word(sequence, at / WORD_BYTES));
+        if (memcmp(bytes + at, (uint8_t *)&word + at % WORD_BYTES, 1) != 0) break;
+    }
+    FAIL("message %" PRIu64 " is not what was sent, from byte %zu on", sequence, at);
+}
+
+/// Ends the run if any byte differs from message `sequence`. Differences are gathered, not branched on.
+static inline void verify_message(const uint8_t *bytes, size_t size_bytes, uint64_t sequence) {
+    size_t i = 0, words = size_bytes / WORD_BYTES, rest = size_bytes % WORD_BYTES;
+    uint64_t wrong = 0;
+    for (; i + BLOCK_WORDS <= words; i += BLOCK_WORDS) {
+        uint64_t sent[BLOCK_WORDS], came[BLOCK_WORDS];
+        make_block(sent, sequence, i);
+        memcpy(came, bytes + i * WORD_BYTES, sizeof came);
+        for (int k = 0; k < BLOCK_WORDS; k++) wrong |= sent[k] ^ came[k];
+    }
+    for (; i < words; i++) {
+        uint64_t came;
+        memcpy(&came, bytes + i * WORD_BYTES, WORD_BYTES);
+        wrong |= came ^ htole64(message_word(sequence, i));
+    }
+    if (rest > 0) {
+        uint64_t sent = htole64(message_word(sequence, i));
+        wrong |= (uint64_t)(memcmp(bytes + i * WORD_BYTES, &sent, rest) != 0);
+    }
+    if (wrong != 0) wrong_message(bytes, size_bytes, sequence);
 }
 
 // ---- the clock ----------------------------------------------------------------------------------
