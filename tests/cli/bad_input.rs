@@ -26,7 +26,7 @@ fn values_out_of_range() {
         ("race --rate 0", "rate 0 is out of range"),
         ("race --rate 5000M", "at most"),
         ("race --seed minus", "--seed"),
-        ("race --workload fast", "ping-pong, stream, paced"),
+        ("race --workload fast", "ping-pong, stream, corked, paced"),
         ("race --wait sometimes", "spin, hybrid"),
         ("race --wait hybrid:5s", "hybrid:<N>us"),
         ("race --placement somewhere", "same-core, cross-core, unpinned"),
