@@ -1,7 +1,7 @@
 //! Stages over the WebSocket: two processes that live as long as the page looks at them, and never beside a race.
 
+use std::fs;
 use std::net::TcpStream;
-use std::path::Path;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -21,8 +21,11 @@ fn pids(header: &Value) -> [u32; 2] {
     [0, 1].map(|place| header["processes"][place]["pid"].as_u64().expect("a pid") as u32)
 }
 
+/// Whether it can still run. One that is dead and not yet reaped (a pipe's receiver is, by whoever inherits orphans) cannot.
 fn lives(pid: u32) -> bool {
-    Path::new(&format!("/proc/{pid}")).exists()
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
 /// The code and the reason with which the lab closes.
