@@ -188,6 +188,9 @@ pub(crate) struct Probe {
     /// [default: cross-core]
     #[arg(long = "placement", value_name = "PLACEMENT")]
     pub(crate) placements: Vec<Placement>,
+    /// Look through one message of each instead: its whole journey, on one axis of time
+    #[arg(long, conflicts_with_all = ["export_json", "export_markdown"])]
+    pub(crate) xray: bool,
     /// Print the whole report as JSON on stdout, and nothing else
     #[arg(long)]
     pub(crate) json: bool,

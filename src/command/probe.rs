@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossing::{Kind, WaitStrategy};
 use lab::plan::Placement;
 use lab::probe::{self, LEAST_MESSAGES, MOST_MESSAGES, ProbeReport, Setup};
+use lab::stage;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::args::{self, Chosen};
@@ -19,6 +20,9 @@ use crate::render::{self, Ink, progress::Bar};
 pub(crate) fn run(typed: &args::Probe, ink: Ink) -> Result<Ended, Failure> {
     let mut notices = Vec::new();
     let setups = setups(typed, &mut notices)?;
+    if typed.xray {
+        return look_through(&setups, typed.json, &notices, ink);
+    }
     let place = |path: &Option<PathBuf>| path.as_deref().map(Place::check).transpose();
     let (json, markdown) = (place(&typed.export_json)?, place(&typed.export_markdown)?);
     let stdout = [&json, &markdown].into_iter().flatten().filter(|place| **place == Place::Stdout).count();
@@ -53,6 +57,30 @@ pub(crate) fn run(typed: &args::Probe, ink: Ink) -> Result<Ended, Failure> {
         place.write(render::probe::markdown(&report).as_bytes())?;
     }
     Ok(ended(&report))
+}
+
+/// One message of each, as a trace: for who reads, or as JSON.
+fn look_through(setups: &[Setup], json: bool, notices: &[String], ink: Ink) -> Result<Ended, Failure> {
+    notices.iter().for_each(outcome::note);
+    for setup in setups {
+        let stage = stage::Setup {
+            wait: setup.wait,
+            placement: setup.placement,
+            size_bytes: setup.size_bytes,
+            ..stage::Setup::of(setup.kind)
+        };
+        let trace = lab::show::xray(&stage).map_err(Failure::told)?;
+        if json {
+            let mut lines = Vec::new();
+            trace
+                .write(&mut lines)
+                .map_err(|error| Failure::told(format_args!("cannot write the trace: {error}")))?;
+            outcome::print(lines)?;
+        } else {
+            outcome::print(render::probe::journey(&trace, &label(setup), render::table::width(), ink))?;
+        }
+    }
+    Ok(Ended::Done)
 }
 
 fn ended(report: &ProbeReport) -> Ended {

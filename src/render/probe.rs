@@ -1,6 +1,7 @@
 //! A probe on the terminal, as JSON, and as the table of what is quoted beside what was measured.
 
 use lab::probe::{Figure, ProbeReport, Probed, Question, Reading, TouchedBy};
+use lab::trace::{Trace, What};
 
 use super::Ink;
 use super::grid::{Column, Layout, wrap};
@@ -137,6 +138,49 @@ fn cells(figure: &Figure) -> Option<Vec<String>> {
 fn amount(reading: &Reading) -> String {
     // What rounds to nothing is not less than nothing.
     format!("{:.2}", (reading.per_message * 100.0).round() / 100.0 + 0.0)
+}
+
+/// One message's journey: when, who, which step of the scene, what.
+pub(crate) fn journey(trace: &Trace, title: &str, width: usize, ink: Ink) -> String {
+    let mut out = format!("\n{}\n", ink.bold(&format!("{title}: one message, looked through")));
+    let first = trace.events.iter().find(|event| event.message.is_some()).map_or(0, |event| event.t_ns);
+    let mut foretold = true;
+    for event in &trace.events {
+        let after = super::units::duration(event.t_ns.saturating_sub(first) as f64);
+        let who = event.side.map_or("", |side| side.name());
+        let (step, text) = match &event.what {
+            What::SendBegin { .. } => ("", "send() begins".to_owned()),
+            What::SendEnd {} => ("", "send() is back".to_owned()),
+            What::RecvBegin {} => ("", "recv() begins".to_owned()),
+            What::RecvEnd { .. } => ("", "recv() is back, with the message".to_owned()),
+            What::Table { title, rows, .. } => {
+                let rows = rows.iter().map(|row| row.join(": ")).collect::<Vec<_>>().join("; ");
+                ("", format!("{title}: {rows}"))
+            }
+            What::Unavailable { figure, why, remedy } => {
+                ("", format!("not to be had: {figure}: {why}; {remedy}"))
+            }
+            What::Note { .. } => ("", event.text.clone().unwrap_or_default()),
+            What::BatchBegin { .. } | What::BatchEnd {} | What::Processes { .. } => continue,
+            _ => {
+                // What a program does with its own memory is its own affair.
+                let own = matches!(&event.what, What::Copy { bytes: None, .. });
+                let strange = event.step.is_none() && !own;
+                foretold &= !strange;
+                let step = event.step.as_deref().unwrap_or(if strange { "(not foretold)" } else { "" });
+                (step, event.text.clone().unwrap_or_default())
+            }
+        };
+        let head = format!("  {after:>9}  {who:<8}  {step:<14}  ");
+        let indent = head.chars().count();
+        let text = wrap(&text, width.saturating_sub(indent).max(30), 0);
+        out.push_str(&format!("{head}{}\n", text.replace('\n', &format!("\n{}", " ".repeat(indent)))));
+    }
+    if !foretold {
+        let note = "what is not foretold is no step of the scene: the kernel did it all the same";
+        out.push_str(&format!("{}\n", ink.dim(note)));
+    }
+    out
 }
 
 /// The report as JSON, and a newline.

@@ -9,7 +9,6 @@ use crate::trace::{Mode, Trace};
 /// # Errors
 /// When the stage cannot be had, or a message did not arrive.
 pub fn record(setup: &Setup, messages: u64) -> Result<Trace, Over> {
-    let mut stage = Stage::open(setup)?;
     let send = Messages {
         count: messages,
         mode: Mode::Paced,
@@ -17,7 +16,21 @@ pub fn record(setup: &Setup, messages: u64) -> Result<Trace, Over> {
         direction: Direction::Forward,
         receiver_first: false,
     };
+    run(setup, &Command::Send(send))
+}
+
+/// Looks through one message with the probes that this machine allows.
+///
+/// # Errors
+/// As [`record`].
+pub fn xray(setup: &Setup) -> Result<Trace, Over> {
+    run(setup, &Command::Xray)
+}
+
+/// Opens a stage, and records everything that it tells of one command.
+fn run(setup: &Setup, command: &Command) -> Result<Trace, Over> {
+    let mut stage = Stage::open(setup)?;
     let mut trace = Trace { header: stage.header().clone(), events: Vec::new() };
-    stage.run(&Command::Send(send), &mut |event| trace.events.push(event))?;
+    stage.run(command, &mut |event| trace.events.push(event))?;
     Ok(trace)
 }

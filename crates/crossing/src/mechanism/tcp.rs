@@ -236,5 +236,10 @@ pub(crate) static SCENE: Scene = Scene {
             "Copied or shared?",
             "Bytes are overwritten after they were sent. If the old byte arrives it was copied, if the new one, shared.",
         ),
+        Experiment::new(
+            "life-of-a-byte",
+            "The life of one byte",
+            "Watchpoints on one byte of a message. Look at who touches it, in which function, and how often.",
+        ),
     ],
 };

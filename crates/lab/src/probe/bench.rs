@@ -94,6 +94,13 @@ pub struct Row {
     pub message_at: [u64; 2],
 }
 
+impl Row {
+    /// From just before each `send` to the end of it and of its `recv`, when the times were told.
+    pub(crate) fn windows(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.sends.iter().zip(&self.recvs).map(|(send, recv)| (send.0, send.1.max(recv.1)))
+    }
+}
+
 impl Bench {
     /// Starts the two, and connects them. Nothing was sent yet.
     ///

@@ -13,14 +13,13 @@
 use std::io;
 use std::sync::atomic::AtomicBool;
 
-use super::bench::{Bench, ProbeError, Setup};
+use super::bench::{Bench, ProbeError, Row, Setup};
 use super::counters::cores;
 use super::stream::{Seen, Stream, Want};
-use super::symbols::Symbols;
 use super::tracefs::{Tracefs, Tracepoint};
-use super::{direct_map, pages, spell};
+use super::{direct_map, pages, spell, symbols};
 use crate::sys::mark::Mark;
-use crate::sys::perf::{Watched, Whom};
+use crate::sys::perf::{Sample, Watched, Whom};
 
 /// Messages from which is learnt where the next ones will be.
 const LEARN: u64 = 6;
@@ -113,14 +112,14 @@ impl Life {
 
     /// Whether the forecast of the kernel's address came true: the very copies that read the sender's buffer and wrote
     /// the receiver's have touched it.
-    fn kernel_was_met(&self) -> bool {
+    pub(super) fn kernel_was_met(&self) -> bool {
         let of = |place| self.touches.iter().filter(move |touch| touch.place == place && touch.by_kernel());
         let met = |buffer| of(buffer).all(|user| of(Place::Kernel).any(|own| own.stack == user.stack));
         self.kernel_touches(Place::SendBuffer) > 0 && met(Place::SendBuffer) && met(Place::ReceiveBuffer)
     }
 
     /// Copies by the kernel: between its memory and the processes', and within its own.
-    fn kernel_copies(&self) -> usize {
+    pub(super) fn kernel_copies(&self) -> usize {
         let across = self.kernel_touches(Place::SendBuffer) + self.kernel_touches(Place::ReceiveBuffer);
         across.max(self.kernel_touches(Place::Kernel))
     }
@@ -137,6 +136,10 @@ pub struct Proof {
     pub places: Vec<(Place, u64)>,
     /// From `send` to `recv` under the watchpoints, the median.
     pub flight_ns_p50: Option<u64>,
+    /// The two processes.
+    pub pids: [u32; 2],
+    /// The cores they were read back on.
+    pub cores: Option<[usize; 2]>,
 }
 
 impl Proof {
@@ -157,22 +160,13 @@ pub fn prove(
     tracefs: Option<&Tracefs>,
     stop: &AtomicBool,
 ) -> io::Result<Result<Proof, ProbeError>> {
-    let mut bench = match Bench::start_apart(setup, stop) {
-        Ok(bench) => bench,
-        Err(error) => return Ok(Err(error)),
-    };
-    let learnt = match learn(&mut bench, setup, tracefs, stop)? {
-        Ok(learnt) => learnt,
+    let mut aim = match Aim::take(setup, tracefs, stop)? {
+        Ok(aim) => aim,
         Err(error) => return Ok(Err(error)),
     };
     let mut best: Option<Proof> = None;
-    let guesses: Vec<Option<Guess>> = match learnt.kernel.is_empty() {
-        true => vec![None],
-        false => learnt.kernel.iter().copied().map(Some).collect(),
-    };
-    for (before, guess) in (0..).zip(guesses) {
-        let kernel = guess.map(|guess| guess.after(before * WATCH));
-        let watched = match watch(&mut bench, &learnt, kernel, tracefs.is_some(), stop)? {
+    for guess in aim.guesses() {
+        let watched = match aim.watch(guess, stop)? {
             Ok(watched) => watched,
             Err(error) => return Ok(Err(error)),
         };
@@ -190,13 +184,119 @@ struct Learnt {
     users: Vec<(Place, usize, u64)>,
     /// Likely places in the kernel's memory, the likeliest first.
     kernel: Vec<Guess>,
-    /// For shared memory: how far the place moves with each message, from the next one on.
+    /// For shared memory: how far the place moves with each message.
     stride: u64,
+}
+
+/// A bench, and where on it the byte of the next message will be.
+#[derive(Debug)]
+pub(super) struct Aim {
+    bench: Bench,
+    learnt: Learnt,
+    privileged: bool,
+    /// Messages since it was learnt where they are.
+    sent: u64,
+}
+
+impl Aim {
+    /// Starts the two, lets them exchange a few messages, and learns from them.
+    pub(super) fn take(
+        setup: &Setup,
+        tracefs: Option<&Tracefs>,
+        stop: &AtomicBool,
+    ) -> io::Result<Result<Aim, ProbeError>> {
+        let mut bench = match Bench::start_apart(setup, stop) {
+            Ok(bench) => bench,
+            Err(error) => return Ok(Err(error)),
+        };
+        let learnt = learn(&mut bench, setup, tracefs, stop)?;
+        Ok(learnt.map(|learnt| Aim { bench, learnt, privileged: tracefs.is_some(), sent: 0 }))
+    }
+
+    /// The bench.
+    pub(super) fn bench(&self) -> &Bench {
+        &self.bench
+    }
+
+    /// Where the kernel's copy may be; one `None` where it has none.
+    pub(super) fn guesses(&self) -> Vec<Option<Guess>> {
+        match self.learnt.kernel.is_empty() {
+            true => vec![None],
+            false => self.learnt.kernel.iter().copied().map(Some).collect(),
+        }
+    }
+
+    /// How many messages are watched at once: in a ring the place moves on with each.
+    fn messages(&self) -> u64 {
+        if self.learnt.stride == 0 { WATCH } else { 1 }
+    }
+
+    /// The places of the byte in the next row.
+    fn places(&self, guess: Option<Guess>) -> Vec<(Place, Option<usize>, u64)> {
+        let moved = |place, address| match place {
+            Place::SharedBySender | Place::SharedByReceiver => address + self.learnt.stride * self.sent,
+            _ => address,
+        };
+        let users = self.learnt.users.iter();
+        let users = users.map(|&(place, side, address)| (place, Some(side), moved(place, address)));
+        let kernel = guess.map(|guess| (Place::Kernel, None, guess.after(self.sent)));
+        users.chain(kernel).collect()
+    }
+
+    /// What is wanted of a stream to see every touch of the byte in the next row, each named by `key`.
+    pub(super) fn wants<K>(&self, guess: Option<Guess>, key: impl Fn(Place) -> K) -> Vec<Want<K>> {
+        let pids = self.bench.pids();
+        let mut wants = Vec::new();
+        for (place, side, address) in self.places(guess) {
+            let whom = match side {
+                Some(side) => vec![Whom::Thread(pids[side])],
+                // Whoever touches it, on any core on which the two may run.
+                None => cores(&self.bench).into_iter().map(Whom::Core).collect(),
+            };
+            let watched = Watched::Byte { address, reads: true };
+            wants.extend(whom.into_iter().map(|whom| Want { key: key(place), watched, whom, only: None }));
+        }
+        wants
+    }
+
+    /// Sends the row.
+    pub(super) fn send(&mut self, stop: &AtomicBool) -> Result<Row, ProbeError> {
+        let messages = self.messages();
+        self.sent += messages;
+        self.bench.send_with_times(messages, stop)
+    }
+
+    /// Watches a row.
+    fn watch(&mut self, guess: Option<Guess>, stop: &AtomicBool) -> io::Result<Result<Proof, ProbeError>> {
+        let mut places: Vec<(Place, u64)> =
+            self.places(guess).into_iter().map(|(place, _, address)| (place, address)).collect();
+        places.sort_unstable();
+        let mut stream =
+            Stream::open(&self.wants(guess, |place| place), PAGES, self.privileged, self.privileged)?;
+        stream.begin()?;
+        let row = match self.send(stop) {
+            Ok(row) => row,
+            Err(error) => return Ok(Err(error)),
+        };
+        let told = stream.end()?;
+        let pids = self.bench.pids();
+        let lives = row.windows().map(|window| {
+            let inside = told.events.iter().filter(|seen| (window.0..=window.1).contains(&seen.sample.t_ns));
+            Life { window, touches: inside.map(|seen| touch(seen.key, &seen.sample, &pids)).collect() }
+        });
+        let lives: Vec<Life> = lives.collect();
+        let met: Vec<Life> = lives.iter().filter(|life| life.kernel_was_met()).cloned().collect();
+        let whole = guess.is_none() || !met.is_empty();
+        let mut lives = if guess.is_some() && whole { met } else { lives };
+        lives.truncate(KEEP);
+        let cores = self.bench.cores();
+        Ok(Ok(Proof { lives, whole, places, flight_ns_p50: row.flight_ns_p50, pids, cores }))
+    }
 }
 
 /// Where the kernel may put the byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Guess {
+pub(super) struct Guess {
     /// Of the first message after those that were learnt from.
     address: u64,
     /// How far it moves with each message.
@@ -400,79 +500,15 @@ fn shared_places(bench: &Bench) -> io::Result<Option<(Vec<(Place, usize, u64)>, 
     Ok(None)
 }
 
-/// Watches a few messages.
-fn watch(
-    bench: &mut Bench,
-    learnt: &Learnt,
-    kernel: Option<u64>,
-    privileged: bool,
-    stop: &AtomicBool,
-) -> io::Result<Result<Proof, ProbeError>> {
-    let pids = bench.pids();
-    // In a ring the place moves on with each message: there one message is watched.
-    let messages = if learnt.stride == 0 { WATCH } else { 1 };
-    let byte = |place, address, whom| Want {
-        key: place,
-        watched: Watched::Byte { address, reads: true },
-        whom,
-        only: None,
-    };
-    let mut wants: Vec<Want<Place>> = learnt
-        .users
-        .iter()
-        .map(|&(place, side, address)| byte(place, address, Whom::Thread(pids[side])))
-        .collect();
-    if let Some(address) = kernel {
-        // Whoever touches it, on any core on which the two may run.
-        wants.extend(cores(bench).into_iter().map(|core| byte(Place::Kernel, address, Whom::Core(core))));
-    }
-    let mut stream = Stream::open(&wants, PAGES, privileged, privileged)?;
-    stream.begin()?;
-    let row = match bench.send_with_times(messages, stop) {
-        Ok(row) => row,
-        Err(error) => return Ok(Err(error)),
-    };
-    let told = stream.end()?;
-    let symbols = Symbols::kernel().ok();
-    let lives: Vec<Life> = row
-        .sends
-        .iter()
-        .zip(&row.recvs)
-        .map(|(send, recv)| {
-            let window = (send.0, send.1.max(recv.1));
-            let inside = told.events.iter().filter(|seen| (window.0..=window.1).contains(&seen.sample.t_ns));
-            Life { window, touches: inside.map(|seen| touch(seen, &pids, symbols)).collect() }
-        })
-        .collect();
-    let by_kernel = !learnt.kernel.is_empty();
-    let met: Vec<Life> = lives.iter().filter(|life| life.kernel_was_met()).cloned().collect();
-    let whole = !by_kernel || !met.is_empty();
-    let mut lives = if by_kernel && whole { met } else { lives };
-    lives.truncate(KEEP);
-    let mut places: Vec<(Place, u64)> =
-        learnt.users.iter().map(|&(place, _, address)| (place, address)).collect();
-    places.extend(kernel.map(|address| (Place::Kernel, address)));
-    places.sort_unstable();
-    Ok(Ok(Proof { lives, whole, places, flight_ns_p50: row.flight_ns_p50 }))
-}
-
-fn touch(seen: &Seen<Place>, pids: &[u32; 2], symbols: Option<&Symbols>) -> Touch {
-    let sample = &seen.sample;
-    let name = |address: u64| match symbols.and_then(|symbols| symbols.name(address)) {
-        Some(name) => name.to_owned(),
-        None => format!("{address:#x}"),
-    };
+/// A touch, with the kernel's functions by name.
+pub(super) fn touch(place: Place, sample: &Sample, pids: &[u32; 2]) -> Touch {
     let in_kernel = sample.ip >> 63 == 1;
     Touch {
-        place: seen.key,
+        place,
         side: pids.iter().position(|&pid| pid == sample.tid),
         t_ns: sample.t_ns,
         cpu: sample.cpu,
-        function: in_kernel.then(|| name(sample.ip)),
-        stack: if in_kernel {
-            sample.stack.iter().map(|&address| name(address)).collect()
-        } else {
-            Vec::new()
-        },
+        function: in_kernel.then(|| symbols::name(sample.ip)),
+        stack: if in_kernel { sample.stack.iter().copied().map(symbols::name).collect() } else { Vec::new() },
     }
 }

@@ -21,10 +21,13 @@ mod remarks;
 mod report;
 mod segments;
 mod spell;
+mod steps;
 pub mod stream;
 pub mod switches;
 pub mod symbols;
 pub mod tracefs;
+mod wire;
+mod xray;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -35,8 +38,10 @@ use crate::machine::Machine;
 
 pub use bench::{Bench, ProbeError, Row, Setup};
 pub use figure::{Bounds, Certainty, Figure, Question, Reading};
+pub(crate) use instruments::refused;
 pub use instruments::{Instrument, Tier, Tool, instruments};
 pub use report::{Calls, Overhead, ProbeReport, Probed, SCHEMA, TouchedBy};
+pub use xray::{Xray, xray};
 
 /// The fewest messages that a row may have: fewer would not outweigh what the workers do around them.
 pub const LEAST_MESSAGES: u64 = 100;

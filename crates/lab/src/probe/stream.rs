@@ -44,8 +44,8 @@ pub struct Stream<K> {
 pub struct Told<K> {
     /// In order of time.
     pub events: Vec<Seen<K>>,
-    /// Events that found no room.
-    pub lost: u64,
+    /// Whether events may have found no room.
+    pub lost: bool,
 }
 
 impl<K: Clone> Stream<K> {
@@ -95,17 +95,19 @@ impl<K: Clone> Stream<K> {
 
     /// Tells what has come since the last time, and goes on.
     pub fn take(&mut self) -> Told<K> {
-        let mut told = Told { events: Vec::new(), lost: 0 };
+        let mut told = Told { events: Vec::new(), lost: false };
         for (_, ring) in &mut self.rings {
-            ring.drain(|record| match record.read(self.records) {
+            let mut lost = false;
+            let full = ring.drain(|record| match record.read(self.records) {
                 Some(Said::Sample(sample)) => {
                     if let Some(key) = self.keys.get(&sample.id) {
                         told.events.push(Seen { key: key.clone(), sample });
                     }
                 }
-                Some(Said::Lost(lost)) => told.lost += lost,
+                Some(Said::Lost(_)) => lost = true,
                 Some(Said::Switch { .. }) | None => {}
             });
+            told.lost |= lost || full;
         }
         told.events.sort_by_key(|seen| seen.sample.t_ns);
         told

@@ -41,11 +41,12 @@ pub fn count(
         Err(error) => return Ok(Err(error)),
     };
     let mut outs = [Outs::default(); 2];
-    let mut lost = 0;
+    let mut lost = false;
     for ((ring, outs), calls) in rings.iter_mut().zip(&mut outs).zip([&row.sends, &row.recvs]) {
         let (Some(first), Some(last)) = (calls.first(), calls.last()) else { continue };
         let window = first.0..=last.1;
-        ring.drain(|record| match record.read(records) {
+        let mut told = false;
+        let full = ring.drain(|record| match record.read(records) {
             Some(Said::Switch { t_ns, out: true, preempted, .. }) if window.contains(&t_ns) => {
                 if preempted {
                     outs.preempted += 1;
@@ -53,12 +54,13 @@ pub fn count(
                     outs.slept += 1;
                 }
             }
-            Some(Said::Lost(records)) => lost += records,
+            Some(Said::Lost(_)) => told = true,
             _ => {}
         });
+        lost |= told || full;
     }
-    if lost > 0 {
-        return Err(io::Error::other(format!("{lost} switch records found no room")));
+    if lost {
+        return Err(io::Error::other("switch records found no room in the ring"));
     }
     Ok(Ok((outs, row)))
 }

@@ -59,9 +59,10 @@ impl Symbols {
     }
 }
 
-/// The name of a function without what the compiler added to it: `copy.isra.0` is `copy`.
-pub fn plain(name: &str) -> &str {
-    name.split('.').next().unwrap_or(name)
+/// The name of the kernel's function at `address`, or the address itself where it is not shown.
+pub fn name(address: u64) -> String {
+    let known = Symbols::kernel().ok().and_then(|symbols| symbols.name(address));
+    known.map_or_else(|| format!("{address:#x}"), str::to_owned)
 }
 
 #[cfg(test)]
@@ -84,6 +85,5 @@ mod tests {
     fn hidden_addresses_are_told() {
         let hidden = Symbols::read("0000000000000000 T first\n".as_bytes()).unwrap_err();
         assert_eq!(hidden.kind(), io::ErrorKind::PermissionDenied);
-        assert_eq!(plain("copy.isra.0"), "copy");
     }
 }

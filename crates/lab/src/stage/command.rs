@@ -18,6 +18,8 @@ pub enum Command {
     Look,
     /// Send messages.
     Send(Messages),
+    /// Look through one message, between processes made for it.
+    Xray,
     /// Run one of the scene's experiments, on processes made for it.
     Experiment {
         /// Which.
@@ -58,7 +60,7 @@ pub enum Direction {
 }
 
 impl Command {
-    /// Reads a command from JSON: an object whose `do` is `look`, `send` or `experiment`.
+    /// Reads a command from JSON: an object whose `do` is `look`, `send`, `xray` or `experiment`.
     ///
     /// # Errors
     /// One sentence that names the field at fault.
@@ -68,19 +70,22 @@ impl Command {
         match fields.remove("do") {
             Some(Value::String(verb)) => match verb.as_str() {
                 "look" => Ok(Command::Look),
+                "xray" => Ok(Command::Xray),
                 "send" => take(fields.into()).map(Command::Send),
                 "experiment" => take(fields.into()).map(|Experiment { id }| Command::Experiment { id }),
-                other => Err(format!("field `do`: unknown command `{other}`: look, send or experiment")),
+                other => {
+                    Err(format!("field `do`: unknown command `{other}`: look, send, xray or experiment"))
+                }
             },
             Some(_) => Err("field `do`: not a text".into()),
-            None => Err("field `do`: missing: look, send or experiment".into()),
+            None => Err("field `do`: missing: look, send, xray or experiment".into()),
         }
     }
 
     /// What is wrong with it, if anything: a sentence that names the value and its limit.
     pub fn fault(&self, scene: &Scene) -> Option<String> {
         match self {
-            Command::Look => None,
+            Command::Look | Command::Xray => None,
             Command::Send(send) => send.fault(),
             Command::Experiment { id } => {
                 let known: Vec<&str> =

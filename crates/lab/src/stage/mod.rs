@@ -29,6 +29,7 @@ mod scribble;
 mod state;
 mod teller;
 mod textbook;
+mod xray;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -176,6 +177,7 @@ impl Stage {
             Command::Send(messages) => {
                 batch::run(messages, &mut self.pair, &mut self.next, &self.stop, &mut teller)
             }
+            Command::Xray => xray::run(&self.cast, &mut self.next, &self.stop, &mut teller),
             Command::Experiment { id } => {
                 experiment::run(id, &self.cast, &mut self.next, &self.stop, &mut teller)
             }

@@ -125,7 +125,7 @@ impl Pair {
         if side == Side::Sender { &mut self.sender } else { &mut self.receiver }
     }
 
-    fn pids(&self) -> [u32; 2] {
+    pub(crate) fn pids(&self) -> [u32; 2] {
         [self.sender.pid(), self.receiver.pid()]
     }
 

@@ -299,11 +299,15 @@ impl Ring {
         unsafe { AtomicU64::from_ptr(self.map.as_ptr().add(offset).cast()) }
     }
 
-    /// Takes every record that has come since the last time.
-    pub fn drain(&mut self, mut each: impl FnMut(&Record<'_>)) {
+    /// Takes every record that has come since the last time. Whether the ring was full: then the kernel may have
+    /// left records out, which it says in the next one that it writes, if it writes another.
+    pub fn drain(&mut self, mut each: impl FnMut(&Record<'_>)) -> bool {
+        /// No record is longer.
+        const LONGEST: u64 = 8 << 10;
         // Pairs with the kernel's release of the records before it.
         let head = self.word(DATA_HEAD).load(Ordering::Acquire);
         let mut tail = self.word(DATA_TAIL).load(Ordering::Relaxed);
+        let full = head - tail + LONGEST > self.bytes as u64;
         let mut copy = Vec::new();
         while tail < head {
             let mut header = [0; 8];
@@ -321,6 +325,7 @@ impl Ring {
         }
         // Gives the space back: what was read is copied.
         self.word(DATA_TAIL).store(head, Ordering::Release);
+        full
     }
 
     fn copy_out(&self, from: u64, to: &mut [u8]) {

@@ -3,7 +3,9 @@
 mod copied_or_shared;
 mod fill;
 mod kill_reader;
+mod life_of_a_byte;
 mod lose_segments;
+mod one_page;
 mod wild;
 mod wild_textbook;
 
@@ -56,6 +58,8 @@ pub(super) fn run(
         "fill" => fill::run(&mut bench),
         "kill-reader" => kill_reader::run(&mut bench),
         "lose-segments" => lose_segments::run(&mut bench),
+        "life-of-a-byte" => life_of_a_byte::run(&mut bench),
+        "one-page" => one_page::run(&mut bench),
         "copied-or-shared" => copied_or_shared::run(&mut bench),
         other => Err(Fault::Failed(format!("nobody knows how to run `{other}`"))),
     };

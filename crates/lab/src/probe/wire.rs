@@ -1,0 +1,167 @@
+//! The wire: the segments of a TCP connection as they go through the device, with their numbers.
+//!
+//! A packet socket is given a copy of every packet. It takes CAP_NET_RAW. On loopback each packet passes twice, on its
+//! way out and on its way in.
+
+use std::io;
+use std::net::SocketAddrV4;
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
+
+/// A segment of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Segment {
+    /// From which port.
+    pub(super) from: u16,
+    /// To which port.
+    pub(super) to: u16,
+    /// The number of its first byte.
+    pub(super) sequence: u32,
+    /// The number of the next byte that is expected from the other side.
+    pub(super) acknowledges: u32,
+    /// Bytes of data.
+    pub(super) bytes: u32,
+    /// FIN, SYN, RST, PSH, ACK as in the header.
+    pub(super) flags: u8,
+    /// What stands in the field of the checksum.
+    pub(super) checksum: u16,
+}
+
+impl Segment {
+    /// Whether it comes from the other side and says that all of `data` has arrived.
+    pub(super) fn acknowledges(&self, data: &Segment) -> bool {
+        let end = data.sequence.wrapping_add(data.bytes);
+        // Numbers wrap: what is ahead is less than half the way round.
+        self.from == data.to && self.acknowledges.wrapping_sub(end) < 1 << 31
+    }
+
+    /// As one reads it: `seq 100–168, ack 7, PSH ACK`.
+    pub(super) fn words(&self) -> String {
+        let names = [(8, "PSH"), (16, "ACK"), (1, "FIN"), (2, "SYN"), (4, "RST")];
+        let set = names.iter().filter(|(bit, _)| self.flags & bit != 0).map(|(_, name)| *name);
+        let flags = set.collect::<Vec<_>>().join(" ");
+        let Segment { sequence, acknowledges, bytes, checksum, .. } = self;
+        let end = sequence.wrapping_add(*bytes);
+        format!(
+            "seq {sequence} to {end} ({bytes} B), ack {acknowledges}, {flags}, checksum field {checksum:#06x}"
+        )
+    }
+}
+
+/// A tap on every packet of this network namespace.
+#[derive(Debug)]
+pub(super) struct Tap(OwnedFd);
+
+impl Tap {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// `EPERM` without CAP_NET_RAW.
+    pub(super) fn open() -> io::Result<Tap> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let protocol = Some(rustix::net::eth::IP);
+        Ok(Tap(rustix::net::socket_with(AddressFamily::PACKET, SocketType::DGRAM, flags, protocol)?))
+    }
+
+    /// Takes the segments between two ports that have passed, each once, in order.
+    pub(super) fn take(&self, ports: [u16; 2]) -> Vec<Segment> {
+        let mut segments: Vec<Segment> = Vec::new();
+        let mut packet = vec![0; 64 << 10];
+        loop {
+            match rustix::net::recv(&self.0, packet.as_mut_slice(), RecvFlags::TRUNC) {
+                Ok((bytes, _)) => {
+                    let Some(segment) = segment(&packet[..bytes.min(packet.len())]) else { continue };
+                    let ours = [segment.from, segment.to];
+                    if ours == ports || ours == [ports[1], ports[0]] {
+                        segments.push(segment);
+                    }
+                }
+                Err(Errno::INTR) => {}
+                // Empty, or what came in the meantime found no room: what there is is told.
+                Err(_) => break,
+            }
+        }
+        // On its way out and on its way in.
+        segments.dedup();
+        segments
+    }
+}
+
+/// The ports of a connection of this process's copy of a socket: its own, and the peer's.
+pub(super) fn ports(socket: &OwnedFd) -> Option<[u16; 2]> {
+    let own = SocketAddrV4::try_from(rustix::net::getsockname(socket).ok()?).ok()?;
+    let peer = SocketAddrV4::try_from(rustix::net::getpeername(socket).ok()??).ok()?;
+    Some([own.port(), peer.port()])
+}
+
+/// Reads an IPv4 packet that carries a segment.
+fn segment(packet: &[u8]) -> Option<Segment> {
+    const TCP: u8 = 6;
+    let header = usize::from(packet.first()? & 0xf) * 4;
+    if packet.first()? >> 4 != 4 || *packet.get(9)? != TCP {
+        return None;
+    }
+    let short = |at: usize| Some(u16::from_be_bytes(packet.get(at..at + 2)?.try_into().ok()?));
+    let long = |at: usize| Some(u32::from_be_bytes(packet.get(at..at + 4)?.try_into().ok()?));
+    let total = usize::from(short(2)?);
+    let tcp = header + usize::from(packet.get(header + 12)? >> 4) * 4;
+    Some(Segment {
+        from: short(header)?,
+        to: short(header + 2)?,
+        sequence: long(header + 4)?,
+        acknowledges: long(header + 8)?,
+        flags: *packet.get(header + 13)?,
+        checksum: short(header + 16)?,
+        bytes: u32::try_from(total.checked_sub(tcp)?).ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet() -> Vec<u8> {
+        let mut packet = vec![0; 45];
+        packet[0] = 0x45;
+        packet[3] = 45;
+        packet[9] = 6;
+        packet[20..24].copy_from_slice(&[0x1f, 0x90, 0, 80]);
+        packet[24..28].copy_from_slice(&1000_u32.to_be_bytes());
+        packet[28..32].copy_from_slice(&7_u32.to_be_bytes());
+        packet[32] = 0x50;
+        packet[33] = 0x18;
+        packet[36..38].copy_from_slice(&[0xfe, 0x28]);
+        packet
+    }
+
+    #[test]
+    fn a_segment_is_read_and_spelled() {
+        let segment = segment(&packet()).unwrap();
+        assert_eq!((segment.from, segment.to, segment.bytes), (8080, 80, 5));
+        assert_eq!(segment.words(), "seq 1000 to 1005 (5 B), ack 7, PSH ACK, checksum field 0xfe28");
+    }
+
+    #[test]
+    fn an_acknowledgement_covers_what_was_sent_before_it() {
+        let data = Segment { sequence: u32::MAX - 1, bytes: 5, ..segment(&packet()).unwrap() };
+        let back = |acknowledges| Segment { from: 80, to: 8080, acknowledges, bytes: 0, ..data };
+        assert!(back(3).acknowledges(&data) && back(900).acknowledges(&data));
+        assert!(!back(2).acknowledges(&data), "one byte is missing");
+        assert!(!data.acknowledges(&data), "from the same side");
+    }
+
+    #[test]
+    fn what_is_no_segment_is_none() {
+        let mut udp = packet();
+        udp[9] = 17;
+        assert_eq!(segment(&udp), None);
+        for len in 0..38 {
+            assert_eq!(segment(&packet()[..len]), None, "{len}");
+        }
+        let mut short = packet();
+        short[3] = 30;
+        assert_eq!(segment(&short), None, "shorter than its headers");
+    }
+}

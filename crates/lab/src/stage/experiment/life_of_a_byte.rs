@@ -1,0 +1,103 @@
+//! The life of a byte: watchpoints on one byte of a message, in the sender's memory, in the kernel's and in the
+//! receiver's. Every instruction that touches it is seen, with the function it stands in.
+
+use std::io;
+
+use super::{Bench, Verdict};
+use crate::peer::Fault;
+use crate::probe::copies::{self, Proof};
+use crate::probe::tracefs::Tracefs;
+use crate::stage::xray::{processes, setup};
+use crate::sys::monotonic::monotonic_ns;
+use crate::trace::{Event, Side, What};
+
+pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
+    let mut setup = setup(bench.cast);
+    setup.size_bytes = setup.size_bytes.max(copies::LEAST_BYTES);
+    let prove = |tracefs: Option<&Tracefs>| {
+        let proof = copies::prove(&setup, tracefs, bench.stop)?;
+        proof.map_err(|error| io::Error::other(error.0))
+    };
+    // Without privilege what the processes do themselves can still be watched.
+    let watched = Tracefs::open().and_then(|tracefs| prove(Some(&tracefs)));
+    let (proof, refused) = match watched {
+        Ok(proof) => (proof, None),
+        Err(error) => {
+            let gone = crate::probe::refused("watchpoints on the kernel's memory", &error);
+            match prove(None) {
+                Ok(proof) => (proof, Some(gone)),
+                Err(error) => {
+                    let gone = crate::probe::refused("watchpoints on memory of a process", &error);
+                    bench.teller.say(What::Unavailable {
+                        figure: gone.what,
+                        why: gone.why,
+                        remedy: gone.remedy,
+                    });
+                    return Ok(Verdict::untried("no byte can be watched here"));
+                }
+            }
+        }
+    };
+    if let Some(gone) = &refused {
+        let (figure, why, remedy) = (gone.what.clone(), gone.why.clone(), gone.remedy.clone());
+        bench.teller.say(What::Unavailable { figure, why, remedy });
+    }
+    tell(bench, &proof);
+    Ok(verdict(bench, &proof, refused.is_none()))
+}
+
+/// The touches of one message, in order of time, and the table of them.
+fn tell(bench: &mut Bench<'_, '_>, proof: &Proof) {
+    let Some(life) = proof.lives.last() else { return };
+    bench.teller.say(What::Processes { processes: processes(proof.pids, proof.cores) });
+    let number = bench.numbers(1);
+    let (ticks, now_ns) = (bench.cast.clock.now(), monotonic_ns());
+    let mut rows = Vec::new();
+    let mut events = Vec::new();
+    for touch in &life.touches {
+        let ago = bench.cast.clock.ticks(now_ns.saturating_sub(touch.t_ns));
+        let function = touch.function.clone().unwrap_or_else(|| "the program itself".into());
+        let (side, who) = match touch.side {
+            Some(0) => (Side::Sender, "sender"),
+            Some(_) => (Side::Receiver, "receiver"),
+            None => (Side::Kernel, "somebody else"),
+        };
+        let caller = touch.stack.get(1).map_or_else(String::new, |caller| format!(", called by {caller}"));
+        let after_ns = touch.t_ns.saturating_sub(life.window.0);
+        rows.push(vec![
+            format!("{after_ns} ns"),
+            touch.place.words().into(),
+            who.into(),
+            format!("{function}{caller}"),
+        ]);
+        let text = format!("{function} touches {}{caller}", touch.place.words());
+        let event =
+            Event::new(bench.teller.t_ns(ticks.saturating_sub(ago)), What::Copy { function, bytes: None });
+        events.push(Event { cpu: Some(touch.cpu), ..event.by(side).of(number).saying(text) });
+    }
+    bench.teller.in_order(events);
+    bench.teller.table(
+        "Every touch of one byte of one message",
+        &["after", "where the byte was", "who ran", "which function"],
+        rows,
+        "hardware watchpoints",
+    );
+}
+
+fn verdict(bench: &Bench<'_, '_>, proof: &Proof, privileged: bool) -> Verdict {
+    let quoted = bench.cast.kind.scene().quoted.copies;
+    let Some(copies) = proof.copies_per_message().filter(|_| privileged) else {
+        let touches = proof.lives.last().map_or(0, |life| life.touches.len());
+        return Verdict::untried(format!(
+            "{touches} touches by the two processes were seen; what the kernel does cannot be watched by this user"
+        ));
+    };
+    let words = match (proof.whole, copies) {
+        (true, 0.0) => "the kernel never touched it".to_owned(),
+        (true, copies) => format!("the kernel copied it {copies} times"),
+        (false, copies) => format!("the kernel copied it at least {copies} times: its own copy was not met"),
+    };
+    let budget = bench.cast.kind.scene().budgets.iter().find(|budget| budget.wait == bench.cast.wait.name());
+    let held = budget.is_none_or(|budget| budget.kernel_copies.holds(copies, 0.0));
+    Verdict::new(held, format!("{words}; textbooks say {quoted}"))
+}

@@ -1,0 +1,72 @@
+//! One page, two addresses: the memory that both processes have mapped is the same memory, which the numbers of its
+//! physical pages prove.
+
+use super::{Bench, Verdict};
+use crate::peer::Fault;
+use crate::probe::pages::{self, Mapping};
+use crate::trace::What;
+
+pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
+    let pair = bench.pair()?;
+    let pids = pair.pids();
+    let look =
+        |error: std::io::Error| Fault::Environment(format!("the processes cannot be looked into: {error}"));
+    let theirs = pages::shared_mappings(pids[1]).map_err(look)?;
+    let mut rows = Vec::new();
+    let (mut proven, mut same_file, mut differ) = (0, 0, 0);
+    for mine in pages::shared_mappings(pids[0]).map_err(look)? {
+        let same = |other: &&Mapping| other.file == mine.file && other.offset == mine.offset;
+        let Some(other) = theirs.iter().find(same) else { continue };
+        same_file += 1;
+        let pages =
+            [(pids[0], &mine), (pids[1], other)].map(|(pid, mapping)| pages::page(pid, mapping.at.start));
+        let [Ok(here), Ok(there)] = pages else { continue };
+        let (frame, mapped) = match (here.frame, there.frame) {
+            (Some(a), Some(b)) if a == b => {
+                proven += 1;
+                let times =
+                    pages::times_mapped(a).map_or_else(|_| "not shown".into(), |times| times.to_string());
+                (format!("{a:#x} in both"), times)
+            }
+            (Some(a), Some(b)) => {
+                differ += 1;
+                (format!("{a:#x} and {b:#x}"), "–".into())
+            }
+            _ => ("not shown to this user".into(), if here.exclusive { "1" } else { "2 or more" }.into()),
+        };
+        let share = pages::charged_kib(pids[0], mine.at.start).ok().flatten();
+        let share = share.map_or_else(|| "–".into(), |(all, share)| format!("{share} of {all} KiB"));
+        let rights = |mapping: &Mapping| if mapping.writable { "rw" } else { "r" };
+        rows.push(vec![
+            format!("{:#x} ({})", mine.at.start, rights(&mine)),
+            format!("{:#x} ({})", other.at.start, rights(other)),
+            frame,
+            mapped,
+            share,
+        ]);
+    }
+    drop(pair);
+    let shown = proven > 0 || differ > 0;
+    bench.teller.table(
+        "The same memory at two addresses",
+        &["in the sender", "in the receiver", "physical page", "times mapped", "charged to the sender"],
+        rows,
+        if shown { "/proc/PID/pagemap" } else { "/proc/PID/maps, pagemap and smaps" },
+    );
+    if !shown {
+        let error = std::io::Error::from_raw_os_error(libc::EPERM);
+        let gone = crate::probe::refused("numbers of physical pages", &error);
+        bench.teller.say(What::Unavailable { figure: gone.what, why: gone.why, remedy: gone.remedy });
+    }
+    Ok(match (proven, differ, same_file) {
+        (0, 0, 0) => Verdict::new(false, "the two have no memory in common"),
+        (_, 0, _) if shown => {
+            Verdict::new(true, format!("{proven} mappings, each the same physical page in both processes"))
+        }
+        (_, 0, files) => Verdict::new(
+            true,
+            format!("{files} mappings of the same file at the same place, each charged by half"),
+        ),
+        (_, differ, _) => Verdict::new(false, format!("{differ} mappings are not the same memory")),
+    })
+}

@@ -1,0 +1,58 @@
+//! The X-ray of a stage: one message under the probes that this machine allows, between processes of its own. The
+//! stage's two are not slowed down by it.
+
+use std::sync::atomic::AtomicBool;
+
+use super::pair::Cast;
+use super::teller::Teller;
+use crate::peer::Fault;
+use crate::plan::Placement;
+use crate::probe::{self, Setup, Xray};
+use crate::sys::monotonic::monotonic_ns;
+use crate::trace::{Mode, Process, Side, What};
+
+/// Looks through one message, and tells what was seen on the stage's scale of time.
+pub(super) fn run(
+    cast: &Cast,
+    next: &mut u64,
+    stop: &AtomicBool,
+    teller: &mut Teller<'_>,
+) -> Result<(), Fault> {
+    teller.say(What::BatchBegin { mode: Mode::Xray, count: 1 });
+    let looked = probe::xray(&setup(cast), stop);
+    let outcome = looked.map(|xray| tell(xray, cast, next, teller));
+    teller.say(What::BatchEnd {});
+    outcome.map_err(|error| Fault::Failed(error.0))
+}
+
+/// What is probed, for what is on the stage.
+pub(super) fn setup(cast: &Cast) -> Setup {
+    let placement = cast.cores.map_or(Placement::Unpinned, |[a, b]| Placement::Cores(a, b));
+    let setup = Setup::new(cast.kind, cast.wait, placement);
+    Setup { size_bytes: cast.size_bytes, program: cast.program.clone(), ..setup }
+}
+
+/// The two processes of a bench, as a trace names them.
+pub(super) fn processes(pids: [u32; 2], cores: Option<[usize; 2]>) -> [Process; 2] {
+    let process = |place: usize, actor| Process {
+        actor,
+        pid: pids[place],
+        parent: std::process::id(),
+        core: cores.map(|cores| cores[place]),
+    };
+    [process(0, Side::Sender), process(1, Side::Receiver)]
+}
+
+fn tell(xray: Xray, cast: &Cast, next: &mut u64, teller: &mut Teller<'_>) {
+    let number = *next;
+    *next += 1;
+    teller.say(What::Processes { processes: processes(xray.pids, xray.cores) });
+    // One moment on both clocks.
+    let (ticks, now_ns) = (cast.clock.now(), monotonic_ns());
+    for mut event in xray.events {
+        let ago = cast.clock.ticks(now_ns.saturating_sub(event.t_ns));
+        event.t_ns = teller.t_ns(ticks.saturating_sub(ago));
+        event.message = event.message.map(|_| number);
+        teller.tell(event);
+    }
+}
