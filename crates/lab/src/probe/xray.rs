@@ -341,7 +341,7 @@ impl<'a> Scan<'a> {
                 events.push(by(side, what, None).saying("a page was not there yet"));
             }
             (Key::Out, Some(side)) if inside(side) => {
-                events.push(self.packet_out(seen, packet, by, detail()))
+                events.push(self.packet_out(seen, packet, by, detail()));
             }
             (Key::In, Some(side)) if inside(side) => {
                 let len = self.number(seen, "len").unwrap_or(0);
@@ -357,7 +357,7 @@ impl<'a> Scan<'a> {
                 );
             }
             (Key::Byte(place), Some(side)) if inside(side) => {
-                events.push(self.touched(place, seen, side, by))
+                events.push(self.touched(place, seen, side, by));
             }
             (Key::Byte(place), None) if inside(0) || inside(1) => {
                 let touched = touch(place, sample, &self.pids);
