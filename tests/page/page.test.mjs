@@ -158,7 +158,7 @@ test('the log is filtered and copied', async () => {
   await page.locator('.log + *, section', { hasText: 'Events' }).getByRole('button', { name: 'Copy' }).first().click()
   const copied = await page.evaluate(() => navigator.clipboard.readText())
   assert.equal(copied.split('\n').length, 10)
-  assert.match(copied, /µs {2}receiver {2}#1 {2}has it “message 1”/)
+  assert.match(copied, /µs {2}receiver {2}#0 {2}has it “message 1”/)
   await close()
 })
 

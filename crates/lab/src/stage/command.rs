@@ -199,7 +199,7 @@ mod tests {
         let wild = Command::Experiment { id: "wild".into() };
         assert_eq!(
             wild.fault(&scene).unwrap(),
-            "unknown experiment `wild`: one of fill, kill-reader, copied-or-shared"
+            "unknown experiment `wild`: one of fill, kill-reader, copied-or-shared, life-of-a-byte"
         );
     }
 }
