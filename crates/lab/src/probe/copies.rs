@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicBool;
 use super::bench::{Bench, ProbeError, Row, Setup};
 use super::counters::cores;
 use super::stream::{Seen, Stream, Want};
+use super::symbols::Symbols;
 use super::tracefs::{Tracefs, Tracepoint};
 use super::{direct_map, pages, spell, symbols};
 use crate::sys::mark::Mark;
@@ -160,6 +161,7 @@ pub fn prove(
     tracefs: Option<&Tracefs>,
     stop: &AtomicBool,
 ) -> io::Result<Result<Proof, ProbeError>> {
+    let _held = Symbols::kernel();
     let mut aim = match Aim::take(setup, tracefs, stop)? {
         Ok(aim) => aim,
         Err(error) => return Ok(Err(error)),

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Every function of the kernel, by address.
 #[derive(Debug)]
@@ -16,14 +16,20 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// The running kernel's, read once.
+    /// The running kernel's. They are several MiB, and are kept for as long as somebody holds them: who is going to ask for
+    /// many names holds them meanwhile.
     ///
     /// # Errors
     /// When /proc/kallsyms cannot be read or shows no addresses.
-    pub fn kernel() -> io::Result<&'static Symbols> {
-        static KERNEL: OnceLock<io::Result<Symbols>> = OnceLock::new();
-        let read = KERNEL.get_or_init(|| Symbols::read(BufReader::new(File::open("/proc/kallsyms")?)));
-        read.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))
+    pub fn kernel() -> io::Result<Arc<Symbols>> {
+        static HELD: Mutex<Weak<Symbols>> = Mutex::new(Weak::new());
+        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(symbols) = held.upgrade() {
+            return Ok(symbols);
+        }
+        let symbols = Arc::new(Symbols::read(BufReader::new(File::open("/proc/kallsyms")?))?);
+        *held = Arc::downgrade(&symbols);
+        Ok(symbols)
     }
 
     /// Lines of an address, a letter and a name.
@@ -61,8 +67,8 @@ impl Symbols {
 
 /// The name of the kernel's function at `address`, or the address itself where it is not shown.
 pub fn name(address: u64) -> String {
-    let known = Symbols::kernel().ok().and_then(|symbols| symbols.name(address));
-    known.map_or_else(|| format!("{address:#x}"), str::to_owned)
+    let known = Symbols::kernel().ok().and_then(|symbols| symbols.name(address).map(str::to_owned));
+    known.unwrap_or_else(|| format!("{address:#x}"))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use super::counters::cores;
 use super::instruments::refused;
 use super::steps::{Sign, step};
 use super::stream::{Seen, Stream, Want};
+use super::symbols::Symbols;
 use super::tracefs::{Tracefs, Tracepoint};
 use super::wire::{Segment, Tap, ports};
 use super::{spell, symbols};
@@ -74,6 +75,7 @@ const TRACEPOINTS: [(Key, &str); 8] = [
 /// # Errors
 /// When a process cannot be started, or a message is lost.
 pub fn xray(setup: &Setup, stop: &AtomicBool) -> Result<Xray, ProbeError> {
+    let _held = Symbols::kernel();
     let looked = Tracefs::open().and_then(|tracefs| through_the_kernel(setup, &tracefs, stop));
     match looked {
         Ok(looked) => looked,
