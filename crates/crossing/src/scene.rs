@@ -58,6 +58,31 @@ pub struct Experiment {
 }
 
 impl Experiment {
+    /// What a channel does that nobody reads.
+    pub(crate) const FILL: Experiment = Experiment::new(
+        "fill",
+        "Fill the buffer",
+        "Nobody receives. Look at how many messages fit, and at what the sender then sleeps in.",
+    );
+    /// What a sender is told of a death.
+    pub(crate) const KILL_READER: Experiment = Experiment::new(
+        "kill-reader",
+        "Kill the receiver",
+        "The receiver is killed while messages are on their way. Look at what the sender is told, and when.",
+    );
+    /// Whether a message is the sender's own bytes.
+    pub(crate) const COPIED_OR_SHARED: Experiment = Experiment::new(
+        "copied-or-shared",
+        "Copied or shared?",
+        "Bytes are overwritten after they were sent. If the old byte arrives it was copied, if the new one, shared.",
+    );
+    /// Who touches a message.
+    pub(crate) const LIFE_OF_A_BYTE: Experiment = Experiment::new(
+        "life-of-a-byte",
+        "The life of one byte",
+        "Watchpoints on one byte of a message. Look at who touches it, in which function, and how often.",
+    );
+
     /// An experiment.
     pub const fn new(id: &'static str, title: &'static str, text: &'static str) -> Experiment {
         Experiment { id, title, text }

@@ -303,26 +303,10 @@ pub(crate) static SCENE: Scene = Scene {
     cross_host: false,
     quoted: Quoted { copies: "2", syscalls: "2", latency: "~0.04 ms", use_when: "simple IPC" },
     experiments: &[
-        Experiment::new(
-            "fill",
-            "Fill the buffer",
-            "Nobody receives. Look at how many messages fit, and at what the sender then sleeps in.",
-        ),
-        Experiment::new(
-            "kill-reader",
-            "Kill the receiver",
-            "The receiver is killed while messages are on their way. Look at what the sender is told, and when.",
-        ),
-        Experiment::new(
-            "copied-or-shared",
-            "Copied or shared?",
-            "Bytes are overwritten after they were sent. If the old byte arrives it was copied, if the new one, shared.",
-        ),
-        Experiment::new(
-            "life-of-a-byte",
-            "The life of one byte",
-            "Watchpoints on one byte of a message. Look at who touches it, in which function, and how often.",
-        ),
+        Experiment::FILL,
+        Experiment::KILL_READER,
+        Experiment::COPIED_OR_SHARED,
+        Experiment::LIFE_OF_A_BYTE,
     ],
 };
 

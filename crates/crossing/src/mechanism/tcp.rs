@@ -216,30 +216,17 @@ pub(crate) static SCENE: Scene = Scene {
     cross_host: true,
     quoted: Quoted { copies: "3+", syscalls: "3+", latency: "~0.15 ms", use_when: "cross-host" },
     experiments: &[
-        Experiment::new(
-            "fill",
-            "Fill the buffer",
-            "Nobody receives. Look at how many messages fit, and at what the sender then sleeps in.",
-        ),
-        Experiment::new(
-            "kill-reader",
-            "Kill the receiver",
-            "The receiver is killed, once with messages unread and once with none. Look at the first send after its death.",
-        ),
+        Experiment::FILL,
+        Experiment {
+            text: "The receiver is killed, once with messages unread and once with none. Look at the first send after its death.",
+            ..Experiment::KILL_READER
+        },
         Experiment::new(
             "lose-segments",
             "Lose segments",
             "A filter at the receiving socket drops segments at random. Look at the flights, the retransmits and the order.",
         ),
-        Experiment::new(
-            "copied-or-shared",
-            "Copied or shared?",
-            "Bytes are overwritten after they were sent. If the old byte arrives it was copied, if the new one, shared.",
-        ),
-        Experiment::new(
-            "life-of-a-byte",
-            "The life of one byte",
-            "Watchpoints on one byte of a message. Look at who touches it, in which function, and how often.",
-        ),
+        Experiment::COPIED_OR_SHARED,
+        Experiment::LIFE_OF_A_BYTE,
     ],
 };

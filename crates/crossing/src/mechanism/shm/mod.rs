@@ -295,9 +295,6 @@ impl Inbound for In {
                 Err(RecvError::Empty) => self.ring.wait(patience)?,
                 outcome => return outcome,
             }
-            if let Some(len) = self.ring.recv_at_once(buffer) {
-                return Ok(len);
-            }
         }
     }
 
@@ -452,26 +449,10 @@ pub(crate) static SCENE: Scene = Scene {
             "The same with one region for both",
             "The layout of the textbooks, one region that both may write: the same act. Look at the messages.",
         ),
-        Experiment::new(
-            "fill",
-            "Fill the ring",
-            "Nobody receives. Look at how many messages fit, and at what the sender then sleeps in.",
-        ),
-        Experiment::new(
-            "kill-reader",
-            "Kill the receiver",
-            "The receiver is killed while messages are on their way. Look at what the sender is told, and when.",
-        ),
-        Experiment::new(
-            "copied-or-shared",
-            "Copied or shared?",
-            "Bytes are overwritten after they were sent. If the old byte arrives it was copied, if the new one, shared.",
-        ),
-        Experiment::new(
-            "life-of-a-byte",
-            "The life of one byte",
-            "Watchpoints on one byte of a message. Look at who touches it, in which function, and how often.",
-        ),
+        Experiment { title: "Fill the ring", ..Experiment::FILL },
+        Experiment::KILL_READER,
+        Experiment::COPIED_OR_SHARED,
+        Experiment::LIFE_OF_A_BYTE,
         Experiment::new(
             "one-page",
             "One page, two addresses",

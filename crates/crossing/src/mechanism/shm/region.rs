@@ -18,8 +18,9 @@
 //! becomes Rust memory: it comes from a raw mmap, no reference, slice or atomic is ever made over it, and it
 //! is touched only in this file, in two ways. Header words are loaded and stored, and messages
 //! copied, by plain instructions in `asm!` blocks, which the compiler must take to read and write anything.
-//! The last bytes of a message, and everything on processors without such a block, are copied by volatile accesses of
-//! aligned 8-byte words, which std permits for memory outside of any Rust allocation. What is read is a number or a byte, for which every bit pattern is valid, and is
+//! The last bytes of a message, and everything on processors without such a block, are copied by volatile
+//! accesses of aligned 8-byte words, which std permits for memory outside of any Rust allocation. What is read
+//! is a number or a byte, for which every bit pattern is valid, and is
 //! judged only as private copy. My own region is written the same way; in addition a [`Claim`](crate::Claim)
 //! lends a part of it as `&mut [u8]`, which is sound because no other process can write it, and the part is
 //! not published while it is lent. This is argued, not proven: there is no theorem about inline assembly and

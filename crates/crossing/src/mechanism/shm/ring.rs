@@ -160,10 +160,12 @@ impl<M: Memory> Producer<M> {
 
     /// Copies a message into the ring and puts it in line.
     pub(crate) fn stage(&mut self, message: &[u8]) -> Result<(), SendError> {
-        let place = self.claim(message.len())?;
-        self.memory.write(place, message);
-        self.commit(message.len());
-        Ok(())
+        if self.stage_at_once(message) {
+            return Ok(());
+        }
+        // Looks at the reader, or says why it cannot be.
+        self.claim(message.len())?;
+        if self.stage_at_once(message) { Ok(()) } else { Err(SendError::Disconnected) }
     }
 
     /// How many bytes are staged and not published.
@@ -294,9 +296,9 @@ pub(crate) struct Consumer<M> {
     published: u64,
     /// Up to here the writer had published when I last looked. `tail − head ≤ capacity`.
     tail: u64,
-    /// The message at `head`, once its header was read: a header is read once.
-    next: Option<Frame>,
-    /// The message before it. Most messages are as long as the one before: see [`Consumer::next`].
+    /// What stands at `head`, once it was read: a header is read once.
+    header: Option<u64>,
+    /// The message before it. Most messages are as long as the one before: see [`Consumer::recv_at_once`].
     last: Frame,
     /// Looks in a row that found something (almost) at once, with nothing sent in between.
     eager: u32,
@@ -316,7 +318,7 @@ impl<M: Memory> Consumer<M> {
             head: start,
             published: start,
             tail: start,
-            next: None,
+            header: None,
             last: Frame::of(0),
             eager: 0,
             empty: 0,
@@ -324,38 +326,50 @@ impl<M: Memory> Consumer<M> {
         }
     }
 
-    /// Takes the next message if it was published before my last look, and is as long as the one before: then nothing is
-    /// left to find out. See [`Consumer::next`] for why that is worth a way of its own.
+    /// Takes the next message if it was published before my last look, and is as long as the one before.
+    ///
+    /// Where the message after it begins depends on its length, which stands in a cache line that is still on
+    /// its way; so messages would come one journey after the other. A length that is the same as the last one
+    /// is therefore taken from the last one: the processor predicts the comparison, and fetches the following
+    /// messages meanwhile.
     #[inline(always)]
     pub(crate) fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        let Frame { len, bytes } = self.last;
-        if self.tail.wrapping_sub(self.head) < bytes
-            || self.next.is_some()
-            || self.memory.read_word(self.head) != len as u64
-        {
+        let frame = self.last;
+        if self.tail.wrapping_sub(self.head) < frame.bytes || self.header.is_some() {
             return None;
         }
-        self.copy_out(self.last, buffer.get_mut(..len)?);
-        Some(len)
+        let header = self.memory.read_word(self.head);
+        match buffer.get_mut(..frame.len) {
+            Some(buffer) if header == frame.len as u64 => {
+                self.copy_out(frame, buffer);
+                Some(frame.len)
+            }
+            _ => {
+                self.header = Some(header);
+                None
+            }
+        }
     }
 
     /// Takes the next message, if there is one: copies it into `buffer` and returns its length. One who would
     /// wait anyway may be held back for a moment.
     #[inline(always)]
     pub(crate) fn try_recv(&mut self, buffer: &mut [u8], would_wait: bool) -> Result<usize, RecvError> {
+        if let Some(len) = self.recv_at_once(buffer) {
+            return Ok(len);
+        }
         if self.head == self.tail && would_wait && self.eager >= EAGER_LOOKS {
             (0..HOLD_BACK).for_each(|_| spin_loop());
         }
-        if self.next()?.is_none() {
-            if !self.memory.status().ends_receiving() {
-                return Err(RecvError::Empty);
-            }
-            // All that the peer published before its end can be seen now: look once more.
-            if self.next()?.is_none() {
-                return Err(RecvError::Disconnected);
-            }
+        if let Some(frame) = self.next()? {
+            return self.take(frame, buffer);
         }
-        self.take(buffer)
+        if !self.memory.status().ends_receiving() {
+            return Err(RecvError::Empty);
+        }
+        // All that the peer published before its end can be seen now: look once more.
+        let last = self.next()?.ok_or(RecvError::Disconnected)?;
+        self.take(last, buffer)
     }
 
     /// Waits until [`Consumer::try_recv`] has something to say.
@@ -398,35 +412,25 @@ impl<M: Memory> Consumer<M> {
     }
 
     /// The next message, if it has been published.
-    ///
-    /// Where the message after it begins depends on its length, which stands in a cache line that is still on
-    /// its way; so messages would come one journey after the other. A length that is the same as the last one
-    /// is therefore taken from the last one: the processor predicts the comparison, and fetches the following
-    /// messages meanwhile.
     fn next(&mut self) -> Result<Option<Frame>, Violation> {
-        if self.next.is_some() {
-            return Ok(self.next);
-        }
         if self.head == self.tail && !self.look()? {
             return Ok(None);
         }
-        let available = self.tail.wrapping_sub(self.head);
-        let header = self.memory.read_word(self.head);
+        let header = self.header.take().unwrap_or_else(|| self.memory.read_word(self.head));
         // A header is a length below 2³²; anything above is no length at all.
         let frame = Frame::of(usize::try_from(header).unwrap_or(usize::MAX).min(self.max_message + 1));
-        if frame.len > self.max_message || frame.bytes > available {
+        if frame.len > self.max_message || frame.bytes > self.tail.wrapping_sub(self.head) {
             return Err(Violation::Length { claimed: header, limit: self.max_message });
         }
         self.last = frame;
-        self.next = Some(frame);
-        Ok(self.next)
+        self.header = Some(header);
+        Ok(Some(frame))
     }
 
-    fn take(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        let Some(frame) = self.next else { return Err(RecvError::Empty) };
+    fn take(&mut self, frame: Frame, buffer: &mut [u8]) -> Result<usize, RecvError> {
         let (len, room) = (frame.len, buffer.len());
         let Some(buffer) = buffer.get_mut(..len) else { return Err(RecvError::TooLong { len, room }) };
-        self.next = None;
+        self.header = None;
         self.copy_out(frame, buffer);
         Ok(len)
     }
