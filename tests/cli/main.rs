@@ -12,6 +12,7 @@ mod help;
 mod history;
 mod interruption;
 mod live;
+mod probe;
 mod race;
 mod replay;
 mod rivals;

@@ -1,0 +1,97 @@
+//! Scenes hold: what one message costs, counted on the running kernel, keeps within the scene's budget. Counts, never times.
+
+use std::sync::atomic::AtomicBool;
+
+use crossing::scene::{Budget, Range};
+use crossing::{Kind, WaitStrategy};
+use lab::plan::Placement;
+use lab::probe::{Probed, Question, Setup, probe, probe_against};
+
+use crate::harness::Desk;
+
+/// Messages in each row: enough to outweigh what the workers do around them.
+const MESSAGES: u64 = 300;
+
+fn setup(kind: Kind, wait: WaitStrategy) -> Setup {
+    let program = env!("CARGO_BIN_EXE_ipcscope").into();
+    Setup { program, ..Setup::new(kind, wait, Placement::Unpinned) }
+}
+
+fn budget(kind: Kind, wait: WaitStrategy) -> Budget {
+    let budgets = kind.scene().budgets.iter();
+    *budgets.clone().find(|budget| budget.wait == wait.name()).expect("a budget for each way of waiting")
+}
+
+/// Which instrument answered, and what it read.
+fn told(row: &Probed) -> String {
+    let figures = row.figures.iter().filter_map(|figure| {
+        let best = figure.best()?;
+        let words = figure.question.words();
+        Some(format!("{words} {:.2} by {} (held: {:?})", best.per_message, best.instrument, figure.held))
+    });
+    format!("{} {}: {}", row.kind, row.wait, figures.collect::<Vec<_>>().join("; "))
+}
+
+#[test]
+fn every_scene_holds_under_every_way_of_waiting() {
+    let never = AtomicBool::new(false);
+    for kind in Kind::ALL {
+        let setups = [WaitStrategy::Spin, WaitStrategy::Block].map(|wait| setup(kind, wait));
+        let report = probe(&setups, MESSAGES, &mut |_, _, _| {}, &never);
+        for row in &report.rows {
+            println!("{}", told(row));
+            assert_eq!(row.failed, None, "{kind} {}", row.wait);
+            let broken: Vec<_> = row.broken().map(|figure| figure.question).collect();
+            assert!(broken.is_empty(), "{broken:?} left the budget: {}", told(row));
+            // What nobody could count would hold whatever it is.
+            for question in [Question::SenderCalls, Question::ReceiverCalls] {
+                let figure = row.figure(question).expect("every question is asked");
+                assert!(
+                    figure.held == Some(true) || figure.unavailable.is_some(),
+                    "{question:?} was not held against anything: {}",
+                    told(row)
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wrong_budget_is_noticed() {
+    let never = AtomicBool::new(false);
+    let wait = WaitStrategy::Block;
+    let row = probe_against(&setup(Kind::Pipe, wait), MESSAGES, &budget(Kind::Pipe, wait), &never);
+    let sender = row.figure(Question::SenderCalls).expect("every question is asked");
+    if sender.held.is_none() {
+        return eprintln!("not tried, nothing counts calls here: {:?}", sender.unavailable);
+    }
+    assert_eq!(sender.held, Some(true), "{}", told(&row));
+    let wrong = Budget { sender_syscalls: Range::exactly(2.0), ..budget(Kind::Pipe, wait) };
+    let row = probe_against(&setup(Kind::Pipe, wait), MESSAGES, &wrong, &never);
+    let broken: Vec<_> = row.broken().map(|figure| figure.question).collect();
+    assert_eq!(broken, [Question::SenderCalls], "{}", told(&row));
+}
+
+#[test]
+fn instruments_that_count_the_same_agree() {
+    let never = AtomicBool::new(false);
+    for kind in Kind::ALL {
+        let report = probe(&[setup(kind, WaitStrategy::Block)], MESSAGES, &mut |_, _, _| {}, &never);
+        for question in [Question::SenderCalls, Question::ReceiverCalls] {
+            let readings = &report.rows[0].figure(question).expect("every question is asked").readings;
+            let whole: Vec<_> = readings.iter().map(|reading| reading.per_message.round() as i64).collect();
+            assert!(whole.windows(2).all(|two| two[0] == two[1]), "{question:?}: {readings:?}");
+        }
+    }
+}
+
+#[test]
+fn a_report_is_one_object_and_nonsense_is_refused() {
+    let desk = Desk::new();
+    let report =
+        desk.run("probe pipe --wait block --placement unpinned --messages 100 --json").ended_with(0).json();
+    assert_eq!(report["format"], "ipcscope-probe");
+    assert_eq!(report["rows"].as_array().map(Vec::len), Some(1));
+    desk.run("probe smoke").refused("smoke");
+    desk.run("probe pipe --messages 1").refused("100");
+}
