@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{allowed_cores, cores, governor, steal_ticks, virtualised, word};
 use crate::clock::Clock;
-use crate::sys::perf::{Counter, Records, Watched, Whom};
+use crate::probe::{Instrument, instruments};
 
 /// How good a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ pub struct Finding {
 
 /// Tries everything, in less than a second, without privileges, and leaves nothing behind.
 pub fn findings() -> Vec<Finding> {
-    vec![
+    let mut findings = vec![
         sleeping_on_two_words(),
         sealed_memory(),
         asymmetric_barrier(),
@@ -56,9 +56,9 @@ pub fn findings() -> Vec<Finding> {
         clock(),
         hypervisor(),
         frequency(governor()),
-        kernel_counters(),
-        tracepoints(),
-    ]
+    ];
+    findings.extend(instruments().iter().map(instrument));
+    findings
 }
 
 fn good(what: &str, detail: impl Into<String>) -> Finding {
@@ -277,41 +277,12 @@ fn frequency(governor: Option<String>) -> Finding {
     }
 }
 
-fn kernel_counters() -> Finding {
-    let what = "probes: kernel counters";
-    let paranoid = word("/proc/sys/kernel/perf_event_paranoid")
-        .map_or_else(|| "no perf_event_paranoid".into(), |level| format!("perf_event_paranoid {level}"));
-    match Counter::open(Watched::Switches, Whom::Thread(0), Records::default(), true) {
-        Ok(_) => good(what, format!("perf counts kernel events for this user ({paranoid})")),
-        Err(error) => {
-            let detail = format!("perf_event_open: {error} ({paranoid})");
-            match error.raw_os_error().map(Errno::from_raw_os_error) {
-                Some(Errno::ACCESS | Errno::PERM) => limited(
-                    what,
-                    detail,
-                    "run as root, or sysctl kernel.perf_event_paranoid=1; races need none of it",
-                ),
-                _ => missing(what, detail, "run a kernel with CONFIG_PERF_EVENTS; races need none of it"),
-            }
-        }
-    }
-}
-
-fn tracepoints() -> Finding {
-    let what = "probes: kernel tracepoints";
-    let mounts = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
-    let tries = mounts.map(|folder| fs::read_dir(folder).map(|_| folder));
-    let denied = |tried: &io::Result<_>| matches!(tried, Err(error) if error.kind() == io::ErrorKind::PermissionDenied);
-    if let Some(folder) = tries.iter().find_map(|tried| tried.as_ref().ok()) {
-        good(what, format!("readable in {folder}"))
-    } else if tries.iter().any(denied) {
-        limited(what, "tracefs is not readable for this user", "run as root; races need none of it")
-    } else {
-        limited(
-            what,
-            "tracefs is not mounted",
-            "mount -t tracefs tracefs /sys/kernel/tracing (as root); races need none of it",
-        )
+/// What there is to look into messages with; races need none of it.
+fn instrument(instrument: &Instrument) -> Finding {
+    let what = format!("probes: {}", instrument.name);
+    match &instrument.unavailable {
+        None => good(&what, format!("{} ({})", instrument.shows, instrument.tier.name())),
+        Some(gone) => limited(&what, gone.why.clone(), &format!("{}; races need none of it", gone.remedy)),
     }
 }
 
@@ -322,7 +293,7 @@ mod tests {
     #[test]
     fn every_finding_is_a_whole_sentence_for_its_reader() {
         let found = findings();
-        assert_eq!(found.len(), 14);
+        assert_eq!(found.len(), 20);
         for finding in &found {
             assert!(!finding.what.is_empty() && !finding.detail.is_empty(), "{finding:?}");
             assert!(!finding.detail.contains('\n'), "{finding:?}");

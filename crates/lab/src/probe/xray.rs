@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::bench::{Bench, ProbeError, Row, Setup};
 use super::calls::{self, Called};
-use super::copies::{Aim, Life, Place, touch};
+use super::copies::{Aim, LEAST_BYTES, Life, Place, touch};
 use super::counters::cores;
 use super::instruments::refused;
 use super::steps::{Sign, step};
@@ -70,11 +70,13 @@ const TRACEPOINTS: [(Key, &str); 8] = [
     (Key::In, "net/netif_receive_skb"),
 ];
 
-/// Looks through one message with the best instruments that this machine allows.
+/// Looks through one message of at least [`LEAST_BYTES`], with the best instruments that this machine allows.
 ///
 /// # Errors
 /// When a process cannot be started, or a message is lost.
 pub fn xray(setup: &Setup, stop: &AtomicBool) -> Result<Xray, ProbeError> {
+    // A shorter message has no byte of its own to be watched.
+    let setup = &Setup { size_bytes: setup.size_bytes.max(LEAST_BYTES), ..setup.clone() };
     let _held = Symbols::kernel();
     let looked = Tracefs::open().and_then(|tracefs| through_the_kernel(setup, &tracefs, stop));
     match looked {
