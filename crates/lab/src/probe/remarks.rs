@@ -5,7 +5,7 @@
 use crossing::WaitStrategy;
 use crossing::scene::{Scene, Space};
 
-use super::figure::{Question, Reading};
+use super::figure::{Certainty, Question, Reading};
 
 /// The sentence beside a reading, if there is one to be said.
 pub(super) fn remark(
@@ -41,6 +41,11 @@ pub(super) fn remark(
                 () => None,
             }
         }
+        Question::KernelCopies if reading.certainty == Certainty::Derived => Some(
+            "each call that takes or gives the bytes is counted as one copy; what the kernel does between them was not \
+             seen"
+                .into(),
+        ),
         Question::KernelCopies => {
             let (measured, quoted) = (reading.per_message, quoted(scene.quoted.copies)?);
             match () {

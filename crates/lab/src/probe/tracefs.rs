@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 /// Where it is mounted, by custom.
@@ -40,11 +41,14 @@ impl Tracefs {
                 return Ok(Tracefs { folder, place });
             }
         }
-        let new = rustix::mount::fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        rustix::mount::fsconfig_create(&new)?;
-        let folder =
-            rustix::mount::fsmount(&new, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY)?;
-        Ok(Tracefs { folder, place: "mounted for this process alone" })
+        match mounted() {
+            Ok(folder) => Ok(Tracefs { folder, place: "mounted for this process alone" }),
+            Err(Errno::NODEV) => Err(Errno::NODEV.into()),
+            Err(errno) => {
+                let error = io::Error::from(errno);
+                Err(io::Error::new(error.kind(), format!("tracefs is not readable for this user: {error}")))
+            }
+        }
     }
 
     /// The tracepoint `name`, such as `sched/sched_waking`.
@@ -63,6 +67,13 @@ impl Tracefs {
             io::Error::new(io::ErrorKind::InvalidData, why)
         })
     }
+}
+
+/// A tracefs of our own.
+fn mounted() -> Result<OwnedFd, Errno> {
+    let new = rustix::mount::fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_create(&new)?;
+    rustix::mount::fsmount(&new, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY)
 }
 
 fn folder(at: impl std::os::fd::AsFd, path: &str) -> rustix::io::Result<OwnedFd> {
