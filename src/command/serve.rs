@@ -26,7 +26,12 @@ pub(crate) fn lab(door: &args::Door, replay: Option<Vec<u8>>, place: &str) -> Re
     }
     let setup = Setup { web_dir: door.web_dir.clone(), replay };
     let told = |error: io::Error| Failure::told(format_args!("the lab cannot run: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(told)?;
+    // A report is a megabyte, and several in memory: many pages that ask for one at once ask two at a time.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(2)
+        .enable_all()
+        .build()
+        .map_err(told)?;
     let ended = runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(told)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(told)?;

@@ -211,7 +211,7 @@ test('runs are kept, opened and deleted', async () => {
 })
 
 test('a reload and a second tab in mid-race; a tab closed in mid-race', async () => {
-  const one = await open(browser, at('race?wait=block,spin&workload=ping-pong&launches=20'))
+  const one = await open(browser, at('race?wait=block,spin&workload=ping-pong&launches=20&count=1000000'))
   await startRace(one.page)
   const two = await open(browser, at('race'))
   await two.page.getByText(/\d+ of \d+.rounds/).first().waitFor()
@@ -289,7 +289,7 @@ test('a hostile page starts nothing', async () => {
     assert.ok(status === 400 || status === 422, `${body}: ${status}`)
   }
   assert.equal(await statusOf(own, 'POST', `{"x":"${'x'.repeat(70_000)}"}`), 413)
-  const answers = await Promise.all(Array.from({ length: 200 }, () => statusOf(own, 'POST', JSON.stringify({ quick: true, waits: ['block'], workloads: ['ping-pong'] })).catch(() => 0)))
+  const answers = await Promise.all(Array.from({ length: 200 }, () => statusOf(own, 'POST', JSON.stringify({ count: 1_000_000, waits: ['block'], workloads: ['ping-pong'] })).catch(() => 0)))
   assert.equal(answers.filter((status) => status === 202).length, 1, 'of many starts at once one is taken')
   await statusOf(own, 'DELETE')
   await nobody()
