@@ -49,6 +49,9 @@ impl BitOr for Status {
 
 /// Two regions, as one side sees them: its own, which it writes, and the peer's, which it can only read.
 pub(crate) trait Memory {
+    /// Messages longer than this many bytes are published in parts of so many: a multiple of 8. Both sides have the same.
+    const PART: usize;
+
     /// Stores to my own word; everything I wrote before is visible to whoever loads the new value.
     fn store(&self, word: Word, value: u64);
 

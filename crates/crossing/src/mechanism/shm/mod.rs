@@ -65,7 +65,9 @@ impl Mechanism for Shm {
             |link| (&link.own, &link.theirs, link.watch.status(), &link.sent),
             asymmetric,
         );
-        let outbound = Out { ring: Producer::new(view.clone(), mine, START), max_message, claimed: None };
+        let ring = Producer::new(view.clone(), mine, START);
+        let ring = if one_core { ring.publishing_whole() } else { ring };
+        let outbound = Out { ring, max_message, claimed: None };
         let inbound = In { ring: Consumer::new(view, theirs, max_message, START), max_message };
         Ok(Halves::<Self> { outbound, inbound, one_core })
     }
@@ -290,8 +292,9 @@ impl Inbound for In {
 
     fn recv(&mut self, buffer: &mut [u8], patience: &Patience) -> Result<usize, RecvError> {
         let would_wait = patience.until != Until::Now;
+        let mut part = 0;
         loop {
-            match self.ring.try_recv(buffer, would_wait) {
+            match self.ring.try_recv(buffer, &mut part, would_wait) {
                 Err(RecvError::Empty) => self.ring.wait(patience)?,
                 outcome => return outcome,
             }

@@ -55,6 +55,8 @@ pub(crate) const CAPACITY_LIMIT: u64 = 1 << 30;
 pub(crate) const CAPACITY_LEAST: u64 = 4096;
 /// Rings up to this size are brought into memory at once, in bytes.
 const POPULATE_LIMIT: u64 = 4 << 20;
+/// The parts in which long messages are published, in bytes.
+const PART_BYTES: usize = 16 << 10;
 /// What the sealed end must have.
 const SEALS: SealFlags =
     SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE).union(SealFlags::SEAL);
@@ -90,7 +92,10 @@ impl Layout {
             ("region magic", Self::MAGIC),
             ("region version and byte order", 0x0102_0304_0000_0001),
             ("region words", place(Word::Tail) | place(Word::Head) << 16 | place(Word::SenderAsleep) << 32),
-            ("region words", place(Word::ReceiverAsleep) | (HEADER_BYTES as u64) << 16),
+            (
+                "region words",
+                place(Word::ReceiverAsleep) | (HEADER_BYTES as u64) << 16 | (PART_BYTES as u64) << 32,
+            ),
             ("region start index", super::ring::START),
             ("region capacity", self.capacity),
             ("region nonce", self.nonce),
@@ -374,6 +379,8 @@ fn index(at: u64, mask: u64) -> usize {
 }
 
 impl<L> Memory for View<L> {
+    const PART: usize = PART_BYTES;
+
     #[inline]
     fn store(&self, word: Word, value: u64) {
         // SAFETY: an aligned word of my own header, which this process alone writes.

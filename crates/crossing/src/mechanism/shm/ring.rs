@@ -24,6 +24,11 @@
 //! of which less than a quarter can be read but unpublished; the reader still has something to read, and
 //! publishes as it goes.
 //!
+//! **A long message** is published in parts of [`Memory::PART`] bytes while it is being written, so that its reader copies
+//! one part while the writer fills the next. It counts as published with its last part: until then it is not there, and
+//! a receiver whose patience ends, or whose peer dies, has taken nothing of it. A writer that shares its only core with
+//! the reader publishes it whole.
+//!
 //! **What the peer says is a claim.** Its index is loaded once per look, checked against what is possible (not
 //! backwards, not beyond the capacity, a multiple of 8), and kept in private memory. A length is read once,
 //! checked against what was published and against the largest message, and the bytes are copied out before
@@ -92,12 +97,19 @@ pub(crate) struct Producer<M> {
     head: u64,
     /// The sleep (by its flag) that I have already ended.
     woken: u64,
+    /// Messages longer than this many bytes are published in parts of so many.
+    part: usize,
 }
 
 impl<M: Memory> Producer<M> {
     /// The end that writes the ring in `memory`, whose indices stand at `start`.
     pub(crate) fn new(memory: M, capacity: u64, start: u64) -> Self {
-        Producer { memory, capacity, tail: start, in_line: 0, head: start, woken: 0 }
+        Producer { memory, capacity, tail: start, in_line: 0, head: start, woken: 0, part: M::PART }
+    }
+
+    /// The same, for one that shares its only core with the reader, which can read nothing while this end writes.
+    pub(crate) fn publishing_whole(self) -> Self {
+        Producer { part: usize::MAX, ..self }
     }
 
     /// Where a message of `len` bytes may be written: its place in the ring, behind its header.
@@ -118,8 +130,7 @@ impl<M: Memory> Producer<M> {
     /// Puts the message whose place was claimed in line. It goes with the next [`Producer::publish`].
     pub(crate) fn commit(&mut self, len: usize) {
         self.memory.write_word(self.tail, len as u64);
-        self.tail = self.tail.wrapping_add(frame(len));
-        self.in_line += frame(len);
+        self.put_in_line(frame(len));
     }
 
     /// Copies a message into the ring and publishes it, if that needs no look at the reader.
@@ -148,7 +159,7 @@ impl<M: Memory> Producer<M> {
     #[inline(always)]
     fn write_at_once(&mut self, message: &[u8]) -> bool {
         let bytes = frame(message.len());
-        let room = self.free() >= bytes && !self.memory.status().ends_sending();
+        let room = message.len() <= self.part && self.free() >= bytes && !self.memory.status().ends_sending();
         if room {
             // In the order of the addresses: each line is wanted once.
             self.memory.write_word(self.tail, message.len() as u64);
@@ -165,7 +176,33 @@ impl<M: Memory> Producer<M> {
         }
         // Looks at the reader, or says why it cannot be.
         self.claim(message.len())?;
+        if message.len() > self.part {
+            self.stage_in_parts(message);
+            return Ok(());
+        }
         if self.stage_at_once(message) { Ok(()) } else { Err(SendError::Disconnected) }
+    }
+
+    /// Puts a message, whose place was claimed, in line part by part, and publishes each when the next one follows.
+    fn stage_in_parts(&mut self, message: &[u8]) {
+        self.memory.write_word(self.tail, message.len() as u64);
+        self.put_in_line(GRAIN);
+        let (first, rest) = message.split_at(self.part);
+        self.stage_part(first);
+        for part in rest.chunks(self.part) {
+            self.show();
+            self.stage_part(part);
+        }
+    }
+
+    fn stage_part(&mut self, part: &[u8]) {
+        self.memory.write(self.tail, part);
+        self.put_in_line(frame(part.len()) - GRAIN);
+    }
+
+    fn put_in_line(&mut self, bytes: u64) {
+        self.tail = self.tail.wrapping_add(bytes);
+        self.in_line += bytes;
     }
 
     /// How many bytes are staged and not published.
@@ -353,23 +390,30 @@ impl<M: Memory> Consumer<M> {
 
     /// Takes the next message, if there is one: copies it into `buffer` and returns its length. One who would
     /// wait anyway may be held back for a moment.
+    ///
+    /// Of a message that is still being written, what is there is copied, and `part` says how many bytes that were. Who
+    /// comes again with the same buffer hands `part` back; who begins anew hands in 0.
     #[inline(always)]
-    pub(crate) fn try_recv(&mut self, buffer: &mut [u8], would_wait: bool) -> Result<usize, RecvError> {
+    pub(crate) fn try_recv(
+        &mut self,
+        buffer: &mut [u8],
+        part: &mut usize,
+        would_wait: bool,
+    ) -> Result<usize, RecvError> {
         if let Some(len) = self.recv_at_once(buffer) {
             return Ok(len);
         }
         if self.head == self.tail && would_wait && self.eager >= EAGER_LOOKS {
             (0..HOLD_BACK).for_each(|_| spin_loop());
         }
-        if let Some(frame) = self.next()? {
-            return self.take(frame, buffer);
+        if let Some(len) = self.take_next(buffer, part)? {
+            return Ok(len);
         }
         if !self.memory.status().ends_receiving() {
             return Err(RecvError::Empty);
         }
         // All that the peer published before its end can be seen now: look once more.
-        let last = self.next()?.ok_or(RecvError::Disconnected)?;
-        self.take(last, buffer)
+        self.take_next(buffer, part)?.ok_or(RecvError::Disconnected)
     }
 
     /// Waits until [`Consumer::try_recv`] has something to say.
@@ -411,15 +455,20 @@ impl<M: Memory> Consumer<M> {
         self.memory.status().ends_receiving().then_some(Ok(()))
     }
 
-    /// The next message, if it has been published.
+    /// The next message, if any of it has been published.
     fn next(&mut self) -> Result<Option<Frame>, Violation> {
-        if self.head == self.tail && !self.look()? {
+        let looked = self.head == self.tail;
+        if looked && !self.look()? {
             return Ok(None);
         }
         let header = self.header.take().unwrap_or_else(|| self.memory.read_word(self.head));
         // A header is a length below 2³²; anything above is no length at all.
         let frame = Frame::of(usize::try_from(header).unwrap_or(usize::MAX).min(self.max_message + 1));
-        if frame.len > self.max_message || frame.bytes > self.tail.wrapping_sub(self.head) {
+        let fits = frame.len <= self.max_message;
+        if fits && !looked && !self.is_whole(frame) {
+            self.look()?;
+        }
+        if !fits || !self.is_whole(frame) && !self.is_in_parts(frame) {
             return Err(Violation::Length { claimed: header, limit: self.max_message });
         }
         self.last = frame;
@@ -427,17 +476,43 @@ impl<M: Memory> Consumer<M> {
         Ok(Some(frame))
     }
 
-    fn take(&mut self, frame: Frame, buffer: &mut [u8]) -> Result<usize, RecvError> {
+    fn is_whole(&self, frame: Frame) -> bool {
+        frame.bytes <= self.tail.wrapping_sub(self.head)
+    }
+
+    /// Whether what is there of the next message, if it is not whole, is what its writer publishes on the way.
+    fn is_in_parts(&self, frame: Frame) -> bool {
+        let there = self.tail.wrapping_sub(self.head) - GRAIN;
+        let part = M::PART as u64;
+        frame.len > M::PART && there >= part && there.is_multiple_of(part)
+    }
+
+    /// Takes the next message if all of it is there; else as much as is.
+    fn take_next(&mut self, buffer: &mut [u8], part: &mut usize) -> Result<Option<usize>, RecvError> {
+        let Some(frame) = self.next()? else { return Ok(None) };
         let (len, room) = (frame.len, buffer.len());
         let Some(buffer) = buffer.get_mut(..len) else { return Err(RecvError::TooLong { len, room }) };
-        self.header = None;
-        self.copy_out(frame, buffer);
-        Ok(len)
+        let whole = self.is_whole(frame);
+        let upto = if whole { len } else { (self.tail.wrapping_sub(self.head) - GRAIN) as usize };
+        let at = self.head.wrapping_add(GRAIN + *part as u64);
+        self.memory.read(at, &mut buffer[*part..upto]);
+        *part = upto;
+        Ok(whole.then(|| {
+            self.header = None;
+            self.leave(frame);
+            len
+        }))
     }
 
     #[inline(always)]
     fn copy_out(&mut self, frame: Frame, buffer: &mut [u8]) {
         self.memory.read(self.head.wrapping_add(GRAIN), buffer);
+        self.leave(frame);
+    }
+
+    /// Goes on to the message behind this one.
+    #[inline(always)]
+    fn leave(&mut self, frame: Frame) {
         self.head = self.head.wrapping_add(frame.bytes);
         if self.head.wrapping_sub(self.published) >= self.capacity / 4 {
             self.publish();

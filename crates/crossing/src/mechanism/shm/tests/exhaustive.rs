@@ -18,6 +18,9 @@ use super::slot;
 use crate::error::{RecvError, SendError, Violation};
 use crate::wait::Patience;
 
+/// Longer messages come in parts of so many bytes.
+const PART: u64 = 16;
+
 /// A peer that says what the test wants it to say.
 #[derive(Default)]
 struct Scripted {
@@ -30,6 +33,8 @@ struct Scripted {
 }
 
 impl Memory for &Scripted {
+    const PART: usize = PART as usize;
+
     fn store(&self, _: Word, _: u64) {}
     fn load(&self, word: Word) -> u64 {
         self.words[slot(word)].get()
@@ -159,11 +164,12 @@ fn tails(capacity: u64, start: u64) -> u64 {
         for &claim in &claims {
             let mut ring = Consumer::new(&peer, capacity, limit, start);
             peer.say(Word::Tail, index(start, i128::from(taken)));
-            (0..taken / 8)
-                .for_each(|_| assert_eq!(ring.try_recv(&mut buffer, false).expect("empty messages"), 0));
+            (0..taken / 8).for_each(|_| {
+                assert_eq!(ring.try_recv(&mut buffer, &mut 0, false).expect("empty messages"), 0);
+            });
             let (here, tail) = (index(start, i128::from(taken)), index(start, i128::from(taken) + claim));
             peer.say(Word::Tail, tail);
-            let outcome = ring.try_recv(&mut buffer, false);
+            let outcome = ring.try_recv(&mut buffer, &mut 0, false);
             let possible = claim % 8 == 0 && 0 <= claim && claim <= i128::from(capacity);
             match outcome {
                 Err(RecvError::Empty) if claim == 0 => {}
@@ -171,13 +177,31 @@ fn tails(capacity: u64, start: u64) -> u64 {
                 Err(RecvError::Poisoned(Violation::Tail { claimed, last })) if !possible => {
                     assert_eq!((claimed, last), (tail, here));
                     peer.say(Word::Tail, here);
-                    assert!(matches!(ring.try_recv(&mut buffer, false), Err(RecvError::Empty)));
+                    assert!(matches!(ring.try_recv(&mut buffer, &mut 0, false), Err(RecvError::Empty)));
                 }
                 _ => panic!("{outcome:?}: claim {claim}, taken {taken} of {capacity}, start {start:#x}"),
             }
         }
     }
     claims.len() as u64 * (capacity / 8 + 1)
+}
+
+/// What a reader must make of a length when so many bytes are unread: a message, the beginning of one, or a lie.
+#[derive(Debug, PartialEq)]
+enum Truth {
+    Whole,
+    Begun,
+    Lie,
+}
+
+fn truth(header: u64, unread: u64, limit: usize) -> Truth {
+    let padded = (i128::from(header) + 15) / 8 * 8;
+    let parts = (PART..unread).step_by(PART as usize).any(|parts| GRAIN + parts == unread);
+    match i128::from(header) <= limit as i128 {
+        true if padded <= i128::from(unread) => Truth::Whole,
+        true if header > PART && parts => Truth::Begun,
+        _ => Truth::Lie,
+    }
 }
 
 fn lengths(capacity: u64, start: u64) -> u64 {
@@ -193,29 +217,43 @@ fn lengths(capacity: u64, start: u64) -> u64 {
                 let mut ring = Consumer::new(&peer, capacity, limit, start);
                 peer.say(Word::Tail, start.wrapping_add(unread));
                 peer.header.set(header);
-                let outcome = ring.try_recv(&mut buffer, false);
-                let padded = (i128::from(header) + 15) / 8 * 8;
-                let possible = i128::from(header) <= limit as i128 && padded <= i128::from(unread);
-                match outcome {
-                    Ok(len) if possible => {
+                let outcome = ring.try_recv(&mut buffer, &mut 0, false);
+                let truth_of = |header, unread| truth(header, unread, limit);
+                match (outcome, truth_of(header, unread)) {
+                    (Ok(len), Truth::Whole) => {
                         assert_eq!(len as u64, header);
                         // The next message starts where this one ends, and what is left bounds it.
                         let left = unread - frame(len);
                         peer.header.set(left);
-                        let next = ring.try_recv(&mut buffer, false);
-                        if left == 0 {
-                            assert!(matches!(next, Err(RecvError::Empty)));
-                        } else {
-                            assert!(matches!(next, Err(RecvError::Poisoned(Violation::Length { .. }))));
+                        let next = ring.try_recv(&mut buffer, &mut 0, false);
+                        match left {
+                            0 => assert!(matches!(next, Err(RecvError::Empty))),
+                            _ if truth_of(left, left) == Truth::Begun => {
+                                assert!(matches!(next, Err(RecvError::Empty)));
+                            }
+                            _ => assert!(matches!(next, Err(RecvError::Poisoned(Violation::Length { .. })))),
                         }
                     }
-                    Err(RecvError::Poisoned(Violation::Length { claimed, limit: told })) if !possible => {
+                    (Err(RecvError::Empty), Truth::Begun) => {
+                        // It stays so until more of it is there, and then it is judged again.
+                        assert!(matches!(ring.try_recv(&mut buffer, &mut 0, false), Err(RecvError::Empty)));
+                        peer.say(Word::Tail, start.wrapping_add(unread + GRAIN));
+                        let next = ring.try_recv(&mut buffer, &mut 0, false);
+                        match truth_of(header, unread + GRAIN) {
+                            _ if unread == capacity => {
+                                assert!(matches!(next, Err(RecvError::Poisoned(Violation::Tail { .. }))));
+                            }
+                            Truth::Whole => assert_eq!(next.expect("all of it is there") as u64, header),
+                            _ => assert!(matches!(next, Err(RecvError::Poisoned(Violation::Length { .. })))),
+                        }
+                    }
+                    (Err(RecvError::Poisoned(Violation::Length { claimed, limit: told })), Truth::Lie) => {
                         assert_eq!((claimed, told), (header, limit));
                         peer.header.set(0);
-                        assert_eq!(ring.try_recv(&mut buffer, false).expect("nothing was taken"), 0);
+                        assert_eq!(ring.try_recv(&mut buffer, &mut 0, false).expect("nothing was taken"), 0);
                         assert_eq!(peer.read_at.get(), start.wrapping_add(GRAIN));
                     }
-                    _ => panic!("{outcome:?}: length {header} of {unread} unread, limit {limit}"),
+                    (outcome, _) => panic!("{outcome:?}: length {header} of {unread} unread, limit {limit}"),
                 }
             }
         }

@@ -95,6 +95,8 @@ impl Heap {
 }
 
 impl Memory for Heap {
+    const PART: usize = 16;
+
     fn store(&self, word: Word, value: u64) {
         self.own().words[slot(word)].store(value, Ordering::Release);
     }
@@ -218,8 +220,8 @@ fn what_was_published_outlives_its_sender_and_what_was_not_does_not() {
     let mut receiver = Consumer::new(theirs.clone(), 64, 24, START);
     theirs.tell(Status::GONE);
     let mut buffer = [0; 24];
-    assert_eq!(receiver.try_recv(&mut buffer, false).expect("it was published"), 3);
-    assert!(matches!(receiver.try_recv(&mut buffer, false), Err(RecvError::Disconnected)));
+    assert_eq!(receiver.try_recv(&mut buffer, &mut 0, false).expect("it was published"), 3);
+    assert!(matches!(receiver.try_recv(&mut buffer, &mut 0, false), Err(RecvError::Disconnected)));
 }
 
 #[test]
@@ -229,9 +231,9 @@ fn a_message_too_long_for_the_buffer_is_not_taken() {
     let mut receiver = Consumer::new(theirs, 64, 24, START);
     sender.stage(b"twelve bytes").expect("room");
     sender.publish();
-    let outcome = receiver.try_recv(&mut [0; 11], false);
+    let outcome = receiver.try_recv(&mut [0; 11], &mut 0, false);
     assert!(matches!(outcome, Err(RecvError::TooLong { len: 12, room: 11 })));
-    assert_eq!(receiver.try_recv(&mut [0; 12], false).expect("room"), 12);
+    assert_eq!(receiver.try_recv(&mut [0; 12], &mut 0, false).expect("room"), 12);
     mine.tell(Status::RECEIVER_CLOSED);
     assert!(matches!(sender.stage(b""), Err(SendError::Disconnected)));
 }

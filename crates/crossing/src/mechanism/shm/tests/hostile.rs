@@ -53,7 +53,7 @@ fn execute(memory: &Hostile) -> u64 {
             5 => violation_receiving(&receiver.wait(&patience)),
             _ => {
                 let room = if memory.below(8) == 0 { len } else { LONGEST };
-                let outcome = receiver.try_recv(&mut buffer[..room], false);
+                let outcome = receiver.try_recv(&mut buffer[..room], &mut 0, false);
                 if let Ok(len) = outcome {
                     memory.taken.set(memory.taken.get().wrapping_add(frame(len)));
                 }

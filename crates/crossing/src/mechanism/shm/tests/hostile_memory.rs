@@ -6,8 +6,9 @@
 //! - the ring reads only bytes between what was taken and the last `tail` that it accepted, and writes only bytes that are
 //!   free given the last `head` that it accepted;
 //! - **one fetch**: in one operation each word of the peer is loaded at most once, and a message's header and its bytes are
-//!   read at most once. Two exceptions, both stated in the ring: `tail` is loaded once more after the (private) status has
-//!   said that the peer sends no more; and in a wait the count starts anew with each heavy fence, where a round begins;
+//!   read at most once. Exceptions, all stated in the ring: `tail` is loaded, and more of a message copied, once more after
+//!   the (private) status has said that the peer sends no more; a flag is loaded once for each publication; and in a wait
+//!   the count starts anew with each heavy fence, where a round begins;
 //! - **bounded work**: at most 12 accesses in an operation or a round, and no more rounds than the ring has grains, apart
 //!   from those that slept. A wait beyond that panics, since it might never end.
 
@@ -36,6 +37,8 @@ pub(super) struct Hostile {
     /// Up to here the writer has staged and published; the last `head` shown to it, and the last it accepted.
     pub(super) staged: Cell<u64>,
     published: Cell<u64>,
+    /// Up to here the message that is being staged is written.
+    written: Cell<u64>,
     head_shown: Cell<u64>,
     head_accepted: Cell<u64>,
     /// What this operation, or this round of a wait, has done so far.
@@ -66,6 +69,7 @@ impl Hostile {
             accepted: start(),
             staged: start(),
             published: start(),
+            written: start(),
             head_shown: start(),
             head_accepted: start(),
             loads: Default::default(),
@@ -106,6 +110,7 @@ impl Hostile {
 
     /// An operation begins.
     pub(super) fn begin(&self) {
+        self.written.set(self.staged.get());
         self.begin_round();
         self.rounds.set(0);
         self.sleeps.set(0);
@@ -149,9 +154,16 @@ impl Hostile {
 }
 
 impl Memory for &Hostile {
+    const PART: usize = 16;
+
     fn store(&self, word: Word, value: u64) {
         self.step();
         if word == Word::Tail {
+            // Whether the reader sleeps is asked once for each publication; a long message has several.
+            let forwards = value != self.published.get();
+            self.must(forwards, "publishes nothing");
+            self.loads[slot(Word::ReceiverAsleep)].set(0);
+            self.steps.set(0);
             self.published.set(value);
         }
     }
@@ -162,6 +174,10 @@ impl Memory for &Hostile {
         self.must(add(&self.loads[slot(word)], 1) <= 1 + again, "fetches a word twice");
         match word {
             Word::Tail => {
+                // Who looks again has accepted what it saw before.
+                if self.loads[slot(word)].get() > 1 {
+                    self.accepted.set(self.shown.get());
+                }
                 let full = self.taken.get().wrapping_add(CAPACITY);
                 self.shown.set(self.index(self.accepted.get(), full));
                 self.shown.get()
@@ -204,13 +220,18 @@ impl Memory for &Hostile {
 
     fn write(&self, at: u64, message: &[u8]) {
         self.step();
-        self.must(at == self.staged.get().wrapping_add(GRAIN), "writes a message out of line");
+        // The first part of a message, or the only one, stands behind its header; each other behind the one before.
+        let behind = if self.written.get() == self.staged.get() { GRAIN } else { 0 };
+        let place = self.written.get().wrapping_add(behind);
+        self.must(at == place, "writes a message out of line");
+        self.written.set(at.wrapping_add(frame(message.len()) - GRAIN));
         self.may_write(at, frame(message.len()) - GRAIN);
     }
 
     fn read(&self, at: u64, message: &mut [u8]) {
         self.step();
-        self.must(add(&self.copies, 1) <= 1, "copies a message twice");
+        let again = u32::from(self.ended.get());
+        self.must(add(&self.copies, 1) <= 1 + again, "copies a message twice");
         self.must(message.len() <= LONGEST, "reads a message longer than agreed");
         self.may_read(at, frame(message.len()) - GRAIN);
         message.fill(self.below(256) as u8);

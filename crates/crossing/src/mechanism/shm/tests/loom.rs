@@ -30,20 +30,24 @@ enum Model {
     Batch,
     /// Room for the last message comes in two steps, and the first is not enough.
     RoomInSteps,
-    /// The reader takes a message without giving it back at once, while the sender waits for room.
+    /// The reader takes a message without giving it back at once, while the sender waits for room. The second is read
+    /// while it is written, in three parts.
     Withheld,
     /// The sender dies with one message published and one only staged. Somebody else notices.
     SenderDies,
+    /// The sender dies within a message that goes out in parts.
+    SenderDiesInParts,
     /// The receiver dies after one message, while the sender fills the ring and waits for room.
     ReceiverDies,
 }
 
-const MODELS: [Model; 6] = [
+const MODELS: [Model; 7] = [
     Model::Stream,
     Model::Batch,
     Model::RoomInSteps,
     Model::Withheld,
     Model::SenderDies,
+    Model::SenderDiesInParts,
     Model::ReceiverDies,
 ];
 
@@ -92,7 +96,8 @@ impl Model {
                 Model::Batch => stream(mutant, 32, [8, 0], &[8]),
                 Model::RoomInSteps => stream(mutant, 32, [0, 0, 8], &[8]),
                 Model::Withheld => stream(mutant, 64, [0, 24], &[24]),
-                Model::SenderDies => sender_dies(mutant),
+                Model::SenderDies => sender_dies(mutant, 32, 8),
+                Model::SenderDiesInParts => sender_dies(mutant, 64, 24),
                 Model::ReceiverDies => receiver_dies(mutant),
             }
         });
@@ -141,14 +146,15 @@ fn stream<const N: usize>(
         let got = recv(&mut receiver, &mut buffer, &BLOCK).expect("the sender lives");
         assert_eq!(buffer[..got], message(n, len));
     }
-    assert!(matches!(receiver.try_recv(&mut buffer, false), Err(RecvError::Empty)));
+    assert!(matches!(receiver.try_recv(&mut buffer, &mut 0, false), Err(RecvError::Empty)));
 }
 
-fn sender_dies(mutant: Option<Mutant>) {
-    let ((mut sender, _), (mut receiver, theirs)) = ends(32, mutant);
+/// The last message is `unfinished` bytes long, and only staged.
+fn sender_dies(mutant: Option<Mutant>, capacity: u64, unfinished: usize) {
+    let ((mut sender, _), (mut receiver, theirs)) = ends(capacity, mutant);
     let dying = ::loom::thread::spawn(move || {
         send(&mut sender, &message(0, 8), &BLOCK).expect("the receiver lives");
-        sender.stage(&message(1, 8)).expect("room for a second");
+        sender.stage(&message(1, unfinished)).expect("room for a second");
     });
     ::loom::thread::spawn(move || {
         dying.join().expect("it does not panic");

@@ -165,6 +165,8 @@ impl Region {
 }
 
 impl Memory for Loom {
+    const PART: usize = 8;
+
     fn store(&self, word: Word, mut value: u64) {
         let order = match word {
             Word::Tail => self.unless(Mutant::TailStoreRelaxed, Ordering::Release),

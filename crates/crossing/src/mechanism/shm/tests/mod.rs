@@ -45,8 +45,9 @@ fn recv<M: Memory>(
     buffer: &mut [u8],
     patience: &Patience,
 ) -> Result<usize, RecvError> {
+    let mut part = 0;
     loop {
-        match ring.try_recv(buffer, true) {
+        match ring.try_recv(buffer, &mut part, true) {
             Err(RecvError::Empty) => ring.wait(patience)?,
             outcome => return outcome,
         }

@@ -87,7 +87,9 @@ impl Direction {
             Act::Stage(len) => {
                 let message = self.message(len.min(self.longest));
                 let outcome = self.sender.stage(&message);
-                self.sent(message, outcome);
+                // Its first parts go out at once, and take with them what was in line.
+                let in_parts = message.len() > Heap::PART;
+                self.sent(message, in_parts, outcome);
             }
             Act::Claim(len) => {
                 let message = self.message(len.min(self.longest));
@@ -95,7 +97,7 @@ impl Direction {
                     self.sender.memory_mut().write(place, &message);
                     self.sender.commit(message.len());
                 });
-                self.sent(message, outcome);
+                self.sent(message, false, outcome);
             }
             Act::Drop(len) => {
                 let len = len.min(self.longest);
@@ -111,7 +113,7 @@ impl Direction {
                 else {
                     return;
                 };
-                match self.receiver.try_recv(&mut vec![0; room], false) {
+                match self.receiver.try_recv(&mut vec![0; room], &mut 0, false) {
                     Err(RecvError::TooLong { len, room: told }) => assert_eq!((len, told), (room + 1, room)),
                     outcome => panic!("{outcome:?} for a buffer that is too short"),
                 }
@@ -120,11 +122,14 @@ impl Direction {
         self.check();
     }
 
-    fn sent(&mut self, message: Vec<u8>, outcome: Result<(), SendError>) {
+    fn sent(&mut self, message: Vec<u8>, in_parts: bool, outcome: Result<(), SendError>) {
         match outcome {
             Ok(()) => {
                 assert!(self.fits(message.len()), "taken where there was no room");
                 self.written += frame(message.len());
+                if in_parts {
+                    self.published.append(&mut self.staged);
+                }
                 self.staged.push_back(message);
             }
             Err(SendError::Full) => assert!(!self.fits(message.len()), "full where there was room"),
@@ -134,7 +139,7 @@ impl Direction {
 
     fn receive(&mut self) {
         let mut buffer = vec![0; self.longest];
-        match (self.receiver.try_recv(&mut buffer, false), self.published.pop_front()) {
+        match (self.receiver.try_recv(&mut buffer, &mut 0, false), self.published.pop_front()) {
             (Ok(len), Some(message)) => {
                 assert_eq!(buffer[..len], message);
                 self.emptied += frame(len);
