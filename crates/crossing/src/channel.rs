@@ -60,7 +60,7 @@ impl<M: Mechanism> Connection<M> {
 
     pub(crate) fn new(opened: Opened<M::Outbound, M::Inbound>, wait: WaitStrategy) -> Self {
         let Opened { outbound, inbound, one_core } = opened;
-        let patience = Patience { strategy: wait, until: Until::Forever, one_core };
+        let patience = Patience::new(wait, one_core);
         Connection {
             sender: Sender { outbound, patience, poisoned: None },
             receiver: Receiver { inbound, patience, poisoned: None },
@@ -139,7 +139,7 @@ impl<M: Mechanism> Sender<M> {
     /// [`Poisoned`](SendError::Poisoned), [`Io`](SendError::Io).
     #[inline(always)]
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        if self.sends_at_once(message) { Ok(()) } else { self.send_until(message, self.patience.until) }
+        if self.sends_at_once(message) { Ok(()) } else { self.send_until(message, Until::Forever) }
     }
 
     /// Sends a message if there is room now.
@@ -182,7 +182,7 @@ impl<M: Mechanism> Sender<M> {
     #[inline(never)]
     fn send_until(&mut self, message: &[u8], until: Until) -> Result<(), SendError> {
         self.check(message.len())?;
-        let outcome = self.outbound.send(message, &Patience { until, ..self.patience });
+        let outcome = self.outbound.send(message, self.patience.until(until));
         self.judge(outcome)
     }
 
@@ -217,11 +217,10 @@ impl<M: Mechanism> Sender<M> {
 
     fn claim_until(&mut self, len: usize, until: Until) -> Result<Claim<'_, M>, SendError> {
         self.check(len)?;
-        let patience = Patience { until, ..self.patience };
         loop {
             let outcome = match self.outbound.claim(len) {
                 Ok(()) => return Ok(Claim { sender: self }),
-                Err(SendError::Full) => self.outbound.wait_room(len, &patience),
+                Err(SendError::Full) => self.outbound.wait_room(len, self.patience.until(until)),
                 Err(error) => Err(error),
             };
             self.judge(outcome)?;
@@ -265,7 +264,7 @@ impl<M: Mechanism> Sender<M> {
     }
 
     fn flush_until(&mut self, until: Until) -> Result<(), SendError> {
-        let outcome = self.outbound.publish(&Patience { until, ..self.patience });
+        let outcome = self.outbound.publish(self.patience.until(until));
         self.judge(outcome)
     }
 
@@ -276,7 +275,7 @@ impl<M: Mechanism> Sender<M> {
 
     /// How this half waits from now on.
     pub fn set_wait(&mut self, wait: WaitStrategy) {
-        self.patience.strategy = wait;
+        self.patience.set_strategy(wait);
     }
 
     #[inline]
@@ -322,7 +321,7 @@ impl<M: Mechanism> Receiver<M> {
     pub fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
         match self.recv_at_once(buffer) {
             Some(len) => Ok(len),
-            None => self.recv_until(buffer, self.patience.until),
+            None => self.recv_until(buffer, Until::Forever),
         }
     }
 
@@ -362,7 +361,7 @@ impl<M: Mechanism> Receiver<M> {
     #[inline(never)]
     fn recv_until(&mut self, buffer: &mut [u8], until: Until) -> Result<usize, RecvError> {
         self.check()?;
-        let outcome = self.inbound.recv(buffer, &Patience { until, ..self.patience });
+        let outcome = self.inbound.recv(buffer, self.patience.until(until));
         self.judge(outcome)
     }
 
@@ -387,7 +386,7 @@ impl<M: Mechanism> Receiver<M> {
 
     /// How this half waits from now on.
     pub fn set_wait(&mut self, wait: WaitStrategy) {
-        self.patience.strategy = wait;
+        self.patience.set_strategy(wait);
     }
 }
 
@@ -438,7 +437,10 @@ impl<M: Mechanism> Cork<'_, M> {
         self.sender.check(message.len())?;
         loop {
             let outcome = match self.sender.outbound.stage(message) {
-                Err(SendError::Full) => self.sender.outbound.wait_room(message.len(), &self.sender.patience),
+                Err(SendError::Full) => {
+                    let Sender { outbound, patience, .. } = &mut *self.sender;
+                    outbound.wait_room(message.len(), patience.until(Until::Forever))
+                }
                 outcome => return self.sender.judge(outcome),
             };
             self.sender.judge(outcome)?;

@@ -56,7 +56,7 @@ fn sleep(wire: &impl Wire, events: PollFlags, patience: &Patience) -> Result<(),
 fn call<W: Wire>(
     wire: &mut W,
     events: PollFlags,
-    patience: &Patience,
+    patience: &mut Patience,
     mut call: impl FnMut(&mut W, bool) -> Result<usize, Errno>,
 ) -> Option<Result<usize, Errno>> {
     let at_once = |outcome| match outcome {
@@ -86,6 +86,7 @@ fn call<W: Wire>(
                 if let Err(errno) = sleep(wire, events, patience) {
                     return Some(Err(errno));
                 }
+                patience.slept();
             }
         }
     }
@@ -109,7 +110,7 @@ impl<W: Wire> FrameSender<W> {
     }
 
     /// Hands everything in line to the kernel. `Full` or `Timeout` when patience ends first.
-    fn write_out(&mut self, patience: &Patience) -> Result<(), SendError> {
+    fn write_out(&mut self, patience: &mut Patience) -> Result<(), SendError> {
         while self.sent < self.buffer.len() {
             let rest = &self.buffer[self.sent..];
             let written = call(&mut self.wire, PollFlags::OUT, patience, |wire, now| wire.write(rest, now));
@@ -148,7 +149,7 @@ impl<W: Wire> Outbound for FrameSender<W> {
     }
 
     #[inline]
-    fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError> {
+    fn send(&mut self, message: &[u8], patience: &mut Patience) -> Result<(), SendError> {
         self.abandon();
         if !self.buffer.is_empty() {
             self.write_out(patience)?;
@@ -209,12 +210,12 @@ impl<W: Wire> Outbound for FrameSender<W> {
         }
     }
 
-    fn publish(&mut self, patience: &Patience) -> Result<(), SendError> {
+    fn publish(&mut self, patience: &mut Patience) -> Result<(), SendError> {
         self.abandon();
         self.write_out(patience)
     }
 
-    fn wait_room(&mut self, _: usize, patience: &Patience) -> Result<(), SendError> {
+    fn wait_room(&mut self, _: usize, patience: &mut Patience) -> Result<(), SendError> {
         self.write_out(patience)
     }
 
@@ -299,7 +300,7 @@ impl<W: Wire> Inbound for FrameReceiver<W> {
     }
 
     #[inline]
-    fn recv(&mut self, buffer: &mut [u8], patience: &Patience) -> Result<usize, RecvError> {
+    fn recv(&mut self, buffer: &mut [u8], patience: &mut Patience) -> Result<usize, RecvError> {
         loop {
             if let Some((len, true)) = self.next()? {
                 let room = buffer.len();

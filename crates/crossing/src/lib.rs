@@ -65,4 +65,4 @@ pub use config::Config;
 pub use endpoint::{Address, Endpoint, Listener};
 pub use error::{ConnectError, RecvError, SendError, Violation};
 pub use mechanism::{Any, Kind, Mechanism, Pipe, Shm, Tcp, Unix};
-pub use wait::WaitStrategy;
+pub use wait::{Spacing, WaitStrategy};

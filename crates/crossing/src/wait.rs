@@ -8,6 +8,7 @@
 use std::fmt;
 use std::hint::spin_loop;
 use std::str::FromStr;
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,8 @@ pub enum WaitStrategy {
     /// Poll until it comes. Never sleeps. Where both ends were bound to the same single core when they
     /// connected, every poll yields that core, since otherwise the peer could not run at all.
     Spin,
-    /// Poll for so long, then sleep. Where both ends share their only core it does not poll at all.
+    /// Poll for so long, then sleep; but sleep at once while waits last longer than that: polling would not save the
+    /// sleep. Where both ends share their only core it does not poll at all.
     Hybrid {
         /// The budget of one wait. The best budget is about what a wake-up costs on the machine: if the
         /// message comes sooner, sleeping would have cost more.
@@ -84,13 +86,20 @@ pub(crate) enum Until {
     Forever,
 }
 
-/// How and how long one call waits.
+/// How one half of a connection waits, and what it has learnt from its last wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
     pub(crate) strategy: WaitStrategy,
     pub(crate) until: Until,
     /// Whether both ends share their only core: then polling keeps the peer from running.
-    pub(crate) one_core: bool,
+    one_core: bool,
+    /// Whether a hybrid polls: whether its last wait was over within the budget. The next gap between two messages is
+    /// mostly like the one before.
+    polls: bool,
+    /// When the wait that goes on began, if it may end in a sleep after polling.
+    began: Option<Instant>,
+    /// How many `pause` instructions stand between two looks.
+    pauses: u32,
 }
 
 /// How the polling part of a wait ended.
@@ -108,9 +117,28 @@ pub(crate) enum Polled<T> {
 const LOOKS_PER_CLOCK: u32 = 64;
 
 impl Patience {
+    /// Waits by `strategy`, for ever.
+    pub(crate) fn new(strategy: WaitStrategy, one_core: bool) -> Patience {
+        let pauses = Spacing::calibrated().pauses;
+        Patience { strategy, until: Until::Forever, one_core, polls: true, began: None, pauses }
+    }
+
+    /// The same, for a call that may wait so long.
+    pub(crate) fn until(&mut self, until: Until) -> &mut Patience {
+        self.until = until;
+        self.began = None;
+        self
+    }
+
+    /// Waits by another strategy from now on, with nothing learnt.
+    pub(crate) fn set_strategy(&mut self, strategy: WaitStrategy) {
+        self.strategy = strategy;
+        self.polls = true;
+    }
+
     /// Looks again and again, as long as the strategy polls.
     #[inline]
-    pub(crate) fn poll<T>(&self, mut look: impl FnMut() -> Option<T>) -> Polled<T> {
+    pub(crate) fn poll<T>(&mut self, mut look: impl FnMut() -> Option<T>) -> Polled<T> {
         if self.until == Until::Now {
             return look().map_or(Polled::TimedOut, Polled::Found);
         }
@@ -119,11 +147,14 @@ impl Patience {
             WaitStrategy::Hybrid { spin } if !self.one_core => Some(spin),
             WaitStrategy::Hybrid { .. } | WaitStrategy::Block => Some(Duration::ZERO),
         };
-        if budget == Some(Duration::ZERO) {
+        if budget.is_some_and(|budget| budget > Duration::ZERO) {
+            self.began.get_or_insert_with(Instant::now);
+        }
+        if budget.is_some() && (budget == Some(Duration::ZERO) || !self.polls) {
             return self.ended().unwrap_or(Polled::Sleep);
         }
         // A budget beyond what the clock can count never ends.
-        let give_up = budget.and_then(|spin| Instant::now().checked_add(spin));
+        let give_up = budget.zip(self.began).and_then(|(spin, began)| began.checked_add(spin));
         loop {
             for _ in 0..LOOKS_PER_CLOCK {
                 if let Some(found) = look() {
@@ -140,10 +171,21 @@ impl Patience {
         }
     }
 
+    /// Takes note that a wait has slept, or was about to: the next one polls if this one was over within the budget.
+    pub(crate) fn slept(&mut self) {
+        if let (WaitStrategy::Hybrid { spin }, Some(began)) = (self.strategy, self.began) {
+            self.polls = began.elapsed() <= spin;
+        }
+    }
+
     /// The time between two looks: long enough not to fight the writer for the cache line.
     #[inline]
     fn pause(&self) {
-        if self.one_core { thread::yield_now() } else { spin_loop() }
+        if self.one_core {
+            thread::yield_now();
+        } else {
+            (0..self.pauses).for_each(|_| spin_loop());
+        }
     }
 
     fn ended<T>(&self) -> Option<Polled<T>> {
@@ -172,6 +214,49 @@ impl Patience {
     }
 }
 
+/// How far apart two looks at a cache line are while a wait polls.
+///
+/// A reader that hammers the line fights the writer for it; one that looks rarely sees the message late. The processor's
+/// `pause` takes anything from 3 to 50 ns, by its make, so it is timed once in each process.
+///
+/// # References
+/// Intel's optimization manual on the PAUSE instruction; METHODOLOGY.md on the floor by ways of polling.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spacing {
+    /// `pause` instructions between two looks.
+    pub pauses: u32,
+    /// What one of them takes, in nanoseconds.
+    pub pause_ns: f64,
+}
+
+/// The least time between two looks that is aimed at, in nanoseconds: about a third of a cache line's journey between near
+/// cores.
+const SPACING_NS: f64 = 15.0;
+/// How many pauses are timed at once, …
+const PAUSES_TIMED: u32 = 64;
+/// … and how often: the shortest time counts, since an interruption only adds to it.
+const TIMINGS: u32 = 8;
+
+impl Spacing {
+    /// What this process found, the first time it was asked. Takes some tens of microseconds then.
+    pub fn calibrated() -> Spacing {
+        static FOUND: OnceLock<Spacing> = OnceLock::new();
+        *FOUND.get_or_init(|| {
+            let timing = |_| {
+                let began = Instant::now();
+                (0..PAUSES_TIMED).for_each(|_| spin_loop());
+                began.elapsed()
+            };
+            let least = (0..TIMINGS).map(timing).min().unwrap_or_default();
+            Spacing::of(least.as_nanos() as f64 / f64::from(PAUSES_TIMED))
+        })
+    }
+
+    fn of(pause_ns: f64) -> Spacing {
+        Spacing { pauses: (SPACING_NS / pause_ns).round().clamp(1.0, 16.0) as u32, pause_ns }
+    }
+}
+
 /// The core of the calling thread, if it may run on one only.
 pub(crate) fn only_core() -> Option<u16> {
     let cores = rustix::thread::sched_getaffinity(None).ok()?;
@@ -195,16 +280,47 @@ mod tests {
 
     #[test]
     fn a_hybrid_on_one_core_does_not_poll() {
-        let patience = Patience { strategy: WaitStrategy::HYBRID, until: Until::Forever, one_core: true };
-        let polled = patience.poll::<()>(|| panic!("looked"));
+        let polled = Patience::new(WaitStrategy::HYBRID, true).poll::<()>(|| panic!("looked"));
         assert!(matches!(polled, Polled::Sleep));
     }
 
     #[test]
     fn patience_ends_at_its_deadline_whatever_the_strategy() {
         for strategy in [WaitStrategy::Spin, WaitStrategy::HYBRID, WaitStrategy::Block] {
-            let patience = Patience { strategy, until: Until::At(Instant::now()), one_core: false };
-            assert!(matches!(patience.poll(|| None::<()>), Polled::TimedOut));
+            let mut patience = Patience::new(strategy, false);
+            let outcome = patience.until(Until::At(Instant::now())).poll(|| None::<()>);
+            assert!(matches!(outcome, Polled::TimedOut));
         }
+    }
+
+    /// One wait of `patience` that ends in a sleep which is over at once. Whether it polled.
+    fn wait_and_sleep(patience: &mut Patience) -> bool {
+        let mut looks = 0;
+        let polled = patience.until(Until::Forever).poll(|| {
+            looks += 1;
+            None::<()>
+        });
+        assert!(matches!(polled, Polled::Sleep));
+        patience.slept();
+        looks > 0
+    }
+
+    #[test]
+    fn a_hybrid_polls_while_waits_are_short_and_only_then() {
+        let mut patience = Patience::new(WaitStrategy::Hybrid { spin: Duration::from_nanos(1) }, false);
+        assert!(wait_and_sleep(&mut patience), "it polls at first");
+        assert!(!wait_and_sleep(&mut patience), "it polls although its last wait outlasted the budget");
+        // The same wait is a short one under a budget of an hour.
+        patience.strategy = WaitStrategy::Hybrid { spin: Duration::from_secs(3600) };
+        assert!(!wait_and_sleep(&mut patience));
+        let found = patience.until(Until::Forever).poll(|| Some(()));
+        assert!(matches!(found, Polled::Found(())), "it does not poll although its last wait was short");
+    }
+
+    #[test]
+    fn looks_are_spaced_alike_however_long_a_pause_takes() {
+        assert_eq!([0.0, 0.5, 3.0, 15.0, 43.0].map(|ns| Spacing::of(ns).pauses), [16, 16, 5, 1, 1]);
+        let found = Spacing::calibrated();
+        assert!(found.pause_ns > 0.0 && found == Spacing::calibrated());
     }
 }

@@ -150,7 +150,7 @@ pub trait Outbound: Send {
     }
 
     /// Sends one message and publishes it, with all that was staged before.
-    fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError>;
+    fn send(&mut self, message: &[u8], patience: &mut Patience) -> Result<(), SendError>;
 
     /// Puts one message in line, under the same condition; [`Outbound::stage`] follows.
     #[inline(always)]
@@ -178,10 +178,10 @@ pub trait Outbound: Send {
     fn abandon(&mut self);
 
     /// Publishes everything in line.
-    fn publish(&mut self, patience: &Patience) -> Result<(), SendError>;
+    fn publish(&mut self, patience: &mut Patience) -> Result<(), SendError>;
 
     /// Publishes, and waits until a message of `len` bytes can be staged.
-    fn wait_room(&mut self, len: usize, patience: &Patience) -> Result<(), SendError>;
+    fn wait_room(&mut self, len: usize, patience: &mut Patience) -> Result<(), SendError>;
 
     /// Ends the whole connection: the peer broke the protocol.
     fn hang_up(&mut self);
@@ -201,7 +201,7 @@ pub trait Inbound: Send {
     }
 
     /// Copies the next message into `buffer` and returns its length.
-    fn recv(&mut self, buffer: &mut [u8], patience: &Patience) -> Result<usize, RecvError>;
+    fn recv(&mut self, buffer: &mut [u8], patience: &mut Patience) -> Result<usize, RecvError>;
 
     /// Ends the whole connection: the peer broke the protocol.
     fn hang_up(&mut self);
@@ -281,7 +281,7 @@ impl<S: Outbound, P: Outbound, U: Outbound, T: Outbound> Outbound for Each<S, P,
         each!(self, half => half.send_at_once(message))
     }
 
-    fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError> {
+    fn send(&mut self, message: &[u8], patience: &mut Patience) -> Result<(), SendError> {
         each!(self, half => half.send(message, patience))
     }
 
@@ -315,11 +315,11 @@ impl<S: Outbound, P: Outbound, U: Outbound, T: Outbound> Outbound for Each<S, P,
         each!(self, half => half.abandon());
     }
 
-    fn publish(&mut self, patience: &Patience) -> Result<(), SendError> {
+    fn publish(&mut self, patience: &mut Patience) -> Result<(), SendError> {
         each!(self, half => half.publish(patience))
     }
 
-    fn wait_room(&mut self, len: usize, patience: &Patience) -> Result<(), SendError> {
+    fn wait_room(&mut self, len: usize, patience: &mut Patience) -> Result<(), SendError> {
         each!(self, half => half.wait_room(len, patience))
     }
 
@@ -338,7 +338,7 @@ impl<S: Inbound, P: Inbound, U: Inbound, T: Inbound> Inbound for Each<S, P, U, T
         each!(self, half => half.recv_at_once(buffer))
     }
 
-    fn recv(&mut self, buffer: &mut [u8], patience: &Patience) -> Result<usize, RecvError> {
+    fn recv(&mut self, buffer: &mut [u8], patience: &mut Patience) -> Result<usize, RecvError> {
         each!(self, half => half.recv(buffer, patience))
     }
 

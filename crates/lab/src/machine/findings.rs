@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use crossing::Spacing;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, Resource, getpid, getrlimit, pidfd_open};
@@ -54,6 +55,7 @@ pub fn findings() -> Vec<Finding> {
         core_count(),
         pinning(),
         clock(),
+        polling(),
         hypervisor(),
         frequency(governor()),
     ];
@@ -240,6 +242,15 @@ fn clock() -> Finding {
             "nothing need be done: every sample is that much longer, and reports say so",
         ),
     }
+}
+
+fn polling() -> Finding {
+    let Spacing { pauses, pause_ns } = Spacing::calibrated();
+    let apart = f64::from(pauses) * pause_ns;
+    good(
+        "polling",
+        format!("a spinning wait looks every {apart:.0} ns: {pauses} × pause, {pause_ns:.1} ns each"),
+    )
 }
 
 fn hypervisor() -> Finding {

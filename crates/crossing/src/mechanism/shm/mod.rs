@@ -201,7 +201,7 @@ impl Outbound for Out {
         self.ring.send_at_once(message)
     }
 
-    fn send(&mut self, message: &[u8], patience: &Patience) -> Result<(), SendError> {
+    fn send(&mut self, message: &[u8], patience: &mut Patience) -> Result<(), SendError> {
         loop {
             match self.ring.stage(message) {
                 Err(SendError::Full) => self.ring.wait_room(message.len(), patience)?,
@@ -251,12 +251,12 @@ impl Outbound for Out {
         self.claimed = None;
     }
 
-    fn publish(&mut self, _: &Patience) -> Result<(), SendError> {
+    fn publish(&mut self, _: &mut Patience) -> Result<(), SendError> {
         self.ring.publish();
         Ok(())
     }
 
-    fn wait_room(&mut self, len: usize, patience: &Patience) -> Result<(), SendError> {
+    fn wait_room(&mut self, len: usize, patience: &mut Patience) -> Result<(), SendError> {
         self.ring.wait_room(len, patience)
     }
 
@@ -290,7 +290,7 @@ impl Inbound for In {
         self.ring.recv_at_once(buffer)
     }
 
-    fn recv(&mut self, buffer: &mut [u8], patience: &Patience) -> Result<usize, RecvError> {
+    fn recv(&mut self, buffer: &mut [u8], patience: &mut Patience) -> Result<usize, RecvError> {
         let would_wait = patience.until != Until::Now;
         let mut part = 0;
         loop {

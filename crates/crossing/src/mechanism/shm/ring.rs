@@ -237,7 +237,7 @@ impl<M: Memory> Producer<M> {
 
     /// Waits until there is room for a message of `len` bytes. What is in line is published first.
     #[cold]
-    pub(crate) fn wait_room(&mut self, len: usize, patience: &Patience) -> Result<(), SendError> {
+    pub(crate) fn wait_room(&mut self, len: usize, patience: &mut Patience) -> Result<(), SendError> {
         self.publish();
         loop {
             let polled = patience.poll(|| {
@@ -262,6 +262,7 @@ impl<M: Memory> Producer<M> {
                 outcome = self.room_or_end(len);
             }
             self.memory.store(Word::SenderAsleep, AWAKE);
+            patience.slept();
             if let Some(outcome) = outcome {
                 return outcome;
             }
@@ -417,7 +418,7 @@ impl<M: Memory> Consumer<M> {
     }
 
     /// Waits until [`Consumer::try_recv`] has something to say.
-    pub(crate) fn wait(&mut self, patience: &Patience) -> Result<(), RecvError> {
+    pub(crate) fn wait(&mut self, patience: &mut Patience) -> Result<(), RecvError> {
         loop {
             match patience.poll(|| self.glance()) {
                 Polled::Found(outcome) => return Ok(outcome?),
@@ -435,6 +436,7 @@ impl<M: Memory> Consumer<M> {
                 outcome = self.glance();
             }
             self.memory.store(Word::ReceiverAsleep, AWAKE);
+            patience.slept();
             if let Some(outcome) = outcome {
                 return Ok(outcome?);
             }

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use super::super::memory::{Memory, Status, Word};
 use super::super::ring::{Consumer, GRAIN, Producer, START};
-use super::{recv, send, slot};
+use super::{block, recv, send, slot};
 use crate::error::{RecvError, SendError};
-use crate::wait::{Patience, Until, WaitStrategy};
+use crate::wait::{Patience, Until};
 
 /// What one side writes and the other reads.
 #[derive(Debug)]
@@ -183,23 +183,24 @@ fn stress(count: u64, capacity: u64, start: u64) -> usize {
     // A lost wake-up would hang; here it is a timeout, which fails the test. Nothing depends on how long it
     // is.
     let until = Until::At(Instant::now() + Duration::from_secs(120));
-    let patience = Patience { strategy: WaitStrategy::Block, until, one_core: false };
+    let mut patience = block();
+    patience.until(until);
     let longest = (capacity / 2 - GRAIN) as usize;
     let [mine, theirs] = Heap::pair([capacity; 2], start);
     let wakes = mine.clone();
     let sender = thread::spawn(move || {
         let mut ring = Producer::new(mine, capacity, start);
-        (0..count).try_for_each(|n| send(&mut ring, &message(n, longest), &patience))
+        (0..count).try_for_each(|n| send(&mut ring, &message(n, longest), &mut patience))
     });
     let mut ring = Consumer::new(theirs.clone(), capacity, longest, start);
     let mut buffer = vec![0; longest];
     for n in 0..count {
-        let len = recv(&mut ring, &mut buffer, &patience).expect("the sender lives");
+        let len = recv(&mut ring, &mut buffer, &mut patience).expect("the sender lives");
         assert_eq!(buffer[..len], message(n, longest), "message {n}");
     }
     sender.join().expect("the sender does not panic").expect("the receiver lives");
     theirs.tell(Status::GONE);
-    assert!(matches!(recv(&mut ring, &mut buffer, &patience), Err(RecvError::Disconnected)));
+    assert!(matches!(recv(&mut ring, &mut buffer, &mut patience), Err(RecvError::Disconnected)));
     wakes.wakes()
 }
 

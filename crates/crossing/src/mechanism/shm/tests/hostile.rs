@@ -8,9 +8,9 @@
 use super::super::memory::{Memory, Word};
 use super::super::ring::{Consumer, GRAIN, Producer, frame};
 use super::hostile_memory::{CAPACITY, Hostile, LONGEST};
-use super::{BLOCK, Random};
+use super::{Random, block};
 use crate::error::{RecvError, SendError, Violation};
-use crate::wait::{Patience, Until};
+use crate::wait::Until;
 
 const EXECUTIONS: u64 = 250_000;
 const SEED: u64 = 0x5eed_0000_c205_51a9;
@@ -35,7 +35,8 @@ fn execute(memory: &Hostile) -> u64 {
     for _ in 0..16 {
         memory.begin();
         let until = if memory.below(2) == 0 { Until::Now } else { Until::Forever };
-        let patience = Patience { until, ..BLOCK };
+        let mut patience = block();
+        patience.until(until);
         let len = memory.below(LONGEST as u64 + 1) as usize;
         let violation = match memory.below(9) {
             0..3 => {
@@ -49,8 +50,8 @@ fn execute(memory: &Hostile) -> u64 {
                 sender.publish();
                 None
             }
-            4 => violation_sending(&sender.wait_room(len, &patience)),
-            5 => violation_receiving(&receiver.wait(&patience)),
+            4 => violation_sending(&sender.wait_room(len, &mut patience)),
+            5 => violation_receiving(&receiver.wait(&mut patience)),
             _ => {
                 let room = if memory.below(8) == 0 { len } else { LONGEST };
                 let outcome = receiver.try_recv(&mut buffer[..room], &mut 0, false);

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::super::memory::{Memory, Status};
 use super::super::ring::{Consumer, Producer};
 use super::loom_memory::{Loom, Mutant};
-use super::{BLOCK, recv, send};
+use super::{block, recv, send};
 use crate::error::{RecvError, SendError};
 
 /// How many preemptions an execution may have, unless `LOOM_MAX_PREEMPTIONS` says otherwise.
@@ -138,12 +138,12 @@ fn stream<const N: usize>(
         }
         // What is in line is published by the wait for room, or nobody would make any.
         for (n, &len) in alone.iter().enumerate() {
-            send(&mut sender, &message(N + n, len), &BLOCK).expect("the receiver lives");
+            send(&mut sender, &message(N + n, len), &mut block()).expect("the receiver lives");
         }
     });
     let mut buffer = [0; 24];
     for (n, &len) in together.iter().chain(alone).enumerate() {
-        let got = recv(&mut receiver, &mut buffer, &BLOCK).expect("the sender lives");
+        let got = recv(&mut receiver, &mut buffer, &mut block()).expect("the sender lives");
         assert_eq!(buffer[..got], message(n, len));
     }
     assert!(matches!(receiver.try_recv(&mut buffer, &mut 0, false), Err(RecvError::Empty)));
@@ -153,7 +153,7 @@ fn stream<const N: usize>(
 fn sender_dies(mutant: Option<Mutant>, capacity: u64, unfinished: usize) {
     let ((mut sender, _), (mut receiver, theirs)) = ends(capacity, mutant);
     let dying = ::loom::thread::spawn(move || {
-        send(&mut sender, &message(0, 8), &BLOCK).expect("the receiver lives");
+        send(&mut sender, &message(0, 8), &mut block()).expect("the receiver lives");
         sender.stage(&message(1, unfinished)).expect("room for a second");
     });
     ::loom::thread::spawn(move || {
@@ -161,9 +161,9 @@ fn sender_dies(mutant: Option<Mutant>, capacity: u64, unfinished: usize) {
         theirs.peer_is_gone();
     });
     let mut buffer = [0; 24];
-    let got = recv(&mut receiver, &mut buffer, &BLOCK).expect("it was published");
+    let got = recv(&mut receiver, &mut buffer, &mut block()).expect("it was published");
     assert_eq!(buffer[..got], message(0, 8));
-    let outcome = recv(&mut receiver, &mut buffer, &BLOCK);
+    let outcome = recv(&mut receiver, &mut buffer, &mut block());
     assert!(matches!(outcome, Err(RecvError::Disconnected)), "{outcome:?}");
 }
 
@@ -171,14 +171,15 @@ fn receiver_dies(mutant: Option<Mutant>) {
     let ((mut sender, mine), (mut receiver, _)) = ends(32, mutant);
     let dying = ::loom::thread::spawn(move || {
         let mut buffer = [0; 24];
-        let got = recv(&mut receiver, &mut buffer, &BLOCK).expect("the sender lives");
+        let got = recv(&mut receiver, &mut buffer, &mut block()).expect("the sender lives");
         assert_eq!(buffer[..got], message(0, 8));
     });
     ::loom::thread::spawn(move || {
         dying.join().expect("it does not panic");
         mine.peer_is_gone();
     });
-    let sent = (0..).map(|n| send(&mut sender, &message(n, 8), &BLOCK)).take_while(Result::is_ok).count();
+    let sent =
+        (0..).map(|n| send(&mut sender, &message(n, 8), &mut block())).take_while(Result::is_ok).count();
     // It took one, and two more fit; it can be known to be gone only after it took that one.
     assert!((1..=3).contains(&sent), "{sent} messages were sent to a receiver that took one");
     assert!(matches!(sender.claim(0), Err(SendError::Disconnected)));

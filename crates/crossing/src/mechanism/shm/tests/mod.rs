@@ -17,16 +17,18 @@ mod loom_memory;
 mod property;
 
 use crate::error::{RecvError, SendError};
-use crate::wait::{Patience, Until, WaitStrategy};
+use crate::wait::{Patience, WaitStrategy};
 
 use super::memory::{Memory, Word};
 use super::ring::{Consumer, Producer};
 
 /// Sleeps at once, for ever: what never looks at a clock.
-const BLOCK: Patience = Patience { strategy: WaitStrategy::Block, until: Until::Forever, one_core: false };
+fn block() -> Patience {
+    Patience::new(WaitStrategy::Block, false)
+}
 
 /// Sends as the sending half of a connection does.
-fn send<M: Memory>(ring: &mut Producer<M>, message: &[u8], patience: &Patience) -> Result<(), SendError> {
+fn send<M: Memory>(ring: &mut Producer<M>, message: &[u8], patience: &mut Patience) -> Result<(), SendError> {
     loop {
         match ring.stage(message) {
             Ok(()) => {
@@ -43,7 +45,7 @@ fn send<M: Memory>(ring: &mut Producer<M>, message: &[u8], patience: &Patience) 
 fn recv<M: Memory>(
     ring: &mut Consumer<M>,
     buffer: &mut [u8],
-    patience: &Patience,
+    patience: &mut Patience,
 ) -> Result<usize, RecvError> {
     let mut part = 0;
     loop {
