@@ -136,8 +136,7 @@ fn cells(figure: &Figure) -> Option<Vec<String>> {
 }
 
 fn amount(reading: &Reading) -> String {
-    // What rounds to nothing is not less than nothing.
-    format!("{:.2}", (reading.per_message * 100.0).round() / 100.0 + 0.0)
+    format!("{:.2}", reading.per_message)
 }
 
 /// One message's journey: when, who, which step of the scene, what.

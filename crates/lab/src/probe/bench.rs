@@ -1,11 +1,14 @@
 //! The bench: two processes with a channel between them, held still so that instruments can be put to them.
 //!
-//! Between two rows of messages both sleep on their line to the lab. An instrument is attached then, a row is
-//! sent, and what the instrument saw of it is one row's doing and nobody else's.
+//! Between two rows of messages both sleep on their line to the lab, and a row is over only when they do so again. An
+//! instrument is attached then, a row is sent, and what the instrument saw of it is one row's doing, all of it, and
+//! nobody else's.
 
+use std::fs;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crossing::{Endpoint, Kind, WaitStrategy};
@@ -23,6 +26,8 @@ use crate::sys::lines::Lines;
 const SETUP: Duration = Duration::from_secs(30);
 /// How long one message may take, far above anything seen: step by step under a tracer.
 const PER_MESSAGE: Duration = Duration::from_millis(50);
+/// How long a process may take from its answer to its sleep.
+const TO_REST: Duration = Duration::from_secs(5);
 
 /// What is looked at.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,7 +141,7 @@ impl Bench {
     /// When the handshake fails.
     pub fn connect(&mut self, stop: &AtomicBool) -> Result<(), ProbeError> {
         match self.ask(&Request::Connect, Instant::now() + SETUP, stop)? {
-            [Answer::Connected, Answer::Connected] => Ok(()),
+            [Answer::Connected, Answer::Connected] => self.rest(),
             [Answer::Connected, other] | [other, _] => Err(Fault::out_of_turn(&other).into()),
         }
     }
@@ -175,9 +180,27 @@ impl Bench {
     fn row(&mut self, count: u64, times: bool, stop: &AtomicBool) -> Result<Row, ProbeError> {
         let patience = PER_MESSAGE.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
         match self.ask(&Request::Messages { count, times }, Instant::now() + SETUP + patience, stop)? {
-            [Answer::Ran(sender), Answer::Ran(receiver)] => Ok(row(sender, receiver)),
+            [Answer::Ran(sender), Answer::Ran(receiver)] => {
+                self.rest()?;
+                Ok(row(sender, receiver))
+            }
             [Answer::Ran(_), other] | [other, _] => Err(Fault::out_of_turn(&other).into()),
         }
+    }
+
+    /// Waits until both sleep on their line. Who has answered does nothing else before it sleeps there; without this it
+    /// would be chance whether a counter that is stopped now has seen the last of it.
+    fn rest(&self) -> Result<(), ProbeError> {
+        let deadline = Instant::now() + TO_REST;
+        for pid in self.pids() {
+            while !sleeps(pid)? {
+                if Instant::now() >= deadline {
+                    return Err(ProbeError(format!("process {pid} has answered, and does not come to rest")));
+                }
+                thread::sleep(Duration::from_micros(20));
+            }
+        }
+        Ok(())
     }
 
     /// Ends both, whatever they are doing.
@@ -193,6 +216,14 @@ impl Bench {
         let sender = self.sender.hear(deadline, stop)?;
         Ok([sender, self.receiver.hear(deadline, stop)?])
     }
+}
+
+/// Whether the first thread of `pid`, the one that talks, is asleep.
+fn sleeps(pid: u32) -> Result<bool, ProbeError> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = fs::read_to_string(&path).map_err(|error| ProbeError(format!("{path}: {error}")))?;
+    // Behind the name, which may itself hold anything.
+    Ok(stat.rsplit_once(')').is_some_and(|(_, behind)| behind.trim_start().starts_with('S')))
 }
 
 fn job(setup: &Setup, cores: Option<[usize; 2]>, role: Role) -> Job {

@@ -144,10 +144,15 @@ pub struct Proof {
 }
 
 impl Proof {
+    /// Copies by the kernel of all those messages.
+    pub fn copies(&self) -> Option<u64> {
+        let copies: usize = self.lives.iter().map(Life::kernel_copies).sum();
+        (!self.lives.is_empty()).then_some(copies as u64)
+    }
+
     /// Copies by the kernel for each message, on average.
     pub fn copies_per_message(&self) -> Option<f64> {
-        let copies: usize = self.lives.iter().map(Life::kernel_copies).sum();
-        (!self.lives.is_empty()).then(|| copies as f64 / self.lives.len() as f64)
+        Some(self.copies()? as f64 / self.lives.len() as f64)
     }
 }
 

@@ -31,16 +31,12 @@ pub enum Subject {
     Call(usize, u64),
     /// All system calls of one side.
     Calls(usize),
-    /// The receiver was made runnable.
-    Wakes,
-    /// A side gave up its core to sleep.
-    Sleeps(usize),
+    /// The receiver gave up its core to sleep.
+    Sleeps,
     /// A side faulted on a page, in its own code or in the kernel's.
     Faults(usize),
     /// A side handed a packet to a network device: the sender its data, the receiver what goes back.
     Packets(usize),
-    /// A side had the kernel copy a packet's data to it.
-    PacketCopies(usize),
 }
 
 /// Counts of one row.
@@ -76,21 +72,15 @@ impl Counters {
                 let subject = Subject::Call(side, number);
                 counters.add(tracefs, "raw_syscalls/sys_enter", thread, Some(&only), subject)?;
             }
-            // The state of one who could have gone on is 0, or beyond the states of sleeping.
-            let slept = "prev_state & 255";
-            counters.add(tracefs, "sched/sched_switch", thread, Some(slept), Subject::Sleeps(side))?;
             for tracepoint in ["exceptions/page_fault_user", "exceptions/page_fault_kernel"] {
                 counters.add_if_there(tracefs, tracepoint, thread, Subject::Faults(side))?;
             }
             counters.add_if_there(tracefs, "net/net_dev_start_xmit", thread, Subject::Packets(side))?;
-            let copies = Subject::PacketCopies(side);
-            counters.add_if_there(tracefs, "skb/skb_copy_datagram_iovec", thread, copies)?;
         }
-        let receiver = format!("pid == {}", pids[1]);
-        // Whoever wakes it: the sender as a rule, but an interrupt may come in between.
-        for core in cores(bench) {
-            counters.add(tracefs, "sched/sched_waking", Whom::Core(core), Some(&receiver), Subject::Wakes)?;
-        }
+        // The state of one who could have gone on is 0, or beyond the states of sleeping. (The sender sleeps between its
+        // messages, too.)
+        let thread = Whom::Thread(pids[1]);
+        counters.add(tracefs, "sched/sched_switch", thread, Some("prev_state & 255"), Subject::Sleeps)?;
         Ok(Ok(counters))
     }
 
@@ -205,32 +195,32 @@ fn learn(
     Ok(Ok(called))
 }
 
-/// What one message cost: the counts of two rows, of which `long` is `messages` longer.
-pub fn per_message(short: &Counts, long: &Counts, messages: u64) -> BTreeMap<Subject, f64> {
-    let difference = |subject: &Subject| {
-        let count = |counts: &Counts| counts.get(subject).copied().unwrap_or(0) as f64;
-        (count(long) - count(short)) / messages as f64
-    };
-    long.keys().map(|subject| (subject.clone(), difference(subject))).collect()
+/// What `messages` messages cost: the counts of two rows, of which `long` is that much longer.
+///
+/// What the workers do around their messages is the same in both, but for a page that is taken for a longer answer and
+/// the like. Where it was more in the short row, nothing is left for the messages: no event is counted less than never.
+pub fn difference(short: &Counts, long: &Counts) -> Counts {
+    let before = |subject: &Subject| short.get(subject).copied().unwrap_or(0);
+    long.iter().map(|(subject, count)| (subject.clone(), count.saturating_sub(before(subject)))).collect()
 }
 
-/// What the workers do around their messages differs by some calls from one row to the next. More than this many for
-/// each message are none of them: a call was missed.
-const AROUND: f64 = 0.01;
+/// So many calls of a row may be the worker's own and of this row alone: to take memory for a longer answer.
+const AROUND: u64 = 10;
 
-/// The calls of one side by name, with what was not told apart as `other calls`.
-pub fn calls_of(side: usize, counts: &BTreeMap<Subject, f64>) -> Vec<(String, f64)> {
-    let mut parts: Vec<(String, f64)> = counts
+/// The calls of one side by name. Those that have none in the end were missed, and are told as `other calls`.
+pub fn calls_of(side: usize, counts: &Counts) -> Vec<(String, u64)> {
+    let mut parts: Vec<(String, u64)> = counts
         .iter()
         .filter_map(|(subject, &count)| match subject {
             Subject::Call(of, number) if *of == side => Some((calls::name(*number), count)),
             _ => None,
         })
         .collect();
-    let told: f64 = parts.iter().map(|(_, count)| count).sum();
-    let all = counts.get(&Subject::Calls(side)).copied().unwrap_or(0.0);
-    if all - told > AROUND {
-        parts.push(("other calls".into(), all - told));
+    let told: u64 = parts.iter().map(|(_, count)| count).sum();
+    let all = counts.get(&Subject::Calls(side)).copied().unwrap_or(0);
+    let untold = all.saturating_sub(told);
+    if untold > AROUND {
+        parts.push(("other calls".into(), untold));
     }
     parts
 }

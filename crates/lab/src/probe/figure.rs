@@ -43,16 +43,29 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// A reading that is made of nothing smaller.
-    pub fn whole(instrument: &str, certainty: Certainty, per_message: f64, messages: u64) -> Reading {
+    /// A count that is made of nothing smaller.
+    pub fn whole(instrument: &str, certainty: Certainty, count: u64, messages: u64) -> Reading {
+        let per_message = each(count, messages);
         Reading { instrument: instrument.into(), certainty, per_message, messages, parts: Vec::new() }
     }
 
-    /// A reading that is the sum of its parts, each counted over `messages`.
-    pub fn sum(instrument: &str, certainty: Certainty, parts: Vec<(String, f64)>, messages: u64) -> Reading {
-        let per_message = parts.iter().map(|(_, count)| count).sum();
-        Reading { instrument: instrument.into(), certainty, per_message, messages, parts }
+    /// A count that is the sum of its parts.
+    pub fn sum(instrument: &str, certainty: Certainty, parts: &[(String, u64)], messages: u64) -> Reading {
+        let count = parts.iter().map(|(_, count)| count).sum();
+        let parts = parts.iter().map(|(name, count)| (name.clone(), each(*count, messages))).collect();
+        Reading { parts, ..Reading::whole(instrument, certainty, count, messages) }
     }
+
+    /// How many there were in all of its messages, those of the parts that `not` names left out.
+    pub fn count_without(&self, not: &str) -> u64 {
+        let whole = |per_message: f64| (per_message * self.messages as f64).round() as u64;
+        let left_out = self.parts.iter().filter(|(name, _)| name == not);
+        whole(self.per_message).saturating_sub(left_out.map(|(_, count)| whole(*count)).sum())
+    }
+}
+
+fn each(count: u64, messages: u64) -> f64 {
+    count as f64 / messages as f64
 }
 
 /// What is asked of one message.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::AtomicBool;
 
-use crossing::scene::{Budget, Range};
+use crossing::scene::Budget;
 
 use super::bench::{Bench, ProbeError, Row, Setup};
+use super::budget;
 use super::calls::{self, Called};
 use super::copies::{self, Place, Proof};
 use super::counters::{self, Counters, Subject};
@@ -16,17 +17,15 @@ use super::remarks::remark;
 use super::report::{Calls, Overhead, Probed, TouchedBy};
 use super::switches;
 use super::tracefs::Tracefs;
+use super::wakes;
 use super::{segments, spell};
 use crate::machine::Unavailable;
-use crate::report::SideUse;
 use crate::sys::mark::Mark;
 
 /// Messages before anything is counted: the first of all pays for cold caches and pages.
 const WARMUP: u64 = 100;
 /// How often a copy proof is tried whose forecast does not come true.
 const PROOFS: u32 = 3;
-/// Counts may differ from a bound by this much: on a busy machine some messages find their receiver not yet asleep.
-const SLACK: f64 = 0.1;
 
 /// Looks at one mechanism.
 pub(super) fn measure(
@@ -79,11 +78,13 @@ impl<'a> Collected<'a> {
         self.accounts(&mut bench, messages / 2, stop)?;
         if self.has(Tool::Tracepoints, &[Question::Wakes]) {
             let counted = self.counted(&mut bench, messages, stop);
-            self.settle(counted, &[Question::Wakes], "tracepoints of the kernel")?;
+            self.settle(counted, &[], "tracepoints of the kernel")?;
+            let woken = self.woken(&mut bench, messages, stop);
+            self.settle(woken, &[Question::Wakes], "tracepoints of the kernel")?;
         }
-        if self.has(Tool::Switches, &[]) {
-            let counted = self.switched(&mut bench, messages / 4, stop);
-            self.settle(counted, &[], "switch records")?;
+        if self.has(Tool::Switches, &[Question::SenderSleeps]) {
+            let counted = self.switched(&mut bench, messages, stop);
+            self.settle(counted, &[Question::SenderSleeps], "switch records")?;
         }
         let asked = [Question::Calls, Question::SenderCalls, Question::ReceiverCalls];
         if self.has(Tool::Ptrace, &asked) {
@@ -145,20 +146,18 @@ impl<'a> Collected<'a> {
         let row = bench.send(messages, stop)?;
         self.alone_ns = row.flight_ns_p50;
         let name = "getrusage";
-        let each = |sum: u64| sum as f64 / messages as f64;
-        let side = |side: usize, pick: fn(&SideUse) -> u64| each(pick(&row.sides[side]));
-        for (at, faults) in [Question::SenderFaults, Question::ReceiverFaults].into_iter().enumerate() {
-            let faulted = side(at, |usage| usage.minor_faults);
-            self.add(faults, Reading::whole(name, Certainty::Exact, faulted, messages));
-        }
-        let slept = side(1, |usage| usage.voluntary_switches);
-        self.add(Question::ReceiverSleeps, Reading::whole(name, Certainty::Exact, slept, messages));
-        let slept = side(0, |usage| usage.voluntary_switches) - each(row.pauses);
+        let [sender, receiver] = &row.sides;
+        let exact = |count| Reading::whole(name, Certainty::Exact, count, messages);
+        self.add(Question::SenderFaults, exact(sender.minor_faults));
+        self.add(Question::ReceiverFaults, exact(receiver.minor_faults));
+        self.add(Question::ReceiverSleeps, exact(receiver.voluntary_switches));
+        // A pause that was over before it began put nobody to sleep, so that there may be fewer sleeps than pauses.
+        let slept = sender.voluntary_switches.saturating_sub(row.pauses);
         self.add(Question::SenderSleeps, Reading::whole(name, Certainty::Derived, slept, messages));
         let sent = before.zip(segments::read(self.setup.kind, bench.pids()));
         if let Some((before, after)) = sent {
             let out = after.since(&before);
-            let reading = |count| Reading::whole("TCP_INFO", Certainty::Exact, each(count), messages);
+            let reading = |count| Reading::whole("TCP_INFO", Certainty::Exact, count, messages);
             self.add(Question::Segments, reading(out.there));
             self.add(Question::Acknowledgements, reading(out.back));
         }
@@ -186,30 +185,27 @@ impl<'a> Collected<'a> {
             Ok(rows) => rows,
             Err(error) => return Ok(Err(error)),
         };
-        let counts = counters::per_message(&short, &long, messages);
+        let counts = counters::difference(&short, &long);
         let name = "tracepoints";
         self.took(name, row.flight_ns_p50);
         let calls = [0, 1].map(|side| counters::calls_of(side, &counts));
         self.add_calls(name, calls, messages);
-        let exact = |count: f64| Reading::whole(name, Certainty::Exact, count, messages);
-        let count = |subject: &Subject| counts.get(subject).copied();
-        if let Some(wakes) = count(&Subject::Wakes) {
-            self.add(Question::Wakes, exact(wakes));
-        }
-        let pauses = (0..).zip(&counts).find_map(|(_, (subject, count))| match subject {
-            Subject::Call(0, number) if spell::is_pause(*number) => Some(*count),
-            _ => None,
-        });
-        if let Some(sleeps) = count(&Subject::Sleeps(0)) {
-            self.first(Question::SenderSleeps, exact(sleeps - pauses.unwrap_or(0.0)));
-        }
         for (subject, question) in [
-            (Subject::Sleeps(1), Question::ReceiverSleeps),
+            (Subject::Sleeps, Question::ReceiverSleeps),
             (Subject::Faults(0), Question::SenderFaults),
             (Subject::Faults(1), Question::ReceiverFaults),
         ] {
-            if let Some(found) = count(&subject) {
-                self.first(question, exact(found));
+            if let Some(&count) = counts.get(&subject) {
+                // Accounts begin and end with the messages; two rows may differ by a page for a longer answer.
+                self.add(question, Reading::whole(name, Certainty::Exact, count, messages));
+            }
+        }
+        for (side, question) in [Question::Segments, Question::Acknowledgements].into_iter().enumerate() {
+            if let (true, Some(&count)) =
+                (self.readings.contains_key(&question), counts.get(&Subject::Packets(side)))
+            {
+                // What a timer sends, such as a delayed acknowledgement, is sent by whoever runs at that moment.
+                self.add(question, Reading::whole(name, Certainty::AtLeast, count, messages));
             }
         }
         Ok(Ok(()))
@@ -221,21 +217,39 @@ impl<'a> Collected<'a> {
     }
 
     /// The calls of both sides and of each, the pauses left out.
-    fn add_calls(&mut self, name: &str, calls: [Vec<(String, f64)>; 2], messages: u64) {
+    fn add_calls(&mut self, name: &str, calls: [Vec<(String, u64)>; 2], messages: u64) {
         let channel = calls.map(|parts| {
             let ours = parts.into_iter().filter(|(name, _)| name != spell::PAUSE);
             ours.collect::<Vec<_>>()
         });
-        let named = |side: &'static str, parts: &[(String, f64)]| {
+        let named = |side: &'static str, parts: &[(String, u64)]| {
             parts.iter().map(|(name, count)| (format!("{side} {name}"), *count)).collect::<Vec<_>>()
         };
         let both = [named("sender", &channel[0]), named("receiver", &channel[1])].concat();
-        self.add(Question::Calls, Reading::sum(name, Certainty::Exact, both, messages));
+        self.add(Question::Calls, Reading::sum(name, Certainty::Exact, &both, messages));
         let [sender, receiver] = channel;
-        self.add(Question::SenderCalls, Reading::sum(name, Certainty::Exact, sender, messages));
-        self.add(Question::ReceiverCalls, Reading::sum(name, Certainty::Exact, receiver, messages));
+        self.add(Question::SenderCalls, Reading::sum(name, Certainty::Exact, &sender, messages));
+        self.add(Question::ReceiverCalls, Reading::sum(name, Certainty::Exact, &receiver, messages));
     }
 
+    /// The wake-ups within a row of calls.
+    fn woken(
+        &mut self,
+        bench: &mut Bench,
+        messages: u64,
+        stop: &AtomicBool,
+    ) -> io::Result<Result<(), ProbeError>> {
+        let (wakes, row) = match wakes::count(bench, &Tracefs::open()?, messages, stop)? {
+            Ok(counted) => counted,
+            Err(error) => return Ok(Err(error)),
+        };
+        let name = "tracepoints, as a stream";
+        self.took(name, row.flight_ns_p50);
+        self.add(Question::Wakes, Reading::whole(name, Certainty::Exact, wakes, row.messages));
+        Ok(Ok(()))
+    }
+
+    /// What both gave up their cores for within a row of calls.
     fn switched(
         &mut self,
         bench: &mut Bench,
@@ -248,9 +262,10 @@ impl<'a> Collected<'a> {
         };
         let name = "perf switch records";
         self.took(name, row.flight_ns_p50);
-        // A window from the first call to the last has one wait less than messages on either side.
-        let slept = outs[1].slept as f64 / messages as f64;
-        self.add(Question::ReceiverSleeps, Reading::whole(name, Certainty::Exact, slept, messages));
+        let messages = row.messages;
+        for (question, outs) in [Question::SenderSleeps, Question::ReceiverSleeps].into_iter().zip(outs) {
+            self.first(question, Reading::whole(name, Certainty::Exact, outs.slept, messages));
+        }
         Ok(Ok(()))
     }
 
@@ -267,12 +282,13 @@ impl<'a> Collected<'a> {
         };
         let name = "ptrace";
         self.took(name, row.flight_ns_p50);
-        let counted = [&seen[0], &seen[1]].map(|calls| by_name(calls, messages));
+        let counted = [&seen[0], &seen[1]].map(|calls| by_name(calls));
         self.add_calls(name, counted, messages);
         self.calls = Some([usual(&seen[0], &row.sends), usual(&seen[1], &row.recvs)]);
         if let Some(crossed) = crossings(&seen, &row, self.setup.size_bytes) {
             let mut reading = Reading::whole("ptrace", Certainty::Derived, crossed, messages);
-            reading.parts = vec![("bytes taken and given by the calls, per byte of message".into(), crossed)];
+            let each = reading.per_message;
+            reading.parts = vec![("bytes taken and given by the calls, per byte of message".into(), each)];
             self.add(Question::KernelCopies, reading);
         }
         Ok(Ok(()))
@@ -297,7 +313,7 @@ impl<'a> Collected<'a> {
         let Some(proof) = found else { return Ok(Ok(())) };
         let name = "watchpoints";
         self.took(name, proof.flight_ns_p50);
-        if let Some(copies) = proof.copies_per_message() {
+        if let Some(copies) = proof.copies() {
             let certainty = if proof.whole { Certainty::Exact } else { Certainty::AtLeast };
             let reading = Reading::whole(name, certainty, copies, proof.lives.len() as u64);
             self.first(Question::KernelCopies, reading);
@@ -315,9 +331,10 @@ impl<'a> Collected<'a> {
             if readings.is_empty() && unavailable.is_none() {
                 return None;
             }
-            let bounds = budget.and_then(|budget| bounds(question, budget));
+            let bounds = budget.and_then(|budget| budget::bounds(question, budget));
             let best = readings.first();
-            let held = best.zip(bounds).map(|(best, bounds)| holds(bounds, best, one_core));
+            let held =
+                best.zip(bounds).map(|(best, bounds)| budget::holds(question, scene, bounds, best, one_core));
             Some(Figure {
                 question,
                 budget: bounds.map(|range| Bounds { least: range.least, most: range.most }),
@@ -355,34 +372,12 @@ impl<'a> Collected<'a> {
     }
 }
 
-/// What the scene foretells.
-fn bounds(question: Question, budget: &Budget) -> Option<Range> {
-    match question {
-        Question::SenderCalls => Some(budget.sender_syscalls),
-        Question::ReceiverCalls => Some(budget.receiver_syscalls),
-        Question::KernelCopies => Some(budget.kernel_copies),
-        Question::Wakes => Some(budget.wakes),
-        _ => None,
-    }
-}
-
-/// Whether a reading keeps within the bounds. Where both share one core, giving it up between two looks is how one
-/// polls there, and no part of the scene.
-fn holds(bounds: Range, reading: &Reading, one_core: bool) -> bool {
-    let yields = reading.parts.iter().filter(|(name, _)| one_core && name == "sched_yield");
-    let count = reading.per_message - yields.map(|(_, count)| count).sum::<f64>();
-    match reading.certainty {
-        Certainty::AtLeast => bounds.most.is_none_or(|most| count <= most + SLACK),
-        _ => bounds.holds(count, SLACK),
-    }
-}
-
-fn by_name(calls: &[Called], messages: u64) -> Vec<(String, f64)> {
+fn by_name(calls: &[Called]) -> Vec<(String, u64)> {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for call in calls {
         *counts.entry(call.name()).or_insert(0) += 1;
     }
-    counts.into_iter().map(|(name, count)| (name, count as f64 / messages as f64)).collect()
+    counts.into_iter().collect()
 }
 
 /// A row of calls as it is told from others: numbers and results.
@@ -420,14 +415,14 @@ fn usual(calls: &[Called], windows: &[(u64, u64)]) -> Calls {
 }
 
 /// How often a byte of the message crossed the line between a process and the kernel, by what the calls returned.
-fn crossings(seen: &[Vec<Called>; 2], row: &Row, size_bytes: u32) -> Option<f64> {
+fn crossings(seen: &[Vec<Called>; 2], row: &Row, size_bytes: u32) -> Option<u64> {
     let moved = |calls: &[Called]| {
         let with_buffer = calls.iter().filter(|call| spell::buffer(call.number, &call.args).is_some());
         with_buffer.filter_map(|call| u64::try_from(call.result).ok()).sum::<u64>()
     };
     let bytes = row.messages.checked_mul(u64::from(size_bytes)).filter(|&bytes| bytes > 0)?;
     // What the library puts before a message crosses with it: whole messages are counted.
-    Some(seen.iter().map(|calls| (moved(calls) / bytes) as f64).sum())
+    Some(seen.iter().map(|calls| moved(calls) / bytes * row.messages).sum())
 }
 
 /// The touches of the last message, those of one function at one place once.

@@ -9,6 +9,7 @@
 //! to do about it. Nothing falls back to a constant.
 
 mod bench;
+mod budget;
 pub mod calls;
 pub mod copies;
 pub mod counters;
@@ -26,6 +27,7 @@ pub mod stream;
 pub mod switches;
 pub mod symbols;
 pub mod tracefs;
+pub mod wakes;
 mod wire;
 mod xray;
 
