@@ -1,5 +1,7 @@
 //! Scenes hold: what one message costs, counted on the running kernel, keeps within the scene's budget. Counts, never times.
 
+mod strace;
+
 use std::sync::atomic::AtomicBool;
 
 use crossing::scene::{Budget, Range};
