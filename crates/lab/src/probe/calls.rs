@@ -74,10 +74,10 @@ pub fn trace(
     })
 }
 
-/// Traces one process up to its last mark. Says once whether it could be attached.
-fn follow(pid: u32, ready: &mpsc::Sender<io::Result<()>>) -> Vec<Called> {
+/// Traces one thread up to its last mark. Says once whether it could be attached.
+pub(super) fn follow(tid: u32, ready: &mpsc::Sender<io::Result<()>>) -> Vec<Called> {
     // Whoever listens has either heard both answers, or has gone for the failure of the other.
-    let mut traced = match attach(pid) {
+    let mut traced = match attach(tid) {
         Ok(traced) => traced,
         Err(error) => {
             let _ = ready.send(Err(error));
@@ -108,9 +108,9 @@ fn follow(pid: u32, ready: &mpsc::Sender<io::Result<()>>) -> Vec<Called> {
     }
 }
 
-/// Takes hold of a process that sleeps on its line, and lets it sleep on.
-fn attach(pid: u32) -> io::Result<Traced> {
-    let mut traced = Traced::seize(pid)?;
+/// Takes hold of a thread that sleeps on its line, and lets it sleep on.
+fn attach(tid: u32) -> io::Result<Traced> {
+    let mut traced = Traced::seize(tid)?;
     traced.wait()?;
     traced.go_on()?;
     Ok(traced)

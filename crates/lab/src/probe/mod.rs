@@ -16,6 +16,8 @@ pub mod counters;
 mod direct_map;
 mod figure;
 mod instruments;
+#[cfg(test)]
+mod known;
 mod measure;
 pub mod pages;
 mod remarks;

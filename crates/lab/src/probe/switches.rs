@@ -24,6 +24,43 @@ pub struct Outs {
     pub preempted: u64,
 }
 
+/// The records of one thread.
+#[derive(Debug)]
+pub(super) struct Watch(Ring);
+
+const RECORDS: Records = Records { samples: false, stack: false, fields: false, switches: true };
+
+impl Watch {
+    /// From now on.
+    pub(super) fn of(tid: u32) -> io::Result<Watch> {
+        let bearer = Counter::open(Watched::Nothing, Whom::Thread(tid), RECORDS, false)?;
+        bearer.enable()?;
+        Ok(Watch(Ring::of(bearer, PAGES)?))
+    }
+
+    /// How often it gave up its core at a time that counts.
+    pub(super) fn outs(&mut self, counts: impl Fn(u64) -> bool) -> io::Result<Outs> {
+        let mut outs = Outs::default();
+        let mut lost = false;
+        let full = self.0.drain(|record| match record.read(RECORDS) {
+            Some(Said::Switch { t_ns, out: true, preempted, .. }) if counts(t_ns) => {
+                if preempted {
+                    outs.preempted += 1;
+                } else {
+                    outs.slept += 1;
+                }
+            }
+            Some(Said::Lost(_)) => lost = true,
+            _ => {}
+        });
+        if lost || full {
+            Err(io::Error::other("switch records found no room in the ring"))
+        } else {
+            Ok(outs)
+        }
+    }
+}
+
 /// Sends a row of at most `messages`, and counts what both sides gave up their cores for within the calls of the channel.
 ///
 /// # Errors
@@ -33,36 +70,13 @@ pub fn count(
     messages: u64,
     stop: &AtomicBool,
 ) -> io::Result<Result<([Outs; 2], Row), ProbeError>> {
-    let records = Records { switches: true, ..Records::default() };
-    let mut rings = Vec::new();
-    for pid in bench.pids() {
-        let bearer = Counter::open(Watched::Nothing, Whom::Thread(pid), records, false)?;
-        bearer.enable()?;
-        rings.push(Ring::of(bearer, PAGES)?);
-    }
+    let [sender, receiver] = bench.pids();
+    let (mut sender, mut receiver) = (Watch::of(sender)?, Watch::of(receiver)?);
     let row = match bench.send_with_times(messages.min(MOST), stop) {
         Ok(row) => row,
         Err(error) => return Ok(Err(error)),
     };
-    let mut outs = [Outs::default(); 2];
-    let mut lost = false;
-    for ((ring, outs), calls) in rings.iter_mut().zip(&mut outs).zip([&row.sends, &row.recvs]) {
-        let mut told = false;
-        let full = ring.drain(|record| match record.read(records) {
-            Some(Said::Switch { t_ns, out: true, preempted, .. }) if within(calls, t_ns) => {
-                if preempted {
-                    outs.preempted += 1;
-                } else {
-                    outs.slept += 1;
-                }
-            }
-            Some(Said::Lost(_)) => told = true,
-            _ => {}
-        });
-        lost |= told || full;
-    }
-    if lost {
-        return Err(io::Error::other("switch records found no room in the ring"));
-    }
+    let outs =
+        [sender.outs(|t_ns| within(&row.sends, t_ns))?, receiver.outs(|t_ns| within(&row.recvs, t_ns))?];
     Ok(Ok((outs, row)))
 }
