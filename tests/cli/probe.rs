@@ -1,6 +1,7 @@
 //! Scenes hold: what one message costs, counted on the running kernel, keeps within the scene's budget. Counts, never times.
 
 mod strace;
+mod unprivileged;
 
 use std::sync::atomic::AtomicBool;
 
