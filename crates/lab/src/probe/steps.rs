@@ -98,7 +98,8 @@ mod tests {
         assert_eq!(tied(Kind::Pipe, 0, Sign::Wakes { within: Some("write") }), Some("wake"));
         assert_eq!(tied(Kind::Shm, 0, Sign::Wakes { within: Some("futex") }), Some("wake"));
         assert_eq!(tied(Kind::Shm, 1, Sign::Sleeps { within: Some("futex_waitv") }), Some("sleep"));
-        assert_eq!(tied(Kind::Shm, 1, Sign::Call { name: "membarrier", waits: false }), None, "not foretold");
+        assert_eq!(tied(Kind::Shm, 1, Sign::Call { name: "membarrier", waits: false }), Some("barrier"));
+        assert_eq!(tied(Kind::Shm, 1, Sign::Call { name: "sched_yield", waits: true }), None, "not foretold");
         assert_eq!(tied(Kind::Shm, 0, Sign::SharedTouch), Some("store"));
         assert_eq!(tied(Kind::Shm, 1, Sign::SharedTouch), Some("load"));
         assert_eq!(tied(Kind::Shm, 0, Sign::KernelCopy), None);

@@ -371,7 +371,15 @@ pub(crate) static SCENE: Scene = Scene {
             Actor::Receiver,
             Act::Store,
             "theirs",
-            "It raises its sleeping flag, passes a barrier and looks once more.",
+            "It raises its sleeping flag.",
+        )
+        .when(When::ReceiverAsleep),
+        Step::new(
+            "barrier",
+            Actor::Receiver,
+            Act::Syscall("membarrier"),
+            "theirs",
+            "It has the kernel put a barrier on the sender's core, so that the sender needs none, and looks once more.",
         )
         .when(When::ReceiverAsleep),
         Step::new(
