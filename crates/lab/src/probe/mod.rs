@@ -8,6 +8,7 @@
 //! instrument that can answer it, and carries the best answer first; what none can answer says why, and what
 //! to do about it. Nothing falls back to a constant.
 
+mod aim;
 mod bench;
 mod budget;
 pub mod calls;
@@ -18,6 +19,7 @@ mod figure;
 mod instruments;
 #[cfg(test)]
 mod known;
+mod learn;
 mod measure;
 pub mod pages;
 mod remarks;
@@ -28,6 +30,7 @@ mod steps;
 pub mod stream;
 pub mod switches;
 pub mod symbols;
+mod touch;
 pub mod tracefs;
 pub mod wakes;
 mod wire;

@@ -1,18 +1,29 @@
 //! The wire: the segments of a TCP connection as they go through the device, with their numbers.
 //!
-//! A packet socket is given a copy of every packet. It takes CAP_NET_RAW. On loopback each packet passes twice, on its
-//! way out and on its way in.
+//! A packet socket is given a copy of every packet that comes in, with the time; on loopback, of each one, just after it
+//! went out. It takes CAP_NET_RAW.
 
 use std::io;
 use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
+use rustix::time::ClockId;
+
+use crate::sys::monotonic::monotonic_ns;
+use crate::sys::socket;
+
+/// The longest that the kernel delays an acknowledgement (TCP_DELACK_MAX), and a little more.
+const DELAYED_AT_MOST: Duration = Duration::from_millis(250);
 
 /// A segment of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Segment {
+    /// When it came in, on CLOCK_MONOTONIC.
+    pub(super) t_ns: u64,
     /// From which port.
     pub(super) from: u16,
     /// To which port.
@@ -62,17 +73,22 @@ impl Tap {
     pub(super) fn open() -> io::Result<Tap> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let protocol = Some(rustix::net::eth::IP);
-        Ok(Tap(rustix::net::socket_with(AddressFamily::PACKET, SocketType::DGRAM, flags, protocol)?))
+        let tap = rustix::net::socket_with(AddressFamily::PACKET, SocketType::DGRAM, flags, protocol)?;
+        // Who asks for the first time is told that there is none yet, and from then on packets are stamped.
+        let _ = socket::last_packet_ns(&tap);
+        Ok(Tap(tap))
     }
 
-    /// Takes the segments between two ports that have passed, each once, in order.
+    /// Takes the segments between two ports that have passed, in order.
     pub(super) fn take(&self, ports: [u16; 2]) -> Vec<Segment> {
         let mut segments: Vec<Segment> = Vec::new();
         let mut packet = vec![0; 64 << 10];
+        let ahead_ns = realtime_ahead_ns();
         loop {
             match rustix::net::recv(&self.0, packet.as_mut_slice(), RecvFlags::TRUNC) {
                 Ok((bytes, _)) => {
-                    let Some(segment) = segment(&packet[..bytes.min(packet.len())]) else { continue };
+                    let t_ns = socket::last_packet_ns(&self.0).unwrap_or(0).saturating_sub(ahead_ns);
+                    let Some(segment) = segment(&packet[..bytes.min(packet.len())], t_ns) else { continue };
                     let ours = [segment.from, segment.to];
                     if ours == ports || ours == [ports[1], ports[0]] {
                         segments.push(segment);
@@ -83,10 +99,35 @@ impl Tap {
                 Err(_) => break,
             }
         }
-        // On its way out and on its way in.
-        segments.dedup();
         segments
     }
+
+    /// The same, and waits a moment for the last data's acknowledgement, which may be delayed.
+    pub(super) fn take_acknowledged(&self, ports: [u16; 2]) -> Vec<Segment> {
+        let mut segments = self.take(ports);
+        let deadline = Instant::now() + DELAYED_AT_MOST;
+        while let Some(data) = segments.iter().rfind(|segment| segment.bytes > 0).copied()
+            && !segments.iter().any(|segment| segment.acknowledges(&data))
+            && Instant::now() < deadline
+        {
+            thread::sleep(Duration::from_millis(5));
+            segments.extend(self.take(ports));
+        }
+        segments
+    }
+}
+
+/// By how much the clock that stamps packets is ahead of CLOCK_MONOTONIC.
+fn realtime_ahead_ns() -> u64 {
+    let read = || {
+        let before = monotonic_ns();
+        let now = rustix::time::clock_gettime(ClockId::Realtime);
+        let after = monotonic_ns();
+        let realtime = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
+        (after - before, realtime.saturating_sub(before + (after - before) / 2))
+    };
+    // The reading between which the least time has passed is the nearest.
+    (0..5).map(|_| read()).min().map_or(0, |(_, ahead_ns)| ahead_ns)
 }
 
 /// The ports of a connection of this process's copy of a socket: its own, and the peer's.
@@ -96,8 +137,8 @@ pub(super) fn ports(socket: &OwnedFd) -> Option<[u16; 2]> {
     Some([own.port(), peer.port()])
 }
 
-/// Reads an IPv4 packet that carries a segment.
-fn segment(packet: &[u8]) -> Option<Segment> {
+/// Reads an IPv4 packet that carries a segment, and came in at `t_ns`.
+fn segment(packet: &[u8], t_ns: u64) -> Option<Segment> {
     const TCP: u8 = 6;
     let header = usize::from(packet.first()? & 0xf) * 4;
     if packet.first()? >> 4 != 4 || *packet.get(9)? != TCP {
@@ -108,6 +149,7 @@ fn segment(packet: &[u8]) -> Option<Segment> {
     let total = usize::from(short(2)?);
     let tcp = header + usize::from(packet.get(header + 12)? >> 4) * 4;
     Some(Segment {
+        t_ns,
         from: short(header)?,
         to: short(header + 2)?,
         sequence: long(header + 4)?,
@@ -138,14 +180,14 @@ mod tests {
 
     #[test]
     fn a_segment_is_read_and_spelled() {
-        let segment = segment(&packet()).unwrap();
+        let segment = segment(&packet(), 0).unwrap();
         assert_eq!((segment.from, segment.to, segment.bytes), (8080, 80, 5));
         assert_eq!(segment.words(), "seq 1000 to 1005 (5 B), ack 7, PSH ACK, checksum field 0xfe28");
     }
 
     #[test]
     fn an_acknowledgement_covers_what_was_sent_before_it() {
-        let data = Segment { sequence: u32::MAX - 1, bytes: 5, ..segment(&packet()).unwrap() };
+        let data = Segment { sequence: u32::MAX - 1, bytes: 5, ..segment(&packet(), 0).unwrap() };
         let back = |acknowledges| Segment { from: 80, to: 8080, acknowledges, bytes: 0, ..data };
         assert!(back(3).acknowledges(&data) && back(900).acknowledges(&data));
         assert!(!back(2).acknowledges(&data), "one byte is missing");
@@ -156,12 +198,12 @@ mod tests {
     fn what_is_no_segment_is_none() {
         let mut udp = packet();
         udp[9] = 17;
-        assert_eq!(segment(&udp), None);
+        assert_eq!(segment(&udp, 0), None);
         for len in 0..38 {
-            assert_eq!(segment(&packet()[..len]), None, "{len}");
+            assert_eq!(segment(&packet()[..len], 0), None, "{len}");
         }
         let mut short = packet();
         short[3] = 30;
-        assert_eq!(segment(&short), None, "shorter than its headers");
+        assert_eq!(segment(&short, 0), None, "shorter than its headers");
     }
 }

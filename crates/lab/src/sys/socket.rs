@@ -1,4 +1,5 @@
-//! What rustix does not ask of a socket: its queue of outgoing bytes, TCP_INFO, and a filter that loses segments.
+//! What rustix does not ask of a socket: its queue of outgoing bytes, when a packet passed, TCP_INFO, and a filter that
+//! loses segments.
 //!
 //! # References
 //! tcp(7), unix(7), socket(7) SO_ATTACH_FILTER, include/uapi/linux/tcp.h of the kernel.
@@ -17,6 +18,23 @@ pub fn outgoing_bytes(socket: impl AsFd) -> io::Result<u64> {
     // SAFETY: TIOCOUTQ (the same number as SIOCOUTQ) writes one int, and `bytes` is one.
     let done = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(u64::try_from(bytes).unwrap_or(0)) }
+}
+
+/// When the packet that was last taken from a packet socket passed, in nanoseconds of CLOCK_REALTIME: SIOCGSTAMPNS.
+///
+/// # Errors
+/// `ENOENT` when there was none; from then on packets are stamped as they pass.
+pub fn last_packet_ns(socket: impl AsFd) -> io::Result<u64> {
+    /// As in include/uapi/asm-generic/sockios.h; libc does not have it.
+    const SIOCGSTAMPNS: libc::c_ulong = 0x8907;
+    let mut at = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: SIOCGSTAMPNS writes one timespec of the architecture's own width, and `at` is one.
+    let done = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SIOCGSTAMPNS as _, &raw mut at) };
+    if done < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(at.tv_sec as u64 * 1_000_000_000 + at.tv_nsec as u64)
+    }
 }
 
 /// What the kernel tells of a TCP connection. Counts are from the beginning of the connection.

@@ -1,0 +1,103 @@
+//! The aim: where one byte of the next message will be, for whoever puts watchpoints on it.
+//!
+//! It is a forecast, from what a few messages before have shown (see [`learn`](super::learn)). A row of messages is sent,
+//! and what the watchpoints saw tells whether it came true.
+
+use std::io;
+use std::sync::atomic::AtomicBool;
+
+use super::bench::{Bench, ProbeError, Row, Setup};
+use super::counters::cores;
+use super::learn::{Guess, Learnt, learn};
+use super::stream::Want;
+use super::touch::Place;
+use super::tracefs::Tracefs;
+use crate::sys::perf::{Watched, Whom};
+
+/// Messages that are watched. An allocator that serves two cores hands out a dozen pieces in turn before it comes
+/// back to the one that is watched.
+pub(super) const WATCH: u64 = 64;
+
+/// A bench, and where on it the byte of the next message will be.
+#[derive(Debug)]
+pub(super) struct Aim {
+    bench: Bench,
+    learnt: Learnt,
+    privileged: bool,
+    /// Messages since it was learnt where they are.
+    sent: u64,
+}
+
+impl Aim {
+    /// Starts the two, lets them exchange a few messages, and learns from them.
+    pub(super) fn take(
+        setup: &Setup,
+        tracefs: Option<&Tracefs>,
+        stop: &AtomicBool,
+    ) -> io::Result<Result<Aim, ProbeError>> {
+        let mut bench = match Bench::start_apart(setup, stop) {
+            Ok(bench) => bench,
+            Err(error) => return Ok(Err(error)),
+        };
+        let learnt = learn(&mut bench, setup, tracefs, stop)?;
+        Ok(learnt.map(|learnt| Aim { bench, learnt, privileged: tracefs.is_some(), sent: 0 }))
+    }
+
+    /// Whether what the kernel does is seen, too.
+    pub(super) fn privileged(&self) -> bool {
+        self.privileged
+    }
+
+    /// The bench.
+    pub(super) fn bench(&self) -> &Bench {
+        &self.bench
+    }
+
+    /// Where the kernel's copy may be; one `None` where it has none.
+    pub(super) fn guesses(&self) -> Vec<Option<Guess>> {
+        match self.learnt.kernel.is_empty() {
+            true => vec![None],
+            false => self.learnt.kernel.iter().copied().map(Some).collect(),
+        }
+    }
+
+    /// How many messages are watched at once: in a ring the place moves on with each.
+    fn messages(&self) -> u64 {
+        if self.learnt.stride == 0 { WATCH } else { 1 }
+    }
+
+    /// The places of the byte in the next row.
+    pub(super) fn places(&self, guess: Option<Guess>) -> Vec<(Place, Option<usize>, u64)> {
+        let moved = |place, address| match place {
+            Place::SharedBySender | Place::SharedByReceiver => address + self.learnt.stride * self.sent,
+            _ => address,
+        };
+        let users = self.learnt.users.iter();
+        let users = users.map(|&(place, side, address)| (place, Some(side), moved(place, address)));
+        let kernel = guess.map(|guess| (Place::Kernel, None, guess.after(self.sent)));
+        users.chain(kernel).collect()
+    }
+
+    /// What is wanted of a stream to see every touch of the byte in the next row, each named by `key`.
+    pub(super) fn wants<K>(&self, guess: Option<Guess>, key: impl Fn(Place) -> K) -> Vec<Want<K>> {
+        let pids = self.bench.pids();
+        let mut wants = Vec::new();
+        for (place, side, address) in self.places(guess) {
+            let whom = match side {
+                Some(side) => vec![Whom::Thread(pids[side])],
+                // Whoever touches it, on any core on which the two may run.
+                None => cores(&self.bench).into_iter().map(Whom::Core).collect(),
+            };
+            let watched = Watched::Byte { address, reads: true };
+            wants.extend(whom.into_iter().map(|whom| Want { key: key(place), watched, whom, only: None }));
+        }
+        wants
+    }
+
+    /// Sends the row.
+    pub(super) fn send(&mut self, stop: &AtomicBool) -> Result<Row, ProbeError> {
+        let messages = self.messages();
+        self.sent += messages;
+        self.bench.send_with_times(messages, stop)
+    }
+}
