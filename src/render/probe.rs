@@ -29,6 +29,11 @@ pub(crate) fn text(report: &ProbeReport, notices: &[String], width: usize, ink: 
     let there = report.instruments.iter().filter(|instrument| instrument.is_there());
     let names: Vec<&str> = there.map(|instrument| instrument.name.as_str()).collect();
     out.push_str(&format!("\n{}\n", wrap(&format!("looked with: {}", names.join("; ")), width, 2)));
+    let between = report.instruments.iter().filter(|one| one.is_there() && !one.tool.looks_on());
+    let between: Vec<String> =
+        between.map(|one| format!("{} ({})", one.name, units::duration(one.tried_ns as f64))).collect();
+    let between = format!("asked between two rows, so that no message is slower: {}", between.join("; "));
+    out.push_str(&format!("{}\n", wrap(&between, width, 2)));
     for instrument in &report.instruments {
         if let Some(gone) = &instrument.unavailable {
             let line =
@@ -88,6 +93,9 @@ fn one_row(row: &Probed, width: usize, ink: Ink) -> String {
         let alone = units::duration(row.overheads[0].alone_ns_p50 as f64);
         let each = each.collect::<Vec<_>>().join(", ");
         say(format!("overhead: a message took {alone} when nobody looked, {each} (medians)"));
+    } else {
+        // The sender's stamp is the second word of a message.
+        say("overhead: not measured: a message of less than 16 B does not carry the time at which it was sent".into());
     }
     out
 }

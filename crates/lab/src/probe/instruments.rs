@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::figure::Certainty;
 use super::pages;
+use super::refusal::refused;
 use super::symbols::Symbols;
 use super::tracefs::Tracefs;
 use crate::clock::Clock;
@@ -20,6 +21,7 @@ use crate::machine::{self, Unavailable};
 use crate::peer::{Peer, THIS_PROGRAM};
 use crate::sys::perf::{Counter, Records, Watched, Whom};
 use crate::sys::ptrace::Traced;
+use crate::sys::usage::usage;
 
 /// What it takes to be allowed to use an instrument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,6 +71,20 @@ pub enum Tool {
     PageFrames,
 }
 
+impl Tool {
+    /// Whether it looks on while messages pass, which makes them slower. The others are asked between two rows of them.
+    pub fn looks_on(self) -> bool {
+        match self {
+            Tool::Accounts | Tool::Symbols | Tool::PageFrames => false,
+            Tool::Ptrace
+            | Tool::Switches
+            | Tool::UserWatchpoints
+            | Tool::Tracepoints
+            | Tool::KernelWatchpoints => true,
+        }
+    }
+}
+
 /// One instrument, and whether it can be had.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Instrument {
@@ -82,6 +98,9 @@ pub struct Instrument {
     pub certainty: Certainty,
     /// What it shows.
     pub shows: String,
+    /// How long the trial took: to be attached, or to be asked once, in nanoseconds.
+    #[serde(default)]
+    pub tried_ns: u64,
     /// Why it cannot be had here, if so.
     pub unavailable: Option<Unavailable>,
 }
@@ -93,10 +112,13 @@ impl Instrument {
         tier: Tier,
         certainty: Certainty,
         shows: &str,
-        tried: Result<(), Unavailable>,
+        trial: impl FnOnce() -> Result<(), Unavailable>,
     ) -> Instrument {
         let (name, shows) = (name.into(), shows.into());
-        Instrument { tool, name, tier, certainty, shows, unavailable: tried.err() }
+        let began = Instant::now();
+        let unavailable = trial().err();
+        let tried_ns = began.elapsed().as_nanos() as u64;
+        Instrument { tool, name, tier, certainty, shows, tried_ns, unavailable }
     }
 
     /// Whether it can be had.
@@ -108,71 +130,73 @@ impl Instrument {
 /// Tries every instrument, in some tens of milliseconds.
 pub fn instruments() -> Vec<Instrument> {
     use Certainty::{AtLeast, Exact};
-    let new = Instrument::new;
     vec![
-        new(
+        Instrument::new(
             Tool::Accounts,
             "getrusage, TCP_INFO",
             Tier::Anyone,
             Exact,
             "switches, page faults and segments of each process",
-            Ok(()),
+            || {
+                usage();
+                Ok(())
+            },
         ),
-        new(
+        Instrument::new(
             Tool::Ptrace,
             "ptrace",
             Tier::Anyone,
             Exact,
             "every system call of both processes, with arguments and results",
-            tried("every system call of a process", try_ptrace()),
+            || tried("every system call of a process", try_ptrace()),
         ),
-        new(
+        Instrument::new(
             Tool::Switches,
             "perf switch records",
             Tier::Perf,
             Exact,
             "when each process got and gave up its core",
-            tried("switch records", try_perf(Watched::Nothing, SWITCHES, false)),
+            || tried("switch records", try_perf(Watched::Nothing, SWITCHES, false)),
         ),
-        new(
+        Instrument::new(
             Tool::UserWatchpoints,
             "watchpoints, user memory",
             Tier::Perf,
             AtLeast,
             "every touch of a byte by the processes themselves",
-            tried("watchpoints on memory of a process", try_perf(own_byte(), Records::default(), false)),
+            || tried("watchpoints on memory of a process", try_perf(own_byte(), Records::default(), false)),
         ),
-        new(
+        Instrument::new(
             Tool::Tracepoints,
             "tracepoints",
             Tier::Tracepoints,
             Exact,
             "system calls by name, wake-ups, switches, faults, packets",
-            tried("tracepoints of the kernel", try_tracepoints()),
+            || tried("tracepoints of the kernel", try_tracepoints()),
         ),
-        new(
+        Instrument::new(
             Tool::KernelWatchpoints,
             "watchpoints, kernel memory",
             Tier::KernelMemory,
             Exact,
             "every touch of a byte by anybody: how often a message is copied, and by which function",
-            tried("watchpoints on the kernel's memory", try_kernel_watchpoint()),
+            || tried("watchpoints on the kernel's memory", try_kernel_watchpoint()),
         ),
-        new(
+        Instrument::new(
             Tool::Symbols,
             "kallsyms",
             Tier::KernelMemory,
             Exact,
             "the names of the kernel's functions",
-            tried("names of the kernel's functions", Symbols::kernel().map(|_| ())),
+            || tried("names of the kernel's functions", Symbols::kernel().map(|_| ())),
         ),
-        new(
+        Instrument::new(
             Tool::PageFrames,
             "pagemap",
             Tier::KernelMemory,
             Exact,
             "which physical page is behind an address",
-            tried("numbers of physical pages", try_page_frames()),
+            || tried("numbers of physical pages", try_page_frames()),
         ),
     ]
 }
@@ -237,83 +261,4 @@ fn try_ptrace() -> io::Result<()> {
 /// Says why `what` cannot be had, if it cannot.
 fn tried(what: &str, tried: io::Result<()>) -> Result<(), Unavailable> {
     tried.map_err(|error| refused(what, &error))
-}
-
-/// Why `what` cannot be had, and what to do about it.
-pub(crate) fn refused(what: &str, error: &io::Error) -> Unavailable {
-    of_level(what, error, machine::perf_event_paranoid())
-}
-
-/// The same, where the kernel keeps so much of perf from those without privilege.
-fn of_level(what: &str, error: &io::Error, level: Option<i32>) -> Unavailable {
-    let by_setting = || match level {
-        Some(level) if !what.contains("pages") => format!("{error} (kernel.perf_event_paranoid is {level})"),
-        _ => error.to_string(),
-    };
-    let (why, remedy) = match error.raw_os_error() {
-        Some(libc::EACCES | libc::EPERM) if what.contains("system call") => (
-            format!("ptrace is refused: {error}"),
-            "run outside of a sandbox that forbids ptrace, or set kernel.yama.ptrace_scope to 0 or 1",
-        ),
-        Some(libc::EACCES | libc::EPERM) => (by_setting(), privilege(what, level)),
-        Some(libc::ENOSYS) => {
-            (format!("this kernel has no such call: {error}"), "run a kernel with CONFIG_PERF_EVENTS")
-        }
-        Some(libc::ENODEV) => {
-            ("this kernel has no tracefs".into(), "run a kernel with CONFIG_TRACING and CONFIG_EVENT_TRACING")
-        }
-        Some(libc::ENOENT | libc::EOPNOTSUPP) => (
-            format!("this kernel or processor does not have it: {error}"),
-            "run on another kernel or machine; the other instruments work without it",
-        ),
-        Some(libc::ENOSPC) => (
-            "all of the processor's watchpoints are in use".into(),
-            "end the debugger that uses them, and try again",
-        ),
-        _ if error.kind() == io::ErrorKind::PermissionDenied => (error.to_string(), privilege(what, level)),
-        _ => (error.to_string(), "try again as root; the other instruments work without it"),
-    };
-    Unavailable { what: what.into(), why, remedy: remedy.into() }
-}
-
-/// How to be allowed to see `what`.
-fn privilege(what: &str, level: Option<i32>) -> &'static str {
-    let everybody = what.contains("switch records") || what.contains("memory of a process");
-    match level {
-        // Distributions have added levels above 2 that forbid perf to everybody but root.
-        Some(level) if everybody && level > 2 => {
-            "run as root, or allow it to everybody: sysctl kernel.perf_event_paranoid=2"
-        }
-        _ if everybody => "allow perf_event_open in the container's seccomp profile, or run as root",
-        _ => "run as root, and outside of a user namespace",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_setting_that_forbids_perf_to_everybody_is_named_with_its_remedy() {
-        let denied = io::Error::from_raw_os_error(libc::EACCES);
-        let told = of_level("switch records", &denied, Some(4));
-        assert!(told.why.contains("kernel.perf_event_paranoid is 4"), "{told}");
-        assert!(told.remedy.contains("sysctl kernel.perf_event_paranoid=2"), "{told}");
-        let told = of_level("switch records", &denied, Some(2));
-        assert!(told.remedy.contains("seccomp"), "at 2 it is not the setting: {told}");
-        let told = of_level("tracepoints of the kernel", &denied, Some(4));
-        assert!(told.remedy.contains("root") && !told.remedy.contains("sysctl"), "{told}");
-    }
-
-    #[test]
-    fn every_refusal_has_a_reason_and_a_remedy() {
-        for number in
-            [libc::EACCES, libc::EPERM, libc::ENOSYS, libc::ENODEV, libc::ENOENT, libc::ENOSPC, 9999]
-        {
-            for what in ["every system call of a process", "switch records", "tracepoints of the kernel"] {
-                let told = refused(what, &io::Error::from_raw_os_error(number));
-                assert!(told.what == what && !told.why.is_empty() && !told.remedy.is_empty(), "{told}");
-            }
-        }
-    }
 }

@@ -6,22 +6,22 @@ use std::sync::atomic::AtomicBool;
 
 use crossing::scene::Budget;
 
-use super::bench::{Bench, ProbeError, Row, Setup};
+use super::bench::{Bench, ProbeError, Setup};
 use super::budget;
-use super::calls::{self, Called};
+use super::calls;
 use super::copies::{self, Proof};
 use super::counters::{self, Counters, Subject};
 use super::figure::{Bounds, Certainty, Figure, Question, Reading};
-use super::instruments::{Instrument, Tool, refused};
+use super::instruments::{Instrument, Tool};
+use super::refusal::refused;
 use super::remarks::remark;
 use super::report::{Calls, Overhead, Probed, TouchedBy};
+use super::summary::{by_name, crossings, touched, usual};
 use super::switches;
-use super::touch::Place;
 use super::tracefs::Tracefs;
 use super::wakes;
 use super::{segments, spell};
 use crate::machine::Unavailable;
-use crate::sys::mark::Mark;
 
 /// Messages before anything is counted: the first of all pays for cold caches and pages.
 const WARMUP: u64 = 100;
@@ -96,6 +96,9 @@ impl<'a> Collected<'a> {
         if self.has(Tool::KernelWatchpoints, &[Question::KernelCopies]) {
             let proved = self.proved(stop);
             self.settle(proved, &[Question::KernelCopies], "watchpoints on the kernel's memory")?;
+        } else if self.has(Tool::UserWatchpoints, &[]) {
+            let watched = self.watched(stop);
+            self.settle(watched, &[], "watchpoints on memory of a process")?;
         }
         Ok(())
     }
@@ -313,12 +316,25 @@ impl<'a> Collected<'a> {
         }
         let Some(proof) = found else { return Ok(Ok(())) };
         let name = "watchpoints";
-        self.took(name, proof.flight_ns_p50);
+        self.took("watchpoints, user and kernel memory", proof.flight_ns_p50);
         if let Some(copies) = proof.copies() {
             let certainty = if proof.whole { Certainty::Exact } else { Certainty::AtLeast };
             let reading = Reading::whole(name, certainty, copies, proof.lives.len() as u64);
             self.first(Question::KernelCopies, reading);
         }
+        self.touches = touched(&proof);
+        Ok(Ok(()))
+    }
+
+    /// What the processes themselves touch. What the kernel does is not seen, so that nothing follows for its copies.
+    fn watched(&mut self, stop: &AtomicBool) -> io::Result<Result<(), ProbeError>> {
+        let mut setup = self.setup.clone();
+        setup.size_bytes = setup.size_bytes.max(copies::LEAST_BYTES);
+        let proof = match copies::prove(&setup, None, stop)? {
+            Ok(proof) => proof,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.took("watchpoints, user memory", proof.flight_ns_p50);
         self.touches = touched(&proof);
         Ok(Ok(()))
     }
@@ -371,84 +387,4 @@ impl<'a> Collected<'a> {
             failed,
         }
     }
-}
-
-fn by_name(calls: &[Called]) -> Vec<(String, u64)> {
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    for call in calls {
-        *counts.entry(call.name()).or_insert(0) += 1;
-    }
-    counts.into_iter().collect()
-}
-
-/// A row of calls as it is told from others: numbers and results.
-type Shape = Vec<(u64, i64)>;
-
-/// The calls within each call of the channel: the most usual row of them, and how usual it is.
-fn usual(calls: &[Called], windows: &[(u64, u64)]) -> Calls {
-    let mut rows: BTreeMap<Shape, (u64, Vec<Called>)> = BTreeMap::new();
-    let mut calls = calls.iter().filter(|call| !spell::is_pause(call.number)).peekable();
-    for (began, ended) in windows {
-        let mut inside: Vec<Called> = Vec::new();
-        while let Some(call) = calls.next_if(|call| call.entered_ns <= *ended) {
-            if call.entered_ns >= *began && Mark::of(call.number, &call.args).is_none() {
-                inside.push(*call);
-            }
-        }
-        let key = inside.iter().map(|call| (call.number, call.result)).collect();
-        let row = rows.entry(key).or_insert((0, inside));
-        row.0 += 1;
-    }
-    let (alike, row) = rows.into_values().max_by_key(|(alike, _)| *alike).unwrap_or_default();
-    let mut lines: Vec<(String, u64)> = Vec::new();
-    for call in &row {
-        let line = spell::line(call);
-        match lines.last_mut() {
-            Some((last, times)) if *last == line => *times += 1,
-            _ => lines.push((line, 1)),
-        }
-    }
-    let lines = lines.into_iter().map(|(line, times)| match times {
-        1 => line,
-        times => format!("{line}, {times} times"),
-    });
-    Calls { lines: lines.collect(), alike, messages: windows.len() as u64 }
-}
-
-/// How often a byte of the message crossed the line between a process and the kernel, by what the calls returned.
-fn crossings(seen: &[Vec<Called>; 2], row: &Row, size_bytes: u32) -> Option<u64> {
-    let moved = |calls: &[Called]| {
-        let with_buffer = calls.iter().filter(|call| spell::buffer(call.number, &call.args).is_some());
-        with_buffer.filter_map(|call| u64::try_from(call.result).ok()).sum::<u64>()
-    };
-    let bytes = row.messages.checked_mul(u64::from(size_bytes)).filter(|&bytes| bytes > 0)?;
-    // What the library puts before a message crosses with it: whole messages are counted.
-    Some(seen.iter().map(|calls| moved(calls) / bytes * row.messages).sum())
-}
-
-/// The touches of the last message, those of one function at one place once.
-fn touched(proof: &Proof) -> Vec<TouchedBy> {
-    let mut touches: Vec<TouchedBy> = Vec::new();
-    for touch in proof.lives.last().into_iter().flat_map(|life| &life.touches) {
-        // What a process does with its own message before and after is no part of the channel.
-        let own = matches!(touch.place, Place::SentMessage | Place::ReceivedMessage);
-        if own && !touch.by_kernel() {
-            continue;
-        }
-        let touched = TouchedBy {
-            place: touch.place.words().into(),
-            who: match touch.side {
-                Some(0) => "sender",
-                Some(_) => "receiver",
-                None => "someone else",
-            }
-            .into(),
-            function: touch.function.clone().unwrap_or_else(|| "the program itself".into()),
-            stack: touch.stack.clone(),
-        };
-        if !touches.contains(&touched) {
-            touches.push(touched);
-        }
-    }
-    touches
 }

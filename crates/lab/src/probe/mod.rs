@@ -22,12 +22,14 @@ mod known;
 mod learn;
 mod measure;
 pub mod pages;
+mod refusal;
 mod remarks;
 mod report;
 mod segments;
 mod spell;
 mod steps;
 pub mod stream;
+mod summary;
 pub mod switches;
 pub mod symbols;
 mod touch;
@@ -45,8 +47,8 @@ use crate::machine::Machine;
 
 pub use bench::{Bench, ProbeError, Row, Setup};
 pub use figure::{Bounds, Certainty, Figure, Question, Reading};
-pub(crate) use instruments::refused;
 pub use instruments::{Instrument, Tier, Tool, instruments};
+pub(crate) use refusal::refused;
 pub use report::{Calls, Overhead, ProbeReport, Probed, SCHEMA, TouchedBy};
 pub use xray::{Xray, xray};
 

@@ -10,8 +10,8 @@ use super::bench::{Bench, ProbeError, Row};
 use super::wakes::within;
 use crate::sys::perf::{Counter, Records, Ring, Said, Watched, Whom};
 
-/// Pages of each ring: some thousands of records, and little enough for everybody to lock.
-const PAGES: usize = 32;
+/// Pages of each ring: some thousands of records, and little enough for everybody to lock two of them.
+const PAGES: usize = 64;
 /// Messages whose records find room in it.
 const MOST: u64 = 250;
 

@@ -22,7 +22,7 @@ use super::aim::Aim;
 use super::bench::{Bench, ProbeError, Setup};
 use super::copies::LEAST_BYTES;
 use super::counters::cores;
-use super::instruments::refused;
+use super::refusal::refused;
 use super::stream::{Stream, Want};
 use super::symbols::Symbols;
 use super::touch::Place;

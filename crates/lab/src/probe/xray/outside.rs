@@ -8,7 +8,7 @@ use super::looks::without_empty_looks;
 use crate::machine::Unavailable;
 use crate::probe::bench::{Bench, ProbeError, Row, Setup};
 use crate::probe::calls::{self, Called};
-use crate::probe::instruments::refused;
+use crate::probe::refusal::refused;
 use crate::probe::spell;
 use crate::trace::{Event, Side, What};
 
