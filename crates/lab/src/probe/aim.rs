@@ -1,6 +1,6 @@
 //! The aim: where one byte of the next message will be, for whoever puts watchpoints on it.
 //!
-//! It is a forecast, from what a few messages before have shown (see [`learn`](super::learn)). A row of messages is sent,
+//! It is a forecast, from what a few messages before have shown (`learn.rs`). A row of messages is sent,
 //! and what the watchpoints saw tells whether it came true.
 
 use std::io;

@@ -6,7 +6,7 @@
 //! writes it in another. So two copies touch the kernel's byte twice, once to write and once to read it; a third
 //! would have touched it once more.
 //!
-//! Where the message will be is a forecast ([`aim`](super::aim)): only messages in which it came true count, and they are
+//! Where the message will be is a forecast (`aim.rs`): only messages in which it came true count, and they are
 //! told.
 
 use std::io;
@@ -61,7 +61,7 @@ impl Proof {
 /// themselves is seen, which takes no privilege.
 ///
 /// # Errors
-/// [`io::Error`] when the kernel does not let us watch. Inside, as [`Bench::send`].
+/// [`io::Error`] when the kernel does not let us watch. Inside, as [`Bench::send`](super::Bench::send).
 pub fn prove(
     setup: &Setup,
     tracefs: Option<&Tracefs>,

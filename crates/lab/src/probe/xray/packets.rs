@@ -70,7 +70,7 @@ impl Scan<'_> {
             side_of(seen).is_some_and(|side| (windows[side].0..=windows[side].1).contains(&t_ns))
         };
         let told = || out().filter(|seen| inside(seen)).filter_map(|seen| self.segment_of(seen));
-        let data = told().filter(|segment| segment.bytes > 0).last()?;
+        let data = told().rfind(|segment| segment.bytes > 0)?;
         let back = self.segments.iter().find(|back| back.t_ns >= data.t_ns && back.acknowledges(data))?;
         if told().any(|segment| segment == back) {
             return None;
