@@ -40,7 +40,8 @@ fn told(row: &Probed) -> String {
 fn every_scene_holds_under_every_way_of_waiting() {
     let never = AtomicBool::new(false);
     for kind in Kind::ALL {
-        let setups = [WaitStrategy::Spin, WaitStrategy::Block].map(|wait| setup(kind, wait));
+        let waits = [WaitStrategy::Spin, WaitStrategy::HYBRID, WaitStrategy::Block];
+        let setups = waits.map(|wait| setup(kind, wait));
         let report = probe(&setups, MESSAGES, &mut |_, _, _| {}, &never);
         for row in &report.rows {
             println!("{}", told(row));

@@ -224,3 +224,29 @@ pub fn calls_of(side: usize, counts: &Counts) -> Vec<(String, u64)> {
     }
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_more_in_the_short_row_is_nothing_for_the_messages() {
+        let row = |calls, faults| {
+            Counts::from([
+                (Subject::Calls(0), calls + 15),
+                (Subject::Call(0, calls::number("write").unwrap()), calls),
+                (Subject::Faults(0), faults),
+            ])
+        };
+        let counts = difference(&row(500, 3), &row(1500, 2));
+        assert_eq!(counts[&Subject::Faults(0)], 0, "and not one less than none");
+        assert_eq!(calls_of(0, &counts), [("write".to_owned(), 1000)]);
+    }
+
+    #[test]
+    fn calls_without_a_name_are_told_unless_they_are_the_workers_own() {
+        let told = |unnamed| calls_of(1, &Counts::from([(Subject::Calls(1), unnamed)]));
+        assert_eq!(told(AROUND), []);
+        assert_eq!(told(AROUND + 1), [("other calls".to_owned(), AROUND + 1)]);
+    }
+}

@@ -17,8 +17,6 @@ pub mod counters;
 mod direct_map;
 mod figure;
 mod instruments;
-#[cfg(test)]
-mod known;
 mod learn;
 mod measure;
 pub mod pages;
@@ -103,3 +101,6 @@ fn budget(setup: &Setup) -> Option<&'static Budget> {
     }
     setup.kind.scene().budgets.iter().find(|budget| budget.wait == setup.wait.name())
 }
+
+#[cfg(test)]
+mod tests;

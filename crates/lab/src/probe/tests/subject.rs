@@ -77,7 +77,7 @@ impl Subject {
         let mut command = Command::new(env::current_exe().expect("this program"));
         command.args([
             "--exact",
-            "probe::known::subject::waits_to_be_told",
+            "probe::tests::subject::waits_to_be_told",
             "--nocapture",
             "--test-threads=1",
         ]);
