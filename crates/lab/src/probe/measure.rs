@@ -180,9 +180,11 @@ impl<'a> Collected<'a> {
             Ok(counters) => counters,
             Err(error) => return Ok(Err(error)),
         };
-        let rows = counters.row(bench, messages / 2, stop)?;
+        // Long enough for everything that the workers do around their messages.
+        let few = messages / 10;
+        let rows = counters.row(bench, few, stop)?;
         let rows = match rows {
-            Ok(short) => counters.row(bench, messages / 2 + messages, stop)?.map(|long| (short, long)),
+            Ok(short) => counters.row(bench, few + messages, stop)?.map(|long| (short, long)),
             Err(error) => Err(error),
         };
         let ((short, _), (long, row)) = match rows {

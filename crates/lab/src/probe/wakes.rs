@@ -14,7 +14,7 @@ use crate::sys::perf::{Watched, Whom};
 
 /// Pages of each ring, and messages whose wake-ups find room in it many times over.
 const PAGES: usize = 128;
-const MOST: u64 = 1000;
+const MOST: u64 = 500;
 
 /// Sends a row of at most `messages`, and counts.
 ///
