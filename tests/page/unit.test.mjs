@@ -38,6 +38,17 @@ test('numbers carry three digits and a unit that fits', () => {
   assert.equal(plain(format.value(4096, 'B')), '4 096 B')
 })
 
+test('words from elsewhere become sentences with numbers as they are written here', () => {
+  const told = [
+    ['3576 messages fitted (257472 B)', '3576 messages fitted (257 472 B).'],
+    ['the kernel touched it after 9244 ns', 'The kernel touched it after 9.24 µs.'],
+    ['write() was told; pid 15531 at 127.0.0.1:45678 maps 0x7f93259a9000 (RFC 8985)', 'write() was told; pid 15531 at 127.0.0.1:45678 maps 0x7f93259a9000 (RFC 8985).'],
+    ['sched_yield was called 12345 times.', 'sched_yield was called 12 345 times.'],
+    ['', ''],
+  ]
+  for (const [text, sentence] of told) assert.equal(plain(format.asSentence(text)), sentence)
+})
+
 test('a unit never leaves its number', () => {
   for (const text of [format.duration(5), format.bytes(5), format.rate(5e6), format.count(1e6), format.value(3, 'B')]) assert.doesNotMatch(text, / /)
 })

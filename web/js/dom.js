@@ -97,23 +97,35 @@ export function segments(legend, options, chosen, changed) {
 /** A button. @param {Child} text @param {() => void} pressed @param {Record<string, any>} [props] */
 export const button = (text, pressed, props = {}) => h('button', { type: 'button', onclick: pressed, ...props }, text)
 
+/** Words with `code` between backticks, as elements. @param {string} text @returns {Child[]} */
+export const prose = (text) => text.split('`').map((part, index) => (index % 2 ? h('code', {}, part) : part))
+
+/** Whether most cells of a column hold words: those stand at the left and may wrap, numbers stand at the right. @param {Child[]} cells */
+function wordy(cells) {
+  const told = cells.filter((cell) => typeof cell === 'string' && cell !== '' && cell !== '–').map(String)
+  return told.filter((cell) => /^[a-z_(]/i.test(cell)).length * 2 > told.length
+}
+
 /**
  * A table that scrolls inside its own box, and can be scrolled by keyboard.
  * @param {string} caption @param {string[]} columns @param {Child[][]} rows the first cell heads its row
+ * @param {string} [name] of the box, where the caption alone is not enough to tell it from others
  */
-export const table = (caption, columns, rows) =>
-  h(
+export function table(caption, columns, rows, name = caption) {
+  const kind = columns.map((_, index) => (index && wordy(rows.map((row) => row[index])) ? 'words' : undefined))
+  return h(
     'div',
-    { class: 'wide', tabindex: 0, role: 'region', 'aria-label': caption },
+    { class: 'wide', tabindex: 0, role: 'region', 'aria-label': name },
     h(
       'table',
       {},
       h('caption', {}, caption),
-      h('thead', {}, h('tr', {}, columns.map((column) => h('th', { scope: 'col' }, column)))),
+      h('thead', {}, h('tr', {}, columns.map((column, index) => h('th', { scope: 'col', class: kind[index] }, column)))),
       h('tbody', {}, rows.map(([head, ...cells]) =>
-        h('tr', {}, h('th', { scope: 'row' }, head), cells.map((cell) => h('td', {}, cell))))),
+        h('tr', {}, h('th', { scope: 'row' }, head), cells.map((cell, index) => h('td', { class: kind[index + 1] }, cell))))),
     ),
   )
+}
 
 /** A name in its own colour: the colour is never alone. @param {string} title @param {number} index */
 export const named = (title, index) =>

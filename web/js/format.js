@@ -77,6 +77,21 @@ export function value(value, unit) {
   return unit ? `${text}${NBSP}${unit}` : text
 }
 
+/**
+ * Words from elsewhere, with their numbers as they are written here: `257472` and `9244 ns` become `257 472` and `9.24 µs`.
+ * Addresses, ports and pids stay as they are.
+ * @param {string} text
+ */
+export const readable = (text) => text
+  .replace(/(?<![\w.])(\d+) ns\b/g, (_, ns) => duration(Number(ns)))
+  .replace(/(?<!pid |[\w.:/#-])\d{5,}(?![\w.:/-])/g, (digits) => count(Number(digits)))
+
+/** Words from elsewhere as a sentence: a capital, unless it begins with a name from code, and a full stop. @param {string} text */
+export function asSentence(text) {
+  const begun = readable(text).replace(/^[a-z][a-z'’-]*(?=[\s,;:.]|$)/, (word) => word[0].toUpperCase() + word.slice(1))
+  return /[.?!]$/.test(begun) || begun === '' ? begun : `${begun}.`
+}
+
 /** A duration written by a person, such as `~0.04 ms`, in nanoseconds; `null` if there is none. @param {string} text */
 export function parseDuration(text) {
   const found = /(\d+(?:\.\d+)?)\s*(ns|µs|us|ms|s)\b/.exec(text)

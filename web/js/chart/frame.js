@@ -13,7 +13,8 @@ import { spread } from '../scale.js'
 /** @typedef {{ left: number, right: number, top: number, bottom: number }} Area */
 
 const HEIGHT = 340
-const CHAR = 7.4
+/** The width of a letter of a line's name, bold. */
+const CHAR = 8.2
 
 /**
  * A chart that fits its box, and is drawn anew when the box changes.
@@ -44,7 +45,7 @@ export function frame(label, plot) {
     if (measured === width) return
     width = measured
     const trial = plot.draw(area)
-    const room = Math.min(width * 0.34, Math.max(...trial.lines.map((line) => line.title.length), 4) * CHAR + 18)
+    const room = Math.min(width * 0.44, Math.max(...trial.lines.map((line) => line.title.length), 4) * CHAR + 18)
     area = { left: width < 480 ? 54 : 64, right: width - room, top: 14, bottom: HEIGHT - 30 }
     svg.setAttribute('width', String(width))
     svg.setAttribute('viewBox', `0 0 ${width} ${HEIGHT}`)

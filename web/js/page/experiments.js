@@ -1,7 +1,7 @@
 // What experiments and probes found: verdicts, tables, what cannot be had. Drawn from their events alone.
 
-import { h, show, table } from '../dom.js'
-import { list } from '../format.js'
+import { h, prose, show, table } from '../dom.js'
+import { asSentence, list, readable } from '../format.js'
 
 /** @import { Child } from '../dom.js' */
 /** @import { Event, Scene } from '../../types' */
@@ -14,15 +14,15 @@ function finding(event, of) {
   switch (event.what) {
     case 'table':
       return [
-        table(`${of}${event.title ?? 'Figures'}`, event.columns ?? [], event.rows ?? []),
-        h('p', { class: 'faint' }, [event.basis, event.instrument].filter(Boolean).join(', ')),
+        table(event.title ?? 'Figures', event.columns ?? [], (event.rows ?? []).map((row) => row.map(readable)), `${of}${event.title ?? 'Figures'}`),
+        h('p', { class: 'faint' }, asSentence([event.basis, event.instrument].filter(Boolean).join(': '))),
       ]
     case 'unavailable':
-      return h('p', { class: 'missing' }, h('strong', {}, `${event.figure ?? 'A figure'} cannot be had here. `), event.why ?? '', event.remedy ? h('small', {}, ` What would help: ${event.remedy}`) : null)
+      return h('p', { class: 'missing' }, h('strong', {}, `${event.figure ?? 'A figure'} cannot be had here. `), prose(asSentence(event.why ?? '')), event.remedy ? h('small', {}, ' What would help: ', prose(asSentence(event.remedy))) : null)
     case 'died':
-      return h('p', { class: 'bad' }, `The ${event.side ?? 'process'} died${event.signal ? ` of ${event.signal}` : event.exit_code !== undefined ? ` with exit code ${event.exit_code}` : ''}.`, event.text ? ` ${event.text}` : '')
+      return h('p', { class: 'bad' }, `The ${event.side ?? 'process'} died${event.signal ? ` of ${event.signal}` : event.exit_code !== undefined ? ` with exit code ${event.exit_code}` : ''}.`, event.text && !event.text.includes(event.signal ?? '') ? ` ${asSentence(event.text)}` : '')
     case 'note':
-      return h('p', { class: event.tone === 'plain' ? '' : (event.tone ?? '') }, event.text ?? '')
+      return h('p', { class: event.tone === 'plain' ? '' : (event.tone ?? '') }, prose(asSentence(event.text ?? '')))
     default:
       return null
   }
@@ -47,9 +47,9 @@ export class Results {
     const experiment = this.scene.experiments.find((one) => one.id === recording.experiment)
     const name = experiment?.title ?? (xray ? 'X-ray' : 'Seen on the way')
     const unforetold = recording.events.filter((event) => event.side === 'kernel' && event.step === undefined)
-    this.put(`${name} (${recording.id})`,
+    this.put(name, recording.id,
       end && h('p', { class: `verdict ${end.held === false ? 'bad' : end.held ? 'good' : ''}` },
-        h('strong', {}, end.held === false ? 'It did not hold. ' : end.held ? 'It held. ' : 'Could not be tried. '), end.verdict ?? ''),
+        h('strong', {}, end.held === false ? 'It did not hold. ' : end.held ? 'It held. ' : 'Could not be tried. '), prose(asSentence(end.verdict ?? ''))),
       told.map((event) => finding(event, `${name} ${recording.id}: `)),
       xray && unforetold.length
         ? h('p', {}, `The scene did not foretell: ${list([...new Set(unforetold.map((event) => event.function ?? event.name ?? event.what))].slice(0, 12))}.`)
@@ -58,13 +58,13 @@ export class Results {
 
   /** A sentence that belongs to no recording. @param {Event} event */
   loose(event) {
-    this.put('', finding(event, ''))
+    this.put('', 0, finding(event, ''))
   }
 
-  /** @param {string} head @param {...Child} children */
-  put(head, ...children) {
+  /** @param {string} head @param {number} number of the recording @param {...Child} children */
+  put(head, number, ...children) {
     const id = `result-${results++}`
-    const card = h('article', head ? { class: 'panel', 'aria-labelledby': id } : { class: 'panel' }, head ? h('h2', { id }, head) : null)
+    const card = h('article', head ? { class: 'panel', 'aria-labelledby': id } : { class: 'panel' }, head ? h('h2', { id }, head, h('small', {}, ` recording ${number}`)) : null)
     const body = h('div', {})
     show(body, ...children)
     card.append(body)

@@ -60,7 +60,7 @@ export class Figures {
           ['Wake-ups', range(budget.wakes)],
         ]
       : []
-    rows.push(['Both ways on one connection', scene.duplex ? 'yes' : 'no, two of them'])
+    rows.push(['Both ways', scene.duplex ? 'on one connection' : 'on two connections'])
     rows.push(['Other machines', scene.cross_host ? 'yes' : 'no'])
     const { quoted } = scene
     return [

@@ -2,7 +2,7 @@
 
 import { sentence, socket } from '../api.js'
 import { button, field, h, named, say, segments, select, show } from '../dom.js'
-import { bytes, cutUtf8 } from '../format.js'
+import { asSentence, bytes, cutUtf8 } from '../format.js'
 import { state, watch } from '../live.js'
 import { href, rename } from '../router.js'
 import { accent, lab, sceneOf, status } from '../store.js'
@@ -147,7 +147,7 @@ class Bench {
       const event = readEvent(text, this.lines)
       if (event.what === 'note' && event.tone === 'bad' && this.view.cutter.depth === 0) this.done(event.text ?? '')
       const made = this.view.take(event)
-      if (made) this.done(made.experiment === null ? `${made.arrivals.length} of ${made.count} arrived.` : (made.events.at(-1)?.verdict ?? 'The experiment is over.'))
+      if (made) this.done(made.experiment === null ? `${made.arrivals.length} of ${made.count} arrived.` : asSentence((made.events.at(-1)?.verdict ?? 'The experiment is over.').replaceAll('`', '')))
     } catch (error) {
       this.done(`The stage sent something that this page cannot read: ${sentence(error)}`)
     }

@@ -21,6 +21,20 @@ const HOW = /** @type {[string, string][]} */ ([
   ['Quoted, designed, measured', 'Three kinds of figure that are never mixed: what textbooks say, what follows from the design, and what was measured here with which instrument.'],
 ])
 
+/** What a machine's facts are called by people. @type {Record<string, string>} */
+const FACTS = {
+  cpu: 'processor', os: 'operating system', cores_online: 'cores', smt_active: 'two threads a core (SMT)', cache_l1d: 'data cache, level 1', cache_l2: 'cache, level 2',
+  cache_l3: 'cache, level 3', memory_bytes: 'memory', virtualised: 'virtualised by',
+}
+
+/** @param {string} name @param {unknown} value */
+function fact(name, value) {
+  if (typeof value === 'boolean') return value ? 'yes' : 'no'
+  if (typeof value === 'number') return name.endsWith('bytes') ? bytes(value) : count(value)
+  const kib = /^(\d+)K$/.exec(String(value))
+  return kib ? bytes(Number(kib[1]) * 1024) : String(value)
+}
+
 export function method() {
   const { limits, machine } = lab
   const facts = Object.entries(machine).filter(([, value]) => value !== null && typeof value !== 'object')
@@ -34,7 +48,7 @@ export function method() {
       h('dl', { class: 'method' }, HOW.map(([name, text]) => h('div', {}, h('dt', {}, name), h('dd', {}, text))))),
     h('section', { class: 'panel', 'aria-labelledby': 'machine-head' }, h('h2', { id: 'machine-head' }, 'The machine'),
       h('p', {}, machineLine()),
-      h('dl', { class: 'facts machine' }, facts.map(([name, value]) => h('div', {}, h('dt', {}, name.replaceAll('_', ' ')), h('dd', {}, typeof value === 'number' ? (name.endsWith('bytes') ? bytes(value) : count(value)) : String(value))))),
+      h('dl', { class: 'facts machine' }, facts.map(([name, value]) => h('div', {}, h('dt', {}, FACTS[name] ?? name.replaceAll('_', ' ')), h('dd', {}, fact(name, value))))),
       h('p', { class: 'faint' }, `Limits of this lab: ${bytes(limits.size_bytes)} a message, ${count(limits.count)} messages a row, ${count(limits.launches)} launches. ipcscope ${lab.version}.`)))
   return { title: 'Method', element }
 }

@@ -1,4 +1,4 @@
-// The controls of a race: what is asked for, in one row; and the address that says the same.
+// The controls of a race: what is asked for; and the address that says the same.
 
 import { field, h, select } from '../dom.js'
 import { bytes, count, parseSizes } from '../format.js'
@@ -32,8 +32,8 @@ export class PlanForm {
     this.fault = h('p', { class: 'bad fault', role: 'alert' })
     this.element = h('form', { class: 'plan', 'aria-label': 'What to race', onsubmit: (/** @type {SubmitEvent} */ event) => { event.preventDefault(); submitted() } },
       h('div', { class: 'row' },
-        field('Messages', this.count), field('Sizes', this.sizes), field('Placement', this.placement), this.waits, this.workloads,
-        field('Launches', this.launches), h('label', { class: 'field' }, h('span', {}, 'Quick'), h('span', { class: 'tick' }, this.quick, ' a first look'))),
+        field('Messages', this.count), field('Sizes', this.sizes), field('Placement', this.placement), field('Launches', this.launches), h('label', { class: 'field' }, h('span', {}, 'Quick'), h('span', { class: 'tick' }, this.quick, ' a first look'))),
+      h('div', { class: 'row' }, this.waits, this.workloads),
       h('details', { class: 'kinds' }, h('summary', {}, 'Which mechanisms'), this.kinds))
   }
 

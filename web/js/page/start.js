@@ -1,7 +1,7 @@
 // The first page: a card for each mechanism, one for the race, and what the last race found.
 
 import { h, named, show } from '../dom.js'
-import { date, duration, plural, rate, times } from '../format.js'
+import { bytes, date, duration, plural, rate, times } from '../format.js'
 import { watch } from '../live.js'
 import { groups, judgedBy, MEASURES, ranked, slower } from '../results.js'
 import { miniature } from '../stage/draw.js'
@@ -19,8 +19,8 @@ export async function start(_place, signal) {
     h('div', { class: 'title' },
       h('h1', {}, 'Two processes, one message'),
       h('p', { class: 'lead' }, 'See how a message gets from one process to another on this machine, step by step, and what each way costs here. The processes are real; so is every figure.')),
-    h('ul', { class: 'cards' },
-      lab.scenes.map((scene, index) => card(`#/m/${encodeURIComponent(scene.kind)}`, scene.title, scene.summary, scene.tags, miniature(scene, index), index)),
+    cards(
+      ...lab.scenes.map((scene, index) => card(`#/m/${encodeURIComponent(scene.kind)}`, scene.title, scene.summary, scene.tags, miniature(scene, index), index)),
       card('#/race', 'Race', 'All of them side by side: the same messages, verified, one after the other, nothing else running.', ['compare all', 'percentiles', 'export'], miniRace(), -1)),
     h('section', { class: 'panel', 'aria-labelledby': 'last-head' }, h('h2', { id: 'last-head' }, 'The last race'), last),
     lab.replay ? h('p', {}, 'The lab was started with a trace. ', h('a', { href: '#/replay' }, 'Replay it')) : null,
@@ -28,9 +28,16 @@ export async function start(_place, signal) {
   return { title: 'Start', element }
 }
 
+/** As many columns as there are mechanisms; the race lies across all of them. @param {...HTMLElement} all */
+function cards(...all) {
+  const list = h('ul', { class: 'cards' }, all)
+  list.style.setProperty('--columns', String(Math.max(1, Math.min(lab.scenes.length, 5))))
+  return list
+}
+
 /** @param {string} link @param {string} title @param {string} text @param {string[]} tags @param {Node} drawing @param {number} index */
 const card = (link, title, text, tags, drawing, index) =>
-  h('li', { class: 'card', 'data-accent': index < 0 ? undefined : index % 8 },
+  h('li', { class: index < 0 ? 'card across' : 'card', 'data-accent': index < 0 ? undefined : index % 8 },
     drawing,
     h('h2', {}, h('a', { href: link }, title)),
     h('p', {}, text),
@@ -60,19 +67,20 @@ async function showLast(into) {
 /** @param {Report} found @param {string} id */
 function summary(found, id) {
   const told = groups(found.rows).slice(0, 4)
+  const sizes = new Set(found.rows.map((row) => row.size_bytes)).size
   return [
     h('p', { class: 'faint' }, date(found.started_unix_ms), `, ${found.plan.placement}, ${plural(found.plan.count, 'message')} a row`, found.interrupted ? ', interrupted' : ''),
-    h('div', { class: 'podia' }, told.map(podium)),
+    h('div', { class: 'podia' }, told.map((group) => podium(group, sizes > 1))),
     h('p', {}, h('a', { href: `#/race?run=${id}` }, 'The whole race')),
   ]
 }
 
-/** @param {Group} group */
-function podium(group) {
+/** @param {Group} group @param {boolean} sized whether the race had several sizes */
+function podium(group, sized) {
   const measure = MEASURES[judgedBy(group.workload)]
   const best = ranked(group)[0]
   return h('div', { class: 'podium' },
-    h('h3', {}, `${group.workload}, ${group.wait}`),
+    h('h3', {}, [group.workload, sized ? bytes(group.size) : '', group.wait].filter(Boolean).join(', ')),
     h('p', { class: 'faint' }, measure.name),
     h('ol', {}, ranked(group).map((row) => {
       const value = Number(measure.of(row))

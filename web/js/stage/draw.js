@@ -2,13 +2,16 @@
 
 import { s, say } from '../dom.js'
 import { value as valueText } from '../format.js'
-import { along, CHAR, factLines, layout, route } from './layout.js'
+import { along, CHAR, factLines, layout, LINE, route } from './layout.js'
 
 /** @import { Scene, Value } from '../../types' */
 /** @import { Box, Layout, Point } from './layout.js' */
 
 /** How many messages are drawn at once; more than that are counted. */
 export const TOKENS = 24
+
+/** How wide a message's number is drawn. @param {string} label */
+const tokenWidth = (label) => Math.max(22, 10 + 7 * label.length)
 
 /** What stands in a process's box, from the second line on. @typedef {[string, string, string, string, string]} Facts */
 
@@ -72,8 +75,8 @@ export class Stage {
     this.ways.append(...this.guides(at))
     this.tokens = Array.from({ length: TOKENS }, () => {
       const text = s('text', { y: 4 })
-      const token = s('g', { class: 'token', display: 'none' }, s('rect', { x: -11, y: -9, width: 22, height: 18, rx: 9 }), text)
-      return { token, text }
+      const pill = s('rect', { y: -9, height: 18, rx: 9 })
+      return { token: s('g', { class: 'token', display: 'none' }, pill, text), pill, text }
     })
     this.more = s('text', { class: 'space', x: at.width - 12, y: 20, 'text-anchor': 'end' })
     this.read = s('text', { class: 'space', x: at.width - 12, y: at.height - 10, 'text-anchor': 'end' })
@@ -124,8 +127,8 @@ export class Stage {
     const slots = box.slots.map((slot) => s('rect', { class: 'slot', x: slot.x, y: slot.y, width: slot.w, height: slot.h }))
     /** @type {Map<string, SVGTSpanElement>} */
     const gauges = new Map()
-    const gaugeTexts = box.gauges.map(({ gauge, x, y, chars }) => {
-      const shown = s('tspan', { class: 'value', 'data-chars': chars }, '–')
+    const gaugeTexts = box.gauges.map(({ gauge, x, y, below }) => {
+      const shown = s('tspan', { class: 'value', ...(below ? { x: x + 2 * CHAR, dy: LINE } : {}) }, '–')
       gauges.set(gauge.field, shown)
       return s('text', { x, y, class: 'gauge', 'data-gauge': gauge.field }, `${gauge.label} `, shown)
     })
@@ -172,22 +175,32 @@ export class Stage {
   }
 
   /**
-   * Puts a message on the stage.
+   * Puts a message on the stage, unless so many rest at its place that there is no room for it.
    * @param {number} index of the token @param {string} from @param {string} to @param {number} share of the way
    * @param {string} label @param {number} slot @param {boolean} back @param {number} before how many others rest here already
+   * @returns {boolean} whether there was room
    */
   token(index, from, to, share, label, slot, back, before) {
-    if (!this.at || !this.tokens) return
-    const { token, text } = this.tokens[index]
+    if (!this.at || !this.tokens) return true
+    const { token, pill, text } = this.tokens[index]
     const points = route(this.at, from, to, slot)
-    if (!points.length) return
+    if (!points.length) return true
     const at = along(points, share)
     const box = this.at.boxes.get(from)
-    const shift = box && !box.slots.length ? Math.min(before * 26, Math.max(0, box.x + box.w - 14 - at.x)) : 0
+    const width = tokenWidth(label)
+    const shift = box && !box.slots.length ? before * (width + 4) : 0
+    const room = !box || !shift || at.x + shift + width / 2 + 4 <= box.x + box.w
+    if (!room) token.setAttribute('display', 'none')
+    if (!room) return false
+    if (pill.getAttribute('width') !== String(width)) {
+      pill.setAttribute('width', String(width))
+      pill.setAttribute('x', String(-width / 2))
+    }
     token.setAttribute('transform', `translate(${(at.x + shift).toFixed(1)} ${at.y.toFixed(1)})`)
     token.removeAttribute('display')
     token.classList.toggle('back', back)
     say(text, label)
+    return true
   }
 
   /** Says when the figures on the stage were read. @param {string} text */

@@ -15,7 +15,7 @@
  * @property {number} w
  * @property {number} h
  * @property {{ text: string, x: number, y: number }[]} label
- * @property {{ gauge: Gauge, x: number, y: number, chars: number }[]} gauges
+ * @property {{ gauge: Gauge, x: number, y: number, chars: number, below: boolean }[]} gauges `below`: the value has a line of its own
  * @property {Rect[]} slots
  * @property {Point | null} content where the text of the message that lies here is written
  * @property {Point} rest where a message that is here is drawn
@@ -24,12 +24,14 @@
 
 /** The width of a letter and the height of a line of the stage's typeface, 12 px monospace. */
 export const CHAR = 7.25
-const LINE = 17
+export const LINE = 17
 const PAD = 10
 const GAP = 12
 const TOP = 34
 /** Letters kept free for a gauge's number, with a space on each side. */
 const VALUE = 9
+/** Letters that words need beside their label; with fewer they have a line of their own. */
+const WORDS = 22
 /** Lines in a process's box under its name: pid, parent, core, state, call. */
 const FACTS = 5
 
@@ -110,12 +112,17 @@ function partBox(part, x, top, w) {
   const numbers = part.gauges.filter((gauge) => gauge.unit !== 'text')
   const columns = columnsOf(numbers, Math.floor(inner / CHAR))
   for (let index = 0; index < numbers.length; index += columns.length) lines.push(numbers.slice(index, index + columns.length))
-  const gauges = lines.flatMap((line, row) => line.map((gauge, column) => {
-    const before = columns.slice(0, column).reduce((sum, chars) => sum + chars, 0)
-    const chars = gauge.unit === 'text' ? Math.floor(inner / CHAR) : columns[column]
-    return { gauge, x: x + PAD + before * CHAR, y: y + row * LINE, chars: chars - gauge.label.length - 2 }
-  }))
-  y += lines.length * LINE
+  const fit = Math.floor(inner / CHAR)
+  const gauges = lines.flatMap((line) => {
+    const below = line.length === 1 && line[0].label.length + 1 + (line[0].unit === 'text' ? WORDS : VALUE) > fit
+    const row = line.map((gauge, column) => {
+      const before = columns.slice(0, column).reduce((sum, chars) => sum + chars, 0)
+      const chars = gauge.unit === 'text' ? fit : columns[column]
+      return { gauge, x: x + PAD + before * CHAR, y, chars: below ? fit - 2 : chars - gauge.label.length - 2, below }
+    })
+    y += below ? 2 * LINE : LINE
+    return row
+  })
 
   const { is } = part.form
   const named = is === 'name'

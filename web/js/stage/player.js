@@ -147,10 +147,10 @@ export class Player {
     const { found, more } = this.recording ? onTheWay(this.recording, this.now, TOKENS) : { found: [], more: 0 }
     /** @type {Map<string, { payload: string, count: number }>} */
     const lying = new Map()
-    found.forEach((message, index) => this.drawMessage(message, index, lying))
+    const undrawn = found.filter((message, index) => !this.drawMessage(message, index, lying)).length
     stage.clear(found.length)
     for (const part of header.scene.stage) stage.content(part.id, lying.get(part.id)?.payload ? `“${lying.get(part.id)?.payload}”` : '')
-    stage.waiting(more)
+    stage.waiting(more + undrawn)
     stage.light(this.lit(found))
   }
 
@@ -196,8 +196,10 @@ export class Player {
     const { part } = stops[here]
     const rests = !next || next.part === part
     const there = lying.get(part)
-    this.stage.token(index, part, (next ?? stops[here]).part, share, String(message.id % 1000), message.id, message.back, rests ? (there?.count ?? 0) : 0)
+    const label = message.id < 10_000 ? String(message.id) : `…${String(message.id).slice(-3)}`
+    const drawn = this.stage.token(index, part, (next ?? stops[here]).part, share, label, message.id, message.back, rests ? (there?.count ?? 0) : 0)
     if (rests) lying.set(part, { payload: there?.payload || message.payload, count: (there?.count ?? 0) + 1 })
+    return drawn
   }
 
   /** The steps that happen now: the latest one of each message, and what the kernel did beyond them. @param {Message[]} found */

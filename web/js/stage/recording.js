@@ -192,7 +192,7 @@ function messageOf(messages, event) {
   const id = /** @type {number} */ (event.message)
   let found = messages.get(id)
   if (!found) {
-    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, lost: Infinity, failed: null, stamped: new Map() }
+    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, lost: Infinity, open: false, failed: null, stamped: new Map() }
     messages.set(id, found)
   }
   if (event.direction === 'back') found.back = true
@@ -204,7 +204,12 @@ function finishMessages(made, messages) {
   made.messages = [...messages.values()]
     .filter((message) => !Number.isNaN(message.sendBegin))
     .sort((a, b) => a.sendBegin - b.sendBegin)
-  for (const message of made.messages) if (endOf(message) === Infinity) message.lost = made.to
+  const death = made.events.some((event) => event.what === 'died')
+  for (const message of made.messages) {
+    if (endOf(message) !== Infinity) continue
+    message.lost = made.to
+    message.open = !death && message.failed === null
+  }
   made.ended = new Float64Array(made.messages.length)
   let latest = -Infinity
   made.messages.forEach((message, index) => {

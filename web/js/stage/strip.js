@@ -74,7 +74,7 @@ export class Strip {
       const waits = recvBegin < sendBegin
       return [
         this.bar(0, sendBegin, Number.isFinite(sendEnd) ? sendEnd : endOf(message), 'call'),
-        this.bar(1, sendBegin, endOf(message), Number.isFinite(recvEnd) ? 'flight' : 'lost', `message ${message.id}: ${Number.isFinite(recvEnd) ? duration(recvEnd - sendBegin) : 'lost'}`),
+        this.bar(1, sendBegin, endOf(message), Number.isFinite(recvEnd) ? 'flight' : message.open ? 'open' : 'lost', `message ${message.id}: ${Number.isFinite(recvEnd) ? duration(recvEnd - sendBegin) : message.open ? 'not followed to its end' : 'lost'}`),
         waits ? this.bar(2, recvBegin, Math.min(sendBegin, recvEnd), 'waits') : null,
         Number.isFinite(recvEnd) ? this.bar(2, waits ? sendBegin : recvBegin, recvEnd, 'call') : null,
       ].filter((bar) => bar !== null)

@@ -15,6 +15,7 @@
  * @property {number} recvBegin
  * @property {number} recvEnd `Infinity` when it never arrived
  * @property {number} lost when it was known to be lost; `Infinity` when it was not
+ * @property {boolean} open the recording ends before anybody says what became of it
  * @property {string | null} failed why it did not
  * @property {Map<string, number>} stamped steps with a stamp of their own
  * @property {Way} [way] worked out when it is first needed

@@ -9,7 +9,7 @@ use crate::peer::Fault;
 use crate::plan::Placement;
 use crate::probe::{self, Setup, Xray};
 use crate::sys::monotonic::monotonic_ns;
-use crate::trace::{Mode, Process, Side, What};
+use crate::trace::{Event, Mode, Process, Side, What};
 
 /// Looks through one message, and tells what was seen on the stage's scale of time.
 pub(super) fn run(
@@ -46,12 +46,16 @@ pub(super) fn processes(pids: [u32; 2], cores: Option<[usize; 2]>) -> [Process; 
 fn tell(xray: Xray, cast: &Cast, next: &mut u64, teller: &mut Teller<'_>) {
     let number = *next;
     *next += 1;
-    teller.say(What::Processes { processes: processes(xray.pids, xray.cores) });
     // One moment on both clocks.
     let (ticks, now_ns) = (cast.clock.now(), monotonic_ns());
+    let ago = |then_ns: u64| ticks.saturating_sub(cast.clock.ticks(now_ns.saturating_sub(then_ns)));
+    // What was seen is over by now: the two come on when it began, so that all of it is in order of time.
+    let began = xray.events.first().map_or(ticks, |event| ago(event.t_ns));
+    let two = What::Processes { processes: processes(xray.pids, xray.cores) };
+    let entrance = Event::new(teller.t_ns(began), two);
+    teller.tell(entrance);
     for mut event in xray.events {
-        let ago = cast.clock.ticks(now_ns.saturating_sub(event.t_ns));
-        event.t_ns = teller.t_ns(ticks.saturating_sub(ago));
+        event.t_ns = teller.t_ns(ago(event.t_ns));
         event.message = event.message.map(|_| number);
         teller.tell(event);
     }

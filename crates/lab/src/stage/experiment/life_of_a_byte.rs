@@ -49,13 +49,17 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
 /// The touches of one message, in order of time, and the table of them.
 fn tell(bench: &mut Bench<'_, '_>, proof: &Proof) {
     let Some(life) = proof.lives.last() else { return };
-    bench.teller.say(What::Processes { processes: processes(proof.pids, proof.cores) });
     let number = bench.numbers(1);
-    let (ticks, now_ns) = (bench.cast.clock.now(), monotonic_ns());
+    let (clock, ticks, now_ns) = (bench.cast.clock, bench.cast.clock.now(), monotonic_ns());
+    let ago = |then_ns: u64| ticks.saturating_sub(clock.ticks(now_ns.saturating_sub(then_ns)));
+    // They come on when the first of them touched it, so that all of it is in order of time.
+    let began = life.touches.iter().map(|touch| touch.t_ns).min().map_or(ticks, ago);
+    let two = What::Processes { processes: processes(proof.pids, proof.cores) };
+    let entrance = Event::new(bench.teller.t_ns(began), two);
+    bench.teller.tell(entrance);
     let mut rows = Vec::new();
     let mut events = Vec::new();
     for touch in &life.touches {
-        let ago = bench.cast.clock.ticks(now_ns.saturating_sub(touch.t_ns));
         let function = touch.function.clone().unwrap_or_else(|| "the program itself".into());
         let (side, who) = match touch.side {
             Some(0) => (Side::Sender, "sender"),
@@ -72,7 +76,7 @@ fn tell(bench: &mut Bench<'_, '_>, proof: &Proof) {
         ]);
         let text = format!("{function} touches {}{caller}", touch.place.words());
         let event =
-            Event::new(bench.teller.t_ns(ticks.saturating_sub(ago)), What::Copy { function, bytes: None });
+            Event::new(bench.teller.t_ns(ago(touch.t_ns)), What::Copy { function, bytes: None });
         events.push(Event { cpu: Some(touch.cpu), ..event.by(side).of(number).saying(text) });
     }
     bench.teller.in_order(events);
