@@ -8,6 +8,7 @@ mod command;
 mod export;
 mod outcome;
 mod plan;
+mod probes;
 mod render;
 mod server;
 mod state;

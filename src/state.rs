@@ -100,10 +100,7 @@ impl History {
     ///
     /// A sentence, when there is no place for it.
     pub(crate) fn open() -> Result<History, String> {
-        let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
-        let state = state.ok_or("no state folder: neither XDG_STATE_HOME nor HOME is an absolute path")?;
-        Ok(History::at(state.join("ipcscope/runs")))
+        Ok(History::at(folder()?.join("runs")))
     }
 
     fn at(folder: PathBuf) -> History {
@@ -121,23 +118,7 @@ impl History {
     ///
     /// The sentence says where it could not be kept.
     pub(crate) fn keep(&self, report: &Report) -> Result<(String, Kept), String> {
-        let told = |error: io::Error| format!("{}: {error}", self.folder.display());
-        fs::create_dir_all(&self.folder).map_err(told)?;
-        let text = json::report(report);
-        let began = began(report.started_unix_ms);
-        for number in 1..=1_000 {
-            let id = if number == 1 { began.clone() } else { format!("{began}-{number}") };
-            match export::create(&self.path(&id), text.as_bytes()) {
-                Ok(()) => return Ok((id, Kept::Anew)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    if self.read(&id).is_ok_and(|kept| kept == text.as_bytes()) {
-                        return Ok((id, Kept::Already));
-                    }
-                }
-                Err(error) => return Err(told(error)),
-            }
-        }
-        Err(format!("{}: too many reports of one millisecond", self.folder.display()))
+        keep(&self.folder, report.started_unix_ms, json::report(report).as_bytes())
     }
 
     /// Everything that is there. A folder that is not there yet is an empty one.
@@ -224,6 +205,43 @@ impl History {
     }
 }
 
+/// Where everything of this person is kept.
+///
+/// # Errors
+///
+/// A sentence, when there is no place for it.
+pub(crate) fn folder() -> Result<PathBuf, String> {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    let state = state.ok_or("no state folder: neither XDG_STATE_HOME nor HOME is an absolute path")?;
+    Ok(state.join("ipcscope"))
+}
+
+/// Keeps what began then in `folder`, under an id that is free; what is there already keeps the id that it has.
+///
+/// # Errors
+///
+/// The sentence says where it could not be kept.
+pub(crate) fn keep(folder: &Path, started_unix_ms: u64, bytes: &[u8]) -> Result<(String, Kept), String> {
+    let told = |error: io::Error| format!("{}: {error}", folder.display());
+    fs::create_dir_all(folder).map_err(told)?;
+    let began = began(started_unix_ms);
+    for number in 1..=1_000 {
+        let id = if number == 1 { began.clone() } else { format!("{began}-{number}") };
+        let path = folder.join(format!("{id}.json"));
+        match export::create(&path, bytes) {
+            Ok(()) => return Ok((id, Kept::Anew)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if read_bounded(&path, LIMIT_BYTES).is_ok_and(|kept| kept == bytes) {
+                    return Ok((id, Kept::Already));
+                }
+            }
+            Err(error) => return Err(told(error)),
+        }
+    }
+    Err(format!("{}: too many reports of one millisecond", folder.display()))
+}
+
 /// As much of a report as a list shows.
 #[derive(Deserialize)]
 struct Brief {
@@ -280,7 +298,7 @@ fn began(unix_ms: u64) -> String {
     format!("{}-{}-{:03}", digits(day), digits(time), unix_ms % 1_000)
 }
 
-fn is_id(text: &str) -> bool {
+pub(crate) fn is_id(text: &str) -> bool {
     (1..=ID_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
 }
 

@@ -14,6 +14,7 @@ use crate::args::{self, Chosen};
 use crate::export::Place;
 use crate::outcome::{self, Ended, Failure};
 use crate::plan;
+use crate::probes::{self, Probes};
 use crate::render::{self, Ink, progress::Bar};
 
 /// Looks, and tells what was seen. A count that leaves its scene's budget is a failed run.
@@ -35,11 +36,14 @@ pub(crate) fn run(typed: &args::Probe, ink: Ink) -> Result<Ended, Failure> {
             .map_err(|error| Failure::told(format_args!("cannot watch for Ctrl-C: {error}")))?;
     }
     let bar = Bar::new();
-    let mut progress = |done, total, setup: &Setup| bar.at(done, total, label(setup));
+    let mut progress = |done, total, setup: &Setup| bar.at(done, total, probes::label(setup));
     let report = probe::probe(&setups, typed.messages, &mut progress, &stop);
     drop(bar);
     if stop.load(Ordering::Relaxed) {
         return Ok(Ended::Interrupted);
+    }
+    if let Err(why) = Probes::open().and_then(|probes| probes.keep(&report)) {
+        outcome::note(format_args!("the lab page will not know of this probe: {why}"));
     }
     let quiet = typed.json || stdout > 0;
     if quiet {
@@ -77,7 +81,12 @@ fn look_through(setups: &[Setup], json: bool, notices: &[String], ink: Ink) -> R
                 .map_err(|error| Failure::told(format_args!("cannot write the trace: {error}")))?;
             outcome::print(lines)?;
         } else {
-            outcome::print(render::probe::journey(&trace, &label(setup), render::table::width(), ink))?;
+            outcome::print(render::probe::journey(
+                &trace,
+                &probes::label(setup),
+                render::table::width(),
+                ink,
+            ))?;
         }
     }
     Ok(Ended::Done)
@@ -86,10 +95,6 @@ fn look_through(setups: &[Setup], json: bool, notices: &[String], ink: Ink) -> R
 fn ended(report: &ProbeReport) -> Ended {
     let broken = |row: &probe::Probed| row.failed.is_some() || row.broken().next().is_some();
     if report.rows.iter().any(broken) { Ended::RunFailed } else { Ended::Done }
-}
-
-fn label(setup: &Setup) -> String {
-    format!("{} {} {}", setup.kind, setup.wait, setup.placement)
 }
 
 /// Every combination that was asked for.
@@ -114,13 +119,22 @@ fn setups(typed: &args::Probe, notices: &mut Vec<String>) -> Result<Vec<Setup>, 
             .map(|placement| plan::placement(Some(placement), notices))
             .collect::<Result<_, _>>()?,
     };
-    let mut setups = Vec::new();
-    for &placement in &placements {
-        for &wait in &waits {
-            for &kind in &kinds {
-                setups.push(Setup { size_bytes: typed.size, ..Setup::new(kind, wait, placement) });
-            }
-        }
+    let setups = probes::setups(&kinds, &waits, &placements);
+    Ok(setups.into_iter().map(|setup| Setup { size_bytes: typed.size, ..setup }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[test]
+    fn the_command_of_a_whole_probe_is_the_whole_probe() {
+        let placements = probes::placements();
+        let line = probes::command(&placements);
+        let typed = args::Typed::try_parse_from(line.split_whitespace()).unwrap();
+        let Some(args::Verb::Probe(typed)) = typed.verb else { panic!("{line}") };
+        assert_eq!(setups(&typed, &mut Vec::new()).unwrap(), probes::whole(&placements));
+        assert_eq!(typed.messages, probes::MESSAGES);
     }
-    Ok(setups)
 }

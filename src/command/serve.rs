@@ -44,7 +44,7 @@ pub(crate) fn lab(door: &args::Door, replay: Option<Vec<u8>>, place: &str) -> Re
             open(&url);
         }
         tokio::select! {
-            served = lab.clone().serve(listener) => served.map_err(told)?,
+            () = lab.clone().serve(listener) => {}
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }

@@ -1,6 +1,6 @@
 //! What goes on in the lab, and who is told.
 //!
-//! One race at a time, and no stage beside it: what is measured has the machine to itself. Open pages follow over one
+//! One race or probe at a time, and no stage beside it: what is measured has the machine to itself. Open pages follow over one
 //! WebSocket each. They are told of a change and are left alone otherwise, so that a page that merely is open costs the
 //! measured processes nothing: of a race that runs, at most four times a second.
 
@@ -45,21 +45,46 @@ pub(crate) struct Live {
     frames: broadcast::Sender<Utf8Bytes>,
     /// Grows when every stage has to end.
     curtain: watch::Sender<u64>,
-    /// A stage or a race has ended.
+    /// A stage, a race or a probe has ended.
     ended: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Now {
     seq: u64,
-    race: Option<Running>,
+    running: Option<Running>,
     pages: usize,
     stages: usize,
 }
 
+/// What has the machine to itself.
+#[derive(Debug, Clone)]
+pub(crate) enum Doing {
+    Race(Plan),
+    Probe,
+}
+
+impl Doing {
+    /// The name of its frames.
+    fn name(&self) -> &'static str {
+        match self {
+            Doing::Race(_) => "race",
+            Doing::Probe => "probe",
+        }
+    }
+
+    /// Why nothing else can have the machine.
+    fn busy(&self) -> &'static str {
+        match self {
+            Doing::Race(_) => "a race runs, and has the machine to itself",
+            Doing::Probe => "a probe runs, and has the machine to itself",
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Running {
-    plan: Plan,
+    doing: Doing,
     began: Instant,
     progress: Progress,
     page_open: bool,
@@ -67,7 +92,7 @@ struct Running {
     moved: Arc<Notify>,
 }
 
-/// What came of a race.
+/// What came of a race or a probe.
 #[derive(Debug, Default)]
 pub(crate) struct Ended {
     pub(crate) run: Option<String>,
@@ -103,15 +128,16 @@ impl Live {
         self.tell(&mut self.now(), json!({ "is": "runs", "runs": runs }));
     }
 
-    /// Asks the race that runs to stop.
-    pub(crate) fn stop_race(&self) -> bool {
+    /// Asks what runs to stop, if it is what `which` says; says whether it was.
+    pub(crate) fn stop(&self, which: impl Fn(&Doing) -> bool) -> bool {
         let now = self.now();
-        now.race.as_ref().map(|race| race.stop.store(true, Ordering::Relaxed)).is_some()
+        let running = now.running.as_ref().filter(|running| which(&running.doing));
+        running.map(|running| running.stop.store(true, Ordering::Relaxed)).is_some()
     }
 
-    /// Waits until no race runs.
-    pub(crate) async fn race_ended(&self) {
-        self.until(|now| now.race.is_none()).await;
+    /// Waits until neither a race nor a probe runs.
+    pub(crate) async fn ended(&self) {
+        self.until(|now| now.running.is_none()).await;
     }
 
     async fn until(&self, holds: impl Fn(&Now) -> bool) {
@@ -128,27 +154,30 @@ impl Live {
     }
 }
 
-/// The only race, from the moment it is granted until it has ended, however that comes.
+/// The only race or probe, from the moment it is granted until it has ended, however that comes.
 #[derive(Debug)]
 pub(crate) struct Slot {
     lab: Arc<Lab>,
     pub(crate) stop: Arc<AtomicBool>,
-    /// The race has moved on, or has ended.
+    /// It has moved on, or has ended.
     moved: Arc<Notify>,
 }
 
 impl Slot {
-    /// Takes the slot for `plan`, and ends every stage.
-    pub(crate) async fn take(lab: &Arc<Lab>, plan: &Plan) -> Result<Slot, Refusal> {
+    /// Takes the slot, and ends every stage.
+    pub(crate) async fn take(lab: &Arc<Lab>, doing: Doing) -> Result<Slot, Refusal> {
         let slot = {
             let mut now = lab.live.now();
-            if now.race.is_some() {
-                return Err(Refusal::conflict("a race runs already: wait for its end, or stop it"));
+            if let Some(running) = &now.running {
+                let name = running.doing.name();
+                return Err(Refusal::conflict(format_args!(
+                    "a {name} runs already: wait for its end, or stop it"
+                )));
             }
             let stop = Arc::new(AtomicBool::new(false));
             let moved = Arc::new(Notify::new());
-            now.race = Some(Running {
-                plan: plan.clone(),
+            now.running = Some(Running {
+                doing,
                 began: Instant::now(),
                 progress: Progress { done: 0, total: 0, label: String::new() },
                 page_open: now.pages > 0,
@@ -161,67 +190,68 @@ impl Slot {
         let empty = lab.live.until(|now| now.stages == 0);
         match tokio::time::timeout(STAGES_END, empty).await {
             Ok(()) => Ok(slot),
-            Err(_) => {
-                Err(Refusal::conflict("a stage does not end: close its page, and start the race again"))
-            }
+            Err(_) => Err(Refusal::conflict("a stage does not end: close its page, and try again")),
         }
     }
 
-    /// Says where the race is; pages are told in their time.
+    /// Says how far it is; pages are told in their time.
     pub(crate) fn moved(&self, progress: &Progress) {
-        if let Some(race) = &mut self.lab.live.now().race {
-            race.progress = progress.clone();
+        if let Some(running) = &mut self.lab.live.now().running {
+            running.progress = progress.clone();
         }
         self.moved.notify_one();
     }
 
-    /// Tells the pages of this race until it has ended.
+    /// Tells the pages of it until it has ended.
     pub(crate) fn tell(&self) {
         tokio::spawn(tell_of(Arc::clone(&self.lab), Arc::clone(&self.moved)));
     }
 
-    /// Whether a page was open at any time since the race began.
+    /// Whether a page was open at any time since it began.
     pub(crate) fn page_open(&self) -> bool {
-        self.lab.live.now().race.as_ref().is_some_and(|race| race.page_open)
+        self.lab.live.now().running.as_ref().is_some_and(|running| running.page_open)
     }
 
-    /// The race has ended.
+    /// It has ended.
     pub(crate) fn end(self, ended: &Ended) {
-        self.clear(ended);
-        if ended.run.is_some() {
+        if matches!(self.clear(ended), Some(Doing::Race(_))) && ended.run.is_some() {
             self.lab.live.tell_runs(&self.lab);
         }
     }
 
-    fn clear(&self, ended: &Ended) {
+    /// Frees the slot, if that was not done before; says what was in it.
+    fn clear(&self, ended: &Ended) -> Option<Doing> {
         let live = &self.lab.live;
         let mut now = live.now();
-        if now.race.take().is_some() {
+        let done = now.running.take().map(|running| running.doing);
+        if let Some(doing) = &done {
             let Ended { run, interrupted, error } = ended;
-            let frame = json!({ "is": "race-ended", "run": run, "interrupted": interrupted, "error": error });
+            let is = format!("{}-ended", doing.name());
+            let frame = json!({ "is": is, "run": run, "interrupted": interrupted, "error": error });
             live.tell(&mut now, frame);
         }
         drop(now);
         self.moved.notify_one();
         live.ended.notify_waiters();
+        done
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let error = Some("the race broke off".into());
+        let error = Some("it broke off".into());
         self.clear(&Ended { error, ..Ended::default() });
     }
 }
 
-/// Tells the pages of the race that has `moved`, each time it has, but not too often.
+/// Tells the pages of what has `moved`, each time it has, but not too often.
 async fn tell_of(lab: Arc<Lab>, moved: Arc<Notify>) {
     loop {
         moved.notified().await;
         {
             let mut now = lab.live.now();
-            let race = now.race.as_ref().filter(|race| Arc::ptr_eq(&race.moved, &moved));
-            let Some(frame) = race.map(Running::frame) else { return };
+            let running = now.running.as_ref().filter(|running| Arc::ptr_eq(&running.moved, &moved));
+            let Some(frame) = running.map(Running::frame) else { return };
             lab.live.tell(&mut now, frame);
         }
         tokio::time::sleep(BETWEEN_FRAMES).await;
@@ -231,14 +261,17 @@ async fn tell_of(lab: Arc<Lab>, moved: Arc<Notify>) {
 impl Running {
     fn frame(&self) -> Value {
         let Progress { done, total, label } = &self.progress;
-        json!({
-            "is": "race",
+        let mut frame = json!({
+            "is": self.doing.name(),
             "done": done,
             "total": total,
             "label": label,
             "elapsed_ms": self.began.elapsed().as_millis() as u64,
-            "plan": self.plan,
-        })
+        });
+        if let Doing::Race(plan) = &self.doing {
+            frame["plan"] = json!(plan);
+        }
+        frame
     }
 }
 
@@ -252,8 +285,8 @@ impl Place {
     /// A place, and what changes when the stage has to end; or the reason why there is none just now.
     pub(crate) fn take(lab: &Arc<Lab>) -> Result<(Place, watch::Receiver<u64>), &'static str> {
         let mut now = lab.live.now();
-        if now.race.is_some() {
-            return Err("a race runs, and has the machine to itself");
+        if let Some(running) = &now.running {
+            return Err(running.doing.busy());
         }
         if now.stages >= STAGES {
             return Err("too many stages are open: close one of their pages");
@@ -280,8 +313,8 @@ impl Open {
             return None;
         }
         now.pages += 1;
-        if let Some(race) = &mut now.race {
-            race.page_open = true;
+        if let Some(running) = &mut now.running {
+            running.page_open = true;
         }
         Some(Open(Arc::clone(lab)))
     }
@@ -334,14 +367,17 @@ async fn tell(lab: Arc<Lab>, mut socket: WebSocket) {
 async fn snapshot(lab: &Arc<Lab>) -> (broadcast::Receiver<Utf8Bytes>, Utf8Bytes) {
     let (frames, mut whole) = {
         let now = lab.live.now();
-        let race = now.race.as_ref().map(Running::frame);
-        let whole = json!({
+        let mut whole = json!({
             "is": "snapshot",
             "seq": now.seq,
-            "race": race,
+            "race": null,
+            "probe": null,
             "pages": now.pages,
             "stages": now.stages,
         });
+        if let Some(running) = &now.running {
+            whole[running.doing.name()] = running.frame();
+        }
         (lab.live.frames.subscribe(), whole)
     };
     // Read after that: a run that is kept meanwhile is in the list, or in a frame, or in both.

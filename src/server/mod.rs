@@ -7,6 +7,7 @@ mod guard;
 mod live;
 mod owner;
 mod page;
+mod probe;
 mod race;
 mod refusal;
 mod runs;
@@ -29,19 +30,19 @@ use axum::{Router, middleware};
 use tokio::net::TcpListener;
 
 use crate::outcome::{self, Failure};
+use crate::probes::Probes;
 use crate::state::History;
 use facts::Facts;
 use guard::Door;
 use live::Live;
-use owner::Owner;
 use page::Page;
 use refusal::Refusal;
 
 /// Where the lab is found unless another place is asked for.
 pub(crate) const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7878);
 
-/// How long a race may take to end when the lab does.
-const RACE_ENDS: Duration = Duration::from_secs(5);
+/// How long a race or a probe may take to end when the lab does.
+const ENDS: Duration = Duration::from_secs(5);
 
 /// What the lab is started with.
 #[derive(Debug, Default)]
@@ -58,6 +59,7 @@ pub(crate) struct Lab {
     door: Door,
     page: Page,
     history: History,
+    probes: Probes,
     facts: OnceLock<Facts>,
     live: Live,
     replay: Option<Bytes>,
@@ -76,6 +78,7 @@ impl Lab {
             door,
             page: setup.web_dir.map_or(Page::BuiltIn, Page::Folder),
             history: History::open().map_err(Failure::told)?,
+            probes: Probes::open().map_err(Failure::told)?,
             facts: OnceLock::new(),
             live: Live::new(),
             replay: setup.replay.map(Bytes::from),
@@ -83,21 +86,20 @@ impl Lab {
     }
 
     /// Answers until the process ends.
-    pub(crate) async fn serve(self: Arc<Lab>, listener: TcpListener) -> io::Result<()> {
+    pub(crate) async fn serve(self: Arc<Lab>, listener: TcpListener) {
         // Read already when the first page asks.
         let facts = Arc::clone(&self);
         tokio::task::spawn_blocking(move || {
             facts.facts.get_or_init(Facts::read);
             facts.history.list();
         });
-        let service = routes(self).into_make_service_with_connect_info::<Owner>();
-        axum::serve(connections::Connections::of(listener), service).await
+        connections::serve(listener, routes(self)).await;
     }
 
-    /// Ends the race that may run; what it has measured is kept.
+    /// Ends the race or the probe that may run; what a race has measured is kept.
     pub(crate) async fn end(&self) {
-        if self.live.stop_race() {
-            let _ = tokio::time::timeout(RACE_ENDS, self.live.race_ended()).await;
+        if self.live.stop(|_| true) {
+            let _ = tokio::time::timeout(ENDS, self.live.ended()).await;
         }
     }
 
@@ -152,6 +154,7 @@ fn routes(lab: Arc<Lab>) -> Router {
         .route("/api/compare", post(verdicts::compare))
         .route("/api/lab", get(facts::answer))
         .route("/api/live", get(live::follow))
+        .route("/api/probe", get(probe::answer).post(probe::start).delete(probe::stop))
         .route("/api/race", post(race::start).delete(race::stop))
         .route("/api/replay", get(replay))
         .route("/api/stage", get(stage::open))

@@ -10,11 +10,9 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::connect_info::Connected;
-use axum::serve::IncomingStream;
 use rustix::process::geteuid;
+use tokio::net::TcpStream;
 
-use super::connections::Connections;
 use super::refusal::Refusal;
 
 /// Who made the other end.
@@ -41,6 +39,14 @@ impl Owner {
         }
     }
 
+    /// Looks up the other end of a connection.
+    pub(crate) fn of_connection(stream: &TcpStream, theirs: SocketAddr) -> Owner {
+        match stream.local_addr() {
+            Ok(ours) => Owner::of(theirs, ours),
+            Err(error) => Owner::Unknown(error.to_string()),
+        }
+    }
+
     /// Looks up the socket at `theirs` that is connected to `ours`.
     fn of(theirs: SocketAddr, ours: SocketAddr) -> Owner {
         let mut told = None;
@@ -55,15 +61,6 @@ impl Owner {
             }
         }
         Owner::Unknown(told.unwrap_or_else(|| "its connection is not in /proc/net/tcp any more".into()))
-    }
-}
-
-impl Connected<IncomingStream<'_, Connections>> for Owner {
-    fn connect_info(stream: IncomingStream<'_, Connections>) -> Owner {
-        match stream.io().local_addr() {
-            Ok(ours) => Owner::of(*stream.remote_addr(), ours),
-            Err(error) => Owner::Unknown(error.to_string()),
-        }
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::Lab;
 use super::body::Json;
-use super::live::{Ended, Slot};
+use super::live::{Doing, Ended, Slot};
 use super::refusal::{Refusal, json_of};
 use crate::outcome::Failure;
 use crate::plan::{self, Decided, Wish};
@@ -73,7 +73,7 @@ pub(crate) async fn start(
         Failure::Told(sentence) => Refusal::senseless(sentence),
         Failure::ReaderGone => Refusal::internal("nobody is there"),
     })?;
-    let slot = Slot::take(&lab, &plan).await?;
+    let slot = Slot::take(&lab, Doing::Race(plan.clone())).await?;
     let answer = json!({ "plan": plan, "command": plan::command(&plan), "notices": notices });
     slot.tell();
     std::thread::Builder::new()
@@ -85,7 +85,8 @@ pub(crate) async fn start(
 
 /// `DELETE /api/race`.
 pub(crate) async fn stop(State(lab): State<Arc<Lab>>) -> Result<StatusCode, Refusal> {
-    if lab.live.stop_race() { Ok(StatusCode::NO_CONTENT) } else { Err(Refusal::not_found("no race runs")) }
+    let stopped = lab.live.stop(|doing| matches!(doing, Doing::Race(_)));
+    if stopped { Ok(StatusCode::NO_CONTENT) } else { Err(Refusal::not_found("no race runs")) }
 }
 
 fn run(lab: &Lab, slot: Slot, plan: &Plan) {

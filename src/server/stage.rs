@@ -97,7 +97,7 @@ async fn play(lab: &Arc<Lab>, mut socket: WebSocket, setup: Setup) {
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => break None,
             },
-            _ = curtain.changed() => break Some((close_code::AGAIN, "a race begins, and has the machine to itself")),
+            _ = curtain.changed() => break Some((close_code::AGAIN, "a race or a probe begins, and has the machine to itself")),
         }
     };
     stop.store(true, Ordering::Relaxed);

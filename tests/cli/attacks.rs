@@ -223,3 +223,26 @@ fn connections_that_say_nothing_do_not_take_every_descriptor() {
     lab.ask("DELETE", "/api/race", "").with(204);
     frame_that(&mut socket, "race-ended");
 }
+
+#[test]
+fn who_says_nothing_does_not_keep_others_waiting() {
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    let mut socket = lab.socket("/api/live");
+    assert_eq!(frame(&mut socket)["is"], "snapshot");
+    lab.token();
+    let silent: Vec<_> = (0..300)
+        .map(|number| {
+            let mut stream = lab.connect();
+            if number % 2 == 0 {
+                std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\nHost: ").expect("sent");
+            }
+            stream
+        })
+        .collect();
+    lab.get("/api/runs").with(200);
+    drop(silent);
+    // Whoever has become a WebSocket may be silent for as long as he likes.
+    lab.ask("POST", "/api/race", SHORT).with(202);
+    frame_that(&mut socket, "race-ended");
+}

@@ -29,6 +29,21 @@ fn a_race_in_the_terminal_is_seen_by_the_page() {
 }
 
 #[test]
+fn a_probe_in_the_terminal_is_seen_by_the_page() {
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    let came_along = lab.get("/api/probe").with(200).json();
+    assert_eq!(came_along["id"], json!(null), "nothing was counted here yet");
+    assert!(came_along["report"]["machine"]["cpu"].is_string(), "it says whose it is");
+    assert_eq!(came_along["report"]["rows"].as_array().map(Vec::len), Some(16));
+    desk.run("probe pipe --wait block --placement unpinned --messages 100").ended_with(0);
+    let own = lab.get("/api/probe").with(200).json();
+    assert!(own["id"].is_string(), "{own}");
+    assert_eq!(own["report"]["rows"][0]["kind"], "pipe");
+    assert!(own["report"]["started_unix_ms"].as_u64() > came_along["report"]["started_unix_ms"].as_u64());
+}
+
+#[test]
 fn a_report_is_taken_in_exported_and_deleted() {
     let desk = Desk::new();
     let lab = Lab::start(&desk);

@@ -125,3 +125,29 @@ fn silence_when_nothing_happens() {
     socket.get_ref().set_read_timeout(Some(std::time::Duration::from_millis(700))).expect("a timeout");
     assert!(socket.read().is_err(), "nothing has happened, and something was said");
 }
+
+#[test]
+fn a_probe_has_the_machine_to_itself_and_can_be_stopped() {
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    let mut socket = lab.socket("/api/live");
+    assert_eq!(frame(&mut socket)["probe"], Value::Null);
+    let answer = lab.ask("POST", "/api/probe", "").with(202).json();
+    assert!(
+        answer["command"].as_str().expect("a line").starts_with("ipcscope probe all --placement "),
+        "{answer}"
+    );
+    let moved = frame_that(&mut socket, "probe");
+    assert!(moved["done"].as_u64() <= moved["total"].as_u64(), "{moved}");
+    assert!(lab.ask("POST", "/api/race", SHORT).with(409).error().contains("a probe runs already"));
+    assert!(lab.ask("POST", "/api/probe", "").with(409).error().contains("a probe runs already"));
+    let mut late = lab.socket("/api/live");
+    let snapshot = frame(&mut late);
+    assert_eq!((&snapshot["race"], &snapshot["probe"]["is"]), (&Value::Null, &"probe".into()));
+    lab.ask("DELETE", "/api/race", "").with(404);
+    lab.ask("DELETE", "/api/probe", "").with(204);
+    let ended = frame_that(&mut socket, "probe-ended");
+    assert_eq!((&ended["interrupted"], &ended["run"]), (&true.into(), &Value::Null));
+    lab.ask("DELETE", "/api/probe", "").with(404);
+    eventually("nobody is left", || children_of(lab.running.0.id()).is_empty());
+}

@@ -75,8 +75,7 @@ fn tell(bench: &mut Bench<'_, '_>, proof: &Proof) {
             format!("{function}{caller}"),
         ]);
         let text = format!("{function} touches {}{caller}", touch.place.words());
-        let event =
-            Event::new(bench.teller.t_ns(ago(touch.t_ns)), What::Copy { function, bytes: None });
+        let event = Event::new(bench.teller.t_ns(ago(touch.t_ns)), What::Copy { function, bytes: None });
         events.push(Event { cpu: Some(touch.cpu), ..event.by(side).of(number).saying(text) });
     }
     bench.teller.in_order(events);

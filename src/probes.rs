@@ -1,0 +1,203 @@
+//! What was counted on this machine, one file a probe: `$XDG_STATE_HOME/ipcscope/probes/<id>.json`, beside the races and named
+//! like them. Who has counted nothing yet is shown the record that came with the program, which says whose it is.
+
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+
+use crossing::{Kind, WaitStrategy};
+use flate2::read::GzDecoder;
+use lab::machine;
+use lab::plan::Placement;
+use lab::probe::{ProbeReport, SCHEMA, Setup};
+
+use crate::render;
+use crate::state::{self, Unreadable};
+
+/// The record that came with the program, packed.
+const BUILT_IN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe.json.gz"));
+
+/// A stored report larger than this was not written by us: 4 MiB.
+const LIMIT_BYTES: u64 = 4 << 20;
+
+/// How many of the newest are looked at.
+const LOOKED_AT: usize = 16;
+
+/// Messages in each row, unless another number is typed.
+pub(crate) const MESSAGES: u64 = 1_000;
+
+/// The waits and placements that are counted for every mechanism: what decides most about what a message costs.
+const WAITS: [WaitStrategy; 2] = [WaitStrategy::Spin, WaitStrategy::Block];
+
+/// The probes of this person.
+#[derive(Debug)]
+pub(crate) struct Probes {
+    folder: PathBuf,
+}
+
+/// A report, and where it is from.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    /// The file's id; `None` for the record that came with the program.
+    pub(crate) id: Option<String>,
+    pub(crate) report: ProbeReport,
+    /// Files that were passed over, because they are no reports of ours.
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+impl Probes {
+    /// The probes of this person.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, when there is no place for them.
+    pub(crate) fn open() -> Result<Probes, String> {
+        Ok(Probes { folder: state::folder()?.join("probes") })
+    }
+
+    /// Keeps `report`, and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// The sentence says where it could not be kept.
+    pub(crate) fn keep(&self, report: &ProbeReport) -> Result<String, String> {
+        let text = render::probe::json(report);
+        state::keep(&self.folder, report.started_unix_ms, text.as_bytes()).map(|(id, _)| id)
+    }
+
+    /// The newest of those that tell of most rows; the record that came with the program, if there is none.
+    pub(crate) fn best(&self) -> Counted {
+        let mut best: Option<(String, ProbeReport)> = None;
+        let mut unreadable = Vec::new();
+        for name in self.newest() {
+            match self.read(&name) {
+                Ok((id, report)) => {
+                    if best.as_ref().is_none_or(|(_, found)| told(&report) > told(found)) {
+                        best = Some((id, report));
+                    }
+                }
+                Err(why) => unreadable.push(Unreadable { file: name, why }),
+            }
+        }
+        match best {
+            Some((id, report)) => Counted { id: Some(id), report, unreadable },
+            None => Counted { id: None, report: built_in(), unreadable },
+        }
+    }
+
+    /// The names of the newest files, the newest first. A folder that is not there yet is an empty one.
+    fn newest(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        // What is being written just now.
+        names.retain(|name| !name.starts_with('.'));
+        names.sort_by(|a, b| b.cmp(a));
+        names.truncate(LOOKED_AT);
+        names
+    }
+
+    fn read(&self, name: &str) -> Result<(String, ProbeReport), String> {
+        let id = name.strip_suffix(".json").filter(|id| state::is_id(id));
+        let id = id.ok_or("its name is not that of a probe")?;
+        let text =
+            state::read_bounded(&self.folder.join(name), LIMIT_BYTES).map_err(|error| error.to_string())?;
+        Ok((id.to_owned(), understand(&text)?))
+    }
+}
+
+/// The rows that hold figures.
+fn told(report: &ProbeReport) -> usize {
+    report.rows.iter().filter(|row| row.failed.is_none()).count()
+}
+
+fn understand(text: &[u8]) -> Result<ProbeReport, String> {
+    let report: ProbeReport = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    match (report.format.as_str(), report.schema) {
+        ("ipcscope-probe", SCHEMA) => Ok(report),
+        ("ipcscope-probe", other) => Err(format!("field `schema` is {other}; this version reads {SCHEMA}")),
+        _ => Err("field `format` is not `ipcscope-probe`".into()),
+    }
+}
+
+fn built_in() -> ProbeReport {
+    let mut text = Vec::new();
+    GzDecoder::new(BUILT_IN).read_to_end(&mut text).expect("the build packed it");
+    understand(&text).expect("a test has read it")
+}
+
+/// Where the two processes of a whole probe run: on one core, and on two where there are two.
+pub(crate) fn placements() -> Vec<Placement> {
+    let several = machine::allowed_cores().is_ok_and(|cores| cores.len() > 1);
+    if several { vec![Placement::SameCore, Placement::CrossCore] } else { vec![Placement::SameCore] }
+}
+
+/// Every mechanism, way of waiting and placement, as [`command`] says it.
+pub(crate) fn whole(placements: &[Placement]) -> Vec<Setup> {
+    setups(&Kind::ALL, &WAITS, placements)
+}
+
+/// Every combination, by placement, way of waiting and mechanism.
+pub(crate) fn setups(kinds: &[Kind], waits: &[WaitStrategy], placements: &[Placement]) -> Vec<Setup> {
+    let mut setups = Vec::new();
+    for &placement in placements {
+        for &wait in waits {
+            setups.extend(kinds.iter().map(|&kind| Setup::new(kind, wait, placement)));
+        }
+    }
+    setups
+}
+
+/// The command line of a whole probe.
+pub(crate) fn command(placements: &[Placement]) -> String {
+    let mut line = String::from("ipcscope probe all");
+    for placement in placements {
+        line.push_str(&format!(" --placement {placement}"));
+    }
+    line
+}
+
+/// What is counted next, in words.
+pub(crate) fn label(setup: &Setup) -> String {
+    format!("{} {} {}", setup.kind, setup.wait, setup.placement)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::tests::Folder;
+
+    fn rows(count: usize, started_unix_ms: u64) -> ProbeReport {
+        let mut report = built_in();
+        report.rows.truncate(count);
+        report.started_unix_ms = started_unix_ms;
+        report
+    }
+
+    #[test]
+    fn the_record_that_came_along_tells_of_every_mechanism_way_of_waiting_and_placement() {
+        let report = built_in();
+        let told: Vec<_> = report.rows.iter().map(|row| (row.kind, row.wait, row.placement)).collect();
+        for setup in whole(&[Placement::SameCore, Placement::CrossCore]) {
+            assert!(told.contains(&(setup.kind, setup.wait, setup.placement)), "{}", label(&setup));
+        }
+        assert!(report.machine.cpu.is_some(), "it says whose it is");
+    }
+
+    #[test]
+    fn the_newest_that_tells_most_is_shown_and_what_is_none_of_ours_is_named() {
+        let folder = Folder::new("probes");
+        let probes = Probes { folder: folder.0.join("probes") };
+        assert_eq!(probes.best().id, None, "nothing was counted yet");
+        let whole = probes.keep(&rows(16, 1_000)).unwrap();
+        let later = probes.keep(&rows(16, 2_000)).unwrap();
+        let part = probes.keep(&rows(1, 3_000)).unwrap();
+        assert!(whole < later && later < part);
+        fs::write(probes.folder.join("9.json"), "{}").unwrap();
+        fs::write(probes.folder.join("notes"), "hello").unwrap();
+        let best = probes.best();
+        assert_eq!((best.id, best.report.started_unix_ms), (Some(later), 2_000));
+        let named: Vec<_> = best.unreadable.iter().map(|unreadable| unreadable.file.as_str()).collect();
+        assert_eq!(named, ["notes", "9.json"]);
+    }
+}

@@ -1,0 +1,61 @@
+//! What was counted, and counting it here. A probe runs in this process, on a thread of its own, in the place of a race: who
+//! counts has the machine to himself too.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use lab::probe::{self, Setup};
+use lab::race::Progress;
+use serde_json::json;
+
+use super::Lab;
+use super::live::{Doing, Ended, Slot};
+use super::refusal::{Refusal, json_of};
+use crate::probes;
+
+/// `GET /api/probe`.
+pub(crate) async fn answer(State(lab): State<Arc<Lab>>) -> Response {
+    let answer = lab.blocking(|lab| {
+        let probes::Counted { id, report, unreadable } = lab.probes.best();
+        let command = probes::command(&probes::placements());
+        json!({ "id": id, "report": report, "command": command, "unreadable": unreadable })
+    });
+    json_of(StatusCode::OK, &answer.await)
+}
+
+/// `POST /api/probe`.
+pub(crate) async fn start(State(lab): State<Arc<Lab>>) -> Result<Response, Refusal> {
+    let placements = probes::placements();
+    let slot = Slot::take(&lab, Doing::Probe).await?;
+    slot.tell();
+    let answer = json!({ "command": probes::command(&placements) });
+    std::thread::Builder::new()
+        .name("probe".into())
+        .spawn(move || run(&lab, slot, &probes::whole(&placements)))
+        .map_err(|error| Refusal::internal(format_args!("cannot start a thread: {error}")))?;
+    Ok(json_of(StatusCode::ACCEPTED, &answer))
+}
+
+/// `DELETE /api/probe`.
+pub(crate) async fn stop(State(lab): State<Arc<Lab>>) -> Result<StatusCode, Refusal> {
+    let stopped = lab.live.stop(|doing| matches!(doing, Doing::Probe));
+    if stopped { Ok(StatusCode::NO_CONTENT) } else { Err(Refusal::not_found("no probe runs")) }
+}
+
+fn run(lab: &Lab, slot: Slot, setups: &[Setup]) {
+    let mut progress =
+        |done, total, setup: &Setup| slot.moved(&Progress { done, total, label: probes::label(setup) });
+    let report = probe::probe(setups, probes::MESSAGES, &mut progress, &slot.stop);
+    let mut ended = Ended { interrupted: slot.stop.load(Ordering::Relaxed), ..Ended::default() };
+    // One that was stopped is not kept: its last row may have been cut short.
+    if !ended.interrupted {
+        match lab.probes.keep(&report) {
+            Ok(id) => ended.run = Some(id),
+            Err(why) => ended.error = Some(format!("what was counted could not be kept: {why}")),
+        }
+    }
+    slot.end(&ended);
+}
