@@ -195,6 +195,30 @@ export interface Run {
 }
 export interface RaceState { done: number; total: number; label: string; elapsed_ms: number; plan: Plan }
 
+export interface ProbeState { done: number; total: number; label: string; elapsed_ms: number }
+export interface Probed {
+  kind: string
+  wait: string
+  placement: string
+  cores: [number, number] | null
+  size_bytes: number
+  figures: {
+    question: string
+    readings: { instrument: string; certainty: string; per_message: number; messages: number }[]
+    unavailable: { what: string; why: string; remedy: string } | null
+    quoted: string | null
+    remark: string | null
+  }[]
+  failed: string | null
+}
+export interface Counted {
+  /** `null`: a record that came with the lab, of the machine that it names. */
+  id: string | null
+  report: { started_unix_ms: number; version: string; machine: Machine; rows: Probed[] }
+  command: string
+  unreadable: { file: string; why: string }[]
+}
+
 export interface Figures { latency_ns_p50: number | null; messages_per_s: number | null }
 export interface Compared { ratio: number; low: number; high: number; verdict: 'better' | 'worse' | 'no-difference' }
 export interface Comparison {

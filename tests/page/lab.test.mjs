@@ -172,6 +172,26 @@ test('a race: still while it runs, exported, compared, kept', async () => {
   await nobody()
 })
 
+test('what textbooks say stands beside a record that names its machine, until something was counted here', async () => {
+  const { page, complaints, close } = await open(browser, at('method'))
+  const { report, command } = await (await fetch(`${lab.url}api/probe`)).json()
+  await page.getByText(`a record of another one: ${report.machine.cpu}`, { exact: false }).waitFor()
+  assert.equal(await page.locator('.counted tbody tr').count(), report.rows.length)
+  await page.locator('.command code', { hasText: command }).waitFor()
+  await press(page, 'Count it here')
+  await page.getByText(/\d+ of \d+.rows/).waitFor()
+  await press(page, 'Cancel')
+  await page.getByText('It was stopped; nothing of it is kept.').first().waitFor()
+  await nobody()
+  execFileSync(BINARY, ['probe', 'pipe', '--wait', 'block', '--messages', '100'], { env: { ...process.env, XDG_STATE_HOME: lab.state }, stdio: 'ignore' })
+  await page.goto(at('m/pipe'))
+  await page.locator('.quoted').getByText(/^Counted on this machine, /).waitFor()
+  assert.equal(await page.locator('.quoted tbody tr').count(), 2, 'textbooks, and what was counted')
+  assert.deepEqual([complaints, await shifts(page)], [[], []])
+  await close()
+  await nobody()
+})
+
 test('the chooser rests on the race just run', async () => {
   const { page, close } = await open(browser, at('choose'))
   await page.getByText('fits best').waitFor()

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { WebSocketServer } from 'ws'
 
+import { probe } from './fixtures/probe.mjs'
 import { machine, report } from './fixtures/report.mjs'
 import { pigeon, scenes } from './fixtures/scenes.mjs'
 import { header, Teller, traceText } from './fixtures/trace.mjs'
@@ -26,6 +27,8 @@ export async function mock({ port = 0, replay = null, roundMs = 120 } = {}) {
   /** @type {Set<import('ws').WebSocket>} */
   const live = new Set()
   let race = null
+  let counting = null
+  const counted = { id: null, report: probe(1_790_000_000_000), command: 'ipcscope probe all --placement same-core --placement cross-core', unreadable: [] }
   let pid = 4300
 
   const command = (plan) => `ipcscope race ${plan.kinds.join(',')} -n ${plan.count} -s ${plan.sizes.join(',')} --placement ${plan.placement} --wait ${plan.waits.join(',')} -r ${plan.launches}`
@@ -69,6 +72,23 @@ export async function mock({ port = 0, replay = null, roundMs = 120 } = {}) {
     race.stop = () => finish(true)
     tell({ is: 'race', ...race })
     return { plan, command: command(plan) }
+  }
+
+  function startProbe() {
+    counting = { done: 0, total: 16, label: 'lamp spin same-core', elapsed_ms: 0 }
+    const finish = (interrupted) => {
+      clearInterval(timer)
+      counting = null
+      if (!interrupted) Object.assign(counted, { id: '20260924-1', report: probe(1_790_100_000_000) })
+      tell({ is: 'probe-ended', run: interrupted ? null : counted.id, interrupted, error: null })
+    }
+    const timer = setInterval(() => {
+      counting.elapsed_ms += 4 * roundMs
+      if (++counting.done >= counting.total) finish(false)
+      else tell({ is: 'probe', ...counting })
+    }, 4 * roundMs)
+    counting.stop = () => finish(true)
+    tell({ is: 'probe', ...counting })
   }
 
   const compared = (a, b) => ({
@@ -138,6 +158,16 @@ export async function mock({ port = 0, replay = null, roundMs = 120 } = {}) {
         race?.stop()
         return send(200, {})
       }
+      if (path === '/api/probe' && request.method === 'GET') return send(200, counted)
+      if (path === '/api/probe' && request.method === 'POST') {
+        if (race || counting) return refuse(409, 'something is running already')
+        startProbe()
+        return send(202, { command: counted.command })
+      }
+      if (path === '/api/probe' && request.method === 'DELETE') {
+        counting?.stop()
+        return send(204, '')
+      }
       if (path === '/api/compare') {
         if (!Array.isArray(report(body.a)?.rows)) return refuse(422, 'a: line 1: field `rows` is missing: this is no report of a race')
         return send(200, compared(report(body.a), report(body.b)))
@@ -157,10 +187,10 @@ export async function mock({ port = 0, replay = null, roundMs = 120 } = {}) {
     if (url.pathname === '/api/live') {
       live.add(socket)
       socket.on('close', () => live.delete(socket))
-      return socket.send(JSON.stringify({ is: 'snapshot', seq: ++seq, race, runs: runs(), pages: live.size, stages: started.stages }))
+      return socket.send(JSON.stringify({ is: 'snapshot', seq: ++seq, race, probe: counting, runs: runs(), pages: live.size, stages: started.stages }))
     }
     const scene = scenes.find((scene) => scene.kind === url.searchParams.get('kind'))
-    if (race || !scene) return socket.close(1013, race ? 'a race is running' : 'there is no such mechanism')
+    if (race || counting || !scene) return socket.close(1013, race ? 'a race is running' : counting ? 'a probe is running' : 'there is no such mechanism')
     started.stages++
     const [wait, placement, size] = ['wait', 'placement', 'size'].map((name) => url.searchParams.get(name))
     const lines = (events) => events.forEach((event) => socket.send(JSON.stringify(event)))

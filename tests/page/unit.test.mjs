@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import * as format from '../../web/js/format.js'
-import { bimodal, groups, ranked, ratio, slower, twoModes } from '../../web/js/results.js'
+import { bimodal, differs, groups, ranked, ratio, slower, twoModes } from '../../web/js/results.js'
 import { href, parse } from '../../web/js/router.js'
 import * as scale from '../../web/js/scale.js'
 import { along, layout, route, wrap } from '../../web/js/stage/layout.js'
@@ -36,6 +36,12 @@ test('numbers carry three digits and a unit that fits', () => {
   assert.equal(plain(format.value(true, '')), 'yes')
   assert.equal(plain(format.value(12.5, 'us')), '12.5 µs')
   assert.equal(plain(format.value(4096, 'B')), '4 096 B')
+})
+
+test('a count differs from what is quoted by more than half a one, or is less than “or more”', () => {
+  for (const [found, quoted, expected] of [[2, '2', false], [2.4, '2', false], [3, '2', true], [1, '2', true], [2, '3+', true], [900, '3+', false], [undefined, '2', false], [2, null, false]]) {
+    assert.equal(differs(found, quoted), expected, `${found} ${quoted}`)
+  }
 })
 
 test('words from elsewhere become sentences with numbers as they are written here', () => {

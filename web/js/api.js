@@ -63,6 +63,10 @@ export const api = {
   /** @param {Partial<import('../types').Plan>} plan @returns {Promise<{plan: import('../types').Plan, command: string}>} */
   race: (plan) => ask('POST', '/api/race', plan),
   stopRace: () => ask('DELETE', '/api/race'),
+  /** @returns {Promise<import('../types').Counted>} */
+  probe: () => ask('GET', '/api/probe'),
+  startProbe: () => ask('POST', '/api/probe'),
+  stopProbe: () => ask('DELETE', '/api/probe'),
   /** @param {object} constraints @returns {Promise<import('../types').Choice>} */
   choose: (constraints) => ask('POST', '/api/choose', constraints),
   /** The trace that the lab was started with, as text. */

@@ -1,4 +1,4 @@
-// What the lab tells every open page: whether a race runs, and which runs there are. The socket is opened anew when it
+// What the lab tells every open page: whether a race or a probe runs, and which runs there are. The socket is opened anew when it
 // closes; the first frame after that is the whole state again.
 
 import { socket } from './api.js'
@@ -9,13 +9,15 @@ import { socket } from './api.js'
  * @property {number} retryAt when the next attempt is due, in ms since 1970; 0 while connected
  * @property {import('../types').RaceState | null} race
  * @property {{run: string | null, interrupted: boolean, error: string | null} | null} ended the last race that ended while this page was open
+ * @property {import('../types').ProbeState | null} probe
+ * @property {{run: string | null, interrupted: boolean, error: string | null} | null} probed the last probe that ended while this page was open
  * @property {import('../types').Run[]} runs
  * @property {number} pages
  * @property {number} stages
  */
 
 /** @type {State} */
-export const state = { connected: false, retryAt: 0, race: null, ended: null, runs: [], pages: 0, stages: 0 }
+export const state = { connected: false, retryAt: 0, race: null, ended: null, probe: null, probed: null, runs: [], pages: 0, stages: 0 }
 
 /** @type {Set<(state: State, is: string) => void>} */
 const watchers = new Set()
@@ -64,7 +66,7 @@ export function connect() {
 function take(frame) {
   switch (frame.is) {
     case 'snapshot':
-      Object.assign(state, { connected: true, retryAt: 0, race: frame.race, runs: frame.runs, pages: frame.pages, stages: frame.stages })
+      Object.assign(state, { connected: true, retryAt: 0, race: frame.race, probe: frame.probe, runs: frame.runs, pages: frame.pages, stages: frame.stages })
       break
     case 'race':
       state.race = frame
@@ -72,6 +74,13 @@ function take(frame) {
     case 'race-ended':
       state.race = null
       state.ended = frame
+      break
+    case 'probe':
+      state.probe = frame
+      break
+    case 'probe-ended':
+      state.probe = null
+      state.probed = frame
       break
     case 'runs':
       state.runs = frame.runs

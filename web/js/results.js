@@ -141,3 +141,11 @@ export function floor(group) {
   const floors = group.rows.map((row) => row.floor_ns).filter((value) => value !== null)
   return floors.length ? median(floors) : null
 }
+
+/** Whether a count is not what is quoted: `2` is two, `3+` is three or more. @param {number | undefined} found @param {string | null | undefined} quoted */
+export function differs(found, quoted) {
+  const said = /^(\d+)(\+?)$/.exec(quoted ?? '')
+  if (found === undefined || !said) return false
+  const than = Number(said[1])
+  return found < than - 0.5 || (!said[2] && found > than + 0.5)
+}

@@ -3,7 +3,7 @@
 import { api } from './api.js'
 import { state } from './live.js'
 
-/** @import { Lab, Report, Scene } from '../types' */
+/** @import { Lab, Machine, Report, Scene } from '../types' */
 
 /** @type {Lab} */
 export let lab
@@ -46,9 +46,9 @@ export function status(text) {
   if (line && line.textContent !== text) line.textContent = text
 }
 
-/** One line about the machine. */
-export function machineLine() {
-  const { cpu, cores_online, kernel, virtualised } = lab.machine
-  return [cpu, cores_online && `${cores_online} cores`, kernel && `Linux ${kernel}`, virtualised && `${virtualised} guest`]
-    .filter(Boolean).join(' · ')
-}
+/** A machine's name. @param {Machine} machine */
+export const machineText = ({ cpu, cores_online, kernel, virtualised }) =>
+  [cpu, cores_online && `${cores_online} cores`, kernel && `Linux ${kernel}`, virtualised && `${virtualised} guest`].filter(Boolean).join(', ')
+
+/** One line about this machine. */
+export const machineLine = () => machineText(lab.machine).replaceAll(', ', ' · ')

@@ -6,6 +6,7 @@ import { median } from '../scale.js'
 import { ratio, rowsLike } from '../results.js'
 import { flights } from '../stage/recording.js'
 import { range } from '../stage/words.js'
+import { countedRows } from './counted.js'
 import { accent, lastRun, report, title } from '../store.js'
 
 /** @import { Child } from '../dom.js' */
@@ -28,11 +29,13 @@ export class Figures {
     this.design = h('div', {})
     this.measured = h('div', { class: 'measured' })
     this.raced = h('div', { class: 'raced' })
+    this.quoted = h('div', {})
     this.explanation = h('p', {}, header.scene.explanation)
     this.seenText = h('p', { class: 'seen nums' }, '')
     this.element = h('div', { class: 'stack' },
       h('section', { class: 'panel', 'aria-labelledby': 'design-head' }, h('h2', { id: 'design-head' }, 'By design'), this.design),
-      h('section', { class: 'panel', 'aria-labelledby': 'measured-head' }, h('h2', { id: 'measured-head' }, 'Measured here'), this.measured, this.raced))
+      h('section', { class: 'panel', 'aria-labelledby': 'measured-head' }, h('h2', { id: 'measured-head' }, 'Measured here'), this.measured, this.raced),
+      h('section', { class: 'panel quoted', 'aria-labelledby': 'quoted-head' }, h('h2', { id: 'quoted-head' }, 'What textbooks say'), this.quoted))
     this.why = h('section', { class: 'panel', 'aria-labelledby': 'why-head' }, h('h2', { id: 'why-head' }, 'What happens, and why'), this.explanation, this.seenText)
     this.restart(header)
   }
@@ -46,6 +49,17 @@ export class Figures {
     this.showMeasured()
     show(this.seenText, 'Send some messages, and their figures stand here.')
     void this.race()
+    void this.books()
+  }
+
+  /** What textbooks say, beside what was counted. */
+  async books() {
+    const { header } = this
+    const { quoted } = header.scene
+    const [sender, receiver] = header.processes
+    const counted = await countedRows(header.scene, header.wait, [sender.core, receiver.core])
+    if (this.header !== header) return
+    show(this.quoted, counted, facts([['Latency, quoted', quoted.latency.replace(' ', '\u00a0')], ['Use it for, quoted', quoted.use_when]]))
   }
 
   designed() {
@@ -62,13 +76,9 @@ export class Figures {
       : []
     rows.push(['Both ways', scene.duplex ? 'on one connection' : 'on two connections'])
     rows.push(['Other machines', scene.cross_host ? 'yes' : 'no'])
-    const { quoted } = scene
     return [
       h('p', { class: 'faint' }, budget ? `A message, waiting by ${wait.split(':')[0]}.` : 'A message.'),
       facts(rows),
-      quoted && h('details', {}, h('summary', {}, 'What textbooks say'), facts([
-        ['Copies', quoted.copies], ['System calls', quoted.syscalls], ['Latency', quoted.latency.replace(' ', '\u00a0')], ['Use it for', quoted.use_when],
-      ]), h('p', { class: 'faint' }, 'Quoted, not measured here.')),
     ]
   }
 

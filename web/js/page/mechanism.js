@@ -168,16 +168,17 @@ class Bench {
     const rest = this.view.cutter.finish()
     if (rest) this.view.record(rest, false)
     const why = reason || (code === TRY_AGAIN_LATER ? 'the lab is busy' : state.connected ? 'the lab ended it' : 'the lab does not answer; is ipcscope still running in its terminal?')
-    const text = state.race && code === TRY_AGAIN_LATER ? `The stage is closed while a race runs: ${why}` : `The stage is closed: ${why}`
+    const busy = code !== TRY_AGAIN_LATER ? '' : state.race ? 'a race' : state.probe ? 'a probe' : ''
+    const text = busy ? `The stage is closed while ${busy} runs: ${why}` : `The stage is closed: ${why}`
     say(this.said, /[.?!]$/.test(text) ? text : `${text}.`)
     status(this.said.textContent ?? '')
     this.again.classList.remove('absent')
     this.able()
   }
 
-  /** A page that moves would be measured along with a race: nothing moves while one runs. */
+  /** A page that moves would be measured along with a race or a probe: nothing moves while one runs. */
   raceMaybe() {
-    if (state.race) this.view.player.pause()
+    if (state.race || state.probe) this.view.player.pause()
   }
 
   able() {

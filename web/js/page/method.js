@@ -3,6 +3,7 @@
 import { h } from '../dom.js'
 import { bytes, count } from '../format.js'
 import { lab, machineLine } from '../store.js'
+import { countedPanel } from './counted.js'
 
 const VERDICT = { yes: 'yes', partly: 'partly', no: 'no' }
 
@@ -35,11 +36,13 @@ function fact(name, value) {
   return kib ? bytes(Number(kib[1]) * 1024) : String(value)
 }
 
-export function method() {
+/** @param {unknown} _place @param {AbortSignal} signal */
+export async function method(_place, signal) {
   const { limits, machine } = lab
   const facts = Object.entries(machine).filter(([, value]) => value !== null && typeof value !== 'object')
   const element = h('div', {},
-    h('div', { class: 'title' }, h('h1', {}, 'Method'), h('p', { class: 'lead' }, 'How each number is made, and what cannot be measured on this machine.')),
+    h('div', { class: 'title' }, h('h1', {}, 'Method'), h('p', { class: 'lead' }, 'What a message costs by the books and by the count, how each number is made, and what this machine cannot measure.')),
+    await countedPanel(signal),
     h('section', { class: 'panel', 'aria-labelledby': 'findings-head' }, h('h2', { id: 'findings-head' }, 'What this machine can measure'),
       h('ul', { class: 'doctor' }, lab.findings.map((finding) =>
         h('li', { class: finding.verdict }, h('span', { class: 'verdict-mark' }, VERDICT[finding.verdict] ?? finding.verdict),

@@ -8,7 +8,7 @@ import { percentiles } from '../chart/percentiles.js'
 import { sweep } from '../chart/sweep.js'
 import { cpu, cpuSides, floor, groups, judgedBy, ranked, slower, switches } from '../results.js'
 import { copyText } from '../stage/log.js'
-import { accent, lab, title } from '../store.js'
+import { accent, lab, machineText, title } from '../store.js'
 import { advice, claims, doubts, verdicts } from '../verdict.js'
 import { versus } from './figures.js'
 import { Comparing } from './comparing.js'
@@ -60,7 +60,7 @@ export class ReportView {
     const { report } = this
     const { plan, machine } = report
     return [
-      [machine.cpu, machine.cores_online && `${machine.cores_online} cores`, machine.kernel && `Linux ${machine.kernel}`, machine.virtualised && `${machine.virtualised} guest`].filter(Boolean).join(', '),
+      machineText(machine),
       `${plural(plan.count, 'message')} a row over ${plural(plan.launches, 'fresh launch')}, ${plan.placement}`,
       `the clock costs ${duration(Number(report.clock_cost_ns.toPrecision(2)))} a reading`,
       report.rounds_dropped ? `${plural(report.rounds_dropped, 'round')} dropped because the floor changed` : '',

@@ -127,10 +127,10 @@ export class Stage {
     const slots = box.slots.map((slot) => s('rect', { class: 'slot', x: slot.x, y: slot.y, width: slot.w, height: slot.h }))
     /** @type {Map<string, SVGTSpanElement>} */
     const gauges = new Map()
-    const gaugeTexts = box.gauges.map(({ gauge, x, y, below }) => {
+    const gaugeTexts = box.gauges.map(({ gauge, x, y, label, below }) => {
       const shown = s('tspan', { class: 'value', ...(below ? { x: x + 2 * CHAR, dy: LINE } : {}) }, '–')
       gauges.set(gauge.field, shown)
-      return s('text', { x, y, class: 'gauge', 'data-gauge': gauge.field }, `${gauge.label} `, shown)
+      return s('text', { x, y, class: 'gauge', 'data-gauge': gauge.field }, label.map((line, index) => s('tspan', index ? { x, dy: LINE } : {}, `${line} `)), shown)
     })
     const group = s('g', { class: `part form-${part.form.is}`, 'data-part': part.id },
       s('rect', { class: 'frame', x, y, width: w, height: h, rx: part.form.is === 'name' ? 14 : 3 }),
@@ -171,7 +171,7 @@ export class Stage {
   content(id, words) {
     const part = this.parts?.get(id)
     const box = this.at?.boxes.get(id)
-    if (part?.content && box) say(part.content, cut(words, Math.floor((box.w / 2 - 24) / CHAR)))
+    if (part?.content && box) say(part.content, cut(words, Math.floor((box.w / 2 - 36) / CHAR)))
   }
 
   /**

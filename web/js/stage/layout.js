@@ -15,7 +15,7 @@
  * @property {number} w
  * @property {number} h
  * @property {{ text: string, x: number, y: number }[]} label
- * @property {{ gauge: Gauge, x: number, y: number, chars: number, below: boolean }[]} gauges `below`: the value has a line of its own
+ * @property {{ gauge: Gauge, x: number, y: number, chars: number, label: string[], below: boolean }[]} gauges the lines of its label; `below`: the value has a line of its own
  * @property {Rect[]} slots
  * @property {Point | null} content where the text of the message that lies here is written
  * @property {Point} rest where a message that is here is drawn
@@ -118,9 +118,9 @@ function partBox(part, x, top, w) {
     const row = line.map((gauge, column) => {
       const before = columns.slice(0, column).reduce((sum, chars) => sum + chars, 0)
       const chars = gauge.unit === 'text' ? fit : columns[column]
-      return { gauge, x: x + PAD + before * CHAR, y, chars: below ? fit - 2 : chars - gauge.label.length - 2, below }
+      return { gauge, x: x + PAD + before * CHAR, y, chars: below ? fit - 2 : chars - gauge.label.length - 2, label: below ? wrap(gauge.label, fit) : [gauge.label], below }
     })
-    y += below ? 2 * LINE : LINE
+    y += LINE * (below ? row[0].label.length + 1 : 1)
     return row
   })
 

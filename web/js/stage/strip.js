@@ -33,6 +33,8 @@ export class Strip {
     /** @type {(t: number) => number} from trace time to px */
     this.x = linear([0, 1], [LEFT, 1])
     this.width = 0
+    /** The moment under the cursor. */
+    this.moment = 0
     new ResizeObserver(() => this.resize()).observe(into)
     this.resize()
   }
@@ -50,6 +52,7 @@ export class Strip {
   load(recording, warp) {
     this.recording = recording
     this.warp = warp
+    this.moment = recording.from
     this.build()
   }
 
@@ -64,7 +67,7 @@ export class Strip {
     this.x = (t) => straight(warp.shown(t))
     const bars = recording.messages.length <= SINGLE ? this.single(recording) : this.dense(recording)
     this.svg.append(...bars, ...this.axis(right), this.cursor)
-    this.at(recording.from)
+    this.at(this.moment)
   }
 
   /** @param {Recording} recording */
@@ -129,6 +132,7 @@ export class Strip {
 
   /** @param {number} t */
   at(t) {
+    this.moment = t
     const x = this.x(t).toFixed(1)
     this.cursor.setAttribute('x1', x)
     this.cursor.setAttribute('x2', x)

@@ -52,13 +52,16 @@ fn tell(bench: &mut Bench<'_, '_>, proof: &Proof) {
     let number = bench.numbers(1);
     let (clock, ticks, now_ns) = (bench.cast.clock, bench.cast.clock.now(), monotonic_ns());
     let ago = |then_ns: u64| ticks.saturating_sub(clock.ticks(now_ns.saturating_sub(then_ns)));
-    // They come on when the first of them touched it, so that all of it is in order of time.
-    let began = life.touches.iter().map(|touch| touch.t_ns).min().map_or(ticks, ago);
+    // They come on when the message sets off, so that all of it is in order of time.
     let two = What::Processes { processes: processes(proof.pids, proof.cores) };
-    let entrance = Event::new(bench.teller.t_ns(began), two);
+    let entrance = Event::new(bench.teller.t_ns(ago(life.window.0)), two);
     bench.teller.tell(entrance);
     let mut rows = Vec::new();
-    let mut events = Vec::new();
+    let (begun, ended) = (What::SendBegin { payload: None }, What::RecvEnd { payload: None });
+    let mut events = vec![
+        Event::new(bench.teller.t_ns(ago(life.window.0)), begun).by(Side::Sender).of(number),
+        Event::new(bench.teller.t_ns(ago(life.window.1)), ended).by(Side::Receiver).of(number),
+    ];
     for touch in &life.touches {
         let function = touch.function.clone().unwrap_or_else(|| "the program itself".into());
         let (side, who) = match touch.side {
