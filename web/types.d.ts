@@ -174,7 +174,6 @@ export interface Lab {
   version: string
   machine: Machine
   scenes: Scene[]
-  findings: Finding[]
   limits: { size_bytes: number; count: number; launches: number }
   cores: number[]
   last_run: string | null

@@ -1,4 +1,5 @@
-//! What does not change while the lab runs: the machine, what it can measure, the scenes, the limits. Read once.
+//! What does not change while the lab runs: the machine, the scenes, the limits; and what can be measured, which is asked for
+//! apart, because it takes a part of a second to try. Each is read once.
 
 use std::sync::Arc;
 
@@ -19,17 +20,36 @@ use super::refusal::json_of;
 pub(crate) struct Facts(Value);
 
 impl Facts {
-    /// Reads the machine and tries what it can do; takes a part of a second.
+    /// Reads the machine.
     pub(crate) fn read() -> Facts {
         Facts(json!({
             "version": env!("CARGO_PKG_VERSION"),
             "machine": Machine::read(),
             "scenes": Kind::ALL.map(|kind| Scene::from(kind.scene())),
-            "findings": machine::findings().iter().map(finding).collect::<Vec<_>>(),
             "limits": { "size_bytes": SIZE_LIMIT, "count": COUNT_LIMIT, "launches": LAUNCH_LIMIT },
             "cores": machine::allowed_cores().unwrap_or_default(),
         }))
     }
+}
+
+/// What this machine can and cannot measure, ready to be answered.
+#[derive(Debug)]
+pub(crate) struct Findings(Value);
+
+impl Findings {
+    /// Tries everything.
+    fn read() -> Findings {
+        Findings(machine::findings().iter().map(finding).collect())
+    }
+}
+
+/// `GET /api/doctor`.
+pub(crate) async fn doctor(State(lab): State<Arc<Lab>>) -> Response {
+    let answer = lab.blocking(|lab| {
+        let Findings(findings) = lab.findings.get_or_init(Findings::read);
+        json!({ "findings": findings })
+    });
+    json_of(StatusCode::OK, &answer.await)
 }
 
 fn finding(finding: &Finding) -> Value {

@@ -32,7 +32,7 @@ use tokio::net::TcpListener;
 use crate::outcome::{self, Failure};
 use crate::probes::Probes;
 use crate::state::History;
-use facts::Facts;
+use facts::{Facts, Findings};
 use guard::Door;
 use live::Live;
 use page::Page;
@@ -61,6 +61,7 @@ pub(crate) struct Lab {
     history: History,
     probes: Probes,
     facts: OnceLock<Facts>,
+    findings: OnceLock<Findings>,
     live: Live,
     replay: Option<Bytes>,
 }
@@ -80,6 +81,7 @@ impl Lab {
             history: History::open().map_err(Failure::told)?,
             probes: Probes::open().map_err(Failure::told)?,
             facts: OnceLock::new(),
+            findings: OnceLock::new(),
             live: Live::new(),
             replay: setup.replay.map(Bytes::from),
         }))
@@ -152,6 +154,7 @@ fn routes(lab: Arc<Lab>) -> Router {
         .route("/web/{*name}", get(part_of_page))
         .route("/api/choose", post(verdicts::choice))
         .route("/api/compare", post(verdicts::compare))
+        .route("/api/doctor", get(facts::doctor))
         .route("/api/lab", get(facts::answer))
         .route("/api/live", get(live::follow))
         .route("/api/probe", get(probe::answer).post(probe::start).delete(probe::stop))
@@ -160,6 +163,7 @@ fn routes(lab: Arc<Lab>) -> Router {
         .route("/api/stage", get(stage::open))
         .route("/api/runs", get(runs::list).post(runs::import))
         .route("/api/runs/{id}", get(runs::open).delete(runs::delete))
+        .route("/api/runs/{id}/brief", get(runs::brief))
         .route("/api/runs/{id}/export/{form}", get(runs::export))
         .fallback(async || Refusal::not_found("there is nothing here"))
         .method_not_allowed_fallback(async || {

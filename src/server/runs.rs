@@ -29,6 +29,22 @@ pub(crate) async fn open(State(lab): State<Arc<Lab>>, Path(id): Path<String>) ->
     Ok(([(CONTENT_TYPE, Form::Json.content_type())], text).into_response())
 }
 
+/// `GET /api/runs/{id}/brief`: who was how fast, without what curves and replays are drawn from. That is nearly all of a
+/// report, and the first page does not wait for it.
+pub(crate) async fn brief(State(lab): State<Arc<Lab>>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let report = lab.blocking(move |lab| {
+        let mut report = lab.history.report(&id)?;
+        for row in &mut report.rows {
+            row.progress = None;
+            if let Some(latency) = &mut row.latency_ns {
+                latency.histogram.clear();
+            }
+        }
+        Ok::<_, Refusal>(report)
+    });
+    Ok(json_of(StatusCode::OK, &report.await?))
+}
+
 /// `GET /api/runs/{id}/export/{form}`.
 pub(crate) async fn export(
     State(lab): State<Arc<Lab>>,

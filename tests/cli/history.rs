@@ -65,6 +65,10 @@ fn a_report_is_taken_in_exported_and_deleted() {
         assert!(answer.head.contains(&file), "{answer:#?}");
         assert!(answer.body.contains(words), "{answer:#?}");
     }
+    let brief = lab.get(&format!("/api/runs/{id}/brief")).with(200).json();
+    assert_eq!(brief["rows"][0]["latency_ns"]["histogram"], json!([]));
+    assert!(brief["rows"][0]["latency_ns"]["p50"].is_number(), "{brief}");
+    lab.get("/api/runs/1/brief").with(404);
     assert!(lab.get(&format!("/api/runs/{id}/export/pdf")).with(404).error().contains("json, csv"));
     lab.ask("DELETE", &format!("/api/runs/{id}"), "").with(204);
     assert_eq!(frame_that(&mut socket, "runs")["runs"], json!([]));

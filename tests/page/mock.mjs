@@ -40,13 +40,14 @@ export async function mock({ port = 0, replay = null, roundMs = 120 } = {}) {
   const tell = (frame) => live.forEach((socket) => socket.send(JSON.stringify({ seq: ++seq, ...frame })))
   const lab = () => ({
     version: '0.0.0-mock', machine, scenes,
-    findings: [
+    limits: { size_bytes: 1 << 24, count: 100_000_000, launches: 100 }, cores: [0, 1], last_run: runs()[0]?.id ?? null, replay: replay !== null,
+  })
+
+  const doctor = { findings: [
       { what: 'two cores', verdict: 'yes', text: 'Two processes can be placed on two cores.', remedy: null },
       { what: 'system calls', verdict: 'partly', text: 'They can be counted by stopping at each, which slows the process down.', remedy: 'allow perf_event_open: sysctl kernel.perf_event_paranoid=1' },
       { what: 'the moon', verdict: 'no', text: 'This machine has no window.', remedy: null },
-    ],
-    limits: { size_bytes: 1 << 24, count: 100_000_000, launches: 100 }, cores: [0, 1], last_run: runs()[0]?.id ?? null, replay: replay !== null,
-  })
+    ] }
 
   function startRace(asked) {
     const made = report(asked)
@@ -129,11 +130,12 @@ export async function mock({ port = 0, replay = null, roundMs = 120 } = {}) {
       const text = Buffer.concat(chunks).toString()
       const body = text ? JSON.parse(text) : null
       const report = (it) => (typeof it === 'string' ? reports.get(it) : it)
-      const run = /^\/api\/runs\/([^/]+)(?:\/export\/(\w+))?$/.exec(path)
+      const run = /^\/api\/runs\/([^/]+)(?:\/(?:export\/(\w+)|brief))?$/.exec(path)
 
       if (path === '/') return send(200, (await readFile(join(WEB, 'index.html'), 'utf8')).replace('{{token}}', TOKEN), TYPES['.html'])
       if (path.startsWith('/web/')) return send(200, await readFile(join(WEB, normalize(path.slice(5)))), TYPES[extname(path)])
       if (path === '/api/lab') return send(200, lab())
+      if (path === '/api/doctor') return send(200, doctor)
       if (path === '/api/runs' && request.method === 'GET') return send(200, runs())
       if (path === '/api/runs' && request.method === 'POST') {
         if (!Array.isArray(body?.rows)) return refuse(422, 'line 1: field `rows` is missing: this is no report of a race')

@@ -295,6 +295,21 @@ const files = readdirSync(join(ROOT, 'web'), { recursive: true, withFileTypes: t
 /** Lines of a text that name a mechanism. @param {string} text */
 const naming = (text) => text.split('\n').filter((line) => /\b(shm|shared[ _-]memory|pipes?|unix|uds|tcp|futex|memfd)\b/i.test(line.replaceAll('started_unix_ms', '')))
 
+test('what the start needs is asked for at once, and nothing else', () => {
+  const js = join(ROOT, 'web/js')
+  const needed = new Set()
+  const need = (file) => {
+    if (needed.has(file)) return
+    needed.add(file)
+    const imports = readFileSync(file, 'utf8').matchAll(/^import .* from '([^']+)'$/gm)
+    for (const [, from] of imports) need(join(file, '..', from))
+  }
+  need(join(js, 'main.js'))
+  need(join(js, 'page/start.js'))
+  const asked = [...readFileSync(join(ROOT, 'web/index.html'), 'utf8').matchAll(/rel="modulepreload" href="\/web\/js\/([^"]+)"/g)].map(([, name]) => join(js, name))
+  assert.deepEqual(asked.sort(), [...needed].sort())
+})
+
 test('the page names no mechanism', () => {
   assert.ok(files.length > 20)
   for (const file of files) assert.deepEqual(naming(readFileSync(file, 'utf8')), [], file)

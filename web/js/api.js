@@ -50,10 +50,14 @@ const run = (id) => `/api/runs/${encodeURIComponent(id)}`
 export const api = {
   /** @returns {Promise<import('../types').Lab>} */
   lab: () => ask('GET', '/api/lab'),
+  /** @returns {Promise<{findings: import('../types').Finding[]}>} */
+  doctor: () => ask('GET', '/api/doctor'),
   /** @returns {Promise<import('../types').Run[]>} */
   runs: () => ask('GET', '/api/runs'),
   /** @param {string} id @returns {Promise<import('../types').Report>} */
   run: (id) => ask('GET', run(id)),
+  /** Without histograms and progress. @param {string} id @returns {Promise<import('../types').Report>} */
+  brief: (id) => ask('GET', `${run(id)}/brief`),
   /** @param {string} id */
   remove: (id) => ask('DELETE', run(id)),
   /** @param {string} report the text of a report @returns {Promise<{id: string}>} */

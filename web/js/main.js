@@ -3,21 +3,24 @@
 import { api, sentence } from './api.js'
 import { button, h, say, show } from './dom.js'
 import { connect, state, watch } from './live.js'
-import { choose } from './page/choose.js'
-import { mechanism } from './page/mechanism.js'
-import { method } from './page/method.js'
-import { race } from './page/race.js'
-import { replay } from './page/replay.js'
-import { runs } from './page/runs.js'
-import { start } from './page/start.js'
 import { dark, flipTheme } from './prefs.js'
 import { parse } from './router.js'
 import { lab, setLab, status } from './store.js'
 
 /** @typedef {{ title: string, element: HTMLElement, mounted?: () => void }} Page `mounted` is called when the element has its room */
 
-/** @type {Record<string, (place: import('./router.js').Place, signal: AbortSignal) => Page | Promise<Page>>} */
-const PAGES = { '': start, m: mechanism, race, choose, runs, method, replay }
+/** @typedef {(place: import('./router.js').Place, signal: AbortSignal) => Page | Promise<Page>} Make */
+
+/** Each page is asked for when it is gone to: the first one need not wait for the others. @type {Record<string, () => Promise<Make>>} */
+const PAGES = {
+  '': async () => (await import('./page/start.js')).start,
+  m: async () => (await import('./page/mechanism.js')).mechanism,
+  race: async () => (await import('./page/race.js')).race,
+  choose: async () => (await import('./page/choose.js')).choose,
+  runs: async () => (await import('./page/runs.js')).runs,
+  method: async () => (await import('./page/method.js')).method,
+  replay: async () => (await import('./page/replay.js')).replay,
+}
 
 const main = /** @type {HTMLElement} */ (document.querySelector('main'))
 const nav = /** @type {HTMLElement} */ (document.querySelector('nav'))
@@ -28,12 +31,18 @@ let leave = new AbortController()
 /** Shows the place of the address. @param {boolean} arriving whether the reader asked for it: then its head takes the focus */
 async function go(arriving) {
   const place = parse(location.hash)
-  const page = PAGES[place.page]
+  const page = Object.hasOwn(PAGES, place.page) ? PAGES[place.page] : null
   leave.abort()
   leave = new AbortController()
   const { signal } = leave
   mark()
-  const made = page ? await page(place, signal) : nowhere()
+  let made
+  try {
+    made = page ? await (await page())(place, signal) : nowhere()
+  } catch (error) {
+    console.error(error)
+    made = broken(error)
+  }
   if (signal.aborted) return
   main.replaceChildren(made.element)
   made.mounted?.()
@@ -49,6 +58,12 @@ async function go(arriving) {
 
 /** @returns {Page} */
 const nowhere = () => ({ title: 'Nothing here', element: h('div', {}, h('h1', {}, 'Nothing here'), h('p', {}, 'This address leads nowhere. ', h('a', { href: '#/' }, 'Go to the start'))) })
+
+/** A page that could not be had, such as when the lab has gone. @param {unknown} error @returns {Page} */
+const broken = (error) => ({
+  title: 'This page cannot be shown',
+  element: h('div', {}, h('h1', {}, 'This page cannot be shown'), h('p', {}, error instanceof TypeError ? 'The lab did not answer when it was asked for this page. Is ipcscope still running in its terminal?' : sentence(error)), h('p', {}, button('Try again', () => void go(true)))),
+})
 
 /** Marks the link of this page. */
 function mark() {

@@ -22,20 +22,27 @@ export const title = (kind) => lab.scenes[accent(kind)]?.title ?? kind
 /** @param {string} kind @returns {Scene | undefined} */
 export const sceneOf = (kind) => lab.scenes[accent(kind)]
 
-/** @type {Map<string, Promise<Report>>} */
-const reports = new Map()
-
-/** A report of the history; it never changes, so it is asked for once. @param {string} id */
-export function report(id) {
-  let found = reports.get(id)
-  if (!found) {
-    found = api.run(id)
-    found.catch(() => reports.delete(id))
-    if (reports.size > 8) reports.delete([...reports.keys()][0])
-    reports.set(id, found)
+/** Reports never change, so each is asked for once. @param {(id: string) => Promise<Report>} ask */
+function kept(ask) {
+  /** @type {Map<string, Promise<Report>>} */
+  const reports = new Map()
+  return (/** @type {string} */ id) => {
+    let found = reports.get(id)
+    if (!found) {
+      found = ask(id)
+      found.catch(() => reports.delete(id))
+      if (reports.size > 8) reports.delete([...reports.keys()][0])
+      reports.set(id, found)
+    }
+    return found
   }
-  return found
 }
+
+/** A report of the history. */
+export const report = kept(api.run)
+
+/** The same without what curves and replays are drawn from: a small part of it. */
+export const brief = kept(api.brief)
 
 /** The last run's id. */
 export const lastRun = () => (state.connected ? (state.runs[0]?.id ?? null) : (lab.last_run ?? null))

@@ -170,7 +170,7 @@ export async function countedRows(scene, wait, cores) {
   const place = cores[0] === null ? '' : cores[0] === cores[1] ? 'one core' : 'two cores'
   const here = rows.find((row) => row.wait.split(':')[0] === wait.split(':')[0] && placed(row) === place)
   return [
-    table('Quoted, and counted for each message', ['who waits', 'copies', 'calls', 'wakes'], [
+    table('For each message', ['who waits', 'copies', 'calls', 'wakes'], [
       ['textbooks', quoted.copies, quoted.syscalls, '–'],
       ...rows.map((row) => /** @type {Child[]} */ ([h('span', { class: row === here ? 'here' : 'there' }, setting(row)), beside(row, 'kernel-copies'), calls(row), cell(row, 'wakes')])),
     ]),

@@ -7,7 +7,7 @@ import { ratio, rowsLike } from '../results.js'
 import { flights } from '../stage/recording.js'
 import { range } from '../stage/words.js'
 import { countedRows } from './counted.js'
-import { accent, lastRun, report, title } from '../store.js'
+import { accent, brief, lastRun, title } from '../store.js'
 
 /** @import { Child } from '../dom.js' */
 /** @import { Header, Report } from '../../types' */
@@ -35,7 +35,7 @@ export class Figures {
     this.element = h('div', { class: 'stack' },
       h('section', { class: 'panel', 'aria-labelledby': 'design-head' }, h('h2', { id: 'design-head' }, 'By design'), this.design),
       h('section', { class: 'panel', 'aria-labelledby': 'measured-head' }, h('h2', { id: 'measured-head' }, 'Measured here'), this.measured, this.raced),
-      h('section', { class: 'panel quoted', 'aria-labelledby': 'quoted-head' }, h('h2', { id: 'quoted-head' }, 'What textbooks say'), this.quoted))
+      h('section', { class: 'panel quoted', 'aria-labelledby': 'quoted-head' }, h('h2', { id: 'quoted-head' }, 'Quoted, and counted'), this.quoted))
     this.why = h('section', { class: 'panel', 'aria-labelledby': 'why-head' }, h('h2', { id: 'why-head' }, 'What happens, and why'), this.explanation, this.seenText)
     this.restart(header)
   }
@@ -127,7 +127,7 @@ export class Figures {
     /** @type {Report} */
     let found
     try {
-      found = await report(id)
+      found = await brief(id)
     } catch {
       return show(this.raced, h('p', { class: 'faint' }, 'The last race cannot be read.'))
     }

@@ -1,5 +1,6 @@
 // How the numbers are made, and what this machine can and cannot measure.
 
+import { api } from '../api.js'
 import { h } from '../dom.js'
 import { bytes, count } from '../format.js'
 import { lab, machineLine } from '../store.js'
@@ -39,12 +40,13 @@ function fact(name, value) {
 /** @param {unknown} _place @param {AbortSignal} signal */
 export async function method(_place, signal) {
   const { limits, machine } = lab
+  const [counted, { findings }] = await Promise.all([countedPanel(signal), api.doctor()])
   const facts = Object.entries(machine).filter(([, value]) => value !== null && typeof value !== 'object')
   const element = h('div', {},
     h('div', { class: 'title' }, h('h1', {}, 'Method'), h('p', { class: 'lead' }, 'What a message costs by the books and by the count, how each number is made, and what this machine cannot measure.')),
-    await countedPanel(signal),
+    counted,
     h('section', { class: 'panel', 'aria-labelledby': 'findings-head' }, h('h2', { id: 'findings-head' }, 'What this machine can measure'),
-      h('ul', { class: 'doctor' }, lab.findings.map((finding) =>
+      h('ul', { class: 'doctor' }, findings.map((finding) =>
         h('li', { class: finding.verdict }, h('span', { class: 'verdict-mark' }, VERDICT[finding.verdict] ?? finding.verdict),
           h('div', {}, h('strong', {}, finding.what), h('p', {}, finding.text), finding.remedy ? h('p', { class: 'faint' }, `What would help: ${finding.remedy}`) : null))))),
     h('section', { class: 'panel', 'aria-labelledby': 'how-head' }, h('h2', { id: 'how-head' }, 'How a number is made'),

@@ -5,7 +5,7 @@ import { bytes, date, duration, plural, rate, times } from '../format.js'
 import { watch } from '../live.js'
 import { groups, judgedBy, MEASURES, ranked, slower } from '../results.js'
 import { miniature } from '../stage/draw.js'
-import { accent, lab, lastRun, machineLine, report, title } from '../store.js'
+import { accent, brief, lab, lastRun, machineLine, title } from '../store.js'
 
 /** @import { Report } from '../../types' */
 /** @import { Group } from '../results.js' */
@@ -57,7 +57,7 @@ async function showLast(into) {
     return show(into, h('p', {}, 'None was run on this machine yet.'), h('p', {}, h('a', { href: '#/race', class: 'button' }, 'Go to the race')))
   }
   try {
-    const found = await report(id)
+    const found = await brief(id)
     if (into.dataset.run === id) show(into, summary(found, id))
   } catch (error) {
     show(into, h('p', { class: 'bad' }, `The last race cannot be read. ${error instanceof Error ? error.message : ''}`))
