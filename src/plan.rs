@@ -13,6 +13,9 @@ use lab::plan::{Placement, Plan, Workload};
 use crate::args;
 use crate::outcome::Failure;
 
+/// Messages a second of a paced row, unless another rate is typed.
+const RATE_PER_S: u32 = 10_000;
+
 /// A plan, and what the person must know about how it came to be.
 #[derive(Debug)]
 pub(crate) struct Decided {
@@ -75,7 +78,7 @@ pub(crate) fn decide(wish: &Wish) -> Result<Decided, Failure> {
         waits: chosen(&wish.waits, &[WaitStrategy::Spin, WaitStrategy::Block]),
         count,
         launches: wish.launches.unwrap_or(few.min(launches)),
-        rate_per_s: wish.rate_per_s.unwrap_or(10_000),
+        rate_per_s: wish.rate_per_s.unwrap_or(RATE_PER_S),
         seed: wish.seed.unwrap_or_else(random_seed),
         quick: wish.quick,
         rivals: rivals(wish)?,
@@ -97,7 +100,8 @@ pub(crate) fn command(plan: &Plan) -> String {
     line.push_str(&format!(" --workload {} --size {}", list(workloads), list(sizes)));
     line.push_str(&format!(" --placement {placement} --wait {}", list(waits)));
     line.push_str(&format!(" --count {count} --launches {launches}"));
-    if workloads.contains(&Workload::Paced) {
+    // Part of the plan also where nothing is paced.
+    if workloads.contains(&Workload::Paced) || *rate_per_s != RATE_PER_S {
         line.push_str(&format!(" --rate {rate_per_s}"));
     }
     line.push_str(&format!(" --seed {seed}"));
@@ -216,6 +220,7 @@ mod tests {
     fn the_command_of_a_plan_decides_the_same_plan() {
         for line in [
             "",
+            "unix --quick --launches 1 --count 40 --workload corked,stream --rate 7k",
             "pipe shm --size 64,1k --wait hybrid:20us,block --seed 7",
             "--workload paced --rate 5k --quick",
             "tcp --count 17 --launches 3 --rival /bin/true",
@@ -224,7 +229,20 @@ mod tests {
             let command = command(&plan);
             assert_eq!(decide(&wish(command.split_whitespace())).unwrap().plan, plan, "{command}");
         }
-        assert_eq!(quoted("/a b/it's"), "'/a b/it'\\''s'");
+        for placement in [Placement::SameCore, Placement::Unpinned] {
+            let plan = Plan { placement, ..decide(&typed("pipe")).unwrap().plan };
+            assert_eq!(decide(&wish(command(&plan).split_whitespace())).unwrap().plan, plan);
+        }
+    }
+
+    #[test]
+    fn a_shell_takes_the_command_as_it_is_meant() {
+        let rival = "/a b/it's $HOME";
+        let plan = Plan { rivals: vec![rival.into()], ..decide(&typed("pipe")).unwrap().plan };
+        let script = format!("printf '%s\\n' {}", command(&plan));
+        let words = std::process::Command::new("sh").args(["-c", &script]).output().unwrap().stdout;
+        let words = String::from_utf8(words).unwrap();
+        assert_eq!(wish(words.lines()).rivals, [std::path::Path::new(rival)], "{script}");
     }
 
     #[test]

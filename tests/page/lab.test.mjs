@@ -113,6 +113,23 @@ for (const [kind, experiments] of Object.entries({
   })
 }
 
+for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+  test(`axe finds nothing in what experiments found, ${colorScheme}`, async () => {
+    const { page, close } = await open(browser, lab.url, { colorScheme, bypassCSP: true })
+    for (const scene of scenes) {
+      await page.goto(at(`m/${scene.kind}?speed=max`))
+      for (const { title } of scene.experiments) {
+        await ready(page)
+        await press(page, title)
+        await page.locator('.findings article', { hasText: title }).first().waitFor({ timeout: 60_000 })
+      }
+      await ready(page)
+      assert.deepEqual(await axe(page), [], scene.kind)
+    }
+    await close()
+  })
+}
+
 test('an X-ray shows what probes saw, or says why there is none', async () => {
   const { page, close } = await open(browser, at('m/pipe?speed=max'))
   await ready(page)

@@ -335,7 +335,7 @@ test('a trace from a file, the lab’s own trace, and files that are none', asyn
   await other.close()
 })
 
-test('fifty thousand events are replayed without a frame over 50 ms', async () => {
+test('fifty thousand events are replayed without a frame over 50 ms', async (told) => {
   const other = keep(await mock({ replay: traceText(pigeon, 12_500) }))
   const { page, close } = await open(browser, `${other.url}#/replay`)
   await page.evaluate(() => {
@@ -348,16 +348,20 @@ test('fifty thousand events are replayed without a frame over 50 ms', async () =
   await page.waitForTimeout(300)
   const watched = () => page.evaluate(() => new Promise((done) => {
     globalThis.longest = 0
-    let frames = 0
-    const tick = () => {
-      if (++frames < 90) requestAnimationFrame(tick)
-      else setTimeout(() => done({ longest: globalThis.longest, shown: document.querySelector('.counter').textContent }), 100)
+    const frames = []
+    const tick = (time) => {
+      if (frames.push(time) < 120) return requestAnimationFrame(tick)
+      const gaps = frames.slice(1).map((time, index) => time - frames[index]).sort((a, b) => a - b)
+      const told = { gap: gaps[gaps.length - 1], median: gaps[gaps.length >> 1], shown: document.querySelector('.counter').textContent }
+      setTimeout(() => done({ longest: globalThis.longest, ...told }), 100)
     }
     requestAnimationFrame(tick)
   }))
   // Others may keep the browser from its core for a while; our own work would be as long each time.
   let frames = await watched()
   for (let more = 0; more < 4 && frames.longest >= 50; more++) frames = await watched()
+  told.diagnostic(`between frames: longest ${frames.gap.toFixed(1)} ms, median ${frames.median.toFixed(1)} ms; longest task ${frames.longest} ms`)
+  // How long others keep the browser from a frame is told; that none of our own tasks takes so long is held.
   assert.ok(frames.longest < 50, `a task took ${frames.longest} ms`)
   assert.notEqual(frames.shown, '0 / 12\u00a0500')
   await close()
