@@ -91,6 +91,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("crates/crossing/src/sys.rs", "spawn with a descriptor, take an inherited one, ignore SIGPIPE"),
     ("crates/lab/src/sys/board.rs", "the textbook's shared memory"),
     ("crates/lab/src/sys/given.rs", "a page that a pipe refers to"),
+    ("crates/lab/src/sys/heap.rs", "malloc_trim"),
     ("crates/lab/src/sys/lines.rs", "the floor's shared memory"),
     ("crates/lab/src/sys/mark.rs", "a call that does nothing, to be seen by who traces"),
     ("crates/lab/src/sys/monotonic.rs", "clock_gettime"),

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use lab::probe::{self, Setup};
 use lab::race::Progress;
+use lab::sys::heap;
 use serde_json::json;
 
 use super::Lab;
@@ -50,6 +51,7 @@ fn run(lab: &Lab, slot: Slot, setups: &[Setup]) {
         |done, total, setup: &Setup| slot.moved(&Progress { done, total, label: probes::label(setup) });
     let report = probe::probe(setups, probes::MESSAGES, &mut progress, &slot.stop);
     let mut ended = Ended { interrupted: slot.stop.load(Ordering::Relaxed), ..Ended::default() };
+    heap::give_back();
     // One that was stopped is not kept: its last row may have been cut short.
     if !ended.interrupted {
         match lab.probes.keep(&report) {

@@ -14,6 +14,7 @@ use axum::response::Response;
 use crossing::{Kind, WaitStrategy};
 use lab::plan::Placement;
 use lab::stage::{Command, Setup, Stage};
+use lab::sys::heap;
 use lab::trace::{Event, Tone, What};
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
@@ -139,7 +140,9 @@ fn perform(
         };
         match Command::read(&text) {
             Ok(command) => {
-                if stage.run(&command, &mut tell).is_err() {
+                let done = stage.run(&command, &mut tell);
+                heap::give_back();
+                if done.is_err() {
                     return;
                 }
             }

@@ -76,7 +76,7 @@ function tables({ report }) {
     groups.set(key, [...(groups.get(key) ?? []), row])
   }
   return [...groups].map(([key, rows]) => h('div', {},
-    table(key, ['mechanism', 'copies: quoted', 'counted', 'calls: quoted', 'counted', 'wake-ups'], rows.map((row) => [
+    table(key, ['mechanism', 'copies: quoted', 'counted', 'calls: quoted', 'counted', 'wakes'], rows.map((row) => [
       named(title(row.kind), accent(row.kind)),
       figure(row, 'kernel-copies')?.quoted ?? '–', beside(row, 'kernel-copies'),
       figure(row, 'calls')?.quoted ?? '–', calls(row), cell(row, 'wakes'),

@@ -76,7 +76,8 @@ export class Strip {
       const { sendBegin, sendEnd, recvBegin, recvEnd } = message
       const waits = recvBegin < sendBegin
       return [
-        this.bar(0, sendBegin, Number.isFinite(sendEnd) ? sendEnd : endOf(message), 'call'),
+        // Where nobody said when the call ended, but the message arrived, its length is not known.
+        this.bar(0, sendBegin, Number.isFinite(sendEnd) || Number.isFinite(recvEnd) ? sendEnd : endOf(message), 'call'),
         this.bar(1, sendBegin, endOf(message), Number.isFinite(recvEnd) ? 'flight' : message.open ? 'open' : 'lost', `message ${message.id}: ${Number.isFinite(recvEnd) ? duration(recvEnd - sendBegin) : message.open ? 'not followed to its end' : 'lost'}`),
         waits ? this.bar(2, recvBegin, Math.min(sendBegin, recvEnd), 'waits') : null,
         Number.isFinite(recvEnd) ? this.bar(2, waits ? sendBegin : recvBegin, recvEnd, 'call') : null,

@@ -5,6 +5,7 @@ pub mod calls;
 #[cfg(target_arch = "x86_64")]
 pub mod cpuid;
 pub mod given;
+pub mod heap;
 pub mod lines;
 pub mod mark;
 pub mod monotonic;
