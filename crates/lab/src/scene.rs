@@ -364,7 +364,7 @@ mod tests {
         let scene = serde_json::to_value(Scene::from(Kind::Shm.scene())).unwrap();
         assert_eq!(scene["stage"][0]["form"], serde_json::json!({"is": "process", "actor": "sender"}));
         assert_eq!(scene["stage"][1]["form"], serde_json::json!({"is": "region", "writer": "sender"}));
-        assert_eq!(scene["steps"][2]["act"], serde_json::json!({"is": "syscall", "name": "futex_waitv"}));
+        assert_eq!(scene["steps"][2]["act"], serde_json::json!({"is": "syscall", "name": "membarrier"}));
         assert_eq!(scene["steps"][2]["when"], "receiver-asleep");
         assert_eq!(scene["steps"][0]["to"], serde_json::Value::Null);
     }
