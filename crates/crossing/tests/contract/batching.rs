@@ -204,12 +204,14 @@ pub(crate) fn a_claim_that_is_forgotten_sends_nothing() -> Sentence {
             here.connection.sender().cork().send(message(3, 30)).expect("room");
             forget(&mut here);
             here.connection.sender().flush().expect("nothing is in line");
+            here.line.say(0);
             here.line.hear();
         },
         |mut there| {
             there.expect(1, 10);
             there.expect(2, 20);
             there.expect(3, 30);
+            there.line.hear();
             nothing_yet(&mut there);
             there.line.say(0);
         },

@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn every_finding_is_a_whole_sentence_for_its_reader() {
         let found = findings();
-        assert_eq!(found.len(), 20);
+        assert_eq!(found.len(), 21);
         for finding in &found {
             assert!(!finding.what.is_empty() && !finding.detail.is_empty(), "{finding:?}");
             assert!(!finding.detail.contains('\n'), "{finding:?}");
