@@ -1,8 +1,9 @@
 //! How near shared memory comes to what the memory itself can do: one line of JSON on standard output.
 //!
 //! `limits MEASURE BYTES MESSAGES RING_BYTES` starts a second process, puts the two on the first two cores, and prints the
-//! nanoseconds for a message, with the floor (two cache lines, half a round trip) before and after. A message holds its number
-//! in its first word and in its last, and both are verified; the rest is copied and not looked at, so that what is measured is
+//! nanoseconds for a message, with the floor (two cache lines, half a round trip) before and after. Both spin. The ring holds
+//! two messages twice as long at least. A message holds its number (one way: its stamp) in its first word and in its last, and
+//! both are verified; the rest is copied and not looked at, so that what is measured is
 //! the channel and not the making of messages.
 //!
 //! | measure | what the nanoseconds are of |
@@ -13,7 +14,6 @@
 //! | `corked` | the same through a cork |
 //! | `variable` | the same as `stream`, lengths from half as long to half as long again |
 //! | `one-way` | from just before `send` to just after `recv`, one message at a time, the median |
-//! | `in-place` | the same, written by a claim and read in place, all but two words untouched |
 
 use std::hint::black_box;
 use std::ops::Range;
@@ -250,6 +250,9 @@ fn far(connection: &mut Connection<Shm>, job: &Job) -> Result<(), Failed> {
                 let now = job.clock.now();
                 let sent = u64::from_le_bytes(*message.first_chunk().ok_or("an empty message")?);
                 samples.record(job.clock.ns(now.saturating_sub(sent)));
+                if !numbered(&message[..len], sent) || len != job.size {
+                    return Err("a message came that is not whole".into());
+                }
                 connection.send(&message[..8])?;
             } else if !numbered(&message[..len], n) || len != length(job, n) {
                 return Err(format!("message {n} is not the one that was sent").into());

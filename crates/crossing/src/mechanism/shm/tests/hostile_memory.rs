@@ -9,7 +9,7 @@
 //!   read at most once. Exceptions, all stated in the ring: `tail` is loaded, and more of a message copied, once more after
 //!   the (private) status has said that the peer sends no more; a flag is loaded once for each publication; and in a wait
 //!   the count starts anew with each heavy fence, where a round begins;
-//! - **bounded work**: at most 12 accesses in an operation or a round, and no more rounds than the ring has grains, apart
+//! - **bounded work**: at most 12 accesses in an operation, a round or up to a publication, and no more rounds than the ring has grains, apart
 //!   from those that slept. A wait beyond that panics, since it might never end.
 
 use std::cell::{Cell, RefCell};
