@@ -19,8 +19,10 @@
 //! pidfd_open(2).
 
 mod memory;
+mod opaque;
 mod region;
 mod ring;
+mod rules;
 mod watch;
 
 #[cfg(test)]
@@ -169,7 +171,8 @@ fn ring_bytes(config: &Config) -> Result<u64, ConnectError> {
 
 /// Registers this process for membarrier(2). Whether the kernel can do it.
 fn register() -> bool {
-    rustix::thread::membarrier_query().contains(MembarrierQuery::GLOBAL_EXPEDITED)
+    rules::ASYMMETRIC
+        && rustix::thread::membarrier_query().contains(MembarrierQuery::GLOBAL_EXPEDITED)
         && rustix::thread::membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok()
 }
 

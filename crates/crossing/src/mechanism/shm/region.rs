@@ -16,7 +16,7 @@
 //!
 //! Rust has no agreed model for memory that another process changes at will. So the peer's region never
 //! becomes Rust memory: it comes from a raw mmap, no reference, slice or atomic is ever made over it, and it
-//! is touched only in this file, in two ways. Header words are loaded and stored, and messages
+//! is touched only from this file, in two ways (`opaque.rs`). Header words are loaded and stored, and messages
 //! copied, by plain instructions in `asm!` blocks, which the compiler must take to read and write anything.
 //! The last bytes of a message, and everything on processors without such a block, are copied by volatile
 //! accesses of aligned 8-byte words, which std permits for memory outside of any Rust allocation. What is read
@@ -44,6 +44,7 @@ use rustix::thread::MembarrierCommand;
 use rustix::thread::futex::{self, Wait, WaitFlags, WaitPtr, WaitvFlags};
 
 use super::memory::{Memory, Status, Word};
+use super::{opaque, rules};
 use crate::error::ConnectError;
 use crate::wait::Patience;
 
@@ -58,8 +59,12 @@ const POPULATE_LIMIT: u64 = 4 << 20;
 /// The parts in which long messages are published, in bytes.
 const PART_BYTES: usize = 16 << 10;
 /// What the sealed end must have.
-const SEALS: SealFlags =
-    SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE).union(SealFlags::SEAL);
+const SEALS: SealFlags = {
+    let seals = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
+    if rules::SEAL { seals.union(SealFlags::FUTURE_WRITE) } else { seals }
+};
+/// How the peer's region is mapped.
+const THEIRS: ProtFlags = if rules::SEAL { ProtFlags::READ } else { ProtFlags::READ.union(ProtFlags::WRITE) };
 
 /// Where a word stands in the header. Each has a pair of cache lines to itself: processors fetch lines in
 /// pairs.
@@ -156,7 +161,7 @@ impl Own {
         mapping.keep_from_children()?;
         for word in [Word::Tail, Word::Head] {
             // SAFETY: the word lies in the mapping just made, which nobody else has yet.
-            unsafe { store_release(mapping.word(word), super::ring::START) };
+            unsafe { opaque::store_release(mapping.word(word), super::ring::START) };
         }
         rustix::fs::fcntl_add_seals(&memfd, SEALS).map_err(ConnectError::io("seal shared memory"))?;
         Ok(Own { mapping, memfd, layout })
@@ -217,7 +222,7 @@ impl Theirs {
             return refused("header", format!("only {read} bytes"));
         }
         layout.check(&header)?;
-        let mapping = Mapping::new(memfd.as_fd(), layout.capacity, ProtFlags::READ)?;
+        let mapping = Mapping::new(memfd.as_fd(), layout.capacity, THEIRS)?;
         Ok(Theirs { mapping, layout })
     }
 }
@@ -384,13 +389,13 @@ impl<L> Memory for View<L> {
     #[inline]
     fn store(&self, word: Word, value: u64) {
         // SAFETY: an aligned word of my own header, which this process alone writes.
-        unsafe { store_release(self.own_words.add(offset(word)).cast(), value) }
+        unsafe { opaque::store_release(self.own_words.add(offset(word)).cast(), value) }
     }
 
     #[inline]
     fn load(&self, word: Word) -> u64 {
         // SAFETY: an aligned word of the peer's header, whose pages cannot go away (sealed).
-        unsafe { load_acquire(self.their_words.add(offset(word)).cast()) }
+        unsafe { opaque::load_acquire(self.their_words.add(offset(word)).cast()) }
     }
 
     #[inline]
@@ -422,28 +427,16 @@ impl<L> Memory for View<L> {
 
     #[inline(always)]
     fn write(&self, at: u64, message: &[u8]) {
-        let to = self.own_ring.wrapping_add(index(at, self.own_mask));
-        // SAFETY: the ring claimed these bytes in my own region; a message is at most a ring long, and the
-        // ring is mapped twice.
-        unsafe { copy_in(message.as_ptr(), to, message.len() & !7) };
-        let (words, rest) = message.as_chunks::<8>();
-        if !rest.is_empty() {
-            // SAFETY: as above; messages are padded to 8 bytes, so the whole word belongs to this one.
-            unsafe { to.cast::<u64>().add(words.len()).write_volatile(padded(rest)) };
-        }
+        // SAFETY: the ring claimed these bytes and their padding in my own region; a message is at most a ring long, and
+        // the ring is mapped twice.
+        unsafe { opaque::write(self.own_ring.wrapping_add(index(at, self.own_mask)), message) }
     }
 
     #[inline(always)]
     fn read(&self, at: u64, message: &mut [u8]) {
-        let from = self.their_ring.wrapping_add(index(at, self.their_mask));
-        // SAFETY: the ring checked that these bytes were published; it is mapped twice, and cannot go away.
-        unsafe { copy_out(from, message.as_mut_ptr(), message.len() & !7) };
-        let (words, rest) = message.as_chunks_mut::<8>();
-        if !rest.is_empty() {
-            // SAFETY: as above; messages are padded to 8 bytes, so the whole word was published.
-            let word = unsafe { from.cast::<u64>().add(words.len()).read_volatile() };
-            unpad(word, rest);
-        }
+        // SAFETY: the ring checked that these bytes and their padding were published; it is mapped twice, and cannot go
+        // away.
+        unsafe { opaque::read(self.their_ring.wrapping_add(index(at, self.their_mask)), message) }
     }
 
     #[inline]
@@ -524,164 +517,3 @@ impl<L> Memory for View<L> {
 fn low_half(word: *mut u8) -> *mut u32 {
     if cfg!(target_endian = "little") { word.cast() } else { word.wrapping_add(4).cast() }
 }
-
-/// Loads a word; what is read afterwards is at least as new.
-///
-/// # Safety
-/// `word` is aligned and mapped for reading.
-#[inline]
-unsafe fn load_acquire(word: *const u64) -> u64 {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let value: u64;
-        // SAFETY: the caller's. On x86-64 every load is an acquire load; without `nomem` the compiler moves
-        // nothing across.
-        unsafe {
-            std::arch::asm!("mov {value}, qword ptr [{word}]", word = in(reg) word, value = out(reg) value,
-                options(nostack, preserves_flags));
-        }
-        value
-    }
-    #[cfg(target_arch = "aarch64")]
-    {
-        let value: u64;
-        // SAFETY: the caller's.
-        unsafe {
-            std::arch::asm!("ldar {value}, [{word}]", word = in(reg) word, value = out(reg) value,
-                options(nostack, preserves_flags));
-        }
-        value
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    {
-        // SAFETY: the caller's; a shared atomic is the nearest thing Rust has on this machine.
-        unsafe { std::sync::atomic::AtomicU64::from_ptr(word.cast_mut()) }.load(Ordering::Acquire)
-    }
-}
-
-/// Stores a word; what was written before is visible to whoever loads it.
-///
-/// # Safety
-/// `word` is aligned and mapped for writing, and nobody else stores to it.
-#[inline]
-unsafe fn store_release(word: *mut u64, value: u64) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: the caller's. On x86-64 every store is a release store; without `nomem` the compiler moves
-    // nothing across.
-    unsafe {
-        std::arch::asm!("mov qword ptr [{word}], {value}", word = in(reg) word, value = in(reg) value,
-            options(nostack, preserves_flags));
-    }
-    #[cfg(target_arch = "aarch64")]
-    // SAFETY: the caller's.
-    unsafe {
-        std::arch::asm!("stlr {value}, [{word}]", word = in(reg) word, value = in(reg) value,
-            options(nostack, preserves_flags));
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    // SAFETY: the caller's.
-    unsafe {
-        std::sync::atomic::AtomicU64::from_ptr(word).store(value, Ordering::Release);
-    }
-}
-
-/// The last bytes of a message as a word, filled up with zeros.
-#[inline(never)]
-fn padded(rest: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word[..rest.len()].copy_from_slice(rest);
-    u64::from_ne_bytes(word)
-}
-
-/// The first bytes of a word.
-#[inline(never)]
-fn unpad(word: u64, rest: &mut [u8]) {
-    rest.copy_from_slice(&word.to_ne_bytes()[..rest.len()]);
-}
-
-/// Copies `bytes`, a multiple of 8, between private memory and a ring.
-///
-/// Loads are of 8 bytes: a message is mostly written, word by word, just before it is sent, and a load that
-/// is wider than the stores before it would have to wait until those have left the store buffer, behind all
-/// that wait for lines of the ring. Stores are of 16: the fewer there are, the more messages wait there side
-/// by side. One block of assembly, so that nothing is put aside on the stack for its sake.
-///
-/// # Safety
-/// `from` is mapped for reading and `to` for writing, for that many bytes; they do not overlap; nobody else
-/// here uses `to`.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-unsafe fn copy_words(from: *const u8, to: *mut u8, bytes: usize) {
-    // SAFETY: the caller's. Loads and stores of the hardware, of which the compiler knows nothing.
-    unsafe {
-        std::arch::asm!(
-            "sub {left}, 64",
-            "jb 3f",
-            "2:",
-            "movq {a}, qword ptr [{from}]",
-            "movhps {a}, qword ptr [{from} + 8]",
-            "movq {b}, qword ptr [{from} + 16]",
-            "movhps {b}, qword ptr [{from} + 24]",
-            "movq {c}, qword ptr [{from} + 32]",
-            "movhps {c}, qword ptr [{from} + 40]",
-            "movq {d}, qword ptr [{from} + 48]",
-            "movhps {d}, qword ptr [{from} + 56]",
-            "movups xmmword ptr [{to}], {a}",
-            "movups xmmword ptr [{to} + 16], {b}",
-            "movups xmmword ptr [{to} + 32], {c}",
-            "movups xmmword ptr [{to} + 48], {d}",
-            "add {from}, 64",
-            "add {to}, 64",
-            "sub {left}, 64",
-            "jae 2b",
-            "3:",
-            "add {left}, 64",
-            "jz 5f",
-            "4:",
-            "movq {a}, qword ptr [{from}]",
-            "movq qword ptr [{to}], {a}",
-            "add {from}, 8",
-            "add {to}, 8",
-            "sub {left}, 8",
-            "jnz 4b",
-            "5:",
-            from = inout(reg) from => _,
-            to = inout(reg) to => _,
-            left = inout(reg) bytes => _,
-            a = out(xmm_reg) _,
-            b = out(xmm_reg) _,
-            c = out(xmm_reg) _,
-            d = out(xmm_reg) _,
-            options(nostack)
-        );
-    }
-}
-
-/// The same into a ring, word by word: `to` is a multiple of 8.
-///
-/// # Safety
-/// As above.
-#[cfg(not(target_arch = "x86_64"))]
-unsafe fn copy_in(from: *const u8, to: *mut u8, bytes: usize) {
-    for place in (0..bytes).step_by(8) {
-        // SAFETY: the caller's.
-        unsafe { to.add(place).cast::<u64>().write_volatile(from.add(place).cast::<u64>().read_unaligned()) };
-    }
-}
-
-/// The same out of a ring, word by word: `from` is a multiple of 8.
-///
-/// # Safety
-/// As above.
-#[cfg(not(target_arch = "x86_64"))]
-unsafe fn copy_out(from: *const u8, to: *mut u8, bytes: usize) {
-    for place in (0..bytes).step_by(8) {
-        // SAFETY: the caller's.
-        unsafe { to.add(place).cast::<u64>().write_unaligned(from.add(place).cast::<u64>().read_volatile()) };
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-use copy_words as copy_in;
-#[cfg(target_arch = "x86_64")]
-use copy_words as copy_out;

@@ -47,6 +47,7 @@ use crate::error::{RecvError, SendError, Violation};
 use crate::wait::{Patience, Polled};
 
 use super::memory::{Memory, Status, Word};
+use super::rules;
 
 /// Where both indices start: a mebibyte below the overflow.
 pub(crate) const START: u64 = 0_u64.wrapping_sub(1 << 20);
@@ -227,6 +228,9 @@ impl<M: Memory> Producer<M> {
             self.in_line = 0;
         }
         self.memory.mark_sent();
+        if !rules::SLEEPERS {
+            return;
+        }
         self.memory.light_fence();
         let flag = self.memory.load(Word::ReceiverAsleep);
         if ends_sleep(flag, self.tail, self.woken) {
@@ -288,7 +292,8 @@ impl<M: Memory> Producer<M> {
         let claim = self.memory.load(Word::Head);
         let published = self.tail.wrapping_sub(self.in_line);
         let unread = published.wrapping_sub(claim);
-        if unread > published.wrapping_sub(self.head) || !claim.is_multiple_of(GRAIN) {
+        let possible = unread <= published.wrapping_sub(self.head) && claim.is_multiple_of(GRAIN);
+        if rules::CLAIMS && !possible {
             return Err(Violation::Head { claimed: claim, last: self.head });
         }
         self.head = claim;
@@ -470,7 +475,8 @@ impl<M: Memory> Consumer<M> {
         if fits && !looked && !self.is_whole(frame) {
             self.look()?;
         }
-        if !fits || !self.is_whole(frame) && !self.is_in_parts(frame) {
+        let possible = fits && (self.is_whole(frame) || self.is_in_parts(frame));
+        if rules::CLAIMS && !possible {
             return Err(Violation::Length { claimed: header, limit: self.max_message });
         }
         self.last = frame;
@@ -540,10 +546,9 @@ impl<M: Memory> Consumer<M> {
     #[inline]
     fn accept(&mut self, claim: u64) -> Result<(), Violation> {
         let unread = claim.wrapping_sub(self.head);
-        if unread > self.capacity
-            || unread < self.tail.wrapping_sub(self.head)
-            || !claim.is_multiple_of(GRAIN)
-        {
+        let known = self.tail.wrapping_sub(self.head);
+        let possible = (known..=self.capacity).contains(&unread) && claim.is_multiple_of(GRAIN);
+        if rules::CLAIMS && !possible {
             return Err(Violation::Tail { claimed: claim, last: self.tail });
         }
         self.tail = claim;
@@ -577,11 +582,11 @@ impl<M: Memory> Consumer<M> {
 impl Status {
     #[inline]
     fn ends_sending(self) -> bool {
-        self.intersects(Status::GONE | Status::RECEIVER_CLOSED)
+        rules::DEATH && self.intersects(Status::GONE | Status::RECEIVER_CLOSED)
     }
 
     #[inline]
     fn ends_receiving(self) -> bool {
-        self.intersects(Status::GONE | Status::SENDER_CLOSED)
+        rules::DEATH && self.intersects(Status::GONE | Status::SENDER_CLOSED)
     }
 }

@@ -1,0 +1,212 @@
+//! Touching memory that another process shares, by instructions of which the compiler knows nothing.
+//!
+//! Words are loaded and stored, and messages copied, by blocks of assembly, which the compiler must take to read and
+//! write anything; on processors without such a block here, by volatile accesses of aligned 8-byte words. Why that is
+//! sound is argued in [`region`](super::region).
+
+#![allow(unsafe_code)]
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+use std::sync::atomic::Ordering;
+
+use super::rules;
+
+/// Loads a word; what is read afterwards is at least as new.
+///
+/// # Safety
+/// `word` is aligned and mapped for reading.
+#[inline]
+pub(super) unsafe fn load_acquire(word: *const u64) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let value: u64;
+        // SAFETY: the caller's. On x86-64 every load is an acquire load; without `nomem` the compiler moves
+        // nothing across.
+        unsafe {
+            std::arch::asm!("mov {value}, qword ptr [{word}]", word = in(reg) word, value = out(reg) value,
+                options(nostack, preserves_flags));
+        }
+        value
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let value: u64;
+        // SAFETY: the caller's.
+        unsafe {
+            std::arch::asm!("ldar {value}, [{word}]", word = in(reg) word, value = out(reg) value,
+                options(nostack, preserves_flags));
+        }
+        value
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        // SAFETY: the caller's; a shared atomic is the nearest thing Rust has on this machine.
+        unsafe { std::sync::atomic::AtomicU64::from_ptr(word.cast_mut()) }.load(Ordering::Acquire)
+    }
+}
+
+/// Stores a word; what was written before is visible to whoever loads it.
+///
+/// # Safety
+/// `word` is aligned and mapped for writing, and nobody else stores to it.
+#[inline]
+pub(super) unsafe fn store_release(word: *mut u64, value: u64) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the caller's. On x86-64 every store is a release store; without `nomem` the compiler moves
+    // nothing across.
+    unsafe {
+        std::arch::asm!("mov qword ptr [{word}], {value}", word = in(reg) word, value = in(reg) value,
+            options(nostack, preserves_flags));
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: the caller's.
+    unsafe {
+        std::arch::asm!("stlr {value}, [{word}]", word = in(reg) word, value = in(reg) value,
+            options(nostack, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    // SAFETY: the caller's.
+    unsafe {
+        std::sync::atomic::AtomicU64::from_ptr(word).store(value, Ordering::Release);
+    }
+}
+
+/// Copies a message into a ring. Bytes up to the next multiple of 8 are zeroed.
+///
+/// # Safety
+/// `to` is a multiple of 8 and mapped for writing, for the message and its padding; nobody else here uses it.
+#[inline(always)]
+pub(super) unsafe fn write(to: *mut u8, message: &[u8]) {
+    if !rules::OPAQUE {
+        // SAFETY: the caller's.
+        return unsafe { to.copy_from_nonoverlapping(message.as_ptr(), message.len()) };
+    }
+    // SAFETY: the caller's.
+    unsafe { copy_in(message.as_ptr(), to, message.len() & !7) };
+    let (words, rest) = message.as_chunks::<8>();
+    if !rest.is_empty() {
+        // SAFETY: the caller's: the whole word belongs to this message.
+        unsafe { to.cast::<u64>().add(words.len()).write_volatile(padded(rest)) };
+    }
+}
+
+/// Copies a message out of a ring.
+///
+/// # Safety
+/// `from` is a multiple of 8 and mapped for reading, for the message and its padding.
+#[inline(always)]
+pub(super) unsafe fn read(from: *const u8, message: &mut [u8]) {
+    if !rules::OPAQUE {
+        // SAFETY: the caller's.
+        return unsafe { from.copy_to_nonoverlapping(message.as_mut_ptr(), message.len()) };
+    }
+    // SAFETY: the caller's.
+    unsafe { copy_out(from, message.as_mut_ptr(), message.len() & !7) };
+    let (words, rest) = message.as_chunks_mut::<8>();
+    if !rest.is_empty() {
+        // SAFETY: the caller's: the whole word belongs to this message.
+        let word = unsafe { from.cast::<u64>().add(words.len()).read_volatile() };
+        unpad(word, rest);
+    }
+}
+
+/// The last bytes of a message as a word, filled up with zeros.
+#[inline(never)]
+fn padded(rest: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word[..rest.len()].copy_from_slice(rest);
+    u64::from_ne_bytes(word)
+}
+
+/// The first bytes of a word.
+#[inline(never)]
+fn unpad(word: u64, rest: &mut [u8]) {
+    rest.copy_from_slice(&word.to_ne_bytes()[..rest.len()]);
+}
+
+/// Copies `bytes`, a multiple of 8, between private memory and a ring.
+///
+/// Loads are of 8 bytes: a message is mostly written, word by word, just before it is sent, and a load that
+/// is wider than the stores before it would have to wait until those have left the store buffer, behind all
+/// that wait for lines of the ring. Stores are of 16: the fewer there are, the more messages wait there side
+/// by side. One block of assembly, so that nothing is put aside on the stack for its sake.
+///
+/// # Safety
+/// `from` is mapped for reading and `to` for writing, for that many bytes; they do not overlap; nobody else
+/// here uses `to`.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn copy_words(from: *const u8, to: *mut u8, bytes: usize) {
+    // SAFETY: the caller's. Loads and stores of the hardware, of which the compiler knows nothing.
+    unsafe {
+        std::arch::asm!(
+            "sub {left}, 64",
+            "jb 3f",
+            "2:",
+            "movq {a}, qword ptr [{from}]",
+            "movhps {a}, qword ptr [{from} + 8]",
+            "movq {b}, qword ptr [{from} + 16]",
+            "movhps {b}, qword ptr [{from} + 24]",
+            "movq {c}, qword ptr [{from} + 32]",
+            "movhps {c}, qword ptr [{from} + 40]",
+            "movq {d}, qword ptr [{from} + 48]",
+            "movhps {d}, qword ptr [{from} + 56]",
+            "movups xmmword ptr [{to}], {a}",
+            "movups xmmword ptr [{to} + 16], {b}",
+            "movups xmmword ptr [{to} + 32], {c}",
+            "movups xmmword ptr [{to} + 48], {d}",
+            "add {from}, 64",
+            "add {to}, 64",
+            "sub {left}, 64",
+            "jae 2b",
+            "3:",
+            "add {left}, 64",
+            "jz 5f",
+            "4:",
+            "movq {a}, qword ptr [{from}]",
+            "movq qword ptr [{to}], {a}",
+            "add {from}, 8",
+            "add {to}, 8",
+            "sub {left}, 8",
+            "jnz 4b",
+            "5:",
+            from = inout(reg) from => _,
+            to = inout(reg) to => _,
+            left = inout(reg) bytes => _,
+            a = out(xmm_reg) _,
+            b = out(xmm_reg) _,
+            c = out(xmm_reg) _,
+            d = out(xmm_reg) _,
+            options(nostack)
+        );
+    }
+}
+
+/// The same into a ring, word by word: `to` is a multiple of 8.
+///
+/// # Safety
+/// As above.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn copy_in(from: *const u8, to: *mut u8, bytes: usize) {
+    for place in (0..bytes).step_by(8) {
+        // SAFETY: the caller's.
+        unsafe { to.add(place).cast::<u64>().write_volatile(from.add(place).cast::<u64>().read_unaligned()) };
+    }
+}
+
+/// The same out of a ring, word by word: `from` is a multiple of 8.
+///
+/// # Safety
+/// As above.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn copy_out(from: *const u8, to: *mut u8, bytes: usize) {
+    for place in (0..bytes).step_by(8) {
+        // SAFETY: the caller's.
+        unsafe { to.add(place).cast::<u64>().write_unaligned(from.add(place).cast::<u64>().read_volatile()) };
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+use copy_words as copy_in;
+#[cfg(target_arch = "x86_64")]
+use copy_words as copy_out;

@@ -1,0 +1,23 @@
+//! The rules of safety that stand on the way of every message.
+//!
+//! All of them hold, in every build. What each costs is measured by leaving it out of a bench build, which is made by
+//! `RUSTFLAGS='--cfg crossing_off="claims"'` and by nothing else (METHODOLOGY.md, "What safety costs"). It is no cargo
+//! feature, because any crate of a build could turn a feature on for all the others.
+
+/// What the peer says of its indices and lengths is checked before it is believed.
+pub(super) const CLAIMS: bool = !cfg!(any(crossing_off = "claims", crossing_off = "all"));
+
+/// Each process alone can write its region: the other maps it for reading, and the seal keeps it so.
+pub(super) const SEAL: bool = !cfg!(any(crossing_off = "seal", crossing_off = "all"));
+
+/// Shared memory is touched by instructions of which the compiler knows nothing, not by Rust's own copies.
+pub(super) const OPAQUE: bool = !cfg!(any(crossing_off = "opaque", crossing_off = "all"));
+
+/// Whether the peer lives, and still sends or receives, is looked at with every message.
+pub(super) const DEATH: bool = !cfg!(any(crossing_off = "death", crossing_off = "all"));
+
+/// Whether the peer sleeps is looked at with every publication.
+pub(super) const SLEEPERS: bool = !cfg!(any(crossing_off = "sleepers", crossing_off = "all"));
+
+/// The barrier between a publication and that look is asymmetric: where it cannot be, each publication has a full fence.
+pub(super) const ASYMMETRIC: bool = !cfg!(crossing_off = "asymmetric");
