@@ -166,7 +166,7 @@ impl<M: Mechanism> Sender<M> {
     /// # Errors
     /// See [`send_deadline`](Sender::send_deadline).
     pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
-        self.send_until(message, after(timeout))
+        self.send_until(message, Until::after(timeout))
     }
 
     #[inline(always)]
@@ -350,7 +350,7 @@ impl<M: Mechanism> Receiver<M> {
     /// # Errors
     /// Those of [`recv_deadline`](Receiver::recv_deadline).
     pub fn recv_timeout(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, RecvError> {
-        self.recv_until(buffer, after(timeout))
+        self.recv_until(buffer, Until::after(timeout))
     }
 
     #[inline(always)]
@@ -360,23 +360,35 @@ impl<M: Mechanism> Receiver<M> {
 
     #[inline(never)]
     fn recv_until(&mut self, buffer: &mut [u8], until: Until) -> Result<usize, RecvError> {
-        self.check()?;
-        let outcome = self.inbound.recv(buffer, self.patience.until(until));
-        self.judge(outcome)
+        self.ask(until, |inbound, patience| inbound.recv(buffer, patience))
     }
 
+    /// Asks the mechanism for something, unless the connection is over; and ends it when the peer broke the protocol.
     #[inline]
-    fn check(&self) -> Result<(), RecvError> {
-        self.poisoned.map_or(Ok(()), |violation| Err(RecvError::Poisoned(violation)))
-    }
-
-    #[inline]
-    fn judge(&mut self, outcome: Result<usize, RecvError>) -> Result<usize, RecvError> {
+    pub(crate) fn ask<T>(
+        &mut self,
+        until: Until,
+        ask: impl FnOnce(&mut M::Inbound, &mut Patience) -> Result<T, RecvError>,
+    ) -> Result<T, RecvError> {
+        if let Some(violation) = self.poisoned {
+            return Err(RecvError::Poisoned(violation));
+        }
+        let outcome = ask(&mut self.inbound, self.patience.until(until));
         if let Err(RecvError::Poisoned(violation)) = outcome {
             self.poisoned = Some(violation);
             self.inbound.hang_up();
         }
         outcome
+    }
+
+    /// What the mechanism receives with.
+    pub(crate) fn inbound(&self) -> &M::Inbound {
+        &self.inbound
+    }
+
+    /// The same, to change it.
+    pub(crate) fn inbound_mut(&mut self) -> &mut M::Inbound {
+        &mut self.inbound
     }
 
     /// The longest message that both ends agreed on, in bytes: a buffer of this length fits every message.
@@ -496,11 +508,6 @@ impl<M: Mechanism> CorkedConnection<'_, M> {
         let _ = self.flush();
         self.receiver.recv(buffer)
     }
-}
-
-fn after(timeout: Duration) -> Until {
-    // A time beyond what the clock can count is for ever.
-    Instant::now().checked_add(timeout).map_or(Until::Forever, Until::At)
 }
 
 impl<M: Mechanism> Deref for Claim<'_, M> {

@@ -64,5 +64,5 @@ pub use channel::{Claim, Connection, Cork, CorkedConnection, Receiver, Sender};
 pub use config::Config;
 pub use endpoint::{Address, Endpoint, Listener};
 pub use error::{ConnectError, RecvError, SendError, Violation};
-pub use mechanism::{Any, Kind, Mechanism, Pipe, Shm, Tcp, Unix};
+pub use mechanism::{Any, Kind, Mechanism, Message, Pipe, Shm, Tcp, TrustedReceiver, Unix};
 pub use wait::{Spacing, WaitStrategy};

@@ -86,6 +86,14 @@ pub(crate) enum Until {
     Forever,
 }
 
+impl Until {
+    /// Until `timeout` from now.
+    pub(crate) fn after(timeout: Duration) -> Until {
+        // A time beyond what the clock can count is for ever.
+        Instant::now().checked_add(timeout).map_or(Until::Forever, Until::At)
+    }
+}
+
 /// How one half of a connection waits, and what it has learnt from its last wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {

@@ -18,6 +18,7 @@
 //! memfd_create(2), futex(2), futex_waitv in Documentation/userspace-api/futex2.rst, membarrier(2),
 //! pidfd_open(2).
 
+mod in_place;
 mod memory;
 mod opaque;
 mod region;
@@ -37,6 +38,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
 use rustix::thread::{MembarrierCommand, MembarrierQuery};
 
+pub use self::in_place::{Message, TrustedReceiver};
 use self::region::{CAPACITY_LEAST, CAPACITY_LIMIT, Layout, Own, Theirs, View};
 use self::ring::{Consumer, Producer, START, frame};
 use self::watch::{RECEIVER_CLOSES, SENDER_CLOSES, Watch};
@@ -281,6 +283,19 @@ impl Drop for Out {
 pub struct In {
     ring: Consumer<View<Link>>,
     max_message: usize,
+}
+
+impl In {
+    /// Where the next message stands: see [`Consumer::try_find`].
+    fn find(&mut self, patience: &mut Patience) -> Result<(u64, usize), RecvError> {
+        let would_wait = patience.until != Until::Now;
+        loop {
+            match self.ring.try_find(would_wait) {
+                Err(RecvError::Empty) => self.ring.wait(patience)?,
+                outcome => return outcome,
+            }
+        }
+    }
 }
 
 impl Inbound for In {

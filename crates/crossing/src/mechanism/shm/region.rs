@@ -23,7 +23,8 @@
 //! is a number or a byte, for which every bit pattern is valid, and is
 //! judged only as private copy. My own region is written the same way; in addition a [`Claim`](crate::Claim)
 //! lends a part of it as `&mut [u8]`, which is sound because no other process can write it, and the part is
-//! not published while it is lent. This is argued, not proven: there is no theorem about inline assembly and
+//! not published while it is lent. A message of the peer is lent as `&[u8]` only by [`TrustedReceiver`](crate::TrustedReceiver),
+//! whose maker has promised that the peer keeps its hands off. This is argued, not proven: there is no theorem about inline assembly and
 //! volatile accesses across processes to lean on.
 //!
 //! # References
@@ -353,6 +354,17 @@ impl<L> View<L> {
         assert!(len as u64 <= self.own_mask, "a message is shorter than its ring");
         // SAFETY: as above; the receiving half's view never touches the own ring.
         unsafe { std::slice::from_raw_parts_mut(self.own_ring.add(index(at, self.own_mask)), len) }
+    }
+
+    /// A message that the peer has published, where it stands.
+    ///
+    /// # Safety
+    /// The peer does not write to it while the slice is there.
+    pub(crate) unsafe fn published(&self, at: u64, len: usize) -> &[u8] {
+        assert!(len as u64 <= self.their_mask, "a message is shorter than its ring");
+        // SAFETY: the place starts inside the ring and is shorter than a ring, so it ends before the second copy of the
+        // ring does; the pages cannot go away. That nobody writes it is the caller's.
+        unsafe { std::slice::from_raw_parts(self.their_ring.add(index(at, self.their_mask)), len) }
     }
 
     fn sent(&self) -> &AtomicBool {

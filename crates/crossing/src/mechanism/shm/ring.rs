@@ -409,20 +409,45 @@ impl<M: Memory> Consumer<M> {
         if let Some(len) = self.recv_at_once(buffer) {
             return Ok(len);
         }
+        self.take(would_wait, |ring| ring.take_next(buffer, part))
+    }
+
+    /// Where the next message stands, once all of it is there: its place and its length. It comes again until it is
+    /// [left](Consumer::leave_found).
+    pub(crate) fn try_find(&mut self, would_wait: bool) -> Result<(u64, usize), RecvError> {
+        self.take(would_wait, |ring| {
+            let frame = ring.next()?.filter(|&frame| ring.is_whole(frame));
+            Ok(frame.map(|frame| (ring.head.wrapping_add(GRAIN), frame.len)))
+        })
+    }
+
+    /// Goes on to the message behind the one that was found.
+    pub(crate) fn leave_found(&mut self) {
+        self.header = None;
+        self.leave(self.last);
+    }
+
+    /// What `next` takes, once more if the peer has come to its end.
+    #[inline(always)]
+    fn take<T>(
+        &mut self,
+        would_wait: bool,
+        mut next: impl FnMut(&mut Self) -> Result<Option<T>, RecvError>,
+    ) -> Result<T, RecvError> {
         if self.head == self.tail && would_wait && self.eager >= EAGER_LOOKS {
             (0..HOLD_BACK).for_each(|_| spin_loop());
         }
-        if let Some(len) = self.take_next(buffer, part)? {
-            return Ok(len);
+        if let Some(taken) = next(self)? {
+            return Ok(taken);
         }
         if !self.memory.status().ends_receiving() {
             return Err(RecvError::Empty);
         }
         // All that the peer published before its end can be seen now: look once more.
-        self.take_next(buffer, part)?.ok_or(RecvError::Disconnected)
+        next(self)?.ok_or(RecvError::Disconnected)
     }
 
-    /// Waits until [`Consumer::try_recv`] has something to say.
+    /// Waits until [`Consumer::try_recv`] or [`Consumer::try_find`] has something to say.
     pub(crate) fn wait(&mut self, patience: &mut Patience) -> Result<(), RecvError> {
         loop {
             match patience.poll(|| self.glance()) {

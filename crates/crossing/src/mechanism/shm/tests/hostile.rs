@@ -38,7 +38,7 @@ fn execute(memory: &Hostile) -> u64 {
         let mut patience = block();
         patience.until(until);
         let len = memory.below(LONGEST as u64 + 1) as usize;
-        let violation = match memory.below(9) {
+        let violation = match memory.below(10) {
             0..3 => {
                 let outcome = sender.stage(&buffer[..len]);
                 if outcome.is_ok() {
@@ -52,6 +52,15 @@ fn execute(memory: &Hostile) -> u64 {
             }
             4 => violation_sending(&sender.wait_room(len, &mut patience)),
             5 => violation_receiving(&receiver.wait(&mut patience)),
+            6 => {
+                let outcome = receiver.try_find(false);
+                if let Ok((place, len)) = outcome {
+                    receiver.memory().read(place, &mut buffer[..len]);
+                    receiver.leave_found();
+                    memory.taken.set(memory.taken.get().wrapping_add(frame(len)));
+                }
+                violation_receiving(&outcome)
+            }
             _ => {
                 let room = if memory.below(8) == 0 { len } else { LONGEST };
                 let outcome = receiver.try_recv(&mut buffer[..room], &mut 0, false);

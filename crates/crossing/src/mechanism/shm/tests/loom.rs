@@ -14,8 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::super::memory::{Memory, Status};
 use super::super::ring::{Consumer, Producer};
 use super::loom_memory::{Loom, Mutant};
-use super::{block, recv, send};
+use super::{block, recv, recv_in_place, send};
 use crate::error::{RecvError, SendError};
+use crate::wait::Patience;
 
 /// How many preemptions an execution may have, unless `LOOM_MAX_PREEMPTIONS` says otherwise.
 const BOUND: usize = 2;
@@ -26,6 +27,8 @@ enum Model {
     /// Three messages through a ring that holds two. Either end may sleep. The indices overflow after the
     /// first.
     Stream,
+    /// The same, read where they stand.
+    InPlace,
     /// Two messages in line, not yet published, and a third that has no room.
     Batch,
     /// Room for the last message comes in two steps, and the first is not enough.
@@ -41,8 +44,9 @@ enum Model {
     ReceiverDies,
 }
 
-const MODELS: [Model; 7] = [
+const MODELS: [Model; 8] = [
     Model::Stream,
+    Model::InPlace,
     Model::Batch,
     Model::RoomInSteps,
     Model::Withheld,
@@ -59,13 +63,14 @@ const LOST_WAKE: &str = "deadlock";
 const LOST_MESSAGE: &str = "it was published: Disconnected";
 
 /// Each mistake, the model that must catch it, and how.
-const MUTANTS: [(Mutant, Model, &str); 17] = [
+const MUTANTS: [(Mutant, Model, &str); 18] = [
     (Mutant::TailStoreRelaxed, Model::Stream, RACE),
     (Mutant::HeadStoreRelaxed, Model::Stream, RACE),
     (Mutant::TailLoadRelaxed, Model::Stream, RACE),
     (Mutant::HeadLoadRelaxed, Model::Stream, RACE),
     (Mutant::TailBeforeBytes, Model::Stream, RACE),
     (Mutant::HeadBeforeCopy, Model::Stream, RACE),
+    (Mutant::HeadStoreRelaxed, Model::InPlace, RACE),
     (Mutant::NoLightFence, Model::Stream, LOST_WAKE),
     (Mutant::NoHeavyFence, Model::Stream, LOST_WAKE),
     (Mutant::FencesAcquireRelease, Model::Stream, LOST_WAKE),
@@ -92,10 +97,11 @@ impl Model {
         builder.check(move || {
             count.fetch_add(1, Ordering::Relaxed);
             match self {
-                Model::Stream => stream(mutant, 32, [0; 0], &[8, 8, 8]),
-                Model::Batch => stream(mutant, 32, [8, 0], &[8]),
-                Model::RoomInSteps => stream(mutant, 32, [0, 0, 8], &[8]),
-                Model::Withheld => stream(mutant, 64, [0, 24], &[24]),
+                Model::Stream => stream(mutant, 32, [0; 0], &[8, 8, 8], recv),
+                Model::Batch => stream(mutant, 32, [8, 0], &[8], recv),
+                Model::RoomInSteps => stream(mutant, 32, [0, 0, 8], &[8], recv),
+                Model::Withheld => stream(mutant, 64, [0, 24], &[24], recv),
+                Model::InPlace => stream(mutant, 32, [0; 0], &[8, 8, 8], recv_in_place),
                 Model::SenderDies => sender_dies(mutant, 32, 8),
                 Model::SenderDiesInParts => sender_dies(mutant, 64, 24),
                 Model::ReceiverDies => receiver_dies(mutant),
@@ -130,6 +136,7 @@ fn stream<const N: usize>(
     capacity: u64,
     together: [usize; N],
     alone: &'static [usize],
+    recv: impl Fn(&mut Consumer<Loom>, &mut [u8], &mut Patience) -> Result<usize, RecvError>,
 ) {
     let ((mut sender, _), (mut receiver, _)) = ends(capacity, mutant);
     ::loom::thread::spawn(move || {

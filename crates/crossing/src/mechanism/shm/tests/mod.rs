@@ -56,6 +56,25 @@ fn recv<M: Memory>(
     }
 }
 
+/// Receives as one that reads in place does; the bytes are read before the place is given back.
+fn recv_in_place<M: Memory>(
+    ring: &mut Consumer<M>,
+    buffer: &mut [u8],
+    patience: &mut Patience,
+) -> Result<usize, RecvError> {
+    loop {
+        match ring.try_find(true) {
+            Err(RecvError::Empty) => ring.wait(patience)?,
+            Err(error) => return Err(error),
+            Ok((place, len)) => {
+                ring.memory().read(place, &mut buffer[..len]);
+                ring.leave_found();
+                return Ok(len);
+            }
+        }
+    }
+}
+
 /// Where a word stands in a test's array of words.
 fn slot(word: Word) -> usize {
     match word {

@@ -30,6 +30,10 @@ enum Act {
     Recv,
     /// Try to take it into a buffer that is one byte too short.
     RecvShort,
+    /// Read it where it stands, and leave it there.
+    Find,
+    /// Read it where it stands, and give its place back.
+    FindAndLeave,
 }
 
 /// One direction of the connection and what is known of it without the ring.
@@ -108,6 +112,14 @@ impl Direction {
                 self.published.append(&mut self.staged);
             }
             Act::Recv => self.receive(),
+            Act::Find => drop(self.find()),
+            Act::FindAndLeave => {
+                if let Some(len) = self.find() {
+                    self.receiver.leave_found();
+                    self.published.pop_front();
+                    self.emptied += frame(len);
+                }
+            }
             Act::RecvShort => {
                 let Some(room) = self.published.front().and_then(|message| message.len().checked_sub(1))
                 else {
@@ -149,6 +161,20 @@ impl Direction {
         }
     }
 
+    /// The next message where it stands. How long it is.
+    fn find(&mut self) -> Option<usize> {
+        match (self.receiver.try_find(false), self.published.front()) {
+            (Ok((place, len)), Some(message)) => {
+                let mut found = vec![0; len];
+                self.receiver.memory().read(place, &mut found);
+                assert_eq!(&found, message);
+                Some(len)
+            }
+            (Err(RecvError::Empty), None) => None,
+            (outcome, expected) => panic!("{outcome:?} where {expected:?} was sent"),
+        }
+    }
+
     /// What holds between any two acts.
     fn check(&self) {
         let held_back = self.emptied - self.given_back();
@@ -170,7 +196,9 @@ fn acts() -> impl Strategy<Value = Vec<(bool, Act)>> {
         2 => len().prop_map(Act::Claim),
         1 => len().prop_map(Act::Drop),
         4 => Just(Act::Publish),
-        6 => Just(Act::Recv),
+        4 => Just(Act::Recv),
+        1 => Just(Act::Find),
+        2 => Just(Act::FindAndLeave),
         1 => Just(Act::RecvShort),
     ];
     prop::collection::vec((any::<bool>(), act), 1..300)

@@ -1,0 +1,136 @@
+//! Reading messages where they stand, for those who trust the process at the other end.
+//!
+//! A [`Receiver`] copies each message out before anyone looks at it, so that the peer cannot change it any more. That copy
+//! is most of what a long message costs. Who knows that the peer leaves alone what it has published, because it is one's
+//! own program and sends through this crate, may do without the copy: with [`Claim`](crate::Claim) at the other end
+//! nothing is copied at all, and a mebibyte takes as long as 64 bytes.
+//!
+//! Everything else stays checked: indices, lengths, and the peer's death.
+
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::ops::Deref;
+use std::time::{Duration, Instant};
+
+use super::{In, Shm};
+use crate::channel::Receiver;
+use crate::error::RecvError;
+use crate::wait::{Until, WaitStrategy};
+
+impl Receiver<Shm> {
+    /// Receives in place from now on: messages are read where the peer has written them.
+    ///
+    /// # Safety
+    /// While a [`Message`] exists, the peer does not write to its bytes. A peer that sends through this crate does not,
+    /// because a message's place is given back only when the `Message` is dropped. A peer that is taken over, or writes to
+    /// its own region past this crate, could: then bytes change behind a `&[u8]`, which is undefined behaviour *here*.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Connection, Kind, Shm};
+    ///
+    /// let (mut here, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// let mut receiver = unsafe { there.split().1.trusting() };
+    /// let mut claim = here.sender().claim(5)?;
+    /// claim.copy_from_slice(b"in it");
+    /// claim.commit()?;
+    /// assert_eq!(&*receiver.recv()?, b"in it");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub unsafe fn trusting(self) -> TrustedReceiver {
+        TrustedReceiver { receiver: self }
+    }
+}
+
+/// The half of a shared-memory connection that reads messages where they stand: see [`Receiver::trusting`].
+pub struct TrustedReceiver {
+    receiver: Receiver<Shm>,
+}
+
+impl TrustedReceiver {
+    /// Waits for the next message.
+    ///
+    /// Of a long message that is written by a plain `send`, nothing is there before all of it is.
+    ///
+    /// # Errors
+    /// Those of [`Receiver::recv`]; never [`TooLong`](RecvError::TooLong).
+    pub fn recv(&mut self) -> Result<Message<'_>, RecvError> {
+        self.recv_until(Until::Forever)
+    }
+
+    /// The next message, if it is there now.
+    ///
+    /// # Errors
+    /// Those of [`recv`](TrustedReceiver::recv), and [`Empty`](RecvError::Empty).
+    pub fn try_recv(&mut self) -> Result<Message<'_>, RecvError> {
+        self.recv_until(Until::Now)
+    }
+
+    /// Waits for the next message until `deadline`.
+    ///
+    /// # Errors
+    /// Those of [`recv`](TrustedReceiver::recv), and [`Timeout`](RecvError::Timeout).
+    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Message<'_>, RecvError> {
+        self.recv_until(Until::At(deadline))
+    }
+
+    /// Waits for the next message for `timeout`.
+    ///
+    /// # Errors
+    /// Those of [`recv_deadline`](TrustedReceiver::recv_deadline).
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message<'_>, RecvError> {
+        self.recv_until(Until::after(timeout))
+    }
+
+    fn recv_until(&mut self, until: Until) -> Result<Message<'_>, RecvError> {
+        let (place, len) = self.receiver.ask(until, In::find)?;
+        Ok(Message { receiver: &mut self.receiver, place, len })
+    }
+
+    /// The longest message that both ends agreed on, in bytes.
+    pub fn max_message(&self) -> usize {
+        self.receiver.max_message()
+    }
+
+    /// How this half waits from now on.
+    pub fn set_wait(&mut self, wait: WaitStrategy) {
+        self.receiver.set_wait(wait);
+    }
+}
+
+/// A message where its sender has written it. Dropping it gives the place back to the sender; until then its bytes take
+/// room in the ring. One that is leaked comes again.
+pub struct Message<'a> {
+    receiver: &'a mut Receiver<Shm>,
+    place: u64,
+    len: usize,
+}
+
+impl Deref for Message<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the ring has found this message published, and it is given back only when this value goes; that the peer
+        // does not write to it until then was promised to `Receiver::trusting`.
+        unsafe { self.receiver.inbound().ring.memory().published(self.place, self.len) }
+    }
+}
+
+impl Drop for Message<'_> {
+    fn drop(&mut self) {
+        self.receiver.inbound_mut().ring.leave_found();
+    }
+}
+
+impl fmt::Debug for TrustedReceiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrustedReceiver").field("max_message", &self.max_message()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message").field("bytes", &self.len).finish()
+    }
+}
