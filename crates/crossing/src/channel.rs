@@ -182,7 +182,19 @@ impl<M: Mechanism> Sender<M> {
     #[inline(never)]
     fn send_until(&mut self, message: &[u8], until: Until) -> Result<(), SendError> {
         self.check(message.len())?;
-        let outcome = self.outbound.send(message, self.patience.until(until));
+        self.ask(until, |outbound, patience| outbound.send(message, patience))
+    }
+
+    /// Asks the mechanism for something, unless the connection is over; and ends it when the peer broke the protocol.
+    pub(crate) fn ask(
+        &mut self,
+        until: Until,
+        ask: impl FnOnce(&mut M::Outbound, &mut Patience) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        if let Some(violation) = self.poisoned {
+            return Err(SendError::Poisoned(violation));
+        }
+        let outcome = ask(&mut self.outbound, self.patience.until(until));
         self.judge(outcome)
     }
 

@@ -82,6 +82,11 @@ pub enum Violation {
         /// The longest message of this connection in bytes.
         limit: usize,
     },
+    /// It sent something that is no blob.
+    Blob {
+        /// What is wrong with it, as a sentence.
+        why: &'static str,
+    },
 }
 
 /// Why there is no connection.
@@ -197,6 +202,7 @@ impl fmt::Display for Violation {
                     "it announced a message of {claimed} bytes; at most {limit}, and all of it, may come"
                 )
             }
+            Violation::Blob { why } => write!(f, "it sent something that is no blob: {why}"),
         }
     }
 }

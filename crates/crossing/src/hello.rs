@@ -129,7 +129,7 @@ pub(crate) fn send_packet(
     bytes: &[u8],
     fds: &[BorrowedFd<'_>],
 ) -> Result<(), ConnectError> {
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() {
         ancillary.push(SendAncillaryMessage::ScmRights(fds));

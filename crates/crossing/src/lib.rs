@@ -38,6 +38,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Fewer copies
+//!
+//! A message is copied into the channel and out of it. On shared memory there are ways around either: [`Sender::claim`]
+//! lends the place in the ring, so that a message is made where it goes out from; [`Receiver::trusting`] lends it where it
+//! came in, to those who trust the peer; and a [`Blob`] is memory that nobody can write any more, so that it can be read
+//! as it is even from a peer that nobody trusts.
+//!
 //! # What it does not do
 //!
 //! One sender and one receiver for each direction; no broadcast. No serialisation: a message is bytes. That
@@ -64,5 +71,5 @@ pub use channel::{Claim, Connection, Cork, CorkedConnection, Receiver, Sender};
 pub use config::Config;
 pub use endpoint::{Address, Endpoint, Listener};
 pub use error::{ConnectError, RecvError, SendError, Violation};
-pub use mechanism::{Any, Kind, Mechanism, Message, Pipe, Shm, Tcp, TrustedReceiver, Unix};
+pub use mechanism::{Any, Blob, BlobMut, Kind, Mechanism, Message, Pipe, Shm, Tcp, TrustedReceiver, Unix};
 pub use wait::{Spacing, WaitStrategy};

@@ -179,6 +179,26 @@ impl Patience {
         }
     }
 
+    /// Looks, as the strategy has it, and sleeps by `sleep` in between. `None` when patience has ended.
+    pub(crate) fn wait<T, E>(
+        &mut self,
+        mut look: impl FnMut() -> Option<T>,
+        mut sleep: impl FnMut(&Patience) -> Result<(), E>,
+    ) -> Result<Option<T>, E> {
+        loop {
+            // Who sleeps at once, or may not wait, looks as well.
+            if let Some(found) = look() {
+                return Ok(Some(found));
+            }
+            match self.poll(&mut look) {
+                Polled::Found(found) => return Ok(Some(found)),
+                Polled::TimedOut => return Ok(None),
+                Polled::Sleep => sleep(self)?,
+            }
+            self.slept();
+        }
+    }
+
     /// Takes note that a wait has slept, or was about to: the next one polls if this one was over within the budget.
     pub(crate) fn slept(&mut self) {
         if let (WaitStrategy::Hybrid { spin }, Some(began)) = (self.strategy, self.began) {

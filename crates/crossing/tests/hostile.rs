@@ -23,8 +23,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossing::{
-    Address, Config, ConnectError, Connection, Endpoint, Kind, Listener, RecvError, SendError, Violation,
-    WaitStrategy,
+    Address, Config, ConnectError, Connection, Endpoint, Kind, Listener, RecvError, SendError, Shm,
+    Violation, WaitStrategy,
 };
 use process::{LIMIT, Second, again, descriptors, eventually, mappings, message, part, socket_path, within};
 use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
@@ -121,6 +121,8 @@ struct Forged {
     region: Option<OwnedFd>,
     /// Handed over in place of a pidfd.
     pidfd: Option<OwnedFd>,
+    /// Handed over in place of the lane for blobs.
+    lane: Option<OwnedFd>,
     /// How many descriptors go along.
     fds: usize,
     ready: Vec<u8>,
@@ -152,7 +154,8 @@ impl Forged {
             seals: SEALED,
             region: None,
             pidfd: None,
-            fds: 2,
+            lane: None,
+            fds: 3,
             ready: b"!".to_vec(),
             ready_fd: false,
         }
@@ -184,12 +187,19 @@ impl Forged {
     fn greet(&mut self, socket: &OwnedFd) {
         let region = self.region();
         let pidfd = self.pidfd.take().unwrap_or_else(own_pidfd);
+        let lane = self.lane.take().unwrap_or_else(|| packets().1);
         let more = std::iter::repeat(region.as_fd());
-        let fds: Vec<_> = [region.as_fd(), pidfd.as_fd()].into_iter().chain(more).take(self.fds).collect();
+        let right = [region.as_fd(), pidfd.as_fd(), lane.as_fd()];
+        let fds: Vec<_> = right.into_iter().chain(more).take(self.fds).collect();
         send(socket, &self.hello, &fds);
         let also = [socket.as_fd()];
         send(socket, &self.ready, if self.ready_fd { &also } else { &[] });
     }
+}
+
+/// Two ends of a Unix packet socket.
+fn packets() -> (OwnedFd, OwnedFd) {
+    rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap()
 }
 
 fn own_pidfd() -> OwnedFd {
@@ -242,6 +252,14 @@ const ATTACKS: &[Attack] = &[
     }),
     ("a pipe for a pidfd", "pidfd", |it| it.pidfd = Some(rustix::pipe::pipe().unwrap().0)),
     ("a file for a pidfd", "pidfd", |it| it.pidfd = Some(File::open("/dev/null").unwrap().into())),
+    ("a pipe for a lane", "lane", |it| it.lane = Some(rustix::pipe::pipe().unwrap().0)),
+    ("a stream for a lane", "lane", |it| it.lane = Some(UnixStream::pair().unwrap().0.into())),
+    ("a listener for a lane", "lane", |it| {
+        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
+        rustix::net::bind(&socket, &SocketAddrUnix::new(socket_path()).unwrap()).unwrap();
+        rustix::net::listen(&socket, 1).unwrap();
+        it.lane = Some(socket);
+    }),
     ("region magic", "region magic", |it| it.header[0] ^= 1),
     ("region version", "region version and byte order", |it| it.header[8] ^= 2),
     ("region byte order", "region version and byte order", |it| it.header[8..16].reverse()),
@@ -270,6 +288,7 @@ const ATTACKS: &[Attack] = &[
     ("a hello too long", "handshake packet", |it| it.hello.push(0)),
     ("no descriptor", "handshake packet", |it| it.fds = 0),
     ("one descriptor", "handshake packet", |it| it.fds = 1),
+    ("two descriptors", "handshake packet", |it| it.fds = 2),
     ("not ready", "handshake packet", |it| it.ready = b"?".to_vec()),
     ("more than ready", "handshake packet", |it| it.ready = b"!!".to_vec()),
     ("ready with a descriptor", "handshake packet", |it| it.ready_fd = true),
@@ -280,7 +299,7 @@ fn each_fault_of_a_handshake_is_refused_by_name_and_leaves_nothing() {
     let _alone = alone();
     LazyLock::force(&OVERHEARD);
     settled();
-    let floods = (3..=20).map(|fds| (fds, "handshake packet"));
+    let floods = (4..=20).map(|fds| (fds, "handshake packet"));
     let forged = ATTACKS.iter().map(|&(what, field, wrong)| {
         let mut forged = Forged::correct();
         wrong(&mut forged);
@@ -294,10 +313,12 @@ fn each_fault_of_a_handshake_is_refused_by_name_and_leaves_nothing() {
         forged.region = Some(forged.region());
         leaves_nothing(&what, || {
             let (server, socket) = meet(Kind::Shm);
-            let (region, pidfd) = (forged.region.take().unwrap(), forged.pidfd.take());
+            let (region, pidfd, lane) =
+                (forged.region.take().unwrap(), forged.pidfd.take(), forged.lane.take());
             // Handed over copies, so that what is left is left by the server.
             forged.region = Some(region.try_clone().unwrap());
             forged.pidfd = pidfd.as_ref().map(|fd| fd.try_clone().unwrap());
+            forged.lane = lane.as_ref().map(|fd| fd.try_clone().unwrap());
             forged.greet(&socket);
             let started = Instant::now();
             match server.connect(&config(LIMIT)) {
@@ -306,7 +327,7 @@ fn each_fault_of_a_handshake_is_refused_by_name_and_leaves_nothing() {
             }
             assert!(started.elapsed() < LIMIT, "{what}: refused, not waited for");
             // What leaves_nothing counted before it began.
-            (forged.region, forged.pidfd) = (Some(region), pidfd);
+            (forged.region, forged.pidfd, forged.lane) = (Some(region), pidfd, lane);
         });
     }
 }
@@ -330,8 +351,8 @@ fn a_peer_that_goes_or_stays_silent_ends_the_handshake_and_leaves_nothing() {
     leaves_nothing("a peer that is never ready", || {
         let (server, socket) = meet(Kind::Shm);
         let mut forged = Forged::correct();
-        let (region, pidfd) = (forged.region(), own_pidfd());
-        send(&socket, &forged.hello, &[region.as_fd(), pidfd.as_fd()]);
+        let (region, pidfd, lane) = (forged.region(), own_pidfd(), packets().1);
+        send(&socket, &forged.hello, &[region.as_fd(), pidfd.as_fd(), lane.as_fd()]);
         let outcome = server.connect(&config(Duration::from_millis(50)));
         assert!(matches!(outcome, Err(ConnectError::Timeout)), "{outcome:?}");
     });
@@ -506,6 +527,51 @@ fn stray() {
     // SAFETY: none: this is the fault under test. The page is mapped, shared and read-only, so the store
     // changes nothing.
     unsafe { ptr::without_provenance_mut::<u64>(start).write_volatile(0) };
+}
+
+/// What comes on the lane for blobs is one memfd, sealed as a blob is, or the connection ends.
+#[test]
+fn what_is_no_blob_poisons_the_connection() {
+    let _alone = alone();
+    type Packet = (&'static str, &'static [u8], fn() -> Vec<OwnedFd>);
+    fn memfd(seals: SealFlags) -> OwnedFd {
+        Forged { seals, ..Forged::correct() }.region()
+    }
+    const BLOB: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::WRITE);
+    let wrong: &[Packet] = &[
+        ("no descriptor", b"B", Vec::new),
+        ("two of them", b"B", || vec![memfd(BLOB), memfd(BLOB)]),
+        ("the wrong word", b"?", || vec![memfd(BLOB)]),
+        ("more words", b"BB", || vec![memfd(BLOB)]),
+        ("no word", b"", || vec![memfd(BLOB)]),
+        ("not sealed against writing", b"B", || vec![memfd(SEALED)]),
+        ("a pipe", b"B", || vec![rustix::pipe::pipe().unwrap().0]),
+        ("this program", b"B", || vec![File::open(std::env::current_exe().unwrap()).unwrap().into()]),
+    ];
+    let received = |words: &[u8], fds: Vec<OwnedFd>| {
+        let (lane, theirs) = packets();
+        let mut forged = Forged { lane: Some(theirs), ..Forged::correct() };
+        let (server, socket) = meet(Kind::Shm);
+        forged.greet(&socket);
+        let mut server = server.connect_as::<Shm>(&config(LIMIT)).expect("the handshake is correct");
+        send(&lane, words, &fds.iter().map(AsFd::as_fd).collect::<Vec<_>>());
+        let outcome = server.receiver().recv_blob();
+        let next = server.receiver().try_recv(&mut [0; 8]);
+        (outcome, next)
+    };
+    let (outcome, next) = received(b"B", vec![memfd(BLOB)]);
+    assert!(outcome.is_ok(), "the control: {outcome:?}");
+    assert!(matches!(next, Err(RecvError::Empty)), "the control: {next:?}");
+    for (what, words, fds) in wrong {
+        leaves_nothing(what, || {
+            let (outcome, next) = received(words, fds());
+            assert!(
+                matches!(outcome, Err(RecvError::Poisoned(Violation::Blob { .. }))),
+                "{what}: {outcome:?}"
+            );
+            assert!(matches!(next, Err(RecvError::Poisoned(Violation::Blob { .. }))), "{what}: {next:?}");
+        });
+    }
 }
 
 /// What the words of a header say is a claim: one that cannot be true poisons the connection with its name.

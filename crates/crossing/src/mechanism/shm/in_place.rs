@@ -89,6 +89,11 @@ impl TrustedReceiver {
         Ok(Message { receiver: &mut self.receiver, place, len })
     }
 
+    /// The receiver that it was made of: for blobs, and for a message that had better be a copy.
+    pub fn copying(&mut self) -> &mut Receiver<Shm> {
+        &mut self.receiver
+    }
+
     /// The longest message that both ends agreed on, in bytes.
     pub fn max_message(&self) -> usize {
         self.receiver.max_message()

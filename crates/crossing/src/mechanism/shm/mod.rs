@@ -18,7 +18,10 @@
 //! memfd_create(2), futex(2), futex_waitv in Documentation/userspace-api/futex2.rst, membarrier(2),
 //! pidfd_open(2).
 
+mod blob;
 mod in_place;
+mod lane;
+mod memfd;
 mod memory;
 mod opaque;
 mod region;
@@ -38,7 +41,9 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
 use rustix::thread::{MembarrierCommand, MembarrierQuery};
 
+pub use self::blob::{Blob, BlobMut};
 pub use self::in_place::{Message, TrustedReceiver};
+use self::lane::Lane;
 use self::region::{CAPACITY_LEAST, CAPACITY_LIMIT, Layout, Own, Theirs, View};
 use self::ring::{Consumer, Producer, START, frame};
 use self::watch::{RECEIVER_CLOSES, SENDER_CLOSES, Watch};
@@ -62,7 +67,8 @@ impl Mechanism for Shm {
     }
 
     fn open(_: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
-        let (link, Agreed { max_message, asymmetric, one_core }) = Link::open(rendezvous, config)?;
+        let (link, lanes, agreed) = Link::open(rendezvous, config)?;
+        let Agreed { max_message, asymmetric, one_core } = agreed;
         let (mine, theirs) = (link.own.layout().capacity, link.theirs.layout().capacity);
         let view = View::new(
             Arc::new(link),
@@ -71,8 +77,9 @@ impl Mechanism for Shm {
         );
         let ring = Producer::new(view.clone(), mine, START);
         let ring = if one_core { ring.publishing_whole() } else { ring };
-        let outbound = Out { ring, max_message, claimed: None };
-        let inbound = In { ring: Consumer::new(view, theirs, max_message, START), max_message };
+        let outbound = Out { ring, max_message, claimed: None, lane: lanes.out };
+        let inbound =
+            In { ring: Consumer::new(view, theirs, max_message, START), max_message, lane: lanes.inward };
         Ok(Halves::<Self> { outbound, inbound, one_core })
     }
 }
@@ -90,6 +97,12 @@ pub(crate) struct Link {
     watch: Watch,
     /// Whether this end has sent since its receiver last asked: see [`ring`].
     sent: AtomicBool,
+}
+
+/// The lanes of both directions: see [`lane`].
+struct Lanes {
+    out: Lane,
+    inward: Lane,
 }
 
 /// What both ends agreed on.
@@ -111,7 +124,7 @@ const READY: [u8; 1] = [b'!'];
 
 impl Link {
     /// The handshake.
-    fn open(rendezvous: OwnedFd, config: &Config) -> Result<(Link, Agreed), ConnectError> {
+    fn open(rendezvous: OwnedFd, config: &Config) -> Result<(Link, Lanes, Agreed), ConnectError> {
         let deadline = config.handshake_deadline();
         let mut nonce = [0; 8];
         rustix::rand::getrandom(&mut nonce, rustix::rand::GetRandomFlags::empty())
@@ -129,11 +142,13 @@ impl Link {
             core: only_core(),
             nonce: layout.nonce,
         };
-        send_packet(rendezvous.as_fd(), &hello.encode(), &[own.memfd(), me.as_fd()])?;
-        drop(me);
-        let (peer, [memfd, pidfd]) = recv_hello(&rendezvous, Kind::Shm, deadline)?;
+        let (out, theirs) = Lane::pair()?;
+        send_packet(rendezvous.as_fd(), &hello.encode(), &[own.memfd(), me.as_fd(), theirs.as_fd()])?;
+        drop((me, theirs));
+        let (peer, [memfd, pidfd, inward]) = recv_hello(&rendezvous, Kind::Shm, deadline)?;
         let theirs = Theirs::open(memfd, Layout { capacity: peer.capacity, nonce: peer.nonce })?;
         check_pidfd(&pidfd)?;
+        let lanes = Lanes { out, inward: Lane::check(inward)? };
         send_packet(rendezvous.as_fd(), &READY, &[])?;
         let (ready, []) = recv_packet::<1, 0>(rendezvous.as_fd(), deadline)?;
         if ready != READY {
@@ -146,7 +161,7 @@ impl Link {
             asymmetric: membarrier && peer.membarrier,
             one_core: hello.shares_core(&peer),
         };
-        Ok((Link { own, theirs, watch, sent: AtomicBool::new(false) }, agreed))
+        Ok((Link { own, theirs, watch, sent: AtomicBool::new(false) }, lanes, agreed))
     }
 }
 
@@ -185,6 +200,7 @@ pub struct Out {
     max_message: usize,
     /// The place and length of a message that is being written in place.
     claimed: Option<(u64, usize)>,
+    lane: Lane,
 }
 
 impl Out {
@@ -283,6 +299,7 @@ impl Drop for Out {
 pub struct In {
     ring: Consumer<View<Link>>,
     max_message: usize,
+    lane: Lane,
 }
 
 impl In {

@@ -38,14 +38,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, compiler_fence, fence};
 
-use rustix::fs::{FallocateFlags, FileType, MemfdFlags, SealFlags};
-use rustix::io::Errno;
+use rustix::fs::SealFlags;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 use rustix::thread::MembarrierCommand;
 use rustix::thread::futex::{self, Wait, WaitFlags, WaitPtr, WaitvFlags};
 
 use super::memory::{Memory, Status, Word};
-use super::{opaque, rules};
+use super::{memfd, opaque, rules};
 use crate::error::ConnectError;
 use crate::wait::Patience;
 
@@ -143,19 +142,8 @@ pub(crate) struct Own {
 impl Own {
     /// Makes, allocates, maps and seals a region.
     pub(crate) fn create(layout: Layout) -> Result<Own, ConnectError> {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        // MFD_NOEXEC_SEAL exists since Linux 6.3; before, a memfd is simply executable.
-        let memfd = match rustix::fs::memfd_create(c"crossing", flags | MemfdFlags::NOEXEC_SEAL) {
-            Err(Errno::INVAL) => rustix::fs::memfd_create(c"crossing", flags),
-            made => made,
-        }
-        .map_err(ConnectError::io("make a memfd for shared memory"))?;
-        rustix::fs::ftruncate(&memfd, layout.file_bytes())
-            .map_err(ConnectError::io(format!("give shared memory {} bytes", layout.file_bytes())))?;
-        // Without this the first touch of a page could find no memory left, and kill the process that touched
-        // it.
-        rustix::fs::fallocate(&memfd, FallocateFlags::empty(), 0, layout.file_bytes())
-            .map_err(ConnectError::io(format!("allocate {} bytes of shared memory", layout.file_bytes())))?;
+        let memfd = memfd::create(layout.file_bytes())
+            .map_err(ConnectError::io(format!("make {} bytes of shared memory", layout.file_bytes())))?;
         rustix::io::pwrite(&memfd, &layout.encode(), 0)
             .map_err(ConnectError::io("write the header of shared memory"))?;
         let mapping = Mapping::new(memfd.as_fd(), layout.capacity, ProtFlags::READ | ProtFlags::WRITE)?;
@@ -192,29 +180,16 @@ impl Theirs {
 
     /// Checks what the peer handed over, and maps it.
     pub(crate) fn open(memfd: OwnedFd, layout: Layout) -> Result<Theirs, ConnectError> {
-        let refused = |field, why| Err(ConnectError::Refused { field, why });
+        fn refused<T>(field: &'static str, why: String) -> Result<T, ConnectError> {
+            Err(ConnectError::Refused { field, why })
+        }
         if !layout.capacity.is_power_of_two() || !(CAPACITY_LEAST..=CAPACITY_LIMIT).contains(&layout.capacity)
         {
             return refused("capacity", format!("{} bytes", layout.capacity));
         }
-        let stat = rustix::fs::fstat(&memfd).map_err(ConnectError::io("look at the peer's shared memory"))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return refused("file type", "not a regular file".into());
-        }
-        let Ok(seals) = rustix::fs::fcntl_get_seals(&memfd) else {
-            return refused("seals", "this file cannot be sealed".into());
-        };
-        if !seals.contains(SEALS) {
-            return refused("seals", format!("{seals:?}, which leaves it in the peer's power"));
-        }
-        if u64::try_from(stat.st_size) != Ok(layout.file_bytes()) {
-            return refused("size", format!("{} bytes where {} belong", stat.st_size, layout.file_bytes()));
-        }
-        // A hole would be filled by whoever reads it first: at our expense, or with SIGBUS when no memory is
-        // left.
-        let allocated = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
-        if allocated < layout.file_bytes() {
-            return refused("allocation", format!("{allocated} bytes of {}", layout.file_bytes()));
+        let size = memfd::check(&memfd, SEALS).or_else(|(field, why)| refused(field, why))?;
+        if size != layout.file_bytes() {
+            return refused("size", format!("{size} bytes where {} belong", layout.file_bytes()));
         }
         let mut header = [0; Layout::BYTES];
         let read = rustix::io::pread(&memfd, &mut header, 0)

@@ -606,12 +606,12 @@ impl<M: Memory> Consumer<M> {
 
 impl Status {
     #[inline]
-    fn ends_sending(self) -> bool {
+    pub(super) fn ends_sending(self) -> bool {
         rules::DEATH && self.intersects(Status::GONE | Status::RECEIVER_CLOSED)
     }
 
     #[inline]
-    fn ends_receiving(self) -> bool {
+    pub(super) fn ends_receiving(self) -> bool {
         rules::DEATH && self.intersects(Status::GONE | Status::SENDER_CLOSED)
     }
 }

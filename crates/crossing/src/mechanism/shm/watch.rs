@@ -56,6 +56,16 @@ impl Watch {
         &self.watched.status
     }
 
+    /// What is known of the peer.
+    pub(super) fn known(&self) -> Status {
+        Status(self.status().load(Ordering::Acquire))
+    }
+
+    /// What tells a sleeper of its end: a pidfd, which can be read then, and the rendezvous, which hangs up.
+    pub(super) fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.watched.pidfd.as_fd(), self.watched.rendezvous.as_fd()]
+    }
+
     /// Tells the peer that one direction closes. A peer that is gone need not be told.
     pub(super) fn tell(&self, notice: u8) {
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;

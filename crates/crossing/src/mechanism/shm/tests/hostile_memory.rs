@@ -135,7 +135,7 @@ impl Hostile {
         match violation {
             Some(Violation::Tail { .. }) => self.shown.set(self.accepted.get()),
             Some(Violation::Head { .. }) => self.head_shown.set(self.head_accepted.get()),
-            Some(Violation::Length { .. }) | None => {}
+            Some(Violation::Length { .. } | Violation::Blob { .. }) | None => {}
         }
         self.accepted.set(self.shown.get());
         self.head_accepted.set(self.head_shown.get());
