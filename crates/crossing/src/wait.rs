@@ -104,6 +104,8 @@ pub struct Patience {
     /// Whether a hybrid polls: whether its last wait was over within the budget. The next gap between two messages is
     /// mostly like the one before.
     polls: bool,
+    /// How many waits a hybrid has polled: see [`WAITS_PER_YIELD`].
+    polled: u32,
     /// When the wait that goes on began, if it may end in a sleep after polling.
     began: Option<Instant>,
     /// How many `pause` instructions stand between two looks.
@@ -121,6 +123,10 @@ pub(crate) enum Polled<T> {
     TimedOut,
 }
 
+/// After so many waits that it polled, a hybrid gives its core away for once. Two ends that happen to run at the same time
+/// would else keep both cores, exchanging thousands of messages while many other pairs wait for their turn.
+const WAITS_PER_YIELD: u32 = 256;
+
 /// How many looks go by between two looks at the clock.
 const LOOKS_PER_CLOCK: u32 = 64;
 
@@ -128,7 +134,7 @@ impl Patience {
     /// Waits by `strategy`, for ever.
     pub(crate) fn new(strategy: WaitStrategy, one_core: bool) -> Patience {
         let pauses = Spacing::calibrated().pauses;
-        Patience { strategy, until: Until::Forever, one_core, polls: true, began: None, pauses }
+        Patience { strategy, until: Until::Forever, one_core, polls: true, polled: 0, began: None, pauses }
     }
 
     /// The same, for a call that may wait so long.
@@ -160,6 +166,12 @@ impl Patience {
         }
         if budget.is_some() && (budget == Some(Duration::ZERO) || !self.polls) {
             return self.ended().unwrap_or(Polled::Sleep);
+        }
+        if budget.is_some() {
+            self.polled = self.polled.wrapping_add(1);
+            if self.polled.is_multiple_of(WAITS_PER_YIELD) {
+                thread::yield_now();
+            }
         }
         // A budget beyond what the clock can count never ends.
         let give_up = budget.zip(self.began).and_then(|(spin, began)| began.checked_add(spin));
