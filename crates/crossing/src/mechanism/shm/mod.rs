@@ -21,6 +21,7 @@
 mod blob;
 mod in_place;
 mod lane;
+mod line;
 mod memfd;
 mod memory;
 mod opaque;
@@ -44,6 +45,7 @@ use rustix::thread::{MembarrierCommand, MembarrierQuery};
 pub use self::blob::{Blob, BlobMut};
 pub use self::in_place::{Message, TrustedReceiver};
 use self::lane::Lane;
+use self::line::Line;
 use self::region::{CAPACITY_LEAST, CAPACITY_LIMIT, Layout, Own, Theirs, View};
 use self::ring::{Consumer, Producer, START, frame};
 use self::watch::{RECEIVER_CLOSES, SENDER_CLOSES, Watch};
@@ -77,7 +79,7 @@ impl Mechanism for Shm {
         );
         let ring = Producer::new(view.clone(), mine, START);
         let ring = if one_core { ring.publishing_whole() } else { ring };
-        let outbound = Out { ring, max_message, claimed: None, lane: lanes.out };
+        let outbound = Out { ring, max_message, claimed: None, line: Line::new(mine), lane: lanes.out };
         let inbound =
             In { ring: Consumer::new(view, theirs, max_message, START), max_message, lane: lanes.inward };
         Ok(Halves::<Self> { outbound, inbound, one_core })
@@ -114,10 +116,6 @@ struct Agreed {
     /// Whether both share their only core.
     one_core: bool,
 }
-
-/// A cork is full when it holds so many bytes of the ring: enough to share a publication among many, and little enough
-/// that the receiver can begin while the sender goes on.
-const CORK_BYTES: u64 = 4 << 10;
 
 /// What is said when this side has checked and mapped the peer's region.
 const READY: [u8; 1] = [b'!'];
@@ -200,15 +198,20 @@ pub struct Out {
     max_message: usize,
     /// The place and length of a message that is being written in place.
     claimed: Option<(u64, usize)>,
+    /// What a cork has gathered.
+    line: Line,
     lane: Lane,
 }
 
 impl Out {
-    #[inline(always)]
-    fn publish_full_cork(&mut self) {
-        if self.ring.in_line() >= CORK_BYTES {
-            self.ring.publish();
+    /// Shows the reader everything in line, if there is room for it.
+    fn publish_line(&mut self) -> Result<(), SendError> {
+        if !self.line.is_empty() {
+            self.ring.stage_frames(self.line.frames())?;
+            self.line.clear();
         }
+        self.ring.publish();
+        Ok(())
     }
 }
 
@@ -219,13 +222,13 @@ impl Outbound for Out {
 
     #[inline(always)]
     fn send_at_once(&mut self, message: &[u8]) -> bool {
-        self.ring.send_at_once(message)
+        self.line.is_empty() && self.ring.send_at_once(message)
     }
 
     fn send(&mut self, message: &[u8], patience: &mut Patience) -> Result<(), SendError> {
         loop {
-            match self.ring.stage(message) {
-                Err(SendError::Full) => self.ring.wait_room(message.len(), patience)?,
+            match self.publish_line().and_then(|()| self.ring.stage(message)) {
+                Err(SendError::Full) => self.wait_room(message.len(), patience)?,
                 outcome => {
                     self.ring.publish();
                     return outcome;
@@ -236,18 +239,25 @@ impl Outbound for Out {
 
     #[inline(always)]
     fn stage_at_once(&mut self, message: &[u8]) -> bool {
-        let staged = self.ring.stage_at_once(message);
-        self.publish_full_cork();
-        staged
+        self.line.push(message)
     }
 
     fn stage(&mut self, message: &[u8]) -> Result<(), SendError> {
+        if self.line.push(message) {
+            return Ok(());
+        }
+        self.publish_line()?;
+        if self.line.push(message) {
+            return Ok(());
+        }
+        // Too long for any line: it goes by itself.
         self.ring.stage(message)?;
-        self.publish_full_cork();
+        self.ring.publish();
         Ok(())
     }
 
     fn claim(&mut self, len: usize) -> Result<(), SendError> {
+        self.publish_line()?;
         self.claimed = Some((self.ring.claim(len)?, len));
         Ok(())
     }
@@ -272,13 +282,18 @@ impl Outbound for Out {
         self.claimed = None;
     }
 
-    fn publish(&mut self, _: &mut Patience) -> Result<(), SendError> {
-        self.ring.publish();
-        Ok(())
+    fn publish(&mut self, patience: &mut Patience) -> Result<(), SendError> {
+        loop {
+            match self.publish_line() {
+                Err(SendError::Full) => self.wait_room(0, patience)?,
+                outcome => return outcome,
+            }
+        }
     }
 
     fn wait_room(&mut self, len: usize, patience: &mut Patience) -> Result<(), SendError> {
-        self.ring.wait_room(len, patience)
+        let bytes = if self.line.is_empty() { frame(len) } else { self.line.frames().len() as u64 };
+        self.ring.wait_room(bytes, patience)
     }
 
     fn hang_up(&mut self) {

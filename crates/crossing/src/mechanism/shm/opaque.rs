@@ -90,6 +90,20 @@ pub(super) unsafe fn write(to: *mut u8, message: &[u8]) {
     }
 }
 
+/// Fills private words with a message, as [`write`] fills a ring.
+#[inline(always)]
+pub(super) fn fill(to: &mut [u64], message: &[u8]) {
+    assert!(message.len() <= size_of_val(to), "the message fits");
+    // SAFETY: words are aligned, and there are enough of them for the message and its padding.
+    unsafe { write(to.as_mut_ptr().cast(), message) }
+}
+
+/// Private words as bytes.
+pub(super) fn bytes(words: &[u64]) -> &[u8] {
+    // SAFETY: every word is eight bytes, and any byte is valid.
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), size_of_val(words)) }
+}
+
 /// Copies a message out of a ring.
 ///
 /// # Safety

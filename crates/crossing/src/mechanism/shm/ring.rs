@@ -92,7 +92,7 @@ pub(crate) struct Producer<M> {
     capacity: u64,
     /// Up to here messages are staged.
     tail: u64,
-    /// How many bytes before it are not yet published: those of a cork. A plain send leaves it alone.
+    /// How many bytes before it are not yet published. A send at once leaves it alone.
     in_line: u64,
     /// Up to here the reader had taken them when I last looked. `tail − head ≤ capacity`.
     head: u64,
@@ -116,16 +116,23 @@ impl<M: Memory> Producer<M> {
     /// Where a message of `len` bytes may be written: its place in the ring, behind its header.
     #[inline]
     pub(crate) fn claim(&mut self, len: usize) -> Result<u64, SendError> {
+        self.find_room(frame(len))?;
+        Ok(self.tail.wrapping_add(GRAIN))
+    }
+
+    /// Looks at the reader if need be.
+    #[inline]
+    fn find_room(&mut self, bytes: u64) -> Result<(), SendError> {
         if self.memory.status().ends_sending() {
             return Err(SendError::Disconnected);
         }
-        if self.free() < frame(len) {
+        if self.free() < bytes {
             self.look()?;
-            if self.free() < frame(len) {
+            if self.free() < bytes {
                 return Err(SendError::Full);
             }
         }
-        Ok(self.tail.wrapping_add(GRAIN))
+        Ok(())
     }
 
     /// Puts the message whose place was claimed in line. It goes with the next [`Producer::publish`].
@@ -140,25 +147,6 @@ impl<M: Memory> Producer<M> {
     /// for lines of the ring, and the fewer a message makes, the more messages wait side by side.
     #[inline(always)]
     pub(crate) fn send_at_once(&mut self, message: &[u8]) -> bool {
-        let written = self.write_at_once(message);
-        if written {
-            self.show();
-        }
-        written
-    }
-
-    /// Copies a message into the ring and puts it in line, if that needs no look at the reader.
-    #[inline(always)]
-    pub(crate) fn stage_at_once(&mut self, message: &[u8]) -> bool {
-        let written = self.write_at_once(message);
-        if written {
-            self.in_line += frame(message.len());
-        }
-        written
-    }
-
-    #[inline(always)]
-    fn write_at_once(&mut self, message: &[u8]) -> bool {
         let bytes = frame(message.len());
         let room = message.len() <= self.part && self.free() >= bytes && !self.memory.status().ends_sending();
         if room {
@@ -166,22 +154,32 @@ impl<M: Memory> Producer<M> {
             self.memory.write_word(self.tail, message.len() as u64);
             self.memory.write(self.tail.wrapping_add(GRAIN), message);
             self.tail = self.tail.wrapping_add(bytes);
+            self.show();
         }
         room
     }
 
     /// Copies a message into the ring and puts it in line.
     pub(crate) fn stage(&mut self, message: &[u8]) -> Result<(), SendError> {
-        if self.stage_at_once(message) {
-            return Ok(());
-        }
-        // Looks at the reader, or says why it cannot be.
-        self.claim(message.len())?;
+        let place = self.claim(message.len())?;
         if message.len() > self.part {
             self.stage_in_parts(message);
-            return Ok(());
+        } else {
+            self.memory.write_word(self.tail, message.len() as u64);
+            self.memory.write(place, message);
+            self.put_in_line(frame(message.len()));
         }
-        if self.stage_at_once(message) { Ok(()) } else { Err(SendError::Disconnected) }
+        Ok(())
+    }
+
+    /// Copies messages into the ring that stand together as they do there, each a header and its padded bytes, and puts
+    /// them in line.
+    pub(crate) fn stage_frames(&mut self, frames: &[u8]) -> Result<(), SendError> {
+        let bytes = frames.len() as u64;
+        self.find_room(bytes)?;
+        self.memory.write(self.tail, frames);
+        self.put_in_line(bytes);
+        Ok(())
     }
 
     /// Puts a message, whose place was claimed, in line part by part, and publishes each when the next one follows.
@@ -204,12 +202,6 @@ impl<M: Memory> Producer<M> {
     fn put_in_line(&mut self, bytes: u64) {
         self.tail = self.tail.wrapping_add(bytes);
         self.in_line += bytes;
-    }
-
-    /// How many bytes are staged and not published.
-    #[inline]
-    pub(crate) fn in_line(&self) -> u64 {
-        self.in_line
     }
 
     /// Shows the reader everything in line, and wakes it if it sleeps.
@@ -239,13 +231,14 @@ impl<M: Memory> Producer<M> {
         }
     }
 
-    /// Waits until there is room for a message of `len` bytes. What is in line is published first.
+    /// Waits until `bytes` of the ring are free. What is in line is published first.
     #[cold]
-    pub(crate) fn wait_room(&mut self, len: usize, patience: &mut Patience) -> Result<(), SendError> {
+    pub(crate) fn wait_room(&mut self, bytes: u64, patience: &mut Patience) -> Result<(), SendError> {
         self.publish();
         loop {
             let polled = patience.poll(|| {
-                self.look().map_or_else(|violation| Some(Err(violation)), |()| self.room_or_end(len).map(Ok))
+                self.look()
+                    .map_or_else(|violation| Some(Err(violation)), |()| self.room_or_end(bytes).map(Ok))
             });
             match polled {
                 Polled::Found(outcome) => return outcome?,
@@ -257,13 +250,13 @@ impl<M: Memory> Producer<M> {
             self.memory.heavy_fence();
             let status = self.memory.status();
             self.look()?;
-            let mut outcome = self.room_or_end(len);
+            let mut outcome = self.room_or_end(bytes);
             // Some room, but not enough: that is another sleep, under another flag.
             if outcome.is_none() && self.head == seen {
                 self.memory.sleep(Word::Head, seen, status, patience);
                 // As in `Consumer::wait`.
                 self.look()?;
-                outcome = self.room_or_end(len);
+                outcome = self.room_or_end(bytes);
             }
             self.memory.store(Word::SenderAsleep, AWAKE);
             patience.slept();
@@ -273,11 +266,11 @@ impl<M: Memory> Producer<M> {
         }
     }
 
-    fn room_or_end(&self, len: usize) -> Option<Result<(), SendError>> {
+    fn room_or_end(&self, bytes: u64) -> Option<Result<(), SendError>> {
         if self.memory.status().ends_sending() {
             return Some(Err(SendError::Disconnected));
         }
-        (self.free() >= frame(len)).then_some(Ok(()))
+        (self.free() >= bytes).then_some(Ok(()))
     }
 
     #[inline]

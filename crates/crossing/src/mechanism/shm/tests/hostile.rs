@@ -38,7 +38,7 @@ fn execute(memory: &Hostile) -> u64 {
         let mut patience = block();
         patience.until(until);
         let len = memory.below(LONGEST as u64 + 1) as usize;
-        let violation = match memory.below(10) {
+        let violation = match memory.below(11) {
             0..3 => {
                 let outcome = sender.stage(&buffer[..len]);
                 if outcome.is_ok() {
@@ -50,7 +50,17 @@ fn execute(memory: &Hostile) -> u64 {
                 sender.publish();
                 None
             }
-            4 => violation_sending(&sender.wait_room(len, &mut patience)),
+            4 => violation_sending(&sender.wait_room(frame(len), &mut patience)),
+            7 => {
+                let bytes = frame(len) as usize;
+                memory.frames.set(true);
+                let outcome = sender.stage_frames(&[0; CAPACITY as usize][..bytes]);
+                memory.frames.set(false);
+                if outcome.is_ok() {
+                    memory.staged.set(memory.staged.get().wrapping_add(bytes as u64));
+                }
+                violation_sending(&outcome)
+            }
             5 => violation_receiving(&receiver.wait(&mut patience)),
             6 => {
                 let outcome = receiver.try_find(false);

@@ -39,6 +39,8 @@ pub(super) struct Hostile {
     published: Cell<u64>,
     /// Up to here the message that is being staged is written.
     written: Cell<u64>,
+    /// Whether what is being staged are frames, which bring their headers along.
+    pub(super) frames: Cell<bool>,
     head_shown: Cell<u64>,
     head_accepted: Cell<u64>,
     /// What this operation, or this round of a wait, has done so far.
@@ -70,6 +72,7 @@ impl Hostile {
             staged: start(),
             published: start(),
             written: start(),
+            frames: Cell::default(),
             head_shown: start(),
             head_accepted: start(),
             loads: Default::default(),
@@ -221,8 +224,8 @@ impl Memory for &Hostile {
     fn write(&self, at: u64, message: &[u8]) {
         self.step();
         // The first part of a message, or the only one, stands behind its header; each other behind the one before.
-        let behind = if self.written.get() == self.staged.get() { GRAIN } else { 0 };
-        let place = self.written.get().wrapping_add(behind);
+        let first = self.written.get() == self.staged.get() && !self.frames.get();
+        let place = self.written.get().wrapping_add(if first { GRAIN } else { 0 });
         self.must(at == place, "writes a message out of line");
         self.written.set(at.wrapping_add(frame(message.len()) - GRAIN));
         self.may_write(at, frame(message.len()) - GRAIN);

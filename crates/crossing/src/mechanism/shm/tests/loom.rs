@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::super::memory::{Memory, Status};
 use super::super::ring::{Consumer, Producer};
 use super::loom_memory::{Loom, Mutant};
-use super::{block, recv, recv_in_place, send};
+use super::{block, frames, recv, recv_in_place, send};
 use crate::error::{RecvError, SendError};
 use crate::wait::Patience;
 
@@ -140,9 +140,8 @@ fn stream<const N: usize>(
 ) {
     let ((mut sender, _), (mut receiver, _)) = ends(capacity, mutant);
     ::loom::thread::spawn(move || {
-        for (n, &len) in together.iter().enumerate() {
-            sender.stage(&message(n, len)).expect("the ring is empty");
-        }
+        let together: Vec<_> = together.iter().enumerate().map(|(n, &len)| message(n, len)).collect();
+        sender.stage_frames(&frames(together.iter().map(Vec::as_slice))).expect("the ring is empty");
         // What is in line is published by the wait for room, or nobody would make any.
         for (n, &len) in alone.iter().enumerate() {
             send(&mut sender, &message(N + n, len), &mut block()).expect("the receiver lives");

@@ -20,7 +20,7 @@ use crate::error::{RecvError, SendError};
 use crate::wait::{Patience, WaitStrategy};
 
 use super::memory::{Memory, Word};
-use super::ring::{Consumer, Producer};
+use super::ring::{Consumer, GRAIN, Producer, frame};
 
 /// Sleeps at once, for ever: what never looks at a clock.
 fn block() -> Patience {
@@ -35,7 +35,7 @@ fn send<M: Memory>(ring: &mut Producer<M>, message: &[u8], patience: &mut Patien
                 ring.publish();
                 return Ok(());
             }
-            Err(SendError::Full) => ring.wait_room(message.len(), patience)?,
+            Err(SendError::Full) => ring.wait_room(frame(message.len()), patience)?,
             Err(error) => return Err(error),
         }
     }
@@ -73,6 +73,17 @@ fn recv_in_place<M: Memory>(
             }
         }
     }
+}
+
+/// Messages as they stand together in the ring.
+fn frames<'a>(messages: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut frames = Vec::new();
+    for message in messages {
+        frames.extend_from_slice(&(message.len() as u64).to_le_bytes());
+        frames.extend_from_slice(message);
+        frames.resize(frames.len().next_multiple_of(GRAIN as usize), 0);
+    }
+    frames
 }
 
 /// Where a word stands in a test's array of words.

@@ -12,6 +12,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::super::memory::{Memory, Word};
 use super::super::ring::{Consumer, GRAIN, Producer, frame};
+use super::frames;
 use super::heap::Heap;
 use crate::error::{RecvError, SendError};
 
@@ -20,6 +21,8 @@ use crate::error::{RecvError, SendError};
 enum Act {
     /// Copy a message of this length into the ring.
     Stage(usize),
+    /// Copy two messages of this length into the ring at one go.
+    Frames(usize),
     /// Claim a place for one and fill it in place.
     Claim(usize),
     /// Claim a place for one and drop the claim.
@@ -94,6 +97,16 @@ impl Direction {
                 // Its first parts go out at once, and take with them what was in line.
                 let in_parts = message.len() > Heap::PART;
                 self.sent(message, in_parts, outcome);
+            }
+            Act::Frames(len) => {
+                let len = len.min((self.capacity / 4 - GRAIN) as usize);
+                let two = [self.message(len), self.message(len)];
+                let bytes = frames(two.iter().map(Vec::as_slice));
+                match self.sender.stage_frames(&bytes) {
+                    Ok(()) => two.into_iter().for_each(|message| self.sent(message, false, Ok(()))),
+                    Err(SendError::Full) => assert!(!self.fits(bytes.len() - GRAIN as usize)),
+                    Err(error) => panic!("{error:?} from a peer that did nothing wrong"),
+                }
             }
             Act::Claim(len) => {
                 let message = self.message(len.min(self.longest));
@@ -193,6 +206,7 @@ fn acts() -> impl Strategy<Value = Vec<(bool, Act)>> {
     let len = || prop_oneof![2 => 0..=24_usize, 1 => 0..=2040_usize, 1 => Just(usize::MAX)];
     let act = prop_oneof![
         4 => len().prop_map(Act::Stage),
+        2 => len().prop_map(Act::Frames),
         2 => len().prop_map(Act::Claim),
         1 => len().prop_map(Act::Drop),
         4 => Just(Act::Publish),
