@@ -20,7 +20,10 @@ use crate::wait::{Patience, Polled, Until, WaitStrategy};
 /// The length before each message, in bytes.
 const HEADER_BYTES: usize = 4;
 
-/// How much a corked sender gathers, and how much a receiver reads at once, in bytes.
+/// How much a corked sender gathers, in bytes.
+const LINE_BYTES: usize = 64 << 10;
+
+/// How much a receiver reads at once, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// One direction of a stream.
@@ -97,22 +100,23 @@ fn call<W: Wire>(
 pub struct FrameSender<W: Wire> {
     wire: W,
     max_message: usize,
-    /// Whole frames in line; the kernel has taken those before `sent`.
-    buffer: Vec<u8>,
+    /// `buffer[..end]` holds whole frames in line; the kernel has taken those before `sent`.
+    buffer: Box<[u8]>,
     sent: usize,
-    /// The length of the message that is being written in place, at the buffer's end.
+    end: usize,
+    /// The length of the message that is being written in place, at the line's end.
     claimed: Option<usize>,
 }
 
 impl<W: Wire> FrameSender<W> {
     pub(crate) fn new(wire: W, max_message: usize) -> Self {
-        FrameSender { wire, max_message, buffer: Vec::new(), sent: 0, claimed: None }
+        FrameSender { wire, max_message, buffer: Box::default(), sent: 0, end: 0, claimed: None }
     }
 
     /// Hands everything in line to the kernel. `Full` or `Timeout` when patience ends first.
     fn write_out(&mut self, patience: &mut Patience) -> Result<(), SendError> {
-        while self.sent < self.buffer.len() {
-            let rest = &self.buffer[self.sent..];
+        while self.sent < self.end {
+            let rest = &self.buffer[self.sent..self.end];
             let written = call(&mut self.wire, PollFlags::OUT, patience, |wire, now| wire.write(rest, now));
             match written {
                 None => return Err(SendError::timeout(patience)),
@@ -133,13 +137,41 @@ impl<W: Wire> FrameSender<W> {
     }
 
     fn forget(&mut self) {
-        self.buffer.clear();
-        self.sent = 0;
+        (self.sent, self.end) = (0, 0);
     }
 
-    fn push(&mut self, message: &[u8]) {
-        self.buffer.extend_from_slice(&length_bytes(message.len()));
-        self.buffer.extend_from_slice(message);
+    /// The frame of a message of `len` bytes at the line's end, if the buffer has room for it; not in line yet.
+    #[inline(always)]
+    fn frame(&mut self, len: usize) -> Option<&mut [u8]> {
+        let frame = self.buffer.get_mut(self.end..)?.get_mut(..HEADER_BYTES + len)?;
+        // `len` is at most `max_message`, which is far below 2^32.
+        frame[..HEADER_BYTES].copy_from_slice(&(len as u32).to_le_bytes());
+        Some(frame)
+    }
+
+    /// Puts a message in line, if the buffer has room for it.
+    #[inline(always)]
+    fn push(&mut self, message: &[u8]) -> bool {
+        let Some(frame) = self.frame(message.len()) else { return false };
+        frame[HEADER_BYTES..].copy_from_slice(message);
+        self.end += HEADER_BYTES + message.len();
+        true
+    }
+
+    /// Sees to it that a message of `len` bytes can be put in line. `Full` if it has to wait for those before it:
+    /// only a message that is alone may be longer than a line.
+    #[cold]
+    fn make_room(&mut self, len: usize) -> Result<(), SendError> {
+        let bytes = self.end + HEADER_BYTES + len;
+        if bytes > LINE_BYTES && self.end > 0 {
+            return Err(SendError::Full);
+        }
+        if bytes > self.buffer.len() {
+            let mut larger = vec![0; bytes.max(LINE_BYTES)].into_boxed_slice();
+            larger[..self.end].copy_from_slice(&self.buffer[..self.end]);
+            self.buffer = larger;
+        }
+        Ok(())
     }
 }
 
@@ -148,13 +180,15 @@ impl<W: Wire> Outbound for FrameSender<W> {
         self.max_message
     }
 
-    #[inline]
     fn send(&mut self, message: &[u8], patience: &mut Patience) -> Result<(), SendError> {
         self.abandon();
-        if !self.buffer.is_empty() {
+        if self.end > 0 {
             self.write_out(patience)?;
         }
-        self.push(message);
+        if !self.push(message) {
+            self.make_room(message.len())?;
+            self.push(message);
+        }
         match self.write_out(patience) {
             Err(SendError::Full | SendError::Timeout) if self.sent > 0 => Err(SendError::Unfinished),
             Err(error) => {
@@ -165,37 +199,35 @@ impl<W: Wire> Outbound for FrameSender<W> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
+    fn stage_at_once(&mut self, message: &[u8]) -> bool {
+        self.claimed.is_none() && self.push(message)
+    }
+
     fn stage(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.abandon();
-        let bytes = self.buffer.len() + HEADER_BYTES + message.len();
-        if bytes > BUFFER_BYTES && !self.buffer.is_empty() {
-            return Err(SendError::Full);
-        }
-        self.push(message);
+        self.claim(message.len())?;
+        self.claimed_mut().copy_from_slice(message);
+        self.commit();
         Ok(())
     }
 
     fn claim(&mut self, len: usize) -> Result<(), SendError> {
         self.abandon();
-        let start = self.buffer.len();
-        if start + HEADER_BYTES + len > BUFFER_BYTES && start > 0 {
-            return Err(SendError::Full);
+        if self.frame(len).is_none() {
+            self.make_room(len)?;
+            self.frame(len);
         }
-        self.buffer.reserve(HEADER_BYTES + len);
-        self.buffer.extend_from_slice(&length_bytes(len));
-        self.buffer.resize(start + HEADER_BYTES + len, 0);
+        self.end += HEADER_BYTES + len;
         self.claimed = Some(len);
         Ok(())
     }
 
     fn claimed(&self) -> &[u8] {
-        &self.buffer[self.buffer.len() - self.claimed.unwrap_or(0)..]
+        &self.buffer[self.end - self.claimed.unwrap_or(0)..self.end]
     }
 
     fn claimed_mut(&mut self) -> &mut [u8] {
-        let start = self.buffer.len() - self.claimed.unwrap_or(0);
-        &mut self.buffer[start..]
+        &mut self.buffer[self.end - self.claimed.unwrap_or(0)..self.end]
     }
 
     fn commit(&mut self) {
@@ -206,7 +238,7 @@ impl<W: Wire> Outbound for FrameSender<W> {
     fn abandon(&mut self) {
         // Also before anything else is put in line: a claim can be leaked, and nothing of it may ever be sent.
         if let Some(len) = self.claimed.take() {
-            self.buffer.truncate(self.buffer.len() - HEADER_BYTES - len);
+            self.end -= HEADER_BYTES + len;
         }
     }
 
@@ -228,16 +260,11 @@ impl<W: Wire> Drop for FrameSender<W> {
     fn drop(&mut self) {
         // The rest of an unfinished message, if the kernel takes it without a wait.
         self.abandon();
-        if self.sent < self.buffer.len() {
-            let _ = self.wire.write(&self.buffer[self.sent..], true);
+        if self.sent < self.end {
+            let _ = self.wire.write(&self.buffer[self.sent..self.end], true);
         }
         self.wire.close();
     }
-}
-
-fn length_bytes(len: usize) -> [u8; HEADER_BYTES] {
-    // `len` is at most `max_message`, which is far below 2³².
-    u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes()
 }
 
 /// The receiving half of a stream.
@@ -262,23 +289,30 @@ impl<W: Wire> FrameReceiver<W> {
         }
     }
 
-    /// The length of the next message, if its frame has begun to arrive; and whether all of it has.
-    #[inline]
-    fn next(&self) -> Result<Option<(usize, bool)>, Violation> {
-        let Some((header, rest)) = self.buffer[self.start..self.end].split_first_chunk() else {
-            return Ok(None);
-        };
-        let claimed = u32::from_le_bytes(*header);
-        let len = claimed as usize;
-        if len > self.max_message {
-            return Err(Violation::Length { claimed: claimed.into(), limit: self.max_message });
-        }
-        Ok(Some((len, rest.len() >= len)))
+    /// The length of the next message, if its header has come.
+    #[inline(always)]
+    fn next_len(&self) -> Option<usize> {
+        let header = self.buffer.get(self.start..self.end)?.first_chunk()?;
+        Some(u32::from_le_bytes(*header) as usize)
     }
 
-    /// Makes room behind what has come: moves it to the front, or takes a larger buffer, at most twice what
+    /// Copies the next message into `buffer`, if all of it has come and it fits.
+    #[inline(always)]
+    fn take(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let len = self.next_len()?;
+        if len > self.max_message {
+            return None;
+        }
+        let end = self.start + HEADER_BYTES + len;
+        let frame = self.buffer[..self.end].get(self.start..end)?;
+        buffer.get_mut(..len)?.copy_from_slice(&frame[HEADER_BYTES..]);
+        self.start = end;
+        Some(len)
+    }
+
+    /// Makes room to read into: moves what has come to the front, or takes a larger buffer, at most twice what
     /// has come.
-    #[cold]
+    #[inline]
     fn make_room(&mut self) {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -299,25 +333,26 @@ impl<W: Wire> Inbound for FrameReceiver<W> {
         self.max_message
     }
 
-    #[inline]
+    #[inline(always)]
+    fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        self.take(buffer)
+    }
+
     fn recv(&mut self, buffer: &mut [u8], patience: &mut Patience) -> Result<usize, RecvError> {
         loop {
-            if let Some((len, true)) = self.next()? {
-                let room = buffer.len();
-                let Some(buffer) = buffer.get_mut(..len) else {
-                    return Err(RecvError::TooLong { len, room });
-                };
-                let start = self.start + HEADER_BYTES;
-                buffer.copy_from_slice(&self.buffer[start..start + len]);
-                self.start = start + len;
-                if self.start == self.end {
-                    (self.start, self.end) = (0, 0);
-                }
+            if let Some(len) = self.take(buffer) {
                 return Ok(len);
             }
-            if self.end == self.buffer.len() {
-                self.make_room();
+            if let Some(len) = self.next_len() {
+                if len > self.max_message {
+                    let claimed = len as u64;
+                    return Err(Violation::Length { claimed, limit: self.max_message }.into());
+                }
+                if self.end - self.start - HEADER_BYTES >= len {
+                    return Err(RecvError::TooLong { len, room: buffer.len() });
+                }
             }
+            self.make_room();
             let room = &mut self.buffer[self.end..];
             let read = call(&mut self.wire, PollFlags::IN, patience, |wire, now| wire.read(room, now));
             match read {
