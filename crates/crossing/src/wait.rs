@@ -130,6 +130,9 @@ const WAITS_PER_YIELD: u32 = 256;
 /// How many looks go by between two looks at the clock.
 const LOOKS_PER_CLOCK: u32 = 64;
 
+/// How many looks would fit into the pause after a burst.
+const LOOKS_LINGERED: u32 = 160;
+
 impl Patience {
     /// Waits by `strategy`, for ever.
     pub(crate) fn new(strategy: WaitStrategy, one_core: bool) -> Patience {
@@ -225,6 +228,14 @@ impl Patience {
             thread::yield_now();
         } else {
             (0..self.pauses).for_each(|_| spin_loop());
+        }
+    }
+
+    /// A pause before the first look of a wait without an end, for who knows that he would look too soon. About four
+    /// microseconds: far less than a sleep costs both sides. None where it would keep the peer from running.
+    pub(crate) fn linger(&self) {
+        if self.until == Until::Forever && !self.one_core {
+            (0..LOOKS_LINGERED).for_each(|_| self.pause());
         }
     }
 
