@@ -321,15 +321,22 @@ impl<W: Wire> FrameReceiver<W> {
         Some(len)
     }
 
-    /// Makes room to read into: moves what has come to the front, or takes a larger buffer, at most twice what
-    /// has come.
+    /// Makes room to read into: behind what has come, which is moved to the front.
     #[inline]
     fn make_room(&mut self) {
-        if self.start > 0 {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
+        if self.start < self.end {
+            self.keep();
+        } else {
+            (self.start, self.end) = (0, 0);
         }
+    }
+
+    /// Keeps what has come of a frame at the front; in a larger buffer, at most twice what has come, if it fills
+    /// this one.
+    #[cold]
+    fn keep(&mut self) {
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
         if self.end == self.buffer.len() {
             let limit = (self.max_message + HEADER_BYTES).max(BUFFER_BYTES);
             let mut larger = vec![0; (self.buffer.len() * 2).min(limit)].into_boxed_slice();
