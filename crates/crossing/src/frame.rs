@@ -34,6 +34,9 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// So many messages in one read are a burst: its sender sends faster than one message a look.
 const BURST: usize = 4;
 
+/// So many bytes in one read are the doing of a sender that gathers, and of whom one look costs nothing.
+const GATHERED_BYTES: usize = 8 << 10;
+
 /// One direction of a stream.
 pub trait Wire: Send {
     /// Reads into `buffer`; 0 at the end of the stream. With `now` it never waits, and says EAGAIN instead.
@@ -381,11 +384,9 @@ impl<W: Wire> Inbound for FrameReceiver<W> {
                 // A frame that its writer did not live to finish was never sent.
                 Some(Ok(0)) => return Err(RecvError::Disconnected),
                 Some(Ok(bytes)) => {
-                    let more = bytes == room.len();
                     self.end += bytes;
-                    // After a read that was full the next one finds something at once.
                     let frame = self.next_len().map(|len| HEADER_BYTES + len);
-                    self.burst = !more && frame.is_some_and(|frame| bytes >= BURST * frame);
+                    self.burst = bytes < GATHERED_BYTES && frame.is_some_and(|frame| bytes >= BURST * frame);
                 }
                 // What came before a reset is still there behind it: read on, until the end.
                 Some(Err(Errno::CONNRESET)) => {}
