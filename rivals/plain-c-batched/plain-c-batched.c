@@ -11,7 +11,7 @@
 static About about(void) {
     return (About){
         .name = "plain-c-batched",
-        .version = "1",
+        .version = "2",
         .kinds = {"pipe", "unix", "tcp"},
         .workloads = {"stream"},
         .waits = {"block", "spin"},
@@ -42,7 +42,7 @@ static void link_prepare(const Job *job) {
         // Refused where the user's pipes have used up their pages: then it is the default of 64 KiB.
         (void)fcntl(sides[0].out, F_SETPIPE_SZ, 256 * KIB);
     } else if (strcmp(job->kind, "unix") == 0) {
-        batch_bytes = 256 * KIB;
+        batch_bytes = 32 * KIB;
         want_send_buffer(sides[0].out, 1024 * KIB);
     } else {
         batch_bytes = 64 * KIB;
