@@ -25,6 +25,14 @@ pub struct Config {
     /// messages. 256 KiB by default. A ring about twice as large as the processor's private cache can stream two to four times
     /// faster (METHODOLOGY.md has figures). The other mechanisms use the kernel's own buffers.
     pub capacity_bytes: usize,
+    /// Pipe, Unix socket, TCP: how large a buffer the kernel is asked for, in the direction this end sends; on TCP also
+    /// for what it receives. `None`, the default, leaves it to the kernel, which is right for small messages
+    /// however many there are. Messages of a pipe's 64 KiB and more go twice as fast through a pipe of 256 KiB or 1 MiB.
+    /// On TCP a size chosen here ends the kernel's own tuning, which suits a network better.
+    ///
+    /// The kernel rounds, and gives less or nothing beyond the user's limits, which is no error:
+    /// [`Sender::kernel_buffer_bytes`](crate::Sender::kernel_buffer_bytes) says what there is.
+    pub kernel_buffer_bytes: Option<usize>,
     /// How long the other end may take over the handshake. 5 s by default.
     pub handshake_timeout: Duration,
 }
@@ -35,6 +43,7 @@ impl Default for Config {
             max_message: 64 << 10,
             wait: WaitStrategy::HYBRID,
             capacity_bytes: 256 << 10,
+            kernel_buffer_bytes: None,
             handshake_timeout: Duration::from_secs(5),
         }
     }

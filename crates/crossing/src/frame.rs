@@ -45,6 +45,9 @@ pub trait Wire: Send {
     /// Writes from `bytes`. With `now` it never waits, and says EAGAIN instead. Never raises SIGPIPE.
     fn write(&mut self, bytes: &[u8], now: bool) -> Result<usize, Errno>;
 
+    /// How large the kernel's buffer of this direction is, in bytes, as the kernel counts.
+    fn buffer_bytes(&self) -> Result<usize, Errno>;
+
     /// What can be polled; EPIPE after a hang-up.
     fn fd(&self) -> Result<BorrowedFd<'_>, Errno>;
 
@@ -260,6 +263,10 @@ impl<W: Wire> Outbound for FrameSender<W> {
 
     fn wait_room(&mut self, _: usize, patience: &mut Patience) -> Result<(), SendError> {
         self.write_out(patience)
+    }
+
+    fn kernel_buffer_bytes(&self) -> Option<usize> {
+        self.wire.buffer_bytes().ok()
     }
 
     fn hang_up(&mut self) {

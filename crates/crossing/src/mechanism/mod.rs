@@ -183,6 +183,11 @@ pub trait Outbound: Send {
     /// Publishes, and waits until a message of `len` bytes can be staged.
     fn wait_room(&mut self, len: usize, patience: &mut Patience) -> Result<(), SendError>;
 
+    /// How large the kernel's buffer is that the messages go into, in bytes. `None` where there is none.
+    fn kernel_buffer_bytes(&self) -> Option<usize> {
+        None
+    }
+
     /// Ends the whole connection: the peer broke the protocol.
     fn hang_up(&mut self);
 }
@@ -321,6 +326,10 @@ impl<S: Outbound, P: Outbound, U: Outbound, T: Outbound> Outbound for Each<S, P,
 
     fn wait_room(&mut self, len: usize, patience: &mut Patience) -> Result<(), SendError> {
         each!(self, half => half.wait_room(len, patience))
+    }
+
+    fn kernel_buffer_bytes(&self) -> Option<usize> {
+        each!(self, half => half.kernel_buffer_bytes())
     }
 
     fn hang_up(&mut self) {

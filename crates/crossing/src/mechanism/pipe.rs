@@ -4,7 +4,9 @@
 //! again. Two calls, two copies: that is the price of the wall between the two.
 //!
 //! **The kernel's buffer** is a ring of 16 slots of a page each (pipe(7); F_GETPIPE_SZ says 64 KiB). Small writes share a
-//! slot. When all are used the writer sleeps, and is woken when the reader has emptied enough.
+//! slot. When all are used the writer sleeps, and is woken when the reader has emptied enough. A message of 64 KiB does not fit
+//! with its header: who sends such asks for more
+//! ([`Config::kernel_buffer_bytes`](crate::Config::kernel_buffer_bytes)).
 //!
 //! **Waiting.** A sleeping reader is woken by the write. A spinning end makes its descriptor non-blocking and asks again and
 //! again; each empty answer is a system call.
@@ -48,6 +50,9 @@ impl Mechanism for Pipe {
         let deadline = config.handshake_deadline();
         let (theirs, mine) =
             rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(ConnectError::io("make a pipe"))?;
+        if let Some(wanted) = config.kernel_buffer_bytes {
+            resize(&mine, wanted);
+        }
         let hello = Hello {
             kind,
             membarrier: false,
@@ -76,6 +81,19 @@ impl Mechanism for Pipe {
 /// The rendezvous of two ends that know each other from birth.
 pub(crate) fn rendezvous() -> Result<(OwnedFd, OwnedFd), Errno> {
     super::shm::rendezvous()
+}
+
+/// Makes the pipe as large as is wanted and allowed. More than an unprivileged user may have (pipe-max-size, 1 MiB
+/// unless the administrator says otherwise) is refused whole, so then it is as much as that.
+fn resize(pipe: &OwnedFd, wanted: usize) {
+    if rustix::pipe::fcntl_setpipe_size(pipe, wanted).is_ok() {
+        return;
+    }
+    let most = fs::read_to_string("/proc/sys/fs/pipe-max-size");
+    if let Some(most) = most.ok().and_then(|most| most.trim().parse().ok()) {
+        // Refused again where the user's pipes hold all the pages that they may: it stays as it is.
+        let _ = rustix::pipe::fcntl_setpipe_size(pipe, wanted.min(most));
+    }
 }
 
 /// What a peer hands over must be a pipe, open for reading: anything else could be made to block or to lie.
@@ -194,6 +212,10 @@ impl Wire for PipeEnd {
             Quiet::PerWrite => rustix::io::pwritev2(fd, &[IoSlice::new(bytes)], u64::MAX, NO_SIGNAL),
             Quiet::Ignored => rustix::io::write(fd, bytes),
         }
+    }
+
+    fn buffer_bytes(&self) -> Result<usize, Errno> {
+        rustix::pipe::fcntl_getpipe_size(self.fd()?)
     }
 
     fn fd(&self) -> Result<BorrowedFd<'_>, Errno> {

@@ -6,6 +6,9 @@
 //!
 //! **Nagle** is off (TCP_NODELAY): a plain `send` leaves at once. Batching is the cork's business.
 //!
+//! **The kernel's buffers** are tuned by the kernel, by what the network takes and what the receiver reads, unless
+//! [`Config::kernel_buffer_bytes`](crate::Config::kernel_buffer_bytes) sets them for good.
+//!
 //! **Meeting.** Over the connection itself: each end sends a hello of 32 bytes and reads the other's (`docs/wire.md`).
 //!
 //! **Death.** A process that is killed has its connection closed by its kernel: what it had sent still arrives, then the
@@ -23,9 +26,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use rustix::net::SocketAddrAny;
+use rustix::net::{SocketAddrAny, sockopt};
 
-use super::unix::{SocketHalf, greet};
+use super::unix::{SocketHalf, greet, socket_buffer};
 use super::{Halves, Kind, Mechanism};
 use crate::config::Config;
 use crate::error::ConnectError;
@@ -46,8 +49,11 @@ impl Mechanism for Tcp {
     }
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
-        rustix::net::sockopt::set_tcp_nodelay(&rendezvous, true)
-            .map_err(ConnectError::io("switch TCP_NODELAY on"))?;
+        sockopt::set_tcp_nodelay(&rendezvous, true).map_err(ConnectError::io("switch TCP_NODELAY on"))?;
+        if let Some(wanted) = config.kernel_buffer_bytes {
+            let _ = sockopt::set_socket_send_buffer_size(&rendezvous, socket_buffer(wanted));
+            let _ = sockopt::set_socket_recv_buffer_size(&rendezvous, socket_buffer(wanted));
+        }
         // A core's number says something to a peer on the same machine only.
         let core = if is_local(&rendezvous) { only_core() } else { None };
         greet(kind, rendezvous, config, core)

@@ -5,7 +5,7 @@
 //!
 //! **The queue** is bounded at the sender (SO_SNDBUF), counted in what the buffers occupy rather than in bytes of messages: a
 //! message of 64 bytes counts for 768. When the bound is reached the sender sleeps until the receiver has
-//! read.
+//! read. [`Config::kernel_buffer_bytes`](crate::Config::kernel_buffer_bytes) asks for another bound.
 //!
 //! **Meeting.** Over the socket itself: each end sends a hello of 32 bytes and reads the other's (`docs/wire.md`). Two
 //! ends that know each other are a socketpair; others meet at a path.
@@ -20,7 +20,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
 
 use super::{Halves, Kind, Mechanism, Opened};
 use crate::config::Config;
@@ -43,8 +43,18 @@ impl Mechanism for Unix {
     }
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
+        if let Some(wanted) = config.kernel_buffer_bytes {
+            // What waits in a Unix socket is counted at its sender alone.
+            let _ = sockopt::set_socket_send_buffer_size(&rendezvous, socket_buffer(wanted));
+        }
         greet(kind, rendezvous, config, only_core())
     }
+}
+
+/// What a socket is asked for. The kernel takes an int, doubles it for its own overhead, and gives what the
+/// administrator allows (wmem_max, rmem_max) without an error.
+pub(crate) fn socket_buffer(wanted: usize) -> usize {
+    wanted.min(i32::MAX as usize / 2)
 }
 
 /// Two ends that know each other from birth.
@@ -109,6 +119,10 @@ impl Wire for SocketHalf {
     fn write(&mut self, bytes: &[u8], now: bool) -> Result<usize, Errno> {
         let flags = if now { SendFlags::DONTWAIT } else { SendFlags::empty() };
         rustix::net::send(&*self.socket, bytes, flags | SendFlags::NOSIGNAL)
+    }
+
+    fn buffer_bytes(&self) -> Result<usize, Errno> {
+        sockopt::socket_send_buffer_size(&*self.socket)
     }
 
     fn fd(&self) -> Result<BorrowedFd<'_>, Errno> {
