@@ -25,9 +25,6 @@ use crate::wait::{Patience, Polled, Until, WaitStrategy};
 /// The length before each message, in bytes.
 const HEADER_BYTES: usize = 4;
 
-/// How much a corked sender gathers, in bytes.
-const LINE_BYTES: usize = 64 << 10;
-
 /// How much a receiver reads at once, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -39,6 +36,9 @@ const GATHERED_BYTES: usize = 8 << 10;
 
 /// One direction of a stream.
 pub trait Wire: Send {
+    /// How much a corked sender gathers, in bytes.
+    const LINE_BYTES: usize;
+
     /// Reads into `buffer`; 0 at the end of the stream. With `now` it never waits, and says EAGAIN instead.
     fn read(&mut self, buffer: &mut [u8], now: bool) -> Result<usize, Errno>;
 
@@ -177,11 +177,11 @@ impl<W: Wire> FrameSender<W> {
     #[cold]
     fn make_room(&mut self, len: usize) -> Result<(), SendError> {
         let bytes = self.end + HEADER_BYTES + len;
-        if bytes > LINE_BYTES && self.end > 0 {
+        if bytes > W::LINE_BYTES && self.end > 0 {
             return Err(SendError::Full);
         }
         if bytes > self.buffer.len() {
-            let mut larger = vec![0; bytes.max(LINE_BYTES)].into_boxed_slice();
+            let mut larger = vec![0; bytes.max(W::LINE_BYTES)].into_boxed_slice();
             larger[..self.end].copy_from_slice(&self.buffer[..self.end]);
             self.buffer = larger;
         }

@@ -190,6 +190,9 @@ impl PipeEnd {
 }
 
 impl Wire for PipeEnd {
+    /// What the kernel's buffer holds unless it is asked for another.
+    const LINE_BYTES: usize = 64 << 10;
+
     #[inline]
     fn read(&mut self, buffer: &mut [u8], now: bool) -> Result<usize, Errno> {
         if self.shared && now {

@@ -109,6 +109,10 @@ pub struct SocketHalf {
 }
 
 impl Wire for SocketHalf {
+    /// As much as the kernel's buffer takes at once by default: the longer the line, the more rarely a receiver that has
+    /// taken it all must be woken.
+    const LINE_BYTES: usize = 128 << 10;
+
     #[inline]
     fn read(&mut self, buffer: &mut [u8], now: bool) -> Result<usize, Errno> {
         let flags = if now { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
