@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use crate::error::{RecvError, SendError, Violation};
 use crate::hello::timespec;
 use crate::mechanism::{Inbound, Outbound};
-use crate::wait::{Patience, Polled, Until, WaitStrategy};
+use crate::wait::{Patience, Until, WaitStrategy};
 
 /// The length before each message, in bytes.
 const HEADER_BYTES: usize = 4;
@@ -76,37 +76,23 @@ fn call<W: Wire>(
     patience: &mut Patience,
     mut call: impl FnMut(&mut W, bool) -> Result<usize, Errno>,
 ) -> Option<Result<usize, Errno>> {
-    let at_once = |outcome| match outcome {
-        Err(Errno::AGAIN | Errno::INTR) => None,
-        other => Some(other),
-    };
-    loop {
-        if patience.until == Until::Forever && patience.strategy == WaitStrategy::Block {
+    if patience.until == Until::Forever && patience.strategy == WaitStrategy::Block {
+        loop {
             match call(wire, false) {
-                Err(Errno::INTR) => continue,
+                Err(Errno::INTR) => {}
                 // Somebody who shares the descriptor has made it non-blocking: wait by polling.
-                Err(Errno::AGAIN) => {}
+                Err(Errno::AGAIN) => break,
                 outcome => return Some(outcome),
             }
         }
-        // One look before the clock is read: on the data path there is no clock.
-        if let Some(outcome) = at_once(call(wire, true)) {
-            return Some(outcome);
-        }
-        if patience.until == Until::Now {
-            return None;
-        }
-        match patience.poll(|| at_once(call(wire, true))) {
-            Polled::Found(outcome) => return Some(outcome),
-            Polled::TimedOut => return None,
-            Polled::Sleep => {
-                if let Err(errno) = sleep(wire, events, patience) {
-                    return Some(Err(errno));
-                }
-                patience.slept();
-            }
-        }
     }
+    let look = |wire: &mut W| match call(wire, true) {
+        Err(Errno::AGAIN | Errno::INTR) => None,
+        other => Some(other),
+    };
+    patience
+        .wait(wire, look, |wire, patience| sleep(wire, events, patience))
+        .unwrap_or_else(|errno| Some(Err(errno)))
 }
 
 /// The sending half of a stream.

@@ -194,21 +194,26 @@ impl Patience {
         }
     }
 
-    /// Looks, as the strategy has it, and sleeps by `sleep` in between. `None` when patience has ended.
-    pub(crate) fn wait<T, E>(
+    /// Looks at `what` as the strategy has it, and sleeps on it in between. `None` when patience has ended.
+    #[inline]
+    pub(crate) fn wait<W, T, E>(
         &mut self,
-        mut look: impl FnMut() -> Option<T>,
-        mut sleep: impl FnMut(&Patience) -> Result<(), E>,
+        what: &mut W,
+        mut look: impl FnMut(&mut W) -> Option<T>,
+        mut sleep: impl FnMut(&W, &Patience) -> Result<(), E>,
     ) -> Result<Option<T>, E> {
         loop {
-            // Who sleeps at once, or may not wait, looks as well.
-            if let Some(found) = look() {
+            // One look before the clock is read: on the data path there is no clock.
+            if let Some(found) = look(what) {
                 return Ok(Some(found));
             }
-            match self.poll(&mut look) {
+            if self.until == Until::Now {
+                return Ok(None);
+            }
+            match self.poll(|| look(what)) {
                 Polled::Found(found) => return Ok(Some(found)),
                 Polled::TimedOut => return Ok(None),
-                Polled::Sleep => sleep(self)?,
+                Polled::Sleep => sleep(what, self)?,
             }
             self.slept();
         }

@@ -168,14 +168,16 @@ impl Drop for Lane {
 
 impl Out {
     fn send_blob(&mut self, blob: BorrowedFd<'_>, patience: &mut Patience) -> Result<(), SendError> {
-        let (lane, watch) = (&self.lane, &self.ring.memory().link().watch);
-        let look = || match lane.send(blob) {
+        let watch = &self.ring.memory().link().watch;
+        let look = |lane: &mut Lane| match lane.send(blob) {
             _ if watch.known().ends_sending() => Some(Err(SendError::Disconnected)),
             Err(Errno::AGAIN | Errno::INTR) => None,
             Err(Errno::PIPE | Errno::CONNRESET) => Some(Err(SendError::Disconnected)),
             outcome => Some(outcome.map_err(|errno| SendError::Io(errno.into()))),
         };
-        match patience.wait(look, |patience| lane.sleep(PollFlags::OUT, watch, patience)) {
+        match patience
+            .wait(&mut self.lane, look, |lane, patience| lane.sleep(PollFlags::OUT, watch, patience))
+        {
             Ok(Some(outcome)) => outcome,
             Ok(None) => Err(SendError::timeout(patience)),
             Err(errno) => Err(SendError::Io(errno.into())),
@@ -185,8 +187,8 @@ impl Out {
 
 impl In {
     fn recv_blob(&mut self, patience: &mut Patience) -> Result<Blob, RecvError> {
-        let (lane, watch) = (&self.lane, &self.ring.memory().link().watch);
-        let look = || {
+        let watch = &self.ring.memory().link().watch;
+        let look = |lane: &mut Lane| {
             // What the peer sent before its end is there once its end is known.
             let ended = watch.known().ends_receiving();
             match lane.recv() {
@@ -198,7 +200,8 @@ impl In {
                 Err(errno) => Some(Err(RecvError::Io(errno.into()))),
             }
         };
-        let memfd = match patience.wait(look, |patience| lane.sleep(PollFlags::IN, watch, patience)) {
+        let sleep = |lane: &Lane, patience: &Patience| lane.sleep(PollFlags::IN, watch, patience);
+        let memfd = match patience.wait(&mut self.lane, look, sleep) {
             Ok(Some(outcome)) => outcome?,
             Ok(None) => return Err(RecvError::timeout(patience)),
             Err(errno) => return Err(RecvError::Io(errno.into())),
