@@ -1,13 +1,14 @@
 //! What was typed. Nothing is decided here: see [`crate::plan`].
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crossing::{Kind, WaitStrategy};
-use lab::plan::{Placement, SIZE_LIMIT, Workload};
+use lab::plan::{CAPACITY_LEAST, CAPACITY_LIMIT, Placement, SIZE_LIMIT, Workload};
 
 use crate::outcome::{self, Ended, Failure};
 
@@ -117,6 +118,10 @@ pub(crate) struct Race {
     /// Messages a second in the paced workload; k and M are thousands and millions [default: 10k]
     #[arg(long, value_name = "N", value_parser = rate)]
     pub(crate) rate: Option<u32>,
+    /// Bytes that a channel may hold in each direction: the ring of shared memory; k and M are KiB and MiB [default: the
+    /// mechanism's own]
+    #[arg(long, value_name = "BYTES", value_parser = capacity)]
+    pub(crate) capacity: Option<u32>,
     /// A first look: 10k messages a row, 2 launches, and the table says so
     #[arg(long)]
     pub(crate) quick: bool,
@@ -322,9 +327,17 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 fn size(text: &str) -> Result<u32, String> {
+    bytes(text, 1..=SIZE_LIMIT)
+}
+
+fn capacity(text: &str) -> Result<u32, String> {
+    bytes(text, CAPACITY_LEAST..=CAPACITY_LIMIT)
+}
+
+fn bytes(text: &str, allowed: RangeInclusive<u32>) -> Result<u32, String> {
     match u32::try_from(number(text, 1_024)?) {
-        Ok(size) if (1..=SIZE_LIMIT).contains(&size) => Ok(size),
-        _ => Err(format!("out of range: 1 to {SIZE_LIMIT} bytes")),
+        Ok(bytes) if allowed.contains(&bytes) => Ok(bytes),
+        _ => Err(format!("out of range: {} to {} bytes", allowed.start(), allowed.end())),
     }
 }
 
@@ -360,6 +373,7 @@ mod tests {
         assert_eq!(size("1k"), Ok(1_024));
         assert_eq!(size("1M"), Ok(1 << 20));
         assert_eq!(size("64"), Ok(64));
+        assert_eq!((capacity("4k"), capacity("1024M")), (Ok(4 << 10), Ok(1 << 30)));
     }
 
     #[test]
@@ -371,6 +385,9 @@ mod tests {
         }
         for text in ["0", "17M", "4294967297", "5000M"] {
             assert!(size(text).is_err(), "{text}");
+        }
+        for text in ["0", "4095", "1025M", "5000M", "2m2"] {
+            assert!(capacity(text).is_err(), "{text}");
         }
     }
 }

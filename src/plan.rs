@@ -34,6 +34,7 @@ pub(crate) struct Wish {
     pub(crate) count: Option<u64>,
     pub(crate) launches: Option<u32>,
     pub(crate) rate_per_s: Option<u32>,
+    pub(crate) capacity_bytes: Option<u32>,
     pub(crate) seed: Option<u64>,
     pub(crate) quick: bool,
     pub(crate) rivals: Vec<PathBuf>,
@@ -51,6 +52,7 @@ impl From<&args::Race> for Wish {
             count: typed.count,
             launches: typed.launches,
             rate_per_s: typed.rate,
+            capacity_bytes: typed.capacity,
             seed: typed.seed,
             quick: typed.quick,
             rivals: typed.rivals.clone(),
@@ -79,6 +81,7 @@ pub(crate) fn decide(wish: &Wish) -> Result<Decided, Failure> {
         count,
         launches: wish.launches.unwrap_or(few.min(launches)),
         rate_per_s: wish.rate_per_s.unwrap_or(RATE_PER_S),
+        capacity_bytes: wish.capacity_bytes,
         seed: wish.seed.unwrap_or_else(random_seed),
         quick: wish.quick,
         rivals: rivals(wish)?,
@@ -103,6 +106,9 @@ pub(crate) fn command(plan: &Plan) -> String {
     // Part of the plan also where nothing is paced.
     if workloads.contains(&Workload::Paced) || *rate_per_s != RATE_PER_S {
         line.push_str(&format!(" --rate {rate_per_s}"));
+    }
+    if let Some(bytes) = plan.capacity_bytes {
+        line.push_str(&format!(" --capacity {bytes}"));
     }
     line.push_str(&format!(" --seed {seed}"));
     if plan.quick {
@@ -224,6 +230,7 @@ mod tests {
             "pipe shm --size 64,1k --wait hybrid:20us,block --seed 7",
             "--workload paced --rate 5k --quick",
             "tcp --count 17 --launches 3 --rival /bin/true",
+            "shm --capacity 2M",
         ] {
             let plan = decide(&typed(line)).unwrap().plan;
             let command = command(&plan);

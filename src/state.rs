@@ -265,14 +265,15 @@ pub(crate) fn title(plan: &Plan) -> String {
     who.extend(names.map(|name| name.to_string_lossy().into_owned()));
     let sizes: Vec<String> = plan.sizes.iter().map(|&size| units::bytes(size)).collect();
     let waits: Vec<String> = plan.waits.iter().map(ToString::to_string).collect();
-    [
+    let mut words = vec![
         who.join(", "),
         sizes.join(", "),
         units::plural(plan.count, "message"),
         plan.placement.to_string(),
         waits.join(", "),
-    ]
-    .join(" · ")
+    ];
+    words.extend(plan.capacity_bytes.map(|bytes| format!("channels of {}", units::bytes(bytes))));
+    words.join(" · ")
 }
 
 /// A whole file, unless it is longer than `limit` or no file at all.

@@ -142,6 +142,8 @@ export interface Plan {
   count: number
   launches: number
   rate_per_s: number
+  /** Absent: each mechanism's own. */
+  capacity_bytes?: number
   seed: number
   quick: boolean
 }

@@ -27,6 +27,9 @@ pub(crate) fn above(report: &Report) -> Vec<String> {
         ),
         format!("seed {}, ipcscope {}, {}", plan.seed, report.version, units::date(report.started_unix_ms)),
     ];
+    if let Some(bytes) = plan.capacity_bytes {
+        lines.push(format!("channels of {} in each direction, rivals as they are", units::bytes(bytes)));
+    }
     if plan.quick {
         let count = units::plural(plan.count, "message");
         lines.push(format!("quick: {count} a row; a first look, not a result to quote"));
@@ -196,11 +199,13 @@ mod tests {
     fn what_a_reader_must_know_is_said() {
         let mut report = sample();
         report.plan.quick = true;
+        report.plan.capacity_bytes = Some(2 << 20);
         report.rounds_dropped = 2;
         report.interrupted = true;
         let all = [above(&report), below(&report)].concat().join("\n");
         for words in [
             "quick: ",
+            "channels of 2 MiB",
             "dropped: 2 rounds",
             "interrupted: ",
             "seed ",

@@ -31,6 +31,7 @@ pub(crate) struct Wished {
     count: Option<u64>,
     launches: Option<u32>,
     rate_per_s: Option<u32>,
+    capacity_bytes: Option<u32>,
     seed: Option<u64>,
     quick: bool,
 }
@@ -56,6 +57,7 @@ impl From<Wished> for Wish {
             count: wished.count,
             launches: wished.launches,
             rate_per_s: wished.rate_per_s,
+            capacity_bytes: wished.capacity_bytes,
             seed: wished.seed,
             quick: wished.quick,
             rivals: Vec::new(),

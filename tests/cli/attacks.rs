@@ -151,6 +151,8 @@ fn bodies_that_are_too_long_or_make_no_sense() {
         (r#"{"count":1e30}"#, "field `count`: "),
         (r#"{"count":2000000000}"#, "count 2000000000 is out of range"),
         (r#"{"launches":1001}"#, "launches 1001 is out of range"),
+        (r#"{"capacity_bytes":4095}"#, "capacity 4095 is out of range: 4096 to 1073741824 bytes"),
+        (r#"{"capacity_bytes":-1}"#, "field `capacity_bytes`: "),
         (r#"{"placement":"0,99999"}"#, "99999"),
         (r#"{"waits":["sometimes"]}"#, "field `waits[0]`: "),
         (r#"{"rivals":["/bin/sh"]}"#, "unknown field `rivals`"),

@@ -72,6 +72,25 @@ fn quick_says_so() {
 }
 
 #[test]
+fn the_capacity_of_the_channels_is_carried_and_told() {
+    let desk = Desk::new();
+    // The memory of shared memory's processes shows which ring they had: they touch all of it, and their peer's.
+    let peak_kib = |capacity: &str| {
+        let line = format!("race shm {SMALL} --workload stream --json {capacity}");
+        let value = desk.run(&line).ended_with(0).json();
+        assert_eq!(schema::check(&value), Vec::<String>::new());
+        let report: Report = serde_json::from_value(value).expect("a report");
+        let row = report.rows.iter().find(|row| row.kind == "shm").expect("a row");
+        (report.plan.capacity_bytes, row.sides.expect("two sides").map(|side| side.peak_rss_kib))
+    };
+    let ((none, usual), (some, large)) = (peak_kib(""), peak_kib("--capacity 4M"));
+    assert_eq!((none, some), (None, Some(4 << 20)));
+    for (usual, large) in usual.into_iter().zip(large) {
+        assert!(large > usual + 2 * (4 << 10) - (1 << 10), "{large} KiB, and {usual} KiB without");
+    }
+}
+
+#[test]
 fn the_paced_workload() {
     let report: Report = serde_json::from_value(
         Desk::new().run(&format!("race pipe {SMALL} --workload paced --rate 5k --json")).ended_with(0).json(),

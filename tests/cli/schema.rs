@@ -128,8 +128,10 @@ fn the_check_sees_every_kind_of_fault() {
         ("/rows/0/progress/0", json!([1])),
         ("/machine/cpu", json!(7)),
         ("/plan/sizes/0", json!(0)),
+        ("/plan/capacity_bytes", json!(4095)),
     ] {
         let mut report = parsed(SAMPLE);
+        report["plan"]["capacity_bytes"] = json!(4096);
         *report.pointer_mut(pointer).expect(pointer) = wrong;
         assert!(!check(&report).is_empty(), "{pointer}");
     }

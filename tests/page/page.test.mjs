@@ -207,10 +207,11 @@ test('a race: silent while it runs, replayed afterwards, exported, compared', as
 })
 
 test('a race can be stopped, and what was measured is kept', async () => {
-  const { page, close } = await open(browser, at('race?launches=40&wait=spin'))
+  const { page, close } = await open(browser, at('race?launches=40&wait=spin&capacity=64k'))
   assert.equal(await page.getByLabel('Launches').inputValue(), '40')
   await page.getByRole('button', { name: 'Start the race' }).click()
   await page.getByText('of 160 rounds', { exact: false }).waitFor()
+  assert.match(page.url(), /capacity=65536/)
   await page.getByRole('button', { name: 'Cancel' }).click()
   await page.getByText('The race was stopped', { exact: false }).first().waitFor()
   await page.getByText('stopped before its end', { exact: false }).waitFor()
@@ -236,6 +237,11 @@ test('what cannot be raced is said at the field', async () => {
   const races = lab.started.races
   await page.getByRole('button', { name: 'Start the race' }).click()
   await page.getByLabel('Sizes', { exact: true }).fill('64')
+  for (const nonsense of ['much', '64k, 2M', '0']) {
+    await page.getByLabel('Capacity').fill(nonsense)
+    await page.getByText('A capacity is a number of bytes', { exact: false }).waitFor()
+    await page.getByLabel('Capacity').fill('')
+  }
   await page.getByRole('checkbox', { name: 'spin' }).uncheck()
   await page.getByRole('checkbox', { name: 'block' }).uncheck()
   await page.getByRole('button', { name: 'Start the race' }).click()

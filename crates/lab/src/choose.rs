@@ -315,7 +315,9 @@ impl<'a> Evidence<'a> {
         wanted: &Constraints,
         ways: &[Way],
     ) -> Option<Evidence<'a>> {
-        let own = runs.iter().filter(|(_, report)| is_of(here, &report.machine));
+        // Nor one whose channels had another capacity than the one they have unless told.
+        let usual = |report: &Report| report.plan.capacity_bytes.is_none();
+        let own = runs.iter().filter(|(_, report)| is_of(here, &report.machine) && usual(report));
         let mut all: Vec<Evidence<'a>> =
             own.flat_map(|(run, report)| Evidence::of(run, report, wanted, ways)).collect();
         let worth = |evidence: &Evidence<'_>| {

@@ -224,6 +224,7 @@ fn warnings(a: &Report, b: &Report) -> Vec<String> {
     differ("version of ipcscope", &a.version, &b.version);
     differ("placement", &a.plan.placement, &b.plan.placement);
     differ("cores", &cores(a), &cores(b));
+    differ("capacity of the channels", &capacity(a), &capacity(b));
     let of_pages = |report: &Report| if report.page_open { "open" } else { "none open" };
     differ("lab page", &of_pages(a), &of_pages(b));
     if [a, b].iter().all(|report| report.plan.workloads.contains(&Workload::Paced)) {
@@ -276,6 +277,11 @@ fn cores(report: &Report) -> String {
     all.dedup();
     let all: Vec<String> = all.iter().map(|[a, b]| format!("{a}+{b}")).collect();
     if all.is_empty() { "any".into() } else { all.join(", ") }
+}
+
+/// The room that was asked for.
+fn capacity(report: &Report) -> String {
+    report.plan.capacity_bytes.map_or_else(|| "each mechanism's own".into(), |bytes| format!("{bytes} bytes"))
 }
 
 /// The middle of all floors of a report.
@@ -396,6 +402,7 @@ mod tests {
         other.page_open = true;
         other.plan.placement = crate::plan::Placement::SameCore;
         other.plan.rate_per_s += 1;
+        other.plan.capacity_bytes = Some(2 << 20);
         other.interrupted = true;
         for row in &mut other.rows {
             row.floor_ns = row.floor_ns.map(|ns| ns * 4.0);
@@ -408,6 +415,7 @@ mod tests {
             "lab page: ",
             "placement: ",
             "rate of",
+            "capacity of the channels: each mechanism's own in a, 2097152 bytes in b",
             "b was cut short",
             "floor: ",
         ] {

@@ -69,6 +69,8 @@ pub(crate) struct Job {
     pub(crate) warmup: u64,
     pub(crate) messages: u64,
     pub(crate) interval_ns: u64,
+    /// How much room the channel has; `None`: its own choice.
+    pub(crate) capacity_bytes: Option<u32>,
     pub(crate) clock: Clock,
 }
 

@@ -19,6 +19,12 @@ pub const COUNT_LIMIT: u64 = 1_000_000_000;
 /// The most fresh launches of the two processes that one row may ask for.
 pub const LAUNCH_LIMIT: u32 = 1_000;
 
+/// The least room that a channel may be given in each direction, in bytes.
+pub const CAPACITY_LEAST: u32 = 4 << 10;
+
+/// The most.
+pub const CAPACITY_LIMIT: u32 = 1 << 30;
+
 /// How messages are offered to the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -131,6 +137,10 @@ pub struct Plan {
     pub launches: u32,
     /// Messages a second, for [`Workload::Paced`].
     pub rate_per_s: u32,
+    /// How much may be on its way in each direction, in bytes ([`crossing::Config::capacity_bytes`]); `None`: the
+    /// mechanism's own. Rivals are not told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_bytes: Option<u32>,
     /// Shuffles the order of the rounds.
     pub seed: u64,
     /// Whether `--quick` cut the count; tables say so.
@@ -174,7 +184,10 @@ impl Plan {
         if self.rate_per_s == 0 {
             return Some("rate 0 is out of range: at least 1 message a second".into());
         }
-        None
+        let capacity = self.capacity_bytes.filter(|bytes| !(CAPACITY_LEAST..=CAPACITY_LIMIT).contains(bytes));
+        capacity.map(|bytes| {
+            format!("capacity {bytes} is out of range: {CAPACITY_LEAST} to {CAPACITY_LIMIT} bytes")
+        })
     }
 }
 

@@ -231,6 +231,7 @@ fn order(plan: &Plan, entry: &Entry, launch: u32, cores: Option<[usize; 2]>, clo
         } else {
             0
         },
+        capacity_bytes: plan.capacity_bytes,
         clock,
     }
 }

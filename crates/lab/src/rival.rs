@@ -313,6 +313,7 @@ mod tests {
             warmup: 0,
             messages: 10,
             interval_ns: 0,
+            capacity_bytes: None,
             clock: Clock::Monotonic,
         }
     }

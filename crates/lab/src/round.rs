@@ -32,6 +32,7 @@ pub(crate) struct Order {
     pub(crate) warmup: u64,
     pub(crate) messages: u64,
     pub(crate) interval_ns: u64,
+    pub(crate) capacity_bytes: Option<u32>,
     pub(crate) clock: Clock,
 }
 
@@ -146,6 +147,7 @@ fn job(order: &Order, role: Role) -> Job {
         warmup: order.warmup,
         messages: order.messages,
         interval_ns: order.interval_ns,
+        capacity_bytes: order.capacity_bytes,
         clock: order.clock,
     }
 }

@@ -125,8 +125,13 @@ impl Worker {
     }
 
     fn connect<M: Mechanism>(&self) -> Result<Connection<M>, String> {
-        let config =
-            Config { max_message: self.job.size_bytes as usize, wait: self.job.wait, ..Config::default() };
+        let usual = Config::default();
+        let config = Config {
+            max_message: self.job.size_bytes as usize,
+            wait: self.job.wait,
+            capacity_bytes: self.job.capacity_bytes.map_or(usual.capacity_bytes, |bytes| bytes as usize),
+            ..usual
+        };
         let endpoint = Endpoint::inherited().map_err(|error| error.to_string())?;
         endpoint.connect_as::<M>(&config).map_err(|error| error.to_string())
     }

@@ -23,6 +23,7 @@ export class PlanForm {
     this.sizes = h('input', { type: 'text', name: 'size', value: listed('size', ['64']).join(', '), size: 9, autocomplete: 'off', spellcheck: 'false', oninput: () => this.check() })
     this.placement = select(PLACEMENTS, query.get('placement') ?? 'cross-core', undefined, { name: 'placement' })
     this.launches = h('input', { type: 'number', name: 'launches', min: 1, max: lab.limits.launches, value: String(number('launches', 5)), class: 'short' })
+    this.capacity = h('input', { type: 'text', name: 'capacity', value: query.get('capacity') ?? '', size: 6, placeholder: 'usual', title: 'Bytes that a channel may hold in each direction: the ring of shared memory', autocomplete: 'off', spellcheck: 'false', oninput: () => this.check() })
     this.quick = h('input', { type: 'checkbox', name: 'quick', checked: query.has('quick') })
     this.waits = this.boxes('Waiting', 'wait', WAITS, listed('wait', ['spin', 'block']))
     this.workloads = this.boxes('Workload', 'workload', WORKLOADS, listed('workload', ['ping-pong', 'stream']))
@@ -32,7 +33,7 @@ export class PlanForm {
     this.fault = h('p', { class: 'bad fault', role: 'alert' })
     this.element = h('form', { class: 'plan', 'aria-label': 'What to race', onsubmit: (/** @type {SubmitEvent} */ event) => { event.preventDefault(); submitted() } },
       h('div', { class: 'row' },
-        field('Messages', this.count), field('Sizes', this.sizes), field('Placement', this.placement), field('Launches', this.launches), h('label', { class: 'field' }, h('span', {}, 'Quick'), h('span', { class: 'tick' }, this.quick, ' a first look'))),
+        field('Messages', this.count), field('Sizes', this.sizes), field('Placement', this.placement), field('Launches', this.launches), field('Capacity', this.capacity), h('label', { class: 'field' }, h('span', {}, 'Quick'), h('span', { class: 'tick' }, this.quick, ' a first look'))),
       h('div', { class: 'row' }, this.waits, this.workloads),
       h('details', { class: 'kinds' }, h('summary', {}, 'Which mechanisms'), this.kinds))
   }
@@ -52,13 +53,23 @@ export class PlanForm {
     return [...boxes.querySelectorAll('input')].filter((box) => box.checked).map((box) => box.value)
   }
 
+  /** What a channel may hold: nothing for the usual; `null` when it is no number of bytes. @returns {number | undefined | null} */
+  capacityBytes() {
+    if (!this.capacity.value.trim()) return undefined
+    const sizes = parseSizes(this.capacity.value)
+    return sizes?.length === 1 ? sizes[0] : null
+  }
+
   /** Says at once what cannot be a size. */
   check() {
     const sizes = parseSizes(this.sizes.value)
     const limit = lab.limits.size_bytes
-    const fault = !sizes ? 'Sizes are bytes, such as 64, 1k, 1M, in a list with commas.' : sizes.some((size) => size > limit) ? `A message holds at most ${bytes(limit)}.` : ''
-    this.sizes.setCustomValidity(fault)
-    this.sizes.setAttribute('aria-invalid', String(fault !== ''))
+    const capacity = this.capacityBytes()
+    const fault = capacity === null ? 'A capacity is a number of bytes, such as 64k or 2M; nothing is the usual one.' : !sizes ? 'Sizes are bytes, such as 64, 1k, 1M, in a list with commas.' : sizes.some((size) => size > limit) ? `A message holds at most ${bytes(limit)}.` : ''
+    for (const [input, wrong] of /** @type {[HTMLInputElement, boolean][]} */ ([[this.sizes, fault !== '' && capacity !== null], [this.capacity, capacity === null]])) {
+      input.setCustomValidity(wrong ? fault : '')
+      input.setAttribute('aria-invalid', String(wrong))
+    }
     if (this.fault.textContent !== fault) this.fault.textContent = fault
     return fault === '' ? sizes : null
   }
@@ -75,14 +86,14 @@ export class PlanForm {
       }
     }
     const quick = this.quick.checked
-    return { kinds, workloads, sizes, waits, placement: this.placement.value, ...(quick ? { quick } : { count: Number(this.count.value), launches: Number(this.launches.value) || 1 }) }
+    return { kinds, workloads, sizes, waits, placement: this.placement.value, capacity_bytes: this.capacityBytes() ?? undefined, ...(quick ? { quick } : { count: Number(this.count.value), launches: Number(this.launches.value) || 1 }) }
   }
 
   /** The address of this page with this plan. @param {Partial<Plan>} plan */
   static address(plan) {
     return href('race', {
       count: plan.count, size: plan.sizes?.join(','), placement: plan.placement, wait: plan.waits?.join(','),
-      workload: plan.workloads?.join(','), launches: plan.launches, quick: plan.quick ? 1 : undefined,
+      workload: plan.workloads?.join(','), launches: plan.launches, capacity: plan.capacity_bytes, quick: plan.quick ? 1 : undefined,
       kinds: plan.kinds && plan.kinds.length < lab.scenes.length ? plan.kinds.join(',') : undefined,
     })
   }

@@ -62,6 +62,7 @@ export class ReportView {
     return [
       machineText(machine),
       `${plural(plan.count, 'message')} a row over ${plural(plan.launches, 'fresh launch')}, ${plan.placement}`,
+      plan.capacity_bytes ? `channels of ${bytes(plan.capacity_bytes)} each way` : '',
       `the clock costs ${duration(Number(report.clock_cost_ns.toPrecision(2)))} a reading`,
       report.rounds_dropped ? `${plural(report.rounds_dropped, 'round')} dropped because the floor changed` : '',
       report.page_open ? 'a lab page was open' : '',

@@ -237,6 +237,7 @@ fn job(setup: &Setup, cores: Option<[usize; 2]>, role: Role) -> Job {
         warmup: 0,
         messages: 0,
         interval_ns: 0,
+        capacity_bytes: None,
         // The clock that the kernel's records carry.
         clock: Clock::Monotonic,
     }

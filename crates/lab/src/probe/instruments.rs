@@ -249,6 +249,7 @@ fn try_ptrace() -> io::Result<()> {
         warmup: 0,
         messages: 0,
         interval_ns: 0,
+        capacity_bytes: None,
         clock: Clock::Monotonic,
     };
     let deadline = Instant::now() + Duration::from_secs(2);

@@ -340,6 +340,7 @@ fn job(cast: &Cast, role: Role) -> Job {
         warmup: 0,
         messages: 0,
         interval_ns: 0,
+        capacity_bytes: None,
         clock: cast.clock,
     }
 }
