@@ -20,11 +20,12 @@ use crate::report::{Report, SCHEMA};
 use crate::rival::{self, Rival};
 use crate::round::{self, Floors, Order};
 use crate::row::Gathered;
+use crate::shuffle::SplitMix;
 
 /// A floor that changed by more than this factor within a round says that the cores have moved.
-const MOVED: f64 = 1.5;
+pub const MOVED: f64 = 1.5;
 /// How often a round is run again because of that, before it counts with a note.
-const AGAIN: u32 = 2;
+pub const AGAIN: u32 = 2;
 
 /// What a race tells while it runs. Only between rounds: nobody is told anything while the clock runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,12 +97,12 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Progress), stop: &AtomicBool) -> 
     let steal_before = machine::steal_ticks();
 
     let mut gathered: Vec<Gathered> = entries.into_iter().map(Gathered::new).collect();
-    let mut random = SplitMix(plan.seed);
+    let mut random = SplitMix::new(plan.seed);
     let total = gathered.len() * plan.launches as usize;
     let mut done = 0;
     let mut rounds_dropped = 0;
     'race: for launch in 0..plan.launches {
-        for index in shuffled(gathered.len(), &mut random) {
+        for index in random.shuffled(gathered.len()) {
             let Gathered { entry, failed, gap, .. } = &gathered[index];
             watch(&Progress { done, total, label: entry.label() });
             done += 1;
@@ -247,41 +248,9 @@ fn steal_percent((before, after): ((u64, u64), (u64, u64))) -> Option<f64> {
     (total > 0).then(|| 100.0 * steal as f64 / total as f64)
 }
 
-/// SplitMix64: enough to shuffle with, and the same everywhere.
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-}
-
-/// The numbers below `len` in random order (Fisher and Yates).
-fn shuffled(len: usize, random: &mut SplitMix) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..len).collect();
-    for last in (1..len).rev() {
-        order.swap(last, (random.next() % (last as u64 + 1)) as usize);
-    }
-    order
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_shuffle_is_a_permutation_and_follows_its_seed() {
-        let one = shuffled(100, &mut SplitMix(1));
-        assert_eq!(one, shuffled(100, &mut SplitMix(1)));
-        assert_ne!(one, shuffled(100, &mut SplitMix(2)));
-        let mut sorted = one;
-        sorted.sort_unstable();
-        assert_eq!(sorted, (0..100).collect::<Vec<_>>());
-    }
 
     #[test]
     fn warm_up_is_bounded_in_number_and_in_bytes() {

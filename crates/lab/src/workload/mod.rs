@@ -7,7 +7,7 @@
 
 pub(crate) mod null;
 mod paced;
-pub(crate) mod payload;
+pub mod payload;
 mod ping_pong;
 pub(crate) mod probed;
 mod stream;

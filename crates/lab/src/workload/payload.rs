@@ -10,7 +10,7 @@ const BY_NUMBER: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A message that is not the one that was due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mismatch {
+pub struct Mismatch {
     due: u64,
     len: usize,
     size: usize,
@@ -58,7 +58,7 @@ pub(crate) fn words_of(seq: u64) -> [u8; 16] {
 
 /// Makes message `seq`.
 #[inline]
-pub(crate) fn fill(message: &mut [u8], seq: u64, stamp: u64) {
+pub fn fill(message: &mut [u8], seq: u64, stamp: u64) {
     let (words, rest) = message.as_chunks_mut::<8>();
     let count = words.len();
     let (blocks, few) = words.as_chunks_mut::<BLOCK>();
@@ -84,8 +84,11 @@ pub(crate) fn fill(message: &mut [u8], seq: u64, stamp: u64) {
 }
 
 /// Verifies that `message` is number `seq` of `size` bytes, and returns its stamp.
+///
+/// # Errors
+/// What is wrong with it.
 #[inline]
-pub(crate) fn check(message: &[u8], size: usize, seq: u64) -> Result<u64, Mismatch> {
+pub fn check(message: &[u8], size: usize, seq: u64) -> Result<u64, Mismatch> {
     let stamp = stamp(message);
     let (words, rest) = message.as_chunks::<8>();
     let (blocks, few) = words.as_chunks::<BLOCK>();

@@ -1,0 +1,367 @@
+//! From samples to verdicts: medians within one state of the machine, the quotient that was promised, its spread.
+//!
+//! Plain functions of the samples, so that they can be held against known answers.
+
+use std::collections::BTreeMap;
+
+use lab::stats::median;
+use serde::Serialize;
+
+use crate::table::{Figure, Place, Row, Target, Value};
+
+/// Rounds that a verdict needs at least, of ours and of theirs.
+const ENOUGH: usize = 3;
+
+/// One run. Times are whole nanoseconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Sample {
+    pub(crate) series: String,
+    pub(crate) round: u32,
+    pub(crate) place: Place,
+    pub(crate) messages: u64,
+    /// Of all messages, where it is the time for a message that counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) elapsed_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) p50_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) p99_ns: Option<u64>,
+    /// Of all messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) receiver_cpu_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) floor_ns: Option<[f64; 2]>,
+}
+
+impl Sample {
+    fn figure(&self, figure: Figure) -> Option<f64> {
+        let each = |ns: Option<u64>| Some(ns? as f64 / self.messages as f64);
+        match figure {
+            Figure::P50 => self.p50_ns.map(|ns| ns as f64),
+            Figure::P99 => self.p99_ns.map(|ns| ns as f64),
+            Figure::Each => each(self.elapsed_ns),
+            Figure::Cpu => each(self.receiver_cpu_ns),
+            Figure::Bytes => self.bytes.map(|bytes| bytes as f64),
+        }
+    }
+}
+
+/// A row with what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Judged {
+    pub(crate) group: &'static str,
+    pub(crate) what: String,
+    pub(crate) against: &'static str,
+    pub(crate) promised: String,
+    /// Where it was promised.
+    pub(crate) at: Place,
+    pub(crate) verdict: Verdict,
+    /// Why it was not measured, or who was not there.
+    pub(crate) why: Option<String>,
+    pub(crate) near: Option<Reached>,
+    pub(crate) far: Option<Reached>,
+    pub(crate) no_floor: Option<Reached>,
+    /// Runs of these series that count for nothing, because the cores kept moving.
+    pub(crate) dropped: usize,
+}
+
+impl Judged {
+    pub(crate) fn reached(&self, place: Place) -> Option<&Reached> {
+        match place {
+            Place::Near => self.near.as_ref(),
+            Place::Far => self.far.as_ref(),
+            Place::NoFloor => self.no_floor.as_ref(),
+            Place::Moved => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Verdict {
+    Reached,
+    Missed,
+    NotMeasured,
+}
+
+/// What was reached in one state of the machine.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Reached {
+    /// Of the medians.
+    pub(crate) ratio: f64,
+    /// The middle half of the rounds' own ratios lies between; `None` where no round had both.
+    pub(crate) spread: Option<[f64; 2]>,
+    /// Our median: nanoseconds, or bytes.
+    pub(crate) ours: f64,
+    /// The least of their medians.
+    pub(crate) theirs: Option<f64>,
+    /// Whose that is.
+    pub(crate) best: Option<String>,
+    /// Rounds: of ours and of theirs, the fewer.
+    pub(crate) rounds: usize,
+}
+
+/// What a round gave, by round.
+type Rounds = BTreeMap<u32, f64>;
+
+/// Judges `row`. `missing` says of a series why it could not be measured.
+pub(crate) fn judge(row: &Row, samples: &[Sample], missing: &BTreeMap<String, String>) -> Judged {
+    let [near, far, no_floor] =
+        [Place::Near, Place::Far, Place::NoFloor].map(|place| reached(row, samples, place));
+    let values = || std::iter::once(&row.ours).chain(&row.theirs);
+    let mut judged = Judged {
+        group: row.group,
+        what: row.what.clone(),
+        against: row.against,
+        promised: row.target.to_string(),
+        at: row.at,
+        verdict: Verdict::NotMeasured,
+        why: None,
+        near,
+        far,
+        no_floor,
+        dropped: samples
+            .iter()
+            .filter(|sample| sample.place == Place::Moved)
+            .filter(|sample| values().any(|Value(_, series)| series.to_string() == sample.series))
+            .count(),
+    };
+    let mut absent: Vec<&str> = values()
+        .filter_map(|Value(_, series)| missing.get(&series.to_string()))
+        .map(String::as_str)
+        .collect();
+    absent.dedup();
+    let told = Some(absent.join("; ")).filter(|told| !told.is_empty());
+    let unseen = || row.theirs.iter().find(|theirs| rounds(theirs, samples, row.at).is_empty());
+    (judged.verdict, judged.why) = match judged.reached(row.at) {
+        None => (Verdict::NotMeasured, told.or_else(|| Some(format!("never {}", word(row.at))))),
+        Some(reached) if reached.rounds < ENOUGH => {
+            let few = format!("{} only {} of at least {ENOUGH} rounds", word(row.at), reached.rounds);
+            (Verdict::NotMeasured, told.or(Some(few)))
+        }
+        Some(reached) if !row.target.holds(reached.ratio) => (Verdict::Missed, told),
+        // Who is not there might have been the best of them.
+        Some(_) if told.is_some() => (Verdict::NotMeasured, told),
+        Some(_) => match unseen() {
+            Some(Value(_, series)) => {
+                (Verdict::NotMeasured, Some(format!("{series}: never {}", word(row.at))))
+            }
+            None => (Verdict::Reached, None),
+        },
+    };
+    judged
+}
+
+pub(crate) fn word(place: Place) -> &'static str {
+    match place {
+        Place::Near => "near",
+        Place::Far => "far",
+        Place::NoFloor => "without a floor",
+        Place::Moved => "moved",
+    }
+}
+
+/// What the samples of one state say; `None` when they do not.
+fn reached(row: &Row, samples: &[Sample], place: Place) -> Option<Reached> {
+    let ours = rounds(&row.ours, samples, place);
+    let our_median = middle(&ours)?;
+    if let Target::Bytes(_) = row.target {
+        return Some(Reached {
+            ratio: our_median,
+            spread: None,
+            ours: our_median,
+            theirs: None,
+            best: None,
+            // A count needs no rounds to be believed, but may not differ between them.
+            rounds: if ours.values().all(|bytes| *bytes == our_median) { ENOUGH.max(ours.len()) } else { 0 },
+        });
+    }
+    let theirs = row.theirs.iter().map(|value| (value, rounds(value, samples, place)));
+    let medians = theirs.filter_map(|(value, rounds)| Some((middle(&rounds)?, value, rounds)));
+    let (best, value, theirs) = medians.min_by(|(a, ..), (b, ..)| a.total_cmp(b))?;
+    let both = ours.iter().filter_map(|(round, ours)| Some(row.target.ratio(*ours, *theirs.get(round)?)));
+    Some(Reached {
+        ratio: row.target.ratio(our_median, best),
+        spread: middle_half(both.collect()),
+        ours: our_median,
+        theirs: Some(best),
+        best: Some(value.1.to_string()),
+        rounds: ours.len().min(theirs.len()),
+    })
+}
+
+fn rounds(Value(figure, series): &Value, samples: &[Sample], place: Place) -> Rounds {
+    let name = series.to_string();
+    let of = samples.iter().filter(|sample| sample.place == place && sample.series == name);
+    of.filter_map(|sample| Some((sample.round, sample.figure(*figure)?))).collect()
+}
+
+fn middle(rounds: &Rounds) -> Option<f64> {
+    median(&rounds.values().copied().collect::<Vec<_>>())
+}
+
+/// The numbers between which the middle half lies.
+fn middle_half(mut numbers: Vec<f64>) -> Option<[f64; 2]> {
+    numbers.sort_by(f64::total_cmp);
+    let last = numbers.len().checked_sub(1)?;
+    Some([numbers[last / 4], numbers[last - last / 4]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Series;
+
+    fn sample(series: &str, round: u32, place: Place, p50_ns: u64) -> Sample {
+        let (messages, p50_ns) = (10, Some(p50_ns));
+        let series = series.to_owned();
+        let (elapsed_ns, p99_ns, receiver_cpu_ns, bytes, floor_ns) = (None, None, None, None, None);
+        Sample {
+            series,
+            round,
+            place,
+            messages,
+            elapsed_ns,
+            p50_ns,
+            p99_ns,
+            receiver_cpu_ns,
+            bytes,
+            floor_ns,
+        }
+    }
+
+    fn row(target: Target, theirs: &[&'static str]) -> Row {
+        let p50 = |name| Value(Figure::P50, Series::Limit(name));
+        Row {
+            group: "a group",
+            what: "ours".into(),
+            against: "theirs",
+            ours: p50("ours"),
+            theirs: theirs.iter().map(|name| p50(name)).collect(),
+            target,
+            at: Place::Near,
+        }
+    }
+
+    /// Near, ours takes 80 and theirs 100, then 90 and 60; far everything is tenfold, and ours is slower.
+    fn samples() -> Vec<Sample> {
+        let rounds = [(80, 100), (82, 100), (78, 104), (80, 96), (300, 100)];
+        let mut all = Vec::new();
+        for (round, (ours, theirs)) in (0..).zip(rounds) {
+            all.push(sample("ours", round, Place::Near, ours));
+            all.push(sample("theirs", round, Place::Near, theirs));
+            all.push(sample("slow", round, Place::Near, 500));
+            all.push(sample("ours", 10 + round, Place::Far, 2_000));
+            all.push(sample("theirs", 10 + round, Place::Far, 1_000));
+        }
+        all
+    }
+
+    fn judged(row: &Row, samples: &[Sample]) -> Judged {
+        judge(row, samples, &BTreeMap::new())
+    }
+
+    #[test]
+    fn a_ratio_is_of_the_medians_of_one_state_and_of_the_best_of_them() {
+        let judged = judged(&row(Target::AtMost(0.8), &["slow", "theirs"]), &samples());
+        let near = judged.near.unwrap();
+        assert_eq!((near.ours, near.theirs, near.ratio), (80.0, Some(100.0), 0.8));
+        assert_eq!((near.best.as_deref(), near.rounds), (Some("theirs"), 5));
+        // 0.75, 0.8, 0.82, 0.83 and 3: the middle half is without the ends.
+        assert_eq!(near.spread, Some([0.8, 80.0 / 96.0]));
+        assert_eq!(judged.far.unwrap().ratio, 2.0);
+        assert_eq!((judged.verdict, judged.why), (Verdict::Reached, None));
+    }
+
+    #[test]
+    fn times_as_fast_is_the_other_way_round() {
+        for (least, verdict) in [(1.25, Verdict::Reached), (1.26, Verdict::Missed)] {
+            assert_eq!(judged(&row(Target::Times(least), &["theirs"]), &samples()).verdict, verdict);
+        }
+    }
+
+    /// The control: what is slower than promised must be seen to be, however the far state or moved runs look.
+    #[test]
+    fn a_missed_target_is_missed() {
+        let slower: Vec<Sample> = samples()
+            .into_iter()
+            .map(|mut sample| {
+                if sample.series == "ours" {
+                    sample.p50_ns =
+                        sample.p50_ns.map(|ns| if sample.place == Place::Far { 1 } else { ns * 2 });
+                }
+                sample
+            })
+            .chain((20..40).map(|round| sample("ours", round, Place::Moved, 1)))
+            .collect();
+        let judged = judged(&row(Target::AtMost(0.8), &["theirs"]), &slower);
+        assert_eq!((judged.verdict, judged.dropped), (Verdict::Missed, 20));
+        assert_eq!(judged.near.unwrap().ratio, 1.6);
+    }
+
+    #[test]
+    fn what_was_not_seen_is_not_judged() {
+        let far: Vec<Sample> =
+            samples().into_iter().filter(|sample| sample.place == Place::Far || sample.round < 2).collect();
+        let row = row(Target::AtMost(0.8), &["theirs"]);
+        let few = judged(&row, &far);
+        assert_eq!(
+            (few.verdict, few.why.as_deref()),
+            (Verdict::NotMeasured, Some("near only 2 of at least 3 rounds"))
+        );
+        let none = judged(&row, &[]);
+        assert_eq!((none.verdict, none.why.as_deref()), (Verdict::NotMeasured, Some("never near")));
+    }
+
+    #[test]
+    fn who_is_not_there_might_have_been_the_best() {
+        let missing = BTreeMap::from([("absent".to_owned(), "absent is not built".to_owned())]);
+        let all = ["theirs", "absent"];
+        let reached = judge(&row(Target::AtMost(0.8), &all), &samples(), &missing);
+        assert_eq!(
+            (reached.verdict, reached.why.as_deref()),
+            (Verdict::NotMeasured, Some("absent is not built"))
+        );
+        let unseen = judged(&row(Target::AtMost(0.8), &all), &samples());
+        assert_eq!(
+            (unseen.verdict, unseen.why.as_deref()),
+            (Verdict::NotMeasured, Some("absent: never near"))
+        );
+        let missed = judge(&row(Target::AtMost(0.7), &all), &samples(), &missing);
+        assert_eq!(missed.verdict, Verdict::Missed, "whoever else is there");
+    }
+
+    #[test]
+    fn a_floor_that_flipped_is_of_no_state() {
+        assert_eq!(Place::of(Some([60.0, 70.0])), Place::Near);
+        assert_eq!(Place::of(Some([240.0, 250.0])), Place::Far);
+        assert_eq!(Place::of(Some([60.0, 250.0])), Place::Moved);
+        assert_eq!(Place::of(Some([24.0, 60.0])), Place::Moved, "both near, but not alike");
+        assert_eq!(Place::of(Some([110.0, 130.0])), Place::Moved, "on both sides of the line");
+        assert_eq!(Place::of(None), Place::NoFloor);
+    }
+
+    #[test]
+    fn bytes_are_counted_and_must_not_differ() {
+        let memory = |bytes| Sample { bytes: Some(bytes), ..sample("memory", 0, Place::NoFloor, 0) };
+        let row = Row {
+            ours: Value(Figure::Bytes, Series::Limit("memory")),
+            theirs: Vec::new(),
+            at: Place::NoFloor,
+            ..row(Target::Bytes(1_000), &[])
+        };
+        assert_eq!(judged(&row, &[memory(1_000)]).verdict, Verdict::Reached);
+        assert_eq!(judged(&row, &[memory(1_001)]).verdict, Verdict::Missed);
+        let differ = [memory(900), Sample { round: 1, ..memory(950) }];
+        assert_eq!(judged(&row, &differ).verdict, Verdict::NotMeasured);
+    }
+
+    #[test]
+    fn a_message_of_a_stream_is_a_share_of_the_whole() {
+        let sample = Sample { elapsed_ns: Some(95), ..sample("a", 0, Place::Near, 1) };
+        assert_eq!(sample.figure(Figure::Each), Some(9.5));
+        assert_eq!(sample.figure(Figure::Cpu), None);
+    }
+}

@@ -1,0 +1,215 @@
+//! The table of figures by one command: what was promised, measured and judged.
+//!
+//! `cargo run --release -p ipcscope-lab --example figures -- OUT_DIR` measures every row of `rivals/figures.rs` in shuffled
+//! rounds, judges it, writes `OUT_DIR/figures.json` and `OUT_DIR/figures.md`, and prints the table. How is said in
+//! METHODOLOGY.md, "The table of figures".
+//!
+//! | typed | what it does |
+//! |---|---|
+//! | `OUT_DIR` | where the record goes |
+//! | `--rounds N` | so many rounds (25) |
+//! | `--seed N` | shuffles them (random, kept in the record) |
+//! | `--rivals DIR` | where the rivals were built (`rivals`) |
+//! | `--without RULE=PROGRAM` | a build of this program in which a rule is left out: made with `RUSTFLAGS='--cfg crossing_off="RULE"'` into another target folder; may be repeated |
+//! | `--only WORDS` | only rows in whose group, what and against the words stand |
+//! | `--quick` | 3 rounds with a tenth of the messages: a first look |
+//!
+//! `figures limit …` is one measure by itself: see `limit.rs`.
+
+mod judge;
+mod limit;
+#[path = "../../../../rivals/figures.rs"]
+mod promises;
+mod record;
+mod rounds;
+mod table;
+
+use std::hash::{BuildHasher, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use record::Record;
+use rounds::Course;
+use table::{Figure, Place, Row, Series, Table, Target, Value};
+
+type Failed = Box<dyn std::error::Error>;
+
+/// What makes this program the near process of a measure.
+const LIMIT_VERB: &str = "limit";
+
+fn main() -> ExitCode {
+    let typed: Vec<String> = std::env::args().skip(1).collect();
+    let done = match typed.split_first() {
+        Some((verb, _)) if verb == lab::WORKER_VERB => return lab::worker_main(),
+        Some((verb, rest)) if verb == LIMIT_VERB => limit::near_main(rest),
+        Some((verb, rest)) if verb == limit::FAR_VERB => limit::far_main(rest),
+        _ => Typed::read(&typed).and_then(|typed| run(&typed)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("figures: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What was typed.
+#[derive(Debug)]
+struct Typed {
+    folder: PathBuf,
+    only: Option<String>,
+    course: Course,
+}
+
+impl Typed {
+    fn read(typed: &[String]) -> Result<Typed, Failed> {
+        let (mut folder, mut only, mut rounds) = (None, None, None);
+        let seed = std::hash::RandomState::new().build_hasher().finish() % 1_000_000_000;
+        let mut course =
+            Course { rivals: "rivals".into(), without: Vec::new(), rounds: 0, seed, quick: false };
+        let mut words = typed.iter();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+            match word.as_str() {
+                "--rounds" => rounds = Some(number(word, value()?)?),
+                "--seed" => course.seed = number(word, value()?)?,
+                "--rivals" => course.rivals = value()?.into(),
+                "--only" => only = Some(value()?.clone()),
+                "--quick" => course.quick = true,
+                "--without" => {
+                    let (rule, program) = value()?
+                        .split_once('=')
+                        .ok_or("--without needs RULE=PROGRAM, such as all=target-all/…/figures")?;
+                    course.without.push((rule.to_owned(), program.into()));
+                }
+                flag if flag.starts_with('-') => {
+                    return Err(
+                        format!("unknown flag {flag}: see the top of examples/figures/main.rs").into()
+                    );
+                }
+                place if folder.is_none() => folder = Some(PathBuf::from(place)),
+                more => return Err(format!("one folder is enough: `{more}`").into()),
+            }
+        }
+        course.rounds = rounds.unwrap_or(if course.quick { 3 } else { 25 }).try_into()?;
+        if course.rounds == 0 {
+            return Err("--rounds 0 measures nothing".into());
+        }
+        let folder = folder.ok_or("a folder for the record is needed: figures OUT_DIR")?;
+        Ok(Typed { folder, only, course })
+    }
+}
+
+fn number(flag: &str, text: &str) -> Result<u64, Failed> {
+    text.parse().map_err(|_| format!("{flag} {text}: a whole number is needed").into())
+}
+
+fn run(typed: &Typed) -> Result<(), Failed> {
+    let Typed { folder, only, course } = typed;
+    for (rule, program) in &course.without {
+        answers(rule, program)?;
+    }
+    let table = narrowed(promises::table(), course, only.as_deref())?;
+    record::room(folder)?;
+    let mut record = Record::begin(&table, course);
+    let began = Instant::now();
+    let measured = rounds::measure(&table, course)?;
+    record.elapsed_ms = began.elapsed().as_millis() as u64;
+    record.note(&measured);
+    record.rows =
+        table.rows.iter().map(|row| judge::judge(row, &measured.samples, &measured.missing)).collect();
+    let markdown = record::markdown(&record, &table.rows);
+    record.write(folder, &measured.samples, &markdown)?;
+    print!("{markdown}");
+    Ok(())
+}
+
+/// Whether a build without a rule is one of this program.
+fn answers(rule: &str, program: &Path) -> Result<(), Failed> {
+    let memory = ["memory", "64", "1", "0", "spin", "ends"].map(str::to_owned);
+    let asked = rounds::ask(program, &memory);
+    asked.map(|_| ()).map_err(|why| format!("--without {rule}={}: {why}", program.display()).into())
+}
+
+/// The rows with what each rule costs behind them, or those that are wanted.
+fn narrowed(mut table: Table, course: &Course, only: Option<&str>) -> Result<Table, Failed> {
+    table.rows.extend(rules(course));
+    if let Some(words) = only {
+        table.rows.retain(|row| format!("{} {} {}", row.group, row.what, row.against).contains(words));
+    }
+    if table.rows.is_empty() {
+        return Err("no row has these words".into());
+    }
+    Ok(table)
+}
+
+/// What each rule costs of which a build without it was given; all of them together in any case.
+fn rules(course: &Course) -> Vec<Row> {
+    let given = course.without.iter().map(|(rule, _)| rule.as_str());
+    let safety = given.filter(|rule| !promises::NO_SAFETY_RULE.contains(rule));
+    let mut rules: Vec<&str> = safety.filter(|rule| *rule != promises::EVERY_RULE).collect();
+    rules.push(promises::EVERY_RULE);
+    let mut rows = Vec::new();
+    for rule in rules {
+        for (limit, most) in promises::RULES {
+            let figure = if limit.starts_with("round trip") { Figure::P50 } else { Figure::Each };
+            rows.push(Row {
+                group: "what safety costs, shared memory, spin, two cores",
+                what: format!("{limit}, with {rule}"),
+                against: "without",
+                ours: Value(figure, Series::Limit(limit)),
+                theirs: vec![Value(figure, Series::Without(rule.to_owned(), limit))],
+                target: Target::AtMost(*most),
+                at: Place::Near,
+            });
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Typed, Failed> {
+        Typed::read(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn what_was_typed() {
+        let typed = read("out --seed 7 --rivals r --without all=a/b --without claims=c --quick").unwrap();
+        assert_eq!((typed.folder, typed.course.seed, typed.course.rounds), ("out".into(), 7, 3));
+        assert_eq!(typed.course.without, [("all".into(), "a/b".into()), ("claims".into(), "c".into())]);
+        assert_eq!(read("out --rounds 4").unwrap().course.rounds, 4);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for (line, words) in [
+            ("", "a folder"),
+            ("a b", "one folder"),
+            ("a --rounds", "needs a value"),
+            ("a --rounds many", "whole number"),
+            ("a --rounds 0", "measures nothing"),
+            ("a --rounds 5000000000", "out of range"),
+            ("a --without all", "RULE=PROGRAM"),
+            ("a --fast", "unknown flag"),
+        ] {
+            let why = read(line).unwrap_err().to_string();
+            assert!(why.contains(words), "{line}: {why}");
+        }
+        let stranger = answers("all", Path::new("/bin/true")).unwrap_err().to_string();
+        assert!(stranger.starts_with("--without all=/bin/true: "), "{stranger}");
+    }
+
+    #[test]
+    fn each_rule_that_was_given_has_its_rows_and_all_together_in_any_case() {
+        let mut course = read("out").unwrap().course;
+        assert_eq!(rules(&course).len(), promises::RULES.len());
+        course.without =
+            [("claims", ""), ("parts", ""), ("all", "")].map(|(rule, at)| (rule.into(), at.into())).into();
+        assert_eq!(rules(&course).len(), 2 * promises::RULES.len());
+    }
+}

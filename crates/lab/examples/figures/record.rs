@@ -1,0 +1,197 @@
+//! The record: `figures.json`, with every sample, and `figures.md`, the table.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use lab::machine::Machine;
+use serde::Serialize;
+
+use crate::Failed;
+use crate::judge::{Judged, Reached, Sample, Verdict};
+use crate::limit::Limit;
+use crate::rounds::{Course, Measured};
+use crate::table::{Figure, Place, Race, Row, Table, Target};
+
+/// The version of the record's structure.
+const SCHEMA: u32 = 1;
+
+/// Everything but the samples, which stand behind it, one a line.
+#[derive(Debug, Serialize)]
+pub(crate) struct Record {
+    schema: u32,
+    version: &'static str,
+    started_unix_ms: u64,
+    pub(crate) elapsed_ms: u64,
+    rounds: u32,
+    seed: u64,
+    quick: bool,
+    /// Rules of which a build without them was there.
+    without: Vec<String>,
+    machine: Machine,
+    races: Vec<Race>,
+    limits: Vec<Vec<Limit>>,
+    pub(crate) rows: Vec<Judged>,
+    /// Runs that were run again because the cores moved.
+    repeated: u32,
+    missing: std::collections::BTreeMap<String, String>,
+}
+
+impl Record {
+    /// A record that is about to be made.
+    pub(crate) fn begin(table: &Table, course: &Course) -> Record {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        Record {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            started_unix_ms: now.map_or(0, |time| time.as_millis() as u64),
+            elapsed_ms: 0,
+            rounds: course.rounds,
+            seed: course.seed,
+            quick: course.quick,
+            without: course.without.iter().map(|(rule, _)| rule.clone()).collect(),
+            machine: Machine::read(),
+            races: table.races.clone(),
+            limits: table.limits.clone(),
+            rows: Vec::new(),
+            repeated: 0,
+            missing: std::collections::BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn note(&mut self, measured: &Measured) {
+        self.repeated = measured.repeated;
+        self.missing = measured.missing.clone();
+    }
+
+    /// Writes both files, which are not there yet.
+    pub(crate) fn write(&self, folder: &Path, samples: &[Sample], markdown: &str) -> Result<(), Failed> {
+        let whole = serde_json::to_string_pretty(self)?;
+        let head = whole.trim_end().strip_suffix('}').ok_or("a record is an object")?.trim_end();
+        let lines = samples.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+        fs::write(
+            folder.join(JSON),
+            format!("{head},\n  \"samples\": [\n    {}\n  ]\n}}\n", lines.join(",\n    ")),
+        )?;
+        fs::write(folder.join(MARKDOWN), markdown)?;
+        Ok(())
+    }
+}
+
+const JSON: &str = "figures.json";
+const MARKDOWN: &str = "figures.md";
+
+/// Makes the folder, unless a record is there already: records are never overwritten.
+pub(crate) fn room(folder: &Path) -> Result<(), Failed> {
+    if let Some(there) = [JSON, MARKDOWN].into_iter().find(|name| folder.join(name).exists()) {
+        let place = folder.display();
+        return Err(format!(
+            "{place} has a {there} already: records are not overwritten, name another folder"
+        )
+        .into());
+    }
+    fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()).into())
+}
+
+/// The table, as Markdown.
+pub(crate) fn markdown(record: &Record, rows: &[Row]) -> String {
+    let mut out = String::new();
+    head(record, &mut out);
+    let mut group = "";
+    for (row, judged) in rows.iter().zip(&record.rows) {
+        if judged.group != group {
+            group = judged.group;
+            let _ = write!(out, "\n**{group}**\n\n{HEADER}");
+        }
+        let verdict = match judged.verdict {
+            Verdict::Reached => "reached".to_owned(),
+            Verdict::Missed => "**missed**".to_owned(),
+            Verdict::NotMeasured => "not measured".to_owned(),
+        };
+        let why = judged.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        let at = if judged.at == Place::Far { ", far" } else { "" };
+        let rounds = judged.reached(judged.at).map_or(0, |reached| reached.rounds);
+        let _ = writeln!(
+            out,
+            "| {} | {} | {}{at} | {} | {} | {verdict}{why} | {rounds} | {} |",
+            judged.what,
+            judged.against,
+            judged.promised,
+            cell(row, judged.near.as_ref().or(judged.no_floor.as_ref())),
+            cell(row, judged.far.as_ref()),
+            judged.dropped,
+        );
+    }
+    out
+}
+
+const HEADER: &str = "\
+| what | against | promised | near | far | verdict | n | dropped |
+|:--|:--|--:|--:|--:|:--|--:|--:|
+";
+
+fn head(record: &Record, out: &mut String) {
+    let count = |verdict| record.rows.iter().filter(|row| row.verdict == verdict).count();
+    let quick = if record.quick {
+        " This was a quick look, with a tenth of the messages: not to be quoted."
+    } else {
+        ""
+    };
+    let without = record.without.iter().map(|rule| format!(" --without {rule}=PROGRAM")).collect::<String>();
+    let _ = write!(
+        out,
+        "# Figures\n\n\
+         {}. ipcscope {}, {} rounds in {} s, {} runs repeated because the cores moved. {} reached, {} missed, \
+         {} not measured.{quick}\n\n\
+         Made by `cargo run --release -p ipcscope-lab --example figures -- OUT_DIR --rounds {} --seed {}{without}`. The \
+         promises stand in rivals/figures.rs, every sample in figures.json.\n\n\
+         A figure is the quotient of the medians of all rounds in one state of the machine; in brackets the middle half of the \
+         rounds' own quotients; behind it our median and theirs, and whose that is where there are several. `≤` is our \
+         time divided by theirs, `≥` theirs divided by ours. Rows on one core and counts have no state and stand in the \
+         first column.\n",
+        record.machine.in_one_line(),
+        record.version,
+        record.rounds,
+        record.elapsed_ms / 1_000,
+        record.repeated,
+        count(Verdict::Reached),
+        count(Verdict::Missed),
+        count(Verdict::NotMeasured),
+        record.rounds,
+        record.seed,
+    );
+}
+
+fn cell(row: &Row, reached: Option<&Reached>) -> String {
+    let Some(reached) = reached else { return "–".into() };
+    if let Target::Bytes(_) = row.target {
+        return format!("{} bytes", reached.ours);
+    }
+    let spread =
+        reached.spread.map_or_else(String::new, |[low, high]| format!(" [{}–{}]", digits(low), digits(high)));
+    let theirs = reached.theirs.map_or_else(String::new, |ns| format!(" / {}", time(row, ns)));
+    let best = reached.best.as_deref().filter(|_| row.theirs.len() > 1);
+    let best =
+        best.map_or_else(String::new, |best| format!(" ({})", best.rsplit(": ").next().unwrap_or(best)));
+    format!("{}{spread}, {}{theirs}{best}", digits(reached.ratio), time(row, reached.ours))
+}
+
+fn time(row: &Row, ns: f64) -> String {
+    debug_assert!(row.ours.0 != Figure::Bytes);
+    match ns {
+        ns if ns < 999.5 => format!("{} ns", digits(ns)),
+        ns if ns < 999_500.0 => format!("{} µs", digits(ns / 1e3)),
+        ns => format!("{} ms", digits(ns / 1e6)),
+    }
+}
+
+/// Three of them that count.
+fn digits(number: f64) -> String {
+    let decimals = match number {
+        n if n < 9.995 => 2,
+        n if n < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{number:.decimals$}")
+}
