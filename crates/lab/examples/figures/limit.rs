@@ -252,3 +252,97 @@ fn floor_ns(clock: &Clock, [near, far]: [usize; 2]) -> Result<f64, Failed> {
     lab::machine::pin(near)?;
     Ok(best.ok_or("no answer from the other core")? as f64 / 2.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(line: &str) -> Result<Job, Failed> {
+        Job::read(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    /// Both ends in one process, each on a thread.
+    fn both_ends(near: &Job, far: &Job) -> (Result<Found, String>, Result<(), String>) {
+        let (here, there) = Endpoint::pair(Kind::Shm).unwrap();
+        std::thread::scope(|scope| {
+            let far = scope.spawn(move || channel::far(there, far).map_err(|error| error.to_string()));
+            let found = channel::near(here, near).map_err(|error| error.to_string());
+            (found, far.join().unwrap())
+        })
+    }
+
+    #[test]
+    fn every_measure_of_a_channel_finds_its_figures() {
+        for (line, figures) in [
+            ("stream 64 100 0 block ends", [true, false, false]),
+            ("stream 64 100 4096 hybrid words", [true, false, false]),
+            ("corked 64 100 0 block words", [true, false, false]),
+            ("variable 64 100 0 block ends", [true, false, false]),
+            ("variable 64 100 0 block words", [true, false, false]),
+            ("round-trip 64 1000 0 hybrid ends", [false, true, true]),
+            ("round-trip 64 100 0 block words", [false, true, false]),
+            ("one-way 1048576 20 0 block ends", [false, true, false]),
+            ("stream 1048576 3 0 block ends", [true, false, false]),
+        ] {
+            let job = job(line).unwrap();
+            let (found, far) = both_ends(&job, &job);
+            let found = found.unwrap_or_else(|why| panic!("{line}: {why}"));
+            assert_eq!(far, Ok(()), "{line}");
+            let there = [found.elapsed_ns, found.p50_ns, found.p99_ns].map(|figure| figure.is_some());
+            assert_eq!(there, figures, "{line}: {found:?}");
+        }
+    }
+
+    /// The control: a message that is not the one that was due is seen, in each payload.
+    #[test]
+    fn a_wrong_message_fails_both_ends() {
+        for (near, far) in [
+            ("stream 64 100 0 block ends", "stream 72 100 0 block ends"),
+            ("stream 64 100 0 block ends", "stream 64 100 0 block words"),
+            ("variable 64 100 0 block words", "stream 64 100 0 block words"),
+            ("round-trip 64 100 0 block ends", "round-trip 64 100 0 block words"),
+        ] {
+            let (found, told) = both_ends(&job(near).unwrap(), &job(far).unwrap());
+            assert!(
+                told.as_ref().is_err_and(|why| why.contains("is not the one that was sent")),
+                "{far}: {told:?}"
+            );
+            assert!(found.is_err(), "{near}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_owns_memory_says_how_much() {
+        let (found, far) =
+            both_ends(&job("memory 64 1 0 spin ends").unwrap(), &job("memory 64 1 0 spin ends").unwrap());
+        // Both ends are in this process here, so each counts both regions, and those of other tests.
+        let least = 2 * crossing::Config::default().capacity_bytes as u64;
+        assert_eq!(far, Ok(()));
+        assert!(found.unwrap().bytes.unwrap() >= least);
+    }
+
+    #[test]
+    fn a_copy_takes_time() {
+        assert!(bare::memcpy(&job("memcpy 4096 1000 0 spin ends").unwrap()).elapsed_ns > Some(0));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for (line, words) in [
+            ("", "usage"),
+            ("stream 64 1 0 spin", "usage"),
+            ("swim 64 1 0 spin ends", "unknown measure"),
+            ("stream 8 1 0 spin ends", "16 bytes to 32 MiB"),
+            ("stream 66 1 0 spin ends", "steps of 8"),
+            ("stream 64 0 0 spin ends", "must be one"),
+            ("stream 64M 1 0 spin ends", "BYTES is `64M`"),
+            ("stream 64 many 0 spin ends", "MESSAGES is `many`"),
+            ("stream 64 1 -1 spin ends", "RING is `-1`"),
+            ("stream 64 1 0 dozing ends", "unknown way of waiting"),
+            ("stream 64 1 0 spin all", "unknown payload"),
+        ] {
+            let why = job(line).unwrap_err().to_string();
+            assert!(why.contains(words), "{line}: {why}");
+        }
+    }
+}

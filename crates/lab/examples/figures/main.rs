@@ -1,13 +1,13 @@
 //! The table of figures by one command: what was promised, measured and judged.
 //!
-//! `cargo run --release -p ipcscope-lab --example figures -- OUT_DIR` measures every row of `rivals/figures.rs` in shuffled
+//! `cargo run --release -p ipcscope-lab --example figures -- OUT_DIR` measures every row of `rivals/figures` in shuffled
 //! rounds, judges it, writes `OUT_DIR/figures.json` and `OUT_DIR/figures.md`, and prints the table. How is said in
 //! METHODOLOGY.md, "The table of figures".
 //!
 //! | typed | what it does |
 //! |---|---|
 //! | `OUT_DIR` | where the record goes |
-//! | `--rounds N` | so many rounds (25) |
+//! | `--rounds N` | so many rounds (45, about 12 minutes) |
 //! | `--seed N` | shuffles them (random, kept in the record) |
 //! | `--rivals DIR` | where the rivals were built (`rivals`) |
 //! | `--without RULE=PROGRAM` | a build of this program in which a rule is left out: made with `RUSTFLAGS='--cfg crossing_off="RULE"'` into another target folder; may be repeated |
@@ -18,7 +18,7 @@
 
 mod judge;
 mod limit;
-#[path = "../../../../rivals/figures.rs"]
+#[path = "../../../../rivals/figures/mod.rs"]
 mod promises;
 mod record;
 mod rounds;
@@ -31,7 +31,7 @@ use std::time::Instant;
 
 use record::Record;
 use rounds::Course;
-use table::{Figure, Place, Row, Series, Table, Target, Value};
+use table::{Place, Row, Series, Table, Target, Value};
 
 type Failed = Box<dyn std::error::Error>;
 
@@ -93,7 +93,7 @@ impl Typed {
                 more => return Err(format!("one folder is enough: `{more}`").into()),
             }
         }
-        course.rounds = rounds.unwrap_or(if course.quick { 3 } else { 25 }).try_into()?;
+        course.rounds = rounds.unwrap_or(if course.quick { 3 } else { 45 }).try_into()?;
         if course.rounds == 0 {
             return Err("--rounds 0 measures nothing".into());
         }
@@ -153,14 +153,13 @@ fn rules(course: &Course) -> Vec<Row> {
     rules.push(promises::EVERY_RULE);
     let mut rows = Vec::new();
     for rule in rules {
-        for (limit, most) in promises::RULES {
-            let figure = if limit.starts_with("round trip") { Figure::P50 } else { Figure::Each };
+        for (limit, figure, most) in promises::RULES {
             rows.push(Row {
                 group: "what safety costs, shared memory, spin, two cores",
                 what: format!("{limit}, with {rule}"),
                 against: "without",
-                ours: Value(figure, Series::Limit(limit)),
-                theirs: vec![Value(figure, Series::Without(rule.to_owned(), limit))],
+                ours: Value(*figure, Series::Limit(limit)),
+                theirs: vec![Value(*figure, Series::Without(rule.to_owned(), limit))],
                 target: Target::AtMost(*most),
                 at: Place::Near,
             });

@@ -12,7 +12,7 @@ use crate::Failed;
 use crate::judge::{Judged, Reached, Sample, Verdict};
 use crate::limit::Limit;
 use crate::rounds::{Course, Measured};
-use crate::table::{Figure, Place, Race, Row, Table, Target};
+use crate::table::{Place, Race, Row, Table, Target};
 
 /// The version of the record's structure.
 const SCHEMA: u32 = 1;
@@ -145,7 +145,7 @@ fn head(record: &Record, out: &mut String) {
          {}. ipcscope {}, {} rounds in {} s, {} runs repeated because the cores moved. {} reached, {} missed, \
          {} not measured.{quick}\n\n\
          Made by `cargo run --release -p ipcscope-lab --example figures -- OUT_DIR --rounds {} --seed {}{without}`. The \
-         promises stand in rivals/figures.rs, every sample in figures.json.\n\n\
+         promises stand in rivals/figures, every sample in figures.json.\n\n\
          A figure is the quotient of the medians of all rounds in one state of the machine; in brackets the middle half of the \
          rounds' own quotients; behind it our median and theirs, and whose that is where there are several. `≤` is our \
          time divided by theirs, `≥` theirs divided by ours. Rows on one core and counts have no state and stand in the \
@@ -166,19 +166,18 @@ fn head(record: &Record, out: &mut String) {
 fn cell(row: &Row, reached: Option<&Reached>) -> String {
     let Some(reached) = reached else { return "–".into() };
     if let Target::Bytes(_) = row.target {
-        return format!("{} bytes", reached.ours);
+        return format!("{} KiB", digits(reached.ours / 1024.0));
     }
     let spread =
         reached.spread.map_or_else(String::new, |[low, high]| format!(" [{}–{}]", digits(low), digits(high)));
-    let theirs = reached.theirs.map_or_else(String::new, |ns| format!(" / {}", time(row, ns)));
+    let theirs = reached.theirs.map_or_else(String::new, |ns| format!(" / {}", time(ns)));
     let best = reached.best.as_deref().filter(|_| row.theirs.len() > 1);
     let best =
         best.map_or_else(String::new, |best| format!(" ({})", best.rsplit(": ").next().unwrap_or(best)));
-    format!("{}{spread}, {}{theirs}{best}", digits(reached.ratio), time(row, reached.ours))
+    format!("{}{spread}, {}{theirs}{best}", digits(reached.ratio), time(reached.ours))
 }
 
-fn time(row: &Row, ns: f64) -> String {
-    debug_assert!(row.ours.0 != Figure::Bytes);
+fn time(ns: f64) -> String {
     match ns {
         ns if ns < 999.5 => format!("{} ns", digits(ns)),
         ns if ns < 999_500.0 => format!("{} µs", digits(ns / 1e3)),

@@ -6,19 +6,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lab::plan::Plan;
 use lab::race::AGAIN;
 use lab::report::{Entrant, Row};
 use lab::shuffle::SplitMix;
+use rustix::process::{Pid, Signal};
 
 use crate::Failed;
 use crate::judge::Sample;
 use crate::limit::{Found, Limit};
 use crate::table::{Place, Race, Series, Table, Value};
+
+/// How long one measure may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is typed.
 #[derive(Debug, Clone)]
@@ -221,7 +225,21 @@ fn settled(mut once: impl FnMut() -> Result<Sample, Failed>, repeated: &mut u32)
 
 /// Starts `program` as the near process of a measure, and hears what it found.
 pub(crate) fn ask(program: &Path, words: &[String]) -> Result<Found, Failed> {
-    let output = Command::new(program).arg(crate::LIMIT_VERB).args(words).output()?;
+    let mut command = Command::new(program);
+    let asked = command.arg(crate::LIMIT_VERB).args(words).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = asked.spawn()?;
+    let pid = Pid::from_child(&child);
+    let (tell, told) = std::sync::mpsc::channel();
+    let waiting = std::thread::spawn(move || tell.send(child.wait_with_output()));
+    let output = match told.recv_timeout(PATIENCE) {
+        Ok(output) => output?,
+        Err(_) => {
+            // It has not been reaped, so the number is its own; the far process ends when this one is gone.
+            rustix::process::kill_process(pid, Signal::KILL)?;
+            return Err(format!("it did not end within {PATIENCE:?}").into());
+        }
+    };
+    drop(waiting.join());
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
         return Err(complaint.lines().last().unwrap_or("it failed, and says nothing").to_owned().into());

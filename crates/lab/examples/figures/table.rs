@@ -1,5 +1,5 @@
 //! What the table of figures is made of: what is measured, and what is promised of it. The table itself stands in
-//! `rivals/figures.rs`, since it names whom the promises are against.
+//! `rivals/figures`, since it names whom the promises are against.
 
 use std::fmt;
 
@@ -62,7 +62,7 @@ impl fmt::Display for Target {
         match self {
             Target::AtMost(limit) => write!(f, "≤ {limit:.2} ×"),
             Target::Times(least) => write!(f, "≥ {least} × as fast"),
-            Target::Bytes(limit) => write!(f, "≤ {limit} bytes"),
+            Target::Bytes(limit) => write!(f, "≤ {} KiB", limit >> 10),
         }
     }
 }
