@@ -1,4 +1,5 @@
-//! From samples to verdicts: medians within one state of the machine, the quotient that was promised, its spread.
+//! From samples to verdicts: within one state of the machine, the quotient that was promised, round by round, its median and
+//! its spread.
 //!
 //! Plain functions of the samples, so that they can be held against known answers.
 
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use crate::table::{Figure, Place, Row, Target, Value};
 
-/// Rounds that a verdict needs at least, of ours and of theirs.
+/// Rounds with both sides that a verdict needs at least; a count needs one.
 const ENOUGH: usize = 3;
 
 /// One run. Times are whole nanoseconds.
@@ -89,21 +90,21 @@ pub(crate) enum Verdict {
 /// What was reached in one state of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Reached {
-    /// Of the medians.
+    /// The median of the rounds' own ratios: what both sides share in a minute cancels in each.
     pub(crate) ratio: f64,
-    /// The middle half of the rounds' own ratios lies between; `None` where no round had both.
-    pub(crate) spread: Option<[f64; 2]>,
-    /// Our median: nanoseconds, or bytes.
+    /// The middle half of them lies between.
+    pub(crate) spread: [f64; 2],
+    /// The median of our rounds: nanoseconds; of bytes the most.
     pub(crate) ours: f64,
-    /// The least of their medians.
+    /// The least of their medians; with it the ratios were made.
     pub(crate) theirs: Option<f64>,
     /// Whose that is.
     pub(crate) best: Option<String>,
-    /// Rounds: of ours and of theirs, the fewer.
+    /// Rounds that had both.
     pub(crate) rounds: usize,
 }
 
-/// What a round gave, by round.
+/// What each round gave: the median of its runs.
 type Rounds = BTreeMap<u32, f64>;
 
 /// Judges `row`. `missing` says of a series why it could not be measured.
@@ -137,7 +138,7 @@ pub(crate) fn judge(row: &Row, samples: &[Sample], missing: &BTreeMap<String, St
     let unseen = || row.theirs.iter().find(|theirs| rounds(theirs, samples, row.at).is_empty());
     (judged.verdict, judged.why) = match judged.reached(row.at) {
         None => (Verdict::NotMeasured, told.or_else(|| Some(format!("never {}", word(row.at))))),
-        Some(reached) if reached.rounds < ENOUGH => {
+        Some(reached) if reached.rounds < ENOUGH && !matches!(row.target, Target::Bytes(_)) => {
             let few = format!("{} only {} of at least {ENOUGH} rounds", word(row.at), reached.rounds);
             (Verdict::NotMeasured, told.or(Some(few)))
         }
@@ -163,50 +164,49 @@ pub(crate) fn word(place: Place) -> &'static str {
     }
 }
 
-/// What the samples of one state say; `None` when they do not.
+/// What the samples of one state say; `None` when no round has both.
 fn reached(row: &Row, samples: &[Sample], place: Place) -> Option<Reached> {
     let ours = rounds(&row.ours, samples, place);
-    let our_median = middle(&ours)?;
     if let Target::Bytes(_) = row.target {
+        let most = ours.values().copied().reduce(f64::max)?;
+        let (theirs, best) = (None, None);
         return Some(Reached {
-            ratio: our_median,
-            spread: None,
-            ours: our_median,
-            theirs: None,
-            best: None,
-            // A count needs no rounds to be believed, but may not differ between them.
-            rounds: if ours.values().all(|bytes| *bytes == our_median) { ENOUGH.max(ours.len()) } else { 0 },
+            ratio: most,
+            spread: [most; 2],
+            ours: most,
+            theirs,
+            best,
+            rounds: ours.len(),
         });
     }
     let theirs = row.theirs.iter().map(|value| (value, rounds(value, samples, place)));
     let medians = theirs.filter_map(|(value, rounds)| Some((middle(&rounds)?, value, rounds)));
     let (best, value, theirs) = medians.min_by(|(a, ..), (b, ..)| a.total_cmp(b))?;
     let both = ours.iter().filter_map(|(round, ours)| Some(row.target.ratio(*ours, *theirs.get(round)?)));
+    let mut ratios: Vec<f64> = both.collect();
+    ratios.sort_by(f64::total_cmp);
+    let (last, quarter) = (ratios.len().checked_sub(1)?, (ratios.len() - 1) / 4);
     Some(Reached {
-        ratio: row.target.ratio(our_median, best),
-        spread: middle_half(both.collect()),
-        ours: our_median,
+        ratio: median(&ratios)?,
+        spread: [ratios[quarter], ratios[last - quarter]],
+        ours: middle(&ours)?,
         theirs: Some(best),
         best: Some(value.1.to_string()),
-        rounds: ours.len().min(theirs.len()),
+        rounds: ratios.len(),
     })
 }
 
 fn rounds(Value(figure, series): &Value, samples: &[Sample], place: Place) -> Rounds {
     let name = series.to_string();
-    let of = samples.iter().filter(|sample| sample.place == place && sample.series == name);
-    of.filter_map(|sample| Some((sample.round, sample.figure(*figure)?))).collect()
+    let mut runs: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+    for sample in samples.iter().filter(|sample| sample.place == place && sample.series == name) {
+        runs.entry(sample.round).or_default().extend(sample.figure(*figure));
+    }
+    runs.into_iter().filter_map(|(round, figures)| Some((round, median(&figures)?))).collect()
 }
 
 fn middle(rounds: &Rounds) -> Option<f64> {
     median(&rounds.values().copied().collect::<Vec<_>>())
-}
-
-/// The numbers between which the middle half lies.
-fn middle_half(mut numbers: Vec<f64>) -> Option<[f64; 2]> {
-    numbers.sort_by(f64::total_cmp);
-    let last = numbers.len().checked_sub(1)?;
-    Some([numbers[last / 4], numbers[last - last / 4]])
 }
 
 #[cfg(test)]
@@ -264,20 +264,28 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_is_of_the_medians_of_one_state_and_of_the_best_of_them() {
-        let judged = judged(&row(Target::AtMost(0.8), &["slow", "theirs"]), &samples());
+    fn a_ratio_is_of_one_state_round_by_round_and_to_the_best_of_them() {
+        let judged = judged(&row(Target::AtMost(0.82), &["slow", "theirs"]), &samples());
         let near = judged.near.unwrap();
-        assert_eq!((near.ours, near.theirs, near.ratio), (80.0, Some(100.0), 0.8));
+        // 0.75, 0.8, 0.82, 0.83 and 3.
+        assert_eq!((near.ours, near.theirs, near.ratio), (80.0, Some(100.0), 0.82));
         assert_eq!((near.best.as_deref(), near.rounds), (Some("theirs"), 5));
-        // 0.75, 0.8, 0.82, 0.83 and 3: the middle half is without the ends.
-        assert_eq!(near.spread, Some([0.8, 80.0 / 96.0]));
+        assert_eq!(near.spread, [0.8, 80.0 / 96.0], "without the ends");
         assert_eq!(judged.far.unwrap().ratio, 2.0);
         assert_eq!((judged.verdict, judged.why), (Verdict::Reached, None));
     }
 
     #[test]
+    fn a_round_is_the_median_of_its_runs() {
+        let more = [(0, 500), (0, 40), (1, 90)].map(|(round, ns)| sample("ours", round, Place::Near, ns));
+        let row = row(Target::AtMost(0.8), &["theirs"]);
+        let rounds = rounds(&row.ours, &[&samples()[..], &more].concat(), Place::Near);
+        assert_eq!(rounds.into_values().collect::<Vec<_>>(), [80.0, 86.0, 78.0, 80.0, 300.0]);
+    }
+
+    #[test]
     fn times_as_fast_is_the_other_way_round() {
-        for (least, verdict) in [(1.25, Verdict::Reached), (1.26, Verdict::Missed)] {
+        for (least, verdict) in [(1.21, Verdict::Reached), (1.22, Verdict::Missed)] {
             assert_eq!(judged(&row(Target::Times(least), &["theirs"]), &samples()).verdict, verdict);
         }
     }
@@ -298,7 +306,7 @@ mod tests {
             .collect();
         let judged = judged(&row(Target::AtMost(0.8), &["theirs"]), &slower);
         assert_eq!((judged.verdict, judged.dropped), (Verdict::Missed, 20));
-        assert_eq!(judged.near.unwrap().ratio, 1.6);
+        assert_eq!(judged.near.unwrap().ratio, 1.64);
     }
 
     #[test]
@@ -315,16 +323,27 @@ mod tests {
         assert_eq!((none.verdict, none.why.as_deref()), (Verdict::NotMeasured, Some("never near")));
     }
 
+    /// The control of the pairing: where both become slower together, ours is not faster for having run in the better rounds.
+    #[test]
+    fn what_both_share_cancels_round_by_round() {
+        let minutes = [100, 100, 100, 200, 200, 400, 400];
+        let of = |name, round: usize| sample(name, round as u32, Place::Near, minutes[round]);
+        let all: Vec<Sample> =
+            (0..5).map(|round| of("ours", round)).chain((2..7).map(|round| of("theirs", round))).collect();
+        let near = judged(&row(Target::AtMost(0.8), &["theirs"]), &all).near.unwrap();
+        assert_eq!((near.ours, near.theirs, near.ratio, near.rounds), (100.0, Some(200.0), 1.0, 3));
+    }
+
     #[test]
     fn who_is_not_there_might_have_been_the_best() {
         let missing = BTreeMap::from([("absent".to_owned(), "absent is not built".to_owned())]);
         let all = ["theirs", "absent"];
-        let reached = judge(&row(Target::AtMost(0.8), &all), &samples(), &missing);
+        let reached = judge(&row(Target::AtMost(0.9), &all), &samples(), &missing);
         assert_eq!(
             (reached.verdict, reached.why.as_deref()),
             (Verdict::NotMeasured, Some("absent is not built"))
         );
-        let unseen = judged(&row(Target::AtMost(0.8), &all), &samples());
+        let unseen = judged(&row(Target::AtMost(0.9), &all), &samples());
         assert_eq!(
             (unseen.verdict, unseen.why.as_deref()),
             (Verdict::NotMeasured, Some("absent: never near"))
@@ -344,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_counted_and_must_not_differ() {
+    fn of_bytes_the_most_counts() {
         let memory = |bytes| Sample { bytes: Some(bytes), ..sample("memory", 0, Place::NoFloor, 0) };
         let row = Row {
             ours: Value(Figure::Bytes, Series::Limit("memory")),
@@ -354,8 +373,8 @@ mod tests {
         };
         assert_eq!(judged(&row, &[memory(1_000)]).verdict, Verdict::Reached);
         assert_eq!(judged(&row, &[memory(1_001)]).verdict, Verdict::Missed);
-        let differ = [memory(900), Sample { round: 1, ..memory(950) }];
-        assert_eq!(judged(&row, &differ).verdict, Verdict::NotMeasured);
+        let differ = [memory(900), Sample { round: 1, ..memory(1_950) }, Sample { round: 2, ..memory(900) }];
+        assert_eq!(judged(&row, &differ).verdict, Verdict::Missed);
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub(crate) struct Limit {
     pub(crate) ring_bytes: usize,
     pub(crate) wait: &'static str,
     pub(crate) payload: &'static str,
+    /// Fresh pairs of processes in each round.
+    pub(crate) times: usize,
 }
 
 impl Limit {

@@ -146,8 +146,8 @@ fn head(record: &Record, out: &mut String) {
          {} not measured.{quick}\n\n\
          Made by `cargo run --release -p ipcscope-lab --example figures -- OUT_DIR --rounds {} --seed {}{without}`. The \
          promises stand in rivals/figures, every sample in figures.json.\n\n\
-         A figure is the quotient of the medians of all rounds in one state of the machine; in brackets the middle half of the \
-         rounds' own quotients; behind it our median and theirs, and whose that is where there are several. `≤` is our \
+         A figure is the median of the rounds' own quotients in one state of the machine, in brackets the middle half of them; \
+         behind it our median and theirs, and whose that is where there are several. `≤` is our \
          time divided by theirs, `≥` theirs divided by ours. Rows on one core and counts have no state and stand in the \
          first column.\n",
         record.machine.in_one_line(),
@@ -168,13 +168,12 @@ fn cell(row: &Row, reached: Option<&Reached>) -> String {
     if let Target::Bytes(_) = row.target {
         return format!("{} KiB", digits(reached.ours / 1024.0));
     }
-    let spread =
-        reached.spread.map_or_else(String::new, |[low, high]| format!(" [{}–{}]", digits(low), digits(high)));
+    let [low, high] = reached.spread.map(digits);
     let theirs = reached.theirs.map_or_else(String::new, |ns| format!(" / {}", time(ns)));
     let best = reached.best.as_deref().filter(|_| row.theirs.len() > 1);
     let best =
         best.map_or_else(String::new, |best| format!(" ({})", best.rsplit(": ").next().unwrap_or(best)));
-    format!("{}{spread}, {}{theirs}{best}", digits(reached.ratio), time(reached.ours))
+    format!("{} [{low}–{high}], {}{theirs}{best}", digits(reached.ratio), time(reached.ours))
 }
 
 fn time(ns: f64) -> String {
@@ -193,4 +192,86 @@ fn digits(number: f64) -> String {
         _ => 0,
     };
     format!("{number:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::judge::judge;
+    use crate::table::{Figure, Series, Value};
+
+    /// A table of one row, twice too slow.
+    fn missed() -> (Table, Measured) {
+        let p50 = |name| Value(Figure::P50, Series::Limit(name));
+        let (group, what) = ("a group", "ours".to_owned());
+        let (ours, theirs) = (p50("ours"), vec![p50("theirs")]);
+        let row = Row {
+            group,
+            what,
+            against: "theirs",
+            ours,
+            theirs,
+            target: Target::AtMost(1.0),
+            at: Place::Near,
+        };
+        let sample = |series: &str, round, ns| Sample {
+            series: series.into(),
+            round,
+            place: Place::Near,
+            messages: 10,
+            elapsed_ns: None,
+            p50_ns: Some(ns),
+            p99_ns: None,
+            receiver_cpu_ns: None,
+            bytes: None,
+            floor_ns: Some([60.0, 61.0]),
+        };
+        let samples = (0..4).flat_map(|round| [sample("ours", round, 2_000), sample("theirs", round, 1_000)]);
+        let measured = Measured { samples: samples.collect(), missing: BTreeMap::new(), repeated: 3 };
+        (Table { races: Vec::new(), limits: Vec::new(), rows: vec![row] }, measured)
+    }
+
+    #[test]
+    fn a_record_says_what_was_missed_and_holds_every_sample() {
+        let folder = std::env::temp_dir().join(format!("ipcscope-figures-{}", std::process::id()));
+        let (table, measured) = missed();
+        let course = Course { rivals: "rivals".into(), without: Vec::new(), rounds: 4, seed: 7, quick: true };
+        let mut record = Record::begin(&table, &course);
+        record.note(&measured);
+        record.rows = vec![judge(&table.rows[0], &measured.samples, &measured.missing)];
+        let text = markdown(&record, &table.rows);
+        let line =
+            "| ours | theirs | ≤ 1.00 × | 2.00 [2.00–2.00], 2.00 µs / 1.00 µs | – | **missed** | 4 | 0 |";
+        assert!(text.contains(line), "{text}");
+        for words in
+            ["0 reached, 1 missed, 0 not measured", "3 runs repeated", "--seed 7", "not to be quoted"]
+        {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+
+        room(&folder).unwrap();
+        record.write(&folder, &measured.samples, &text).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&fs::read(folder.join(JSON)).unwrap()).unwrap();
+        assert_eq!(json["samples"].as_array().unwrap().len(), 8);
+        assert_eq!(json["rows"][0]["verdict"], "missed");
+        assert_eq!(json["samples"][1]["p50_ns"], 1_000);
+        let refused = room(&folder).unwrap_err().to_string();
+        assert!(refused.contains("not overwritten"), "{refused}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn three_digits_and_a_unit() {
+        for (ns, text) in [
+            (9.994, "9.99 ns"),
+            (99.94, "99.9 ns"),
+            (999.4, "999 ns"),
+            (1_234.0, "1.23 µs"),
+            (2.5e6, "2.50 ms"),
+        ] {
+            assert_eq!(time(ns), text);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Measuring: every series once a round, in an order that is drawn anew for each round.
+//! Measuring: every series in each round, in an order that is drawn anew for each round.
 //!
 //! Every run is a fresh pair of processes between two looks at the floor. One whose floor flipped meanwhile is run
 //! again, up to twice, and counted.
@@ -74,8 +74,10 @@ pub(crate) fn measure(table: &Table, course: &Course) -> Result<Measured, Failed
                 Job::Race(race) if round % race.every > 0 => {}
                 Job::Race(race) => run_race(race, course, round, random.draw(), &mut measured)?,
                 Job::Limits(runs) => {
-                    for index in random.shuffled(runs.len()) {
-                        run_limit(&runs[index], course, round, &mut measured);
+                    let each: Vec<_> =
+                        runs.iter().flat_map(|run| std::iter::repeat_n(run, run.limit.times)).collect();
+                    for index in random.shuffled(each.len()) {
+                        run_limit(each[index], course, round, &mut measured);
                     }
                 }
             }
