@@ -121,9 +121,11 @@ fn large() -> Vec<Row> {
     ]
 }
 
-/// Claim, commit and reading in place, and blobs: from 64 B to 1 MiB alike.
 fn in_place() -> Vec<Row> {
-    Vec::new()
+    let of = Group("shared memory, claimed, committed and read in place, payload untouched, one way, p50");
+    let larger = [("4 KiB", "in place, 4 KiB"), ("64 KiB", "in place, 64 KiB"), ("1 MiB", "in place, 1 MiB")];
+    let least = || [limit(P50, "in place, 64 B")];
+    larger.map(|(what, name)| of.near(what, "64 B", limit(P50, name), least(), AtMost(1.3))).to_vec()
 }
 
 fn corked_kernel() -> Vec<Row> {

@@ -128,5 +128,11 @@ pub(super) const LIMITS: &[&[Limit]] = &[
         limit("stream of 64 KiB", "stream", 64 << 10, 10_000),
         Limit { ring_bytes: 2 << 20, ..limit("stream of 64 KiB, ring of 2 MiB", "stream", 64 << 10, 10_000) },
     ],
+    &[
+        limit("in place, 64 B", "in-place", 64, 20_000),
+        limit("in place, 4 KiB", "in-place", 4 << 10, 20_000),
+        limit("in place, 64 KiB", "in-place", 64 << 10, 20_000),
+        limit("in place, 1 MiB", "in-place", 1 << 20, 20_000),
+    ],
     &[Limit { times: 1, ..limit("memory", "memory", 64, 1) }],
 ];

@@ -13,6 +13,7 @@
 //! | `probe` | half a round trip of two cache lines, one each way, polled without a pause: the naive probe |
 //! | `round-trip` | half a round trip of a message: median and p99 |
 //! | `one-way` | from just before `send` to just after `recv`, one message at a time: median and p99 |
+//! | `in-place` | the same, written by a claim and read where it stands: only the first word is touched |
 //! | `stream` | the time of a message, one `send` each, until its receiver has the last one |
 //! | `corked` | the same through a cork |
 //! | `variable` | the same as `stream`, lengths from half as long to half as long again |
@@ -20,6 +21,7 @@
 
 mod bare;
 mod channel;
+mod in_place;
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -113,6 +115,7 @@ enum Measure {
     Stream,
     Corked,
     Variable,
+    InPlace,
     Memory,
 }
 
@@ -128,6 +131,7 @@ impl FromStr for Measure {
             "stream" => Measure::Stream,
             "corked" => Measure::Corked,
             "variable" => Measure::Variable,
+            "in-place" => Measure::InPlace,
             "memory" => Measure::Memory,
             other => {
                 return Err(format!(
@@ -189,7 +193,7 @@ pub(crate) fn near_main(typed: &[String]) -> Result<(), Failed> {
         _ => {
             let (here, there) = Endpoint::pair(Kind::Shm)?;
             let child = there.spawn(far_process(far, "-", typed)?)?;
-            both(child, channel::near(here, &job))?
+            both(child, asks(here, &job))?
         }
     };
     let floor_ns = before.zip(floor()?).map(|(before, after)| [before, after]);
@@ -209,7 +213,21 @@ pub(crate) fn far_main(typed: &[String]) -> Result<(), Failed> {
         let file = File::options().read(true).write(true).open(lines)?;
         return bare::answer(&Lines::map(&file)?, &job);
     }
-    channel::far(Endpoint::inherited()?, &job)
+    answers(Endpoint::inherited()?, &job)
+}
+
+fn asks(endpoint: Endpoint, job: &Job) -> Result<Found, Failed> {
+    match job.measure {
+        Measure::InPlace => in_place::near(endpoint, job),
+        _ => channel::near(endpoint, job),
+    }
+}
+
+fn answers(endpoint: Endpoint, job: &Job) -> Result<(), Failed> {
+    match job.measure {
+        Measure::InPlace => in_place::far(endpoint, job),
+        _ => channel::far(endpoint, job),
+    }
 }
 
 fn far_process(core: usize, lines: &str, typed: &[String]) -> Result<Command, Failed> {
@@ -267,8 +285,8 @@ mod tests {
     fn both_ends(near: &Job, far: &Job) -> (Result<Found, String>, Result<(), String>) {
         let (here, there) = Endpoint::pair(Kind::Shm).unwrap();
         std::thread::scope(|scope| {
-            let far = scope.spawn(move || channel::far(there, far).map_err(|error| error.to_string()));
-            let found = channel::near(here, near).map_err(|error| error.to_string());
+            let far = scope.spawn(move || answers(there, far).map_err(|error| error.to_string()));
+            let found = asks(here, near).map_err(|error| error.to_string());
             (found, far.join().unwrap())
         })
     }
@@ -284,6 +302,7 @@ mod tests {
             ("round-trip 64 1000 0 hybrid ends", [false, true, true]),
             ("round-trip 64 100 0 block words", [false, true, false]),
             ("one-way 1048576 20 0 block ends", [false, true, false]),
+            ("in-place 1048576 20 0 block ends", [false, true, false]),
             ("stream 1048576 3 0 block ends", [true, false, false]),
         ] {
             let job = job(line).unwrap();
@@ -311,6 +330,9 @@ mod tests {
             );
             assert!(found.is_err(), "{near}: {found:?}");
         }
+        let [near, far] =
+            ["in-place 64 9 0 block ends", "in-place 72 9 0 block ends"].map(|line| job(line).unwrap());
+        assert!(both_ends(&near, &far).1.is_err_and(|why| why.contains("not whole")));
     }
 
     #[test]

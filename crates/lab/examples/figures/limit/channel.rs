@@ -3,7 +3,7 @@
 use std::fs;
 use std::ops::Range;
 
-use crossing::{Config, Connection, Endpoint, Shm};
+use crossing::{Config, Connection, Endpoint, Receiver, Sender, Shm};
 use lab::payload;
 use lab::stats::Histogram;
 
@@ -67,7 +67,7 @@ pub(super) fn far(endpoint: Endpoint, job: &Job) -> Result<(), Failed> {
     }
 }
 
-fn connect(endpoint: Endpoint, job: &Job) -> Result<Connection<Shm>, Failed> {
+pub(super) fn connect(endpoint: Endpoint, job: &Job) -> Result<Connection<Shm>, Failed> {
     let usual = Config::default();
     if job.measure == Measure::Memory {
         return Ok(endpoint.connect_as::<Shm>(&usual)?);
@@ -93,7 +93,7 @@ fn length(job: &Job, n: u64) -> usize {
 }
 
 /// The messages that are not counted, and those that are.
-fn parts(job: &Job) -> [Range<u64>; 2] {
+pub(super) fn parts(job: &Job) -> [Range<u64>; 2] {
     let warmup = (job.messages / 10).max(64);
     [0..warmup, warmup..warmup + job.messages]
 }
@@ -134,7 +134,7 @@ fn sends<P: Payload>(connection: &mut Connection<Shm>, job: &Job) -> Result<Foun
             }
         }
         match job.measure {
-            Measure::OneWay => found = told(connection, &mut message)?,
+            Measure::OneWay => found = told(connection.receiver(), &mut message)?,
             Measure::RoundTrip => {}
             _ => {
                 connection.recv(&mut message)?;
@@ -195,7 +195,7 @@ fn receives<P: Payload>(connection: &mut Connection<Shm>, job: &Job) -> Result<(
             }
         }
         match job.measure {
-            Measure::OneWay => tell(connection, &Found::percentiles(&samples, 1))?,
+            Measure::OneWay => tell(connection.sender(), &Found::percentiles(&samples, 1))?,
             Measure::RoundTrip => {}
             _ => connection.send(&[])?,
         }
@@ -204,15 +204,15 @@ fn receives<P: Payload>(connection: &mut Connection<Shm>, job: &Job) -> Result<(
 }
 
 /// Two percentiles in 16 bytes, the shortest message that there may be; 0 for none.
-fn tell(connection: &mut Connection<Shm>, found: &Found) -> Result<(), Failed> {
+pub(super) fn tell(sender: &mut Sender<Shm>, found: &Found) -> Result<(), Failed> {
     let mut words = [0; 16];
     words[..8].copy_from_slice(&found.p50_ns.unwrap_or(0).to_le_bytes());
     words[8..].copy_from_slice(&found.p99_ns.unwrap_or(0).to_le_bytes());
-    Ok(connection.send(&words)?)
+    Ok(sender.send(&words)?)
 }
 
-fn told(connection: &mut Connection<Shm>, message: &mut [u8]) -> Result<Found, Failed> {
-    let len = connection.recv(message)?;
+pub(super) fn told(receiver: &mut Receiver<Shm>, message: &mut [u8]) -> Result<Found, Failed> {
+    let len = receiver.recv(message)?;
     let ([p50, p99], []) = message[..len].as_chunks::<8>() else {
         return Err("the far process told something else than two percentiles".into());
     };

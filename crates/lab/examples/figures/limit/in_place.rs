@@ -1,0 +1,46 @@
+//! One way, where nothing is copied: written into the ring by a claim, and read where it stands by a receiver that trusts its
+//! peer. The first word is its time, and the rest is not touched by either.
+#![allow(unsafe_code)]
+
+use crossing::Endpoint;
+use lab::stats::Histogram;
+
+use super::channel::{connect, parts, tell, told};
+use super::{Found, Job};
+use crate::Failed;
+
+pub(super) fn near(endpoint: Endpoint, job: &Job) -> Result<Found, Failed> {
+    let (mut sender, mut receiver) = connect(endpoint, job)?.split();
+    let mut answer = [0; 16];
+    let mut found = Found::default();
+    for part in parts(job) {
+        for _ in part {
+            let mut claim = sender.claim(job.size)?;
+            claim[..8].copy_from_slice(&job.clock.now().to_le_bytes());
+            claim.commit()?;
+            receiver.recv(&mut answer)?;
+        }
+        found = told(&mut receiver, &mut answer)?;
+    }
+    Ok(found)
+}
+
+pub(super) fn far(endpoint: Endpoint, job: &Job) -> Result<(), Failed> {
+    let (mut sender, receiver) = connect(endpoint, job)?.split();
+    // SAFETY: the near process is this same program: it writes to a message only before it commits it.
+    let mut receiver = unsafe { receiver.trusting() };
+    let mut samples = Histogram::new();
+    for part in parts(job) {
+        samples.clear();
+        for _ in part {
+            let message = receiver.recv()?;
+            let sent = message.first_chunk().filter(|_| message.len() == job.size);
+            let sent = u64::from_le_bytes(*sent.ok_or("a message came that is not whole")?);
+            samples.record(job.clock.ns(job.clock.now().saturating_sub(sent)));
+            drop(message);
+            sender.send(&[0; 8])?;
+        }
+        tell(&mut sender, &Found::percentiles(&samples, 1))?;
+    }
+    Ok(())
+}
