@@ -18,6 +18,7 @@
 
 mod judge;
 mod limit;
+mod load;
 #[path = "../../../../rivals/figures/mod.rs"]
 mod promises;
 mod record;

@@ -35,6 +35,9 @@ pub(crate) struct Record {
     pub(crate) rows: Vec<Judged>,
     /// Runs that were run again because the cores moved.
     repeated: u32,
+    /// Rounds that were thrown away because others were at work, and what these took in each that was kept.
+    disturbed: u32,
+    others_percent: Vec<f64>,
     missing: std::collections::BTreeMap<String, String>,
 }
 
@@ -56,12 +59,16 @@ impl Record {
             limits: table.limits.clone(),
             rows: Vec::new(),
             repeated: 0,
+            disturbed: 0,
+            others_percent: Vec::new(),
             missing: std::collections::BTreeMap::new(),
         }
     }
 
     pub(crate) fn note(&mut self, measured: &Measured) {
         self.repeated = measured.repeated;
+        self.disturbed = measured.disturbed;
+        self.others_percent = measured.others_percent.clone();
         self.missing = measured.missing.clone();
     }
 
@@ -139,10 +146,12 @@ fn head(record: &Record, out: &mut String) {
         ""
     };
     let without = record.without.iter().map(|rule| format!(" --without {rule}=PROGRAM")).collect::<String>();
+    let most = record.others_percent.iter().copied().fold(0.0, f64::max);
     let _ = write!(
         out,
         "# Figures\n\n\
-         {}. ipcscope {}, {} rounds in {} s, {} runs repeated because the cores moved. {} reached, {} missed, \
+         {}. ipcscope {}, {} rounds in {} s, {} runs repeated because the cores moved, {} rounds because \
+         others were at work (at most {most:.1} % of the machine in one that was kept). {} reached, {} missed, \
          {} not measured.{quick}\n\n\
          Made by `cargo run --release -p ipcscope-lab --example figures -- OUT_DIR --rounds {} --seed {}{without}`. The \
          promises stand in rivals/figures, every sample in figures.json.\n\n\
@@ -155,6 +164,7 @@ fn head(record: &Record, out: &mut String) {
         record.rounds,
         record.elapsed_ms / 1_000,
         record.repeated,
+        record.disturbed,
         count(Verdict::Reached),
         count(Verdict::Missed),
         count(Verdict::NotMeasured),
@@ -196,8 +206,6 @@ fn digits(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::judge::judge;
     use crate::table::{Figure, Series, Value};
@@ -229,7 +237,13 @@ mod tests {
             floor_ns: Some([60.0, 61.0]),
         };
         let samples = (0..4).flat_map(|round| [sample("ours", round, 2_000), sample("theirs", round, 1_000)]);
-        let measured = Measured { samples: samples.collect(), missing: BTreeMap::new(), repeated: 3 };
+        let measured = Measured {
+            samples: samples.collect(),
+            repeated: 3,
+            disturbed: 2,
+            others_percent: vec![0.5, 3.25],
+            ..Measured::default()
+        };
         (Table { races: Vec::new(), limits: Vec::new(), rows: vec![row] }, measured)
     }
 
@@ -245,9 +259,14 @@ mod tests {
         let line =
             "| ours | theirs | ≤ 1.00 × | 2.00 [2.00–2.00], 2.00 µs / 1.00 µs | – | **missed** | 4 | 0 |";
         assert!(text.contains(line), "{text}");
-        for words in
-            ["0 reached, 1 missed, 0 not measured", "3 runs repeated", "--seed 7", "not to be quoted"]
-        {
+        for words in [
+            "0 reached, 1 missed, 0 not measured",
+            "3 runs repeated",
+            "2 rounds because",
+            "3.2 % of the machine",
+            "--seed 7",
+            "not to be quoted",
+        ] {
             assert!(text.contains(words), "{words}: {text}");
         }
 

@@ -19,6 +19,7 @@ use rustix::process::{Pid, Signal};
 use crate::Failed;
 use crate::judge::Sample;
 use crate::limit::{Found, Limit};
+use crate::load::{Load, TOO_MUCH_PERCENT};
 use crate::table::{Place, Race, Series, Table, Value};
 
 /// How long one measure may take.
@@ -45,6 +46,10 @@ pub(crate) struct Measured {
     pub(crate) missing: BTreeMap<String, String>,
     /// Runs that were run again because the cores moved.
     pub(crate) repeated: u32,
+    /// Rounds that were thrown away because others were at work; at most as many as are kept.
+    pub(crate) disturbed: u32,
+    /// What others took of the machine in each round that was kept.
+    pub(crate) others_percent: Vec<f64>,
 }
 
 /// What a round consists of.
@@ -67,8 +72,10 @@ pub(crate) fn measure(table: &Table, course: &Course) -> Result<Measured, Failed
     let jobs = jobs(table, course, &mut measured.missing)?;
     let mut random = SplitMix::new(course.seed);
     let began = Instant::now();
-    for round in 0..course.rounds {
+    let mut round = 0;
+    while round < course.rounds {
         eprintln!("round {} of {}, after {} s", round + 1, course.rounds, began.elapsed().as_secs());
+        let (before, kept) = (Load::now()?, measured.samples.len());
         for index in random.shuffled(jobs.len()) {
             match &jobs[index] {
                 Job::Race(race) if round % race.every > 0 => {}
@@ -82,6 +89,15 @@ pub(crate) fn measure(table: &Table, course: &Course) -> Result<Measured, Failed
                 }
             }
         }
+        let others_percent = Load::now()?.others_percent(&before);
+        if others_percent > TOO_MUCH_PERCENT && measured.disturbed < course.rounds {
+            eprintln!("others took {others_percent:.0} % of the machine: again");
+            measured.samples.truncate(kept);
+            measured.disturbed += 1;
+            continue;
+        }
+        measured.others_percent.push((others_percent * 10.0).round() / 10.0);
+        round += 1;
     }
     Ok(measured)
 }
