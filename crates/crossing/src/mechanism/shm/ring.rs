@@ -105,7 +105,8 @@ pub(crate) struct Producer<M> {
 impl<M: Memory> Producer<M> {
     /// The end that writes the ring in `memory`, whose indices stand at `start`.
     pub(crate) fn new(memory: M, capacity: u64, start: u64) -> Self {
-        Producer { memory, capacity, tail: start, in_line: 0, head: start, woken: 0, part: M::PART }
+        let part = if rules::PARTS { M::PART } else { usize::MAX };
+        Producer { memory, capacity, tail: start, in_line: 0, head: start, woken: 0, part }
     }
 
     /// The same, for one that shares its only core with the reader, which can read nothing while this end writes.

@@ -19,5 +19,8 @@ pub(super) const DEATH: bool = !cfg!(any(crossing_off = "death", crossing_off = 
 /// Whether the peer sleeps is looked at with every publication.
 pub(super) const SLEEPERS: bool = !cfg!(any(crossing_off = "sleepers", crossing_off = "all"));
 
-/// The barrier between a publication and that look is asymmetric: where it cannot be, each publication has a full fence.
+/// The next two are no rules of safety, and are measured alike: long messages are published in parts, …
+pub(super) const PARTS: bool = !cfg!(crossing_off = "parts");
+
+/// … and the barrier between a publication and that look is asymmetric: where it cannot be, each publication has a full fence.
 pub(super) const ASYMMETRIC: bool = !cfg!(crossing_off = "asymmetric");
