@@ -11,7 +11,7 @@ pub(super) const CLAIMS: bool = !cfg!(any(crossing_off = "claims", crossing_off 
 pub(super) const SEAL: bool = !cfg!(any(crossing_off = "seal", crossing_off = "all"));
 
 /// Shared memory is touched by instructions of which the compiler knows nothing, not by Rust's own copies.
-pub(super) const OPAQUE: bool = !cfg!(any(crossing_off = "opaque", crossing_off = "all"));
+pub(super) const OPAQUE: bool = !cfg!(crossing_off = "opaque");
 
 /// Whether the peer lives, and still sends or receives, is looked at with every message.
 pub(super) const DEATH: bool = !cfg!(any(crossing_off = "death", crossing_off = "all"));
