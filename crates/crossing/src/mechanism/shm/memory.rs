@@ -82,6 +82,9 @@ pub(crate) trait Memory {
     /// Whether this end has sent something since it was last asked.
     fn take_sent(&self) -> bool;
 
+    /// Lets go of what was read in the peer's ring, if that makes it cheaper for the peer to write there again.
+    fn let_go(&self, from: u64, to: u64);
+
     /// Asks for the bytes that are expected next in the peer's ring.
     fn expect(&self, at: u64);
 

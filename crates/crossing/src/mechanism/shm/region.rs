@@ -278,6 +278,8 @@ pub(crate) struct View<L> {
     their_mask: u64,
     /// Whether both processes registered for membarrier(2), so that the publisher's fence may cost nothing.
     asymmetric: bool,
+    /// Whether lines that were read are better let go.
+    lets_go: bool,
     status: *const AtomicU32,
     sent: *const AtomicBool,
     /// Keeps the mappings and the status alive.
@@ -304,6 +306,7 @@ impl<L> View<L> {
             their_ring: theirs.mapping.ring(),
             their_mask: theirs.layout.capacity - 1,
             asymmetric,
+            lets_go: theirs.layout.capacity <= opaque::letting_go_pays_up_to(),
             status: ptr::from_ref(status),
             sent: ptr::from_ref(sent),
             link,
@@ -442,6 +445,17 @@ impl<L> Memory for View<L> {
             self.sent().store(false, Ordering::Relaxed);
         }
         sent
+    }
+
+    fn let_go(&self, from: u64, to: u64) {
+        if self.lets_go {
+            let (from, to) = (from & !63, to & !63);
+            for line in (0..to.wrapping_sub(from)).step_by(64) {
+                let place = self.their_ring.wrapping_add(index(from.wrapping_add(line), self.their_mask));
+                // SAFETY: a line within the ring, which is mapped; what it holds does not change.
+                unsafe { opaque::evict(place) };
+            }
+        }
     }
 
     #[inline]

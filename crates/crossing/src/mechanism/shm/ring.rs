@@ -66,6 +66,10 @@ const EMPTY_LOOKS: u32 = 2;
 /// cores. The writer gets ahead, and one journey then brings many messages.
 const HOLD_BACK: u32 = 16;
 
+/// So many bytes found by a look, on average, are a stream: the lines of what was read are let go, before the writer is told
+/// that it may have them.
+const STREAMED: u64 = 256;
+
 /// The flag of one that is awake.
 const AWAKE: u64 = 0;
 
@@ -341,6 +345,8 @@ pub(crate) struct Consumer<M> {
     eager: u32,
     /// Looks in a row that found nothing.
     empty: u32,
+    /// Looks that found something since the writer was told.
+    found: u32,
     /// The sleep (by its flag) that I have already ended.
     woken: u64,
 }
@@ -359,6 +365,7 @@ impl<M: Memory> Consumer<M> {
             last: Frame::of(0),
             eager: 0,
             empty: 0,
+            found: 0,
             woken: 0,
         }
     }
@@ -571,6 +578,7 @@ impl<M: Memory> Consumer<M> {
             return Err(Violation::Tail { claimed: claim, last: self.tail });
         }
         self.tail = claim;
+        self.found += 1;
         // Who has just sent may be waiting for the answer: that is no stream, and must not be held back.
         let streaming = self.empty <= EMPTY_LOOKS && !self.memory.take_sent();
         self.eager = if streaming { (self.eager + 1).min(EAGER_LOOKS) } else { 0 };
@@ -581,6 +589,11 @@ impl<M: Memory> Consumer<M> {
     /// Gives the bytes before `head` back to the writer, and wakes it if it sleeps.
     #[cold]
     fn publish(&mut self) {
+        let taken = self.head.wrapping_sub(self.published);
+        if taken >= STREAMED * u64::from(self.found) {
+            self.memory.let_go(self.published, self.head);
+        }
+        self.found = 0;
         // Pairs with the load in `Producer::look`: the bytes have been copied out.
         self.memory.store(Word::Head, self.head);
         self.published = self.head;

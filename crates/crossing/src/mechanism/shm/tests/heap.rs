@@ -138,6 +138,8 @@ impl Memory for Heap {
         }
     }
 
+    fn let_go(&self, _: u64, _: u64) {}
+
     fn expect(&self, _: u64) {}
 
     fn mark_sent(&self) {}

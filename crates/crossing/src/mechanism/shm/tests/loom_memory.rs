@@ -243,6 +243,8 @@ impl Memory for Loom {
         }
     }
 
+    fn let_go(&self, _: u64, _: u64) {}
+
     fn expect(&self, _: u64) {}
 
     fn mark_sent(&self) {}
