@@ -30,7 +30,7 @@ pub enum WaitStrategy {
         /// message comes sooner, sleeping would have cost more.
         spin: Duration,
     },
-    /// Sleep at once.
+    /// Sleep, and do not poll for longer than a sleep costs. Only somebody in the middle of a stream polls at all.
     Block,
 }
 
@@ -132,6 +132,9 @@ const LOOKS_PER_CLOCK: u32 = 64;
 
 /// How many looks would fit into the pause after a burst.
 const LOOKS_LINGERED: u32 = 160;
+
+/// How many looks take about as long as it costs to fall asleep and to be woken.
+const LOOKS_OF_A_SLEEP: u32 = 512;
 
 impl Patience {
     /// Waits by `strategy`, for ever.
@@ -242,6 +245,21 @@ impl Patience {
         if self.until == Until::Forever && !self.one_core {
             (0..LOOKS_LINGERED).for_each(|_| self.pause());
         }
+    }
+
+    /// Looks for about as long as a sleep would cost both sides, for who would sleep at once but has reason to think that it
+    /// comes sooner. Not at all where that would keep the peer from running.
+    pub(crate) fn linger_for<T>(&self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+        if self.strategy == WaitStrategy::Spin || self.until == Until::Now || self.one_core {
+            return None;
+        }
+        (0..LOOKS_OF_A_SLEEP).find_map(|_| {
+            let found = look();
+            if found.is_none() {
+                self.pause();
+            }
+            found
+        })
     }
 
     fn ended<T>(&self) -> Option<Polled<T>> {

@@ -240,12 +240,12 @@ impl<M: Memory> Producer<M> {
     #[cold]
     pub(crate) fn wait_room(&mut self, bytes: u64, patience: &mut Patience) -> Result<(), SendError> {
         self.publish();
+        // A reader that is at work gives room back within microseconds.
+        if let Some(outcome) = patience.linger_for(|| self.look_for_room(bytes)) {
+            return outcome?;
+        }
         loop {
-            let polled = patience.poll(|| {
-                self.look()
-                    .map_or_else(|violation| Some(Err(violation)), |()| self.room_or_end(bytes).map(Ok))
-            });
-            match polled {
+            match patience.poll(|| self.look_for_room(bytes)) {
                 Polled::Found(outcome) => return outcome?,
                 Polled::TimedOut => return Err(SendError::timeout(patience)),
                 Polled::Sleep => {}
@@ -269,6 +269,10 @@ impl<M: Memory> Producer<M> {
                 return outcome;
             }
         }
+    }
+
+    fn look_for_room(&mut self, bytes: u64) -> Option<Result<Result<(), SendError>, Violation>> {
+        self.look().map_or_else(|violation| Some(Err(violation)), |()| self.room_or_end(bytes).map(Ok))
     }
 
     fn room_or_end(&self, bytes: u64) -> Option<Result<(), SendError>> {
