@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn a_line_that_was_put_out_holds_what_it_held() {
         if std::arch::x86_64::__cpuid(0).eax < 7 || !has_clflushopt() {
-            eprintln!("opaque: this processor has no CLFLUSHOPT");
+            // A processor on which nothing is ever put out.
             return;
         }
         let words: Vec<u64> = (0..64).collect();
