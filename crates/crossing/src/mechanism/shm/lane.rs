@@ -169,11 +169,16 @@ impl Drop for Lane {
 impl Out {
     fn send_blob(&mut self, blob: BorrowedFd<'_>, patience: &mut Patience) -> Result<(), SendError> {
         let watch = &self.ring.memory().link().watch;
-        let look = |lane: &mut Lane| match lane.send(blob) {
-            _ if watch.known().ends_sending() => Some(Err(SendError::Disconnected)),
-            Err(Errno::AGAIN | Errno::INTR) => None,
-            Err(Errno::PIPE | Errno::CONNRESET) => Some(Err(SendError::Disconnected)),
-            outcome => Some(outcome.map_err(|errno| SendError::Io(errno.into()))),
+        let look = |lane: &mut Lane| {
+            // Not afterwards: who has the blob may go at once.
+            if watch.known().ends_sending() {
+                return Some(Err(SendError::Disconnected));
+            }
+            match lane.send(blob) {
+                Err(Errno::AGAIN | Errno::INTR) => None,
+                Err(Errno::PIPE | Errno::CONNRESET) => Some(Err(SendError::Disconnected)),
+                outcome => Some(outcome.map_err(|errno| SendError::Io(errno.into()))),
+            }
         };
         match patience
             .wait(&mut self.lane, look, |lane, patience| lane.sleep(PollFlags::OUT, watch, patience))

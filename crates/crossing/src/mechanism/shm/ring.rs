@@ -29,6 +29,10 @@
 //! a receiver whose patience ends, or whose peer dies, has taken nothing of it. A writer that shares its only core with
 //! the reader publishes it whole.
 //!
+//! **A stream leaves the reader's cache**, on processors where a writer pays dearly for lines that another core holds
+//! ([`Memory::let_go`]): when the looks have found much at a time, the reader puts out what it has read before it tells the
+//! writer. A lone message is left alone.
+//!
 //! **What the peer says is a claim.** Its index is loaded once per look, checked against what is possible (not
 //! backwards, not beyond the capacity, a multiple of 8), and kept in private memory. A length is read once,
 //! checked against what was published and against the largest message, and the bytes are copied out before
