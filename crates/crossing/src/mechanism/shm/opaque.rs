@@ -90,7 +90,7 @@ pub(super) unsafe fn write(to: *mut u8, message: &[u8]) {
     }
 }
 
-/// Fills private words with a message, as [`write`] fills a ring.
+/// Fills private words with a message, as [`write()`] fills a ring.
 #[inline(always)]
 pub(super) fn fill(to: &mut [u64], message: &[u8]) {
     assert!(message.len() <= size_of_val(to), "the message fits");
