@@ -164,12 +164,7 @@ pub(crate) fn recv_packet<const N: usize, const FDS: usize>(
             outcome => break outcome.map_err(ConnectError::io("receive the handshake"))?,
         }
     };
-    let mut fds = Vec::new();
-    for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(rights) = message {
-            fds.extend(rights);
-        }
-    }
+    let fds = descriptors(&mut ancillary);
     if received.bytes == 0 && fds.is_empty() {
         return Err(ConnectError::Disconnected);
     }
@@ -184,6 +179,17 @@ pub(crate) fn recv_packet<const N: usize, const FDS: usize>(
     let fds = <[OwnedFd; FDS]>::try_from(fds)
         .map_err(|fds| refused(format!("{} descriptors where {FDS} belong", fds.len())))?;
     Ok((bytes, fds))
+}
+
+/// All the descriptors that came beside a packet: those that nobody keeps are closed.
+pub(crate) fn descriptors(ancillary: &mut RecvAncillaryBuffer<'_>) -> Vec<OwnedFd> {
+    let mut fds = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            fds.extend(rights);
+        }
+    }
+    fds
 }
 
 /// The hello of the other end with the descriptors that must come beside it.

@@ -11,8 +11,8 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, Shutdown, SocketType, sockopt,
+    AddressFamily, RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, Shutdown, SocketType, sockopt,
 };
 
 use super::blob::Blob;
@@ -20,7 +20,7 @@ use super::watch::Watch;
 use super::{In, Out, Shm};
 use crate::channel::{Receiver, Sender};
 use crate::error::{ConnectError, RecvError, SendError, Violation};
-use crate::hello::timespec;
+use crate::hello::{descriptors, timespec};
 use crate::wait::{Patience, Until};
 
 /// What is said beside a descriptor.
@@ -130,12 +130,7 @@ impl Lane {
         let mut data = [std::io::IoSliceMut::new(&mut bytes)];
         let received = rustix::net::recvmsg(&self.0, &mut data, &mut ancillary, flags)?;
         // The space for one descriptor has room for two, by its alignment.
-        let mut fds = Vec::new();
-        for message in ancillary.drain() {
-            if let RecvAncillaryMessage::ScmRights(rights) = message {
-                fds.extend(rights);
-            }
-        }
+        let mut fds = descriptors(&mut ancillary);
         if received.bytes == 0 && fds.is_empty() {
             return Ok(None);
         }
