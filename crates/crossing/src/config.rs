@@ -22,8 +22,8 @@ pub struct Config {
     pub wait: WaitStrategy,
     /// Shared memory: how many bytes may be on their way in the direction this end sends, each message with 8
     /// bytes of header and padded to 8. Rounded up to a power of two that holds at least two of the longest
-    /// messages. 256 KiB by default. A ring about twice as large as the processor's private cache can stream two to four times
-    /// faster (METHODOLOGY.md has figures). The other mechanisms use the kernel's own buffers.
+    /// messages. 256 KiB by default. Long messages can stream faster through a ring about twice as large as the processor's
+    /// private cache (METHODOLOGY.md has figures). The other mechanisms use the kernel's own buffers.
     pub capacity_bytes: usize,
     /// Pipe, Unix socket, TCP: how large a buffer the kernel is asked for, in the direction this end sends; on TCP also
     /// for what it receives. `None`, the default, leaves it to the kernel, which is right for small messages
