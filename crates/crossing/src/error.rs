@@ -43,7 +43,9 @@ pub enum RecvError {
     /// The deadline came before a message (only from the deadline forms). The peer may be stopped; it is not
     /// known to be dead.
     Timeout,
-    /// The message does not fit into the buffer. It was not taken: receive again with a longer buffer.
+    /// The message does not fit into the buffer. It was not taken: receive again with a longer buffer. This is
+    /// told as soon as the length is known; of a long message the end may still be to come, and a non-blocking
+    /// form says [`Empty`](RecvError::Empty) until then.
     TooLong {
         /// The message's length in bytes.
         len: usize,

@@ -16,7 +16,7 @@ mod waiting;
 
 use std::thread;
 
-use crossing::{Config, Connection, Endpoint, Kind};
+use crossing::{Config, Connection, Endpoint, Kind, RecvError};
 use process::{Line, Second, again, part, within};
 
 use batching::*;
@@ -85,6 +85,19 @@ pub(crate) fn expect(receiver: &mut crossing::Receiver, number: u64, len: usize)
     let mut buffer = vec![0; receiver.max_message()];
     let received = receiver.recv(&mut buffer).expect("the other side sends");
     judge(&buffer[..received], number, len);
+}
+
+/// Asks without waiting until a message is there whole: of a long one the length is known before its end has come.
+pub(crate) fn try_until_there(
+    receiver: &mut crossing::Receiver,
+    buffer: &mut [u8],
+) -> Result<usize, RecvError> {
+    loop {
+        match receiver.try_recv(buffer) {
+            Err(RecvError::Empty) => thread::yield_now(),
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Fails unless `received` is the message with this number.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossing::{Config, Kind, RecvError, SendError, WaitStrategy};
 
 use crate::process::{LIMIT, message};
-use crate::{Sentence, Side, judge, sentence};
+use crate::{Sentence, Side, judge, sentence, try_until_there};
 
 const WAYS: [WaitStrategy; 3] = [WaitStrategy::Spin, WaitStrategy::HYBRID, WaitStrategy::Block];
 
@@ -42,12 +42,7 @@ fn receive(side: &mut Side, form: Form, buffer: &mut [u8]) -> usize {
     let outcome = match form {
         Form::Blocking => receiver.recv(buffer),
         Form::Deadline => receiver.recv_deadline(buffer, Instant::now() + LIMIT),
-        Form::Trying => loop {
-            match receiver.try_recv(buffer) {
-                Err(RecvError::Empty) => thread::yield_now(),
-                outcome => break outcome,
-            }
-        },
+        Form::Trying => try_until_there(receiver, buffer),
     };
     outcome.expect("the other side sends")
 }
