@@ -167,20 +167,44 @@ pub(super) unsafe fn read(from: *const u8, message: &mut [u8]) {
     }
     // SAFETY: the caller's.
     unsafe { copy_out(from, message.as_mut_ptr(), message.len() & !7) };
-    let (words, rest) = message.as_chunks_mut::<8>();
-    if !rest.is_empty() {
-        // SAFETY: the caller's: the whole word belongs to this message.
-        let word = unsafe { from.cast::<u64>().add(words.len()).read_volatile() };
-        unpad(word, rest);
+    if !message.len().is_multiple_of(8) {
+        // SAFETY: the caller's.
+        unsafe { read_rest(from, message) }
     }
 }
 
+/// Copies the last bytes of a message out of a ring, which are no whole word: the last eight, some of them once more.
+///
+/// # Safety
+/// As with [`read`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn read_rest(from: *const u8, message: &mut [u8]) {
+    match message.len().checked_sub(8) {
+        // SAFETY: the caller's; here a load need not be aligned.
+        Some(place) => unsafe { copy_out(from.add(place), message.as_mut_ptr().add(place), 8) },
+        // SAFETY: the caller's.
+        None => unpad(unsafe { load_acquire(from.cast()) }, message),
+    }
+}
+
+/// Copies the last bytes of a message out of a ring, which are no whole word.
+///
+/// # Safety
+/// As with [`read`].
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+unsafe fn read_rest(from: *const u8, message: &mut [u8]) {
+    let (words, rest) = message.as_chunks_mut::<8>();
+    // SAFETY: the caller's: the whole word belongs to this message.
+    let word = unsafe { from.cast::<u64>().add(words.len()).read_volatile() };
+    unpad(word, rest);
+}
+
 /// The last bytes of a message as a word, filled up with zeros.
-#[inline(never)]
+#[inline(always)]
 fn padded(rest: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word[..rest.len()].copy_from_slice(rest);
-    u64::from_ne_bytes(word)
+    rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)).to_le()
 }
 
 /// The first bytes of a word.

@@ -378,7 +378,7 @@ impl<M: Memory> Consumer<M> {
         }
     }
 
-    /// Takes the next message if it was published before my last look, and is as long as the one before.
+    /// Takes the next message if all of it was published before my last look.
     ///
     /// Where the message after it begins depends on its length, which stands in a cache line that is still on
     /// its way; so messages would come one journey after the other. A length that is the same as the last one
@@ -386,14 +386,25 @@ impl<M: Memory> Consumer<M> {
     /// messages meanwhile.
     #[inline(always)]
     pub(crate) fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        let frame = self.last;
-        if self.tail.wrapping_sub(self.head) < frame.bytes || self.header.is_some() {
+        if self.tail == self.head || self.header.is_some() {
             return None;
         }
         let header = self.memory.read_word(self.head);
+        if header == self.last.len as u64 {
+            return self.take_whole(header, self.last, buffer);
+        }
+        // A length that cannot be true is what `next` tells of.
+        self.take_whole(header, Frame::of(header.min(self.max_message as u64) as usize), buffer)
+    }
+
+    /// Takes the next message, whose header was read, if all of it is there.
+    #[inline(always)]
+    fn take_whole(&mut self, header: u64, frame: Frame, buffer: &mut [u8]) -> Option<usize> {
         match buffer.get_mut(..frame.len) {
-            Some(buffer) if header == frame.len as u64 => {
-                self.copy_out(frame, buffer);
+            Some(buffer) if header == frame.len as u64 && self.is_whole(frame) => {
+                self.last = frame;
+                self.memory.read(self.head.wrapping_add(GRAIN), buffer);
+                self.leave(frame);
                 Some(frame.len)
             }
             _ => {
@@ -544,12 +555,6 @@ impl<M: Memory> Consumer<M> {
             self.leave(frame);
             len
         }))
-    }
-
-    #[inline(always)]
-    fn copy_out(&mut self, frame: Frame, buffer: &mut [u8]) {
-        self.memory.read(self.head.wrapping_add(GRAIN), buffer);
-        self.leave(frame);
     }
 
     /// Goes on to the message behind this one.
