@@ -441,10 +441,13 @@ impl<M: Memory> Consumer<M> {
         })
     }
 
-    /// Goes on to the message behind the one that was found.
+    /// Goes on to the message behind the one that was found. Its lines are not let go: who reads in place may have touched
+    /// none of them.
     pub(crate) fn leave_found(&mut self) {
         self.header = None;
-        self.leave(self.last);
+        if self.pass(self.last) {
+            self.publish();
+        }
     }
 
     /// What `next` takes, once more if the peer has come to its end.
@@ -557,13 +560,20 @@ impl<M: Memory> Consumer<M> {
         }))
     }
 
-    /// Goes on to the message behind this one.
+    /// Goes on to the message behind this one, which was copied out.
     #[inline(always)]
     fn leave(&mut self, frame: Frame) {
-        self.head = self.head.wrapping_add(frame.bytes);
-        if self.head.wrapping_sub(self.published) >= self.capacity / 4 {
+        if self.pass(frame) {
+            self.let_go();
             self.publish();
         }
+    }
+
+    /// Steps over a message. Whether it is time to tell the writer.
+    #[inline(always)]
+    fn pass(&mut self, frame: Frame) -> bool {
+        self.head = self.head.wrapping_add(frame.bytes);
+        self.head.wrapping_sub(self.published) >= self.capacity / 4
     }
 
     /// Takes note of how far the writer has come. Whether that is farther than before.
@@ -599,13 +609,18 @@ impl<M: Memory> Consumer<M> {
         Ok(())
     }
 
-    /// Gives the bytes before `head` back to the writer, and wakes it if it sleeps.
+    /// Lets go of the lines that the writer will be told of, if they are a stream.
     #[cold]
-    fn publish(&mut self) {
+    fn let_go(&mut self) {
         let taken = self.head.wrapping_sub(self.published);
         if taken >= STREAMED * u64::from(self.found) {
             self.memory.let_go(self.published, self.head);
         }
+    }
+
+    /// Gives the bytes before `head` back to the writer, and wakes it if it sleeps.
+    #[cold]
+    fn publish(&mut self) {
         self.found = 0;
         // Pairs with the load in `Producer::look`: the bytes have been copied out.
         self.memory.store(Word::Head, self.head);
