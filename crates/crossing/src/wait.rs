@@ -130,11 +130,13 @@ const WAITS_PER_YIELD: u32 = 256;
 /// How many looks go by between two looks at the clock.
 const LOOKS_PER_CLOCK: u32 = 64;
 
-/// How many looks would fit into the pause after a burst.
-const LOOKS_LINGERED: u32 = 160;
+/// How many times [`Patience::linger`] lets the space between two looks go by: about 4 µs, found by measuring
+/// (METHODOLOGY.md, "Lingering").
+const LINGER_PAUSES: u32 = 160;
 
-/// How many looks take about as long as it costs to fall asleep and to be woken.
-const LOOKS_OF_A_SLEEP: u32 = 512;
+/// How often [`Patience::poll_briefly`] looks: about as long as it costs to fall asleep and to be woken, which is when
+/// polling has cost as much as the sleep that it might have saved.
+const BRIEF_LOOKS: u32 = 512;
 
 impl Patience {
     /// Waits by `strategy`, for ever.
@@ -239,21 +241,23 @@ impl Patience {
         }
     }
 
-    /// A pause before the first look of a wait without an end, for who knows that he would look too soon. About four
-    /// microseconds: far less than a sleep costs both sides. None where it would keep the peer from running.
+    /// Waits for some microseconds *without* a look, for one whose look costs the peer more than the delay: the look at a
+    /// pipe takes its lock. So it serves every strategy, a spinning one too. Not before a deadline, which it could
+    /// overrun, nor where it would keep the peer from running. Its opposite is [`Patience::poll_briefly`].
     pub(crate) fn linger(&self) {
         if self.until == Until::Forever && !self.one_core {
-            (0..LOOKS_LINGERED).for_each(|_| self.pause());
+            (0..LINGER_PAUSES).for_each(|_| self.pause());
         }
     }
 
-    /// Looks for about as long as a sleep would cost both sides, for who would sleep at once but has reason to think that it
-    /// comes sooner. Not at all where that would keep the peer from running.
-    pub(crate) fn linger_for<T>(&self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    /// *Looks* for about as long as a sleep would cost both sides, for one whose look costs the peer next to nothing, and who
+    /// has reason to think that it comes sooner than a sleep would end. Only for strategies that sleep: [`Patience::poll`]
+    /// does all the looking for one that spins. Not where it would keep the peer from running.
+    pub(crate) fn poll_briefly<T>(&self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
         if self.strategy == WaitStrategy::Spin || self.until == Until::Now || self.one_core {
             return None;
         }
-        (0..LOOKS_OF_A_SLEEP).find_map(|_| {
+        (0..BRIEF_LOOKS).find_map(|_| {
             let found = look();
             if found.is_none() {
                 self.pause();

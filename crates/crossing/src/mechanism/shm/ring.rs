@@ -245,7 +245,7 @@ impl<M: Memory> Producer<M> {
     pub(crate) fn wait_room(&mut self, bytes: u64, patience: &mut Patience) -> Result<(), SendError> {
         self.publish();
         // A reader that is at work gives room back within microseconds.
-        if let Some(outcome) = patience.linger_for(|| self.look_for_room(bytes)) {
+        if let Some(outcome) = patience.poll_briefly(|| self.look_for_room(bytes)) {
             return outcome?;
         }
         loop {

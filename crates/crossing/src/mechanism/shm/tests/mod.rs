@@ -22,7 +22,7 @@ use crate::wait::{Patience, WaitStrategy};
 use super::memory::{Memory, Word};
 use super::ring::{Consumer, GRAIN, Producer, frame};
 
-/// Sleeps at once, for ever: what never looks at a clock. Nor does it linger, as if the peer shared its only core.
+/// Sleeps at once, for ever: what never looks at a clock. Nor does it poll first, as if the peer shared its only core.
 fn block() -> Patience {
     Patience::new(WaitStrategy::Block, true)
 }
