@@ -22,6 +22,7 @@ mod blob;
 mod in_place;
 mod lane;
 mod line;
+mod link;
 mod memfd;
 mod memory;
 mod opaque;
@@ -34,28 +35,25 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
-use rustix::thread::{MembarrierCommand, MembarrierQuery};
 
 pub use self::blob::{Blob, BlobMut};
 pub use self::in_place::{Message, TrustedReceiver};
 use self::lane::Lane;
 use self::line::Line;
-use self::region::{CAPACITY_LEAST, CAPACITY_LIMIT, Layout, Own, Theirs, View};
+use self::link::{Agreed, Link};
+use self::region::View;
 use self::ring::{Consumer, Producer, START, frame};
 pub(crate) use self::scene::SCENE;
-use self::watch::{RECEIVER_CLOSES, SENDER_CLOSES, Watch};
+use self::watch::{RECEIVER_CLOSES, SENDER_CLOSES};
 use super::{Halves, Inbound, Kind, Mechanism, Outbound};
 use crate::config::Config;
 use crate::error::{ConnectError, RecvError, SendError};
-use crate::hello::{Hello, recv_hello, recv_packet, send_packet};
-use crate::wait::{Patience, Until, only_core};
+use crate::wait::{Patience, Until};
 
 /// Shared memory.
 #[derive(Debug, Clone, Copy)]
@@ -90,106 +88,6 @@ impl Mechanism for Shm {
 /// The rendezvous of two ends that know each other from birth.
 pub(crate) fn rendezvous() -> Result<(OwnedFd, OwnedFd), Errno> {
     rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-}
-
-/// What both halves of a connection share.
-#[derive(Debug)]
-pub(crate) struct Link {
-    own: Own,
-    theirs: Theirs,
-    watch: Watch,
-    /// Whether this end has sent since its receiver last asked: see [`ring`].
-    sent: AtomicBool,
-}
-
-/// The lanes of both directions: see [`lane`].
-struct Lanes {
-    out: Lane,
-    inward: Lane,
-}
-
-/// What both ends agreed on.
-struct Agreed {
-    /// The longest message in bytes.
-    max_message: usize,
-    /// Whether fences may be asymmetric: both processes have registered for membarrier(2).
-    asymmetric: bool,
-    /// Whether both share their only core.
-    one_core: bool,
-}
-
-/// What is said when this side has checked and mapped the peer's region.
-const READY: [u8; 1] = [b'!'];
-
-impl Link {
-    /// The handshake.
-    fn open(rendezvous: OwnedFd, config: &Config) -> Result<(Link, Lanes, Agreed), ConnectError> {
-        let deadline = config.handshake_deadline();
-        let mut nonce = [0; 8];
-        rustix::rand::getrandom(&mut nonce, rustix::rand::GetRandomFlags::empty())
-            .map_err(ConnectError::io("draw a random number"))?;
-        let layout = Layout { capacity: ring_bytes(config)?, nonce: u64::from_le_bytes(nonce) };
-        let membarrier = register();
-        let own = Own::create(layout)?;
-        let me = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
-            .map_err(ConnectError::io("open a pidfd of this process"))?;
-        let hello = Hello {
-            kind: Kind::Shm,
-            membarrier,
-            max_message: config.max_message,
-            capacity: layout.capacity,
-            core: only_core(),
-            nonce: layout.nonce,
-        };
-        let (out, theirs) = Lane::pair()?;
-        send_packet(rendezvous.as_fd(), &hello.encode(), &[own.memfd(), me.as_fd(), theirs.as_fd()])?;
-        drop((me, theirs));
-        let (peer, [memfd, pidfd, inward]) = recv_hello(&rendezvous, Kind::Shm, deadline)?;
-        let theirs = Theirs::open(memfd, Layout { capacity: peer.capacity, nonce: peer.nonce })?;
-        check_pidfd(&pidfd)?;
-        let lanes = Lanes { out, inward: Lane::check(inward)? };
-        send_packet(rendezvous.as_fd(), &READY, &[])?;
-        let (ready, []) = recv_packet::<1, 0>(rendezvous.as_fd(), deadline)?;
-        if ready != READY {
-            let why = format!("{ready:02x?} where {READY:02x?} belongs");
-            return Err(ConnectError::Refused { field: "handshake packet", why });
-        }
-        let watch = Watch::start(rendezvous, pidfd)?;
-        let agreed = Agreed {
-            max_message: config.max_message.min(peer.max_message),
-            asymmetric: membarrier && peer.membarrier,
-            one_core: hello.shares_core(&peer),
-        };
-        Ok((Link { own, theirs, watch, sent: AtomicBool::new(false) }, lanes, agreed))
-    }
-}
-
-/// What a peer hands over as its pidfd must be one: another file could make the watcher wait. That it is its
-/// own is the peer's interest, since it is the peer's death that would go unnoticed.
-fn check_pidfd(fd: &OwnedFd) -> Result<(), ConnectError> {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    match rustix::process::waitid(WaitId::PidFd(fd.as_fd()), options) {
-        // A child of ours, or a process that is none.
-        Ok(_) | Err(Errno::CHILD) => Ok(()),
-        Err(_) => Err(ConnectError::Refused { field: "pidfd", why: "not a pidfd".into() }),
-    }
-}
-
-/// The size of the ring for `config`, in bytes: a power of two, and room for two of the longest messages.
-fn ring_bytes(config: &Config) -> Result<u64, ConnectError> {
-    let least = frame(config.max_message) * 2;
-    let wanted = (config.capacity_bytes as u64).max(least).max(CAPACITY_LEAST);
-    let bytes = wanted.checked_next_power_of_two().filter(|&bytes| bytes <= CAPACITY_LIMIT);
-    bytes.ok_or_else(|| {
-        ConnectError::Config(format!("a ring of {wanted} bytes is larger than the limit of {CAPACITY_LIMIT}"))
-    })
-}
-
-/// Registers this process for membarrier(2). Whether the kernel can do it.
-fn register() -> bool {
-    rules::ASYMMETRIC
-        && rustix::thread::membarrier_query().contains(MembarrierQuery::GLOBAL_EXPEDITED)
-        && rustix::thread::membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok()
 }
 
 /// The sending half.
