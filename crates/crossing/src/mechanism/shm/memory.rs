@@ -1,7 +1,7 @@
 //! The seam: everything the ring may do to memory that two processes share.
 //!
 //! The ring is written against [`Memory`] and against nothing else. Behind the seam stand the real mapping
-//! ([`region`](super::region)), and, in tests, a model that explores every interleaving (loom), plain heap
+//! ([`view`](super::view)), and, in tests, a model that explores every interleaving (loom), plain heap
 //! memory, and memory that lies. So the code that runs between two processes is, line for line, the code that
 //! is checked.
 

@@ -30,6 +30,7 @@ mod region;
 mod ring;
 mod rules;
 mod scene;
+mod view;
 mod watch;
 
 #[cfg(test)]
@@ -46,9 +47,9 @@ pub use self::in_place::{Message, TrustedReceiver};
 use self::lane::Lane;
 use self::line::Line;
 use self::link::{Agreed, Link};
-use self::region::View;
 use self::ring::{Consumer, Producer, START, frame};
 pub(crate) use self::scene::SCENE;
+use self::view::View;
 use self::watch::{RECEIVER_CLOSES, SENDER_CLOSES};
 use super::{Halves, Inbound, Kind, Mechanism, Outbound};
 use crate::config::Config;
