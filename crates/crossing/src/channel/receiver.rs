@@ -1,0 +1,120 @@
+//! The receiving half: every form of a receive, and what becomes of an error.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::error::{RecvError, Violation};
+use crate::mechanism::{Any, Inbound, Mechanism};
+use crate::wait::{Patience, Until, WaitStrategy};
+
+/// The half of a connection that receives.
+///
+/// Dropping it tells the peer's sender, whose sends then end in [`Disconnected`](crate::SendError::Disconnected); on
+/// TCP that is told only when both halves are gone.
+pub struct Receiver<M: Mechanism = Any> {
+    inbound: M::Inbound,
+    patience: Patience,
+    poisoned: Option<Violation>,
+}
+
+impl<M: Mechanism> Receiver<M> {
+    pub(super) fn new(inbound: M::Inbound, patience: Patience) -> Self {
+        Receiver { inbound, patience, poisoned: None }
+    }
+
+    /// Waits for the next message, copies it into `buffer` and returns its length in bytes.
+    ///
+    /// # Errors
+    /// [`TooLong`](RecvError::TooLong) when the buffer is too short, the message being kept;
+    /// [`Disconnected`](RecvError::Disconnected), [`Poisoned`](RecvError::Poisoned),
+    /// [`Io`](RecvError::Io).
+    #[inline(always)]
+    pub fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        match self.recv_at_once(buffer) {
+            Some(len) => Ok(len),
+            None => self.recv_until(buffer, Until::Forever),
+        }
+    }
+
+    /// Takes the next message if there is one now.
+    ///
+    /// # Errors
+    /// Those of [`recv`](Receiver::recv), and [`Empty`](RecvError::Empty).
+    #[inline(always)]
+    pub fn try_recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        match self.recv_at_once(buffer) {
+            Some(len) => Ok(len),
+            None => self.recv_until(buffer, Until::Now),
+        }
+    }
+
+    /// Waits for the next message until `deadline`.
+    ///
+    /// # Errors
+    /// Those of [`recv`](Receiver::recv), and [`Timeout`](RecvError::Timeout).
+    pub fn recv_deadline(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, RecvError> {
+        self.recv_until(buffer, Until::At(deadline))
+    }
+
+    /// Waits for the next message for `timeout`.
+    ///
+    /// # Errors
+    /// Those of [`recv_deadline`](Receiver::recv_deadline).
+    pub fn recv_timeout(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, RecvError> {
+        self.recv_until(buffer, Until::after(timeout))
+    }
+
+    #[inline(always)]
+    fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        if self.poisoned.is_some() { None } else { self.inbound.recv_at_once(buffer) }
+    }
+
+    #[inline(never)]
+    fn recv_until(&mut self, buffer: &mut [u8], until: Until) -> Result<usize, RecvError> {
+        self.ask(until, |inbound, patience| inbound.recv(buffer, patience))
+    }
+
+    /// Asks the mechanism for something, unless the connection is over; and ends it when the peer broke the protocol.
+    #[inline]
+    pub(crate) fn ask<T>(
+        &mut self,
+        until: Until,
+        ask: impl FnOnce(&mut M::Inbound, &mut Patience) -> Result<T, RecvError>,
+    ) -> Result<T, RecvError> {
+        if let Some(violation) = self.poisoned {
+            return Err(RecvError::Poisoned(violation));
+        }
+        let outcome = ask(&mut self.inbound, self.patience.until(until));
+        if let Err(RecvError::Poisoned(violation)) = outcome {
+            self.poisoned = Some(violation);
+            self.inbound.hang_up();
+        }
+        outcome
+    }
+
+    /// What the mechanism receives with.
+    pub(crate) fn inbound(&self) -> &M::Inbound {
+        &self.inbound
+    }
+
+    /// The same, to change it.
+    pub(crate) fn inbound_mut(&mut self) -> &mut M::Inbound {
+        &mut self.inbound
+    }
+
+    /// The longest message that both ends agreed on, in bytes: a buffer of this length fits every message.
+    pub fn max_message(&self) -> usize {
+        self.inbound.max_message()
+    }
+
+    /// How this half waits from now on.
+    pub fn set_wait(&mut self, wait: WaitStrategy) {
+        self.patience.set_strategy(wait);
+    }
+}
+
+impl<M: Mechanism> fmt::Debug for Receiver<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("max_message", &self.max_message()).finish_non_exhaustive()
+    }
+}

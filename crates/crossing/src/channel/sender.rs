@@ -1,0 +1,223 @@
+//! The sending half: every form of a send, and what becomes of an error.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::{Claim, Cork};
+use crate::error::{SendError, Violation};
+use crate::mechanism::{Any, Mechanism, Outbound};
+use crate::wait::{Patience, Until, WaitStrategy};
+
+/// The half of a connection that sends.
+///
+/// A plain `send` publishes at once. To let many messages share one system call, or one publication,
+/// [cork](Sender::cork) it. Dropping the sender ends its direction: the peer receives what was sent, then
+/// [`Disconnected`](crate::RecvError::Disconnected).
+pub struct Sender<M: Mechanism = Any> {
+    pub(super) outbound: M::Outbound,
+    pub(super) patience: Patience,
+    poisoned: Option<Violation>,
+}
+
+impl<M: Mechanism> Sender<M> {
+    pub(super) fn new(outbound: M::Outbound, patience: Patience) -> Self {
+        Sender { outbound, patience, poisoned: None }
+    }
+
+    /// Sends a message, and waits for room if there is none.
+    ///
+    /// That it returns says that the message is published: the peer can receive it even if this process dies
+    /// now. It does not say that anybody has received it.
+    ///
+    /// # Errors
+    /// [`TooLong`](SendError::TooLong), [`Disconnected`](SendError::Disconnected),
+    /// [`Poisoned`](SendError::Poisoned), [`Io`](SendError::Io).
+    #[inline(always)]
+    pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
+        if self.sends_at_once(message) { Ok(()) } else { self.send_until(message, Until::Forever) }
+    }
+
+    /// Sends a message if there is room now.
+    ///
+    /// # Errors
+    /// Those of [`send`](Sender::send); [`Full`](SendError::Full); on a pipe and on sockets
+    /// [`Unfinished`](SendError::Unfinished).
+    #[inline(always)]
+    pub fn try_send(&mut self, message: &[u8]) -> Result<(), SendError> {
+        if self.sends_at_once(message) { Ok(()) } else { self.send_until(message, Until::Now) }
+    }
+
+    /// Sends a message if there is room before `deadline`.
+    ///
+    /// # Errors
+    /// Those of [`send`](Sender::send); [`Timeout`](SendError::Timeout); on a pipe and on sockets
+    /// [`Unfinished`](SendError::Unfinished).
+    pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> Result<(), SendError> {
+        self.send_until(message, Until::At(deadline))
+    }
+
+    /// Sends a message if there is room within `timeout`.
+    ///
+    /// # Errors
+    /// See [`send_deadline`](Sender::send_deadline).
+    pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
+        self.send_until(message, Until::after(timeout))
+    }
+
+    #[inline(always)]
+    fn sends_at_once(&mut self, message: &[u8]) -> bool {
+        self.may_send(message.len()) && self.outbound.send_at_once(message)
+    }
+
+    #[inline(always)]
+    pub(super) fn may_send(&self, len: usize) -> bool {
+        len <= self.outbound.max_message() && self.poisoned.is_none()
+    }
+
+    #[inline(never)]
+    fn send_until(&mut self, message: &[u8], until: Until) -> Result<(), SendError> {
+        self.check(message.len())?;
+        self.ask(until, |outbound, patience| outbound.send(message, patience))
+    }
+
+    /// Asks the mechanism for something, unless the connection is over; and ends it when the peer broke the protocol.
+    pub(crate) fn ask(
+        &mut self,
+        until: Until,
+        ask: impl FnOnce(&mut M::Outbound, &mut Patience) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        if let Some(violation) = self.poisoned {
+            return Err(SendError::Poisoned(violation));
+        }
+        let outcome = ask(&mut self.outbound, self.patience.until(until));
+        self.judge(outcome)
+    }
+
+    /// Room for a message of `len` bytes, to be written in place: on shared memory that is the ring itself.
+    /// The room holds arbitrary bytes. Nothing is sent until [`Claim::commit`].
+    ///
+    /// # Errors
+    /// Those of [`send`](Sender::send).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// let mut claim = here.sender().claim(3)?;
+    /// claim.copy_from_slice(b"abc");
+    /// claim.commit()?;
+    /// # let mut buffer = [0; 64];
+    /// # assert_eq!(there.recv(&mut buffer)?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn claim(&mut self, len: usize) -> Result<Claim<'_, M>, SendError> {
+        self.claim_until(len, Until::Forever)
+    }
+
+    /// Room for a message of `len` bytes, if there is any now.
+    ///
+    /// # Errors
+    /// Those of [`try_send`](Sender::try_send).
+    pub fn try_claim(&mut self, len: usize) -> Result<Claim<'_, M>, SendError> {
+        self.claim_until(len, Until::Now)
+    }
+
+    fn claim_until(&mut self, len: usize, until: Until) -> Result<Claim<'_, M>, SendError> {
+        self.check(len)?;
+        loop {
+            let outcome = match self.outbound.claim(len) {
+                Ok(()) => return Ok(Claim { sender: self }),
+                Err(SendError::Full) => self.outbound.wait_room(len, self.patience.until(until)),
+                Err(error) => Err(error),
+            };
+            self.judge(outcome)?;
+        }
+    }
+
+    /// Gathers messages: they are published together when the cork is [flushed](Cork::flush), is full or is
+    /// dropped.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Pipe, &Config::default())?;
+    /// let mut cork = here.cork();
+    /// for message in [b"one", b"two"] {
+    ///     cork.send(message)?;
+    /// }
+    /// cork.flush()?; // one system call
+    /// # let mut buffer = [0; 64];
+    /// # assert_eq!(there.recv(&mut buffer)?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cork(&mut self) -> Cork<'_, M> {
+        Cork { sender: self }
+    }
+
+    /// Finishes what an [`Unfinished`](SendError::Unfinished) send left behind.
+    ///
+    /// # Errors
+    /// [`Disconnected`](SendError::Disconnected), [`Io`](SendError::Io).
+    pub fn flush(&mut self) -> Result<(), SendError> {
+        self.flush_until(Until::Forever)
+    }
+
+    /// The same, without waiting.
+    ///
+    /// # Errors
+    /// Those of [`flush`](Sender::flush), and [`Full`](SendError::Full).
+    pub fn try_flush(&mut self) -> Result<(), SendError> {
+        self.flush_until(Until::Now)
+    }
+
+    fn flush_until(&mut self, until: Until) -> Result<(), SendError> {
+        let outcome = self.outbound.publish(self.patience.until(until));
+        self.judge(outcome)
+    }
+
+    /// The longest message that both ends agreed on, in bytes.
+    pub fn max_message(&self) -> usize {
+        self.outbound.max_message()
+    }
+
+    /// How large the kernel's buffer is at the moment that this half sends into, as the kernel counts. `None` on shared
+    /// memory, which has none, and when the kernel does not say.
+    ///
+    /// On a pipe that is its size (F_GETPIPE_SZ). On sockets it is SO_SNDBUF, twice what was asked for, because the
+    /// kernel counts its own overhead as well; on TCP it grows while the kernel tunes it.
+    pub fn kernel_buffer_bytes(&self) -> Option<usize> {
+        self.outbound.kernel_buffer_bytes()
+    }
+
+    /// How this half waits from now on.
+    pub fn set_wait(&mut self, wait: WaitStrategy) {
+        self.patience.set_strategy(wait);
+    }
+
+    #[inline]
+    pub(super) fn check(&self, len: usize) -> Result<(), SendError> {
+        let max = self.outbound.max_message();
+        if len > max {
+            return Err(SendError::TooLong { len, max });
+        }
+        if let Some(violation) = self.poisoned {
+            return Err(SendError::Poisoned(violation));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn judge(&mut self, outcome: Result<(), SendError>) -> Result<(), SendError> {
+        if let Err(SendError::Poisoned(violation)) = outcome {
+            self.poisoned = Some(violation);
+            self.outbound.hang_up();
+        }
+        outcome
+    }
+}
+
+impl<M: Mechanism> fmt::Debug for Sender<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("max_message", &self.max_message()).finish_non_exhaustive()
+    }
+}
