@@ -27,17 +27,7 @@ impl<M: Mechanism> Cork<'_, M> {
 
     #[inline(never)]
     fn send_slowly(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.sender.check(message.len())?;
-        loop {
-            let outcome = match self.sender.outbound.stage(message) {
-                Err(SendError::Full) => {
-                    let Sender { outbound, patience, .. } = &mut *self.sender;
-                    outbound.wait_room(message.len(), patience.until(Until::Forever))
-                }
-                outcome => return self.sender.judge(outcome),
-            };
-            self.sender.judge(outcome)?;
-        }
+        self.sender.with_room(message.len(), Until::Forever, |outbound| outbound.stage(message))
     }
 
     /// Publishes everything in line.

@@ -15,7 +15,7 @@ use crate::wait::{Patience, Until, WaitStrategy};
 /// [`Disconnected`](crate::RecvError::Disconnected).
 pub struct Sender<M: Mechanism = Any> {
     pub(super) outbound: M::Outbound,
-    pub(super) patience: Patience,
+    patience: Patience,
     poisoned: Option<Violation>,
 }
 
@@ -123,12 +123,23 @@ impl<M: Mechanism> Sender<M> {
     }
 
     fn claim_until(&mut self, len: usize, until: Until) -> Result<Claim<'_, M>, SendError> {
+        self.with_room(len, until, |outbound| outbound.claim(len))?;
+        Ok(Claim { sender: self })
+    }
+
+    /// Does `ask` for a message of `len` bytes, and waits for room as often as there is none.
+    #[inline]
+    pub(super) fn with_room(
+        &mut self,
+        len: usize,
+        until: Until,
+        mut ask: impl FnMut(&mut M::Outbound) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
         self.check(len)?;
         loop {
-            let outcome = match self.outbound.claim(len) {
-                Ok(()) => return Ok(Claim { sender: self }),
+            let outcome = match ask(&mut self.outbound) {
                 Err(SendError::Full) => self.outbound.wait_room(len, self.patience.until(until)),
-                Err(error) => Err(error),
+                outcome => return self.judge(outcome),
             };
             self.judge(outcome)?;
         }
@@ -195,7 +206,7 @@ impl<M: Mechanism> Sender<M> {
     }
 
     #[inline]
-    pub(super) fn check(&self, len: usize) -> Result<(), SendError> {
+    fn check(&self, len: usize) -> Result<(), SendError> {
         let max = self.outbound.max_message();
         if len > max {
             return Err(SendError::TooLong { len, max });
@@ -207,7 +218,7 @@ impl<M: Mechanism> Sender<M> {
     }
 
     #[inline]
-    pub(super) fn judge(&mut self, outcome: Result<(), SendError>) -> Result<(), SendError> {
+    fn judge(&mut self, outcome: Result<(), SendError>) -> Result<(), SendError> {
         if let Err(SendError::Poisoned(violation)) = outcome {
             self.poisoned = Some(violation);
             self.outbound.hang_up();
