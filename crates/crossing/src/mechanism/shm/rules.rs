@@ -13,7 +13,9 @@ pub(super) const SEAL: bool = !cfg!(any(crossing_off = "seal", crossing_off = "a
 /// Shared memory is touched by instructions of which the compiler knows nothing, not by Rust's own copies.
 pub(super) const OPAQUE: bool = !cfg!(crossing_off = "opaque");
 
-/// Whether the peer lives, and still sends or receives, is looked at with every message.
+/// Whether the peer lives, and still sends or receives, is looked at with every message, and with every blob. A build
+/// without it is for two ends that both stay: a wait at the ring does not end with the peer, and one at the lane for blobs
+/// ends only when the lane's own socket does.
 pub(super) const DEATH: bool = !cfg!(any(crossing_off = "death", crossing_off = "all"));
 
 /// Whether the peer sleeps is looked at with every publication.
