@@ -47,7 +47,7 @@ const RULES: &[Rule] = &[
     Rule {
         says: "the page draws scenes, and knows no mechanism by name",
         about: |path| {
-            let chooses = path == "crates/lab/src/choose.rs" || path == "src/render/choice.rs";
+            let chooses = path.starts_with("crates/lab/src/choose") || path == "src/render/choice.rs";
             path.starts_with("web/") || path.starts_with("src/server/") || chooses
         },
         absent: &["Kind::Shm", "Kind::Pipe", "Kind::Unix", "Kind::Tcp", "\"shm\"", "\"pipe\"", "\"tcp\""],

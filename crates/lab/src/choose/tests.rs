@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::plan::Placement;
-use crate::report::{Latency, LatencyBasis, Launch, SideUse};
-use crate::scene::{Actor, Part, Quoted, Space};
+use crate::report::{Entrant, Latency, LatencyBasis, Launch, Row, SideUse};
+use crate::scene::{Actor, Budget, Form, Part, Quoted, Range, Space};
 
 fn exactly(count: f64) -> Range {
     Range { least: count, most: Some(count) }

@@ -1,0 +1,125 @@
+//! The answer to what was asked: mechanisms with their reasons, as data.
+
+use serde::Serialize;
+
+use crate::plan::Workload;
+use crate::report::Row;
+use crate::scene::Budget;
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// Best first.
+    pub answers: Vec<Answer>,
+    /// What does not do, and why.
+    pub excluded: Vec<Excluded>,
+    /// The race that would measure what the answer lacks.
+    pub missing: Option<Missing>,
+}
+
+/// A mechanism that does what is needed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Its short name.
+    pub kind: String,
+    /// What people call it.
+    pub title: String,
+    /// The way of waiting that fits, as on the command line.
+    pub wait: String,
+    /// Why.
+    pub reasons: Vec<Reason>,
+}
+
+/// A mechanism that does not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Excluded {
+    /// Its short name.
+    pub kind: String,
+    /// What people call it.
+    pub title: String,
+    /// Why not.
+    pub why: Reason,
+}
+
+/// A fact, and where it comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reason {
+    /// What is so.
+    pub fact: Fact,
+    /// The row that it rests on; `None` for a fact of the scene.
+    pub source: Option<Source>,
+}
+
+/// A row of a race on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The run's id.
+    pub run: String,
+    /// The row's index in it.
+    pub row: usize,
+}
+
+/// What a reason says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact {
+    /// A median latency.
+    Latency {
+        /// In nanoseconds.
+        p50_ns: u64,
+        /// The row, for the words around the figure.
+        row: Box<Row>,
+        /// Whether its launches overlap with those of the best one, that does not differ then.
+        like_the_best: bool,
+        /// Whether the other process is to be elsewhere, which a race on one machine does not show.
+        loopback_only: bool,
+    },
+    /// A rate, beside the one that is needed.
+    Rate {
+        /// What went through.
+        messages_per_s: f64,
+        /// The row.
+        row: Box<Row>,
+        /// What is needed.
+        wanted_per_s: u32,
+    },
+    /// Time on a core for each message, both sides together.
+    Cpu {
+        /// In nanoseconds.
+        ns: f64,
+    },
+    /// Nothing was measured here yet.
+    NotMeasured,
+    /// The other process may be on another machine.
+    CrossesHosts,
+    /// It may not.
+    OneHostOnly,
+    /// One connection carries messages both ways.
+    BothWays,
+    /// Each way takes one of its own.
+    OneWayEach,
+    /// Each process writes only memory that the other cannot write.
+    OwnMemoryOnly,
+    /// The kernel carries every message; no memory is shared.
+    NoSharedMemory,
+    /// What the design costs a message.
+    Cost(Box<Budget>),
+}
+
+/// A race that is lacking.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Missing {
+    /// Everyone who does, so that their rows compare.
+    pub kinds: Vec<String>,
+    /// What has to be run.
+    pub workloads: Vec<Workload>,
+    /// The size that was asked for.
+    pub sizes: Vec<u32>,
+    /// The ways of waiting that may be chosen from.
+    pub waits: Vec<&'static str>,
+    /// For a channel that mostly idles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_per_s: Option<u32>,
+    /// Fewer messages than usual, where they are slow in coming.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+}
