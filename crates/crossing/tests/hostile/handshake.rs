@@ -1,0 +1,229 @@
+//! What is said and handed over before the first message: refused by name, whatever is wrong with it.
+
+use std::fs::File;
+use std::io::Write;
+use std::net::TcpStream;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::LazyLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossing::{Address, ConnectError, Kind, Listener, RecvError};
+use rustix::fs::{OFlags, SealFlags};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+
+use crate::attacker::{Forged, OVERHEARD, PAGE, SEALED, attacked, meet, own_pidfd, packets, receive, send};
+use crate::process::{LIMIT, socket_path, within};
+use crate::{alone, config, leaves_nothing, settled};
+
+#[test]
+fn a_correct_stranger_is_welcome() {
+    let _alone = alone();
+    leaves_nothing("a stranger", || {
+        let (server, _socket) = attacked(&mut Forged::correct());
+        let mut server = server.expect("nothing is wrong with it");
+        server.send(b"hello").expect("room");
+        let outcome = server.receiver().try_recv(&mut [0; 8]);
+        assert!(matches!(outcome, Err(RecvError::Empty)), "{outcome:?}");
+    });
+}
+
+/// An attack on the handshake: the field that is named, and what is wrong.
+type Attack = (&'static str, &'static str, fn(&mut Forged));
+
+const ATTACKS: &[Attack] = &[
+    ("no seal at all", "seals", |it| it.seals = SealFlags::empty()),
+    ("without FUTURE_WRITE", "seals", |it| it.seals = SEALED.difference(SealFlags::FUTURE_WRITE)),
+    ("without SHRINK", "seals", |it| it.seals = SEALED.difference(SealFlags::SHRINK)),
+    ("without GROW", "seals", |it| it.seals = SEALED.difference(SealFlags::GROW)),
+    ("without SEAL", "seals", |it| it.seals = SEALED.difference(SealFlags::SEAL)),
+    ("a page too small", "size", |it| it.file_bytes -= PAGE),
+    ("a byte too small", "size", |it| it.file_bytes -= 1),
+    ("a page too large", "size", |it| it.file_bytes += PAGE),
+    ("a byte too large", "size", |it| it.file_bytes += 1),
+    ("empty", "size", |it| it.file_bytes = 0),
+    ("full of holes", "allocation", |it| it.allocated = false),
+    ("a pipe", "file type", |it| it.region = Some(rustix::pipe::pipe().unwrap().0)),
+    ("/dev/null", "file type", |it| it.region = Some(File::open("/dev/null").unwrap().into())),
+    ("a directory", "file type", |it| it.region = Some(File::open("/").unwrap().into())),
+    ("a socket", "file type", |it| it.region = Some(UnixStream::pair().unwrap().0.into())),
+    ("this program", "seals", |it| {
+        it.region = Some(File::open(std::env::current_exe().unwrap()).unwrap().into());
+    }),
+    ("a pidfd for a region", "file type", |it| {
+        it.region = Some(rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC).unwrap());
+    }),
+    ("a pipe for a pidfd", "pidfd", |it| it.pidfd = Some(rustix::pipe::pipe().unwrap().0)),
+    ("a file for a pidfd", "pidfd", |it| it.pidfd = Some(File::open("/dev/null").unwrap().into())),
+    ("a pipe for a lane", "lane", |it| it.lane = Some(rustix::pipe::pipe().unwrap().0)),
+    ("a stream for a lane", "lane", |it| it.lane = Some(UnixStream::pair().unwrap().0.into())),
+    ("a listener for a lane", "lane", |it| {
+        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
+        rustix::net::bind(&socket, &SocketAddrUnix::new(socket_path()).unwrap()).unwrap();
+        rustix::net::listen(&socket, 1).unwrap();
+        it.lane = Some(socket);
+    }),
+    ("region magic", "region magic", |it| it.header[0] ^= 1),
+    ("region version", "region version and byte order", |it| it.header[8] ^= 2),
+    ("region byte order", "region version and byte order", |it| it.header[8..16].reverse()),
+    ("region words", "region words", |it| it.header[16] ^= 1),
+    ("more region words", "region words", |it| it.header[24] ^= 1),
+    ("region start", "region start index", |it| it.header[32] ^= 8),
+    ("region capacity", "region capacity", |it| it.header[40] ^= 1),
+    ("region nonce", "region nonce", |it| it.header[48] ^= 1),
+    ("hello magic", "magic", |it| it.hello[0] ^= 1),
+    ("hello version", "version", |it| it.hello[8] += 1),
+    ("hello of a pipe", "mechanism", |it| it.hello[10] = 2),
+    ("hello of nothing known", "mechanism", |it| it.hello[10] = 0xff),
+    ("hello flags", "flags", |it| it.hello[11] = 0x80),
+    ("hello max_message", "max_message", |it| it.hello[12..16].fill(0xff)),
+    ("hello reserved bytes", "reserved bytes", |it| it.hello[23] = 1),
+    ("hello nonce", "region nonce", |it| it.hello[31] ^= 1),
+    ("capacity 0", "capacity", |it| it.hello[16..20].fill(0)),
+    ("capacity no power of two", "capacity", |it| it.hello[16] = 8),
+    ("capacity below a page", "capacity", |it| it.hello[16..20].copy_from_slice(&2048_u32.to_le_bytes())),
+    ("capacity of 2 GiB", "capacity", |it| it.hello[16..20].copy_from_slice(&(1_u32 << 31).to_le_bytes())),
+    ("capacity of another ring", "size", |it| {
+        it.hello[16..20].copy_from_slice(&(1_u32 << 20).to_le_bytes());
+    }),
+    ("a hello cut short", "handshake packet", |it| it.hello.truncate(31)),
+    ("a hello of one byte", "handshake packet", |it| it.hello.truncate(1)),
+    ("a hello too long", "handshake packet", |it| it.hello.push(0)),
+    ("no descriptor", "handshake packet", |it| it.fds = 0),
+    ("one descriptor", "handshake packet", |it| it.fds = 1),
+    ("two descriptors", "handshake packet", |it| it.fds = 2),
+    ("not ready", "handshake packet", |it| it.ready = b"?".to_vec()),
+    ("more than ready", "handshake packet", |it| it.ready = b"!!".to_vec()),
+    ("ready with a descriptor", "handshake packet", |it| it.ready_fd = true),
+];
+
+#[test]
+fn each_fault_of_a_handshake_is_refused_by_name_and_leaves_nothing() {
+    let _alone = alone();
+    LazyLock::force(&OVERHEARD);
+    settled();
+    let floods = (4..=20).map(|fds| (fds, "handshake packet"));
+    let forged = ATTACKS.iter().map(|&(what, field, wrong)| {
+        let mut forged = Forged::correct();
+        wrong(&mut forged);
+        (what.to_owned(), field, forged)
+    });
+    let flooded =
+        floods.map(|(fds, field)| (format!("{fds} descriptors"), field, Forged { fds, ..Forged::correct() }));
+    // One at a time: what an attack holds in its hands is counted too.
+    let mut attacks: Vec<_> = forged.chain(flooded).collect();
+    while let Some((what, expected, mut forged)) = attacks.pop() {
+        forged.region = Some(forged.region());
+        leaves_nothing(&what, || {
+            let (server, socket) = meet(Kind::Shm);
+            let (region, pidfd, lane) =
+                (forged.region.take().unwrap(), forged.pidfd.take(), forged.lane.take());
+            // Handed over copies, so that what is left is left by the server.
+            forged.region = Some(region.try_clone().unwrap());
+            forged.pidfd = pidfd.as_ref().map(|fd| fd.try_clone().unwrap());
+            forged.lane = lane.as_ref().map(|fd| fd.try_clone().unwrap());
+            forged.greet(&socket);
+            let started = Instant::now();
+            match server.connect(&config(LIMIT)) {
+                Err(ConnectError::Refused { field, .. }) => assert_eq!(field, expected, "{what}"),
+                other => panic!("{what}: {other:?}"),
+            }
+            assert!(started.elapsed() < LIMIT, "{what}: refused, not waited for");
+            // What leaves_nothing counted before it began.
+            (forged.region, forged.pidfd, forged.lane) = (Some(region), pidfd, lane);
+        });
+    }
+}
+
+#[test]
+fn a_peer_that_goes_or_stays_silent_ends_the_handshake_and_leaves_nothing() {
+    let _alone = alone();
+    for kind in [Kind::Shm, Kind::Pipe, Kind::Unix] {
+        leaves_nothing("a silent peer", || {
+            let (server, _socket) = meet(kind);
+            let outcome = server.connect(&config(Duration::from_millis(50)));
+            assert!(matches!(outcome, Err(ConnectError::Timeout)), "{kind}: {outcome:?}");
+        });
+        leaves_nothing("a peer that goes", || {
+            let (server, socket) = meet(kind);
+            drop(socket);
+            let outcome = server.connect(&config(LIMIT));
+            assert!(matches!(outcome, Err(ConnectError::Disconnected)), "{kind}: {outcome:?}");
+        });
+    }
+    leaves_nothing("a peer that is never ready", || {
+        let (server, socket) = meet(Kind::Shm);
+        let mut forged = Forged::correct();
+        let (region, pidfd, lane) = (forged.region(), own_pidfd(), packets().1);
+        send(&socket, &forged.hello, &[region.as_fd(), pidfd.as_fd(), lane.as_fd()]);
+        let outcome = server.connect(&config(Duration::from_millis(50)));
+        assert!(matches!(outcome, Err(ConnectError::Timeout)), "{outcome:?}");
+    });
+    leaves_nothing("a stranger on TCP", || {
+        let listener = Listener::bind(&"tcp://127.0.0.1:0".parse().unwrap()).unwrap();
+        let Address::Tcp { host_port } = listener.address() else { unreachable!("it listens on TCP") };
+        let _idle = TcpStream::connect(host_port).unwrap();
+        let outcome = listener.accept().unwrap().connect(&config(Duration::from_millis(50)));
+        assert!(matches!(outcome, Err(ConnectError::Timeout)), "{outcome:?}");
+        let mut dribbling = TcpStream::connect(host_port).unwrap();
+        dribbling.write_all(b"CROSSIN").unwrap();
+        let outcome = listener.accept().unwrap().connect(&config(Duration::from_millis(50)));
+        assert!(matches!(outcome, Err(ConnectError::Timeout)), "{outcome:?}");
+    });
+}
+
+#[test]
+fn what_a_pipe_peer_hands_over_must_be_the_reading_end_of_a_pipe() {
+    let _alone = alone();
+    let (server, socket) = meet(Kind::Pipe);
+    let hello = thread::scope(|scope| {
+        scope.spawn(|| server.connect(&config(LIMIT)).map(drop));
+        let (hello, _) = receive(&socket);
+        drop(socket);
+        hello
+    });
+    type Wrong = (&'static str, &'static str, fn() -> Vec<OwnedFd>);
+    let attacks: [Wrong; 6] = [
+        ("the writing end", "file type", || vec![rustix::pipe::pipe().unwrap().1]),
+        ("a file", "file type", || vec![File::open("/proc/self/exe").unwrap().into()]),
+        ("a socket", "file type", || vec![UnixStream::pair().unwrap().0.into()]),
+        ("a directory", "file type", || vec![File::open("/").unwrap().into()]),
+        ("nothing", "handshake packet", Vec::new),
+        ("two pipes", "handshake packet", || (0..2).map(|_| rustix::pipe::pipe().unwrap().0).collect()),
+    ];
+    for (what, expected, fds) in attacks {
+        leaves_nothing(what, || {
+            let (server, socket) = meet(Kind::Pipe);
+            let fds = fds();
+            send(&socket, &hello, &fds.iter().map(AsFd::as_fd).collect::<Vec<_>>());
+            match server.connect(&config(LIMIT)) {
+                Err(ConnectError::Refused { field, .. }) => assert_eq!(field, expected, "{what}"),
+                other => panic!("{what}: {other:?}"),
+            }
+        });
+    }
+}
+
+/// The peer of a pipe keeps a copy of the reading end, and makes it block: who tries still does not wait.
+#[test]
+fn a_pipe_peer_cannot_make_a_trying_receiver_wait() {
+    let _alone = alone();
+    let (server, socket) = meet(Kind::Pipe);
+    let mut hello = OVERHEARD.0.clone();
+    hello[10] = 2;
+    hello[11] = 0;
+    hello[16..].fill(0);
+    let (reading, mut writing) = rustix::pipe::pipe().map(|(r, w)| (r, File::from(w))).unwrap();
+    send(&socket, &hello, &[reading.as_fd()]);
+    let mut server = server.connect(&config(LIMIT)).expect("nothing is wrong with it");
+    within("a receiver that only tries", move || {
+        for _ in 0..3 {
+            let outcome = server.receiver().try_recv(&mut [0; 8]);
+            assert!(matches!(outcome, Err(RecvError::Empty)), "{outcome:?}");
+            rustix::fs::fcntl_setfl(&reading, OFlags::empty()).unwrap();
+        }
+        writing.write_all(b"\x02\0\0\0ok").unwrap();
+        assert_eq!(server.recv(&mut [0; 8]).expect("it is there"), 2);
+    });
+}
