@@ -1,0 +1,118 @@
+//! How the two processes of a stage come and go, whoever ends them.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use crossing::{Kind, WaitStrategy};
+use lab::trace::{Side, Tone, What};
+
+use super::{Watched, exists, notes};
+use crate::harness::{Desk, Running, eventually};
+
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("the signal is sent");
+}
+
+#[test]
+fn the_two_processes_are_real_and_leave_with_the_stage() {
+    for kind in Kind::ALL {
+        let stage = Watched::open(kind);
+        let [sender, receiver] = stage.pids();
+        assert_ne!(sender, receiver);
+        for pid in [sender, receiver] {
+            let program = fs::read_link(format!("/proc/{pid}/exe")).expect("a process");
+            assert_eq!(program, Path::new(env!("CARGO_BIN_EXE_ipcscope")), "{kind}");
+        }
+        let parents = stage.stage.header().processes.each_ref().map(|process| process.parent);
+        // The two ends of a pipe are parent and child.
+        let second = if kind == Kind::Pipe { sender } else { std::process::id() };
+        assert_eq!(parents, [std::process::id(), second], "{kind}");
+        drop(stage);
+        assert!(!exists(sender) && !exists(receiver), "{kind}: not even a zombie is left");
+    }
+}
+
+#[test]
+fn a_process_that_is_killed_is_told_of_and_the_next_command_says_what_to_do() {
+    for kind in Kind::ALL {
+        for victim in [0, 1] {
+            let side = [Side::Sender, Side::Receiver][victim];
+            let mut stage = Watched::open(kind);
+            let pid = stage.pids()[victim];
+            // In the middle of a batch that takes half a second.
+            let murder = thread::spawn(move || {
+                thread::sleep(Duration::from_millis(150));
+                kill(pid);
+            });
+            let (events, outcome) = stage.tried(r#"{"do":"send","count":1000,"mode":"paced"}"#);
+            murder.join().expect("the signal is sent");
+            let died: Vec<Option<Side>> = events
+                .iter()
+                .filter(|event| matches!(event.what, What::Died { .. }))
+                .map(|event| event.side)
+                .collect();
+            assert!(died.contains(&Some(side)), "{kind}: {events:#?}");
+            let why = outcome.expect_err("the stage is over");
+            assert!(why.contains("is gone: open another stage"), "{kind}: {why}");
+            assert_eq!(notes(&events, Tone::Bad), [why.as_str()]);
+            let (events, outcome) = stage.tried(r#"{"do":"look"}"#);
+            assert_eq!((notes(&events, Tone::Bad), outcome), (vec![why.as_str()], Err(why.clone())));
+            stage.is_a_trace();
+            let pids = stage.pids();
+            drop(stage);
+            // A child whose parent was killed is reaped by whoever inherits orphans.
+            eventually("not even a zombie is left", || !pids.into_iter().any(exists));
+        }
+    }
+}
+
+#[test]
+fn a_stage_can_be_stopped_in_the_middle() {
+    let mut stage = Watched::with(Kind::Tcp, WaitStrategy::Block, 64);
+    let stopper = stage.stage.stopper();
+    let other = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(100));
+        stopper.store(true, Ordering::Relaxed);
+    });
+    let (_, outcome) = stage.tried(r#"{"do":"send","count":1000,"mode":"paced"}"#);
+    assert_eq!(outcome, Err("the stage was told to stop".into()));
+    other.join().expect("it was told");
+}
+
+#[test]
+fn no_process_outlives_a_lab_that_is_killed() {
+    let desk = Desk::new();
+    for kind in Kind::ALL {
+        let line = format!("show {kind} --messages 1000 --placement unpinned --wait spin");
+        let child = desk.command(line.split_whitespace()).spawn().expect("the binary starts");
+        let lab = child.id();
+        let mut running = Running(child);
+        let children = |pid: u32| -> Vec<u32> {
+            // Those that any of its threads has started.
+            let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+            let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+            lists
+                .flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+                .filter_map(|pid| pid.parse().ok())
+                .collect()
+        };
+        let mut workers = Vec::new();
+        eventually("two processes are there", || {
+            workers = children(lab);
+            let of_children: Vec<u32> = workers.iter().flat_map(|&pid| children(pid)).collect();
+            workers.extend(of_children);
+            workers.len() == 2
+        });
+        running.signal(rustix::process::Signal::KILL);
+        running.wait();
+        let running = |pid: &u32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+        };
+        eventually("they are gone", || !workers.iter().any(running));
+    }
+}
