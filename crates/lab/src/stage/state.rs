@@ -5,6 +5,7 @@
 
 use std::fs;
 
+use crate::sys::calls;
 use crate::trace::{ProcessState, What};
 
 /// A process as it was seen.
@@ -68,39 +69,8 @@ fn of_stat(stat: &str) -> Option<(ProcessState, Option<u32>)> {
 
 /// The call that a process is in: `running`, or a number and its arguments, or -1 when it is in none.
 fn of_syscall(text: &str) -> Option<String> {
-    let number: i64 = text.split_ascii_whitespace().next()?.parse().ok()?;
-    (number >= 0).then(|| syscall_name(number))
-}
-
-/// The name of a system call in which a process of ours may be found; else its number.
-fn syscall_name(number: i64) -> String {
-    let known = [
-        (libc::SYS_read, "read"),
-        (libc::SYS_write, "write"),
-        (libc::SYS_readv, "readv"),
-        (libc::SYS_writev, "writev"),
-        (libc::SYS_preadv2, "preadv2"),
-        (libc::SYS_pwritev2, "pwritev2"),
-        (libc::SYS_recvfrom, "recvfrom"),
-        (libc::SYS_sendto, "sendto"),
-        (libc::SYS_recvmsg, "recvmsg"),
-        (libc::SYS_sendmsg, "sendmsg"),
-        (libc::SYS_ppoll, "ppoll"),
-        (libc::SYS_futex, "futex"),
-        (libc::SYS_futex_waitv, "futex_waitv"),
-        (libc::SYS_clock_nanosleep, "clock_nanosleep"),
-        (libc::SYS_nanosleep, "nanosleep"),
-        (libc::SYS_accept4, "accept4"),
-        (libc::SYS_connect, "connect"),
-        (libc::SYS_wait4, "wait4"),
-        (libc::SYS_waitid, "waitid"),
-        (libc::SYS_sched_yield, "sched_yield"),
-        (libc::SYS_membarrier, "membarrier"),
-        #[cfg(target_arch = "x86_64")]
-        (libc::SYS_poll, "poll"),
-    ];
-    let name = known.iter().find(|(known, _)| *known == number).map(|(_, name)| (*name).to_owned());
-    name.unwrap_or_else(|| format!("system call {number}"))
+    let number: u64 = text.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(calls::name(number))
 }
 
 #[cfg(test)]
@@ -122,7 +92,7 @@ mod tests {
         assert_eq!(of_syscall("running\n"), None);
         assert_eq!(of_syscall("-1 0x7ffc 0x7f\n"), None);
         assert_eq!(of_syscall(&format!("{} 0x0 0x1\n", libc::SYS_read)).as_deref(), Some("read"));
-        assert_eq!(of_syscall("9999 0x0\n").as_deref(), Some("system call 9999"));
+        assert_eq!(of_syscall("9999 0x0\n").as_deref(), Some("call 9999"));
     }
 
     #[test]
