@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,7 +55,7 @@ impl Endpoint {
         let socket = match address {
             Address::Path { kind, path } => {
                 let socket = local_socket(*kind)?;
-                let name = socket_name(path).map_err(ConnectError::io(doing()))?;
+                let name = SocketAddrUnix::new(path).map_err(ConnectError::io(doing()))?;
                 rustix::net::connect(&socket, &name).map_err(ConnectError::io(doing()))?;
                 socket
             }
@@ -217,7 +217,7 @@ impl Listener {
                 let socket = local_socket(kind)?;
                 // Before it is bound: the file is never open to others, not for a moment.
                 rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR).map_err(ConnectError::io(doing()))?;
-                let name = socket_name(path).map_err(ConnectError::io(doing()))?;
+                let name = SocketAddrUnix::new(path).map_err(ConnectError::io(doing()))?;
                 rustix::net::bind(&socket, &name).map_err(|errno| match errno {
                     Errno::ADDRINUSE => ConnectError::io(format!(
                         "listen at {address}: the path exists (remove it if no one listens there)"
@@ -278,10 +278,6 @@ fn local_socket(kind: Kind) -> Result<OwnedFd, ConnectError> {
     let shape = if kind == Kind::Unix { SocketType::STREAM } else { SocketType::SEQPACKET };
     rustix::net::socket_with(AddressFamily::UNIX, shape, SocketFlags::CLOEXEC, None)
         .map_err(ConnectError::io("make a Unix socket"))
-}
-
-fn socket_name(path: &Path) -> Result<SocketAddrUnix, Errno> {
-    SocketAddrUnix::new(path)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A message of the stage: words that a person can read, and a number that tells it from every other one.
 //!
-//! The words stand first, zeros follow, and the last eight bytes are the message's number (little end first)
+//! The words stand first, zeros follow, and the last eight bytes are the message's number (little-endian)
 //! where there is room for it behind the words and a zero.
 
 /// The most bytes that a person's words may have.

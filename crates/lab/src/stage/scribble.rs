@@ -56,7 +56,7 @@ pub(crate) fn send_then_overwrite<M: Mechanism>(
     Ok(())
 }
 
-/// A message as it stands on a stream: its length, little end first, and its bytes (`docs/wire.md`).
+/// A message as it stands on a stream: its length (little-endian), and its bytes (`docs/wire.md`).
 fn frame(message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).unwrap_or(u32::MAX).to_le_bytes();
     [&length[..], message].concat()

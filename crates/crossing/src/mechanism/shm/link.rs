@@ -34,8 +34,8 @@ pub(super) struct Link {
 
 /// The lanes of both directions: see [`lane`](super::lane).
 pub(super) struct Lanes {
-    pub(super) out: Lane,
-    pub(super) inward: Lane,
+    pub(super) outbound: Lane,
+    pub(super) inbound: Lane,
 }
 
 /// What both ends agreed on.
@@ -71,13 +71,13 @@ impl Link {
             core: only_core(),
             nonce: layout.nonce,
         };
-        let (out, theirs) = Lane::pair()?;
+        let (outbound, theirs) = Lane::pair()?;
         send_packet(rendezvous.as_fd(), &hello.encode(), &[own.memfd(), me.as_fd(), theirs.as_fd()])?;
         drop((me, theirs));
-        let (peer, [memfd, pidfd, inward]) = recv_hello(&rendezvous, Kind::Shm, deadline)?;
+        let (peer, [memfd, pidfd, inbound]) = recv_hello(&rendezvous, Kind::Shm, deadline)?;
         let theirs = Theirs::open(memfd, Layout { capacity: peer.capacity, nonce: peer.nonce })?;
         check_pidfd(&pidfd)?;
-        let lanes = Lanes { out, inward: Lane::check(inward)? };
+        let lanes = Lanes { outbound, inbound: Lane::check(inbound)? };
         send_packet(rendezvous.as_fd(), &READY, &[])?;
         let (ready, []) = recv_packet::<1, 0>(rendezvous.as_fd(), deadline)?;
         if ready != READY {

@@ -64,10 +64,10 @@ pub(crate) trait Memory {
     /// The sleeper's half of the barrier between "I sleep" and "has the peer published?".
     fn heavy_fence(&self);
 
-    /// Writes eight bytes of my own ring, little end first.
+    /// Writes eight bytes of my own ring, little-endian.
     fn write_word(&self, at: u64, value: u64);
 
-    /// Reads eight bytes of the peer's ring.
+    /// Reads eight bytes of the peer's ring, little-endian.
     fn read_word(&self, at: u64) -> u64;
 
     /// Copies a message into my own ring; bytes up to the next grain may be overwritten.

@@ -79,9 +79,9 @@ impl Mechanism for Shm {
         );
         let ring = Producer::new(view.clone(), mine, START);
         let ring = if one_core { ring.publishing_whole() } else { ring };
-        let outbound = Out { ring, max_message, claimed: None, line: Line::new(mine), lane: lanes.out };
+        let outbound = Out { ring, max_message, claimed: None, line: Line::new(mine), lane: lanes.outbound };
         let inbound =
-            In { ring: Consumer::new(view, theirs, max_message, START), max_message, lane: lanes.inward };
+            In { ring: Consumer::new(view, theirs, max_message, START), max_message, lane: lanes.inbound };
         Ok(Halves::<Self> { outbound, inbound, one_core })
     }
 }
