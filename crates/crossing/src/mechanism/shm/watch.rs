@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use rustix::event::epoll;
@@ -124,7 +124,14 @@ static WATCHER: OnceLock<Result<Watcher, Errno>> = OnceLock::new();
 /// The one thread of this process that watches.
 struct Watcher {
     epoll: OwnedFd,
-    watched: Mutex<(u64, HashMap<u64, Arc<Watched>>)>,
+    table: Mutex<Table>,
+}
+
+/// Every connection of this process that is watched, by its id.
+#[derive(Default)]
+struct Table {
+    last_id: u64,
+    watched: HashMap<u64, Arc<Watched>>,
 }
 
 /// The watcher, started with the first connection.
@@ -140,21 +147,29 @@ fn watcher() -> Result<&'static Watcher, ConnectError> {
                 }
             })
             .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::AGAIN))?;
-        Ok(Watcher { epoll, watched: Mutex::default() })
+        Ok(Watcher { epoll, table: Mutex::default() })
     });
     made.as_ref()
         .map_err(|&errno| ConnectError::io("start the thread that watches for the peer's death")(errno))
 }
 
+impl Table {
+    /// The id under which it was entered.
+    fn insert(&mut self, watched: Arc<Watched>) -> u64 {
+        self.last_id += 1;
+        self.watched.insert(self.last_id, watched);
+        self.last_id
+    }
+}
+
 impl Watcher {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Nothing that holds the lock can panic halfway through a change.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn add(&self, watched: &Arc<Watched>) -> Result<u64, Errno> {
-        let id = {
-            let mut table = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-            table.0 += 1;
-            let id = table.0;
-            table.1.insert(id, watched.clone());
-            id
-        };
+        let id = self.table().insert(watched.clone());
         let event = |pidfd: bool| epoll::EventData::new_u64(id << 1 | u64::from(pidfd));
         let flags = epoll::EventFlags::IN | epoll::EventFlags::RDHUP;
         let added = epoll::add(&self.epoll, &watched.rendezvous, event(false), flags)
@@ -169,7 +184,7 @@ impl Watcher {
     fn remove(&self, id: u64, watched: &Watched) {
         self.forget(watched.rendezvous.as_fd());
         self.forget(watched.pidfd.as_fd());
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&id);
+        self.table().watched.remove(&id);
     }
 
     fn forget(&self, fd: BorrowedFd<'_>) {
@@ -188,9 +203,7 @@ impl Watcher {
             }
             for event in &events {
                 let token = event.data.u64();
-                let table = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-                let Some(watched) = table.1.get(&(token >> 1)).cloned() else { continue };
-                drop(table);
+                let Some(watched) = self.table().watched.get(&(token >> 1)).cloned() else { continue };
                 if token & 1 == 1 {
                     // What the peer said before it died is read first.
                     watched.listen();
