@@ -13,6 +13,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::{Duration, Instant};
 
+use super::blob::Blob;
 use super::{In, Shm};
 use crate::channel::Receiver;
 use crate::error::RecvError;
@@ -89,9 +90,34 @@ impl TrustedReceiver {
         Ok(Message { receiver: &mut self.receiver, place, len })
     }
 
-    /// The receiver that it was made of: for blobs, and for a message that had better be a copy.
-    pub fn copying(&mut self) -> &mut Receiver<Shm> {
-        &mut self.receiver
+    /// As [`Receiver::recv_blob`].
+    ///
+    /// # Errors
+    /// Those of [`Receiver::recv_blob`].
+    pub fn recv_blob(&mut self) -> Result<Blob, RecvError> {
+        self.receiver.recv_blob()
+    }
+
+    /// As [`Receiver::try_recv_blob`].
+    ///
+    /// # Errors
+    /// Those of [`Receiver::try_recv_blob`].
+    pub fn try_recv_blob(&mut self) -> Result<Blob, RecvError> {
+        self.receiver.try_recv_blob()
+    }
+
+    /// As [`Receiver::recv_blob_deadline`].
+    ///
+    /// # Errors
+    /// Those of [`Receiver::recv_blob_deadline`].
+    pub fn recv_blob_deadline(&mut self, deadline: Instant) -> Result<Blob, RecvError> {
+        self.receiver.recv_blob_deadline(deadline)
+    }
+
+    /// Back to a receiver that copies each message out. (It is not lent as `&mut Receiver`: it could then be exchanged for
+    /// another one, whose peer nobody has vouched for.)
+    pub fn copying(self) -> Receiver<Shm> {
+        self.receiver
     }
 
     /// The longest message that both ends agreed on, in bytes.
