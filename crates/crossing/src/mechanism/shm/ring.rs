@@ -417,8 +417,8 @@ impl<M: Memory> Consumer<M> {
     /// Takes the next message, if there is one: copies it into `buffer` and returns its length. One who would
     /// wait anyway may be held back for a moment.
     ///
-    /// Of a message that is still being written, what is there is copied, and `part` says how many bytes that were. Who
-    /// comes again with the same buffer hands `part` back; who begins anew hands in 0.
+    /// Of a message that is still being written, what is there is copied for one who would wait, and `part` says how many bytes
+    /// that were. Who comes again with the same buffer hands `part` back; who begins anew hands in 0.
     #[inline(always)]
     pub(crate) fn try_recv(
         &mut self,
@@ -429,7 +429,7 @@ impl<M: Memory> Consumer<M> {
         if let Some(len) = self.recv_at_once(buffer) {
             return Ok(len);
         }
-        self.take(would_wait, |ring| ring.take_next(buffer, part))
+        self.take(would_wait, |ring| ring.take_next(buffer, part, would_wait))
     }
 
     /// Where the next message stands, once all of it is there: its place and its length. It comes again until it is
@@ -543,12 +543,20 @@ impl<M: Memory> Consumer<M> {
         frame.len > M::PART && there >= part && there.is_multiple_of(part)
     }
 
-    /// Takes the next message if all of it is there; else as much as is.
-    fn take_next(&mut self, buffer: &mut [u8], part: &mut usize) -> Result<Option<usize>, RecvError> {
+    /// Takes the next message if all of it is there; else as much as is, for one who would wait for the rest.
+    fn take_next(
+        &mut self,
+        buffer: &mut [u8],
+        part: &mut usize,
+        would_wait: bool,
+    ) -> Result<Option<usize>, RecvError> {
         let Some(frame) = self.next()? else { return Ok(None) };
         let (len, room) = (frame.len, buffer.len());
         let Some(buffer) = buffer.get_mut(..len) else { return Err(RecvError::TooLong { len, room }) };
         let whole = self.is_whole(frame);
+        if !whole && !would_wait {
+            return Ok(None);
+        }
         let upto = if whole { len } else { (self.tail.wrapping_sub(self.head) - GRAIN) as usize };
         let at = self.head.wrapping_add(GRAIN + *part as u64);
         self.memory.read(at, &mut buffer[*part..upto]);
