@@ -63,6 +63,7 @@ mod error;
 mod frame;
 mod hello;
 mod mechanism;
+mod owner;
 pub mod scene;
 mod sys;
 mod wait;
@@ -71,5 +72,7 @@ pub use channel::{Claim, Connection, Cork, CorkedConnection, Receiver, Sender};
 pub use config::Config;
 pub use endpoint::{Address, Endpoint, Listener};
 pub use error::{ConnectError, RecvError, SendError, Violation};
-pub use mechanism::{Any, Blob, BlobMut, Kind, Mechanism, Message, Pipe, Shm, Tcp, TrustedReceiver, Unix};
+pub use mechanism::{
+    Any, Blob, BlobMut, Kind, Mechanism, Message, Pipe, SealError, Shm, Tcp, TrustedReceiver, Unix,
+};
 pub use wait::{Spacing, WaitStrategy};

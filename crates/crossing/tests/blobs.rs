@@ -1,8 +1,15 @@
 //! Blobs: memory that goes from process to process without a copy, and that nobody can write any more.
 
+#![allow(unsafe_code)]
+
 mod process;
 
+use std::fs::File;
+use std::hint::spin_loop;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::ptr;
+use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,9 +17,11 @@ use crossing::{
     Blob, BlobMut, Config, Connection, Endpoint, Kind, Receiver, RecvError, SendError, Sender, Shm,
     WaitStrategy,
 };
-use process::{LIMIT, Second, again, message, part, within};
+use process::{LIMIT, Second, again, eventually, message, part, within};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags};
+use rustix::process::{Resource, Rlimit};
 
 const WAYS: [WaitStrategy; 3] = [WaitStrategy::Spin, WaitStrategy::HYBRID, WaitStrategy::Block];
 
@@ -93,12 +102,15 @@ fn nobody_can_write_to_a_blob() {
 
 #[test]
 fn what_could_still_change_is_no_blob() {
-    let memfd = |seals, allocated| -> OwnedFd {
+    let memfd = |seals, full| -> OwnedFd {
         let memfd =
             rustix::fs::memfd_create(c"forged", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
         rustix::fs::ftruncate(&memfd, 8192).unwrap();
-        if allocated {
-            rustix::fs::fallocate(&memfd, FallocateFlags::empty(), 0, 8192).unwrap();
+        if full {
+            rustix::io::pwrite(&memfd, &[1; 8192], 0).unwrap();
+        } else {
+            // What stands behind the end counts as allocated, and fills no hole.
+            rustix::fs::fallocate(&memfd, FallocateFlags::KEEP_SIZE, 8192, 8192).unwrap();
         }
         rustix::fs::fcntl_add_seals(&memfd, seals).unwrap();
         memfd
@@ -113,6 +125,56 @@ fn what_could_still_change_is_no_blob() {
     assert!(error.to_string().contains("allocation"), "full of holes: {error}");
     let error = Blob::open(rustix::pipe::pipe().unwrap().0).unwrap_err();
     assert!(error.to_string().contains("file type"), "a pipe: {error}");
+}
+
+/// Its size is looked at when nobody can change it any more: whoever shortens it in the last moment gains nothing.
+#[test]
+fn a_blob_is_never_longer_than_its_file() {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    for pause in (0..400).cycle().take(4_000) {
+        let memfd = rustix::fs::memfd_create(c"shortened", flags).unwrap();
+        rustix::io::pwrite(&memfd, &[1; 8192], 0).unwrap();
+        let theirs = memfd.try_clone().unwrap();
+        let begin = Barrier::new(2);
+        let opened = thread::scope(|scope| {
+            scope.spawn(|| {
+                begin.wait();
+                (0..pause).for_each(|_| spin_loop());
+                rustix::fs::ftruncate(&memfd, 4096).unwrap();
+                let sealed = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+                rustix::fs::fcntl_add_seals(&memfd, sealed).unwrap();
+            });
+            begin.wait();
+            Blob::open(theirs)
+        });
+        assert!(opened.is_err() || opened.is_ok_and(|blob| blob.len() == 4096), "a page is missing");
+    }
+}
+
+/// The file of `len` bytes that this process has made, once more.
+fn file_of(len: u64) -> File {
+    let fds = std::fs::read_dir("/proc/self/fd").expect("/proc is mounted");
+    let is_it = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|file| file.len() == len);
+    let path = fds.flatten().map(|entry| entry.path()).find(is_it).expect("it is open");
+    File::options().read(true).write(true).open(path).expect("it is this process's own")
+}
+
+#[test]
+fn what_cannot_be_sealed_is_kept_and_sealed_later() {
+    const LEN: usize = 77_777;
+    let mut blob = BlobMut::new(LEN).expect("there is memory");
+    blob.copy_from_slice(message(5, LEN));
+    // What a child would have that was forked while it was made: another mapping for writing.
+    let file = file_of(LEN as u64);
+    // SAFETY: at a place of the kernel's choice; nobody uses it.
+    let held =
+        unsafe { rustix::mm::mmap(ptr::null_mut(), LEN, ProtFlags::WRITE, MapFlags::SHARED, &file, 0) }
+            .expect("it is not sealed yet");
+    let error = blob.seal().unwrap_err().retry().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ResourceBusy, "{error}");
+    // SAFETY: made above.
+    unsafe { rustix::mm::munmap(held, LEN) }.expect("it was mapped");
+    assert!(*error.retry().expect("nobody else has it now") == *message(5, LEN));
 }
 
 #[test]
@@ -155,6 +217,18 @@ fn between_two_processes_a_blob_comes_back_as_another() {
 }
 
 #[test]
+fn who_has_no_descriptor_left_loses_a_blob_and_not_the_connection() {
+    for wait in WAYS {
+        let (second, mut here) = start("starve", wait);
+        here.sender().send_blob(&blob(1, 5000)).expect("the other end lives");
+        here.send(b"sent").expect("the other end lives");
+        here.recv(&mut [0; 64]).expect("it goes on");
+        here.sender().send_blob(&blob(2, 5000)).expect("the other end lives");
+        second.done();
+    }
+}
+
+#[test]
 fn who_waits_for_a_blob_is_told_of_a_death_and_gets_what_was_sent() {
     for wait in WAYS {
         let (mut second, mut here) = start("send one, then wait", wait);
@@ -163,7 +237,10 @@ fn who_waits_for_a_blob_is_told_of_a_death_and_gets_what_was_sent() {
             let first = here.receiver().recv_blob().expect("it was sent");
             assert!(*first == *message(7, 5000));
             assert!(matches!(here.receiver().recv_blob(), Err(RecvError::Disconnected)));
-            assert!(matches!(here.sender().send_blob(&first), Err(SendError::Disconnected)));
+            // The kernel closes what the dead had open one by one.
+            eventually("a sender is told", || {
+                matches!(here.sender().send_blob(&first), Err(SendError::Disconnected))
+            });
         };
         within("a wait for a blob", move || {
             let waiting = thread::spawn(waiting);
@@ -199,6 +276,22 @@ fn second_process() {
             connection.sender().send_blob(&blob(7, 5000)).expect("the other end lives");
             connection.send(b"sent").expect("the other end lives");
             let _ = connection.recv(&mut [0; 64]);
+        }
+        "starve" => {
+            let limit = rustix::process::getrlimit(Resource::Nofile);
+            // The three that are always open take all the numbers below.
+            let starved = Rlimit { current: Some(3), ..limit };
+            connection.recv(&mut [0; 64]).expect("one has been sent");
+            rustix::process::setrlimit(Resource::Nofile, starved).expect("it is lowered");
+            let outcome = connection.receiver().recv_blob();
+            rustix::process::setrlimit(Resource::Nofile, limit).expect("it was as high before");
+            let error = match outcome {
+                Err(RecvError::Io(error)) => error,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(error.raw_os_error(), Some(Errno::MFILE.raw_os_error()));
+            connection.send(b"it goes on").expect("the other end lives");
+            assert!(*connection.receiver().recv_blob().expect("there is another one") == *message(2, 5000));
         }
         other => panic!("no role `{other}`"),
     }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::thread;
 
 use crossing::{Address, ConnectError, Connection, Endpoint, Kind, Listener};
-use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
@@ -128,7 +128,7 @@ impl Forged {
         let memfd = rustix::fs::memfd_create(c"forged", flags).unwrap();
         rustix::fs::ftruncate(&memfd, self.file_bytes).unwrap();
         if self.allocated && self.file_bytes > 0 {
-            rustix::fs::fallocate(&memfd, FallocateFlags::empty(), 0, self.file_bytes).unwrap();
+            rustix::io::pwrite(&memfd, &vec![0; self.file_bytes as usize], 0).unwrap();
             rustix::io::pwrite(&memfd, &self.header, 0).unwrap();
         }
         rustix::fs::fcntl_add_seals(&memfd, self.seals).unwrap();

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use crossing::{Kind, RecvError, SendError, Shm, Violation};
 use rustix::fs::SealFlags;
 
-use crate::attacker::{Forged, OVERHEARD, PAGE, SEALED, attacked, meet, packets, send};
+use crate::attacker::{Forged, OVERHEARD, PAGE, SEALED, attacked, meet, receive, send};
 use crate::process::LIMIT;
 use crate::{alone, config, leaves_nothing};
 
@@ -30,12 +30,12 @@ fn what_is_no_blob_poisons_the_connection() {
         ("this program", b"B", || vec![File::open(std::env::current_exe().unwrap()).unwrap().into()]),
     ];
     let received = |words: &[u8], fds: Vec<OwnedFd>| {
-        let (lane, theirs) = packets();
-        let mut forged = Forged { lane: Some(theirs), ..Forged::correct() };
         let (server, socket) = meet(Kind::Shm);
-        forged.greet(&socket);
+        Forged::correct().greet(&socket);
         let mut server = server.connect_as::<Shm>(&config(LIMIT)).expect("the handshake is correct");
-        send(&lane, words, &fds.iter().map(AsFd::as_fd).collect::<Vec<_>>());
+        let (_, handed_over) = receive(&socket);
+        let [_, _, lane] = &handed_over[..] else { panic!("{handed_over:?}") };
+        send(lane, words, &fds.iter().map(AsFd::as_fd).collect::<Vec<_>>());
         let outcome = server.receiver().recv_blob();
         let next = server.receiver().try_recv(&mut [0; 8]);
         (outcome, next)

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossing::{Address, ConnectError, Kind, Listener, RecvError};
-use rustix::fs::{OFlags, SealFlags};
+use rustix::fs::{FallocateFlags, MemfdFlags, OFlags, SealFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
 use crate::attacker::{Forged, OVERHEARD, PAGE, SEALED, attacked, meet, own_pidfd, packets, receive, send};
@@ -44,11 +44,29 @@ const ATTACKS: &[Attack] = &[
     ("a byte too large", "size", |it| it.file_bytes += 1),
     ("empty", "size", |it| it.file_bytes = 0),
     ("full of holes", "allocation", |it| it.allocated = false),
+    ("holes, and as many pages behind the end", "allocation", |it| {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let memfd = rustix::fs::memfd_create(c"forged", flags).unwrap();
+        rustix::fs::ftruncate(&memfd, it.file_bytes).unwrap();
+        rustix::io::pwrite(&memfd, &it.header, 0).unwrap();
+        rustix::fs::fallocate(&memfd, FallocateFlags::KEEP_SIZE, it.file_bytes, it.file_bytes).unwrap();
+        rustix::fs::fcntl_add_seals(&memfd, SEALED).unwrap();
+        assert!(rustix::fs::fstat(&memfd).unwrap().st_blocks as u64 * 512 >= it.file_bytes, "it seems full");
+        it.region = Some(memfd);
+    }),
+    ("allocated, and never written", "allocation", |it| {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let memfd = rustix::fs::memfd_create(c"forged", flags).unwrap();
+        rustix::fs::fallocate(&memfd, FallocateFlags::empty(), 0, it.file_bytes).unwrap();
+        rustix::io::pwrite(&memfd, &it.header, 0).unwrap();
+        rustix::fs::fcntl_add_seals(&memfd, SEALED).unwrap();
+        it.region = Some(memfd);
+    }),
     ("a pipe", "file type", |it| it.region = Some(rustix::pipe::pipe().unwrap().0)),
     ("/dev/null", "file type", |it| it.region = Some(File::open("/dev/null").unwrap().into())),
     ("a directory", "file type", |it| it.region = Some(File::open("/").unwrap().into())),
     ("a socket", "file type", |it| it.region = Some(UnixStream::pair().unwrap().0.into())),
-    ("this program", "seals", |it| {
+    ("this program", "file type", |it| {
         it.region = Some(File::open(std::env::current_exe().unwrap()).unwrap().into());
     }),
     ("a pidfd for a region", "file type", |it| {

@@ -17,9 +17,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 
 use rustix::fs::SealFlags;
-use rustix::mm::{Advice, MapFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
 use super::memfd;
+use crate::owner::Owner;
 
 /// What a blob must have: its size stays, and its bytes stay.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::WRITE);
@@ -51,22 +52,72 @@ impl BlobMut {
     /// What memfd_create(2), fallocate(2) and mmap(2) say: mostly that there is not so much memory.
     pub fn new(len: usize) -> io::Result<BlobMut> {
         let memfd = memfd::create(len as u64)?;
-        let protection = ProtFlags::READ | ProtFlags::WRITE;
-        let pages = Pages::map(&memfd, len, protection, MapFlags::SHARED | MapFlags::POPULATE)?;
-        pages.keep_from_children()?;
+        let mut pages = Pages::map(&memfd, len, ProtFlags::empty(), MapFlags::SHARED)?;
+        pages.open_for_me_alone()?;
         Ok(BlobMut { pages, memfd })
     }
 
     /// Nobody writes to it from now on.
     ///
     /// # Errors
-    /// What fcntl(2) and mmap(2) say.
-    pub fn seal(self) -> io::Result<Blob> {
+    /// What fcntl(2) and mmap(2) say. `ResourceBusy` (EBUSY) when somebody else still has its pages: a child that was forked
+    /// while it was made, or a device that reads from it. It can be [tried again](SealError::retry).
+    pub fn seal(self) -> Result<Blob, SealError> {
         let BlobMut { pages, memfd } = self;
         // A file that is mapped for writing cannot be sealed.
         drop(pages);
-        rustix::fs::fcntl_add_seals(&memfd, SEALS | SealFlags::SEAL)?;
-        Blob::open(memfd)
+        seal(memfd)
+    }
+}
+
+fn seal(memfd: OwnedFd) -> Result<Blob, SealError> {
+    let wanted = SEALS | SealFlags::SEAL;
+    let sealed = rustix::fs::fcntl_get_seals(&memfd).and_then(|seals| {
+        if seals.contains(wanted) { Ok(()) } else { rustix::fs::fcntl_add_seals(&memfd, wanted) }
+    });
+    match sealed.map_err(io::Error::from).and_then(|()| Blob::pages(&memfd)) {
+        Ok(pages) => Ok(Blob { pages, memfd }),
+        Err(error) => Err(SealError { error, memfd }),
+    }
+}
+
+/// Why a [`BlobMut`] could not be sealed. What was written to it is kept.
+#[derive(Debug)]
+pub struct SealError {
+    error: io::Error,
+    memfd: OwnedFd,
+}
+
+impl SealError {
+    /// Tries once more.
+    ///
+    /// # Errors
+    /// As [`BlobMut::seal`].
+    pub fn retry(self) -> Result<Blob, SealError> {
+        seal(self.memfd)
+    }
+
+    /// What the kernel said.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.error.kind()
+    }
+}
+
+impl fmt::Display for SealError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the blob was not sealed: {}", self.error)
+    }
+}
+
+impl std::error::Error for SealError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl From<SealError> for io::Error {
+    fn from(error: SealError) -> io::Error {
+        error.error
     }
 }
 
@@ -98,13 +149,16 @@ impl Blob {
     /// # Errors
     /// `InvalidData` when its writer could still change it, take it away, or let its reader pay for it; what mmap(2) says.
     pub fn open(memfd: OwnedFd) -> io::Result<Blob> {
-        let bytes = memfd::check(&memfd, SEALS)
+        Ok(Blob { pages: Blob::pages(&memfd)?, memfd })
+    }
+
+    fn pages(memfd: &OwnedFd) -> io::Result<Pages> {
+        let bytes = memfd::check(memfd, SEALS)
             .map_err(|(field, why)| io::Error::new(io::ErrorKind::InvalidData, format!("{field}: {why}")))?;
         let len = usize::try_from(bytes).map_err(|_| io::ErrorKind::OutOfMemory)?;
         // A private mapping for reading shows the file's own pages. A shared one of a file that is sealed against writing
         // exists since Linux 6.7.
-        let pages = Pages::map(&memfd, len, ProtFlags::READ, MapFlags::PRIVATE)?;
-        Ok(Blob { pages, memfd })
+        Pages::map(memfd, len, ProtFlags::READ, MapFlags::PRIVATE)
     }
 }
 
@@ -126,6 +180,8 @@ impl AsFd for Blob {
 struct Pages {
     base: NonNull<u8>,
     len: usize,
+    /// Who alone has them, if they are not for everybody.
+    owner: Option<Owner>,
 }
 
 // SAFETY: pages are an address range; they belong to the process, not to a thread.
@@ -136,19 +192,27 @@ unsafe impl Sync for Pages {}
 impl Pages {
     fn map(memfd: &OwnedFd, len: usize, protection: ProtFlags, flags: MapFlags) -> io::Result<Pages> {
         if len == 0 {
-            return Ok(Pages { base: NonNull::dangling(), len });
+            return Ok(Pages { base: NonNull::dangling(), len, owner: None });
         }
         // SAFETY: a new range at a place of the kernel's choice; nothing that exists is touched.
         let base = unsafe { rustix::mm::mmap(ptr::null_mut(), len, protection, flags, memfd, 0) }?;
         let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Pages { base, len })
+        Ok(Pages { base, len, owner: None })
     }
 
-    /// A child that inherited the right to write would keep the file from being sealed.
-    fn keep_from_children(&self) -> io::Result<()> {
-        if self.len > 0 {
-            // SAFETY: the range is ours; the advice changes what a fork inherits, not what is there.
-            unsafe { rustix::mm::madvise(self.base.as_ptr().cast(), self.len, Advice::LinuxDontFork) }?;
+    /// Opens them for writing, and brings all of them in. A child that inherited the right to write would keep the file from
+    /// being sealed: it is kept from children before it is given.
+    fn open_for_me_alone(&mut self) -> io::Result<()> {
+        self.owner = Some(Owner::me());
+        let (base, len) = (self.base.as_ptr().cast(), self.len);
+        if len > 0 {
+            // SAFETY: the range is ours, and nobody has an address in it yet; the advice changes what a fork inherits, and
+            // when pages come, not what is there.
+            unsafe {
+                rustix::mm::madvise(base, len, Advice::LinuxDontFork)?;
+                rustix::mm::mprotect(base, len, MprotectFlags::READ | MprotectFlags::WRITE)?;
+                rustix::mm::madvise(base, len, Advice::LinuxPopulateWrite)?;
+            }
         }
         Ok(())
     }
@@ -163,7 +227,8 @@ impl Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        if self.len > 0 {
+        // In a forked child what was not for it is not there, and something else may be.
+        if self.len > 0 && self.owner.is_none_or(Owner::is_me) {
             // SAFETY: mapped by `map`, and whoever lent them is gone. A failure would leak address space, nothing else.
             let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.len) };
         }

@@ -4,7 +4,11 @@
 //! descriptors of [`Blob`]s travels: one a packet. The kernel keeps their order, bounds their number, and closes those
 //! that nobody takes. Messages and blobs do not wait for each other; but a blob that was sent before a message is there
 //! when the message has come.
+//!
+//! A lane is made by the end that receives on it. Options of a socket stay with whoever made it: one such as SO_PASSPIDFD, set by
+//! a peer, would have the kernel put descriptors into this process that nobody asked for.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
@@ -21,6 +25,7 @@ use super::{In, Out, Shm};
 use crate::channel::{Receiver, Sender};
 use crate::error::{ConnectError, RecvError, SendError, Violation};
 use crate::hello::{descriptors, timespec};
+use crate::owner::Owner;
 use crate::wait::{Patience, Until};
 
 /// What is said beside a descriptor.
@@ -62,7 +67,8 @@ impl Receiver<Shm> {
     ///
     /// # Errors
     /// Those of [`recv`](Receiver::recv). [`Poisoned`](RecvError::Poisoned) when what came could still be changed by its
-    /// sender.
+    /// sender. [`Io`](RecvError::Io) with `EMFILE` when this process has as many descriptors as it may have: that blob is
+    /// lost, the connection goes on.
     pub fn recv_blob(&mut self) -> Result<Blob, RecvError> {
         self.recv_blob_until(Until::Forever)
     }
@@ -90,25 +96,40 @@ impl Receiver<Shm> {
 
 /// One end of a lane. Dropping it ends the lane, whoever else may have inherited the descriptor.
 #[derive(Debug)]
-pub(super) struct Lane(OwnedFd);
+pub(super) struct Lane {
+    socket: OwnedFd,
+    owner: Owner,
+}
 
 impl Lane {
-    /// My end, on which I send, and the one that the peer gets.
-    pub(super) fn pair() -> Result<(Lane, OwnedFd), ConnectError> {
-        let (mine, theirs) = super::rendezvous().map_err(ConnectError::io("make a lane for blobs"))?;
-        Ok((Lane(mine), theirs))
+    fn new(socket: OwnedFd) -> Lane {
+        Lane { socket, owner: Owner::me() }
     }
 
-    /// The end that a peer has handed over, on which I receive. Another kind of file could make me wait, or lie about
-    /// where a packet ends.
+    /// My end, on which I receive, and the one that the peer gets.
+    pub(super) fn pair() -> Result<(Lane, OwnedFd), ConnectError> {
+        let (mine, theirs) = super::rendezvous().map_err(ConnectError::io("make a lane for blobs"))?;
+        Ok((Lane::new(mine), theirs))
+    }
+
+    /// The end that a peer has handed over, on which I send. Another kind of file could make me wait.
     pub(super) fn check(theirs: OwnedFd) -> Result<Lane, ConnectError> {
         let right = sockopt::socket_domain(&theirs) == Ok(AddressFamily::UNIX)
             && sockopt::socket_type(&theirs) == Ok(SocketType::SEQPACKET)
             && sockopt::socket_acceptconn(&theirs) == Ok(false);
         if right {
-            return Ok(Lane(theirs));
+            return Ok(Lane::new(theirs));
         }
         Err(ConnectError::Refused { field: "lane", why: "not a Unix packet socket".into() })
+    }
+
+    /// That a forked child takes nothing of its parent's.
+    fn must_be_mine(&self) -> io::Result<()> {
+        if self.owner.is_me() {
+            return Ok(());
+        }
+        let why = "this connection belongs to the process that forked this one";
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
     }
 
     /// Sends a descriptor, without waiting.
@@ -118,7 +139,7 @@ impl Lane {
         let fds = [fd];
         ancillary.push(SendAncillaryMessage::ScmRights(&fds));
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        rustix::net::sendmsg(&self.0, &[std::io::IoSlice::new(&BLOB)], &mut ancillary, flags).map(drop)
+        rustix::net::sendmsg(&self.socket, &[io::IoSlice::new(&BLOB)], &mut ancillary, flags).map(drop)
     }
 
     /// Receives a packet, without waiting: a descriptor, nothing after the last one, or what breaks the protocol.
@@ -127,12 +148,16 @@ impl Lane {
         let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-        let mut data = [std::io::IoSliceMut::new(&mut bytes)];
-        let received = rustix::net::recvmsg(&self.0, &mut data, &mut ancillary, flags)?;
+        let mut data = [io::IoSliceMut::new(&mut bytes)];
+        let received = rustix::net::recvmsg(&self.socket, &mut data, &mut ancillary, flags)?;
         // The space for one descriptor has room for two, by its alignment.
         let mut fds = descriptors(&mut ancillary);
         if received.bytes == 0 && fds.is_empty() {
             return Ok(None);
+        }
+        if fds.is_empty() && received.flags.contains(ReturnFlags::CTRUNC) {
+            // There was one, and no room for it among this process's own.
+            return Err(Errno::MFILE);
         }
         let cut = received.flags.intersects(ReturnFlags::CTRUNC | ReturnFlags::TRUNC);
         let right = !cut && received.bytes == BLOB.len() && bytes == BLOB && fds.len() == 1;
@@ -143,7 +168,7 @@ impl Lane {
     /// Sleeps until the lane is ready for `events`, the connection has ended, or patience ends.
     fn sleep(&self, events: PollFlags, watch: &Watch, patience: &Patience) -> Result<(), Errno> {
         let timeout = patience.left().map(timespec);
-        let lane = PollFd::from_borrowed_fd(self.0.as_fd(), events);
+        let lane = PollFd::from_borrowed_fd(self.socket.as_fd(), events);
         let [pidfd, rendezvous] = watch.descriptors();
         // A hang-up of the rendezvous need not be asked for.
         let pidfd = PollFd::from_borrowed_fd(pidfd, PollFlags::IN);
@@ -157,12 +182,15 @@ impl Lane {
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        let _ = rustix::net::shutdown(&self.0, Shutdown::Both);
+        if self.owner.is_me() {
+            let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
+        }
     }
 }
 
 impl Out {
     fn send_blob(&mut self, blob: BorrowedFd<'_>, patience: &mut Patience) -> Result<(), SendError> {
+        self.lane.must_be_mine().map_err(SendError::Io)?;
         let watch = &self.ring.memory().link().watch;
         let look = |lane: &mut Lane| {
             // Not afterwards: who has the blob may go at once.
@@ -187,6 +215,7 @@ impl Out {
 
 impl In {
     fn recv_blob(&mut self, patience: &mut Patience) -> Result<Blob, RecvError> {
+        self.lane.must_be_mine().map_err(RecvError::Io)?;
         let watch = &self.ring.memory().link().watch;
         let look = |lane: &mut Lane| {
             // What the peer sent before its end is there once its end is known.

@@ -71,13 +71,13 @@ impl Link {
             core: only_core(),
             nonce: layout.nonce,
         };
-        let (outbound, theirs) = Lane::pair()?;
+        let (inbound, theirs) = Lane::pair()?;
         send_packet(rendezvous.as_fd(), &hello.encode(), &[own.memfd(), me.as_fd(), theirs.as_fd()])?;
         drop((me, theirs));
-        let (peer, [memfd, pidfd, inbound]) = recv_hello(&rendezvous, Kind::Shm, deadline)?;
+        let (peer, [memfd, pidfd, outbound]) = recv_hello(&rendezvous, Kind::Shm, deadline)?;
         let theirs = Theirs::open(memfd, Layout { capacity: peer.capacity, nonce: peer.nonce })?;
         check_pidfd(&pidfd)?;
-        let lanes = Lanes { outbound, inbound: Lane::check(inbound)? };
+        let lanes = Lanes { outbound: Lane::check(outbound)?, inbound };
         send_packet(rendezvous.as_fd(), &READY, &[])?;
         let (ready, []) = recv_packet::<1, 0>(rendezvous.as_fd(), deadline)?;
         if ready != READY {

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{FallocateFlags, FileType, MemfdFlags, SealFlags};
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, SeekFrom};
 use rustix::io::Errno;
 
 /// Makes `bytes` of it, all of them allocated: without that the first touch of a page could find no memory left, and kill
@@ -26,20 +26,23 @@ pub(super) type Fault = (&'static str, String);
 
 /// The size in bytes of memory that has these seals at least, and no holes. A hole would be filled by whoever reads it
 /// first: at our expense, or with SIGBUS when no memory is left.
+///
+/// The seals are read first: what they keep from changing is looked at when nobody can change it any more. Holes are looked for
+/// by lseek(2), since pages behind the end of the file count as allocated, too.
 pub(super) fn check(memfd: &OwnedFd, seals: SealFlags) -> Result<u64, Fault> {
-    let stat = rustix::fs::fstat(memfd).map_err(|errno| ("file type", errno.to_string()))?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(("file type", "not a regular file".into()));
-    }
     let found = rustix::fs::fcntl_get_seals(memfd);
-    let found = found.map_err(|_| ("seals", "this file cannot be sealed".to_owned()))?;
+    let found = found.map_err(|_| ("file type", "this file cannot be sealed".to_owned()))?;
     if !found.contains(seals) {
         return Err(("seals", format!("{found:?}, which leaves it in the peer's power")));
     }
+    let stat = rustix::fs::fstat(memfd).map_err(|errno| ("size", errno.to_string()))?;
     let bytes = u64::try_from(stat.st_size).unwrap_or(0);
-    let allocated = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
-    if allocated < bytes {
-        return Err(("allocation", format!("{allocated} bytes of {bytes}")));
+    if bytes > 0 {
+        let hole =
+            rustix::fs::seek(memfd, SeekFrom::Hole(0)).map_err(|errno| ("allocation", errno.to_string()))?;
+        if hole < bytes {
+            return Err(("allocation", format!("a hole at {hole} of {bytes} bytes")));
+        }
     }
     Ok(bytes)
 }

@@ -42,7 +42,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
-pub use self::blob::{Blob, BlobMut};
+pub use self::blob::{Blob, BlobMut, SealError};
 pub use self::in_place::{Message, TrustedReceiver};
 use self::lane::Lane;
 use self::line::Line;

@@ -7,10 +7,11 @@
 //! map it for writing again, write(2) to it, change its size or punch holes into it: the one writable mapping
 //! is the one that exists. (`SHRINK | GROW | SEAL` alone would be a trap: a peer could still punch a hole,
 //! and bytes would turn to zero under the reader.) The peer maps it for reading. A wild store by either
-//! process faults the process that strayed. Since the size is sealed, no access within it can raise SIGBUS.
+//! process faults the process that strayed. Since the size is sealed and every page is there before it is sealed, no access
+//! within it can raise SIGBUS; who gets a region checks both, in this order (`memfd.rs`).
 //!
 //! A fork would hand the right to write to the child, so the writable mapping is not inherited
-//! (`MADV_DONTFORK`).
+//! (`MADV_DONTFORK`), and may not be written before that is said.
 //!
 //! # Why this is sound in Rust
 //!
@@ -36,11 +37,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
 use rustix::fs::SealFlags;
-use rustix::mm::{Advice, MapFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
 use super::memory::Word;
 use super::{memfd, opaque, rules};
 use crate::error::ConnectError;
+use crate::owner::Owner;
 
 /// Bytes before the ring: one page of header.
 const HEADER_BYTES: usize = 4096;
@@ -48,8 +50,6 @@ const HEADER_BYTES: usize = 4096;
 pub(crate) const CAPACITY_LIMIT: u64 = 1 << 30;
 /// The smallest, in bytes: rings are mapped in whole pages.
 pub(crate) const CAPACITY_LEAST: u64 = 4096;
-/// Rings up to this size are brought into memory at once, in bytes.
-const POPULATE_LIMIT: u64 = 4 << 20;
 /// The parts in which long messages are published, in bytes.
 pub(super) const PART_BYTES: usize = 16 << 10;
 /// What the sealed end must have.
@@ -58,7 +58,9 @@ const SEALS: SealFlags = {
     if rules::SEAL { seals.union(SealFlags::FUTURE_WRITE) } else { seals }
 };
 /// How the peer's region is mapped.
-const THEIRS: ProtFlags = if rules::SEAL { ProtFlags::READ } else { ProtFlags::READ.union(ProtFlags::WRITE) };
+const THEIRS: MprotectFlags = if rules::SEAL { MprotectFlags::READ } else { OWN };
+/// How my own is.
+const OWN: MprotectFlags = MprotectFlags::READ.union(MprotectFlags::WRITE);
 
 /// Where a word stands in the header. Each has a pair of cache lines to itself: processors fetch lines in
 /// pairs.
@@ -140,8 +142,9 @@ impl Own {
             .map_err(ConnectError::io(format!("make {} bytes of shared memory", layout.file_bytes())))?;
         rustix::io::pwrite(&memfd, &layout.encode(), 0)
             .map_err(ConnectError::io("write the header of shared memory"))?;
-        let mapping = Mapping::new(memfd.as_fd(), layout.capacity, ProtFlags::READ | ProtFlags::WRITE)?;
+        let mapping = Mapping::new(memfd.as_fd(), layout.capacity)?;
         mapping.keep_from_children()?;
+        mapping.open(OWN, Advice::LinuxPopulateWrite)?;
         for word in [Word::Tail, Word::Head] {
             // SAFETY: the word lies in the mapping just made, which nobody else has yet.
             unsafe { opaque::store_release(mapping.word(word), super::ring::START) };
@@ -192,7 +195,8 @@ impl Theirs {
             return refused("header", format!("only {read} bytes"));
         }
         layout.check(&header)?;
-        let mapping = Mapping::new(memfd.as_fd(), layout.capacity, THEIRS)?;
+        let mapping = Mapping::new(memfd.as_fd(), layout.capacity)?;
+        mapping.open(THEIRS, Advice::LinuxPopulateRead)?;
         Ok(Theirs { mapping, layout })
     }
 }
@@ -203,6 +207,7 @@ impl Theirs {
 pub(super) struct Mapping {
     base: *mut u8,
     bytes: usize,
+    owner: Owner,
 }
 
 // SAFETY: a mapping is an address range; it belongs to the process, not to a thread.
@@ -211,7 +216,8 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    fn new(memfd: BorrowedFd<'_>, capacity: u64, protection: ProtFlags) -> Result<Mapping, ConnectError> {
+    /// Maps a region. Nothing may be done to it yet.
+    fn new(memfd: BorrowedFd<'_>, capacity: u64) -> Result<Mapping, ConnectError> {
         let too_large = || ConnectError::Config(format!("a ring of {capacity} bytes does not fit here"));
         let ring = usize::try_from(capacity).map_err(|_| too_large())?;
         let bytes =
@@ -223,17 +229,14 @@ impl Mapping {
         }
         .map_err(failed())?
         .cast::<u8>();
-        let mapping = Mapping { base, bytes };
-        let mut flags = MapFlags::SHARED | MapFlags::FIXED;
-        if capacity <= POPULATE_LIMIT {
-            flags |= MapFlags::POPULATE;
-        }
+        let mapping = Mapping { base, bytes, owner: Owner::me() };
+        let (nothing, flags) = (ProtFlags::empty(), MapFlags::SHARED | MapFlags::FIXED);
         // The file (header and ring) first, then the ring once more.
         for (at, length, from) in
             [(0, HEADER_BYTES + ring, 0), (HEADER_BYTES + ring, ring, HEADER_BYTES as u64)]
         {
             // SAFETY: `at .. at + length` lies in the range reserved above, which nobody else knows.
-            unsafe { rustix::mm::mmap(base.add(at).cast(), length, protection, flags, memfd, from) }
+            unsafe { rustix::mm::mmap(base.add(at).cast(), length, nothing, flags, memfd, from) }
                 .map_err(failed())?;
         }
         Ok(mapping)
@@ -243,6 +246,16 @@ impl Mapping {
         // SAFETY: the range is ours; the advice changes what a fork inherits, not what is there.
         unsafe { rustix::mm::madvise(self.base.cast(), self.bytes, Advice::LinuxDontFork) }
             .map_err(ConnectError::io("keep shared memory from forked children"))
+    }
+
+    /// Allows what `protection` says, and brings every page in.
+    fn open(&self, protection: MprotectFlags, populate: Advice) -> Result<(), ConnectError> {
+        // SAFETY: the range is ours; nobody has an address in it yet, and the advice changes nothing that is there.
+        unsafe {
+            rustix::mm::mprotect(self.base.cast(), self.bytes, protection)
+                .and_then(|()| rustix::mm::madvise(self.base.cast(), self.bytes, populate))
+        }
+        .map_err(ConnectError::io(format!("bring {} bytes of shared memory in", self.bytes)))
     }
 
     fn word(&self, word: Word) -> *mut u64 {
@@ -262,8 +275,11 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the range was reserved by `new`; views of it hold the link that owns this mapping alive.
-        // A failure would leak address space, nothing else.
-        let _ = unsafe { rustix::mm::munmap(self.base.cast(), self.bytes) };
+        // A forked child has not got it, or may keep it.
+        if self.owner.is_me() {
+            // SAFETY: the range was reserved by `new`; views of it hold the link that owns this mapping alive.
+            // A failure would leak address space, nothing else.
+            let _ = unsafe { rustix::mm::munmap(self.base.cast(), self.bytes) };
+        }
     }
 }

@@ -23,6 +23,7 @@ use rustix::thread::futex;
 
 use super::memory::Status;
 use crate::error::ConnectError;
+use crate::owner::Owner;
 
 /// What an end says over the rendezvous when its sender goes.
 pub(super) const SENDER_CLOSES: u8 = b'S';
@@ -33,6 +34,7 @@ pub(super) const RECEIVER_CLOSES: u8 = b'R';
 #[derive(Debug)]
 pub(super) struct Watch {
     id: u64,
+    owner: Owner,
     watched: Arc<Watched>,
 }
 
@@ -48,7 +50,7 @@ impl Watch {
     pub(super) fn start(rendezvous: OwnedFd, pidfd: OwnedFd) -> Result<Watch, ConnectError> {
         let watched = Arc::new(Watched { rendezvous, pidfd, status: AtomicU32::new(0) });
         let id = watcher()?.add(&watched).map_err(ConnectError::io("watch for the peer's death"))?;
-        Ok(Watch { id, watched })
+        Ok(Watch { id, owner: Owner::me(), watched })
     }
 
     /// The word that holds the [`Status`] of the peer.
@@ -68,20 +70,26 @@ impl Watch {
 
     /// Tells the peer that one direction closes. A peer that is gone need not be told.
     pub(super) fn tell(&self, notice: u8) {
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        let _ = rustix::net::send(&self.watched.rendezvous, &[notice], flags);
+        if self.owner.is_me() {
+            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+            let _ = rustix::net::send(&self.watched.rendezvous, &[notice], flags);
+        }
     }
 
     /// Ends the connection from this side: the peer broke the protocol.
     pub(super) fn hang_up(&self) {
         self.watched.set(Status::GONE);
-        let _ = rustix::net::shutdown(&self.watched.rendezvous, rustix::net::Shutdown::Both);
+        if self.owner.is_me() {
+            let _ = rustix::net::shutdown(&self.watched.rendezvous, rustix::net::Shutdown::Both);
+        }
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if let Some(Ok(watcher)) = WATCHER.get() {
+        if let Some(Ok(watcher)) = WATCHER.get()
+            && self.owner.is_me()
+        {
             watcher.remove(self.id, &self.watched);
         }
     }

@@ -1,0 +1,96 @@
+//! A forked child has copies of all descriptors. What it does with them must not be felt by its parent's connections.
+
+// A connection is dropped between fork and exec.
+#![allow(unsafe_code)]
+
+mod process;
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use crossing::{BlobMut, Config, Connection, Kind, Mechanism, RecvError, SendError, Shm};
+use process::{message, within};
+
+/// Runs `body` in a child that has been forked and has not executed anything. It fails when `body` does.
+fn in_a_child(body: impl Fn() -> io::Result<()> + Send + Sync + 'static) {
+    let mut command = Command::new("true");
+    // SAFETY: no other thread of this test holds a lock that `body` wants.
+    unsafe { command.pre_exec(body) };
+    assert!(command.status().expect("the child has done its part").success());
+}
+
+/// Both ends of a connection, which a child can take from its copy of this.
+struct Ends<M: Mechanism>(Arc<Mutex<Option<[Connection<M>; 2]>>>);
+
+impl<M: Mechanism> Ends<M>
+where
+    Connection<M>: Send,
+{
+    fn new(here: Connection<M>, there: Connection<M>) -> Self {
+        Ends(Arc::new(Mutex::new(Some([here, there]))))
+    }
+
+    fn take(&self) -> [Connection<M>; 2] {
+        self.0.lock().expect("nobody has panicked").take().expect("nobody has taken them")
+    }
+}
+
+fn goes_on<M: Mechanism>(ends: &mut [Connection<M>; 2]) {
+    let [here, there] = ends;
+    let mut buffer = [0; 256];
+    for number in 0..100 {
+        here.send(message(number, 200)).expect("the other end lives");
+        let len = there.recv(&mut buffer).expect("it was sent");
+        assert!(buffer[..len] == *message(number, 200));
+        there.send(message(number, 100)).expect("the other end lives");
+        assert_eq!(here.recv(&mut buffer).expect("it was sent"), 100);
+    }
+}
+
+#[test]
+fn a_child_that_drops_its_copy_ends_nothing() {
+    for kind in Kind::ALL {
+        within("a connection whose process forked", move || {
+            let (here, there) = Connection::pair(kind, &Config::default()).expect("a pair");
+            let ends = Ends::new(here, there);
+            for _ in 0..20 {
+                let copy = Ends(ends.0.clone());
+                in_a_child(move || {
+                    drop(copy.take());
+                    Ok(())
+                });
+            }
+            let mut ends = ends.take();
+            goes_on(&mut ends);
+            // It still ends when its own process ends it.
+            let [here, mut there] = ends;
+            drop(here);
+            let outcome = there.recv(&mut [0; 8]);
+            assert!(matches!(outcome, Err(RecvError::Disconnected)), "{kind}: {outcome:?}");
+        });
+    }
+}
+
+#[test]
+fn a_child_takes_no_blob_of_its_parents() {
+    let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default()).expect("a pair");
+    let ends = Ends::new(here, there);
+    let blob = BlobMut::new(5000).and_then(|blob| Ok(blob.seal()?)).expect("there is memory");
+    ends.0.lock().unwrap().as_mut().unwrap()[0].sender().send_blob(&blob).expect("the receiver lives");
+    let copy = Ends(ends.0.clone());
+    in_a_child(move || {
+        let [mut here, mut there] = copy.take();
+        let sent = here.sender().send_blob(&blob);
+        let received = there.receiver().try_recv_blob();
+        let refused = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        let right = matches!(&sent, Err(SendError::Io(error)) if refused(error))
+            && matches!(&received, Err(RecvError::Io(error)) if refused(error));
+        if right { Ok(()) } else { Err(io::ErrorKind::Other.into()) }
+    });
+    let mut ends = ends.take();
+    assert_eq!(ends[1].receiver().try_recv_blob().expect("it is still there").len(), 5000);
+    assert!(matches!(ends[1].receiver().try_recv_blob(), Err(RecvError::Empty)));
+    goes_on(&mut ends);
+}
