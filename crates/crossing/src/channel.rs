@@ -73,6 +73,22 @@ impl<M: Mechanism> Connection<M> {
     }
 
     /// The two halves. Dropping a half closes its direction; dropping both ends the connection.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (here, mut there) = Connection::pair(Kind::Tcp, &Config::default())?;
+    /// let (mut sender, mut receiver) = here.split();
+    /// let asking = std::thread::spawn(move || sender.send(b"what time is it?"));
+    /// # let mut buffer = [0; 64];
+    /// # let len = there.recv(&mut buffer)?;
+    /// # there.send(&buffer[..len])?;
+    /// let mut answer = [0; 64];
+    /// let len = receiver.recv(&mut answer)?;
+    /// # assert_eq!(len, 16);
+    /// # asking.join().expect("no panic")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn split(self) -> (Sender<M>, Receiver<M>) {
         (self.sender, self.receiver)
     }
@@ -106,6 +122,19 @@ impl<M: Mechanism> Connection<M> {
     }
 
     /// Gathers messages; see [`Sender::cork`]. Receiving through the corked connection publishes first.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// # there.send(b"done")?;
+    /// let mut corked = here.cork();
+    /// corked.send(b"first half of the question, ")?;
+    /// corked.send(b"second half")?;
+    /// let len = corked.recv(&mut [0; 64])?; // sends both, in one system call
+    /// # assert_eq!((len, there.recv(&mut [0; 64])?, there.recv(&mut [0; 64])?), (4, 28, 11));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cork(&mut self) -> CorkedConnection<'_, M> {
         CorkedConnection { cork: self.sender.cork(), receiver: &mut self.receiver }
     }

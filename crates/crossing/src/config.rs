@@ -8,6 +8,7 @@ use crate::wait::WaitStrategy;
 
 /// The choices of one end. Both ends may choose differently; the lesser `max_message` holds for both.
 ///
+/// # Examples
 /// ```
 /// use crossing::{Config, WaitStrategy};
 ///

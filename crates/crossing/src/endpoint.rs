@@ -132,6 +132,7 @@ impl Endpoint {
 ///
 /// For shared memory and pipes the path is that of a Unix socket over which descriptors travel.
 ///
+/// # Examples
 /// ```
 /// use crossing::{Address, Kind};
 ///
@@ -196,6 +197,25 @@ impl FromStr for Address {
 
 /// Waits for peers at an [`Address`]. A socket in the file system is made for its owner alone (mode 0600),
 /// and is removed when the listener is dropped.
+///
+/// # Examples
+/// ```
+/// use crossing::{Address, Config, Endpoint, Kind, Listener};
+///
+/// let path = std::env::temp_dir().join(format!("crossing-example-{}", std::process::id()));
+/// let address = Address::Path { kind: Kind::Unix, path };
+/// let listener = Listener::bind(&address)?;
+/// let client = Endpoint::to(&address)?;
+/// let server = listener.accept()?;
+/// // The handshake takes two: here a thread is the other process.
+/// let client = std::thread::spawn(move || client.connect(&Config::default()));
+/// let mut server = server.connect(&Config::default())?;
+/// let mut client = client.join().expect("no panic")?;
+///
+/// client.send(b"hello")?;
+/// assert_eq!(server.recv(&mut [0; 64])?, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Listener {
     kind: Kind,

@@ -10,6 +10,27 @@ use crate::mechanism::Kind;
 use crate::wait::{Patience, Until};
 
 /// Why a message was not sent.
+///
+/// # Examples
+/// ```
+/// use crossing::{Config, Connection, Kind, SendError};
+///
+/// let (here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+/// let (mut sender, _receiver) = here.split();
+/// let mut fitted = 0;
+/// loop {
+///     match sender.try_send(b"again") {
+///         Ok(()) => fitted += 1,
+///         // This one was not taken.
+///         Err(SendError::Full) => break,
+///         Err(error) => return Err(error.into()),
+///     }
+/// }
+/// for _ in 0..fitted {
+///     assert_eq!(there.recv(&mut [0; 64])?, 5);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub enum SendError {
     /// There is no room now (only from the non-blocking forms). The message was not taken.
@@ -36,6 +57,24 @@ pub enum SendError {
 }
 
 /// Why no message was received.
+///
+/// # Examples
+/// ```
+/// use crossing::{Config, Connection, Kind, RecvError};
+///
+/// let (here, there) = Connection::pair(Kind::Pipe, &Config::default())?;
+/// let (mut sender, _) = here.split();
+/// let (_, mut receiver) = there.split();
+/// let mut buffer = [0; 64];
+/// assert!(matches!(receiver.try_recv(&mut buffer), Err(RecvError::Empty)));
+///
+/// sender.send(b"the last one")?;
+/// drop(sender);
+/// // What was sent before the end is received before the end is told.
+/// assert_eq!(receiver.recv(&mut buffer)?, 12);
+/// assert!(matches!(receiver.recv(&mut buffer), Err(RecvError::Disconnected)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub enum RecvError {
     /// There is no message now (only from the non-blocking forms).

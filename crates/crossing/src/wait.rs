@@ -19,6 +19,16 @@ pub use self::spacing::Spacing;
 ///
 /// The way of waiting decides more than the mechanism: a spinning wait ends within a cache line's journey but
 /// burns a core; a sleeping one costs nothing while it lasts and tens of microseconds to end on an idle core.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use crossing::WaitStrategy;
+///
+/// assert_eq!("block".parse(), Ok(WaitStrategy::Block));
+/// assert_eq!("hybrid:20us".parse(), Ok(WaitStrategy::Hybrid { spin: Duration::from_micros(20) }));
+/// assert_eq!(WaitStrategy::HYBRID.to_string(), "hybrid");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WaitStrategy {
     /// Poll until it comes. Never sleeps. Where both ends were bound to the same single core when they

@@ -60,6 +60,19 @@ impl<M: Mechanism> Receiver<M> {
     ///
     /// # Errors
     /// Those of [`recv_deadline`](Receiver::recv_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, _there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use std::time::Duration;
+    /// use crossing::RecvError;
+    ///
+    /// // A peer that is stopped is late, and not known to be dead.
+    /// let outcome = here.receiver().recv_timeout(&mut [0; 64], Duration::from_millis(1));
+    /// assert!(matches!(outcome, Err(RecvError::Timeout)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_timeout(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, RecvError> {
         self.recv_until(buffer, Until::after(timeout))
     }
