@@ -58,6 +58,7 @@ impl Config {
         now.checked_add(self.handshake_timeout).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
     }
 
+    /// Refuses what no connection could keep.
     pub(crate) fn check(&self) -> Result<(), ConnectError> {
         if self.max_message > MESSAGE_LIMIT {
             let why = format!("max_message is {} bytes, more than {MESSAGE_LIMIT}", self.max_message);

@@ -6,7 +6,7 @@ use std::env;
 use std::fmt;
 use std::io;
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::str::FromStr;
@@ -74,7 +74,6 @@ impl Endpoint {
     /// # Errors
     /// What [`Command::spawn`] says.
     pub fn spawn(self, mut command: Command) -> io::Result<Child> {
-        use std::os::fd::AsRawFd;
         command.env(VARIABLE, format!("{}:{}", self.kind, self.socket.as_raw_fd()));
         crate::sys::spawn_with(command, self.socket)
     }
@@ -289,7 +288,7 @@ impl Drop for Listener {
 }
 
 impl AsFd for Listener {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 }

@@ -163,18 +163,21 @@ pub enum ConnectError {
 }
 
 impl SendError {
+    /// Patience has ended: what a non-blocking form calls that, or a form with a deadline.
     pub(crate) fn timeout(patience: &Patience) -> Self {
         if patience.until == Until::Now { SendError::Full } else { SendError::Timeout }
     }
 }
 
 impl RecvError {
+    /// Patience has ended: what a non-blocking form calls that, or a form with a deadline.
     pub(crate) fn timeout(patience: &Patience) -> Self {
         if patience.until == Until::Now { RecvError::Empty } else { RecvError::Timeout }
     }
 }
 
 impl ConnectError {
+    /// What makes an error of an errno that came while `doing` something, as a clause: `bind /run/x.sock`.
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(rustix::io::Errno) -> ConnectError {
         move |errno| ConnectError::Io { doing: doing.into(), source: errno.into() }
     }

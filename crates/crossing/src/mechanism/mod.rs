@@ -1,9 +1,9 @@
 //! The mechanisms, and what each of them must supply.
 //!
 //! A mechanism is one file that is read from top to bottom: the story of a message in prose, the type and its
-//! [`Mechanism`] implementation, how two ends meet, the halves, its [`Scene`], its private tests. This file
-//! holds what they share: the names, the two traits that [`channel`](crate::channel) builds the contract on,
-//! and [`Any`], which chooses at run time.
+//! [`Mechanism`] implementation, how two ends meet, the halves, its [`Scene`], its private tests. Shared memory, where
+//! the kernel does less for us, is a folder, and its `mod.rs` has that order. This file holds what they share: the names,
+//! the two traits that [`channel`](crate::channel) builds the contract on, and [`Any`], which chooses at run time.
 
 pub(crate) mod pipe;
 pub(crate) mod shm;
@@ -271,8 +271,7 @@ impl Mechanism for Any {
 
 impl<O, I> Opened<O, I> {
     fn map<P, J>(self, outbound: impl FnOnce(O) -> P, inbound: impl FnOnce(I) -> J) -> Opened<P, J> {
-        let Opened { outbound: out, inbound: inn, one_core } = self;
-        Opened { outbound: outbound(out), inbound: inbound(inn), one_core }
+        Opened { outbound: outbound(self.outbound), inbound: inbound(self.inbound), one_core: self.one_core }
     }
 }
 

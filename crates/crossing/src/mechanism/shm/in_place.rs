@@ -14,7 +14,7 @@ use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use super::blob::Blob;
-use super::{In, Shm};
+use super::{RingReceiver, Shm};
 use crate::channel::Receiver;
 use crate::error::RecvError;
 use crate::wait::{Until, WaitStrategy};
@@ -86,7 +86,7 @@ impl TrustedReceiver {
     }
 
     fn recv_until(&mut self, until: Until) -> Result<Message<'_>, RecvError> {
-        let (place, len) = self.receiver.ask(until, In::find)?;
+        let (place, len) = self.receiver.ask(until, RingReceiver::find)?;
         Ok(Message { receiver: &mut self.receiver, place, len })
     }
 

@@ -21,7 +21,7 @@ use rustix::net::{
 
 use super::blob::Blob;
 use super::watch::Watch;
-use super::{In, Out, Shm};
+use super::{RingReceiver, RingSender, Shm};
 use crate::channel::{Receiver, Sender};
 use crate::error::{ConnectError, RecvError, SendError, Violation};
 use crate::hello::{descriptors, timespec};
@@ -90,7 +90,7 @@ impl Receiver<Shm> {
     }
 
     fn recv_blob_until(&mut self, until: Until) -> Result<Blob, RecvError> {
-        self.ask(until, In::recv_blob)
+        self.ask(until, RingReceiver::recv_blob)
     }
 }
 
@@ -188,7 +188,7 @@ impl Drop for Lane {
     }
 }
 
-impl Out {
+impl RingSender {
     fn send_blob(&mut self, blob: BorrowedFd<'_>, patience: &mut Patience) -> Result<(), SendError> {
         self.lane.must_be_mine().map_err(SendError::Io)?;
         let watch = &self.ring.memory().link().watch;
@@ -213,7 +213,7 @@ impl Out {
     }
 }
 
-impl In {
+impl RingReceiver {
     fn recv_blob(&mut self, patience: &mut Patience) -> Result<Blob, RecvError> {
         self.lane.must_be_mine().map_err(RecvError::Io)?;
         let watch = &self.ring.memory().link().watch;

@@ -61,8 +61,8 @@ use crate::wait::{Patience, Until};
 pub struct Shm;
 
 impl Mechanism for Shm {
-    type Outbound = Out;
-    type Inbound = In;
+    type Outbound = RingSender;
+    type Inbound = RingReceiver;
 
     fn accepts(kind: Kind) -> bool {
         kind == Kind::Shm
@@ -79,9 +79,13 @@ impl Mechanism for Shm {
         );
         let ring = Producer::new(view.clone(), mine, START);
         let ring = if one_core { ring.publishing_whole() } else { ring };
-        let outbound = Out { ring, max_message, claimed: None, line: Line::new(mine), lane: lanes.outbound };
-        let inbound =
-            In { ring: Consumer::new(view, theirs, max_message, START), max_message, lane: lanes.inbound };
+        let outbound =
+            RingSender { ring, max_message, claimed: None, line: Line::new(mine), lane: lanes.outbound };
+        let inbound = RingReceiver {
+            ring: Consumer::new(view, theirs, max_message, START),
+            max_message,
+            lane: lanes.inbound,
+        };
         Ok(Halves::<Self> { outbound, inbound, one_core })
     }
 }
@@ -93,7 +97,7 @@ pub(crate) fn rendezvous() -> Result<(OwnedFd, OwnedFd), Errno> {
 
 /// The sending half.
 #[derive(Debug)]
-pub struct Out {
+pub struct RingSender {
     ring: Producer<View<Link>>,
     max_message: usize,
     /// The place and length of a message that is being written in place.
@@ -103,7 +107,7 @@ pub struct Out {
     lane: Lane,
 }
 
-impl Out {
+impl RingSender {
     /// Shows the reader everything in line, if there is room for it.
     fn publish_line(&mut self) -> Result<(), SendError> {
         if !self.line.is_empty() {
@@ -115,7 +119,7 @@ impl Out {
     }
 }
 
-impl Outbound for Out {
+impl Outbound for RingSender {
     fn max_message(&self) -> usize {
         self.max_message
     }
@@ -201,7 +205,7 @@ impl Outbound for Out {
     }
 }
 
-impl Drop for Out {
+impl Drop for RingSender {
     fn drop(&mut self) {
         // What was put in line by a cork that is still open was never promised; what was published stays
         // readable.
@@ -211,13 +215,13 @@ impl Drop for Out {
 
 /// The receiving half.
 #[derive(Debug)]
-pub struct In {
+pub struct RingReceiver {
     ring: Consumer<View<Link>>,
     max_message: usize,
     lane: Lane,
 }
 
-impl In {
+impl RingReceiver {
     /// Where the next message stands: see [`Consumer::try_find`].
     fn find(&mut self, patience: &mut Patience) -> Result<(u64, usize), RecvError> {
         let would_wait = patience.until != Until::Now;
@@ -230,7 +234,7 @@ impl In {
     }
 }
 
-impl Inbound for In {
+impl Inbound for RingReceiver {
     fn max_message(&self) -> usize {
         self.max_message
     }
@@ -256,7 +260,7 @@ impl Inbound for In {
     }
 }
 
-impl Drop for In {
+impl Drop for RingReceiver {
     fn drop(&mut self) {
         self.ring.memory().link().watch.tell(RECEIVER_CLOSES);
     }
