@@ -4,7 +4,7 @@
 //! [`Step`]s of one message (who does what, where, and under which condition) and a [`Budget`] for each way
 //! of waiting (what one message may cost). Whoever shows the mechanism draws the scene; whoever measures it
 //! holds the counts against the budget. One source, so the explanation cannot drift from the code it
-//! explains.
+//! explains. Only the mechanisms of this crate make scenes; everybody else reads them.
 //!
 //! ```
 //! use crossing::{Kind, scene::Act};
@@ -84,7 +84,7 @@ impl Experiment {
     );
 
     /// An experiment.
-    pub const fn new(id: &'static str, title: &'static str, text: &'static str) -> Experiment {
+    pub(crate) const fn new(id: &'static str, title: &'static str, text: &'static str) -> Experiment {
         Experiment { id, title, text }
     }
 }
@@ -106,18 +106,28 @@ pub struct Part {
 
 impl Part {
     /// A process.
-    pub const fn process(actor: Actor) -> Part {
+    pub(crate) const fn process(actor: Actor) -> Part {
         let id = actor.name();
         Part { id, form: Form::Process(actor), label: id, space: Space::User, gauges: &[] }
     }
 
     /// Something in user space.
-    pub const fn user(id: &'static str, form: Form, label: &'static str, gauges: &'static [Gauge]) -> Part {
+    pub(crate) const fn user(
+        id: &'static str,
+        form: Form,
+        label: &'static str,
+        gauges: &'static [Gauge],
+    ) -> Part {
         Part { id, form, label, space: Space::User, gauges }
     }
 
     /// Something in the kernel.
-    pub const fn kernel(id: &'static str, form: Form, label: &'static str, gauges: &'static [Gauge]) -> Part {
+    pub(crate) const fn kernel(
+        id: &'static str,
+        form: Form,
+        label: &'static str,
+        gauges: &'static [Gauge],
+    ) -> Part {
         Part { id, form, label, space: Space::Kernel, gauges }
     }
 }
@@ -161,12 +171,12 @@ pub struct Gauge {
 
 impl Gauge {
     /// A gauge that `field` fills.
-    pub const fn new(field: &'static str, label: &'static str, unit: &'static str) -> Gauge {
+    pub(crate) const fn new(field: &'static str, label: &'static str, unit: &'static str) -> Gauge {
         Gauge { field, label, unit }
     }
 
     /// A gauge that `field` fills with words.
-    pub const fn text(field: &'static str, label: &'static str) -> Gauge {
+    pub(crate) const fn text(field: &'static str, label: &'static str) -> Gauge {
         Gauge::new(field, label, "text")
     }
 }
@@ -214,17 +224,23 @@ pub struct Step {
 
 impl Step {
     /// A step at the part `at`, for every message.
-    pub const fn new(id: &'static str, actor: Actor, act: Act, at: &'static str, text: &'static str) -> Step {
+    pub(crate) const fn new(
+        id: &'static str,
+        actor: Actor,
+        act: Act,
+        at: &'static str,
+        text: &'static str,
+    ) -> Step {
         Step { id, actor, act, at, to: None, when: When::Always, text }
     }
 
     /// … that moves the message to the part `to`.
-    pub const fn to(self, to: &'static str) -> Step {
+    pub(crate) const fn to(self, to: &'static str) -> Step {
         Step { to: Some(to), ..self }
     }
 
     /// … that happens only under a condition.
-    pub const fn when(self, when: When) -> Step {
+    pub(crate) const fn when(self, when: When) -> Step {
         Step { when, ..self }
     }
 }
