@@ -61,7 +61,8 @@ impl<M: Mechanism> Connection<M> {
         std::thread::scope(|scope| {
             let there = scope.spawn(|| there.connect_as::<M>(config));
             let here = here.connect_as::<M>(config);
-            let there = there.join().map_err(|_| ConnectError::Disconnected)?;
+            // A panic there is ours, and no peer's doing.
+            let there = there.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             Ok((here?, there?))
         })
     }
