@@ -168,7 +168,7 @@ impl<M: Mechanism> Sender<M> {
     /// Finishes what an [`Unfinished`](SendError::Unfinished) send left behind.
     ///
     /// # Errors
-    /// [`Disconnected`](SendError::Disconnected), [`Io`](SendError::Io).
+    /// [`Disconnected`](SendError::Disconnected), [`Poisoned`](SendError::Poisoned), [`Io`](SendError::Io).
     pub fn flush(&mut self) -> Result<(), SendError> {
         self.flush_until(Until::Forever)
     }
@@ -182,8 +182,7 @@ impl<M: Mechanism> Sender<M> {
     }
 
     fn flush_until(&mut self, until: Until) -> Result<(), SendError> {
-        let outcome = self.outbound.publish(self.patience.until(until));
-        self.judge(outcome)
+        self.ask(until, M::Outbound::publish)
     }
 
     /// The longest message that both ends agreed on, in bytes.

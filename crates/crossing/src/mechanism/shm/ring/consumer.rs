@@ -1,0 +1,354 @@
+//! The reading end of a ring: claims checked, messages copied out, and room given back.
+
+use std::hint::spin_loop;
+
+use super::super::memory::{Memory, Word};
+use super::super::rules;
+use super::{ASLEEP, AWAKE, GRAIN, ends_sleep, frame};
+use crate::error::{RecvError, Violation};
+use crate::wait::{Patience, Polled};
+
+/// How many looks in a row must have found something (almost) at once before the reader holds back.
+const EAGER_LOOKS: u32 = 4;
+
+/// How many empty looks before it still count as at once. A writer and a reader in lockstep take a line from
+/// each other for every message, and half of the looks come too early.
+const EMPTY_LOOKS: u32 = 2;
+
+/// How long it then holds back, in `pause` instructions: about one journey of a cache line between distant
+/// cores. The writer gets ahead, and one journey then brings many messages.
+const HOLD_BACK: u32 = 16;
+
+/// So many bytes found by a look, on average, are a stream: the lines of what was read are let go, before the writer is told
+/// that it may have them.
+const STREAMED: u64 = 256;
+
+/// How long a message is, and what it takes in the ring.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    len: usize,
+    bytes: u64,
+}
+
+impl Frame {
+    #[inline]
+    fn of(len: usize) -> Frame {
+        Frame { len, bytes: frame(len) }
+    }
+}
+
+/// The reading end.
+#[derive(Debug)]
+pub(crate) struct Consumer<M> {
+    memory: M,
+    /// Of the peer's ring, in bytes; a power of two.
+    capacity: u64,
+    /// The longest message that the peer may send.
+    max_message: usize,
+    /// Up to here messages are taken.
+    head: u64,
+    /// Up to here the writer knows it.
+    published: u64,
+    /// Up to here the writer had published when I last looked. `tail − head ≤ capacity`.
+    tail: u64,
+    /// What stands at `head`, once it was read: a header is read once.
+    header: Option<u64>,
+    /// The message before it. Most messages are as long as the one before: see [`Consumer::recv_at_once`].
+    last: Frame,
+    /// Looks in a row that found something (almost) at once, with nothing sent in between.
+    eager: u32,
+    /// Looks in a row that found nothing.
+    empty: u32,
+    /// Looks that found something since the writer was told.
+    found: u32,
+    /// The sleep (by its flag) that I have already ended.
+    woken: u64,
+}
+
+impl<M: Memory> Consumer<M> {
+    /// The end that reads the ring in `memory`, whose indices stand at `start`.
+    pub(crate) fn new(memory: M, capacity: u64, max_message: usize, start: u64) -> Self {
+        Consumer {
+            memory,
+            capacity,
+            max_message,
+            head: start,
+            published: start,
+            tail: start,
+            header: None,
+            last: Frame::of(0),
+            eager: 0,
+            empty: 0,
+            found: 0,
+            woken: 0,
+        }
+    }
+
+    /// Takes the next message if all of it was published before my last look.
+    ///
+    /// Where the message after it begins depends on its length, which stands in a cache line that is still on
+    /// its way; so messages would come one journey after the other. A length that is the same as the last one
+    /// is therefore taken from the last one: the processor predicts the comparison, and fetches the following
+    /// messages meanwhile.
+    #[inline(always)]
+    pub(crate) fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        if self.tail == self.head || self.header.is_some() {
+            return None;
+        }
+        let header = self.memory.read_word(self.head);
+        if header == self.last.len as u64 {
+            return self.take_whole(header, self.last, buffer);
+        }
+        // A length that cannot be true is what `next` tells of.
+        self.take_whole(header, Frame::of(header.min(self.max_message as u64) as usize), buffer)
+    }
+
+    /// Takes the next message, whose header was read, if all of it is there.
+    #[inline(always)]
+    fn take_whole(&mut self, header: u64, frame: Frame, buffer: &mut [u8]) -> Option<usize> {
+        match buffer.get_mut(..frame.len) {
+            Some(buffer) if header == frame.len as u64 && self.is_whole(frame) => {
+                self.last = frame;
+                self.memory.read(self.head.wrapping_add(GRAIN), buffer);
+                self.leave(frame);
+                Some(frame.len)
+            }
+            _ => {
+                self.header = Some(header);
+                None
+            }
+        }
+    }
+
+    /// Takes the next message, if there is one: copies it into `buffer` and returns its length. One who would
+    /// wait anyway may be held back for a moment.
+    ///
+    /// Of a message that is still being written, what is there is copied for one who would wait, and `part` says how many bytes
+    /// that were. Who comes again with the same buffer hands `part` back; who begins anew hands in 0.
+    #[inline(always)]
+    pub(crate) fn try_recv(
+        &mut self,
+        buffer: &mut [u8],
+        part: &mut usize,
+        would_wait: bool,
+    ) -> Result<usize, RecvError> {
+        if let Some(len) = self.recv_at_once(buffer) {
+            return Ok(len);
+        }
+        self.take(would_wait, |ring| ring.take_next(buffer, part, would_wait))
+    }
+
+    /// Where the next message stands, once all of it is there: its place and its length. It comes again until it is
+    /// [left](Consumer::leave_found).
+    pub(crate) fn try_find(&mut self, would_wait: bool) -> Result<(u64, usize), RecvError> {
+        self.take(would_wait, |ring| {
+            let frame = ring.next()?.filter(|&frame| ring.is_whole(frame));
+            Ok(frame.map(|frame| (ring.head.wrapping_add(GRAIN), frame.len)))
+        })
+    }
+
+    /// Goes on to the message behind the one that was found. Its lines are not let go: who reads in place may have touched
+    /// none of them.
+    pub(crate) fn leave_found(&mut self) {
+        self.header = None;
+        if self.pass(self.last) {
+            self.publish();
+        }
+    }
+
+    /// What `next` takes, once more if the peer has come to its end.
+    #[inline(always)]
+    fn take<T>(
+        &mut self,
+        would_wait: bool,
+        mut next: impl FnMut(&mut Self) -> Result<Option<T>, RecvError>,
+    ) -> Result<T, RecvError> {
+        if self.head == self.tail && would_wait && self.eager >= EAGER_LOOKS {
+            (0..HOLD_BACK).for_each(|_| spin_loop());
+        }
+        if let Some(taken) = next(self)? {
+            return Ok(taken);
+        }
+        if !self.memory.status().ends_receiving() {
+            return Err(RecvError::Empty);
+        }
+        // All that the peer published before its end can be seen now: look once more.
+        next(self)?.ok_or(RecvError::Disconnected)
+    }
+
+    /// Waits until [`Consumer::try_recv`] or [`Consumer::try_find`] has something to say.
+    pub(crate) fn wait(&mut self, patience: &mut Patience) -> Result<(), RecvError> {
+        loop {
+            match patience.poll(|| self.glance()) {
+                Polled::Found(outcome) => return Ok(outcome?),
+                Polled::TimedOut => return Err(RecvError::timeout(patience)),
+                Polled::Sleep => {}
+            }
+            // Nothing but a message changes it, so it is still what was seen when there is no message.
+            self.memory.store(Word::ReceiverAsleep, self.tail | ASLEEP);
+            self.memory.heavy_fence();
+            let status = self.memory.status();
+            let mut outcome = self.glance();
+            if outcome.is_none() {
+                self.memory.sleep(Word::Tail, self.tail, status, patience);
+                // Most sleeps end with what they waited for: then there is no next one to prepare.
+                outcome = self.glance();
+            }
+            self.memory.store(Word::ReceiverAsleep, AWAKE);
+            patience.slept();
+            if let Some(outcome) = outcome {
+                return Ok(outcome?);
+            }
+        }
+    }
+
+    /// Looks while there is nothing to read: `Some` when something has arrived or nothing more will.
+    #[inline(always)]
+    fn glance(&mut self) -> Option<Result<(), Violation>> {
+        // The message will be written before `tail` is: its line may as well travel at the same time.
+        self.memory.expect(self.head);
+        // Pairs with the store in `Producer::publish`: the frames before it are complete.
+        let claim = self.memory.load(Word::Tail);
+        if claim != self.tail {
+            return Some(self.accept(claim));
+        }
+        self.empty = self.empty.saturating_add(1);
+        self.memory.status().ends_receiving().then_some(Ok(()))
+    }
+
+    /// The next message, if any of it has been published.
+    fn next(&mut self) -> Result<Option<Frame>, Violation> {
+        let looked = self.head == self.tail;
+        if looked && !self.look()? {
+            return Ok(None);
+        }
+        let header = self.header.take().unwrap_or_else(|| self.memory.read_word(self.head));
+        // A header is a length below 2³²; anything above is no length at all.
+        let frame = Frame::of(usize::try_from(header).unwrap_or(usize::MAX).min(self.max_message + 1));
+        let fits = frame.len <= self.max_message;
+        if fits && !looked && !self.is_whole(frame) {
+            self.look()?;
+        }
+        let possible = fits && (self.is_whole(frame) || self.is_in_parts(frame));
+        if rules::CLAIMS && !possible {
+            return Err(Violation::Length { claimed: header, limit: self.max_message });
+        }
+        self.last = frame;
+        self.header = Some(header);
+        Ok(Some(frame))
+    }
+
+    fn is_whole(&self, frame: Frame) -> bool {
+        frame.bytes <= self.tail.wrapping_sub(self.head)
+    }
+
+    /// Whether what is there of the next message, if it is not whole, is what its writer publishes on the way.
+    fn is_in_parts(&self, frame: Frame) -> bool {
+        let there = self.tail.wrapping_sub(self.head) - GRAIN;
+        let part = M::PART as u64;
+        frame.len > M::PART && there >= part && there.is_multiple_of(part)
+    }
+
+    /// Takes the next message if all of it is there; else as much as is, for one who would wait for the rest.
+    fn take_next(
+        &mut self,
+        buffer: &mut [u8],
+        part: &mut usize,
+        would_wait: bool,
+    ) -> Result<Option<usize>, RecvError> {
+        let Some(frame) = self.next()? else { return Ok(None) };
+        let (len, room) = (frame.len, buffer.len());
+        let Some(buffer) = buffer.get_mut(..len) else { return Err(RecvError::TooLong { len, room }) };
+        let whole = self.is_whole(frame);
+        if !whole && !would_wait {
+            return Ok(None);
+        }
+        let upto = if whole { len } else { (self.tail.wrapping_sub(self.head) - GRAIN) as usize };
+        let at = self.head.wrapping_add(GRAIN + *part as u64);
+        self.memory.read(at, &mut buffer[*part..upto]);
+        *part = upto;
+        Ok(whole.then(|| {
+            self.header = None;
+            self.leave(frame);
+            len
+        }))
+    }
+
+    /// Goes on to the message behind this one, which was copied out.
+    #[inline(always)]
+    fn leave(&mut self, frame: Frame) {
+        if self.pass(frame) {
+            self.let_go();
+            self.publish();
+        }
+    }
+
+    /// Steps over a message. Whether it is time to tell the writer.
+    #[inline(always)]
+    fn pass(&mut self, frame: Frame) -> bool {
+        self.head = self.head.wrapping_add(frame.bytes);
+        self.head.wrapping_sub(self.published) >= self.capacity / 4
+    }
+
+    /// Takes note of how far the writer has come. Whether that is farther than before.
+    #[inline(never)]
+    fn look(&mut self) -> Result<bool, Violation> {
+        // As in `glance`.
+        let claim = self.memory.load(Word::Tail);
+        if claim != self.tail {
+            return self.accept(claim).map(|()| true);
+        }
+        self.empty = self.empty.saturating_add(1);
+        if self.empty > EMPTY_LOOKS {
+            self.eager = 0;
+        }
+        Ok(false)
+    }
+
+    /// Believes that the writer has come to `claim`, if that is possible.
+    #[inline]
+    fn accept(&mut self, claim: u64) -> Result<(), Violation> {
+        let unread = claim.wrapping_sub(self.head);
+        let known = self.tail.wrapping_sub(self.head);
+        let possible = (known..=self.capacity).contains(&unread) && claim.is_multiple_of(GRAIN);
+        if rules::CLAIMS && !possible {
+            return Err(Violation::Tail { claimed: claim, last: self.tail });
+        }
+        self.tail = claim;
+        self.found += 1;
+        // Who has just sent may be waiting for the answer: that is no stream, and must not be held back.
+        let streaming = self.empty <= EMPTY_LOOKS && !self.memory.take_sent();
+        self.eager = if streaming { (self.eager + 1).min(EAGER_LOOKS) } else { 0 };
+        self.empty = 0;
+        Ok(())
+    }
+
+    /// Lets go of the lines that the writer will be told of, if they are a stream.
+    #[cold]
+    fn let_go(&mut self) {
+        let taken = self.head.wrapping_sub(self.published);
+        if taken >= STREAMED * u64::from(self.found) {
+            self.memory.let_go(self.published, self.head);
+        }
+    }
+
+    /// Gives the bytes before `head` back to the writer, and wakes it if it sleeps.
+    #[cold]
+    fn publish(&mut self) {
+        self.found = 0;
+        // Pairs with the load in `Producer::look`: the bytes have been copied out.
+        self.memory.store(Word::Head, self.head);
+        self.published = self.head;
+        self.memory.light_fence();
+        let flag = self.memory.load(Word::SenderAsleep);
+        if ends_sleep(flag, self.published, self.woken) {
+            self.woken = flag;
+            self.memory.wake(Word::Head);
+        }
+    }
+
+    /// The memory, for those who end the connection.
+    pub(crate) fn memory(&self) -> &M {
+        &self.memory
+    }
+}
