@@ -87,19 +87,19 @@ pub(crate) enum Verdict {
     NotMeasured,
 }
 
-/// What was reached in one state of the machine.
+/// What was reached in one state of the machine, against the one of theirs to whom ours stands worst.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Reached {
     /// The median of the rounds' own ratios: what both sides share in a minute cancels in each.
     pub(crate) ratio: f64,
     /// The middle half of them lies between.
     pub(crate) spread: [f64; 2],
-    /// The median of our rounds: nanoseconds; of bytes the most.
+    /// The median of our runs in those rounds: nanoseconds; of bytes the most.
     pub(crate) ours: f64,
-    /// The least of their medians; with it the ratios were made.
+    /// The median of theirs in the same rounds.
     pub(crate) theirs: Option<f64>,
-    /// Whose that is.
-    pub(crate) best: Option<String>,
+    /// Whose that is, and the ratio.
+    pub(crate) whose: Option<String>,
     /// Rounds that had both.
     pub(crate) rounds: usize,
 }
@@ -129,30 +129,40 @@ pub(crate) fn judge(row: &Row, samples: &[Sample], missing: &BTreeMap<String, St
             .filter(|sample| values().any(|Value(_, series)| series.to_string() == sample.series))
             .count(),
     };
-    let mut absent: Vec<&str> = values()
-        .filter_map(|Value(_, series)| missing.get(&series.to_string()))
-        .map(String::as_str)
-        .collect();
+    let failed = values().filter_map(|Value(_, series)| missing.get(&series.to_string()).cloned());
+    let mut absent: Vec<String> = failed.chain(lacking(row, samples, missing)).collect();
     absent.dedup();
     let told = Some(absent.join("; ")).filter(|told| !told.is_empty());
-    let unseen = || row.theirs.iter().find(|theirs| rounds(theirs, samples, row.at).is_empty());
     (judged.verdict, judged.why) = match judged.reached(row.at) {
         None => (Verdict::NotMeasured, told.or_else(|| Some(format!("never {}", word(row.at))))),
-        Some(reached) if reached.rounds < ENOUGH && !matches!(row.target, Target::Bytes(_)) => {
-            let few = format!("{} only {} of at least {ENOUGH} rounds", word(row.at), reached.rounds);
-            (Verdict::NotMeasured, told.or(Some(few)))
-        }
+        Some(reached) if reached.rounds < enough(row) => (Verdict::NotMeasured, told),
         Some(reached) if !row.target.holds(reached.ratio) => (Verdict::Missed, told),
         // Who is not there might have been the best of them.
         Some(_) if told.is_some() => (Verdict::NotMeasured, told),
-        Some(_) => match unseen() {
-            Some(Value(_, series)) => {
-                (Verdict::NotMeasured, Some(format!("{series}: never {}", word(row.at))))
-            }
-            None => (Verdict::Reached, None),
-        },
+        Some(_) => (Verdict::Reached, None),
     };
     judged
+}
+
+fn enough(row: &Row) -> usize {
+    if let Target::Bytes(_) = row.target { 1 } else { ENOUGH }
+}
+
+/// Who of theirs has too few rounds with ours where it is judged, and how many; not those of whom `missing` says it already.
+fn lacking(row: &Row, samples: &[Sample], missing: &BTreeMap<String, String>) -> Vec<String> {
+    let ours = rounds(&row.ours, samples, row.at);
+    let mut told = Vec::new();
+    for theirs in row.theirs.iter().filter(|Value(_, series)| !missing.contains_key(&series.to_string())) {
+        let rounds = beside(&ours, &rounds(theirs, samples, row.at)).count();
+        let of = if row.theirs.len() > 1 { format!("{}: ", theirs.1) } else { String::new() };
+        let at = word(row.at);
+        match rounds {
+            0 => told.push(format!("{of}never {at}")),
+            few if few < ENOUGH => told.push(format!("{of}{at} only {few} of at least {ENOUGH} rounds")),
+            _ => {}
+        }
+    }
+    told
 }
 
 pub(crate) fn word(place: Place) -> &'static str {
@@ -164,36 +174,51 @@ pub(crate) fn word(place: Place) -> &'static str {
     }
 }
 
-/// What the samples of one state say; `None` when no round has both.
+/// What the samples of one state say; `None` when no round has both. Each of theirs is held against ours by itself, in the
+/// rounds that they share, and the worst for us counts: it is the best of them. Their own medians could not say who that is,
+/// since who runs seldom, or was often dropped, sits in other minutes.
 fn reached(row: &Row, samples: &[Sample], place: Place) -> Option<Reached> {
     let ours = rounds(&row.ours, samples, place);
     if let Target::Bytes(_) = row.target {
         let most = ours.values().copied().reduce(f64::max)?;
-        let (theirs, best) = (None, None);
+        let (theirs, whose) = (None, None);
         return Some(Reached {
             ratio: most,
             spread: [most; 2],
             ours: most,
             theirs,
-            best,
+            whose,
             rounds: ours.len(),
         });
     }
-    let theirs = row.theirs.iter().map(|value| (value, rounds(value, samples, place)));
-    let medians = theirs.filter_map(|(value, rounds)| Some((middle(&rounds)?, value, rounds)));
-    let (best, value, theirs) = medians.min_by(|(a, ..), (b, ..)| a.total_cmp(b))?;
-    let both = ours.iter().filter_map(|(round, ours)| Some(row.target.ratio(*ours, *theirs.get(round)?)));
-    let mut ratios: Vec<f64> = both.collect();
+    let each = row.theirs.iter().filter_map(|theirs| held(row, &ours, theirs, samples, place));
+    // Those with too few rounds are shown only where there is nobody else.
+    let (enough, few): (Vec<Reached>, Vec<Reached>) = each.partition(|one| one.rounds >= ENOUGH);
+    let worst =
+        |these: Vec<Reached>| these.into_iter().reduce(|a, b| row.target.worse(a, b, |one| one.ratio));
+    worst(enough).or_else(|| worst(few))
+}
+
+/// Ours against one of theirs, round by round.
+fn held(row: &Row, ours: &Rounds, theirs: &Value, samples: &[Sample], place: Place) -> Option<Reached> {
+    let found = rounds(theirs, samples, place);
+    let (mine, other): (Vec<f64>, Vec<f64>) = beside(ours, &found).unzip();
+    let mut ratios: Vec<f64> = mine.iter().zip(&other).map(|(a, b)| row.target.ratio(*a, *b)).collect();
     ratios.sort_by(f64::total_cmp);
     let (last, quarter) = (ratios.len().checked_sub(1)?, (ratios.len() - 1) / 4);
     Some(Reached {
         ratio: median(&ratios)?,
         spread: [ratios[quarter], ratios[last - quarter]],
-        ours: middle(&ours)?,
-        theirs: Some(best),
-        best: Some(value.1.to_string()),
+        ours: median(&mine)?,
+        theirs: median(&other),
+        whose: Some(theirs.1.to_string()),
         rounds: ratios.len(),
     })
+}
+
+/// What both found, in the rounds that have both.
+fn beside(ours: &Rounds, theirs: &Rounds) -> impl Iterator<Item = (f64, f64)> {
+    ours.iter().filter_map(|(round, ours)| Some((*ours, *theirs.get(round)?)))
 }
 
 fn rounds(Value(figure, series): &Value, samples: &[Sample], place: Place) -> Rounds {
@@ -203,10 +228,6 @@ fn rounds(Value(figure, series): &Value, samples: &[Sample], place: Place) -> Ro
         runs.entry(sample.round).or_default().extend(sample.figure(*figure));
     }
     runs.into_iter().filter_map(|(round, figures)| Some((round, median(&figures)?))).collect()
-}
-
-fn middle(rounds: &Rounds) -> Option<f64> {
-    median(&rounds.values().copied().collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -269,7 +290,7 @@ mod tests {
         let near = judged.near.unwrap();
         // 0.75, 0.8, 0.82, 0.83 and 3.
         assert_eq!((near.ours, near.theirs, near.ratio), (80.0, Some(100.0), 0.82));
-        assert_eq!((near.best.as_deref(), near.rounds), (Some("theirs"), 5));
+        assert_eq!((near.whose.as_deref(), near.rounds), (Some("theirs"), 5));
         assert_eq!(near.spread, [0.8, 80.0 / 96.0], "without the ends");
         assert_eq!(judged.far.unwrap().ratio, 2.0);
         assert_eq!((judged.verdict, judged.why), (Verdict::Reached, None));
@@ -331,7 +352,42 @@ mod tests {
         let all: Vec<Sample> =
             (0..5).map(|round| of("ours", round)).chain((2..7).map(|round| of("theirs", round))).collect();
         let near = judged(&row(Target::AtMost(0.8), &["theirs"]), &all).near.unwrap();
-        assert_eq!((near.ours, near.theirs, near.ratio, near.rounds), (100.0, Some(200.0), 1.0, 3));
+        assert_eq!((near.ours, near.theirs, near.ratio, near.rounds), (200.0, Some(200.0), 1.0, 3));
+    }
+
+    /// The control of the choice: B ran in the slow minutes alone, where it was ahead of A; by medians it comes behind.
+    #[test]
+    fn the_best_of_them_is_found_round_by_round_too() {
+        let mut all = Vec::new();
+        for round in 0..20 {
+            let slow = if round < 10 { 1 } else { 2 };
+            all.push(sample("ours", round, Place::Near, 80 * slow));
+            all.push(sample("A", round, Place::Near, 100 * slow));
+            all.extend((round >= 15).then(|| sample("B", round, Place::Near, 190)));
+        }
+        for (target, ratio) in [(Target::AtMost(0.8), 160.0 / 190.0), (Target::Times(1.2), 190.0 / 160.0)] {
+            let judged = judged(&row(target, &["A", "B"]), &all);
+            let near = judged.near.unwrap();
+            assert_eq!((near.whose.as_deref(), near.ratio, near.rounds), (Some("B"), ratio, 5));
+            assert_eq!((near.ours, near.theirs), (160.0, Some(190.0)), "in the rounds that they share");
+            assert_eq!((judged.verdict, judged.why), (Verdict::Missed, None));
+        }
+    }
+
+    #[test]
+    fn who_was_seldom_there_lets_nothing_be_reached_and_alone_makes_nothing_missed() {
+        for (seldom_ns, rounds) in [(900, 2), (10, 2), (10, 1)] {
+            let seldom = (0..rounds).map(|round| sample("seldom", round, Place::Near, seldom_ns));
+            let all: Vec<Sample> = samples().into_iter().chain(seldom).collect();
+            let judged = judged(&row(Target::AtMost(0.9), &["theirs", "seldom"]), &all);
+            let why = format!("seldom: near only {rounds} of at least 3 rounds");
+            assert_eq!((judged.verdict, judged.why), (Verdict::NotMeasured, Some(why)));
+            assert_eq!(judged.near.unwrap().whose.as_deref(), Some("theirs"));
+        }
+        let all: Vec<Sample> = samples().into_iter().chain([sample("seldom", 0, Place::Near, 900)]).collect();
+        let missed = judged(&row(Target::AtMost(0.7), &["theirs", "seldom"]), &all);
+        assert_eq!(missed.verdict, Verdict::Missed, "whoever else is there");
+        assert!(missed.why.is_some_and(|why| why.starts_with("seldom: ")));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::rounds::{Course, Measured};
 use crate::table::{Place, Race, Row, Table, Target};
 
 /// The version of the record's structure.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// Everything but the samples, which stand behind it, one a line.
 #[derive(Debug, Serialize)]
@@ -156,7 +156,8 @@ fn head(record: &Record, out: &mut String) {
          Made by `cargo run --release -p ipcscope-lab --example figures -- OUT_DIR --rounds {} --seed {}{without}`. The \
          promises stand in rivals/figures, every sample in figures.json.\n\n\
          A figure is the median of the rounds' own quotients in one state of the machine, in brackets the middle half of them; \
-         behind it our median and theirs, and whose that is where there are several. `≤` is our \
+         behind it our median and theirs in those rounds. Where there are several of theirs each is held against ours by itself, \
+         and the worst for us is shown, with whose it is. `≤` is our \
          time divided by theirs, `≥` theirs divided by ours. Rows on one core and counts have no state and stand in the \
          first column.\n",
         record.machine.in_one_line(),
@@ -180,10 +181,10 @@ fn cell(row: &Row, reached: Option<&Reached>) -> String {
     }
     let [low, high] = reached.spread.map(digits);
     let theirs = reached.theirs.map_or_else(String::new, |ns| format!(" / {}", time(ns)));
-    let best = reached.best.as_deref().filter(|_| row.theirs.len() > 1);
-    let best =
-        best.map_or_else(String::new, |best| format!(" ({})", best.rsplit(": ").next().unwrap_or(best)));
-    format!("{} [{low}–{high}], {}{theirs}{best}", digits(reached.ratio), time(reached.ours))
+    let whose = reached.whose.as_deref().filter(|_| row.theirs.len() > 1);
+    let whose =
+        whose.map_or_else(String::new, |whose| format!(" ({})", whose.rsplit(": ").next().unwrap_or(whose)));
+    format!("{} [{low}–{high}], {}{theirs}{whose}", digits(reached.ratio), time(reached.ours))
 }
 
 fn time(ns: f64) -> String {

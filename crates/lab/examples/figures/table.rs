@@ -20,7 +20,7 @@ pub(crate) struct Row {
     /// What it is held against.
     pub(crate) against: &'static str,
     pub(crate) ours: Value,
-    /// The best of these counts: the one that took least.
+    /// The best of these counts: the one to whom ours stands worst.
     pub(crate) theirs: Vec<Value>,
     pub(crate) target: Target,
     /// Where the promise was made.
@@ -46,6 +46,13 @@ impl Target {
             Target::Times(_) => theirs / ours,
             Target::Bytes(_) => ours,
         }
+    }
+
+    /// Whichever of the two, by its ratio, is farther from what is promised.
+    pub(crate) fn worse<T>(self, a: T, b: T, ratio: impl Fn(&T) -> f64) -> T {
+        let less = ratio(&a) <= ratio(&b);
+        let a_is_worse = if let Target::Times(_) = self { less } else { !less };
+        if a_is_worse { a } else { b }
     }
 
     pub(crate) fn holds(self, ratio: f64) -> bool {
