@@ -4,7 +4,7 @@
 //! `figures limit MEASURE BYTES MESSAGES RING WAIT PAYLOAD` prints one line of JSON. Both ends wait alike. A ring of 0 is
 //! the channel's own. With the payload `ends` a message holds its number in its first word and in its last, and
 //! both are verified; the rest is copied and not looked at, so that what is measured is the channel. `words` makes and
-//! verifies every byte, as a race does.
+//! verifies every byte, as a race does. The line says which rules of safety the program was built without (`crossing_off`).
 //!
 //! | measure | what is told |
 //! |---|---|
@@ -39,6 +39,22 @@ use crate::Failed;
 
 /// What makes this program the far process of a measure.
 pub(crate) const FAR_VERB: &str = "limit-far";
+
+/// The rules that this program was built without, by the names of crossing's `mechanism/shm/rules.rs`. RUSTFLAGS hold for every
+/// crate of a build alike, so what is set here is set there.
+pub(crate) fn crossing_off() -> Vec<String> {
+    let rules = [
+        ("claims", cfg!(crossing_off = "claims")),
+        ("seal", cfg!(crossing_off = "seal")),
+        ("opaque", cfg!(crossing_off = "opaque")),
+        ("death", cfg!(crossing_off = "death")),
+        ("sleepers", cfg!(crossing_off = "sleepers")),
+        ("all", cfg!(crossing_off = "all")),
+        ("parts", cfg!(crossing_off = "parts")),
+        ("asymmetric", cfg!(crossing_off = "asymmetric")),
+    ];
+    rules.iter().filter(|(_, off)| *off).map(|(rule, _)| (*rule).to_owned()).collect()
+}
 
 /// A measure, and with what.
 #[derive(Debug, Clone, Serialize)]
@@ -79,6 +95,9 @@ pub(crate) struct Found {
     pub(crate) bytes: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) floor_ns: Option<[f64; 2]>,
+    /// The rules that the program which measured was built without.
+    #[serde(default)]
+    pub(crate) crossing_off: Vec<String>,
 }
 
 impl Found {
@@ -197,7 +216,7 @@ pub(crate) fn near_main(typed: &[String]) -> Result<(), Failed> {
         }
     };
     let floor_ns = before.zip(floor()?).map(|(before, after)| [before, after]);
-    let found = Found { messages: job.messages, floor_ns, ..found };
+    let found = Found { messages: job.messages, floor_ns, crossing_off: crossing_off(), ..found };
     println!("{}", serde_json::to_string(&found)?);
     Ok(())
 }
@@ -343,6 +362,18 @@ mod tests {
         let least = 2 * crossing::Config::default().capacity_bytes as u64;
         assert_eq!(far, Ok(()));
         assert!(found.unwrap().bytes.unwrap() >= least);
+    }
+
+    #[test]
+    fn every_rule_that_can_be_left_out_would_be_told() {
+        let named = |text: &'static str| -> std::collections::BTreeSet<&str> {
+            let parts = text.split("cfg!(").skip(1).flat_map(|part| part.split(&['\n', ';'][..]).next());
+            let names = parts.flat_map(|part| part.split("crossing_off = \"").skip(1));
+            names.map(|rest| &rest[..rest.find('"').unwrap()]).collect()
+        };
+        let rules = named(include_str!("../../../crossing/src/mechanism/shm/rules.rs"));
+        assert_eq!(named(include_str!("limit.rs")), rules);
+        assert!(rules.contains("all") && rules.contains("claims"), "{rules:?}");
     }
 
     #[test]

@@ -109,6 +109,7 @@ fn number(flag: &str, text: &str) -> Result<u64, Failed> {
 
 fn run(typed: &Typed) -> Result<(), Failed> {
     let Typed { folder, only, course } = typed;
+    is_off(&[], &limit::crossing_off()).map_err(|why| format!("this program: {why}"))?;
     for (rule, program) in &course.without {
         answers(rule, program)?;
     }
@@ -127,11 +128,24 @@ fn run(typed: &Typed) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Whether a build without a rule is one of this program.
+/// Whether a build without a rule is one of this program, and without just that rule.
 fn answers(rule: &str, program: &Path) -> Result<(), Failed> {
     let memory = ["memory", "64", "1", "0", "spin", "ends"].map(str::to_owned);
-    let asked = rounds::ask(program, &memory);
-    asked.map(|_| ()).map_err(|why| format!("--without {rule}={}: {why}", program.display()).into())
+    let asked = rounds::ask(program, &memory).and_then(|found| Ok(is_off(&[rule], &found.crossing_off)?));
+    asked.map_err(|why| format!("--without {rule}={}: {why}", program.display()).into())
+}
+
+/// Whether a program that says that it was built without the rules `off` is one without `wanted`.
+fn is_off(wanted: &[&str], off: &[String]) -> Result<(), String> {
+    if wanted == off {
+        return Ok(());
+    }
+    let is =
+        if off.is_empty() { "with every rule".to_owned() } else { format!("without {}", off.join(" and ")) };
+    let flags: String = wanted.iter().map(|rule| format!("--cfg crossing_off=\"{rule}\"")).collect();
+    Err(format!(
+        "it was built {is}: build it with RUSTFLAGS='{flags}', and with no CARGO_ENCODED_RUSTFLAGS, which goes before them"
+    ))
 }
 
 /// The rows with what each rule costs behind them, or those that are wanted.
@@ -202,6 +216,44 @@ mod tests {
         }
         let stranger = answers("all", Path::new("/bin/true")).unwrap_err().to_string();
         assert!(stranger.starts_with("--without all=/bin/true: "), "{stranger}");
+    }
+
+    /// A program that says what it is told to say. A shell writes it: a file that is open for writing here might be inherited by
+    /// what another test starts meanwhile, and could not be run.
+    fn told(name: &str, line: &str) -> PathBuf {
+        let place = std::env::temp_dir().join(format!("ipcscope-{name}-{}", std::process::id()));
+        let write = r##"printf '#!/bin/sh\necho '"'%s'"'\n' "$1" > "$0" && chmod +x "$0""##;
+        let wrote = std::process::Command::new("sh").args(["-c", write]).arg(&place).arg(line).status();
+        assert!(wrote.unwrap().success());
+        place
+    }
+
+    #[test]
+    fn a_program_is_what_it_was_given_for() {
+        for (name, line, complaint) in [
+            ("whole", r#"{"messages":1,"crossing_off":[]}"#, Some("it was built with every rule")),
+            ("older", r#"{"messages":1}"#, Some("it was built with every rule")),
+            ("other", r#"{"messages":1,"crossing_off":["seal"]}"#, Some("it was built without seal: build")),
+            (
+                "more",
+                r#"{"messages":1,"crossing_off":["claims","seal"]}"#,
+                Some("without claims and seal: build"),
+            ),
+            ("right", r#"{"messages":1,"crossing_off":["claims"]}"#, None),
+        ] {
+            let program = told(name, line);
+            let why = answers("claims", &program).err().map(|why| why.to_string());
+            std::fs::remove_file(&program).unwrap();
+            let right = |why: &str, words| why.starts_with("--without claims=/") && why.contains(words);
+            assert!(
+                why.as_deref().map_or(complaint.is_none(), |why| right(why, complaint.unwrap())),
+                "{why:?}"
+            );
+            assert!(why.is_none_or(|why| why.contains(r#"RUSTFLAGS='--cfg crossing_off="claims"'"#)));
+        }
+        assert_eq!(is_off(&[], &[]), Ok(()));
+        let ours = is_off(&[], &["all".into()]).unwrap_err();
+        assert!(ours.contains("without all") && ours.contains("RUSTFLAGS=''"), "{ours}");
     }
 
     #[test]

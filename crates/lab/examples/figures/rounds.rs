@@ -266,7 +266,7 @@ pub(crate) fn ask(program: &Path, words: &[String]) -> Result<Found, Failed> {
 }
 
 fn of_limit(found: Found, series: String, round: u32) -> Sample {
-    let Found { messages, elapsed_ns, p50_ns, p99_ns, bytes, floor_ns } = found;
+    let Found { messages, elapsed_ns, p50_ns, p99_ns, bytes, floor_ns, crossing_off: _ } = found;
     let place = Place::of(floor_ns);
     let receiver_cpu_ns = None;
     Sample { series, round, place, messages, elapsed_ns, p50_ns, p99_ns, receiver_cpu_ns, bytes, floor_ns }
