@@ -24,6 +24,7 @@ pub(crate) struct Record {
     version: &'static str,
     started_unix_ms: u64,
     pub(crate) elapsed_ms: u64,
+    /// So many were asked for; of those that were kept `others_percent` has one each.
     rounds: u32,
     seed: u64,
     quick: bool,
@@ -147,12 +148,18 @@ fn head(record: &Record, out: &mut String) {
     };
     let without = record.without.iter().map(|rule| format!(" --without {rule}=PROGRAM")).collect::<String>();
     let most = record.others_percent.iter().copied().fold(0.0, f64::max);
+    let kept = record.others_percent.len();
+    let gave_up = if kept < record.rounds as usize {
+        format!(" Others would not rest, so only {kept} of {} rounds were kept.", record.rounds)
+    } else {
+        String::new()
+    };
     let _ = write!(
         out,
         "# Figures\n\n\
-         {}. ipcscope {}, {} rounds in {} s, {} runs repeated because the cores moved, {} rounds because \
+         {}. ipcscope {}, {kept} rounds in {} s, {} runs repeated because the cores moved, {} rounds because \
          others were at work (at most {most:.1} % of the machine in one that was kept). {} reached, {} missed, \
-         {} not measured.{quick}\n\n\
+         {} not measured.{gave_up}{quick}\n\n\
          Made by `cargo run --release -p ipcscope-lab --example figures -- OUT_DIR --rounds {} --seed {}{without}`. The \
          promises stand in rivals/figures, every sample in figures.json.\n\n\
          A figure is the median of the rounds' own quotients in one state of the machine, in brackets the middle half of them; \
@@ -162,7 +169,6 @@ fn head(record: &Record, out: &mut String) {
          first column.\n",
         record.machine.in_one_line(),
         record.version,
-        record.rounds,
         record.elapsed_ms / 1_000,
         record.repeated,
         record.disturbed,
@@ -264,6 +270,8 @@ mod tests {
             "0 reached, 1 missed, 0 not measured",
             "3 runs repeated",
             "2 rounds because",
+            "2 rounds in",
+            "only 2 of 4 rounds were kept",
             "3.2 % of the machine",
             "--seed 7",
             "not to be quoted",

@@ -46,7 +46,7 @@ pub(crate) struct Measured {
     pub(crate) missing: BTreeMap<String, String>,
     /// Runs that were run again because the cores moved.
     pub(crate) repeated: u32,
-    /// Rounds that were thrown away because others were at work; at most as many as are kept.
+    /// Rounds that were thrown away because others were at work; at most as many as were asked for.
     pub(crate) disturbed: u32,
     /// What others took of the machine in each round that was kept.
     pub(crate) others_percent: Vec<f64>,
@@ -72,26 +72,40 @@ pub(crate) fn measure(table: &Table, course: &Course) -> Result<Measured, Failed
     let jobs = jobs(table, course, &mut measured.missing)?;
     let mut random = SplitMix::new(course.seed);
     let began = Instant::now();
-    let mut round = 0;
-    while round < course.rounds {
+    undisturbed(course.rounds, &mut measured, |round, measured| {
         eprintln!("round {} of {}, after {} s", round + 1, course.rounds, began.elapsed().as_secs());
-        let (before, kept) = (Load::now()?, measured.samples.len());
+        let before = Load::now()?;
         for index in random.shuffled(jobs.len()) {
             match &jobs[index] {
                 Job::Race(race) if round % race.every > 0 => {}
-                Job::Race(race) => run_race(race, course, round, random.draw(), &mut measured)?,
+                Job::Race(race) => run_race(race, course, round, random.draw(), measured)?,
                 Job::Limits(runs) => {
                     let each: Vec<_> =
                         runs.iter().flat_map(|run| std::iter::repeat_n(run, run.limit.times)).collect();
                     for index in random.shuffled(each.len()) {
-                        run_limit(each[index], course, round, &mut measured);
+                        run_limit(each[index], course, round, measured);
                     }
                 }
             }
         }
-        let others_percent = Load::now()?.others_percent(&before);
-        if others_percent > TOO_MUCH_PERCENT && measured.disturbed < course.rounds {
-            eprintln!("others took {others_percent:.0} % of the machine: again");
+        Ok(Load::now()?.others_percent(&before))
+    })?;
+    Ok(measured)
+}
+
+/// Runs so many rounds in which nobody else was at work; `once` says what others took. After as many that were thrown away it
+/// gives up: what is missing then has too few rounds to be judged.
+fn undisturbed(
+    rounds: u32,
+    measured: &mut Measured,
+    mut once: impl FnMut(u32, &mut Measured) -> Result<f64, Failed>,
+) -> Result<(), Failed> {
+    let mut round = 0;
+    while round < rounds && measured.disturbed < rounds {
+        let kept = measured.samples.len();
+        let others_percent = once(round, measured)?;
+        if others_percent > TOO_MUCH_PERCENT {
+            eprintln!("others took {others_percent:.0} % of the machine: thrown away");
             measured.samples.truncate(kept);
             measured.disturbed += 1;
             continue;
@@ -99,7 +113,7 @@ pub(crate) fn measure(table: &Table, course: &Course) -> Result<Measured, Failed
         measured.others_percent.push((others_percent * 10.0).round() / 10.0);
         round += 1;
     }
-    Ok(measured)
+    Ok(())
 }
 
 /// Everything that the rows name, once; what cannot be had is said.
@@ -301,6 +315,35 @@ mod tests {
             };
             assert_eq!(settled(once, &mut counted).unwrap().place, place, "{moves}");
             assert_eq!(counted, repeated, "{moves}");
+        }
+    }
+
+    /// What comes of rounds in which others took as much as these say, and then of quiet ones.
+    fn rounds_with(others_percent: &[f64]) -> Measured {
+        let (mut measured, mut others) = (Measured::default(), others_percent.iter().copied());
+        let once = |round, measured: &mut Measured| {
+            let sample = found([60.0, 61.0]);
+            measured.samples.push(Sample { round, ..sample });
+            Ok(others.next().unwrap_or(0.0))
+        };
+        undisturbed(3, &mut measured, once).unwrap();
+        measured
+    }
+
+    #[test]
+    fn a_round_in_which_others_were_at_work_is_thrown_away_however_many_there_are() {
+        for (others, kept, disturbed) in [
+            (&[0.0, 10.0][..], 3, 0),
+            (&[50.0, 0.0, 11.0], 3, 2),
+            (&[0.0, 50.0, 50.0, 50.0], 1, 3),
+            (&[50.0; 9], 0, 3),
+        ] {
+            let measured = rounds_with(others);
+            let rounds: Vec<u32> = measured.samples.iter().map(|sample| sample.round).collect();
+            assert_eq!(rounds, (0..kept).collect::<Vec<_>>(), "{others:?}");
+            assert_eq!(measured.disturbed, disturbed, "{others:?}");
+            assert_eq!(measured.others_percent.len(), kept as usize);
+            assert!(measured.others_percent.iter().all(|percent| *percent <= TOO_MUCH_PERCENT));
         }
     }
 
