@@ -102,6 +102,8 @@ pub(crate) struct Reached {
     pub(crate) whose: Option<String>,
     /// Rounds that had both.
     pub(crate) rounds: usize,
+    /// Messages in a run of ours, and of theirs.
+    pub(crate) messages: (u64, Option<u64>),
 }
 
 /// What each round gave: the median of its runs.
@@ -189,6 +191,7 @@ fn reached(row: &Row, samples: &[Sample], place: Place) -> Option<Reached> {
             theirs,
             whose,
             rounds: ours.len(),
+            messages: (messages(&row.ours, samples)?, None),
         });
     }
     let each = row.theirs.iter().filter_map(|theirs| held(row, &ours, theirs, samples, place));
@@ -213,7 +216,14 @@ fn held(row: &Row, ours: &Rounds, theirs: &Value, samples: &[Sample], place: Pla
         theirs: median(&other),
         whose: Some(theirs.1.to_string()),
         rounds: ratios.len(),
+        messages: (messages(&row.ours, samples)?, messages(theirs, samples)),
     })
+}
+
+/// How many messages a run has: as many in each.
+fn messages(Value(_, series): &Value, samples: &[Sample]) -> Option<u64> {
+    let name = series.to_string();
+    samples.iter().find(|sample| sample.series == name).map(|sample| sample.messages)
 }
 
 /// What both found, in the rounds that have both.

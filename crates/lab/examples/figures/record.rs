@@ -119,10 +119,12 @@ pub(crate) fn markdown(record: &Record, rows: &[Row]) -> String {
         };
         let why = judged.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
         let at = if judged.at == Place::Far { ", far" } else { "" };
-        let rounds = judged.reached(judged.at).map_or(0, |reached| reached.rounds);
+        let reached = judged.reached(judged.at);
+        let rounds = reached.map_or(0, |reached| reached.rounds);
+        let messages = reached.map_or_else(|| "–".into(), |reached| counts(reached.messages));
         let _ = writeln!(
             out,
-            "| {} | {} | {}{at} | {} | {} | {verdict}{why} | {rounds} | {} |",
+            "| {} | {} | {}{at} | {} | {} | {verdict}{why} | {rounds} | {} | {messages} |",
             judged.what,
             judged.against,
             judged.promised,
@@ -135,8 +137,8 @@ pub(crate) fn markdown(record: &Record, rows: &[Row]) -> String {
 }
 
 const HEADER: &str = "\
-| what | against | promised | near | far | verdict | n | dropped |
-|:--|:--|--:|--:|--:|:--|--:|--:|
+| what | against | promised | near | far | verdict | n | dropped | messages |
+|:--|:--|--:|--:|--:|:--|--:|--:|--:|
 ";
 
 fn head(record: &Record, out: &mut String) {
@@ -166,7 +168,7 @@ fn head(record: &Record, out: &mut String) {
          behind it our median and theirs in those rounds. Where there are several of theirs each is held against ours by itself, \
          and the worst for us is shown, with whose it is. `≤` is our \
          time divided by theirs, `≥` theirs divided by ours. Rows on one core and counts have no state and stand in the \
-         first column.\n",
+         first column. The last column is the messages of a run, ours / theirs where they differ.\n",
         record.machine.in_one_line(),
         record.version,
         record.elapsed_ms / 1_000,
@@ -191,6 +193,22 @@ fn cell(row: &Row, reached: Option<&Reached>) -> String {
     let whose =
         whose.map_or_else(String::new, |whose| format!(" ({})", whose.rsplit(": ").next().unwrap_or(whose)));
     format!("{} [{low}–{high}], {}{theirs}{whose}", digits(reached.ratio), time(reached.ours))
+}
+
+/// `1 000 000 / 20 000`, or one of them where they are alike.
+fn counts((ours, theirs): (u64, Option<u64>)) -> String {
+    match theirs.filter(|theirs| *theirs != ours) {
+        Some(theirs) => format!("{} / {}", grouped(ours), grouped(theirs)),
+        None => grouped(ours),
+    }
+}
+
+/// Digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let (first, rest) = digits.split_at((digits.len() - 1) % 3 + 1);
+    let groups = rest.as_bytes().chunks(3).map(|group| String::from_utf8_lossy(group));
+    groups.fold(first.to_owned(), |all, group| format!("{all} {group}"))
 }
 
 fn time(ns: f64) -> String {
@@ -235,7 +253,7 @@ mod tests {
             series: series.into(),
             round,
             place: Place::Near,
-            messages: 10,
+            messages: if series == "ours" { 1_000_000 } else { 20_000 },
             elapsed_ns: None,
             p50_ns: Some(ns),
             p99_ns: None,
@@ -263,8 +281,7 @@ mod tests {
         record.note(&measured);
         record.rows = vec![judge(&table.rows[0], &measured.samples, &measured.missing)];
         let text = markdown(&record, &table.rows);
-        let line =
-            "| ours | theirs | ≤ 1.00 × | 2.00 [2.00–2.00], 2.00 µs / 1.00 µs | – | **missed** | 4 | 0 |";
+        let line = "| ours | theirs | ≤ 1.00 × | 2.00 [2.00–2.00], 2.00 µs / 1.00 µs | – | **missed** | 4 | 0 | 1 000 000 / 20 000 |";
         assert!(text.contains(line), "{text}");
         for words in [
             "0 reached, 1 missed, 0 not measured",
@@ -288,6 +305,17 @@ mod tests {
         let refused = room(&folder).unwrap_err().to_string();
         assert!(refused.contains("not overwritten"), "{refused}");
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn counts_are_readable() {
+        for (number, text) in
+            [(1, "1"), (999, "999"), (1_000, "1 000"), (20_000, "20 000"), (1_000_000, "1 000 000")]
+        {
+            assert_eq!(counts((number, Some(number))), text);
+            assert_eq!(counts((number, None)), text);
+        }
+        assert_eq!(counts((1_000, Some(2))), "1 000 / 2");
     }
 
     #[test]
