@@ -118,8 +118,8 @@ pub(crate) struct Race {
     /// Messages a second in the paced workload; k and M are thousands and millions [default: 10k]
     #[arg(long, value_name = "N", value_parser = rate)]
     pub(crate) rate: Option<u32>,
-    /// Bytes that a channel may hold in each direction: the ring of shared memory; k and M are KiB and MiB [default: the
-    /// mechanism's own]
+    /// Bytes that a channel is asked to hold in each direction: the ring of shared memory, the kernel's buffer of the others; the
+    /// report says what each had; k and M are KiB and MiB [default: the mechanism's own]
     #[arg(long, value_name = "BYTES", value_parser = capacity)]
     pub(crate) capacity: Option<u32>,
     /// A first look: 10k messages a row, 2 launches, and the table says so

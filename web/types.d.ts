@@ -130,6 +130,8 @@ export interface Row {
   missed: number | null
   failed: string | null
   notes: string[]
+  /** What the channel had room for: the least and the most of the launches. */
+  channel_bytes?: [number, number]
   /** One launch: nanoseconds since its clock started, and messages verified until then. */
   progress?: [number, number][] | null
 }
@@ -142,7 +144,7 @@ export interface Plan {
   count: number
   launches: number
   rate_per_s: number
-  /** Absent: each mechanism's own. */
+  /** What a channel was asked to hold. Absent: each mechanism's own. */
   capacity_bytes?: number
   seed: number
   quick: boolean

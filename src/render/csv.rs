@@ -6,7 +6,7 @@ use lab::Report;
 use lab::report::{LatencyBasis, Row, SideUse};
 
 /// The header; new columns are added at the end.
-pub(crate) const HEADER: [&str; 42] = [
+pub(crate) const HEADER: [&str; 44] = [
     "kind",
     "entrant",
     "workload",
@@ -49,6 +49,8 @@ pub(crate) const HEADER: [&str; 42] = [
     "failed",
     "notes",
     "interrupted",
+    "channel_bytes_min",
+    "channel_bytes_max",
 ];
 
 /// The report as CSV; a figure that there is none of is an empty field.
@@ -99,6 +101,8 @@ fn fields(row: &Row, interrupted: bool) -> Vec<String> {
     fields.extend(side(row.sides.map(|sides| sides[0])));
     fields.extend(side(row.sides.map(|sides| sides[1])));
     fields.extend([maybe(row.failed.as_ref()), row.notes.join("; "), interrupted.to_string()]);
+    let [least, most] = [0, 1].map(|which: usize| maybe(row.channel_bytes.map(|bytes| bytes[which])));
+    fields.extend([least, most]);
     fields
 }
 

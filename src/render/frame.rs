@@ -1,7 +1,7 @@
 //! The sentences above and below the tables: where and how the race ran, and what its figures do and do not say.
 
 use lab::Report;
-use lab::report::{Entrant, Latency, LatencyBasis, Row, State};
+use lab::report::{Channel, Entrant, Latency, LatencyBasis, Row, State};
 
 use super::units;
 
@@ -28,7 +28,10 @@ pub(crate) fn above(report: &Report) -> Vec<String> {
         format!("seed {}, ipcscope {}, {}", plan.seed, report.version, units::date(report.started_unix_ms)),
     ];
     if let Some(bytes) = plan.capacity_bytes {
-        lines.push(format!("channels of {} in each direction, rivals as they are", units::bytes(bytes)));
+        lines.push(format!(
+            "channels asked to hold {} in each direction, rivals as they are",
+            units::bytes(bytes)
+        ));
     }
     if plan.quick {
         let count = units::plural(plan.count, "message");
@@ -97,6 +100,7 @@ pub(crate) fn below(report: &Report) -> Vec<String> {
          ≈ the launches overlap, no difference; ? one launch only, no spread is known"
             .into(),
     );
+    lines.extend(channels(report));
     lines.extend(states(report));
     lines.extend(notes(report));
     if report.rounds_dropped > 0 {
@@ -113,6 +117,34 @@ pub(crate) fn below(report: &Report) -> Vec<String> {
         lines.push("a lab page was open while this ran".into());
     }
     lines
+}
+
+/// What the channels had, where room was asked for.
+fn channels(report: &Report) -> Option<String> {
+    report.plan.capacity_bytes?;
+    let mut kinds: Vec<(&str, Vec<Channel<'_>>)> = Vec::new();
+    for channel in report.channels() {
+        match kinds.iter_mut().find(|(kind, _)| *kind == channel.kind) {
+            Some((_, of_kind)) => of_kind.push(channel),
+            None => kinds.push((channel.kind, vec![channel])),
+        }
+    }
+    let had = kinds.into_iter().map(|(kind, of_kind)| {
+        let alike = of_kind.iter().all(|one| one.had_bytes == of_kind[0].had_bytes);
+        let each = of_kind.iter().take(if alike { 1 } else { of_kind.len() }).map(|one| {
+            let room = units::range(one.had_bytes);
+            if alike { room } else { format!("{room} at {}", units::bytes(one.size_bytes)) }
+        });
+        format!("{kind} {}", each.collect::<Vec<_>>().join(", "))
+    });
+    let had = had.collect::<Vec<_>>().join("; ");
+    Some(match had.as_str() {
+        "" => "channels had: not told, so it is not known who took any notice of what was asked for".into(),
+        _ => format!(
+            "channels had: {had}. A ring holds two of the longest messages at least; of a socket the kernel counts twice what \
+             was asked for, and no buffer grows beyond the system's limits"
+        ),
+    })
 }
 
 /// Every note once, with the rows that it is about.
@@ -205,7 +237,8 @@ mod tests {
         let all = [above(&report), below(&report)].concat().join("\n");
         for words in [
             "quick: ",
-            "channels of 2 MiB",
+            "channels asked to hold 2 MiB",
+            "channels had: shm 256 KiB; pipe 64 KiB",
             "dropped: 2 rounds",
             "interrupted: ",
             "seed ",
@@ -214,5 +247,18 @@ mod tests {
         ] {
             assert!(all.contains(words), "{words}: {all}");
         }
+    }
+
+    #[test]
+    fn what_channels_had_is_said_where_room_was_asked_for() {
+        let mut report = sample();
+        assert_eq!(channels(&report), None);
+        report.plan.capacity_bytes = Some(4096);
+        report.rows[0].size_bytes = 1 << 20;
+        report.rows[0].channel_bytes = Some([4 << 20, 8 << 20]);
+        let told = channels(&report).unwrap();
+        assert!(told.contains("shm 4 MiB to 8 MiB at 1 MiB, 256 KiB at 64 B; pipe 64 KiB; "), "{told}");
+        report.rows.iter_mut().for_each(|row| row.channel_bytes = None);
+        assert!(channels(&report).unwrap().starts_with("channels had: not told"));
     }
 }

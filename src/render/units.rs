@@ -40,6 +40,11 @@ pub(crate) fn bytes(size: u32) -> String {
     format!("{} {unit}", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
+/// Two sizes in bytes, or one where they are alike: `4 KiB to 8 KiB`.
+pub(crate) fn range([least, most]: [u32; 2]) -> String {
+    if least == most { bytes(least) } else { format!("{} to {}", bytes(least), bytes(most)) }
+}
+
 /// A count with its digits in groups: `100 000`.
 pub(crate) fn count(count: u64) -> String {
     let digits = count.to_string();

@@ -91,6 +91,32 @@ fn the_capacity_of_the_channels_is_carried_and_told() {
 }
 
 #[test]
+fn every_channel_tells_what_it_had_of_what_was_asked() {
+    let desk = Desk::new();
+    let had = |line: &str| {
+        let value = desk.run(&format!("race {SMALL} --workload stream --json {line}")).ended_with(0).json();
+        assert_eq!(schema::check(&value), Vec::<String>::new());
+        let report: Report = serde_json::from_value(value).expect("a report");
+        report.rows.into_iter().map(|row| (row.kind, row.channel_bytes)).collect::<Vec<_>>()
+    };
+    let most = std::fs::read_to_string("/proc/sys/net/core/wmem_max").expect("every Linux has it");
+    let socket = 2 * most.trim().parse::<u32>().expect("a number").min(100_000);
+    let asked = had("--capacity 100000");
+    for (kind, bytes) in [("shm", 131_072), ("pipe", 131_072), ("unix", socket), ("tcp", socket)] {
+        assert!(asked.contains(&(kind.into(), Some([bytes; 2]))), "{kind}: {asked:?}");
+    }
+    assert!(asked.contains(&("null".into(), None)), "{asked:?}");
+    // The control: unless asked, each has its own.
+    let usual = had("");
+    for (kind, bytes) in [("shm", 262_144), ("pipe", 65_536)] {
+        assert!(usual.contains(&(kind.into(), Some([bytes; 2]))), "{kind}: {usual:?}");
+    }
+    let ran = desk.run(&format!("race shm {SMALL} --workload stream --capacity 4k --size 64k")).ended_with(0);
+    assert!(ran.stdout.contains("channels asked to hold 4 KiB in each direction"), "{ran:#?}");
+    assert!(ran.stdout.contains("channels had: shm 256 KiB."), "{ran:#?}");
+}
+
+#[test]
 fn the_paced_workload() {
     let report: Report = serde_json::from_value(
         Desk::new().run(&format!("race pipe {SMALL} --workload paced --rate 5k --json")).ended_with(0).json(),

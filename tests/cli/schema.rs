@@ -126,6 +126,8 @@ fn the_check_sees_every_kind_of_fault() {
         ("/rows/0/sides/0/user_ns", json!(-1)),
         ("/rows/0/latency_ns/basis", json!("guess")),
         ("/rows/0/progress/0", json!([1])),
+        ("/rows/0/channel_bytes", json!([4096])),
+        ("/rows/0/channel_bytes/0", json!(-1)),
         ("/machine/cpu", json!(7)),
         ("/plan/sizes/0", json!(0)),
         ("/plan/capacity_bytes", json!(4095)),

@@ -215,6 +215,8 @@ test('a race can be stopped, and what was measured is kept', async () => {
   await page.getByRole('button', { name: 'Cancel' }).click()
   await page.getByText('The race was stopped', { exact: false }).first().waitFor()
   await page.getByText('stopped before its end', { exact: false }).waitFor()
+  await page.getByText(/channels asked to hold 64.KiB each way/).waitFor()
+  await page.getByText(/Channels were asked to hold 64.KiB each way, and had: .*64.KiB to 128.KiB/).waitFor()
   await close()
 })
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import * as format from '../../web/js/format.js'
-import { bimodal, differs, groups, ranked, ratio, slower, twoModes } from '../../web/js/results.js'
+import { bimodal, channels, differs, groups, ranked, ratio, slower, twoModes } from '../../web/js/results.js'
 import { href, parse } from '../../web/js/router.js'
 import * as scale from '../../web/js/scale.js'
 import { along, layout, route, wrap } from '../../web/js/stage/layout.js'
@@ -57,6 +57,13 @@ test('words from elsewhere become sentences with numbers as they are written her
 
 test('a unit never leaves its number', () => {
   for (const text of [format.duration(5), format.bytes(5), format.rate(5e6), format.count(1e6), format.value(3, 'B')]) assert.doesNotMatch(text, / /)
+})
+
+test('what channels had is said row by row, and nothing where it is not told', () => {
+  const rows = [{ kind: 'a', channel_bytes: [4096, 4096] }, { kind: 'null' }, { kind: 'b', channel_bytes: [4096, 8192] }]
+  const told = (rows) => plain(channels({ rows }, (kind) => kind.toUpperCase()))
+  assert.equal(told(rows), 'A 4 KiB, B 4 KiB to 8 KiB')
+  assert.equal(told([{ kind: 'a' }]), '')
 })
 
 test('what people type is read, or refused', () => {

@@ -1,6 +1,7 @@
 // What may be said of a report's rows: which of them may be compared, how many times one is another, who is best.
 // The same rules as the terminal's tables: a ratio exists only between rows that work, wait and sit alike.
 
+import { bytes } from './format.js'
 import { median } from './scale.js'
 
 /** @import { Report, Row } from '../types' */
@@ -55,6 +56,16 @@ export function cpuSides(row) {
 export function cpu(row) {
   const sides = cpuSides(row)
   return sides && sides[0] + sides[1]
+}
+
+/** What the channels of a group had room for, in words; nothing where it is not told. @param {Group} group @param {(kind: string) => string} title */
+export function channels(group, title) {
+  const had = group.rows.flatMap((row) => {
+    if (!row.channel_bytes) return []
+    const [least, most] = row.channel_bytes
+    return [`${title(row.kind)} ${bytes(least)}${most > least ? ` to ${bytes(most)}` : ''}`]
+  })
+  return had.join(', ')
 }
 
 /** Switches a message, both sides: by itself, and put aside. @param {Row} row @returns {[number, number] | null} */

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::machine::Machine;
 use crate::plan::Workload;
-use crate::report::{Report, Row};
+use crate::report::{Channel, Report, Row};
 use crate::stats::{Measure, Ratio, Verdict, median, ratio_by};
 
 /// Floors that differ by more than this factor say that the cores were at another distance.
@@ -279,9 +279,16 @@ fn cores(report: &Report) -> String {
     if all.is_empty() { "any".into() } else { all.join(", ") }
 }
 
-/// The room that was asked for.
+/// The room that was asked for, and what came of it.
 fn capacity(report: &Report) -> String {
-    report.plan.capacity_bytes.map_or_else(|| "each mechanism's own".into(), |bytes| format!("{bytes} bytes"))
+    let Some(asked) = report.plan.capacity_bytes else { return "each mechanism's own".into() };
+    let had = report.channels().into_iter().map(|Channel { kind, size_bytes, had_bytes: [least, most] }| {
+        let most = if most > least { format!(" to {most}") } else { String::new() };
+        format!("{kind} of {size_bytes} {least}{most}")
+    });
+    let had = had.collect::<Vec<_>>().join(", ");
+    let had = if had.is_empty() { "what was had is not told".into() } else { format!("had {had}") };
+    format!("{asked} bytes asked for ({had})")
 }
 
 /// The middle of all floors of a report.
@@ -394,6 +401,26 @@ mod tests {
         assert!(Comparison::of(&broken, &sample()).past(0.0).is_empty());
     }
 
+    /// The control: the same was asked for, and one of the two got less, or does not tell.
+    #[test]
+    fn what_channels_had_is_compared_where_room_was_asked_for() {
+        let warned = |change: fn(&mut Row)| {
+            let mut both = [sample(), sample()];
+            both.iter_mut().for_each(|report| report.plan.capacity_bytes = Some(4096));
+            both[1].rows.iter_mut().for_each(change);
+            let [a, b] = &both;
+            let warnings = Comparison::of(a, b).warnings;
+            warnings.into_iter().find(|warning| warning.starts_with("capacity of the channels: "))
+        };
+        assert_eq!(warned(|_| {}), None);
+        assert!(
+            warned(|row| row.channel_bytes = row.channel_bytes.map(|[least, most]| [least, 2 * most]))
+                .is_some()
+        );
+        let untold = warned(|row| row.channel_bytes = None).unwrap();
+        assert!(untold.ends_with("4096 bytes asked for (what was had is not told) in b"), "{untold}");
+    }
+
     #[test]
     fn whatever_else_differs_is_a_warning() {
         let mut other = sample();
@@ -415,7 +442,7 @@ mod tests {
             "lab page: ",
             "placement: ",
             "rate of",
-            "capacity of the channels: each mechanism's own in a, 2097152 bytes in b",
+            "capacity of the channels: each mechanism's own in a, 2097152 bytes asked for (had shm of 64 262144, pipe of 64 65536",
             "b was cut short",
             "floor: ",
         ] {

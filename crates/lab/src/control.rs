@@ -69,7 +69,7 @@ pub(crate) struct Job {
     pub(crate) warmup: u64,
     pub(crate) messages: u64,
     pub(crate) interval_ns: u64,
-    /// How much room the channel has; `None`: its own choice.
+    /// How much room the channel is asked to have; `None`: its own choice.
     pub(crate) capacity_bytes: Option<u32>,
     pub(crate) clock: Clock,
 }
@@ -140,6 +140,9 @@ pub(crate) struct SideOutcome {
     pub(crate) missed: u64,
     /// What it cost.
     pub(crate) usage: SideUse,
+    /// What the channel had room for in the end, in the direction that this side sends.
+    #[serde(default)]
+    pub(crate) channel_bytes: Option<u32>,
     /// When each call of the channel began and ended, in ticks, when it is looked at from outside.
     pub(crate) calls: Vec<(u64, u64)>,
     /// How often it slept of its own accord, between two messages.

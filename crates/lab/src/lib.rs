@@ -22,6 +22,7 @@ pub mod probe;
 pub mod race;
 pub mod report;
 mod rival;
+mod room;
 mod round;
 mod row;
 pub mod scene;

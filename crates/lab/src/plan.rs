@@ -137,8 +137,10 @@ pub struct Plan {
     pub launches: u32,
     /// Messages a second, for [`Workload::Paced`].
     pub rate_per_s: u32,
-    /// How much may be on its way in each direction, in bytes ([`crossing::Config::capacity_bytes`]); `None`: the
-    /// mechanism's own. Rivals are not told of it.
+    /// How much may be on its way in each direction, in bytes, as it is asked for: of shared memory's ring
+    /// ([`crossing::Config::capacity_bytes`]) and of the kernel ([`crossing::Config::kernel_buffer_bytes`]). `None`: the
+    /// mechanism's own. What each has got is in [`Row::channel_bytes`](crate::report::Row::channel_bytes). Rivals are not
+    /// told of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_bytes: Option<u32>,
     /// Shuffles the order of the rounds.

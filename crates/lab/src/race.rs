@@ -116,7 +116,10 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Progress), stop: &AtomicBool) -> 
                 Err(Fault::Environment(why)) if gathered.iter().all(Gathered::is_empty) => {
                     return Err(RaceError(why));
                 }
-                Err(Fault::Environment(why) | Fault::Failed(why)) => gathered[index].fail(why),
+                Err(Fault::Environment(why) | Fault::Failed(why)) => {
+                    let narrow = narrow(&order).filter(|_| matches!(entry.who, Who::Mechanism(_)));
+                    gathered[index].fail(why + &narrow.unwrap_or_default());
+                }
             }
         }
     }
@@ -237,6 +240,15 @@ fn order(plan: &Plan, entry: &Entry, launch: u32, cores: Option<[usize; 2]>, clo
     }
 }
 
+/// What a failure may come from where little room was asked for. TCP waits for its timers when a buffer is far shorter than a
+/// segment, and does not end in time.
+fn narrow(order: &Order) -> Option<String> {
+    let (asked, size) = (order.capacity_bytes?, order.size_bytes);
+    (asked < size.saturating_mul(2)).then(|| {
+        format!("; its channel was asked to hold {asked} bytes, less than two messages of {size}: ask for more room")
+    })
+}
+
 /// Messages before those that count: a tenth, within reason in number and in bytes.
 fn warmup(messages: u64, size_bytes: u32) -> u64 {
     const BYTES: u64 = 64 << 20;
@@ -251,6 +263,27 @@ fn steal_percent((before, after): ((u64, u64), (u64, u64))) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_says_when_the_channel_was_narrow() {
+        let with = |capacity_bytes, size_bytes| {
+            let clock = Clock::best();
+            narrow(&Order {
+                task: Task::Race(Workload::Stream),
+                kind: Kind::Tcp,
+                wait: WaitStrategy::Block,
+                cores: None,
+                size_bytes,
+                warmup: 0,
+                messages: 1,
+                interval_ns: 0,
+                capacity_bytes,
+                clock,
+            })
+        };
+        assert!(with(Some(4096), 65_536).unwrap().contains("4096 bytes, less than two messages of 65536"));
+        assert_eq!([with(Some(4096), 2048), with(None, 65_536)], [None, None]);
+    }
 
     #[test]
     fn warm_up_is_bounded_in_number_and_in_bytes() {

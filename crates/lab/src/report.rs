@@ -66,6 +66,26 @@ impl Report {
         };
         Err(foreign(text).unwrap_or(fault))
     }
+
+    /// What the channels had room for, in the order of the rows.
+    pub fn channels(&self) -> Vec<Channel<'_>> {
+        let mut channels: Vec<Channel<'_>> = Vec::new();
+        for row in &self.rows {
+            let Some([least, most]) = row.channel_bytes else { continue };
+            let like = |one: &&mut Channel<'_>| one.kind == row.kind && one.size_bytes == row.size_bytes;
+            match channels.iter_mut().find(like) {
+                Some(Channel { had_bytes: [had_least, had_most], .. }) => {
+                    (*had_least, *had_most) = (least.min(*had_least), most.max(*had_most));
+                }
+                None => channels.push(Channel {
+                    kind: &row.kind,
+                    size_bytes: row.size_bytes,
+                    had_bytes: [least, most],
+                }),
+            }
+        }
+        channels
+    }
 }
 
 /// `line 7: field `rows[0].kind`: invalid type …`.
@@ -105,6 +125,17 @@ fn foreign(text: &[u8]) -> Option<String> {
 
 fn other_schema(schema: &str) -> String {
     format!("field `schema` is {schema}, and this ipcscope reads {SCHEMA}: use the version that wrote it")
+}
+
+/// What the channels of a mechanism had room for, in the rows of one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Channel<'a> {
+    /// The row's.
+    pub kind: &'a str,
+    /// The row's.
+    pub size_bytes: u32,
+    /// The least and the most of the rows, in bytes ([`Row::channel_bytes`]).
+    pub had_bytes: [u32; 2],
 }
 
 /// Who ran a row.
@@ -203,6 +234,12 @@ pub struct Row {
     pub each_launch: Vec<Launch>,
     /// What the sender and the receiver cost, summed over all launches, in the timed window only.
     pub sides: Option<[SideUse; 2]>,
+    /// What the channel had room for in the direction that the first process sends, in bytes, when its launches had ended: the
+    /// least and the most of them. Of shared memory the ring, which holds two of the longest messages whatever was
+    /// asked for; else the kernel's buffer ([`crossing::Sender::kernel_buffer_bytes`]), in which sockets count the kernel's own
+    /// overhead, so twice what was asked for. `None` for the null entrant and rivals, and where it was not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel_bytes: Option<[u32; 2]>,
     /// How one launch went on, the one in the middle by its rate: pairs of nanoseconds since its clock started
     /// and messages verified until then. `None` for the null entrant and rivals.
     #[serde(default)]
@@ -303,6 +340,22 @@ mod tests {
     fn a_report_is_read_back() {
         let report = Report::read(sample().to_string().as_bytes()).unwrap();
         assert_eq!(serde_json::to_value(report).unwrap(), sample());
+    }
+
+    #[test]
+    fn what_channels_had_is_gathered_by_kind_and_size() {
+        let mut report = Report::read(sample().to_string().as_bytes()).unwrap();
+        let row = report.rows[0].clone();
+        let had = |size_bytes, channel_bytes| Row { size_bytes, channel_bytes, ..row.clone() };
+        report.rows = vec![
+            had(64, Some([4096; 2])),
+            had(65, Some([8192; 2])),
+            had(64, Some([1024, 2048])),
+            had(66, None),
+        ];
+        let channels = report.channels();
+        let found: Vec<_> = channels.iter().map(|one| (one.kind, one.size_bytes, one.had_bytes)).collect();
+        assert_eq!(found, [("shm", 64, [1024, 4096]), ("shm", 65, [8192; 2])]);
     }
 
     #[test]

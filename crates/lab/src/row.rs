@@ -25,6 +25,7 @@ pub(crate) struct Gathered {
     /// Of each launch.
     progress: Vec<Option<Vec<(u64, u64)>>>,
     sides: Option<[SideUse; 2]>,
+    channel_bytes: Option<[u32; 2]>,
 }
 
 impl Gathered {
@@ -44,6 +45,7 @@ impl Gathered {
             launches: Vec::new(),
             progress: Vec::new(),
             sides: None,
+            channel_bytes: None,
         }
     }
 
@@ -119,6 +121,10 @@ impl Gathered {
         let [first, second] = self.sides.get_or_insert_default();
         add_use(first, &round.initiator.usage);
         add_use(second, &round.responder.usage);
+        if let Some(bytes) = round.initiator.channel_bytes {
+            let [least, most] = self.channel_bytes.unwrap_or([bytes; 2]);
+            self.channel_bytes = Some([least.min(bytes), most.max(bytes)]);
+        }
     }
 
     /// The row; `None` when nothing ran before the race was cut short.
@@ -162,6 +168,7 @@ impl Gathered {
             launches: self.launches.len() as u32,
             each_launch: self.launches,
             sides: self.sides.filter(|_| fine),
+            channel_bytes: self.channel_bytes,
             progress: progress.filter(|_| fine),
             missed: (self.entry.workload == Workload::Paced).then_some(self.missed),
             failed,

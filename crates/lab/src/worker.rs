@@ -13,6 +13,7 @@ use rustix::process::Signal;
 
 use crate::control::{Answer, Control, Job, Request, Role, SideOutcome, Silence, Task};
 use crate::machine;
+use crate::room;
 use crate::stats::Histogram;
 use crate::sys::lines::{Bounce, Lines};
 use crate::workload::{self, Course};
@@ -126,10 +127,12 @@ impl Worker {
 
     fn connect<M: Mechanism>(&self) -> Result<Connection<M>, String> {
         let usual = Config::default();
+        let asked = self.job.capacity_bytes.map(|bytes| bytes as usize);
         let config = Config {
             max_message: self.job.size_bytes as usize,
             wait: self.job.wait,
-            capacity_bytes: self.job.capacity_bytes.map_or(usual.capacity_bytes, |bytes| bytes as usize),
+            capacity_bytes: asked.unwrap_or(usual.capacity_bytes),
+            kernel_buffer_bytes: asked,
             ..usual
         };
         let endpoint = Endpoint::inherited().map_err(|error| error.to_string())?;
@@ -154,7 +157,8 @@ impl Worker {
             (Task::Race(workload), Role::Responder) => workload::respond(workload, connection, &course),
             (Task::Null(_) | Task::Probe | Task::Stage, _) => return Err("there is no such course".into()),
         };
-        outcome.map_err(|error| error.to_string())
+        let outcome = outcome.map_err(|error| error.to_string())?;
+        Ok(SideOutcome { channel_bytes: room::channel_bytes(self.job.kind, connection), ..outcome })
     }
 
     /// Half a round trip of the cache lines: the median, at the initiator.

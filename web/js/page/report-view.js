@@ -6,7 +6,7 @@ import { bytes, date, duration, each, plural, rate } from '../format.js'
 import { bars } from '../chart/bars.js'
 import { percentiles } from '../chart/percentiles.js'
 import { sweep } from '../chart/sweep.js'
-import { cpu, cpuSides, floor, groups, judgedBy, ranked, slower, switches } from '../results.js'
+import { channels, cpu, cpuSides, floor, groups, judgedBy, ranked, slower, switches } from '../results.js'
 import { copyText } from '../stage/log.js'
 import { accent, lab, machineText, title } from '../store.js'
 import { advice, claims, doubts, verdicts } from '../verdict.js'
@@ -62,7 +62,7 @@ export class ReportView {
     return [
       machineText(machine),
       `${plural(plan.count, 'message')} a row over ${plural(plan.launches, 'fresh launch')}, ${plan.placement}`,
-      plan.capacity_bytes ? `channels of ${bytes(plan.capacity_bytes)} each way` : '',
+      plan.capacity_bytes ? `channels asked to hold ${bytes(plan.capacity_bytes)} each way` : '',
       `the clock costs ${duration(Number(report.clock_cost_ns.toPrecision(2)))} a reading`,
       report.rounds_dropped ? `${plural(report.rounds_dropped, 'round')} dropped because the floor changed` : '',
       report.page_open ? 'a lab page was open' : '',
@@ -113,7 +113,16 @@ export class ReportView {
       table(`Figures: ${name}`, ['entrant', 'p50', 'p90', 'p99', 'p99.9', 'max', 'msg/s', 'CPU/msg', 'switches/msg', judgedBy(group.workload) === 'rate' ? 'vs best (rate)' : 'vs best (p50)'], rows),
       h('p', { class: 'faint' }, `Latency: ${basis(group)}. Ranges are over all pairs of launches; ≈ says that they overlap.`,
         line === null ? '' : ` Floor, two cache lines bounced between the same two processes: ${duration(line)}.`),
+      this.channels(group),
     ]
+  }
+
+  /** What the channels had, where room was asked for. @param {Group} group */
+  channels(group) {
+    const asked = this.report.plan.capacity_bytes
+    if (!asked) return null
+    const had = channels(group, title) || 'not told'
+    return h('p', { class: 'faint' }, `Channels were asked to hold ${bytes(asked)} each way, and had: ${had}. That is as each of them counts: room for its longest messages and for what the kernel keeps beside them may come on top, and nothing goes beyond the system's limits.`)
   }
 
   /** @param {Row} row @param {Row | undefined} best @returns {Child[]} */

@@ -78,6 +78,7 @@ fn row(kind: &str, workload: Workload, wait: WaitStrategy, p50: u64, per_s: f64)
         launches: 2,
         each_launch: vec![launch(p50 - p50 / 20), launch(p50 + p50 / 20)],
         sides: Some([SideUse { user_ns: 300_000, ..SideUse::default() }; 2]),
+        channel_bytes: None,
         progress: None,
         missed: None,
         failed: None,

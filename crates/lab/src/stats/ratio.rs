@@ -150,6 +150,7 @@ mod tests {
             launches: launches.len() as u32,
             each_launch: launches.iter().map(each).collect(),
             sides: None,
+            channel_bytes: None,
             progress: None,
             missed: None,
             failed: None,
