@@ -129,6 +129,9 @@ impl Patience {
             if self.until == Until::Now {
                 return Ok(None);
             }
+            if self.strategy == WaitStrategy::Spin {
+                self.pause();
+            }
             match self.poll(|| look(what)) {
                 Polled::Found(found) => return Ok(Some(found)),
                 Polled::TimedOut => return Ok(None),
