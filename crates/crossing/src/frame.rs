@@ -9,6 +9,9 @@
 //! So it lingers for some microseconds after a read that brought a burst, and finds the next burst. A message that came
 //! alone is never followed by a pause, so a lone one is never late.
 //!
+//! The way of a lone message is kept short: on one core nearly all of it is cold after each switch of processes. What comes
+//! after a call that did not do all at once stands in functions of its own, out of line.
+//!
 //! What differs between the streams is small and stands behind [`Wire`]: how to read, to write, and to close
 //! one direction.
 
@@ -20,7 +23,7 @@ use rustix::io::Errno;
 use crate::error::{RecvError, SendError, Violation};
 use crate::hello::timespec;
 use crate::mechanism::{Inbound, Outbound};
-use crate::wait::{Patience, Until, WaitStrategy};
+use crate::wait::Patience;
 
 /// The length before each message, in bytes.
 const HEADER_BYTES: usize = 4;
@@ -67,16 +70,22 @@ fn sleep(wire: &impl Wire, events: PollFlags, patience: &Patience) -> Result<(),
     }
 }
 
-/// Runs `call` as patience allows: it may wait in the kernel, or is made again and again without waiting.
-/// `None` when patience has ended.
+/// The pause after a burst, out of line: most reads have none.
+#[cold]
+fn linger(patience: &Patience) {
+    patience.linger();
+}
+
+/// Makes `call` again, which has just said EAGAIN or EINTR, as patience allows: it may wait in the kernel, or is made again
+/// and again without waiting. Says neither of the two; `None` when patience has ended.
 #[inline]
-fn call<W: Wire>(
+fn again<W: Wire>(
     wire: &mut W,
     events: PollFlags,
     patience: &mut Patience,
     mut call: impl FnMut(&mut W, bool) -> Result<usize, Errno>,
 ) -> Option<Result<usize, Errno>> {
-    if patience.until == Until::Forever && patience.strategy == WaitStrategy::Block {
+    if patience.waits_in_calls() {
         loop {
             match call(wire, false) {
                 Err(Errno::INTR) => {}
@@ -91,7 +100,7 @@ fn call<W: Wire>(
         other => Some(other),
     };
     patience
-        .wait(wire, look, |wire, patience| sleep(wire, events, patience))
+        .wait_on(wire, look, |wire, patience| sleep(wire, events, patience))
         .unwrap_or_else(|errno| Some(Err(errno)))
 }
 
@@ -114,26 +123,79 @@ impl<W: Wire> FrameSender<W> {
     }
 
     /// Hands everything in line to the kernel. `Full` or `Timeout` when patience ends first.
+    #[inline]
     fn write_out(&mut self, patience: &mut Patience) -> Result<(), SendError> {
-        while self.sent < self.end {
-            let rest = &self.buffer[self.sent..self.end];
-            let written = call(&mut self.wire, PollFlags::OUT, patience, |wire, now| wire.write(rest, now));
+        let rest = &self.buffer[self.sent..self.end];
+        if rest.is_empty() {
+            return Ok(());
+        }
+        match self.wire.write(rest, !patience.waits_in_calls()) {
+            Ok(bytes) if bytes == rest.len() => {
+                self.forget();
+                Ok(())
+            }
+            written => self.write_rest(written, patience),
+        }
+    }
+
+    /// Goes on after a write that ended so.
+    #[inline(never)]
+    fn write_rest(
+        &mut self,
+        mut written: Result<usize, Errno>,
+        patience: &mut Patience,
+    ) -> Result<(), SendError> {
+        loop {
+            if let Err(Errno::AGAIN | Errno::INTR) = written {
+                let rest = &self.buffer[self.sent..self.end];
+                let write = |wire: &mut W, now| wire.write(rest, now);
+                let outcome = again(&mut self.wire, PollFlags::OUT, patience, write);
+                written = outcome.ok_or_else(|| SendError::timeout(patience))?;
+            }
             match written {
-                None => return Err(SendError::timeout(patience)),
-                Some(Ok(bytes)) => self.sent += bytes,
-                Some(Err(Errno::PIPE | Errno::CONNRESET | Errno::TIMEDOUT)) => {
+                Ok(bytes) => self.sent += bytes,
+                Err(Errno::PIPE | Errno::CONNRESET | Errno::TIMEDOUT) => {
                     self.forget();
                     return Err(SendError::Disconnected);
                 }
-                Some(Err(errno)) => {
+                Err(errno) => {
                     // Nobody can say how much of a frame has gone: nothing may follow it.
                     self.wire.hang_up();
                     return Err(SendError::Io(errno.into()));
                 }
             }
+            if self.sent == self.end {
+                self.forget();
+                return Ok(());
+            }
+            let rest = &self.buffer[self.sent..self.end];
+            written = self.wire.write(rest, !patience.waits_in_calls());
         }
-        self.forget();
+    }
+
+    /// Puts a message in line, which then holds nothing else.
+    #[inline(never)]
+    fn put_alone(&mut self, message: &[u8], patience: &mut Patience) -> Result<(), SendError> {
+        self.abandon();
+        self.write_out(patience)?;
+        if !self.push(message) {
+            self.make_room(message.len())?;
+            self.push(message);
+        }
         Ok(())
+    }
+
+    /// Goes on with a lone message after a write that ended so.
+    #[inline(never)]
+    fn finish(&mut self, written: Result<usize, Errno>, patience: &mut Patience) -> Result<(), SendError> {
+        match self.write_rest(written, patience) {
+            Ok(()) => Ok(()),
+            Err(SendError::Full | SendError::Timeout) if self.sent > 0 => Err(SendError::Unfinished),
+            Err(error) => {
+                self.forget();
+                Err(error)
+            }
+        }
     }
 
     fn forget(&mut self) {
@@ -180,22 +242,18 @@ impl<W: Wire> Outbound for FrameSender<W> {
         self.max_message
     }
 
+    #[inline(always)]
     fn send(&mut self, message: &[u8], patience: &mut Patience) -> Result<(), SendError> {
-        self.abandon();
-        if self.end > 0 {
-            self.write_out(patience)?;
+        if !(self.end == 0 && self.push(message)) {
+            self.put_alone(message, patience)?;
         }
-        if !self.push(message) {
-            self.make_room(message.len())?;
-            self.push(message);
-        }
-        match self.write_out(patience) {
-            Err(SendError::Full | SendError::Timeout) if self.sent > 0 => Err(SendError::Unfinished),
-            Err(error) => {
-                self.forget();
-                Err(error)
+        let frame = &self.buffer[..self.end];
+        match self.wire.write(frame, !patience.waits_in_calls()) {
+            Ok(bytes) if bytes == frame.len() => {
+                self.end = 0;
+                Ok(())
             }
-            Ok(()) => Ok(()),
+            written => self.finish(written, patience),
         }
     }
 
@@ -317,20 +375,19 @@ impl<W: Wire> FrameReceiver<W> {
         Some(len)
     }
 
-    /// Makes room to read into: behind what has come, which is moved to the front.
-    #[inline]
-    fn make_room(&mut self) {
-        if self.start < self.end {
-            self.keep();
-        } else {
-            (self.start, self.end) = (0, 0);
-        }
-    }
-
-    /// Keeps what has come of a frame at the front; in a larger buffer, at most twice what has come, if it fills
-    /// this one.
+    /// Keeps what has come of the next message, which cannot be taken yet, at the front; in a larger buffer, at most twice
+    /// what has come, if it fills this one. An error if it can never be taken, or not into `room` bytes.
     #[cold]
-    fn keep(&mut self) {
+    fn keep(&mut self, room: usize) -> Result<(), RecvError> {
+        if let Some(len) = self.next_len() {
+            if len > self.max_message {
+                let claimed = len as u64;
+                return Err(Violation::Length { claimed, limit: self.max_message }.into());
+            }
+            if self.end - self.start - HEADER_BYTES >= len {
+                return Err(RecvError::TooLong { len, room });
+            }
+        }
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
         if self.end == self.buffer.len() {
@@ -338,6 +395,38 @@ impl<W: Wire> FrameReceiver<W> {
             let mut larger = vec![0; (self.buffer.len() * 2).min(limit)].into_boxed_slice();
             larger[..self.end].copy_from_slice(&self.buffer[..self.end]);
             self.buffer = larger;
+        }
+        Ok(())
+    }
+
+    /// So many bytes have been read.
+    #[inline]
+    fn came(&mut self, bytes: usize) {
+        self.end += bytes;
+        let frame = self.next_len().map(|len| HEADER_BYTES + len);
+        self.burst = bytes < GATHERED_BYTES && frame.is_some_and(|frame| bytes >= BURST * frame);
+    }
+
+    /// Goes on after a read that brought nothing and ended so.
+    #[inline(never)]
+    fn read_again(&mut self, read: Result<usize, Errno>, patience: &mut Patience) -> Result<(), RecvError> {
+        let read = if let Err(Errno::AGAIN | Errno::INTR) = read {
+            let room = &mut self.buffer[self.end..];
+            let outcome = again(&mut self.wire, PollFlags::IN, patience, |wire, now| wire.read(room, now));
+            outcome.ok_or_else(|| RecvError::timeout(patience))?
+        } else {
+            read
+        };
+        match read {
+            // A frame that its writer did not live to finish was never sent.
+            Ok(0) | Err(Errno::TIMEDOUT) => Err(RecvError::Disconnected),
+            Ok(bytes) => {
+                self.came(bytes);
+                Ok(())
+            }
+            // What came before a reset is still there behind it: read on, until the end.
+            Err(Errno::CONNRESET) => Ok(()),
+            Err(errno) => Err(RecvError::Io(errno.into())),
         }
     }
 }
@@ -352,39 +441,23 @@ impl<W: Wire> Inbound for FrameReceiver<W> {
         self.take(buffer)
     }
 
+    #[inline(always)]
     fn recv(&mut self, buffer: &mut [u8], patience: &mut Patience) -> Result<usize, RecvError> {
         loop {
             if let Some(len) = self.take(buffer) {
                 return Ok(len);
             }
-            if let Some(len) = self.next_len() {
-                if len > self.max_message {
-                    let claimed = len as u64;
-                    return Err(Violation::Length { claimed, limit: self.max_message }.into());
-                }
-                if self.end - self.start - HEADER_BYTES >= len {
-                    return Err(RecvError::TooLong { len, room: buffer.len() });
-                }
+            if self.start < self.end {
+                self.keep(buffer.len())?;
+            } else {
+                (self.start, self.end) = (0, 0);
             }
-            self.make_room();
             if self.burst {
-                patience.linger();
+                linger(patience);
             }
-            let room = &mut self.buffer[self.end..];
-            let read = call(&mut self.wire, PollFlags::IN, patience, |wire, now| wire.read(room, now));
-            match read {
-                None => return Err(RecvError::timeout(patience)),
-                // A frame that its writer did not live to finish was never sent.
-                Some(Ok(0)) => return Err(RecvError::Disconnected),
-                Some(Ok(bytes)) => {
-                    self.end += bytes;
-                    let frame = self.next_len().map(|len| HEADER_BYTES + len);
-                    self.burst = bytes < GATHERED_BYTES && frame.is_some_and(|frame| bytes >= BURST * frame);
-                }
-                // What came before a reset is still there behind it: read on, until the end.
-                Some(Err(Errno::CONNRESET)) => {}
-                Some(Err(Errno::TIMEDOUT)) => return Err(RecvError::Disconnected),
-                Some(Err(errno)) => return Err(RecvError::Io(errno.into())),
+            match self.wire.read(&mut self.buffer[self.end..], !patience.waits_in_calls()) {
+                Ok(bytes @ 1..) => self.came(bytes),
+                read => self.read_again(read, patience)?,
             }
         }
     }

@@ -119,16 +119,24 @@ impl Patience {
         &mut self,
         what: &mut W,
         mut look: impl FnMut(&mut W) -> Option<T>,
+        sleep: impl FnMut(&W, &Patience) -> Result<(), E>,
+    ) -> Result<Option<T>, E> {
+        // One look before the clock is read: on the data path there is no clock.
+        match look(what) {
+            Some(found) => Ok(Some(found)),
+            None => self.wait_on(what, look, sleep),
+        }
+    }
+
+    /// The same, for who has just looked in vain.
+    #[inline]
+    pub(crate) fn wait_on<W, T, E>(
+        &mut self,
+        what: &mut W,
+        mut look: impl FnMut(&mut W) -> Option<T>,
         mut sleep: impl FnMut(&W, &Patience) -> Result<(), E>,
     ) -> Result<Option<T>, E> {
-        loop {
-            // One look before the clock is read: on the data path there is no clock.
-            if let Some(found) = look(what) {
-                return Ok(Some(found));
-            }
-            if self.until == Until::Now {
-                return Ok(None);
-            }
+        while self.until != Until::Now {
             if self.strategy == WaitStrategy::Spin {
                 self.pause();
             }
@@ -138,7 +146,17 @@ impl Patience {
                 Polled::Sleep => sleep(what, self)?,
             }
             self.slept();
+            if let Some(found) = look(what) {
+                return Ok(Some(found));
+            }
         }
+        Ok(None)
+    }
+
+    /// Whether a system call may wait in the kernel for as long as it takes.
+    #[inline]
+    pub(crate) fn waits_in_calls(&self) -> bool {
+        self.until == Until::Forever && self.strategy == WaitStrategy::Block
     }
 
     /// Takes note that a wait has slept, or was about to: the next one polls if this one was over within the budget.
