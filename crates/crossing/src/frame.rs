@@ -7,7 +7,7 @@
 //! A receiver that reads so is faster than any sender of single messages. Left to itself it would look, or fall
 //! asleep, after each message, and the sender would pay for it: with a lock that the look holds, with a wake-up.
 //! So it lingers for some microseconds after a read that brought a burst, and finds the next burst. A message that came
-//! alone is never followed by a pause, so a lone one is never late.
+//! alone is never followed by a pause: a lone one is late, by those microseconds, only right behind a burst.
 //!
 //! The way of a lone message is kept short: on one core nearly all of it is cold after each switch of processes. What comes
 //! after a call that did not do all at once stands in functions of its own, out of line.
@@ -23,6 +23,7 @@ use rustix::io::Errno;
 use crate::error::{RecvError, SendError, Violation};
 use crate::hello::timespec;
 use crate::mechanism::{Inbound, Outbound};
+use crate::owner::Owner;
 use crate::wait::Patience;
 
 /// The length before each message, in bytes.
@@ -115,11 +116,13 @@ pub struct FrameSender<W: Wire> {
     end: usize,
     /// The length of the message that is being written in place, at the line's end.
     claimed: Option<usize>,
+    owner: Owner,
 }
 
 impl<W: Wire> FrameSender<W> {
     pub(crate) fn new(wire: W, max_message: usize) -> Self {
-        FrameSender { wire, max_message, buffer: Box::default(), sent: 0, end: 0, claimed: None }
+        let owner = Owner::me();
+        FrameSender { wire, max_message, buffer: Box::default(), sent: 0, end: 0, claimed: None, owner }
     }
 
     /// Hands everything in line to the kernel. `Full` or `Timeout` when patience ends first.
@@ -202,16 +205,20 @@ impl<W: Wire> FrameSender<W> {
         (self.sent, self.end) = (0, 0);
     }
 
-    /// The frame of a message of `len` bytes at the line's end, if the buffer has room for it; not in line yet.
+    /// The frame of a message of `len` bytes at the line's end, if there is room for it; not in line yet. Only a message that is
+    /// alone may be longer than a line, however large the buffer is that such a one has left.
     #[inline(always)]
     fn frame(&mut self, len: usize) -> Option<&mut [u8]> {
+        if self.end > 0 && self.end + HEADER_BYTES + len > W::LINE_BYTES {
+            return None;
+        }
         let frame = self.buffer.get_mut(self.end..)?.get_mut(..HEADER_BYTES + len)?;
         // `len` is at most `max_message`, which is far below 2^32.
         frame[..HEADER_BYTES].copy_from_slice(&(len as u32).to_le_bytes());
         Some(frame)
     }
 
-    /// Puts a message in line, if the buffer has room for it.
+    /// Puts a message in line, if there is room for it.
     #[inline(always)]
     fn push(&mut self, message: &[u8]) -> bool {
         let Some(frame) = self.frame(message.len()) else { return false };
@@ -220,8 +227,7 @@ impl<W: Wire> FrameSender<W> {
         true
     }
 
-    /// Sees to it that a message of `len` bytes can be put in line. `Full` if it has to wait for those before it:
-    /// only a message that is alone may be longer than a line.
+    /// Sees to it that a message of `len` bytes can be put in line. `Full` if it has to wait for those before it.
     #[cold]
     fn make_room(&mut self, len: usize) -> Result<(), SendError> {
         let bytes = self.end + HEADER_BYTES + len;
@@ -320,12 +326,14 @@ impl<W: Wire> Outbound for FrameSender<W> {
 
 impl<W: Wire> Drop for FrameSender<W> {
     fn drop(&mut self) {
-        // The rest of an unfinished message, if the kernel takes it without a wait.
-        self.abandon();
-        if self.sent < self.end {
-            let _ = self.wire.write(&self.buffer[self.sent..self.end], true);
+        if self.owner.is_me() {
+            // The rest of an unfinished message, if the kernel takes it without a wait.
+            self.abandon();
+            if self.sent < self.end {
+                let _ = self.wire.write(&self.buffer[self.sent..self.end], true);
+            }
+            self.wire.close();
         }
-        self.wire.close();
     }
 }
 
@@ -340,6 +348,7 @@ pub struct FrameReceiver<W: Wire> {
     end: usize,
     /// Whether the last read brought a burst.
     burst: bool,
+    owner: Owner,
 }
 
 impl<W: Wire> FrameReceiver<W> {
@@ -351,6 +360,7 @@ impl<W: Wire> FrameReceiver<W> {
             start: 0,
             end: 0,
             burst: false,
+            owner: Owner::me(),
         }
     }
 
@@ -384,7 +394,7 @@ impl<W: Wire> FrameReceiver<W> {
                 let claimed = len as u64;
                 return Err(Violation::Length { claimed, limit: self.max_message }.into());
             }
-            if self.end - self.start - HEADER_BYTES >= len {
+            if len > room {
                 return Err(RecvError::TooLong { len, room });
             }
         }
@@ -469,6 +479,8 @@ impl<W: Wire> Inbound for FrameReceiver<W> {
 
 impl<W: Wire> Drop for FrameReceiver<W> {
     fn drop(&mut self) {
-        self.wire.close();
+        if self.owner.is_me() {
+            self.wire.close();
+        }
     }
 }

@@ -27,7 +27,6 @@ use crate::config::Config;
 use crate::error::ConnectError;
 use crate::frame::{FrameReceiver, FrameSender, Wire};
 use crate::hello::{Hello, wait_readable};
-use crate::owner::Owner;
 use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Scene, Step, When};
 use crate::wait::only_core;
 
@@ -94,7 +93,7 @@ pub(crate) fn greet(
     let peer = Hello::decode(&bytes, kind)?;
     let max_message = config.max_message.min(peer.max_message);
     let socket = Arc::new(socket);
-    let half = |way| SocketHalf { socket: socket.clone(), way, owner: Owner::me() };
+    let half = |way| SocketHalf { socket: socket.clone(), way };
     Ok(Opened {
         outbound: FrameSender::new(half(Shutdown::Write), max_message),
         inbound: FrameReceiver::new(half(Shutdown::Read), max_message),
@@ -107,7 +106,6 @@ pub(crate) fn greet(
 pub struct SocketHalf {
     socket: Arc<OwnedFd>,
     way: Shutdown,
-    owner: Owner,
 }
 
 impl Wire for SocketHalf {
@@ -136,10 +134,8 @@ impl Wire for SocketHalf {
     }
 
     fn close(&mut self) {
-        if self.owner.is_me() {
-            // ENOTCONN when the peer was first.
-            let _ = rustix::net::shutdown(&*self.socket, self.way);
-        }
+        // ENOTCONN when the peer was first.
+        let _ = rustix::net::shutdown(&*self.socket, self.way);
     }
 
     fn hang_up(&mut self) {

@@ -1,8 +1,8 @@
 //! Sentences about when a message is published: plain sends, corks and claims.
 
-use crossing::{RecvError, SendError};
+use crossing::{Config, RecvError, SendError};
 
-use crate::process::message;
+use crate::process::{LIMIT, message};
 use crate::{Sentence, Side, sentence};
 
 /// Nothing has come, and nothing is on its way.
@@ -51,12 +51,16 @@ pub(crate) fn a_cork_holds_until_it_is_flushed() -> Sentence {
     )
 }
 
-/// A cork that is never flushed publishes when it can hold no more: nothing is stuck for want of a flush.
+/// A cork that is never flushed publishes when it can hold no more: nothing is stuck for want of a flush. It holds no more
+/// for a long message that went before.
 pub(crate) fn a_cork_that_is_full_publishes() -> Sentence {
     const MESSAGES: u64 = 500;
     const LEN: usize = 2000;
+    const LONG: usize = 1 << 20;
+    let config = Config { max_message: LONG, handshake_timeout: LIMIT, ..Config::default() };
     sentence(
-        |here| {
+        |mut here| {
+            here.send(0, LONG);
             let Side { mut connection, mut line, .. } = here;
             let mut cork = connection.sender().cork();
             (0..MESSAGES)
@@ -67,12 +71,14 @@ pub(crate) fn a_cork_that_is_full_publishes() -> Sentence {
             line.hear();
         },
         |mut there| {
+            there.expect(0, LONG);
             (0..MESSAGES / 4).for_each(|number| there.expect(number, LEN));
             there.line.say(0);
             (MESSAGES / 4..MESSAGES).for_each(|number| there.expect(number, LEN));
             there.line.say(0);
         },
     )
+    .configured(config.clone(), config)
 }
 
 /// What a cork holds when it is dropped is published.

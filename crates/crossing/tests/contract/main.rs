@@ -31,6 +31,7 @@ sentences! {
     too_long_is_said_before_anything_is_sent,
     the_lesser_max_message_holds_for_both,
     a_buffer_too_short_keeps_the_message,
+    a_length_comes_before_its_message,
     messages_of_a_mebibyte_pass,
     both_directions_run_at_once,
     halves_work_in_threads_of_their_own,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crossing::{Config, RecvError, SendError, WaitStrategy};
 
-use crate::process::message;
+use crate::process::{LIMIT, message};
 use crate::{Sentence, judge, sentence, try_until_there};
 
 /// What one side sends the other receives: the same messages, in the same order.
@@ -125,6 +125,38 @@ pub(crate) fn a_buffer_too_short_keeps_the_message() -> Sentence {
             }
         },
     )
+}
+
+/// That a message does not fit is known as soon as its length is, before the rest of it has come.
+pub(crate) fn a_length_comes_before_its_message() -> Sentence {
+    const LONG: usize = 1 << 20;
+    let config = Config {
+        max_message: LONG,
+        kernel_buffer_bytes: Some(64 << 10),
+        handshake_timeout: LIMIT,
+        ..Config::default()
+    };
+    sentence(
+        |mut here| {
+            match here.connection.sender().try_send(message(1, LONG)) {
+                Ok(()) | Err(SendError::Unfinished) => {}
+                other => panic!("{other:?}"),
+            }
+            // The rest goes when the other side knows.
+            here.line.hear();
+            here.connection.sender().flush().expect("the other side receives");
+        },
+        |mut there| {
+            let outcome = there.connection.receiver().recv_timeout(&mut [0; 16], LIMIT / 2);
+            match outcome {
+                Err(RecvError::TooLong { len, room }) => assert_eq!((len, room), (LONG, 16)),
+                other => panic!("{other:?}"),
+            }
+            there.line.say(0);
+            there.expect(1, LONG);
+        },
+    )
+    .configured(config.clone(), config)
 }
 
 /// A connection that was asked for it carries messages of a mebibyte: sixteen times what a pipe holds.
