@@ -29,7 +29,8 @@ pub struct Config {
     /// Pipe, Unix socket, TCP: how large a buffer the kernel is asked for, in the direction this end sends; on TCP also
     /// for what it receives. `None`, the default, leaves it to the kernel, which is right for small messages
     /// however many there are. Messages of a pipe's 64 KiB and more go twice as fast through a pipe of 256 KiB or 1 MiB.
-    /// On TCP a size chosen here ends the kernel's own tuning, which suits a network better.
+    /// On TCP a size chosen here ends the kernel's own tuning, which suits a network better, and below 32 KiB it makes the
+    /// kernel wait for timers (200 ms and more).
     ///
     /// The kernel rounds, and gives less or nothing beyond the user's limits, which is no error:
     /// [`Sender::kernel_buffer_bytes`](crate::Sender::kernel_buffer_bytes) says what there is.

@@ -244,10 +244,17 @@ fn order(plan: &Plan, entry: &Entry, launch: u32, cores: Option<[usize; 2]>, clo
 /// segment, and does not end in time.
 fn narrow(order: &Order) -> Option<String> {
     let (asked, size) = (order.capacity_bytes?, order.size_bytes);
-    (asked < size.saturating_mul(2)).then(|| {
-        format!("; its channel was asked to hold {asked} bytes, less than two messages of {size}: ask for more room")
+    let waits_for_timers = order.kind == Kind::Tcp && asked < TCP_FLOWS_BYTES;
+    (waits_for_timers || asked < size.saturating_mul(2)).then(|| {
+        format!(
+            "; its channel was asked to hold {asked} bytes, too few for messages of {size}: ask for more room"
+        )
     })
 }
+
+/// With buffers of so many bytes TCP kept flowing on loopback; with fewer it waited for its timers: with 8 KiB and messages of
+/// 1 KiB, with 16 KiB and messages of 16 KiB.
+const TCP_FLOWS_BYTES: u32 = 32 << 10;
 
 /// Messages before those that count: a tenth, within reason in number and in bytes.
 fn warmup(messages: u64, size_bytes: u32) -> u64 {
@@ -266,11 +273,11 @@ mod tests {
 
     #[test]
     fn a_failure_says_when_the_channel_was_narrow() {
-        let with = |capacity_bytes, size_bytes| {
+        let with = |kind, capacity_bytes, size_bytes| {
             let clock = Clock::best();
             narrow(&Order {
                 task: Task::Race(Workload::Stream),
-                kind: Kind::Tcp,
+                kind,
                 wait: WaitStrategy::Block,
                 cores: None,
                 size_bytes,
@@ -281,8 +288,11 @@ mod tests {
                 clock,
             })
         };
-        assert!(with(Some(4096), 65_536).unwrap().contains("4096 bytes, less than two messages of 65536"));
-        assert_eq!([with(Some(4096), 2048), with(None, 65_536)], [None, None]);
+        let told = with(Kind::Pipe, Some(4096), 65_536).unwrap();
+        assert!(told.contains("4096 bytes, too few for messages of 65536"), "{told}");
+        assert!(with(Kind::Tcp, Some(8192), 1024).is_some());
+        assert_eq!(with(Kind::Tcp, Some(TCP_FLOWS_BYTES), 1024), None);
+        assert_eq!([with(Kind::Pipe, Some(4096), 2048), with(Kind::Tcp, None, 65_536)], [None, None]);
     }
 
     #[test]
