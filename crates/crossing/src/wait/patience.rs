@@ -179,6 +179,7 @@ impl Patience {
     /// Waits for some microseconds *without* a look, for one whose look costs the peer more than the delay: the look at a
     /// pipe takes its lock. So it serves every strategy, a spinning one too. Not before a deadline, which it could
     /// overrun, nor where it would keep the peer from running. Its opposite is [`Patience::poll_briefly`].
+    #[cold]
     pub(crate) fn linger(&self) {
         if self.until == Until::Forever && !self.one_core {
             (0..LINGER_PAUSES).for_each(|_| self.pause());

@@ -94,7 +94,7 @@ impl Receiver<Shm> {
     }
 }
 
-/// One end of a lane. Dropping it ends the lane, whoever else may have inherited the descriptor.
+/// One end of a lane. Dropping it ends the lane, whoever else may have inherited the descriptor; in a forked child it does not.
 #[derive(Debug)]
 pub(super) struct Lane {
     socket: OwnedFd,
@@ -236,9 +236,7 @@ impl RingReceiver {
             Err(errno) => return Err(RecvError::Io(errno.into())),
         };
         Blob::open(memfd).map_err(|error| match error.kind() {
-            std::io::ErrorKind::InvalidData => {
-                Violation::Blob { why: "it is not sealed as a blob is" }.into()
-            }
+            io::ErrorKind::InvalidData => Violation::Blob { why: "it is not sealed as a blob is" }.into(),
             _ => RecvError::Io(error),
         })
     }

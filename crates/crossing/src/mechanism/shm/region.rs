@@ -19,7 +19,7 @@
 //! becomes Rust memory: it comes from a raw mmap, no reference, slice or atomic is ever made over it, and it
 //! is touched only from `view.rs`, in two ways (`opaque.rs`). Header words are loaded and stored, and messages
 //! copied, by plain instructions in `asm!` blocks, which the compiler must take to read and write anything.
-//! The last bytes of a message, and everything on processors without such a block, are copied by volatile
+//! The length before a message, its last bytes as they are written, and everything on processors without such a block, go by volatile
 //! accesses of aligned 8-byte words, which std permits for memory outside of any Rust allocation. What is read
 //! is a number or a byte, for which every bit pattern is valid, and is
 //! judged only as private copy. My own region is written the same way; in addition a [`Claim`](crate::Claim)

@@ -215,21 +215,7 @@ impl<L> Memory for View<L> {
 
     #[inline]
     fn expect(&self, at: u64) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            let place = self.their_ring.wrapping_add(index(at, self.their_mask));
-            // SAFETY: a prefetch never faults, and changes nothing that a program can see.
-            unsafe {
-                std::arch::asm!(
-                    "prefetcht0 [{place}]",
-                    "prefetcht0 [{place} + 64]",
-                    place = in(reg) place,
-                    options(nostack, preserves_flags, readonly)
-                );
-            }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = at;
+        opaque::prefetch(self.their_ring.wrapping_add(index(at, self.their_mask)));
     }
 
     #[inline]

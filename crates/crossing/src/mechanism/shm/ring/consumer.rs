@@ -207,7 +207,7 @@ impl<M: Memory> Consumer<M> {
     fn glance(&mut self) -> Option<Result<(), Violation>> {
         // The message will be written before `tail` is: its line may as well travel at the same time.
         self.memory.expect(self.head);
-        // Pairs with the store in `Producer::publish`: the frames before it are complete.
+        // Pairs with the store in `Producer::show`: the frames before it are complete.
         let claim = self.memory.load(Word::Tail);
         if claim != self.tail {
             return Some(self.accept(claim));
