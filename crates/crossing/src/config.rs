@@ -33,7 +33,7 @@ pub struct Config {
     /// kernel wait for timers (200 ms and more).
     ///
     /// The kernel rounds, and gives less or nothing beyond the user's limits, which is no error:
-    /// [`Sender::kernel_buffer_bytes`](crate::Sender::kernel_buffer_bytes) says what there is.
+    /// [`Sender::capacity_bytes`](crate::Sender::capacity_bytes) says what there is.
     pub kernel_buffer_bytes: Option<usize>,
     /// How long the other end may take over the handshake. 5 s by default.
     pub handshake_timeout: Duration,

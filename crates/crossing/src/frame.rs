@@ -1,6 +1,6 @@
 //! Frames: messages over a stream of bytes, for the pipe and both sockets.
 //!
-//! A message is its length as four bytes, little end first, and its bytes (`docs/wire.md`). The sender
+//! A message is its length as four little-endian bytes, and its bytes (`docs/wire.md`). The sender
 //! gathers a frame in one buffer and hands it to the kernel in one call; a corked sender gathers many. The
 //! receiver reads as much as has come, up to a whole buffer, so that one call brings many small messages.
 //!
@@ -69,12 +69,6 @@ fn sleep(wire: &impl Wire, events: PollFlags, patience: &Patience) -> Result<(),
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(errno) => Err(errno),
     }
-}
-
-/// The pause after a burst, out of line: most reads have none.
-#[cold]
-fn linger(patience: &Patience) {
-    patience.linger();
 }
 
 /// Makes `call` again, which has just said EAGAIN or EINTR, as patience allows: it may wait in the kernel, or is made again
@@ -315,7 +309,7 @@ impl<W: Wire> Outbound for FrameSender<W> {
         self.write_out(patience)
     }
 
-    fn kernel_buffer_bytes(&self) -> Option<usize> {
+    fn capacity_bytes(&self) -> Option<usize> {
         self.wire.buffer_bytes().ok()
     }
 
@@ -463,7 +457,7 @@ impl<W: Wire> Inbound for FrameReceiver<W> {
                 (self.start, self.end) = (0, 0);
             }
             if self.burst {
-                linger(patience);
+                patience.linger();
             }
             match self.wire.read(&mut self.buffer[self.end..], !patience.waits_in_calls()) {
                 Ok(bytes @ 1..) => self.came(bytes),

@@ -1,4 +1,4 @@
-//! The kernel's buffers: what is asked for is had as far as the system allows, and is said.
+//! Rings and the kernel's buffers: what is asked for is had as far as the system allows, and is said.
 
 use std::fs;
 
@@ -6,11 +6,13 @@ use crossing::{Config, Connection, Kind};
 
 /// Both ends' buffers, when this much was asked for.
 fn buffers(kind: Kind, wanted: Option<usize>) -> [Option<usize>; 2] {
-    let config = Config { kernel_buffer_bytes: wanted, ..Config::default() };
+    let ring = wanted.unwrap_or(Config::default().capacity_bytes);
+    let config =
+        Config { kernel_buffer_bytes: wanted, capacity_bytes: ring, max_message: 4096, ..Config::default() };
     let (mut here, mut there) = Connection::pair(kind, &config).expect("a refusal is no error");
     here.send(b"there").expect("the other end is there");
     assert_eq!(there.recv(&mut [0; 8]).expect("it was sent"), 5);
-    [here, there].map(|mut end| end.sender().kernel_buffer_bytes())
+    [here, there].map(|mut end| end.sender().capacity_bytes())
 }
 
 /// A limit of the system in bytes.
@@ -20,8 +22,11 @@ fn limit(name: &str) -> usize {
 }
 
 #[test]
-fn shared_memory_has_none() {
-    assert_eq!(buffers(Kind::Shm, Some(65536)), [None, None]);
+fn a_ring_is_rounded_up_and_holds_two_of_the_longest_messages() {
+    for (wanted, got) in [(0, 16384), (16384, 16384), (100_000, 131_072)] {
+        assert_eq!(buffers(Kind::Shm, Some(wanted)), [Some(got); 2], "{wanted} bytes");
+    }
+    assert_eq!(buffers(Kind::Shm, None), [Some(256 << 10); 2]);
 }
 
 #[test]

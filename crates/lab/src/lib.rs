@@ -22,7 +22,6 @@ pub mod probe;
 pub mod race;
 pub mod report;
 mod rival;
-mod room;
 mod round;
 mod row;
 pub mod scene;

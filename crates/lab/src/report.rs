@@ -235,9 +235,9 @@ pub struct Row {
     /// What the sender and the receiver cost, summed over all launches, in the timed window only.
     pub sides: Option<[SideUse; 2]>,
     /// What the channel had room for in the direction that the first process sends, in bytes, when its launches had ended: the
-    /// least and the most of them. Of shared memory the ring, which holds two of the longest messages whatever was
-    /// asked for; else the kernel's buffer ([`crossing::Sender::kernel_buffer_bytes`]), in which sockets count the kernel's own
-    /// overhead, so twice what was asked for. `None` for the null entrant and rivals, and where it was not told.
+    /// least and the most of them ([`crossing::Sender::capacity_bytes`]). Of shared memory the ring, which holds two of the
+    /// longest messages whatever was asked for; else the kernel's buffer, in which sockets count the kernel's own overhead, so
+    /// twice what was asked for. `None` for the null entrant and rivals, and where it was not told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel_bytes: Option<[u32; 2]>,
     /// How one launch went on, the one in the middle by its rate: pairs of nanoseconds since its clock started

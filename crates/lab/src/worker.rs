@@ -13,7 +13,6 @@ use rustix::process::Signal;
 
 use crate::control::{Answer, Control, Job, Request, Role, SideOutcome, Silence, Task};
 use crate::machine;
-use crate::room;
 use crate::stats::Histogram;
 use crate::sys::lines::{Bounce, Lines};
 use crate::workload::{self, Course};
@@ -158,7 +157,8 @@ impl Worker {
             (Task::Null(_) | Task::Probe | Task::Stage, _) => return Err("there is no such course".into()),
         };
         let outcome = outcome.map_err(|error| error.to_string())?;
-        Ok(SideOutcome { channel_bytes: room::channel_bytes(self.job.kind, connection), ..outcome })
+        let channel_bytes = connection.sender().capacity_bytes().and_then(|bytes| bytes.try_into().ok());
+        Ok(SideOutcome { channel_bytes, ..outcome })
     }
 
     /// Half a round trip of the cache lines: the median, at the initiator.

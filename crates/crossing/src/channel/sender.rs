@@ -190,13 +190,13 @@ impl<M: Mechanism> Sender<M> {
         self.outbound.max_message()
     }
 
-    /// How large the kernel's buffer is at the moment that this half sends into, as the kernel counts. `None` on shared
-    /// memory, which has none, and when the kernel does not say.
+    /// How many bytes may be on their way in the direction that this half sends, at the moment. `None` when the kernel does not
+    /// say.
     ///
-    /// On a pipe that is its size (F_GETPIPE_SZ). On sockets it is SO_SNDBUF, twice what was asked for, because the
+    /// On shared memory that is the ring's size, on a pipe the pipe's (F_GETPIPE_SZ). On sockets it is SO_SNDBUF, twice what was asked for, because the
     /// kernel counts its own overhead as well; on TCP it grows while the kernel tunes it.
-    pub fn kernel_buffer_bytes(&self) -> Option<usize> {
-        self.outbound.kernel_buffer_bytes()
+    pub fn capacity_bytes(&self) -> Option<usize> {
+        self.outbound.capacity_bytes()
     }
 
     /// How this half waits from now on.

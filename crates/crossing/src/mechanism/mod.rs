@@ -183,10 +183,8 @@ pub trait Outbound: Send {
     /// Publishes, and waits until a message of `len` bytes can be staged.
     fn wait_room(&mut self, len: usize, patience: &mut Patience) -> Result<(), SendError>;
 
-    /// How large the kernel's buffer is that the messages go into, in bytes. `None` where there is none.
-    fn kernel_buffer_bytes(&self) -> Option<usize> {
-        None
-    }
+    /// How large the ring or the kernel's buffer is that the messages go into, in bytes. `None` when it is not told.
+    fn capacity_bytes(&self) -> Option<usize>;
 
     /// Ends the whole connection: the peer broke the protocol.
     fn hang_up(&mut self);
@@ -327,8 +325,8 @@ impl<S: Outbound, P: Outbound, U: Outbound, T: Outbound> Outbound for Each<S, P,
         each!(self, half => half.wait_room(len, patience))
     }
 
-    fn kernel_buffer_bytes(&self) -> Option<usize> {
-        each!(self, half => half.kernel_buffer_bytes())
+    fn capacity_bytes(&self) -> Option<usize> {
+        each!(self, half => half.capacity_bytes())
     }
 
     fn hang_up(&mut self) {

@@ -24,7 +24,7 @@ mod gauges;
 mod message;
 mod order;
 mod pair;
-pub(crate) mod region;
+mod region;
 mod scribble;
 mod state;
 mod teller;

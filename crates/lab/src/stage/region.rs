@@ -18,8 +18,7 @@ pub(crate) struct Region {
     file: OwnedFd,
     header: Vec<u8>,
     header_bytes: u64,
-    /// The size of its ring, in bytes.
-    pub(crate) capacity: u64,
+    capacity: u64,
     start: u64,
     /// Which file it is.
     pub(crate) inode: u64,

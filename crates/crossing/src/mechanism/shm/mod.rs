@@ -200,6 +200,10 @@ impl Outbound for RingSender {
         self.ring.wait_room(bytes, patience)
     }
 
+    fn capacity_bytes(&self) -> Option<usize> {
+        Some(self.ring.capacity() as usize)
+    }
+
     fn hang_up(&mut self) {
         self.ring.memory().link().watch.hang_up();
     }

@@ -220,6 +220,11 @@ impl<M: Memory> Producer<M> {
         Ok(())
     }
 
+    /// Of my ring, in bytes.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
     /// The memory, for those who end the connection.
     pub(crate) fn memory(&self) -> &M {
         &self.memory
