@@ -35,8 +35,8 @@ pub struct Config {
     /// The kernel rounds, and gives less or nothing beyond the user's limits, which is no error:
     /// [`Sender::capacity_bytes`](crate::Sender::capacity_bytes) says what there is.
     pub kernel_buffer_bytes: Option<usize>,
-    /// How long the other end may take over the handshake. 5 s by default.
-    pub handshake_timeout: Duration,
+    /// How long it may take to reach the other end and to agree with it, both together. 5 s by default.
+    pub connect_timeout: Duration,
 }
 
 impl Default for Config {
@@ -46,17 +46,17 @@ impl Default for Config {
             wait: WaitStrategy::HYBRID,
             capacity_bytes: 256 << 10,
             kernel_buffer_bytes: None,
-            handshake_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
         }
     }
 }
 
 impl Config {
     /// When the other end must have done its part of the handshake.
-    pub(crate) fn handshake_deadline(&self) -> Instant {
+    pub(crate) fn connect_deadline(&self) -> Instant {
         let now = Instant::now();
         // A time beyond what the clock can count: a year is for ever.
-        now.checked_add(self.handshake_timeout).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
+        now.checked_add(self.connect_timeout).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
     }
 
     /// Refuses what no connection could keep.

@@ -198,7 +198,7 @@ fn calls_that_do_not_wait_say_so() {
 fn start(role: &str, wait: WaitStrategy) -> (Second, Connection<Shm>) {
     let (here, there) = Endpoint::pair(Kind::Shm).expect("a pair of endpoints");
     let second = Second(there.spawn(again(&format!("{role} {wait}"))).expect("this program starts again"));
-    let config = Config { wait, handshake_timeout: LIMIT, ..Config::default() };
+    let config = Config { wait, connect_timeout: LIMIT, ..Config::default() };
     (second, here.connect_as::<Shm>(&config).expect("the two sides agree"))
 }
 
@@ -254,11 +254,8 @@ fn who_waits_for_a_blob_is_told_of_a_death_and_gets_what_was_sent() {
 fn second_process() {
     let Some(part) = part() else { return };
     let (role, wait) = part.rsplit_once(' ').expect("a role and a way of waiting");
-    let config = Config {
-        wait: wait.parse().expect("a way of waiting"),
-        handshake_timeout: LIMIT,
-        ..Config::default()
-    };
+    let config =
+        Config { wait: wait.parse().expect("a way of waiting"), connect_timeout: LIMIT, ..Config::default() };
     let endpoint = Endpoint::inherited().expect("it was handed over");
     let mut connection = endpoint.connect_as::<Shm>(&config).expect("the two sides agree");
     match role {

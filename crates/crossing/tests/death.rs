@@ -18,7 +18,7 @@ const WAYS: [WaitStrategy; 3] = [WaitStrategy::Spin, WaitStrategy::HYBRID, WaitS
 
 /// As patient with the handshake as the watchdog is.
 fn config(wait: WaitStrategy) -> Config {
-    Config { wait, handshake_timeout: LIMIT, ..Config::default() }
+    Config { wait, connect_timeout: LIMIT, ..Config::default() }
 }
 
 /// Starts this program again in `role`, and connects to it. Both wait in the same way.

@@ -205,7 +205,7 @@ enum Victim {
 }
 
 fn config(wait: WaitStrategy) -> Config {
-    Config { wait, handshake_timeout: process::LIMIT, ..Config::default() }
+    Config { wait, connect_timeout: process::LIMIT, ..Config::default() }
 }
 
 /// One life and one death.

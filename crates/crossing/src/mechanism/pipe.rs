@@ -47,7 +47,7 @@ impl Mechanism for Pipe {
     }
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
-        let deadline = config.handshake_deadline();
+        let deadline = config.connect_deadline();
         let (theirs, mine) =
             rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(ConnectError::io("make a pipe"))?;
         if let Some(wanted) = config.kernel_buffer_bytes {

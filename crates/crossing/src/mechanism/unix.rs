@@ -70,7 +70,7 @@ pub(crate) fn greet(
     config: &Config,
     core: Option<u16>,
 ) -> Result<Opened<FrameSender<SocketHalf>, FrameReceiver<SocketHalf>>, ConnectError> {
-    let deadline = config.handshake_deadline();
+    let deadline = config.connect_deadline();
     let hello =
         Hello { kind, membarrier: false, max_message: config.max_message, capacity: 0, core, nonce: 0 };
     // A new socket has room for 32 bytes: this never waits.

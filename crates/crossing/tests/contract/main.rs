@@ -117,7 +117,7 @@ pub(crate) struct Sentence {
 
 /// A sentence with the default configuration.
 pub(crate) fn sentence(here: fn(Side), there: fn(Side)) -> Sentence {
-    let config = Config { handshake_timeout: process::LIMIT, ..Config::default() };
+    let config = Config { connect_timeout: process::LIMIT, ..Config::default() };
     Sentence { here, there, config_here: config.clone(), config_there: config }
 }
 

@@ -133,7 +133,7 @@ pub(crate) fn a_length_comes_before_its_message() -> Sentence {
     let config = Config {
         max_message: LONG,
         kernel_buffer_bytes: Some(64 << 10),
-        handshake_timeout: LIMIT,
+        connect_timeout: LIMIT,
         ..Config::default()
     };
     sentence(

@@ -46,8 +46,8 @@ fn leaves_nothing(what: &str, body: impl FnOnce()) {
     eventually(&format!("{what}: nothing is left"), || (descriptors().len(), mappings()) == before);
 }
 
-fn config(handshake_timeout: Duration) -> Config {
-    Config { handshake_timeout, wait: WaitStrategy::Block, ..Config::default() }
+fn config(connect_timeout: Duration) -> Config {
+    Config { connect_timeout, wait: WaitStrategy::Block, ..Config::default() }
 }
 
 #[test]

@@ -54,7 +54,7 @@ const READY: [u8; 1] = [b'!'];
 impl Link {
     /// The handshake.
     pub(super) fn open(rendezvous: OwnedFd, config: &Config) -> Result<(Link, Lanes, Agreed), ConnectError> {
-        let deadline = config.handshake_deadline();
+        let deadline = config.connect_deadline();
         let mut nonce = [0; 8];
         rustix::rand::getrandom(&mut nonce, rustix::rand::GetRandomFlags::empty())
             .map_err(ConnectError::io("draw a random number"))?;
