@@ -14,8 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossing::{
-    Blob, BlobMut, Config, Connection, Endpoint, Kind, Receiver, RecvError, SendError, Sender, Shm,
-    WaitStrategy,
+    Blob, BlobMut, Config, ConnectError, Connection, Endpoint, Kind, MemoryLimit, Receiver, RecvError,
+    SendError, Sender, Shm, Shortage, WaitStrategy,
 };
 use process::{LIMIT, Second, again, eventually, message, part, within};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
@@ -290,6 +290,22 @@ fn second_process() {
             connection.send(b"it goes on").expect("the other end lives");
             assert!(*connection.receiver().recv_blob().expect("there is another one") == *message(2, 5000));
         }
+        "little files" => {
+            let little = Rlimit { current: Some(8192), maximum: None };
+            rustix::process::setrlimit(Resource::Fsize, little).expect("it is lowered");
+            assert_eq!(BlobMut::new(8192).expect("as much as a file may have").len(), 8192);
+            let of = |error: std::io::Error| {
+                assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge, "{error}");
+                let shortage = error.get_ref().and_then(|inner| inner.downcast_ref::<Shortage>());
+                assert_eq!(shortage.expect("it says what is short").limit, MemoryLimit::FileSize);
+            };
+            of(BlobMut::new(8193).unwrap_err());
+            match Connection::pair(Kind::Shm, &Config::default()) {
+                Err(ConnectError::Io { source, .. }) => of(source),
+                other => panic!("{other:?}"),
+            }
+            connection.send(b"done").expect("it goes on");
+        }
         other => panic!("no role `{other}`"),
     }
 }
@@ -298,4 +314,30 @@ fn second_process() {
 fn a_blob_can_go_by_another_way() {
     let there = blob(3, 4096).as_fd().try_clone_to_owned().expect("a descriptor");
     assert!(*Blob::open(there).expect("it is sealed") == *message(3, 4096));
+}
+
+/// What a program asks for by a number that came from somewhere else is refused before the machine notices.
+#[test]
+fn more_than_there_is_or_may_be_is_refused_before_anything_is_made() {
+    let limit_of = |made: std::io::Result<BlobMut>| {
+        let error = made.expect_err("nobody has so much");
+        let shortage = error.get_ref().and_then(|inner| inner.downcast_ref::<Shortage>());
+        shortage.unwrap_or_else(|| panic!("{error}")).limit.clone()
+    };
+    for len in [(1 << 30) + 1, 1 << 40, usize::MAX] {
+        assert_eq!(limit_of(BlobMut::new(len)), MemoryLimit::Configured, "{len}");
+    }
+    assert_eq!(limit_of(BlobMut::with_limit(2, 1)), MemoryLimit::Configured);
+    assert_eq!(BlobMut::with_limit(2, 2).expect("two bytes").len(), 2);
+    // Beyond every machine, and within what an address can say.
+    let limit = limit_of(BlobMut::with_limit(1 << 46, usize::MAX));
+    assert!(matches!(limit, MemoryLimit::Machine | MemoryLimit::ControlGroup(_)), "{limit:?}");
+}
+
+/// A memfd is a file: beyond the limit on files the kernel answers with a signal that kills.
+#[test]
+fn a_limit_on_files_is_an_error_and_no_signal() {
+    let (second, mut here) = start("little files", WaitStrategy::Block);
+    assert_eq!(here.recv(&mut [0; 64]).expect("it lives"), 4);
+    second.done();
 }

@@ -19,7 +19,8 @@ use std::ptr::{self, NonNull};
 use rustix::fs::SealFlags;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
-use super::memfd;
+use super::memfd::{self, Fault};
+use super::room::{MemoryLimit, Shortage};
 use crate::owner::Owner;
 
 /// What a blob must have: its size stays, and its bytes stay.
@@ -46,12 +47,38 @@ pub struct BlobMut {
 }
 
 impl BlobMut {
-    /// Makes `len` bytes of memory, and brings them in.
+    /// The longest blob that [`new`](BlobMut::new) makes, in bytes: 1 GiB.
+    pub const LIMIT_BYTES: usize = 1 << 30;
+
+    /// Makes `len` bytes of memory, at most [`LIMIT_BYTES`](BlobMut::LIMIT_BYTES), and brings them in.
     ///
     /// # Errors
-    /// What memfd_create(2), fallocate(2) and mmap(2) say: mostly that there is not so much memory.
+    /// A [`Shortage`] when `len` is above that limit, or above what is left to this process by its limit on the size of files
+    /// (RLIMIT_FSIZE), its control groups and the machine: it comes at once, before anything is made. Else what
+    /// memfd_create(2), fallocate(2) and mmap(2) say.
     pub fn new(len: usize) -> io::Result<BlobMut> {
-        let memfd = memfd::create(len as u64)?;
+        BlobMut::with_limit(len, BlobMut::LIMIT_BYTES)
+    }
+
+    /// The same, with a limit in bytes of the program's own: for a length that came from somewhere else.
+    ///
+    /// # Errors
+    /// As [`new`](BlobMut::new).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::BlobMut;
+    ///
+    /// let asked_for = 5_000_000;
+    /// let error = BlobMut::with_limit(asked_for, 1 << 20).unwrap_err();
+    /// assert!(error.to_string().contains("the limit of 1048576"));
+    /// ```
+    pub fn with_limit(len: usize, limit_bytes: usize) -> io::Result<BlobMut> {
+        if len > limit_bytes {
+            let (wanted_bytes, left_bytes) = (len as u64, limit_bytes as u64);
+            return Err(Shortage { wanted_bytes, left_bytes, limit: MemoryLimit::Configured }.into());
+        }
+        let memfd = memfd::create(len as u64, || {})?;
         let mut pages = Pages::map(&memfd, len, ProtFlags::empty(), MapFlags::SHARED)?;
         pages.open_for_me_alone()?;
         Ok(BlobMut { pages, memfd })
@@ -153,8 +180,12 @@ impl Blob {
     }
 
     fn pages(memfd: &OwnedFd) -> io::Result<Pages> {
-        let bytes = memfd::check(memfd, SEALS)
-            .map_err(|(field, why)| io::Error::new(io::ErrorKind::InvalidData, format!("{field}: {why}")))?;
+        let bytes = memfd::check(memfd, SEALS).map_err(|fault| match fault {
+            Fault::Theirs(field, why) => {
+                io::Error::new(io::ErrorKind::InvalidData, format!("{field}: {why}"))
+            }
+            Fault::Here(_, errno) => errno.into(),
+        })?;
         let len = usize::try_from(bytes).map_err(|_| io::ErrorKind::OutOfMemory)?;
         // A private mapping for reading shows the file's own pages. A shared one of a file that is sealed against writing
         // exists since Linux 6.7.

@@ -1,13 +1,27 @@
-//! Memory with a descriptor: what regions and blobs are made of.
+//! Memory with a descriptor: what regions and blobs are made of. This is the one place that makes it.
+//!
+//! How much there may be is asked before anything is made ([`room`](super::room)). Then it is made in steps, and what is
+//! left is asked for again before each: others take memory as well, and one call must not run a machine dry meanwhile.
 
+use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, SeekFrom};
 use rustix::io::Errno;
 
+use super::room;
+
+/// How much is made at a time, in bytes.
+pub(super) const STEP: u64 = 16 << 20;
+
 /// Makes `bytes` of it, all of them allocated: without that the first touch of a page could find no memory left, and kill
-/// the process that touched it.
-pub(super) fn create(bytes: u64) -> Result<OwnedFd, Errno> {
+/// the process that touched it. `step` is called whenever a part is made and another follows.
+///
+/// # Errors
+/// A [`Shortage`](super::Shortage), or what the calls say. Nothing of it is left then.
+pub(super) fn create(bytes: u64, mut step: impl FnMut()) -> io::Result<OwnedFd> {
+    room::check_file(bytes)?;
+    room::check(bytes)?;
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // MFD_NOEXEC_SEAL exists since Linux 6.3; before, a memfd is simply executable.
     let memfd = match rustix::fs::memfd_create(c"crossing", flags | MemfdFlags::NOEXEC_SEAL) {
@@ -15,14 +29,45 @@ pub(super) fn create(bytes: u64) -> Result<OwnedFd, Errno> {
         made => made,
     }?;
     rustix::fs::ftruncate(&memfd, bytes)?;
-    if bytes > 0 {
-        rustix::fs::fallocate(&memfd, FallocateFlags::empty(), 0, bytes)?;
+    let mut made = 0;
+    while made < bytes {
+        if made > 0 {
+            step();
+            room::check(bytes - made)?;
+        }
+        let part = STEP.min(bytes - made);
+        allocate(&memfd, made, part)?;
+        made += part;
     }
     Ok(memfd)
 }
 
-/// What is wrong with memory that somebody else has made: the field at fault, and why.
-pub(super) type Fault = (&'static str, String);
+/// Allocates a part. A signal makes the kernel give back what the call had allocated: a shorter part gets further.
+fn allocate(memfd: &OwnedFd, mut at: u64, mut bytes: u64) -> io::Result<()> {
+    const LEAST: u64 = 64 << 10;
+    let mut part = bytes;
+    while bytes > 0 {
+        match rustix::fs::fallocate(memfd, FallocateFlags::empty(), at, part) {
+            Ok(()) => {
+                (at, bytes) = (at + part, bytes - part);
+                part = part.min(bytes);
+            }
+            Err(Errno::INTR) => part = (part / 2).max(LEAST).min(bytes),
+            // There is no file system that is full: it is memory that the kernel will not promise.
+            Err(Errno::NOSPC) => return Err(Errno::NOMEM.into()),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with memory that somebody else has made.
+pub(super) enum Fault {
+    /// The field at fault, and why.
+    Theirs(&'static str, String),
+    /// This side cannot look at it now: what it was about to do, and what the system said.
+    Here(&'static str, Errno),
+}
 
 /// The size in bytes of memory that has these seals at least, and no holes. A hole would be filled by whoever reads it
 /// first: at our expense, or with SIGBUS when no memory is left.
@@ -30,18 +75,24 @@ pub(super) type Fault = (&'static str, String);
 /// The seals are read first: what they keep from changing is looked at when nobody can change it any more. Holes are looked for
 /// by lseek(2), since pages behind the end of the file count as allocated, too.
 pub(super) fn check(memfd: &OwnedFd, seals: SealFlags) -> Result<u64, Fault> {
-    let found = rustix::fs::fcntl_get_seals(memfd);
-    let found = found.map_err(|_| ("file type", "this file cannot be sealed".to_owned()))?;
+    let found = match rustix::fs::fcntl_get_seals(memfd) {
+        // What it says of a file that is not of a kind that has seals, and of a descriptor that gives no access to it.
+        Err(Errno::INVAL | Errno::BADF) => {
+            return Err(Fault::Theirs("file type", "this file cannot be sealed".to_owned()));
+        }
+        found => found.map_err(|errno| Fault::Here("read the seals of the peer's memory", errno))?,
+    };
     if !found.contains(seals) {
-        return Err(("seals", format!("{found:?}, which leaves it in the peer's power")));
+        return Err(Fault::Theirs("seals", format!("{found:?}, which leaves it in the peer's power")));
     }
-    let stat = rustix::fs::fstat(memfd).map_err(|errno| ("size", errno.to_string()))?;
+    let stat =
+        rustix::fs::fstat(memfd).map_err(|errno| Fault::Here("read the size of the peer's memory", errno))?;
     let bytes = u64::try_from(stat.st_size).unwrap_or(0);
     if bytes > 0 {
-        let hole =
-            rustix::fs::seek(memfd, SeekFrom::Hole(0)).map_err(|errno| ("allocation", errno.to_string()))?;
+        let hole = rustix::fs::seek(memfd, SeekFrom::Hole(0))
+            .map_err(|errno| Fault::Here("look for holes in the peer's memory", errno))?;
         if hole < bytes {
-            return Err(("allocation", format!("a hole at {hole} of {bytes} bytes")));
+            return Err(Fault::Theirs("allocation", format!("a hole at {hole} of {bytes} bytes")));
         }
     }
     Ok(bytes)

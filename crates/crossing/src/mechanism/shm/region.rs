@@ -39,8 +39,9 @@ use std::ptr;
 use rustix::fs::SealFlags;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
+use super::memfd::{self, Fault};
 use super::memory::Word;
-use super::{memfd, opaque, rules};
+use super::{opaque, rules};
 use crate::error::ConnectError;
 use crate::owner::Owner;
 
@@ -138,8 +139,10 @@ pub(crate) struct Own {
 impl Own {
     /// Makes, allocates, maps and seals a region.
     pub(crate) fn create(layout: Layout) -> Result<Own, ConnectError> {
-        let memfd = memfd::create(layout.file_bytes())
-            .map_err(ConnectError::io(format!("make {} bytes of shared memory", layout.file_bytes())))?;
+        let memfd = memfd::create(layout.file_bytes(), || {}).map_err(|source| {
+            let doing = format!("make {} bytes of shared memory", layout.file_bytes());
+            ConnectError::Io { doing, source }
+        })?;
         rustix::io::pwrite(&memfd, &layout.encode(), 0)
             .map_err(ConnectError::io("write the header of shared memory"))?;
         let mapping = Mapping::new(memfd.as_fd(), layout.capacity)?;
@@ -184,7 +187,10 @@ impl Theirs {
         {
             return refused("capacity", format!("{} bytes", layout.capacity));
         }
-        let size = memfd::check(&memfd, SEALS).or_else(|(field, why)| refused(field, why))?;
+        let size = memfd::check(&memfd, SEALS).map_err(|fault| match fault {
+            Fault::Theirs(field, why) => ConnectError::Refused { field, why },
+            Fault::Here(doing, errno) => ConnectError::io(doing)(errno),
+        })?;
         if size != layout.file_bytes() {
             return refused("size", format!("{size} bytes where {} belong", layout.file_bytes()));
         }
