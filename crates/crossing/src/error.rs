@@ -50,6 +50,9 @@ pub enum SendError {
     },
     /// The peer has died, or receives no more. Messages sent before may not have been received.
     Disconnected,
+    /// The connection was cut (TCP only): by the other machine's kernel, by an administrator, or because nothing was answered
+    /// for minutes. Messages sent before may not have been received. Told again by every later call.
+    Reset,
     /// The peer broke the protocol. The connection is over.
     Poisoned(Violation),
     /// The operating system refused for a reason of its own.
@@ -93,6 +96,9 @@ pub enum RecvError {
     },
     /// The peer has died or sends no more, and everything it had sent has been received.
     Disconnected,
+    /// The connection was cut (TCP only): by the other machine's kernel, by an administrator, or because nothing was answered
+    /// for minutes. What had arrived before has been received; messages behind it may be lost. Told again by every later call.
+    Reset,
     /// The peer broke the protocol. The connection is over.
     Poisoned(Violation),
     /// The operating system refused for a reason of its own.
@@ -210,6 +216,7 @@ impl fmt::Display for SendError {
                 write!(f, "a message of {len} bytes is longer than the {max} bytes both ends agreed on")
             }
             SendError::Disconnected => write!(f, "the peer receives no more"),
+            SendError::Reset => write!(f, "the connection was cut; messages sent before may be lost"),
             SendError::Poisoned(violation) => write!(f, "the peer broke the protocol: {violation}"),
             SendError::Io(error) => write!(f, "sending failed: {error}"),
         }
@@ -225,6 +232,7 @@ impl fmt::Display for RecvError {
                 write!(f, "the message has {len} bytes and the buffer {room}; it is still there")
             }
             RecvError::Disconnected => write!(f, "the peer sends no more"),
+            RecvError::Reset => write!(f, "the connection was cut; messages may be lost"),
             RecvError::Poisoned(violation) => write!(f, "the peer broke the protocol: {violation}"),
             RecvError::Io(error) => write!(f, "receiving failed: {error}"),
         }

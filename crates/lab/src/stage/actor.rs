@@ -365,6 +365,7 @@ fn send_word(error: &SendError) -> &'static str {
         SendError::Unfinished => "unfinished",
         SendError::TooLong { .. } => "too-long",
         SendError::Disconnected => "disconnected",
+        SendError::Reset => "reset",
         SendError::Poisoned(_) => "poisoned",
         SendError::Io(_) => "io",
     }
@@ -377,6 +378,7 @@ fn recv_word(error: &RecvError) -> &'static str {
         RecvError::Timeout => "timeout",
         RecvError::TooLong { .. } => "too-long",
         RecvError::Disconnected => "disconnected",
+        RecvError::Reset => "reset",
         RecvError::Poisoned(_) => "poisoned",
         RecvError::Io(_) => "io",
     }
