@@ -98,6 +98,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("crates/crossing/src/mechanism/shm/opaque.rs", "touches memory that another process changes"),
     ("crates/crossing/src/mechanism/shm/region.rs", "maps it"),
     ("crates/crossing/src/mechanism/shm/view.rs", "says where in it, and lends what was claimed"),
+    ("crates/crossing/src/owner.rs", "a page that a fork wipes"),
     ("crates/crossing/src/sys.rs", "spawn with a descriptor, take an inherited one, ignore SIGPIPE"),
     ("crates/lab/src/sys/board.rs", "the textbook's shared memory"),
     ("crates/lab/src/sys/given.rs", "a page that a pipe refers to"),

@@ -5,6 +5,7 @@
 
 mod claim;
 mod cork;
+mod gate;
 mod receiver;
 mod sender;
 
@@ -24,6 +25,8 @@ use crate::wait::{Patience, WaitStrategy};
 /// A full-duplex connection to the peer. [Split](Connection::split) it to send and receive from two threads.
 ///
 /// `M` is the mechanism; [`Any`] is chosen at run time.
+///
+/// It belongs to this process: a forked child gets [`Forked`](SendError::Forked) from every call ([Fork](crate#fork)).
 ///
 /// # Examples
 /// ```
@@ -68,9 +71,12 @@ impl<M: Mechanism> Connection<M> {
     }
 
     pub(crate) fn new(opened: Opened<M::Outbound, M::Inbound>, wait: WaitStrategy) -> Self {
-        let Opened { outbound, inbound, one_core } = opened;
+        let Opened { outbound, inbound, one_core, owner } = opened;
         let patience = Patience::new(wait, one_core);
-        Connection { sender: Sender::new(outbound, patience), receiver: Receiver::new(inbound, patience) }
+        Connection {
+            sender: Sender::new(outbound, patience, owner),
+            receiver: Receiver::new(inbound, patience, owner),
+        }
     }
 
     /// The two halves. Dropping a half closes its direction; dropping both ends the connection.

@@ -55,6 +55,8 @@ pub enum SendError {
     Reset,
     /// The peer broke the protocol. The connection is over.
     Poisoned(Violation),
+    /// The connection belongs to the process that forked this one: see [Fork](crate#fork). Nothing was done.
+    Forked,
     /// The operating system refused for a reason of its own.
     Io(io::Error),
 }
@@ -101,6 +103,8 @@ pub enum RecvError {
     Reset,
     /// The peer broke the protocol. The connection is over.
     Poisoned(Violation),
+    /// The connection belongs to the process that forked this one: see [Fork](crate#fork). Nothing was done.
+    Forked,
     /// The operating system refused for a reason of its own.
     Io(io::Error),
 }
@@ -201,6 +205,9 @@ impl From<Violation> for RecvError {
     }
 }
 
+/// What both sides of a connection say of [`SendError::Forked`] and [`RecvError::Forked`].
+const FORKED: &str = "this connection belongs to the process that forked this one: connect after the fork";
+
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -218,6 +225,7 @@ impl fmt::Display for SendError {
             SendError::Disconnected => write!(f, "the peer receives no more"),
             SendError::Reset => write!(f, "the connection was cut; messages sent before may be lost"),
             SendError::Poisoned(violation) => write!(f, "the peer broke the protocol: {violation}"),
+            SendError::Forked => f.write_str(FORKED),
             SendError::Io(error) => write!(f, "sending failed: {error}"),
         }
     }
@@ -234,6 +242,7 @@ impl fmt::Display for RecvError {
             RecvError::Disconnected => write!(f, "the peer sends no more"),
             RecvError::Reset => write!(f, "the connection was cut; messages may be lost"),
             RecvError::Poisoned(violation) => write!(f, "the peer broke the protocol: {violation}"),
+            RecvError::Forked => f.write_str(FORKED),
             RecvError::Io(error) => write!(f, "receiving failed: {error}"),
         }
     }

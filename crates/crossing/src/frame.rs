@@ -114,8 +114,7 @@ pub struct FrameSender<W: Wire> {
 }
 
 impl<W: Wire> FrameSender<W> {
-    pub(crate) fn new(wire: W, max_message: usize) -> Self {
-        let owner = Owner::me();
+    pub(crate) fn new(wire: W, max_message: usize, owner: Owner) -> Self {
         FrameSender { wire, max_message, buffer: Box::default(), sent: 0, end: 0, claimed: None, owner }
     }
 
@@ -346,7 +345,7 @@ pub struct FrameReceiver<W: Wire> {
 }
 
 impl<W: Wire> FrameReceiver<W> {
-    pub(crate) fn new(wire: W, max_message: usize) -> Self {
+    pub(crate) fn new(wire: W, max_message: usize, owner: Owner) -> Self {
         FrameReceiver {
             wire,
             max_message,
@@ -354,7 +353,7 @@ impl<W: Wire> FrameReceiver<W> {
             start: 0,
             end: 0,
             burst: false,
-            owner: Owner::me(),
+            owner,
         }
     }
 

@@ -45,6 +45,24 @@
 //! came in, to those who trust the peer; and a [`Blob`] is memory that nobody can write any more, so that it can be read
 //! as it is even from a peer that nobody trusts.
 //!
+//! # Fork
+//!
+//! A connection belongs to the process that made it. A child that is forked and executes nothing has a copy of it, from which
+//! every call returns [`SendError::Forked`] or [`RecvError::Forked`], on every mechanism. The copy sends nothing of what the
+//! parent had in line, dropping it ends nothing, and the parent notices neither. The child's copies of descriptors stay open
+//! until it drops its copy: so a peer learns of the parent's death by the parent's pidfd on shared memory, and on a pipe and on
+//! sockets only once the child's copies are closed, too.
+//!
+//! - A program that makes a daemon of itself forks first, and connects then. An [`Endpoint`] or a [`Listener`] made before the
+//!   fork serves: it is a descriptor, and its end that stays in the parent is dropped there.
+//! - A child makes connections of its own, as many as it likes. What this library keeps in the background (a thread that watches
+//!   for the death of peers on shared memory, and what it sleeps on) is made anew in it, with its first connection; nothing is
+//!   shared with the parent's.
+//! - Memory that is lent does not survive a fork: the child's copy of a [`Claim`], a [`Message`] or a [`BlobMut`] is memory of its
+//!   own, and says so where it is documented. A plain slice of it that was borrowed *before* the fork must not be touched
+//!   in the child: the pages are not there. (To fork is `unsafe` in Rust; this is one of the reasons.)
+//! - `exec` after the fork, as by [`std::process::Command`], leaves nothing of this library's: its descriptors are closed.
+//!
 //! # What it does not do
 //!
 //! One sender and one receiver for each direction; no broadcast. No serialisation: a message is bytes. That

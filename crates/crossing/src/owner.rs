@@ -1,22 +1,141 @@
 //! The owner: the process that made a thing.
 //!
-//! A child that was forked holds copies of everything its parent has. What it drops must not end what goes on in the parent:
-//! shutdown(2), and the table of an epoll, reach through a copied descriptor.
+//! A child that was forked holds copies of everything its parent has, and some of them reach the parent: shutdown(2) and the
+//! table of an epoll act on what both share. Other things it does not hold: memory that may be written by one process
+//! only is not inherited. So each thing that a fork must not hand on knows its owner, and asks before it acts.
+//!
+//! **How a fork is noticed.** One page of private memory is wiped in every child (`MADV_WIPEONFORK`), however it was forked. It
+//! holds the *epoch* of the process: a number that its ancestors have not used, drawn at the first need. A thing keeps the
+//! epoch of its maker. Asking costs a load and a comparison, and no system call.
+//!
+//! # References
+//! madvise(2), `dup_mmap` in kernel/fork.c.
 
-use rustix::process::{Pid, getpid};
+#![allow(unsafe_code)]
+
+use std::cell::OnceCell;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use rustix::io::Errno;
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+
+/// What the page holds until its process has drawn an epoch: zeros, as after a fork.
+const NOT_DRAWN: u32 = 0;
+/// What is being done when [`Owner::me`] fails.
+pub(crate) const NOTICING: &str = "map the page by which a fork is noticed";
+
+/// The epoch of no process.
+const NOBODY: u32 = u32::MAX;
 
 /// The process that made a thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Owner(Pid);
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owner {
+    /// The word in the page that a fork wipes.
+    word: &'static AtomicU32,
+    epoch: u32,
+}
 
 impl Owner {
-    /// This process.
-    pub(crate) fn me() -> Owner {
-        Owner(getpid())
+    /// This process. Fails when the kernel has not got the one page that it takes, the first time that it is asked.
+    pub(crate) fn me() -> Result<Owner, Errno> {
+        // A fork copies it: what a child draws, none of its ancestors has drawn.
+        static LAST_DRAWN: AtomicU32 = AtomicU32::new(NOT_DRAWN);
+        let word = word()?;
+        let mut epoch = word.load(Ordering::Relaxed);
+        if epoch == NOT_DRAWN {
+            let drawn = LAST_DRAWN.fetch_add(1, Ordering::Relaxed) + 1;
+            // Another thread may have drawn meanwhile. Nothing else is published by it.
+            let set = word.compare_exchange(NOT_DRAWN, drawn, Ordering::Relaxed, Ordering::Relaxed);
+            epoch = set.map_or_else(|there| there, |_| drawn);
+        }
+        Ok(Owner { word, epoch })
     }
 
-    /// Whether this process is it. Asks the kernel.
+    /// Whether this process is it.
+    #[inline(always)]
     pub(crate) fn is_me(self) -> bool {
-        self == Owner::me()
+        self.word.load(Ordering::Relaxed) == self.epoch
+    }
+
+    /// No process at all, which is as quickly asked for.
+    pub(crate) fn nobody(self) -> Owner {
+        Owner { epoch: NOBODY, ..self }
+    }
+}
+
+/// The word in the page that a fork wipes. The page is made once and stays.
+fn word() -> Result<&'static AtomicU32, Errno> {
+    static PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
+    let mut page = PAGE.load(Ordering::Acquire);
+    if page.is_null() {
+        let made = map()?;
+        // Publishes the page with its advice; pairs with the load above.
+        let set = PAGE.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire);
+        page = set.map_or_else(|there| there, |_| made);
+        if page != made {
+            // SAFETY: just mapped, and no one else has its address. A failure would leak a page, nothing else.
+            let _ = unsafe { munmap(made.cast(), PAGE_BYTES) };
+        }
+    }
+    // SAFETY: a page that `map` made is never unmapped once it stands in PAGE; a word of zeros is a valid atomic.
+    Ok(unsafe { &*page })
+}
+
+/// The kernel rounds it up to a whole page, whatever the size of a page is.
+const PAGE_BYTES: usize = size_of::<AtomicU32>();
+
+fn map() -> Result<*mut AtomicU32, Errno> {
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new range at a place of the kernel's choice; nothing that exists is touched.
+    let page = unsafe { mmap_anonymous(ptr::null_mut(), PAGE_BYTES, protection, MapFlags::PRIVATE) }?;
+    // SAFETY: the range is ours; the advice changes what a fork inherits, not what is there.
+    match unsafe { madvise(page, PAGE_BYTES, Advice::LinuxWipeOnFork) } {
+        Ok(()) => Ok(page.cast()),
+        Err(errno) => {
+            // SAFETY: as in `word`.
+            let _ = unsafe { munmap(page, PAGE_BYTES) };
+            Err(errno)
+        }
+    }
+}
+
+/// What a forked child is lent in place of memory that it has not inherited: as many bytes of its own, which begin as zeros
+/// and go nowhere.
+#[derive(Debug, Default)]
+pub(crate) struct Substitute(OnceCell<Box<[u8]>>);
+
+impl Substitute {
+    /// Its bytes.
+    pub(crate) fn bytes(&self, len: usize) -> &[u8] {
+        self.0.get_or_init(|| vec![0; len].into())
+    }
+
+    /// The same, to write to.
+    pub(crate) fn bytes_mut(&mut self, len: usize) -> &mut [u8] {
+        self.bytes(len);
+        self.0.get_mut().map_or(&mut [], |bytes| bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_itself_and_nobody_is_not() {
+        let (first, second) = (Owner::me().unwrap(), Owner::me().unwrap());
+        assert!(first.is_me() && second.is_me() && !first.nobody().is_me());
+        assert_eq!(first.epoch, second.epoch);
+    }
+
+    #[test]
+    fn a_page_that_was_wiped_makes_what_was_there_another_ones() {
+        // What the kernel does to a child's copy of the page, on a page of the test's own.
+        let word: &'static AtomicU32 = Box::leak(Box::new(AtomicU32::new(7)));
+        let parent = Owner { word, epoch: 7 };
+        assert!(parent.is_me());
+        word.store(NOT_DRAWN, Ordering::Relaxed);
+        assert!(!parent.is_me() && !parent.nobody().is_me());
     }
 }

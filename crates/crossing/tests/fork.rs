@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use crossing::{BlobMut, Config, Connection, Kind, Mechanism, RecvError, SendError, Shm};
-use process::{message, within};
+use process::{forked, message, within};
 
 /// Runs `body` in a child that has been forked and has not executed anything. It fails when `body` does.
 fn in_a_child(body: impl Fn() -> io::Result<()> + Send + Sync + 'static) {
@@ -73,6 +73,53 @@ fn a_child_that_drops_its_copy_ends_nothing() {
     }
 }
 
+/// What is lent to a child: as many bytes, all of them zero.
+fn lent(bytes: &[u8], len: usize) -> Result<(), String> {
+    let zeros = bytes.len() == len && bytes.iter().all(|&byte| byte == 0);
+    if zeros { Ok(()) } else { Err(format!("{} bytes, not all of them zero", bytes.len())) }
+}
+
+#[test]
+fn what_is_lent_is_memory_of_the_childs_own() {
+    within("what is lent", || {
+        let (mut here, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default()).expect("a pair");
+        // SAFETY: the other end is in this very test, and sends through the library.
+        let mut receiver = unsafe { there.split().1.trusting() };
+        // Enough that giving them back would be told to the sender, by a store to the region that is not inherited.
+        for number in 0..3 {
+            here.send(message(number, 60_000)).expect("room");
+        }
+        receiver.recv().expect("it was sent");
+        let mut held = Some(receiver.recv().expect("it was sent"));
+        let mut blob = Some(BlobMut::new(5000).expect("there is memory"));
+        blob.as_mut().expect("just made")[0] = 7;
+        forked("what is lent", || {
+            let message = held.take().ok_or("it is there")?;
+            lent(&message, 60_000)?;
+            drop(message);
+            let mut blob = blob.take().ok_or("it is there")?;
+            lent(&blob, 5000)?;
+            blob[1] = 8;
+            match blob.seal() {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                other => return Err(format!("a blob's copy is sealed: {other:?}")),
+            }
+            Ok(())
+        });
+        assert!(**held.as_ref().expect("only the child took it") == *message(1, 60_000));
+        drop(held);
+        forked("a trusting receiver", || {
+            let outcomes = [receiver.recv().map(drop), receiver.try_recv().map(drop)];
+            let blobs = [receiver.recv_blob().map(drop), receiver.try_recv_blob().map(drop)];
+            let told = outcomes.iter().chain(&blobs).all(|outcome| matches!(outcome, Err(RecvError::Forked)));
+            if told { Ok(()) } else { Err(format!("{outcomes:?} {blobs:?}")) }
+        });
+        assert!(*receiver.recv().expect("it was sent") == *message(2, 60_000));
+        let blob = blob.take().expect("only the child took it").seal().expect("nobody else has its pages");
+        assert_eq!((blob[0], blob[1]), (7, 0));
+    });
+}
+
 #[test]
 fn a_child_takes_no_blob_of_its_parents() {
     let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default()).expect("a pair");
@@ -84,9 +131,7 @@ fn a_child_takes_no_blob_of_its_parents() {
         let [mut here, mut there] = copy.take();
         let sent = here.sender().send_blob(&blob);
         let received = there.receiver().try_recv_blob();
-        let refused = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
-        let right = matches!(&sent, Err(SendError::Io(error)) if refused(error))
-            && matches!(&received, Err(RecvError::Io(error)) if refused(error));
+        let right = matches!(sent, Err(SendError::Forked)) && matches!(received, Err(RecvError::Forked));
         if right { Ok(()) } else { Err(io::ErrorKind::Other.into()) }
     });
     let mut ends = ends.take();

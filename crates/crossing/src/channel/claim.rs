@@ -9,6 +9,9 @@ use crate::mechanism::{Any, Mechanism, Outbound};
 
 /// Room for one message, written in place. Dropped without a [commit](Claim::commit), it is given back and
 /// nothing is sent.
+///
+/// In a child that was forked while there was a claim, its copy is memory of the child's own: what is written there goes
+/// nowhere, and the commit says [`Forked`](SendError::Forked). On shared memory it begins as zeros.
 pub struct Claim<'a, M: Mechanism = Any> {
     pub(super) sender: &'a mut Sender<M>,
 }
@@ -19,6 +22,7 @@ impl<M: Mechanism> Claim<'_, M> {
     /// # Errors
     /// Those of [`Sender::send`].
     pub fn commit(self) -> Result<(), SendError> {
+        self.sender.gate.pass()?;
         self.sender.outbound.commit();
         self.sender.flush()
     }

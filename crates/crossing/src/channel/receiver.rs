@@ -3,8 +3,10 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::error::{RecvError, Violation};
+use super::gate::{Closed, Gate};
+use crate::error::RecvError;
 use crate::mechanism::{Any, Inbound, Mechanism};
+use crate::owner::Owner;
 use crate::wait::{Patience, Until, WaitStrategy};
 
 /// The half of a connection that receives.
@@ -13,13 +15,13 @@ use crate::wait::{Patience, Until, WaitStrategy};
 /// TCP that is told only when both halves are gone.
 pub struct Receiver<M: Mechanism = Any> {
     inbound: M::Inbound,
+    gate: Gate,
     patience: Patience,
-    poisoned: Option<Violation>,
 }
 
 impl<M: Mechanism> Receiver<M> {
-    pub(super) fn new(inbound: M::Inbound, patience: Patience) -> Self {
-        Receiver { inbound, patience, poisoned: None }
+    pub(super) fn new(inbound: M::Inbound, patience: Patience, owner: Owner) -> Self {
+        Receiver { inbound, gate: Gate::new(owner), patience }
     }
 
     /// Waits for the next message, copies it into `buffer` and returns its length in bytes.
@@ -27,7 +29,7 @@ impl<M: Mechanism> Receiver<M> {
     /// # Errors
     /// [`TooLong`](RecvError::TooLong) when the buffer is too short, the message being kept;
     /// [`Disconnected`](RecvError::Disconnected), [`Poisoned`](RecvError::Poisoned),
-    /// [`Io`](RecvError::Io).
+    /// [`Forked`](RecvError::Forked), [`Io`](RecvError::Io).
     #[inline(always)]
     pub fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
         match self.recv_at_once(buffer) {
@@ -79,7 +81,7 @@ impl<M: Mechanism> Receiver<M> {
 
     #[inline(always)]
     fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        if self.poisoned.is_some() { None } else { self.inbound.recv_at_once(buffer) }
+        if self.gate.is_open() { self.inbound.recv_at_once(buffer) } else { None }
     }
 
     #[inline(never)]
@@ -94,15 +96,18 @@ impl<M: Mechanism> Receiver<M> {
         until: Until,
         ask: impl FnOnce(&mut M::Inbound, &mut Patience) -> Result<T, RecvError>,
     ) -> Result<T, RecvError> {
-        if let Some(violation) = self.poisoned {
-            return Err(RecvError::Poisoned(violation));
-        }
+        self.gate.pass()?;
         let outcome = ask(&mut self.inbound, self.patience.until(until));
         if let Err(RecvError::Poisoned(violation)) = outcome {
-            self.poisoned = Some(violation);
+            self.gate.poison(violation);
             self.inbound.hang_up();
         }
         outcome
+    }
+
+    /// Whether this process is the one that made the connection.
+    pub(crate) fn is_mine(&self) -> bool {
+        self.gate.pass() != Err(Closed::Forked)
     }
 
     /// What the mechanism receives with.

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::gate::Gate;
 use super::{Claim, Cork};
-use crate::error::{SendError, Violation};
+use crate::error::SendError;
 use crate::mechanism::{Any, Mechanism, Outbound};
+use crate::owner::Owner;
 use crate::wait::{Patience, Until, WaitStrategy};
 
 /// The half of a connection that sends.
@@ -15,13 +17,13 @@ use crate::wait::{Patience, Until, WaitStrategy};
 /// [`Disconnected`](crate::RecvError::Disconnected).
 pub struct Sender<M: Mechanism = Any> {
     pub(super) outbound: M::Outbound,
+    pub(super) gate: Gate,
     patience: Patience,
-    poisoned: Option<Violation>,
 }
 
 impl<M: Mechanism> Sender<M> {
-    pub(super) fn new(outbound: M::Outbound, patience: Patience) -> Self {
-        Sender { outbound, patience, poisoned: None }
+    pub(super) fn new(outbound: M::Outbound, patience: Patience, owner: Owner) -> Self {
+        Sender { outbound, gate: Gate::new(owner), patience }
     }
 
     /// Sends a message, and waits for room if there is none.
@@ -31,7 +33,7 @@ impl<M: Mechanism> Sender<M> {
     ///
     /// # Errors
     /// [`TooLong`](SendError::TooLong), [`Disconnected`](SendError::Disconnected),
-    /// [`Poisoned`](SendError::Poisoned), [`Io`](SendError::Io).
+    /// [`Poisoned`](SendError::Poisoned), [`Forked`](SendError::Forked), [`Io`](SendError::Io).
     #[inline(always)]
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
         if self.sends_at_once(message) { Ok(()) } else { self.send_until(message, Until::Forever) }
@@ -71,7 +73,7 @@ impl<M: Mechanism> Sender<M> {
 
     #[inline(always)]
     pub(super) fn may_send(&self, len: usize) -> bool {
-        len <= self.outbound.max_message() && self.poisoned.is_none()
+        len <= self.outbound.max_message() && self.gate.is_open()
     }
 
     #[inline(never)]
@@ -86,9 +88,7 @@ impl<M: Mechanism> Sender<M> {
         until: Until,
         ask: impl FnOnce(&mut M::Outbound, &mut Patience) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        if let Some(violation) = self.poisoned {
-            return Err(SendError::Poisoned(violation));
-        }
+        self.gate.pass()?;
         let outcome = ask(&mut self.outbound, self.patience.until(until));
         self.judge(outcome)
     }
@@ -168,7 +168,8 @@ impl<M: Mechanism> Sender<M> {
     /// Finishes what an [`Unfinished`](SendError::Unfinished) send left behind.
     ///
     /// # Errors
-    /// [`Disconnected`](SendError::Disconnected), [`Poisoned`](SendError::Poisoned), [`Io`](SendError::Io).
+    /// [`Disconnected`](SendError::Disconnected), [`Poisoned`](SendError::Poisoned), [`Forked`](SendError::Forked),
+    /// [`Io`](SendError::Io).
     pub fn flush(&mut self) -> Result<(), SendError> {
         self.flush_until(Until::Forever)
     }
@@ -206,12 +207,10 @@ impl<M: Mechanism> Sender<M> {
 
     #[inline]
     fn check(&self, len: usize) -> Result<(), SendError> {
+        self.gate.pass()?;
         let max = self.outbound.max_message();
         if len > max {
             return Err(SendError::TooLong { len, max });
-        }
-        if let Some(violation) = self.poisoned {
-            return Err(SendError::Poisoned(violation));
         }
         Ok(())
     }
@@ -219,7 +218,7 @@ impl<M: Mechanism> Sender<M> {
     #[inline]
     fn judge(&mut self, outcome: Result<(), SendError>) -> Result<(), SendError> {
         if let Err(SendError::Poisoned(violation)) = outcome {
-            self.poisoned = Some(violation);
+            self.gate.poison(violation);
             self.outbound.hang_up();
         }
         outcome

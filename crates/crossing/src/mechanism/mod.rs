@@ -18,6 +18,7 @@ use rustix::io::Errno;
 
 use crate::config::Config;
 use crate::error::{ConnectError, RecvError, SendError};
+use crate::owner::Owner;
 use crate::scene::Scene;
 use crate::wait::Patience;
 
@@ -107,6 +108,8 @@ pub struct Opened<O, I> {
     pub(crate) inbound: I,
     /// Whether both ends share their only core.
     pub(crate) one_core: bool,
+    /// This process, whose connection it is.
+    pub(crate) owner: Owner,
 }
 
 /// What a mechanism opens.
@@ -269,7 +272,8 @@ impl Mechanism for Any {
 
 impl<O, I> Opened<O, I> {
     fn map<P, J>(self, outbound: impl FnOnce(O) -> P, inbound: impl FnOnce(I) -> J) -> Opened<P, J> {
-        Opened { outbound: outbound(self.outbound), inbound: inbound(self.inbound), one_core: self.one_core }
+        let Opened { one_core, owner, .. } = self;
+        Opened { outbound: outbound(self.outbound), inbound: inbound(self.inbound), one_core, owner }
     }
 }
 

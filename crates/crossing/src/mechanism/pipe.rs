@@ -31,6 +31,7 @@ use crate::config::Config;
 use crate::error::ConnectError;
 use crate::frame::{FrameReceiver, FrameSender, Wire};
 use crate::hello::{Hello, recv_hello, send_packet};
+use crate::owner::{self, Owner};
 use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Scene, Step, When};
 use crate::wait::only_core;
 
@@ -48,6 +49,7 @@ impl Mechanism for Pipe {
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
         let deadline = config.connect_deadline();
+        let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
         let (theirs, mine) =
             rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(ConnectError::io("make a pipe"))?;
         if let Some(wanted) = config.kernel_buffer_bytes {
@@ -71,9 +73,10 @@ impl Mechanism for Pipe {
         };
         let max_message = config.max_message.min(peer.max_message);
         Ok(Halves::<Self> {
-            outbound: FrameSender::new(PipeEnd::new(mine), max_message),
-            inbound: FrameReceiver::new(inbound, max_message),
+            outbound: FrameSender::new(PipeEnd::new(mine), max_message, owner),
+            inbound: FrameReceiver::new(inbound, max_message, owner),
             one_core: hello.shares_core(&peer),
+            owner,
         })
     }
 }

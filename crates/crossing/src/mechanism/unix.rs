@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::error::ConnectError;
 use crate::frame::{FrameReceiver, FrameSender, Wire};
 use crate::hello::{Hello, wait_readable};
+use crate::owner::{self, Owner};
 use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Scene, Step, When};
 use crate::wait::only_core;
 
@@ -71,6 +72,7 @@ pub(crate) fn greet(
     core: Option<u16>,
 ) -> Result<Opened<FrameSender<SocketHalf>, FrameReceiver<SocketHalf>>, ConnectError> {
     let deadline = config.connect_deadline();
+    let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
     let hello =
         Hello { kind, membarrier: false, max_message: config.max_message, capacity: 0, core, nonce: 0 };
     // A new socket has room for 32 bytes: this never waits.
@@ -95,9 +97,10 @@ pub(crate) fn greet(
     let socket = Arc::new(socket);
     let half = |way| SocketHalf { socket: socket.clone(), way };
     Ok(Opened {
-        outbound: FrameSender::new(half(Shutdown::Write), max_message),
-        inbound: FrameReceiver::new(half(Shutdown::Read), max_message),
+        outbound: FrameSender::new(half(Shutdown::Write), max_message, owner),
+        inbound: FrameReceiver::new(half(Shutdown::Read), max_message, owner),
         one_core: hello.shares_core(&peer),
+        owner,
     })
 }
 

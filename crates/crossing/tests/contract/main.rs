@@ -9,6 +9,7 @@
 mod batching;
 mod duplex;
 mod ends;
+mod forks;
 mod messages;
 #[path = "../process/mod.rs"]
 mod process;
@@ -22,6 +23,7 @@ use process::{Line, Second, again, part, within};
 use batching::*;
 use duplex::*;
 use ends::*;
+use forks::*;
 use messages::*;
 use waiting::*;
 
@@ -55,6 +57,8 @@ sentences! {
     a_dropped_receiver_ends_the_sends,
     a_dropped_connection_ends_both_directions,
     what_was_published_outlives_its_sender,
+    a_forked_child_is_told_by_every_call,
+    a_forked_child_sends_nothing_of_its_parents,
 }
 
 /// One end of the connection, and of the line beside it.

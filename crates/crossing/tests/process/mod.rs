@@ -20,7 +20,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// Where the second process finds its part.
 const PART: &str = "CROSSING_TEST_PART";
@@ -69,6 +69,41 @@ impl Drop for Second {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Runs `body` in a child that is forked and executes nothing, and waits for its end. Fails with what it says, when it is
+/// killed, and when it hangs. Other threads of this process may hold the locks of a panic: `body` returns what is wrong.
+#[allow(unsafe_code)]
+pub(crate) fn forked(what: &str, body: impl FnOnce() -> Result<(), String>) {
+    unsafe extern "C" {
+        fn fork() -> i32;
+        fn _exit(status: i32) -> !;
+    }
+    // SAFETY: fork(2) of the C library; the child runs `body`, which takes no lock of this program's, and leaves.
+    let pid = unsafe { fork() };
+    if pid == 0 {
+        let outcome = body();
+        if let Err(why) = &outcome {
+            // Nothing is left to be said when that fails.
+            let _ = rustix::io::write(std::io::stderr(), format!("in the forked child: {why}\n").as_bytes());
+        }
+        // SAFETY: ends the child, and runs nothing that its parent has registered.
+        unsafe { _exit(i32::from(outcome.is_err())) };
+    }
+    let pid = Pid::from_raw(pid).expect("fork: a process can be made");
+    let end = Instant::now() + LIMIT;
+    let status = loop {
+        match waitpid(Some(pid), WaitOptions::NOHANG).expect("the child is ours") {
+            Some((_, status)) => break status,
+            None if Instant::now() < end => thread::sleep(Duration::from_millis(1)),
+            None => {
+                kill_process(pid, Signal::KILL).expect("it is not reaped yet");
+                waitpid(Some(pid), WaitOptions::empty()).expect("the child is ours");
+                panic!("{what}: the forked child hung");
+            }
+        }
+    };
+    assert_eq!(status.exit_status(), Some(0), "{what}: the forked child: {status:?}");
 }
 
 /// Runs `body`, and fails when it hangs.

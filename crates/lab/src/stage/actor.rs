@@ -367,6 +367,7 @@ fn send_word(error: &SendError) -> &'static str {
         SendError::Disconnected => "disconnected",
         SendError::Reset => "reset",
         SendError::Poisoned(_) => "poisoned",
+        SendError::Forked => "forked",
         SendError::Io(_) => "io",
     }
 }
@@ -380,6 +381,7 @@ fn recv_word(error: &RecvError) -> &'static str {
         RecvError::Disconnected => "disconnected",
         RecvError::Reset => "reset",
         RecvError::Poisoned(_) => "poisoned",
+        RecvError::Forked => "forked",
         RecvError::Io(_) => "io",
     }
 }

@@ -21,12 +21,15 @@ use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
 use super::memfd::{self, Fault};
 use super::room::{MemoryLimit, Shortage};
-use crate::owner::Owner;
+use crate::owner::{Owner, Substitute};
 
 /// What a blob must have: its size stays, and its bytes stay.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::WRITE);
 
 /// Memory that is being filled to become a [`Blob`]. It begins as zeros.
+///
+/// It is not inherited. In a child that was forked while it was filled, its copy is memory of the child's own, which begins as
+/// zeros and cannot be sealed.
 ///
 /// # Examples
 /// ```
@@ -44,6 +47,9 @@ const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlag
 pub struct BlobMut {
     pages: Pages,
     memfd: OwnedFd,
+    owner: Owner,
+    /// What a forked child writes to.
+    substitute: Substitute,
 }
 
 impl BlobMut {
@@ -80,31 +86,38 @@ impl BlobMut {
         }
         let memfd = memfd::create(len as u64, || {})?;
         let mut pages = Pages::map(&memfd, len, ProtFlags::empty(), MapFlags::SHARED)?;
-        pages.open_for_me_alone()?;
-        Ok(BlobMut { pages, memfd })
+        let owner = Owner::me()?;
+        pages.open_for_me_alone(owner)?;
+        Ok(BlobMut { pages, memfd, owner, substitute: Substitute::default() })
     }
 
     /// Nobody writes to it from now on.
     ///
     /// # Errors
     /// What fcntl(2) and mmap(2) say. `ResourceBusy` (EBUSY) when somebody else still has its pages: a child that was forked
-    /// while it was made, or a device that reads from it. It can be [tried again](SealError::retry).
+    /// while it was made, or a device that reads from it. It can be [tried again](SealError::retry). `PermissionDenied` in a forked
+    /// child.
     pub fn seal(self) -> Result<Blob, SealError> {
-        let BlobMut { pages, memfd } = self;
+        let BlobMut { pages, memfd, owner, .. } = self;
         // A file that is mapped for writing cannot be sealed.
         drop(pages);
-        seal(memfd)
+        seal(memfd, owner)
     }
 }
 
-fn seal(memfd: OwnedFd) -> Result<Blob, SealError> {
+fn seal(memfd: OwnedFd, owner: Owner) -> Result<Blob, SealError> {
+    if !owner.is_me() {
+        let why = "this blob belongs to the process that forked this one: make one after the fork";
+        let error = io::Error::new(io::ErrorKind::PermissionDenied, why);
+        return Err(SealError { error, memfd, owner });
+    }
     let wanted = SEALS | SealFlags::SEAL;
     let sealed = rustix::fs::fcntl_get_seals(&memfd).and_then(|seals| {
         if seals.contains(wanted) { Ok(()) } else { rustix::fs::fcntl_add_seals(&memfd, wanted) }
     });
     match sealed.map_err(io::Error::from).and_then(|()| Blob::pages(&memfd)) {
         Ok(pages) => Ok(Blob { pages, memfd }),
-        Err(error) => Err(SealError { error, memfd }),
+        Err(error) => Err(SealError { error, memfd, owner }),
     }
 }
 
@@ -113,6 +126,7 @@ fn seal(memfd: OwnedFd) -> Result<Blob, SealError> {
 pub struct SealError {
     error: io::Error,
     memfd: OwnedFd,
+    owner: Owner,
 }
 
 impl SealError {
@@ -121,7 +135,7 @@ impl SealError {
     /// # Errors
     /// As [`BlobMut::seal`].
     pub fn retry(self) -> Result<Blob, SealError> {
-        seal(self.memfd)
+        seal(self.memfd, self.owner)
     }
 
     /// What the kernel said.
@@ -151,6 +165,9 @@ impl From<SealError> for io::Error {
 impl Deref for BlobMut {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
+        if !self.owner.is_me() {
+            return self.substitute.bytes(self.pages.len);
+        }
         // SAFETY: the pages are mapped, and no other process has the descriptor.
         unsafe { self.pages.bytes() }
     }
@@ -158,6 +175,9 @@ impl Deref for BlobMut {
 
 impl DerefMut for BlobMut {
     fn deref_mut(&mut self) -> &mut [u8] {
+        if !self.owner.is_me() {
+            return self.substitute.bytes_mut(self.pages.len);
+        }
         // SAFETY: as above, and mapped for writing.
         unsafe { std::slice::from_raw_parts_mut(self.pages.base.as_ptr(), self.pages.len) }
     }
@@ -233,8 +253,8 @@ impl Pages {
 
     /// Opens them for writing, and brings all of them in. A child that inherited the right to write would keep the file from
     /// being sealed: it is kept from children before it is given.
-    fn open_for_me_alone(&mut self) -> io::Result<()> {
-        self.owner = Some(Owner::me());
+    fn open_for_me_alone(&mut self, me: Owner) -> io::Result<()> {
+        self.owner = Some(me);
         let (base, len) = (self.base.as_ptr().cast(), self.len);
         if len > 0 {
             // SAFETY: the range is ours, and nobody has an address in it yet; the advice changes what a fork inherits, and

@@ -17,6 +17,7 @@ use super::blob::Blob;
 use super::{RingReceiver, Shm};
 use crate::channel::Receiver;
 use crate::error::RecvError;
+use crate::owner::Substitute;
 use crate::wait::{Until, WaitStrategy};
 
 impl Receiver<Shm> {
@@ -87,7 +88,7 @@ impl TrustedReceiver {
 
     fn recv_until(&mut self, until: Until) -> Result<Message<'_>, RecvError> {
         let (place, len) = self.receiver.ask(until, RingReceiver::find)?;
-        Ok(Message { receiver: &mut self.receiver, place, len })
+        Ok(Message { receiver: &mut self.receiver, place, len, substitute: Substitute::default() })
     }
 
     /// As [`Receiver::recv_blob`].
@@ -133,15 +134,23 @@ impl TrustedReceiver {
 
 /// A message where its sender has written it. Dropping it gives the place back to the sender; until then its bytes take
 /// room in the ring. One that is leaked comes again.
+///
+/// In a child that was forked while there was a message, its copy shows zeros: the place is kept for the parent alone, and
+/// the peer may write there as soon as the parent has dropped it.
 pub struct Message<'a> {
     receiver: &'a mut Receiver<Shm>,
     place: u64,
     len: usize,
+    /// What a forked child reads.
+    substitute: Substitute,
 }
 
 impl Deref for Message<'_> {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
+        if !self.receiver.is_mine() {
+            return self.substitute.bytes(self.len);
+        }
         // SAFETY: the ring has found this message published, and it is given back only when this value goes; that the peer
         // does not write to it until then was promised to `Receiver::trusting`.
         unsafe { self.receiver.inbound().ring.memory().published(self.place, self.len) }
@@ -150,7 +159,10 @@ impl Deref for Message<'_> {
 
 impl Drop for Message<'_> {
     fn drop(&mut self) {
-        self.receiver.inbound_mut().ring.leave_found();
+        // In a forked child there is nothing to give back, and no place to say so.
+        if self.receiver.is_mine() {
+            self.receiver.inbound_mut().ring.leave_found();
+        }
     }
 }
 

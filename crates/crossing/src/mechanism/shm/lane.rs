@@ -25,7 +25,7 @@ use super::{RingReceiver, RingSender, Shm};
 use crate::channel::{Receiver, Sender};
 use crate::error::{ConnectError, RecvError, SendError, Violation};
 use crate::hello::{descriptors, timespec};
-use crate::owner::Owner;
+use crate::owner::{self, Owner};
 use crate::wait::{Patience, Until};
 
 /// What is said beside a descriptor.
@@ -102,14 +102,15 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    fn new(socket: OwnedFd) -> Lane {
-        Lane { socket, owner: Owner::me() }
+    fn new(socket: OwnedFd) -> Result<Lane, ConnectError> {
+        let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
+        Ok(Lane { socket, owner })
     }
 
     /// My end, on which I receive, and the one that the peer gets.
     pub(super) fn pair() -> Result<(Lane, OwnedFd), ConnectError> {
         let (mine, theirs) = super::rendezvous().map_err(ConnectError::io("make a lane for blobs"))?;
-        Ok((Lane::new(mine), theirs))
+        Ok((Lane::new(mine)?, theirs))
     }
 
     /// The end that a peer has handed over, on which I send. Another kind of file could make me wait.
@@ -118,18 +119,9 @@ impl Lane {
             && sockopt::socket_type(&theirs) == Ok(SocketType::SEQPACKET)
             && sockopt::socket_acceptconn(&theirs) == Ok(false);
         if right {
-            return Ok(Lane::new(theirs));
+            return Lane::new(theirs);
         }
         Err(ConnectError::Refused { field: "lane", why: "not a Unix packet socket".into() })
-    }
-
-    /// That a forked child takes nothing of its parent's.
-    fn must_be_mine(&self) -> io::Result<()> {
-        if self.owner.is_me() {
-            return Ok(());
-        }
-        let why = "this connection belongs to the process that forked this one";
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
     }
 
     /// Sends a descriptor, without waiting.
@@ -190,7 +182,6 @@ impl Drop for Lane {
 
 impl RingSender {
     fn send_blob(&mut self, blob: BorrowedFd<'_>, patience: &mut Patience) -> Result<(), SendError> {
-        self.lane.must_be_mine().map_err(SendError::Io)?;
         let watch = &self.ring.memory().link().watch;
         let look = |lane: &mut Lane| {
             // Not afterwards: who has the blob may go at once.
@@ -215,7 +206,6 @@ impl RingSender {
 
 impl RingReceiver {
     fn recv_blob(&mut self, patience: &mut Patience) -> Result<Blob, RecvError> {
-        self.lane.must_be_mine().map_err(RecvError::Io)?;
         let watch = &self.ring.memory().link().watch;
         let look = |lane: &mut Lane| {
             // What the peer sent before its end is there once its end is known.

@@ -56,6 +56,7 @@ use self::watch::{RECEIVER_CLOSES, SENDER_CLOSES};
 use super::{Halves, Inbound, Kind, Mechanism, Outbound};
 use crate::config::Config;
 use crate::error::{ConnectError, RecvError, SendError};
+use crate::owner::{self, Owner, Substitute};
 use crate::wait::{Patience, Until};
 
 /// Shared memory.
@@ -71,6 +72,7 @@ impl Mechanism for Shm {
     }
 
     fn open(_: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
+        let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
         let (link, lanes, agreed) = Link::open(rendezvous, config)?;
         let Agreed { max_message, asymmetric, one_core } = agreed;
         let (mine, theirs) = (link.own.layout().capacity, link.theirs.layout().capacity);
@@ -81,14 +83,21 @@ impl Mechanism for Shm {
         );
         let ring = Producer::new(view.clone(), mine, START);
         let ring = if one_core { ring.publishing_whole() } else { ring };
-        let outbound =
-            RingSender { ring, max_message, claimed: None, line: Line::new(mine), lane: lanes.outbound };
+        let outbound = RingSender {
+            ring,
+            max_message,
+            claimed: None,
+            line: Line::new(mine),
+            lane: lanes.outbound,
+            owner,
+            substitute: Substitute::default(),
+        };
         let inbound = RingReceiver {
             ring: Consumer::new(view, theirs, max_message, START),
             max_message,
             lane: lanes.inbound,
         };
-        Ok(Halves::<Self> { outbound, inbound, one_core })
+        Ok(Halves::<Self> { outbound, inbound, one_core, owner })
     }
 }
 
@@ -107,6 +116,9 @@ pub struct RingSender {
     /// What a cork has gathered.
     line: Line,
     lane: Lane,
+    owner: Owner,
+    /// What a forked child writes to in place of the ring.
+    substitute: Substitute,
 }
 
 impl RingSender {
@@ -170,12 +182,16 @@ impl Outbound for RingSender {
 
     fn claimed(&self) -> &[u8] {
         let (place, len) = self.claimed.unwrap_or_default();
-        self.ring.memory().place(place, len)
+        if self.owner.is_me() { self.ring.memory().place(place, len) } else { self.substitute.bytes(len) }
     }
 
     fn claimed_mut(&mut self) -> &mut [u8] {
         let (place, len) = self.claimed.unwrap_or_default();
-        self.ring.memory_mut().place_mut(place, len)
+        if self.owner.is_me() {
+            self.ring.memory_mut().place_mut(place, len)
+        } else {
+            self.substitute.bytes_mut(len)
+        }
     }
 
     fn commit(&mut self) {

@@ -43,7 +43,7 @@ use super::memfd::{self, Fault};
 use super::memory::Word;
 use super::{opaque, rules};
 use crate::error::ConnectError;
-use crate::owner::Owner;
+use crate::owner::{self, Owner};
 
 /// Bytes before the ring: one page of header.
 const HEADER_BYTES: usize = 4096;
@@ -229,13 +229,14 @@ impl Mapping {
         let bytes =
             ring.checked_mul(2).and_then(|ring| ring.checked_add(HEADER_BYTES)).ok_or_else(too_large)?;
         let failed = || ConnectError::io(format!("map {bytes} bytes of shared memory"));
+        let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
         // SAFETY: a new range at a place of the kernel's choice; nothing that exists is touched.
         let base = unsafe {
             rustix::mm::mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::empty(), MapFlags::PRIVATE)
         }
         .map_err(failed())?
         .cast::<u8>();
-        let mapping = Mapping { base, bytes, owner: Owner::me() };
+        let mapping = Mapping { base, bytes, owner };
         let (nothing, flags) = (ProtFlags::empty(), MapFlags::SHARED | MapFlags::FIXED);
         // The file (header and ring) first, then the ring once more.
         for (at, length, from) in

@@ -23,7 +23,7 @@ use rustix::thread::futex;
 
 use super::memory::Status;
 use crate::error::ConnectError;
-use crate::owner::Owner;
+use crate::owner::{self, Owner};
 
 /// What an end says over the rendezvous when its sender goes.
 pub(super) const SENDER_CLOSES: u8 = b'S';
@@ -48,9 +48,10 @@ struct Watched {
 impl Watch {
     /// Watches the process behind `pidfd` and the `rendezvous` with it.
     pub(super) fn start(rendezvous: OwnedFd, pidfd: OwnedFd) -> Result<Watch, ConnectError> {
+        let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
         let watched = Arc::new(Watched { rendezvous, pidfd, status: AtomicU32::new(0) });
         let id = watcher()?.add(&watched).map_err(ConnectError::io("watch for the peer's death"))?;
-        Ok(Watch { id, owner: Owner::me(), watched })
+        Ok(Watch { id, owner, watched })
     }
 
     /// The word that holds the [`Status`] of the peer.
