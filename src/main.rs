@@ -1,19 +1,23 @@
 //! The story of a run: what was typed becomes a verb, the verb does its work, and the work becomes an exit code.
 //!
 //! Results go to stdout, everything else to stderr, one line each. Exit codes: 0 done, 1 a run failed, 2 usage or
-//! environment, 3 a comparison past its limit, 130 interrupted.
+//! environment (a result that could not be written, too), 3 a comparison past its limit, 130 interrupted. The last two stand
+//! whether or not stdout takes what is printed.
 
 mod args;
 mod command;
 mod export;
 mod outcome;
 mod plan;
+mod private;
 mod probes;
 mod render;
 mod server;
 mod state;
+mod unkept;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use args::Verb;
 use outcome::{Ended, Failure};
@@ -23,7 +27,15 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|verb| verb == lab::WORKER_VERB) {
         return lab::worker_main();
     }
-    outcome::exit_code(run())
+    outcome::exit_code(files_that_are_too_long_are_errors().and_then(|()| run()))
+}
+
+/// A write beyond RLIMIT_FSIZE (`ulimit -f`) becomes an error, EFBIG, that is told like a full disk. Without a handler its signal would
+/// end the program, and with it a race that has been run. A handler is not inherited by the programs that are started.
+fn files_that_are_too_long_are_errors() -> Result<(), Failure> {
+    let signal = rustix::process::Signal::XFSZ.as_raw();
+    let registered = signal_hook::flag::register(signal, Arc::default());
+    registered.map(drop).map_err(|error| Failure::told(format_args!("cannot watch for SIGXFSZ: {error}")))
 }
 
 fn run() -> Result<Ended, Failure> {

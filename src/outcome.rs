@@ -2,7 +2,11 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 /// A run that came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,30 +21,53 @@ pub(crate) enum Ended {
     Interrupted,
 }
 
-/// A run that did not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// One sentence for the person: what was wrong, where, what to do.
-    Told(String),
-    /// Whoever read our stdout has gone (`| head`). Nobody is left to be told, and nothing is wrong.
-    ReaderGone,
+impl Ended {
+    /// The end of a run whose results were written like this.
+    ///
+    /// A verdict is the exit code whoever reads stdout: a comparison past its limit stays so when the disk is full, and so does an
+    /// interruption. Of any other run a result that could not be written is the failure.
+    pub(crate) fn after(self, written: Result<(), Failure>) -> Result<Ended, Failure> {
+        match (self, written) {
+            (ended, Ok(())) => Ok(ended),
+            (Ended::Done | Ended::RunFailed, Err(failure)) => Err(failure),
+            (ended, Err(Failure(sentence))) => {
+                note(sentence);
+                Ok(ended)
+            }
+        }
+    }
 }
+
+/// A run that did not: one sentence for the person, which says what was wrong, where, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure(pub(crate) String);
 
 impl Failure {
     /// A failure that is told in one sentence.
     pub(crate) fn told(sentence: impl Display) -> Failure {
-        Failure::Told(sentence.to_string())
+        Failure(sentence.to_string())
+    }
+}
+
+/// What came of two writes. Of two failures the first is told at once, so that none is lost.
+pub(crate) fn both(first: Result<(), Failure>, second: Result<(), Failure>) -> Result<(), Failure> {
+    match (first, second) {
+        (Err(Failure(sentence)), Err(failure)) => {
+            note(sentence);
+            Err(failure)
+        }
+        (first, second) => first.and(second),
     }
 }
 
 /// The exit code of a run; a failure is told on stderr first.
 pub(crate) fn exit_code(result: Result<Ended, Failure>) -> ExitCode {
     ExitCode::from(match result {
-        Ok(Ended::Done) | Err(Failure::ReaderGone) => 0,
+        Ok(Ended::Done) => 0,
         Ok(Ended::RunFailed) => 1,
         Ok(Ended::PastLimit) => 3,
         Ok(Ended::Interrupted) => 130,
-        Err(Failure::Told(sentence)) => {
+        Err(Failure(sentence)) => {
             note(sentence);
             2
         }
@@ -53,18 +80,64 @@ pub(crate) fn note(sentence: impl Display) {
     let _ = writeln!(io::stderr(), "ipcscope: {line}");
 }
 
-/// Writes a result to stdout, all of it.
+/// Writes a result to stdout, all of it. A reader that has gone (`| head`) misses nothing that it wanted: the rest is let go, and the
+/// run goes on to its own end.
 ///
 /// # Errors
 ///
-/// [`Failure::ReaderGone`] when the other end is closed, [`Failure::Told`] for anything else (a full disk).
+/// A sentence, when it cannot be written: a full disk.
 pub(crate) fn print(result: impl AsRef<[u8]>) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(result.as_ref()).and_then(|()| stdout.flush()).map_err(|error| {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            Failure::ReaderGone
-        } else {
-            Failure::told(format_args!("cannot write to stdout: {error}"))
+    match write_all(&io::stdout(), result.as_ref()) {
+        Err(Errno::PIPE) => Ok(()),
+        Err(error) => Err(Failure::told(format_args!("cannot write to stdout: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Writes all of `bytes`, also where another program has made the file non-blocking for everyone who shares it.
+fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match rustix::io::write(to, bytes) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => match poll(&mut [PollFd::new(to, PollFlags::OUT)], None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            },
+            Err(error) => return Err(error),
         }
-    })
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_stands_whether_or_not_it_can_be_written() {
+        let full = || Err(Failure::told("the disk is full"));
+        for verdict in [Ended::PastLimit, Ended::Interrupted] {
+            assert_eq!(verdict.after(full()), Ok(verdict));
+        }
+        for other in [Ended::Done, Ended::RunFailed] {
+            assert_eq!(other.after(full()), Err(Failure::told("the disk is full")));
+            assert_eq!(other.after(Ok(())), Ok(other));
+        }
+    }
+
+    #[test]
+    fn all_is_written_to_a_pipe_that_is_full_and_does_not_block() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK).unwrap();
+        let bytes = vec![7; 1 << 20];
+        let read = std::thread::spawn(move || {
+            let mut read = Vec::new();
+            io::Read::read_to_end(&mut reader, &mut read).map(|_| read)
+        });
+        write_all(&writer, &bytes).unwrap();
+        drop(writer);
+        assert!(read.join().unwrap().unwrap() == bytes);
+    }
 }

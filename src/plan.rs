@@ -87,7 +87,7 @@ pub(crate) fn decide(wish: &Wish) -> Result<Decided, Failure> {
         rivals: rivals(wish)?,
     };
     match plan.fault() {
-        Some(fault) => Err(Failure::Told(fault)),
+        Some(fault) => Err(Failure(fault)),
         None => Ok(Decided { plan, notices }),
     }
 }
@@ -293,7 +293,7 @@ mod tests {
             "--rivals /proc/self/fdinfo",
         ] {
             match decide(&typed(line)) {
-                Err(Failure::Told(sentence)) => assert_eq!(sentence.lines().count(), 1, "{sentence}"),
+                Err(Failure(sentence)) => assert_eq!(sentence.lines().count(), 1, "{sentence}"),
                 other => panic!("{line}: {other:?}"),
             }
         }

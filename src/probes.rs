@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use crossing::{Kind, WaitStrategy};
 use flate2::read::GzDecoder;
@@ -32,13 +33,16 @@ const WAITS: [WaitStrategy; 2] = [WaitStrategy::Spin, WaitStrategy::Block];
 /// The probes of this person.
 #[derive(Debug)]
 pub(crate) struct Probes {
-    folder: PathBuf,
+    /// Where the files are, or why there is no such place.
+    folder: Result<PathBuf, String>,
+    /// The newest that the disk did not take.
+    unkept: Mutex<Option<ProbeReport>>,
 }
 
 /// A report, and where it is from.
 #[derive(Debug)]
 pub(crate) struct Counted {
-    /// The file's id; `None` for the record that came with the program.
+    /// The file's id; `None` for the record that came with the program, and for what is in memory only.
     pub(crate) id: Option<String>,
     pub(crate) report: ProbeReport,
     /// Files that were passed over, because they are no reports of ours.
@@ -46,23 +50,29 @@ pub(crate) struct Counted {
 }
 
 impl Probes {
-    /// The probes of this person.
-    ///
-    /// # Errors
-    ///
-    /// A sentence, when there is no place for them.
-    pub(crate) fn open() -> Result<Probes, String> {
-        Ok(Probes { folder: state::folder()?.join("probes") })
+    /// The probes of this person. Where there is no place for them, there are none, and none is kept.
+    pub(crate) fn open() -> Probes {
+        Probes::at(state::folder().map(|folder| folder.join("probes")))
     }
 
-    /// Keeps `report`, and returns its id.
+    fn at(folder: Result<PathBuf, String>) -> Probes {
+        Probes { folder, unkept: Mutex::default() }
+    }
+
+    /// Keeps `report`, and returns its id. What the disk does not take is held in memory, in place of what was held before.
     ///
     /// # Errors
     ///
     /// The sentence says where it could not be kept.
     pub(crate) fn keep(&self, report: &ProbeReport) -> Result<String, String> {
         let text = render::probe::json(report);
-        state::keep(&self.folder, report.started_unix_ms, text.as_bytes()).map(|(id, _)| id)
+        let kept = self.folder.clone().and_then(|folder| {
+            state::keep(&folder, report.started_unix_ms, text.as_bytes()).map(|(id, _)| id)
+        });
+        if kept.is_err() {
+            *self.unkept.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone());
+        }
+        kept
     }
 
     /// The newest of those that tell of most rows; the record that came with the program, if there is none.
@@ -79,15 +89,19 @@ impl Probes {
                 Err(why) => unreadable.push(Unreadable { file: name, why }),
             }
         }
-        match best {
-            Some((id, report)) => Counted { id: Some(id), report, unreadable },
-            None => Counted { id: None, report: built_in(), unreadable },
+        let unkept = self.unkept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let unkept = unkept.filter(|held| best.as_ref().is_none_or(|(_, found)| told(held) >= told(found)));
+        match (unkept, best) {
+            (Some(report), _) => Counted { id: None, report, unreadable },
+            (None, Some((id, report))) => Counted { id: Some(id), report, unreadable },
+            (None, None) => Counted { id: None, report: built_in(), unreadable },
         }
     }
 
     /// The names of the newest files, the newest first. A folder that is not there yet is an empty one.
     fn newest(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let entries = self.folder.as_ref().ok().and_then(|folder| fs::read_dir(folder).ok());
+        let entries = entries.into_iter().flatten().flatten();
         let mut names: Vec<String> =
             entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         // What is being written just now.
@@ -100,8 +114,8 @@ impl Probes {
     fn read(&self, name: &str) -> Result<(String, ProbeReport), String> {
         let id = name.strip_suffix(".json").filter(|id| state::is_id(id));
         let id = id.ok_or("its name is not that of a probe")?;
-        let text =
-            state::read_bounded(&self.folder.join(name), LIMIT_BYTES).map_err(|error| error.to_string())?;
+        let path = self.folder.as_ref().map_err(Clone::clone)?.join(name);
+        let text = state::read_bounded(&path, LIMIT_BYTES).map_err(|error| error.to_string())?;
         Ok((id.to_owned(), understand(&text)?))
     }
 }
@@ -185,16 +199,23 @@ mod tests {
     }
 
     #[test]
+    fn what_the_disk_does_not_take_is_shown_until_the_program_ends() {
+        let probes = Probes::at(Err("no state folder".into()));
+        assert_eq!(probes.keep(&rows(3, 1_000)), Err("no state folder".into()));
+        assert_eq!((probes.best().id, probes.best().report), (None, rows(3, 1_000)));
+    }
+
+    #[test]
     fn the_newest_that_tells_most_is_shown_and_what_is_none_of_ours_is_named() {
         let folder = Folder::new("probes");
-        let probes = Probes { folder: folder.0.join("probes") };
+        let probes = Probes::at(Ok(folder.0.join("probes")));
         assert_eq!(probes.best().id, None, "nothing was counted yet");
         let whole = probes.keep(&rows(16, 1_000)).unwrap();
         let later = probes.keep(&rows(16, 2_000)).unwrap();
         let part = probes.keep(&rows(1, 3_000)).unwrap();
         assert!(whole < later && later < part);
-        fs::write(probes.folder.join("9.json"), "{}").unwrap();
-        fs::write(probes.folder.join("notes"), "hello").unwrap();
+        fs::write(folder.0.join("probes/9.json"), "{}").unwrap();
+        fs::write(folder.0.join("probes/notes"), "hello").unwrap();
         let best = probes.best();
         assert_eq!((best.id, best.report.started_unix_ms), (Some(later), 2_000));
         let named: Vec<_> = best.unreadable.iter().map(|unreadable| unreadable.file.as_str()).collect();

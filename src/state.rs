@@ -3,7 +3,8 @@
 //!
 //! A run's id is the time it began, in UTC: `20261124-153012-250`; a second one of the same millisecond has `-2` behind it. A
 //! file appears whole or not at all, and never takes the place of another. Files that are no reports of ours are left alone
-//! and named.
+//! and named. Folders and files are closed to others ([`private`]). A report that the disk does not take can be held in memory
+//! ([`unkept`](crate::unkept)).
 
 use std::collections::HashMap;
 use std::env;
@@ -16,12 +17,15 @@ use std::time::SystemTime;
 use lab::Report;
 use lab::plan::Plan;
 use lab::report::SCHEMA;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::export;
 use crate::plan;
+use crate::private;
 use crate::render::{json, units};
+use crate::unkept::{Held, Unkept};
 
 /// A stored report larger than this was not written by us: 64 MiB.
 pub(crate) const LIMIT_BYTES: u64 = 64 << 20;
@@ -32,8 +36,10 @@ const ID_LENGTH: usize = 40;
 /// The history, and what is known of its files already.
 #[derive(Debug)]
 pub(crate) struct History {
-    folder: PathBuf,
+    /// Where the files are, or why there is no such place.
+    folder: Result<PathBuf, String>,
     seen: Mutex<HashMap<String, Seen>>,
+    unkept: Unkept,
 }
 
 /// What a file held when it had this size and was changed then.
@@ -58,6 +64,9 @@ pub(crate) struct Run {
     pub(crate) interrupted: bool,
     pub(crate) failed_rows: usize,
     pub(crate) bytes: u64,
+    /// Why it is in memory only; `None` for a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unkept: Option<String>,
 }
 
 /// A file that is no report of ours.
@@ -94,22 +103,22 @@ pub(crate) enum Missing {
 }
 
 impl History {
-    /// The history of this person.
-    ///
-    /// # Errors
-    ///
-    /// A sentence, when there is no place for it.
-    pub(crate) fn open() -> Result<History, String> {
-        Ok(History::at(folder()?.join("runs")))
+    /// The history of this person. Where there is no place for it, it is empty, and keeps nothing.
+    pub(crate) fn open() -> History {
+        History::at(folder().map(|folder| folder.join("runs")))
     }
 
-    fn at(folder: PathBuf) -> History {
-        History { folder, seen: Mutex::default() }
+    fn at(folder: Result<PathBuf, String>) -> History {
+        History { folder, seen: Mutex::default(), unkept: Unkept::default() }
     }
 
     /// Where the files are.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+    ///
+    /// # Errors
+    ///
+    /// Why there is no such place.
+    pub(crate) fn folder(&self) -> Result<&Path, &str> {
+        self.folder.as_deref().map_err(String::as_str)
     }
 
     /// Keeps `report`, and returns its id. A report that is there already keeps the id that it has.
@@ -118,7 +127,30 @@ impl History {
     ///
     /// The sentence says where it could not be kept.
     pub(crate) fn keep(&self, report: &Report) -> Result<(String, Kept), String> {
-        keep(&self.folder, report.started_unix_ms, json::report(report).as_bytes())
+        let folder = self.folder.as_ref().map_err(Clone::clone)?;
+        let kept = keep(folder, report.started_unix_ms, json::report(report).as_bytes())?;
+        self.put_unkept();
+        Ok(kept)
+    }
+
+    /// Holds a report in memory that could not be kept, and returns the id under which it is found until the program ends.
+    pub(crate) fn hold(&self, report: &Report, why: &str) -> String {
+        let is_taken =
+            |id: &str| self.path(id).is_some_and(|path| path.exists()) || self.unkept.get(id).is_some();
+        let mut ids = ids(report.started_unix_ms);
+        // The last one is taken over where all are taken: a thousand reports of one millisecond.
+        let id = ids.find(|id| !is_taken(id)).unwrap_or_else(|| began(report.started_unix_ms));
+        self.unkept.hold(Held { id: id.clone(), text: json::report(report).into_bytes(), why: why.into() });
+        id
+    }
+
+    /// Puts on disk what was held in memory, as far as the disk takes it now, and returns how many reports it does not take.
+    pub(crate) fn put_unkept(&self) -> usize {
+        self.unkept.put(|held| {
+            let put = |path: PathBuf| export::create(&path, &held.text, private::FILE).is_ok();
+            self.folder.as_deref().is_ok_and(|folder| private::make(folder).is_ok())
+                && self.path(&held.id).is_some_and(put)
+        })
     }
 
     /// Everything that is there. A folder that is not there yet is an empty one.
@@ -126,7 +158,8 @@ impl History {
         let mut listing = Listing::default();
         let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut now = HashMap::new();
-        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+        let entries = self.folder.as_ref().ok().and_then(|folder| fs::read_dir(folder).ok());
+        for entry in entries.into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             // What is being written just now.
             if name.starts_with('.') {
@@ -143,6 +176,7 @@ impl History {
             now.insert(name, known);
         }
         *seen = now;
+        listing.runs.extend(self.unkept.each(held).into_iter().flatten());
         listing.runs.sort_by(|a, b| (b.started_unix_ms, &b.id).cmp(&(a.started_unix_ms, &a.id)));
         listing.unreadable.sort_by(|a, b| a.file.cmp(&b.file));
         listing
@@ -158,8 +192,12 @@ impl History {
         if !is_id(id) {
             return Err(Missing::Unknown);
         }
-        read_bounded(&self.path(id), LIMIT_BYTES).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Missing::Unknown,
+        if let Some(held) = self.unkept.get(id) {
+            return Ok(held.text);
+        }
+        let path = self.path(id).ok_or(Missing::Unknown)?;
+        read_bounded(&path, LIMIT_BYTES).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Missing::Unknown,
             _ => Missing::Broken(format!("{id}.json: {error}")),
         })
     }
@@ -169,8 +207,11 @@ impl History {
         if !is_id(id) {
             return Err(Missing::Unknown);
         }
-        fs::remove_file(self.path(id)).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Missing::Unknown,
+        if self.unkept.let_go(id) {
+            return Ok(());
+        }
+        fs::remove_file(self.path(id).ok_or(Missing::Unknown)?).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Missing::Unknown,
             _ => Missing::Broken(format!("cannot delete {id}.json: {error}")),
         })
     }
@@ -178,34 +219,47 @@ impl History {
     /// The run in the file `name`, or what is wrong with it.
     fn look(&self, name: &str, bytes: u64) -> Result<Run, String> {
         let id = name.strip_suffix(".json").filter(|id| is_id(id)).ok_or("its name is not that of a run")?;
-        let text = read_bounded(&self.folder.join(name), LIMIT_BYTES).map_err(|error| error.to_string())?;
-        let brief: Brief = match serde_json::from_slice(&text) {
-            Ok(brief) => brief,
-            // Read again in full, for a message that names the field.
-            Err(error) => return Err(Report::read(&text).err().unwrap_or_else(|| error.to_string())),
-        };
-        if brief.schema != SCHEMA {
-            return Err(Report::read(&text).err().unwrap_or_else(|| "another version's report".into()));
-        }
-        Ok(Run {
-            id: id.to_owned(),
-            started_unix_ms: brief.started_unix_ms,
-            elapsed_ms: brief.elapsed_ms,
-            title: title(&brief.plan),
-            command: plan::command(&brief.plan),
-            rows: brief.rows.len(),
-            interrupted: brief.interrupted,
-            failed_rows: brief.rows.iter().filter(|row| row.failed.is_some()).count(),
-            bytes,
-        })
+        let path = self.path(id).ok_or("there is no folder")?;
+        let text = read_bounded(&path, LIMIT_BYTES).map_err(|error| error.to_string())?;
+        brief(id, &text, bytes)
     }
 
-    fn path(&self, id: &str) -> PathBuf {
-        self.folder.join(format!("{id}.json"))
+    fn path(&self, id: &str) -> Option<PathBuf> {
+        Some(self.folder.as_ref().ok()?.join(format!("{id}.json")))
     }
 }
 
-/// Where everything of this person is kept.
+/// What is held in memory, as the list shows it.
+fn held(held: &Held) -> Option<Run> {
+    let run = brief(&held.id, &held.text, held.text.len() as u64).ok()?;
+    Some(Run { unkept: Some(held.why.clone()), ..run })
+}
+
+/// A report in short, or what is wrong with it.
+fn brief(id: &str, text: &[u8], bytes: u64) -> Result<Run, String> {
+    let brief: Brief = match serde_json::from_slice(text) {
+        Ok(brief) => brief,
+        // Read again in full, for a message that names the field.
+        Err(error) => return Err(Report::read(text).err().unwrap_or_else(|| error.to_string())),
+    };
+    if brief.schema != SCHEMA {
+        return Err(Report::read(text).err().unwrap_or_else(|| "another version's report".into()));
+    }
+    Ok(Run {
+        id: id.to_owned(),
+        started_unix_ms: brief.started_unix_ms,
+        elapsed_ms: brief.elapsed_ms,
+        title: title(&brief.plan),
+        command: plan::command(&brief.plan),
+        rows: brief.rows.len(),
+        interrupted: brief.interrupted,
+        failed_rows: brief.rows.iter().filter(|row| row.failed.is_some()).count(),
+        bytes,
+        unkept: None,
+    })
+}
+
+/// Where everything of this person is kept. What others can read of it is closed to them.
 ///
 /// # Errors
 ///
@@ -214,7 +268,28 @@ pub(crate) fn folder() -> Result<PathBuf, String> {
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
     let state = state.ok_or("no state folder: neither XDG_STATE_HOME nor HOME is an absolute path")?;
-    Ok(state.join("ipcscope"))
+    let folder = state.join("ipcscope");
+    private::tighten(&folder);
+    Ok(folder)
+}
+
+/// Whether anything can be kept, as far as can be told without leaving anything.
+///
+/// # Errors
+///
+/// A sentence that says why nothing can be kept.
+pub(crate) fn can_keep() -> Result<(), String> {
+    let folder = folder()?;
+    // What is missing is made when it is needed, in the first folder that is there.
+    let there = folder.ancestors().find(|path| fs::symlink_metadata(path).is_ok()).unwrap_or(&folder);
+    let told = |error: &dyn std::fmt::Display| Err(format!("{}: {error}", there.display()));
+    if !there.is_dir() {
+        return told(&"it is not a folder");
+    }
+    match accessat(CWD, there, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
+        Ok(()) => Ok(()),
+        Err(error) => told(&error),
+    }
 }
 
 /// Keeps what began then in `folder`, under an id that is free; what is there already keeps the id that it has.
@@ -224,12 +299,10 @@ pub(crate) fn folder() -> Result<PathBuf, String> {
 /// The sentence says where it could not be kept.
 pub(crate) fn keep(folder: &Path, started_unix_ms: u64, bytes: &[u8]) -> Result<(String, Kept), String> {
     let told = |error: io::Error| format!("{}: {error}", folder.display());
-    fs::create_dir_all(folder).map_err(told)?;
-    let began = began(started_unix_ms);
-    for number in 1..=1_000 {
-        let id = if number == 1 { began.clone() } else { format!("{began}-{number}") };
+    private::make(folder).map_err(told)?;
+    for id in ids(started_unix_ms) {
         let path = folder.join(format!("{id}.json"));
-        match export::create(&path, bytes) {
+        match export::create(&path, bytes, private::FILE) {
             Ok(()) => return Ok((id, Kept::Anew)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 if read_bounded(&path, LIMIT_BYTES).is_ok_and(|kept| kept == bytes) {
@@ -240,6 +313,12 @@ pub(crate) fn keep(folder: &Path, started_unix_ms: u64, bytes: &[u8]) -> Result<
         }
     }
     Err(format!("{}: too many reports of one millisecond", folder.display()))
+}
+
+/// The ids that a report of this moment may have, in the order in which they are taken.
+fn ids(started_unix_ms: u64) -> impl Iterator<Item = String> {
+    let began = began(started_unix_ms);
+    (1..=1_000).map(move |number| if number == 1 { began.clone() } else { format!("{began}-{number}") })
 }
 
 /// As much of a report as a list shows.
@@ -312,7 +391,7 @@ mod tests {
     #[test]
     fn what_was_kept_is_listed_and_read_newest_first() {
         let folder = Folder::new("history");
-        let history = History::at(folder.0.join("runs"));
+        let history = History::at(Ok(folder.0.join("runs")));
         assert_eq!(history.list(), Listing::default());
         let old = sample();
         let mut new = sample();
@@ -331,9 +410,44 @@ mod tests {
     }
 
     #[test]
+    fn what_the_disk_does_not_take_is_held_listed_and_put_there_later() {
+        let folder = Folder::new("unkept");
+        fs::write(folder.0.join("runs"), "a file where the folder belongs").unwrap();
+        let history = History::at(Ok(folder.0.join("runs")));
+        let why = history.keep(&sample()).unwrap_err();
+        let id = history.hold(&sample(), &why);
+        let other = history.hold(&sample(), &why);
+        assert_eq!((id.as_str(), other.as_str()), ("20000101-000000-000", "20000101-000000-000-2"));
+        assert!(history.list().runs.iter().all(|run| run.unkept.as_ref() == Some(&why)));
+        assert_eq!(history.report(&id).unwrap(), sample());
+        history.delete(&other).unwrap();
+        assert_eq!((history.put_unkept(), history.report(&other)), (1, Err(Missing::Unknown)));
+        fs::remove_file(folder.0.join("runs")).unwrap();
+        assert_eq!(history.put_unkept(), 0);
+        let runs = history.list().runs;
+        assert_eq!(
+            (runs.len(), runs[0].id == id, &runs[0].unkept),
+            (1, true, &None),
+            "under the id that it had"
+        );
+        assert_eq!(history.report(&id).unwrap(), sample());
+    }
+
+    #[test]
+    fn without_a_place_nothing_is_kept_and_all_else_goes_on() {
+        let history = History::at(Err("no state folder".into()));
+        assert_eq!(history.keep(&sample()), Err("no state folder".into()));
+        assert_eq!(history.list(), Listing::default());
+        assert_eq!(history.report("1"), Err(Missing::Unknown));
+        let id = history.hold(&sample(), "no state folder");
+        assert_eq!((history.put_unkept(), history.list().runs.len()), (1, 1));
+        assert_eq!(history.report(&id).unwrap(), sample());
+    }
+
+    #[test]
     fn no_report_takes_the_place_of_another() {
         let folder = Folder::new("collide");
-        let history = History::at(folder.0.clone());
+        let history = History::at(Ok(folder.0.clone()));
         let mut other = sample();
         other.elapsed_ms += 1;
         let (first, _) = history.keep(&sample()).unwrap();
@@ -347,7 +461,7 @@ mod tests {
     #[test]
     fn foreign_and_broken_files_are_left_alone_and_named() {
         let folder = Folder::new("foreign");
-        let history = History::at(folder.0.clone());
+        let history = History::at(Ok(folder.0.clone()));
         history.keep(&sample()).unwrap();
         fs::write(folder.0.join("1.json"), "{\"schema\": 1, \"vers").unwrap();
         fs::write(folder.0.join("2.json"), "{\"schema\": 9}").unwrap();
@@ -365,7 +479,7 @@ mod tests {
     fn an_id_never_leads_out_of_the_folder() {
         let folder = Folder::new("ids");
         fs::write(folder.0.join("secret.json"), "{}").unwrap();
-        let history = History::at(folder.0.join("runs"));
+        let history = History::at(Ok(folder.0.join("runs")));
         for id in ["", "../secret", "..", "/etc/passwd", "1/2", "secret", "1\0", &"1".repeat(41)] {
             assert_eq!(history.read(id), Err(Missing::Unknown), "{id}");
             assert_eq!(history.delete(id), Err(Missing::Unknown), "{id}");

@@ -182,8 +182,8 @@ export interface Lab {
   cores: number[]
   last_run: string | null
   replay: boolean
-  /** Where the history is kept. */
-  folder?: string
+  /** Where the history is kept; `null` where there is no place for it. */
+  folder?: string | null
 }
 export interface Run {
   id: string
@@ -195,6 +195,8 @@ export interface Run {
   interrupted: boolean
   failed_rows: number
   bytes: number
+  /** Why it is in the lab's memory only. */
+  unkept?: string
 }
 export interface RaceState { done: number; total: number; label: string; elapsed_ms: number; plan: Plan }
 

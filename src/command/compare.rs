@@ -13,11 +13,11 @@ use crate::state::{History, LIMIT_BYTES, read_bounded};
 /// Compares, and judges by the limit that was set.
 pub(crate) fn run(typed: &args::Compare, ink: Ink) -> Result<Ended, Failure> {
     let comparison = Comparison::of(&report(&typed.a)?, &report(&typed.b)?);
-    outcome::print(if typed.json {
+    let shown = outcome::print(if typed.json {
         format!("{}\n", serde_json::json!(comparison))
     } else {
         comparison::text(&comparison, render::table::width(), ink)
-    })?;
+    });
     if !comparison.has_common_rows() {
         return Err(Failure::told(
             "no row of the one report has its like in the other: nothing was compared",
@@ -27,7 +27,8 @@ pub(crate) fn run(typed: &args::Compare, ink: Ink) -> Result<Ended, Failure> {
     for row in &past {
         outcome::note(format_args!("past the limit: {}", row.label));
     }
-    Ok(if past.is_empty() { Ended::Done } else { Ended::PastLimit })
+    let ended = if past.is_empty() { Ended::Done } else { Ended::PastLimit };
+    ended.after(shown)
 }
 
 /// The report in a file, or else the run of this id.
@@ -36,8 +37,7 @@ fn report(name: &Path) -> Result<Report, Failure> {
     match read_bounded(name, LIMIT_BYTES) {
         Ok(text) => Report::read(&text).map_err(|why| fault(&why)),
         Err(error) => {
-            let history = History::open().ok().zip(name.to_str());
-            let kept = history.and_then(|(history, id)| history.report(id).ok());
+            let kept = name.to_str().and_then(|id| History::open().report(id).ok());
             kept.ok_or_else(|| fault(&error))
         }
     }

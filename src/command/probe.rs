@@ -42,25 +42,27 @@ pub(crate) fn run(typed: &args::Probe, ink: Ink) -> Result<Ended, Failure> {
     if stop.load(Ordering::Relaxed) {
         return Ok(Ended::Interrupted);
     }
-    if let Err(why) = Probes::open().and_then(|probes| probes.keep(&report)) {
+    if let Err(why) = Probes::open().keep(&report) {
         outcome::note(format_args!("the lab page will not know of this probe: {why}"));
     }
     let quiet = typed.json || stdout > 0;
-    if quiet {
+    let mut shown = if quiet {
         notices.iter().for_each(outcome::note);
+        Ok(())
     } else {
-        outcome::print(render::probe::text(&report, &notices, render::table::width(), ink))?;
-    }
+        outcome::print(render::probe::text(&report, &notices, render::table::width(), ink))
+    };
+    // One place that fails does not keep the report from the others.
     if typed.json {
-        outcome::print(render::probe::json(&report))?;
+        shown = outcome::both(shown, outcome::print(render::probe::json(&report)));
     }
     if let Some(place) = json {
-        place.write(render::probe::json(&report).as_bytes())?;
+        shown = outcome::both(shown, place.write(render::probe::json(&report).as_bytes()));
     }
     if let Some(place) = markdown {
-        place.write(render::probe::markdown(&report).as_bytes())?;
+        shown = outcome::both(shown, place.write(render::probe::markdown(&report).as_bytes()));
     }
-    Ok(ended(&report))
+    ended(&report).after(shown)
 }
 
 /// One message of each, as a trace: for who reads, or as JSON.

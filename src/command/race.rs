@@ -31,12 +31,12 @@ pub(crate) fn run(typed: &args::Race, ink: Ink) -> Result<Ended, Failure> {
     let raced = lab::race::run(&plan, &mut |progress| bar.show(progress), &stop);
     drop(bar);
     let report = raced.map_err(Failure::told)?;
-    show(&report, &notices, typed, &exports, ink)?;
-    Ok(match () {
+    let ended = match () {
         () if report.interrupted => Ended::Interrupted,
         () if report.rows.iter().any(|row| row.failed.is_some()) => Ended::RunFailed,
         () => Ended::Done,
-    })
+    };
+    ended.after(show(&report, &notices, typed, &exports, ink))
 }
 
 /// Where the report goes, each place checked; stdout holds one form only.
@@ -75,22 +75,13 @@ fn show(
     }
     for (form, place) in exports {
         let text = form.write(report, notices, typed.sort);
-        shown = first_failure(shown, place.write(text.as_bytes()));
+        shown = outcome::both(shown, place.write(text.as_bytes()));
     }
     // A race that was cut short before its first round is no news.
     if !report.rows.is_empty()
-        && let Err(why) = History::open().and_then(|history| history.keep(report))
+        && let Err(why) = History::open().keep(report)
     {
         outcome::note(format_args!("the lab page will not know of this race: {why}"));
     }
     shown
-}
-
-/// The first failure that can still be told to somebody.
-fn first_failure(before: Result<(), Failure>, now: Result<(), Failure>) -> Result<(), Failure> {
-    match (before, now) {
-        (Err(Failure::Told(sentence)), _) => Err(Failure::Told(sentence)),
-        (_, Err(Failure::Told(sentence))) => Err(Failure::Told(sentence)),
-        (before, now) => before.and(now),
-    }
 }

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::args;
 use crate::outcome::{self, Ended, Failure};
 use crate::server::{self, Lab, Setup};
+use crate::state;
 
 /// Serves until SIGINT or SIGTERM.
 pub(crate) fn run(typed: &args::Serve) -> Result<Ended, Failure> {
@@ -23,6 +24,9 @@ pub(crate) fn lab(door: &args::Door, replay: Option<Vec<u8>>, place: &str) -> Re
             "--web-dir {}: there is no index.html in it",
             folder.display()
         )));
+    }
+    if let Err(why) = state::can_keep() {
+        outcome::note(format_args!("races and probes are kept in memory only, until the lab ends: {why}"));
     }
     let setup = Setup { web_dir: door.web_dir.clone(), replay };
     let told = |error: io::Error| Failure::told(format_args!("the lab cannot run: {error}"));

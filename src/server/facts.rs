@@ -69,7 +69,7 @@ pub(crate) async fn answer(State(lab): State<Arc<Lab>>) -> Response {
         let listing = lab.history.list();
         answer["last_run"] = json!(listing.runs.first().map(|run| &run.id));
         answer["unreadable"] = json!(listing.unreadable);
-        answer["folder"] = json!(lab.history.folder());
+        answer["folder"] = json!(lab.history.folder().ok());
         answer["replay"] = json!(lab.replay.is_some());
         answer
     });

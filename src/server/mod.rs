@@ -71,15 +71,15 @@ impl Lab {
     ///
     /// # Errors
     ///
-    /// A sentence: no place for the history, no random bytes.
+    /// A sentence: no random bytes.
     pub(crate) fn new(port: u16, setup: Setup) -> Result<Arc<Lab>, Failure> {
         let door =
             Door::new(port).map_err(|error| Failure::told(format_args!("no random bytes: {error}")))?;
         Ok(Arc::new(Lab {
             door,
             page: setup.web_dir.map_or(Page::BuiltIn, Page::Folder),
-            history: History::open().map_err(Failure::told)?,
-            probes: Probes::open().map_err(Failure::told)?,
+            history: History::open(),
+            probes: Probes::open(),
             facts: OnceLock::new(),
             findings: OnceLock::new(),
             live: Live::new(),
@@ -102,6 +102,11 @@ impl Lab {
     pub(crate) async fn end(&self) {
         if self.live.stop(|_| true) {
             let _ = tokio::time::timeout(ENDS, self.live.ended()).await;
+        }
+        let lost = self.history.put_unkept();
+        if lost > 0 {
+            let races = crate::render::units::plural(lost as u64, "race");
+            outcome::note(format_args!("{races} could not be kept on disk and went with the lab"));
         }
     }
 

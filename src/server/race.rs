@@ -71,10 +71,8 @@ pub(crate) async fn start(
     State(lab): State<Arc<Lab>>,
     Json(wished): Json<Wished>,
 ) -> Result<Response, Refusal> {
-    let Decided { plan, notices } = plan::decide(&wished.into()).map_err(|failure| match failure {
-        Failure::Told(sentence) => Refusal::senseless(sentence),
-        Failure::ReaderGone => Refusal::internal("nobody is there"),
-    })?;
+    let Decided { plan, notices } =
+        plan::decide(&wished.into()).map_err(|Failure(sentence)| Refusal::senseless(sentence))?;
     let slot = Slot::take(&lab, Doing::Race(plan.clone())).await?;
     let answer = json!({ "plan": plan, "command": plan::command(&plan), "notices": notices });
     slot.tell();
@@ -102,7 +100,12 @@ fn run(lab: &Lab, slot: Slot, plan: &Plan) {
             report.page_open = slot.page_open();
             match lab.history.keep(&report) {
                 Ok((id, _)) => ended.run = Some(id),
-                Err(why) => ended.error = Some(format!("the report could not be kept: {why}")),
+                Err(why) => {
+                    ended.run = Some(lab.history.hold(&report, &why));
+                    ended.error = Some(format!(
+                        "the report could not be kept ({why}); it is in memory until the lab ends, so export it"
+                    ));
+                }
             }
         }
     }

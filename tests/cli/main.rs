@@ -11,6 +11,7 @@ mod harness;
 mod help;
 mod history;
 mod interruption;
+mod keeping;
 mod live;
 mod probe;
 mod race;

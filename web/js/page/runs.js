@@ -82,6 +82,7 @@ function item(run, checked, tick, said) {
     h('div', {}, h('a', { href: `#/race?run=${encodeURIComponent(run.id)}` }, run.title),
       h('p', { class: 'faint nums' }, `${date(run.started_unix_ms)}, took ${duration(run.elapsed_ms * 1e6)}, ${plural(run.rows, 'row')}, ${bytes(run.bytes)}`,
         run.interrupted ? ', stopped early' : '', run.failed_rows ? h('strong', { class: 'bad' }, `, ${plural(run.failed_rows, 'row')} failed`) : null),
+      run.unkept ? h('p', { class: 'bad' }, `In memory only, until the lab ends: open it and export it. It could not be kept: ${run.unkept}.`) : null,
       h('p', {}, h('code', {}, run.command))),
     remove)
 }
