@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
+use crate::cannot_run::{Lacks, cannot_run};
 use crate::client::{Lab, frame, frame_that};
 use crate::harness::{Desk, eventually};
 use crate::interruption::children_of;
@@ -91,9 +92,9 @@ fn a_websocket_of_another_page_stays_closed() {
 
 #[test]
 fn another_user_of_the_machine_is_refused() {
-    // Only root can ask as somebody else; the unit tests look at the rest.
+    // The unit tests look at the rest.
     if !rustix::process::geteuid().is_root() {
-        return;
+        return cannot_run(Lacks::Right, "only root can ask as somebody else");
     }
     let desk = Desk::new();
     let lab = Lab::start(&desk);

@@ -3,13 +3,16 @@
 use std::fs;
 use std::net::TcpListener;
 
+use crossing::Kind;
+
 use crate::harness::Desk;
 
 #[test]
 fn values_out_of_range() {
     let desk = Desk::new();
+    let kinds = &*Kind::ALL.map(Kind::name).join(", ");
     for (line, words) in [
-        ("race smoke-signals", "shm, pipe, unix, tcp"),
+        ("race smoke-signals", kinds),
         ("race pipe,,shm", "MECHANISM"),
         ("race --size 0", "1 to 16777216 bytes"),
         ("race --size 17M", "1 to 16777216 bytes"),
@@ -39,7 +42,7 @@ fn values_out_of_range() {
         ("race --color sometimes", "auto, always, never"),
         ("race --rival ./nowhere", "./nowhere"),
         ("show", "MECHANISM"),
-        ("show smoke-signals", "shm, pipe, unix, tcp"),
+        ("show smoke-signals", kinds),
         ("show pipe --messages 0", "1..=1000"),
         ("show pipe --messages 1001", "1..=1000"),
         ("show pipe --size 0", "1 to 16777216 bytes"),

@@ -2,6 +2,8 @@
 
 mod attacks;
 mod bad_input;
+#[path = "../../crates/lab/src/cannot_run.rs"]
+mod cannot_run;
 mod client;
 mod compare;
 mod doctor;

@@ -11,6 +11,7 @@ use crossing::{Kind, WaitStrategy};
 use lab::plan::Placement;
 use lab::probe::{Probed, Question, Setup, Tool, probe, probe_against};
 
+use crate::cannot_run::{Lacks, cannot_run};
 use crate::harness::Desk;
 
 /// Messages in each row: enough to outweigh what the workers do around them.
@@ -68,7 +69,8 @@ fn a_wrong_budget_is_noticed() {
     let row = probe_against(&setup(Kind::Pipe, wait), MESSAGES, &budget(Kind::Pipe, wait), &never);
     let sender = row.figure(Question::SenderCalls).expect("every question is asked");
     if sender.held.is_none() {
-        return eprintln!("not tried, nothing counts calls here: {:?}", sender.unavailable);
+        let why = format!("nothing counts calls here: {:?}", sender.unavailable);
+        return cannot_run(Lacks::told(&why), why);
     }
     assert_eq!(sender.held, Some(true), "{}", told(&row));
     let wrong = Budget { sender_syscalls: Range::exactly(2.0), ..budget(Kind::Pipe, wait) };

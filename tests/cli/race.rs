@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crossing::Kind;
 use lab::Report;
 
 use crate::harness::Desk;
@@ -31,7 +32,7 @@ fn a_table_for_all_four() {
     ] {
         assert!(ran.stdout.contains(words), "{words}: {ran:#?}");
     }
-    for kind in ["shm", "pipe", "unix", "tcp", "null"] {
+    for kind in Kind::ALL.map(Kind::name).into_iter().chain(["null"]) {
         let rows = ran.stdout.lines().filter(|line| line.starts_with(&format!("  {kind} "))).count();
         assert_eq!(rows, 2, "{kind}: {ran:#?}");
     }

@@ -1,15 +1,14 @@
 //! `ipcscope show`: real messages of the real engine.
 
+use crossing::Kind;
 use lab::trace::{Event, Mode, Side, Trace, What};
 
 use crate::harness::Desk;
 
-const KINDS: [&str; 4] = ["shm", "pipe", "unix", "tcp"];
-
 #[test]
 fn ten_messages_of_each_mechanism() {
     let desk = Desk::new();
-    for kind in KINDS {
+    for kind in Kind::ALL {
         let ran = desk.run(&format!("show {kind} --placement unpinned")).ended_with(0);
         for words in ["by design", "measured, clock", "10 of 10 messages received and verified", "process "] {
             assert!(ran.stdout.contains(words), "{kind}: {words}: {ran:#?}");
@@ -22,7 +21,7 @@ fn ten_messages_of_each_mechanism() {
 #[test]
 fn the_trace_can_be_read_back() {
     let desk = Desk::new();
-    for kind in KINDS {
+    for kind in Kind::ALL {
         for wait in ["spin", "hybrid", "block"] {
             let line =
                 format!("show {kind} --messages 3 --size 1k --wait {wait} --placement unpinned --json");
@@ -30,7 +29,7 @@ fn the_trace_can_be_read_back() {
             let trace =
                 Trace::read(ran.stdout.as_bytes()).unwrap_or_else(|error| panic!("{error}: {ran:#?}"));
             assert_eq!(trace.header.size_bytes, 1024);
-            assert_eq!(trace.header.scene.kind, kind);
+            assert_eq!(trace.header.scene.kind, kind.name());
             let [sender, receiver] = &trace.header.processes;
             assert_ne!(sender.pid, receiver.pid, "two processes");
             assert!(trace.events.is_sorted_by_key(|event| event.t_ns), "in order of time");

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpStream;
 
+use crossing::Kind;
 use rustix::process::Signal;
 use serde_json::Value;
 use tungstenite::{Message, WebSocket};
@@ -43,7 +44,7 @@ fn closed(socket: &mut WebSocket<TcpStream>) -> (u16, String) {
 fn messages_between_two_processes_that_are_there() {
     let desk = Desk::new();
     let lab = Lab::start(&desk);
-    for kind in ["shm", "pipe", "unix", "tcp"] {
+    for kind in Kind::ALL.map(Kind::name) {
         let mut socket = lab.socket(&STAGE.replace("pipe", kind));
         let header = frame(&mut socket);
         assert_eq!((&header["scene"]["kind"], &header["size_bytes"]), (&kind.into(), &64.into()));

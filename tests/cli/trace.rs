@@ -1,5 +1,6 @@
 //! The published schema describes the traces that are written: every field, and no other.
 
+use crossing::Kind;
 use lab::trace::{Event, Trace};
 use serde_json::{Value, json};
 
@@ -32,7 +33,7 @@ fn part(name: &str) -> Value {
 #[test]
 fn a_real_trace_holds_to_the_schema() {
     let desk = Desk::new();
-    for kind in ["shm", "pipe", "unix", "tcp"] {
+    for kind in Kind::ALL {
         let ran = desk.run(&format!("show {kind} --messages 3 --placement unpinned --json")).ended_with(0);
         assert_eq!(check(&ran.stdout), Vec::<String>::new(), "{kind}");
     }

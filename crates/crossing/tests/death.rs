@@ -11,7 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 use crossing::{Config, Connection, Endpoint, Kind, RecvError, SendError, WaitStrategy};
-use process::{LIMIT, Second, again, descriptors, eventually, mappings, message, part, threads, within};
+use process::{
+    LIMIT, Second, again, descriptors, eventually, for_every_kind, mappings, message, part, threads, within,
+};
 use rustix::process::{Pid, Signal, kill_process};
 
 const WAYS: [WaitStrategy; 3] = [WaitStrategy::Spin, WaitStrategy::HYBRID, WaitStrategy::Block];
@@ -220,9 +222,8 @@ fn stopped_again_and_again_loses_nothing(kind: Kind) {
 }
 
 macro_rules! each_kind {
-    ($($sentence:ident),* $(,)?) => { each_kind! { @ [shm Shm, pipe Pipe, unix Unix, tcp Tcp] [$($sentence)*] } };
-    (@ [$($name:ident $kind:ident),*] $sentences:tt) => { $(each_kind! { @@ $name $kind $sentences })* };
-    (@@ $name:ident $kind:ident [$($sentence:ident)*]) => {
+    ([$($name:ident $kind:ident),*] $sentences:tt) => { $(each_kind! { @ $name $kind $sentences })* };
+    (@ $name:ident $kind:ident [$($sentence:ident)*]) => {
         mod $name {
             $(#[test]
             fn $sentence() {
@@ -232,15 +233,15 @@ macro_rules! each_kind {
     };
 }
 
-each_kind! {
-    killed_while_both_wait,
-    killed_before_the_survivor_looks,
-    killed_while_it_sends,
-    killed_while_the_survivor_waits_for_room,
-    killed_while_it_receives,
-    stopped_is_late_not_dead,
-    stopped_again_and_again_loses_nothing,
-}
+for_every_kind! { each_kind [
+    killed_while_both_wait
+    killed_before_the_survivor_looks
+    killed_while_it_sends
+    killed_while_the_survivor_waits_for_room
+    killed_while_it_receives
+    stopped_is_late_not_dead
+    stopped_again_and_again_loses_nothing
+] }
 
 /// Starts a peer that has a child of its own, which keeps the peer's socket open; returns the child's pid.
 fn start_leaking(kind: Kind) -> (Second, Connection, Pid) {
@@ -278,7 +279,7 @@ fn nothing_is_left_of_fifty_peers_that_were_killed() {
 
 fn bury() {
     let cycle = |round: usize| {
-        let kind = Kind::ALL[round % 4];
+        let kind = Kind::ALL[round % Kind::ALL.len()];
         let (mut second, mut here) = start(kind, "send, then wait", WAYS[round % 3]);
         receive(&mut here, 0, 100);
         second.kill();
@@ -286,7 +287,7 @@ fn bury() {
     };
     let count = || (descriptors(), mappings(), threads());
     // The first connection starts the watcher.
-    (0..4).for_each(cycle);
+    (0..Kind::ALL.len()).for_each(cycle);
     eventually("the mappings of the first", || mappings() == 0);
     eventually("the pidfds of the first", || !descriptors().iter().any(|link| link.contains("pidfd")));
     let before = count();

@@ -255,7 +255,7 @@ fn a_thousand_kills_lose_nothing_that_was_published() {
     let mut dice = Dice(seed);
     let mut findings = Findings::default();
     for _ in 0..KILLS {
-        let kind = Kind::ALL[dice.roll(4) as usize];
+        let kind = Kind::ALL[dice.roll(Kind::ALL.len() as u64) as usize];
         let victim = [Victim::Sender, Victim::Receiver][dice.roll(2) as usize];
         let wait = [WaitStrategy::Spin, WaitStrategy::Block][dice.roll(2) as usize];
         let after = Duration::from_micros(dice.roll(8000));

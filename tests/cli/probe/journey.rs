@@ -3,6 +3,7 @@
 use crossing::Kind;
 use serde_json::Value;
 
+use crate::cannot_run::{Lacks, cannot_run};
 use crate::harness::Desk;
 
 /// The events of one message over `kind`, whose receiver sleeps.
@@ -35,7 +36,8 @@ fn every_call_of_a_message_is_a_step_of_its_scene() {
         if calls.is_empty() {
             let gone = of(&events, "unavailable");
             assert!(!gone.is_empty(), "{kind}: neither a call nor a reason: {events:#?}");
-            return eprintln!("not tried: {gone:?}");
+            let why = format!("{gone:?}");
+            return cannot_run(Lacks::told(&why), why);
         }
         let strange: Vec<_> = calls.iter().filter(|call| call["step"].is_null()).collect();
         assert!(strange.is_empty(), "{kind}: {strange:#?}");
@@ -47,7 +49,8 @@ fn a_segment_goes_out_with_its_number_and_its_acknowledgement_comes_back() {
     let events = journey(Kind::Tcp);
     let packets = of(&events, "packet");
     if packets.is_empty() {
-        return eprintln!("not tried at the tier of tracepoints: {:?}", of(&events, "unavailable"));
+        let why = format!("at the tier of tracepoints: {:?}", of(&events, "unavailable"));
+        return cannot_run(Lacks::told(&why), why);
     }
     let told = |step: &str| {
         let texts = packets

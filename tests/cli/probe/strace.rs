@@ -14,6 +14,7 @@ use lab::probe::tracefs::Tracefs;
 use lab::probe::{Bench, calls};
 
 use super::setup;
+use crate::cannot_run::{Lacks, cannot_run};
 use crate::harness::{Desk, Running};
 
 /// Messages that both look at.
@@ -66,7 +67,7 @@ impl Strace {
         let mut child: Child = match command.stderr(Stdio::piped()).stdin(Stdio::null()).spawn() {
             Ok(child) => child,
             Err(error) => {
-                eprintln!("not tried: strace: {error} (./check installs it)");
+                cannot_run(Lacks::Tool, format!("strace: {error} (./check installs it)"));
                 return None;
             }
         };
@@ -74,7 +75,7 @@ impl Strace {
         let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
         stderr.read_line(&mut said).expect("strace says that it is there");
         if !said.contains("attached") {
-            eprintln!("not tried: {said}");
+            cannot_run(Lacks::Right, said);
             return None;
         }
         Some(Strace { running: Running(child), table, _stderr: stderr })
@@ -125,7 +126,7 @@ fn at_once(kind: Kind, wait: WaitStrategy, tracefs: &Tracefs) {
 fn tracepoints_and_strace_count_the_same_calls_of_the_same_messages() {
     let tracefs = match Tracefs::open() {
         Ok(tracefs) => tracefs,
-        Err(error) => return eprintln!("not tried at the tier of tracepoints: {error}"),
+        Err(error) => return cannot_run(Lacks::by(&error), format!("at the tier of tracepoints: {error}")),
     };
     for kind in Kind::ALL {
         for wait in [WaitStrategy::Spin, WaitStrategy::Block] {
@@ -148,11 +149,11 @@ fn straced(bench: &mut Bench, messages: u64) -> Option<[Counted; 2]> {
 #[test]
 fn our_own_tracer_and_strace_count_the_same_calls_of_as_many_messages() {
     let never = AtomicBool::new(false);
-    for kind in [Kind::Pipe, Kind::Unix, Kind::Tcp] {
+    for kind in Kind::ALL.into_iter().filter(|&kind| kind != Kind::Shm) {
         let mut bench = bench(kind, WaitStrategy::Block);
         let seen = match calls::trace(&mut bench, MESSAGES, &never) {
             Ok(traced) => traced.expect("messages").0,
-            Err(error) => return eprintln!("not tried: ptrace: {error}"),
+            Err(error) => return cannot_run(Lacks::by(&error), format!("ptrace: {error}")),
         };
         let (Some(short), Some(long)) = (straced(&mut bench, 50), straced(&mut bench, 50 + MESSAGES)) else {
             return;

@@ -2,12 +2,14 @@
 //! no figure is made up.
 
 use std::fs::{self, Permissions};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::cannot_run::{Lacks, cannot_run};
 use crate::harness::{PATIENCE, Ran};
 
 /// A copy of the binary that everybody may run, wherever this one lies.
@@ -53,13 +55,15 @@ fn nobody() -> &'static [&'static str] {
     if root { &["setpriv", "--reuid", "65534", "--clear-groups"] } else { &[] }
 }
 
-/// Whether commands can be run so; if not, that is said.
+/// Whether commands can be run so; if not, that is said. A user namespace may be forbidden to everybody.
+#[track_caller]
 fn can(disguise: &[&str]) -> bool {
     let Some((program, args)) = disguise.split_first() else { return true };
     let ran = Command::new(program).args(args).arg("true").output();
     let can = ran.as_ref().is_ok_and(|ran| ran.status.success());
     if !can {
-        eprintln!("not tried: {}: {ran:?}", disguise.join(" "));
+        let lacks = if *program == "unshare" { Lacks::Part } else { Lacks::Tool };
+        cannot_run(lacks, format!("{}: {ran:?}", disguise.join(" ")));
     }
     can
 }
@@ -198,7 +202,8 @@ impl Setting {
     fn set(path: &'static str, value: &str) -> Option<Setting> {
         let path = Path::new(path);
         let before = fs::read_to_string(path).and_then(|before| fs::write(path, value).map(|()| before));
-        let before = before.inspect_err(|error| eprintln!("not tried: {}: {error}", path.display())).ok()?;
+        let say = |error: &io::Error| cannot_run(Lacks::by(error), format!("{}: {error}", path.display()));
+        let before = before.inspect_err(say).ok()?;
         Some(Setting(path, before))
     }
 }

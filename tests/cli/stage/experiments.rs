@@ -3,6 +3,8 @@
 use crossing::{Kind, WaitStrategy};
 use lab::trace::{Event, Side, What};
 
+use crate::cannot_run::{Lacks, cannot_run};
+
 use super::{Watched, exists, received, slept_in};
 
 impl Watched {
@@ -151,13 +153,17 @@ fn lost_segments_are_sent_again_and_the_order_is_kept() {
     if let [What::Unavailable { remedy, .. }] = refused[..] {
         assert_eq!(seen.held, None);
         assert!(remedy.contains("CAP_NET_ADMIN"), "{remedy}");
-        return;
+        return cannot_run(Lacks::Right, format!("losing segments: {remedy}"));
     }
     assert_eq!(seen.held, Some(true), "{seen:#?}");
-    let again: u32 = seen.rows.iter().map(|row| row[2].parse::<u32>().expect("a number")).sum();
-    assert!(again >= 3, "{:?}", seen.rows);
+    assert!(seen.rows.len() >= 3, "every fourth of twelve: {:?}", seen.rows);
+    assert!(
+        seen.rows.iter().all(|row| row[2].parse::<u32>().is_ok_and(|again| again > 0)),
+        "{:?}",
+        seen.rows
+    );
     let numbers: Vec<u64> = received(&seen.events).into_iter().map(|(number, ..)| number).collect();
-    assert!(numbers.len() >= 3 && numbers.is_sorted(), "{numbers:?}");
+    assert!(numbers.len() == 12 && numbers.is_sorted(), "{numbers:?}");
 }
 
 #[test]
@@ -178,7 +184,7 @@ fn bytes_are_copied_by_streams_and_shared_by_memory() {
 
 #[test]
 fn the_stage_survives_its_experiments_and_their_processes_do_not() {
-    for kind in [Kind::Shm, Kind::Pipe, Kind::Unix] {
+    for kind in Kind::ALL {
         let mut stage = Watched::open(kind);
         let pids = stage.pids();
         let ids: Vec<String> =

@@ -27,23 +27,35 @@ pub use self::shm::{Blob, BlobMut, MemoryLimit, Message, SealError, Shm, Shortag
 pub use self::tcp::Tcp;
 pub use self::unix::Unix;
 
-/// Which mechanism: the run-time name of a [`Mechanism`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// Shared memory: a ring in memory that each process owns and the other may only read.
-    Shm,
-    /// A pipe each way.
-    Pipe,
-    /// A Unix stream socket.
-    Unix,
-    /// A TCP connection.
-    Tcp,
+/// The enum, and the list of its variants: one text makes both, so that no mechanism can be missing from the list.
+macro_rules! kinds {
+    ($(#[$about:meta])* pub enum Kind { $($(#[$what:meta])* $kind:ident,)* }) => {
+        $(#[$about])*
+        pub enum Kind { $($(#[$what])* $kind,)* }
+
+        impl Kind {
+            /// Every mechanism, in the order in which tables show them.
+            pub const ALL: [Kind; [$(Kind::$kind),*].len()] = [$(Kind::$kind),*];
+        }
+    };
+}
+
+kinds! {
+    /// Which mechanism: the run-time name of a [`Mechanism`].
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum Kind {
+        /// Shared memory: a ring in memory that each process owns and the other may only read.
+        Shm,
+        /// A pipe each way.
+        Pipe,
+        /// A Unix stream socket.
+        Unix,
+        /// A TCP connection.
+        Tcp,
+    }
 }
 
 impl Kind {
-    /// Every mechanism, in the order in which tables show them.
-    pub const ALL: [Kind; 4] = [Kind::Shm, Kind::Pipe, Kind::Unix, Kind::Tcp];
-
     /// The short name, on the command line, in addresses and in JSON.
     pub const fn name(self) -> &'static str {
         match self {
@@ -367,7 +379,7 @@ mod tests {
             assert_eq!(kind.name().parse(), Ok(kind));
             assert_eq!(Kind::ALL.iter().filter(|other| other.code() == kind.code()).count(), 1);
         }
-        assert!("smoke".parse::<Kind>().unwrap_err().contains("shm, pipe, unix, tcp"));
+        assert!("smoke".parse::<Kind>().unwrap_err().contains(&Kind::ALL.map(Kind::name).join(", ")));
     }
 
     #[test]

@@ -230,7 +230,7 @@ pub(crate) static SCENE: Scene = Scene {
         Experiment::new(
             "lose-segments",
             "Lose segments",
-            "A filter at the receiving socket drops segments at random. Look at the flights, the retransmits and the order.",
+            "A filter at the receiving socket drops the segment of every fourth message. Look at the flights, the retransmits and the order.",
         ),
         Experiment::COPIED_OR_SHARED,
         Experiment::LIFE_OF_A_BYTE,

@@ -18,7 +18,7 @@ mod waiting;
 use std::thread;
 
 use crossing::{Config, Connection, Endpoint, Kind, RecvError};
-use process::{Line, Second, again, part, within};
+use process::{Line, Second, again, for_every_kind, part, within};
 
 use batching::*;
 use duplex::*;
@@ -168,7 +168,7 @@ macro_rules! sentences {
     ($($sentence:ident),* $(,)?) => {
         /// Every sentence by its name.
         const SENTENCES: &[(&str, fn() -> Sentence)] = &[$((stringify!($sentence), $sentence)),*];
-        each_kind! { [shm Shm, pipe Pipe, unix Unix, tcp Tcp] [$($sentence)*] }
+        for_every_kind! { each_kind [$($sentence)*] }
     };
 }
 

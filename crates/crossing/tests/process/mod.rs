@@ -20,7 +20,36 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossing::Kind;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+/// Calls the macro `$then` with every mechanism, as `[name Variant, …]`, and with what stands behind its name.
+///
+/// A macro cannot read [`Kind::ALL`]. So this list is held against it below: a mechanism that is missing here does not
+/// compile.
+macro_rules! for_every_kind {
+    ($then:ident $($rest:tt)*) => { $then! { [shm Shm, pipe Pipe, unix Unix, tcp Tcp] $($rest)* } };
+}
+
+macro_rules! kinds {
+    ([$($name:ident $kind:ident),*]) => { [$(Kind::$kind),*] };
+}
+
+const _: () = {
+    let listed = for_every_kind! { kinds };
+    assert!(listed.len() == Kind::ALL.len(), "a mechanism is missing from `for_every_kind!`");
+    let mut at = 0;
+    while at < listed.len() {
+        assert!(
+            listed[at] as u8 == Kind::ALL[at] as u8,
+            "`for_every_kind!` has another order than `Kind::ALL`"
+        );
+        at += 1;
+    }
+};
+
+#[allow(unused_imports)]
+pub(crate) use for_every_kind;
 
 /// Where the second process finds its part.
 const PART: &str = "CROSSING_TEST_PART";

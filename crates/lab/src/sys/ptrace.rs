@@ -149,6 +149,7 @@ fn request(request: libc::c_uint, tid: libc::pid_t, address: usize, data: usize)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cannot_run::{Lacks, cannot_run};
     use std::process::{Command, Stdio};
 
     #[test]
@@ -158,10 +159,9 @@ mod tests {
             Ok(traced) => traced,
             // A sandbox may forbid it, and the lab says so then.
             Err(error) => {
-                eprintln!("not tried: {error}");
                 drop(child.stdin.take());
                 child.wait().unwrap();
-                return;
+                return cannot_run(Lacks::by(&error), error);
             }
         };
         drop(child.stdin.take());

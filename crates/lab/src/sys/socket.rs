@@ -1,5 +1,5 @@
 //! What rustix does not ask of a socket: its queue of outgoing bytes, when a packet passed, TCP_INFO, and a filter that
-//! loses segments.
+//! loses segments, with the count of what was lost.
 //!
 //! # References
 //! tcp(7), unix(7), socket(7) SO_ATTACH_FILTER, include/uapi/linux/tcp.h of the kernel.
@@ -100,24 +100,15 @@ pub fn tcp_info(socket: impl AsFd) -> io::Result<TcpInfo> {
     })
 }
 
-/// Makes a socket lose what comes to it at random: `of_a_thousand` of a thousand packets, acknowledgements
-/// included. The rest of the stack does what it always does after a loss.
+/// Makes a socket lose whatever comes to it, acknowledgements included, until [`lose_nothing`]. The rest of the stack
+/// does what it always does after a loss.
 ///
 /// # Errors
 /// What setsockopt(2) says: on a TCP socket it takes CAP_NET_ADMIN over the network namespace.
-pub fn lose_at_random(socket: impl AsFd, of_a_thousand: u32) -> io::Result<()> {
+pub fn lose_everything(socket: impl AsFd) -> io::Result<()> {
     const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    const AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
-    let below = (u64::from(of_a_thousand.min(1_000)) * u64::from(u32::MAX) / 1_000) as u32;
-    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    let mut filter = [
-        // A random number; above the mark the whole packet passes, below nothing of it.
-        step(LOAD, 0, 0, (libc::SKF_AD_OFF + libc::SKF_AD_RANDOM) as u32),
-        step(AT_LEAST, 0, 1, below),
-        step(RETURN, 0, 0, u32::MAX),
-        step(RETURN, 0, 0, 0),
-    ];
+    // Of every packet no byte passes.
+    let mut filter = [libc::sock_filter { code: RETURN, jt: 0, jf: 0, k: 0 }];
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     // SAFETY: the program and the filter it points to live until the call returns; the kernel copies them.
     let done = unsafe {
@@ -132,10 +123,54 @@ pub fn lose_at_random(socket: impl AsFd, of_a_thousand: u32) -> io::Result<()> {
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Takes the filter of [`lose_everything`] away.
+///
+/// # Errors
+/// What setsockopt(2) says: `ENOENT` when there is no filter.
+pub fn lose_nothing(socket: impl AsFd) -> io::Result<()> {
+    let unused: libc::c_int = 0;
+    // SAFETY: the kernel reads one int, which it does not use, and `unused` is one.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_DETACH_FILTER,
+            (&raw const unused).cast(),
+            size_of_val(&unused) as libc::socklen_t,
+        )
+    };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// How many packets the kernel has dropped at a socket since it was made: SO_MEMINFO, Linux 4.12.
+///
+/// # Errors
+/// What getsockopt(2) says.
+pub fn dropped(socket: impl AsFd) -> io::Result<u32> {
+    /// As in include/uapi/asm-generic/socket.h; libc does not have it.
+    const SO_MEMINFO: libc::c_int = 55;
+    /// SK_MEMINFO_DROPS of include/uapi/linux/sock_diag.h.
+    const DROPS: usize = 8;
+    let mut words = [0_u32; DROPS + 1];
+    let mut len = size_of_val(&words) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes to `words`, which has as many, and their number to `len`.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_MEMINFO,
+            words.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(words[DROPS]) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use crate::cannot_run::{Lacks, cannot_run};
+    use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
 
@@ -159,5 +194,30 @@ mod tests {
         assert!(outgoing_bytes(&here).unwrap() > 64);
         assert_eq!(rustix::io::ioctl_fionread(&there).unwrap(), 64);
         assert!(tcp_info(&here).is_err(), "a Unix socket has no such thing");
+    }
+
+    #[test]
+    fn what_comes_behind_the_filter_is_dropped_and_counted() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut here = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut there, _) = listener.accept().unwrap();
+        let before = dropped(&there).unwrap();
+        match lose_everything(&there) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return cannot_run(Lacks::Right, format!("a filter takes CAP_NET_ADMIN: {error}"));
+            }
+            Err(error) => panic!("{error}"),
+        }
+        here.write_all(b"lost, and sent again").unwrap();
+        // The kernel sends it again and again until somebody takes it.
+        while dropped(&there).unwrap() == before {
+            std::thread::yield_now();
+        }
+        lose_nothing(&there).unwrap();
+        let mut received = [0; 20];
+        there.read_exact(&mut received).unwrap();
+        assert_eq!(&received, b"lost, and sent again");
+        assert!(tcp_info(&here).unwrap().total_retrans > 0);
     }
 }

@@ -12,13 +12,16 @@ use super::calls::{Called, follow};
 use super::stream::{Stream, Want};
 use super::switches::Watch;
 use super::tracefs::Tracefs;
+use crate::cannot_run::{Lacks, cannot_run};
 use crate::sys::calls;
 use crate::sys::mark::Mark;
 use crate::sys::perf::{Counter, Records, Watched, Whom};
 
 /// Whether an instrument can be had; if not, that is said, and nothing is concluded.
+#[track_caller]
 fn tried<T>(tier: &str, instrument: io::Result<T>) -> Option<T> {
-    instrument.inspect_err(|error| eprintln!("not tried at the tier of {tier}: {error}")).ok()
+    let say = |error: &io::Error| cannot_run(Lacks::by(error), format!("at the tier of {tier}: {error}"));
+    instrument.inspect_err(say).ok()
 }
 
 fn getppid() -> u64 {

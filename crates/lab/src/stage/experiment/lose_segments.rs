@@ -1,42 +1,54 @@
-//! Lose segments: a filter at the receiving socket drops one in five of what comes. TCP sends it again when a
-//! timer ends, and the messages still arrive whole and in order.
+//! Lose segments: a filter at the receiving socket drops the segment of every fourth message, and is taken away when the
+//! kernel has counted the loss. TCP sends the segment again when a timer ends, and the messages still arrive whole and in
+//! order. So what is lost is known, and is never left to chance.
 //!
 //! Which timer depends on what else is on its way. A segment that is alone is sent again after some 200 ms, by
 //! the retransmission timer (RFC 6298) or by the probe for lost tails (RFC 8985), which waits about as long then;
 //! if an earlier segment is not acknowledged yet the probe waits for about two round trips only.
 
 use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::{Bench, Verdict, messages};
 use crate::peer::Fault;
 use crate::stage::order::{Course, Order};
 use crate::stage::pair::{BOTH, Pair, place};
-use crate::sys::socket::{TcpInfo, lose_at_random, tcp_info};
+use crate::sys::socket::{TcpInfo, dropped, lose_everything, lose_nothing, tcp_info};
 use crate::trace::{Call, Side, Tone, What};
 
-/// Of a thousand segments, so many are lost.
-const LOST: u32 = 200;
-/// So many retransmits are waited for.
-const WANTED: u32 = 3;
-/// Messages until it is given up: without one loss in so many the filter does not work.
-const MOST: u64 = 200;
+/// So many messages are sent.
+const SENT: u64 = 12;
+/// The segment of every so many-th message is lost.
+const EVERY: u64 = 4;
+/// So long the kernel is given to count a loss, which it does when the packet comes: at once, over loopback.
+const COUNTED_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
     let mut pair = bench.pair()?;
-    if let Err(error) = attach(&pair) {
+    if let Err(error) = begin_to_lose(&pair).and_then(|()| end_losing(&pair)) {
         return Ok(refused(bench, &error));
     }
-    let text = format!("from here on {} of {} segments are lost on arrival", LOST, 1000);
-    bench.teller.note(Tone::Plain, text);
+    bench.teller.note(Tone::Plain, format!("the segment of every {EVERY}th message is lost on arrival"));
     let before = info(&pair)?;
     let mut seen = before;
     let mut slow = Vec::new();
-    let (mut sent, mut whole, mut longest_ns) = (0, 0, 0);
-    while seen.total_retrans - before.total_retrans < WANTED && sent < MOST {
+    let (mut lost, mut whole, mut longest_ns) = (0, 0, 0);
+    for sent in 1..=SENT {
         let number = bench.numbers(1);
         // One at a time, each waited for: no later segment tells of the loss, so it is a timer that ends it.
         pair.order(Side::Receiver, &Order::Recv(Course::of(number, 1)))?;
+        let loses = sent % EVERY == 0;
+        let until_now = losses(&pair)?;
+        if loses {
+            begin_to_lose(&pair).map_err(failed)?;
+        }
         let (calls, _) = bench.ask(&mut pair, Side::Sender, &Order::Send(Course::of(number, 1)))?;
+        if loses {
+            lost += count_losses(&pair, until_now)?;
+            end_losing(&pair).map_err(failed)?;
+        }
         let began = calls.first().map_or(0, |call| call.began);
         let timer_us = info(&pair)?.rto_us;
         let mut events = bench.teller.calls(Side::Sender, Call::Send, false, calls);
@@ -45,7 +57,6 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
         whole += u64::from(calls.iter().all(|call| call.fault.is_none()));
         events.extend(bench.teller.calls(Side::Receiver, Call::Recv, false, calls));
         bench.teller.in_order(events);
-        sent += 1;
         let now = info(&pair)?;
         if now.total_retrans > seen.total_retrans {
             let flight_ns = bench.cast.clock.ns(ended.saturating_sub(began));
@@ -72,11 +83,12 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
         slow,
         "TCP_INFO (tcpi_total_retrans, tcpi_rto) of the sender; both processes' clock",
     );
-    let held = again > 0 && whole == sent;
+    let held = lost >= SENT / EVERY && u64::from(again) >= SENT / EVERY && whole == SENT;
     let sentence = format!(
-        "{again} segments were sent again, the slowest message took {}, and {whole} of {} arrived whole and in order",
+        "{lost} segments were lost, {again} were sent again, the slowest message took {}, and {whole} of {} arrived \
+         whole and in order",
         milliseconds(longest_ns),
-        messages(sent)
+        messages(SENT)
     );
     Ok(Verdict::new(held, sentence))
 }
@@ -85,9 +97,42 @@ fn milliseconds(ns: u64) -> String {
     format!("{:.1} ms", ns as f64 / 1e6)
 }
 
-fn attach(pair: &Pair) -> std::io::Result<()> {
+fn failed(error: std::io::Error) -> Fault {
+    Fault::Failed(error.to_string())
+}
+
+/// Does something with the receiver's own socket.
+fn at_receiver<T>(pair: &Pair, act: impl FnOnce(OwnedFd) -> std::io::Result<T>) -> std::io::Result<T> {
     let gauges = pair.gauges().map_err(|error| std::io::Error::new(error.kind(), error.to_string()))?;
-    lose_at_random(gauges.inbound(place(Side::Receiver))?, LOST)
+    act(gauges.inbound(place(Side::Receiver))?)
+}
+
+fn begin_to_lose(pair: &Pair) -> std::io::Result<()> {
+    at_receiver(pair, lose_everything)
+}
+
+fn end_losing(pair: &Pair) -> std::io::Result<()> {
+    at_receiver(pair, lose_nothing)
+}
+
+/// How many packets the receiver's socket has lost so far.
+fn losses(pair: &Pair) -> Result<u64, Fault> {
+    at_receiver(pair, dropped).map(u64::from).map_err(failed)
+}
+
+/// Waits until the receiver's socket has lost something since it had lost `before`; returns how much.
+fn count_losses(pair: &Pair, before: u64) -> Result<u64, Fault> {
+    let end = Instant::now() + COUNTED_WITHIN;
+    loop {
+        let now = losses(pair)?;
+        if now > before {
+            return Ok(now - before);
+        }
+        if Instant::now() > end {
+            return Err(Fault::Failed("the kernel lost no segment at a socket that loses everything".into()));
+        }
+        thread::sleep(Duration::from_micros(100));
+    }
 }
 
 /// What the kernel tells of the sender's side of the connection.
