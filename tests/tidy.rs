@@ -99,7 +99,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ("crates/crossing/src/mechanism/shm/region.rs", "maps it"),
     ("crates/crossing/src/mechanism/shm/view.rs", "says where in it, and lends what was claimed"),
     ("crates/crossing/src/owner.rs", "a page that a fork wipes"),
-    ("crates/crossing/src/sys.rs", "spawn with a descriptor, take an inherited one, ignore SIGPIPE"),
+    (
+        "crates/crossing/src/sys.rs",
+        "what neither std nor rustix has: a table of descriptors of one's own, a step before exec, an inherited number, signals",
+    ),
     ("crates/lab/src/sys/board.rs", "the textbook's shared memory"),
     ("crates/lab/src/sys/given.rs", "a page that a pipe refers to"),
     ("crates/lab/src/sys/heap.rs", "malloc_trim"),

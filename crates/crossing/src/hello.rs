@@ -14,6 +14,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags,
 };
 
+use crate::endpoint::above_stdio;
 use crate::error::ConnectError;
 use crate::mechanism::Kind;
 
@@ -181,12 +182,13 @@ pub(crate) fn recv_packet<const N: usize, const FDS: usize>(
     Ok((bytes, fds))
 }
 
-/// All the descriptors that came beside a packet: those that nobody keeps are closed.
+/// All the descriptors that came beside a packet: those that nobody keeps are closed. One for which there is no place is left
+/// out, as the kernel leaves it out.
 pub(crate) fn descriptors(ancillary: &mut RecvAncillaryBuffer<'_>) -> Vec<OwnedFd> {
     let mut fds = Vec::new();
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {
-            fds.extend(rights);
+            fds.extend(rights.filter_map(|fd| above_stdio(fd).ok()));
         }
     }
     fds

@@ -1,17 +1,20 @@
-//! The three calls that neither std nor rustix offers as safe ones.
+//! The calls that neither std nor rustix offers as safe ones.
 
 #![allow(unsafe_code)]
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_long, c_uint};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command};
+use std::process::Command;
 
 use rustix::io::{Errno, FdFlags};
 
-/// Starts `command`, which inherits `fd` under the same number. This process keeps nothing of it.
-pub(crate) fn spawn_with(mut command: Command, fd: OwnedFd) -> io::Result<Child> {
+/// Has `command` leave `fd` open in the child, under the same number, by a step between fork(2) and exec(2).
+///
+/// `fd` must stay open until the command is started.
+pub(crate) fn keep_across_exec(command: &mut Command, fd: &OwnedFd) {
     let number = fd.as_raw_fd();
     let keep = move || {
         // SAFETY: `spawn` runs this in the child while `fd` is still open in the parent, so the number means
@@ -21,21 +24,73 @@ pub(crate) fn spawn_with(mut command: Command, fd: OwnedFd) -> io::Result<Child>
     };
     // SAFETY: between fork and exec the closure makes one system call and touches no memory of the parent.
     unsafe { command.pre_exec(keep) };
-    command.spawn()
 }
 
-/// Takes the descriptor that the parent left under `number`, once it is seen to be open.
+/// A table of descriptors that no other thread shares: a copy of the one that this thread had shared until then.
 ///
-/// The caller must see to it that each number is taken only once.
-pub(crate) fn take_inherited(number: RawFd) -> Result<OwnedFd, Errno> {
-    if number < 0 {
-        return Err(Errno::BADF);
+/// It stays with the thread, so this cannot be sent to another.
+pub(crate) struct OwnTable(PhantomData<*const ()>);
+
+impl OwnTable {
+    /// Gives the calling thread a table of its own. The thread must have been started for that, and end with it.
+    pub(crate) fn new() -> Result<OwnTable, Errno> {
+        const CLOSE_RANGE_UNSHARE: c_uint = 2;
+        // Closes the last possible number, which is never open; what is wanted is the copy.
+        close_range(c_uint::MAX, CLOSE_RANGE_UNSHARE)?;
+        Ok(OwnTable(PhantomData))
     }
-    // SAFETY: only asks whether the number is open; a closed one is answered by EBADF.
-    let flags = rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) })?;
+
+    /// Closes all of this table, which closes nothing in the table of the other threads.
+    pub(crate) fn close_all(self) {
+        // Without it the descriptors would be held until the thread ends.
+        let _ = close_range(0, 0);
+    }
+}
+
+/// Closes every descriptor from `first` on. See close_range(2).
+fn close_range(first: c_uint, flags: c_uint) -> Result<(), Errno> {
+    /// Alike on every architecture that Rust runs Linux on.
+    const CLOSE_RANGE: c_long = 436;
+    unsafe extern "C" {
+        fn syscall(number: c_long, ...) -> c_long;
+    }
+    // SAFETY: the call takes three numbers. Its callers close nothing that others hold: no number is that high, or the
+    // table is the thread's own.
+    let done = unsafe { syscall(CLOSE_RANGE, first, c_uint::MAX, flags) };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO))
+    }
+}
+
+/// Keeps every signal from the calling thread.
+pub(crate) fn block_signals() {
+    const SIG_BLOCK: c_int = 0;
+    /// As large as the C library's own, on every architecture.
+    #[repr(C, align(8))]
+    struct SignalSet([u8; 128]);
+    unsafe extern "C" {
+        fn pthread_sigmask(how: c_int, set: *const SignalSet, before: *mut SignalSet) -> c_int;
+    }
+    // SAFETY: pthread_sigmask(3) reads the set and changes nothing but the mask of this thread.
+    unsafe { pthread_sigmask(SIG_BLOCK, &SignalSet([0xff; 128]), std::ptr::null_mut()) };
+}
+
+/// Lends what stands under `number`, which may be closed: then each call says `EBADF`.
+pub(crate) fn with_number<T>(number: RawFd, look: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+    // SAFETY: it is lent for a look by its number only, and is not closed here. Minus one is refused by the caller.
+    look(unsafe { BorrowedFd::borrow_raw(number) })
+}
+
+/// Takes the descriptor that the parent left under `number`.
+///
+/// The caller must see to it that it is the one, and that it is taken only once.
+pub(crate) fn take_inherited(number: RawFd) -> Result<OwnedFd, Errno> {
+    let flags = with_number(number, |fd| rustix::io::fcntl_getfd(fd))?;
     // SAFETY: open, and by the agreement between parent and child it is ours alone.
     let fd = unsafe { OwnedFd::from_raw_fd(number) };
-    rustix::io::fcntl_setfd(fd.as_fd(), flags | FdFlags::CLOEXEC)?;
+    rustix::io::fcntl_setfd(&fd, flags | FdFlags::CLOEXEC)?;
     Ok(fd)
 }
 

@@ -28,6 +28,7 @@ use rustix::pipe::PipeFlags;
 
 use super::{Halves, Kind, Mechanism};
 use crate::config::Config;
+use crate::endpoint::{above_stdio, both_above_stdio};
 use crate::error::ConnectError;
 use crate::frame::{FrameReceiver, FrameSender, Wire};
 use crate::hello::{Hello, recv_hello, send_packet};
@@ -50,8 +51,9 @@ impl Mechanism for Pipe {
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
         let deadline = config.connect_deadline();
         let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
-        let (theirs, mine) =
-            rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(ConnectError::io("make a pipe"))?;
+        let (theirs, mine) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
+            .and_then(both_above_stdio)
+            .map_err(ConnectError::io("make a pipe"))?;
         if let Some(wanted) = config.kernel_buffer_bytes {
             resize(&mine, wanted);
         }
@@ -121,6 +123,7 @@ fn check_reading_end(fd: &OwnedFd) -> Result<(), ConnectError> {
 fn own_description(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
+        .and_then(above_stdio)
 }
 
 /// RWF_NOSIGNAL: no SIGPIPE for this write. Since Linux 6.18.

@@ -31,6 +31,7 @@ use rustix::net::{SocketAddrAny, sockopt};
 use super::unix::{SocketHalf, greet, socket_buffer};
 use super::{Halves, Kind, Mechanism};
 use crate::config::Config;
+use crate::endpoint::both_above_stdio;
 use crate::error::ConnectError;
 use crate::frame::{FrameReceiver, FrameSender};
 use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Scene, Step, When};
@@ -79,7 +80,7 @@ pub(crate) fn rendezvous() -> Result<(OwnedFd, OwnedFd), Errno> {
     loop {
         let (theirs, from) = listener.accept().map_err(errno)?;
         if from == me {
-            return Ok((mine.into(), theirs.into()));
+            return both_above_stdio((mine.into(), theirs.into()));
         }
     }
 }

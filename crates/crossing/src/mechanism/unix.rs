@@ -24,6 +24,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, So
 
 use super::{Halves, Kind, Mechanism, Opened};
 use crate::config::Config;
+use crate::endpoint::both_above_stdio;
 use crate::error::ConnectError;
 use crate::frame::{FrameReceiver, FrameSender, Wire};
 use crate::hello::{Hello, wait_readable};
@@ -60,7 +61,12 @@ pub(crate) fn socket_buffer(wanted: usize) -> usize {
 
 /// Two ends that know each other from birth.
 pub(crate) fn rendezvous() -> Result<(OwnedFd, OwnedFd), Errno> {
-    rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+    both_above_stdio(rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
 }
 
 /// The handshake over the stream itself, and the two halves of the socket. `core` is what the peer is told of

@@ -17,6 +17,7 @@ use super::ring::frame;
 use super::rules;
 use super::watch::Watch;
 use crate::config::Config;
+use crate::endpoint::above_stdio;
 use crate::error::ConnectError;
 use crate::hello::{Hello, recv_hello, recv_packet, send_packet};
 use crate::mechanism::Kind;
@@ -62,6 +63,7 @@ impl Link {
         let membarrier = register();
         let own = Own::create(layout)?;
         let me = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
+            .and_then(above_stdio)
             .map_err(ConnectError::io("open a pidfd of this process"))?;
         let hello = Hello {
             kind: Kind::Shm,

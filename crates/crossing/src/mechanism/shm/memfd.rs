@@ -10,6 +10,7 @@ use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, SeekFrom};
 use rustix::io::Errno;
 
 use super::room;
+use crate::endpoint::above_stdio;
 
 /// How much is made at a time, in bytes.
 pub(super) const STEP: u64 = 16 << 20;
@@ -28,6 +29,7 @@ pub(super) fn create(bytes: u64, mut step: impl FnMut()) -> io::Result<OwnedFd> 
         Err(Errno::INVAL) => rustix::fs::memfd_create(c"crossing", flags),
         made => made,
     }?;
+    let memfd = above_stdio(memfd)?;
     rustix::fs::ftruncate(&memfd, bytes)?;
     let mut made = 0;
     while made < bytes {

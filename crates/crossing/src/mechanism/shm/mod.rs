@@ -55,6 +55,7 @@ use self::view::View;
 use self::watch::{RECEIVER_CLOSES, SENDER_CLOSES};
 use super::{Halves, Inbound, Kind, Mechanism, Outbound};
 use crate::config::Config;
+use crate::endpoint::both_above_stdio;
 use crate::error::{ConnectError, RecvError, SendError};
 use crate::owner::{self, Owner, Substitute};
 use crate::wait::{Patience, Until};
@@ -103,7 +104,12 @@ impl Mechanism for Shm {
 
 /// The rendezvous of two ends that know each other from birth.
 pub(crate) fn rendezvous() -> Result<(OwnedFd, OwnedFd), Errno> {
-    rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+    both_above_stdio(rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
 }
 
 /// The sending half.

@@ -22,6 +22,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use rustix::thread::futex;
 
 use super::memory::Status;
+use crate::endpoint::above_stdio;
 use crate::error::ConnectError;
 use crate::owner::{self, Owner};
 
@@ -146,7 +147,7 @@ struct Table {
 /// The watcher, started with the first connection.
 fn watcher() -> Result<&'static Watcher, ConnectError> {
     let made = WATCHER.get_or_init(|| {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let epoll = above_stdio(epoll::create(epoll::CreateFlags::CLOEXEC)?)?;
         thread::Builder::new()
             .name("crossing-watch".into())
             .stack_size(64 << 10)

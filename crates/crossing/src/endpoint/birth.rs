@@ -1,0 +1,144 @@
+//! Birth: a child is started, and is given one descriptor that none of its siblings gets.
+//!
+//! A descriptor is inherited when its close-on-exec flag is off. The flag stands in the table of descriptors that the threads of
+//! a process share; were it cleared there, a child that another thread starts at that moment would inherit the
+//! descriptor too. It can be cleared after a fork(2), in the child (`pre_exec` of std), but a fork copies the tables of the parent's
+//! memory: a child of a process with 4 GiB takes a hundred milliseconds and more.
+//!
+//! So a thread is started that makes the table its own (close_range(2) with `CLOSE_RANGE_UNSHARE`, which containers allow
+//! where they refuse unshare(2)), clears the flag there, and starts the child the quick way, by posix_spawn(3), which borrows the
+//! parent's memory until the child's program runs. Pipes to the child that the command asks for are made in that table, and
+//! are passed back over a socket.
+//!
+//! **The thread stays as long as the child**, asleep and without any descriptor. The kernel takes the thread that made a child for
+//! its parent: a child that has asked to be killed when its parent dies (prctl(2), `PR_SET_PDEATHSIG`) would be
+//! killed when this thread ends.
+//!
+//! Where the thread or a table of its own cannot be had, the child is started by fork(2).
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::process::{Child, Command};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use rustix::io::{Errno, FdFlags};
+use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use rustix::process::{Pid, WaitId, WaitIdOptions};
+
+use super::descriptor::FIRST_FREE;
+use crate::hello::descriptors;
+use crate::mechanism::Kind;
+use crate::sys::OwnTable;
+
+/// What is to be done. Its descriptors belong to the table that the threads of this process share, and are closed there.
+pub(super) struct Order {
+    pub(super) command: Command,
+    /// What the child inherits. Its number is above those of standard input, output and error.
+    pub(super) fd: OwnedFd,
+    pub(super) variable: &'static str,
+    /// What the child finds in the variable.
+    pub(super) text: String,
+}
+
+/// Carries an order out. This process keeps nothing of what the child inherits.
+pub(super) fn spawn(order: Order) -> io::Result<Child> {
+    debug_assert!(order.fd.as_raw_fd() >= FIRST_FREE);
+    let mut order = order;
+    order.command.env(order.variable, &order.text);
+    // The way of the pipes to the child, from one table to the other.
+    let (here, there) = Kind::Shm.rendezvous()?;
+    let work = Arc::new(Mutex::new(Some((order, there))));
+    let take = |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let (tell, told) = sync_channel(1);
+    let theirs = work.clone();
+    let thread = thread::Builder::new().name("crossing-child".into()).spawn(move || {
+        let Ok(table) = OwnTable::new() else { return };
+        let Some((mut order, line)) = take(&theirs) else { return };
+        let born = bear(&mut order, &line);
+        let pid = born.as_ref().ok().map(Pid::from_child);
+        table.close_all();
+        // Whoever waits for it lends its table to what is closed here.
+        let _ = tell.send((order, line, born));
+        drop(tell);
+        if let Some(pid) = pid {
+            stay(pid);
+        }
+    });
+    if thread.is_ok()
+        && let Ok((_order, _line, born)) = told.recv()
+    {
+        return adopt(born?, here);
+    }
+    match take(&work) {
+        Some((order, _)) => by_fork(order),
+        None => Err(io::Error::other("the thread that starts a child has panicked")),
+    }
+}
+
+/// In a table of descriptors of this thread's own: starts the child, and sends off the pipes to it.
+fn bear(order: &mut Order, line: &OwnedFd) -> io::Result<Child> {
+    rustix::io::fcntl_setfd(&order.fd, FdFlags::empty())?;
+    let mut child = order.command.spawn()?;
+    let pipes = [
+        child.stdin.take().map(OwnedFd::from),
+        child.stdout.take().map(OwnedFd::from),
+        child.stderr.take().map(OwnedFd::from),
+    ];
+    let bytes = pipes.each_ref().map(|pipe| u8::from(pipe.is_some()));
+    let fds: Vec<_> = pipes.iter().flatten().map(AsFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+    }
+    let sent = rustix::net::sendmsg(line, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL);
+    sent.map(|_| ()).or_else(|errno| end(&mut child, errno))?;
+    Ok(child)
+}
+
+/// In the table that the threads share: the child with the pipes to it.
+fn adopt(mut child: Child, line: OwnedFd) -> io::Result<Child> {
+    let mut bytes = [0; 3];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let received = rustix::net::recvmsg(&line, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags);
+    received.map(|_| ()).or_else(|errno| end(&mut child, errno))?;
+    let fds = descriptors(&mut ancillary);
+    if fds.len() != bytes.iter().filter(|byte| **byte == 1).count() {
+        // The kernel has left out what has no place in this process's table.
+        end(&mut child, Errno::MFILE)?;
+    }
+    let mut fds = fds.into_iter();
+    let mut next = |there: u8| if there == 1 { fds.next() } else { None };
+    child.stdin = next(bytes[0]).map(Into::into);
+    child.stdout = next(bytes[1]).map(Into::into);
+    child.stderr = next(bytes[2]).map(Into::into);
+    Ok(child)
+}
+
+/// A child to which there is no way is no child.
+fn end(child: &mut Child, errno: Errno) -> io::Result<()> {
+    // Fails only for a child that is gone already.
+    let _ = child.kill();
+    child.wait()?;
+    Err(errno.into())
+}
+
+/// Sleeps until the child has ended, and leaves it to be reaped by whoever holds it.
+fn stay(child: Pid) {
+    crate::sys::block_signals();
+    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    // ECHILD: it was reaped meanwhile.
+    while let Err(Errno::INTR) = rustix::process::waitid(WaitId::Pid(child), ended) {}
+}
+
+/// The slow way, which needs no thread.
+fn by_fork(order: Order) -> io::Result<Child> {
+    let Order { mut command, fd, .. } = order;
+    crate::sys::keep_across_exec(&mut command, &fd);
+    command.spawn()
+}
