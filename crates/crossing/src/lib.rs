@@ -91,7 +91,7 @@ pub use config::Config;
 pub use endpoint::{Address, Endpoint, Listener};
 pub use error::{ConnectError, RecvError, SendError, Violation};
 pub use mechanism::{
-    Any, Blob, BlobMut, Kind, Mechanism, MemoryLimit, Message, Pipe, SealError, Shm, Shortage, Tcp,
-    TrustedReceiver, Unix,
+    Any, Blob, BlobMut, Kind, Mechanism, MemoryLimit, Message, Pipe, SealError, Shm, Shortage, Sleeping, Tcp,
+    TrustedReceiver, Unix, sleeping,
 };
 pub use wait::{Spacing, WaitStrategy};

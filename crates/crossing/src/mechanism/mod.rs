@@ -23,7 +23,9 @@ use crate::scene::Scene;
 use crate::wait::Patience;
 
 pub use self::pipe::Pipe;
-pub use self::shm::{Blob, BlobMut, MemoryLimit, Message, SealError, Shm, Shortage, TrustedReceiver};
+pub use self::shm::{
+    Blob, BlobMut, MemoryLimit, Message, SealError, Shm, Shortage, Sleeping, TrustedReceiver, sleeping,
+};
 pub use self::tcp::Tcp;
 pub use self::unix::Unix;
 

@@ -31,6 +31,7 @@ mod ring;
 mod room;
 mod rules;
 mod scene;
+mod sleeping;
 mod view;
 mod watch;
 
@@ -51,6 +52,7 @@ use self::link::{Agreed, Link};
 use self::ring::{Consumer, Producer, START, frame};
 pub use self::room::{MemoryLimit, Shortage};
 pub(crate) use self::scene::SCENE;
+pub use self::sleeping::{Sleeping, sleeping};
 use self::view::View;
 use self::watch::{RECEIVER_CLOSES, SENDER_CLOSES};
 use super::{Halves, Inbound, Kind, Mechanism, Outbound};

@@ -1,0 +1,130 @@
+//! Which way this process may sleep on shared memory.
+//!
+//! A sleeper waits for two things: the peer's index, in the peer's region, and the peer's end, which the watcher notes in a word
+//! of private memory. futex_waitv(2) sleeps on both at once. Containers refuse it, with EPERM where their seccomp profile is
+//! older than the call, and with ENOSYS where it is newer than the refusal; so it is tried before it is needed, by a call that
+//! never waits. What EPERM and ENOSYS say stays true for as long as the process lives, and in what it forks: it is remembered.
+//! No other answer is.
+//!
+//! # References
+//! futex(2), futex_waitv in Documentation/userspace-api/futex2.rst, seccomp(2).
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use rustix::io::Errno;
+use rustix::thread::futex::{self, Wait, WaitFlags, WaitPtr, WaitvFlags};
+
+/// How this process sleeps on shared memory: see [`sleeping`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sleeping {
+    /// By futex_waitv(2), on the peer's index and on what is known of the peer at once.
+    Waitv,
+    /// By futex(2), on the peer's index, since futex_waitv(2) is refused here. The thread that watches for the peer's end wakes
+    /// it.
+    Futex,
+    /// Not at all: both calls are refused, and shared memory cannot be connected.
+    Refused,
+}
+
+impl Sleeping {
+    /// The name in reports: `futex_waitv`, `futex`, `refused`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Sleeping::Waitv => "futex_waitv",
+            Sleeping::Futex => "futex",
+            Sleeping::Refused => "refused",
+        }
+    }
+}
+
+impl fmt::Display for Sleeping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// How this process sleeps on shared memory. Asks the kernel, by calls that never wait.
+///
+/// # Examples
+/// ```
+/// use crossing::{Sleeping, sleeping};
+///
+/// assert!(sleeping() != Sleeping::Refused, "allow futex_waitv(2) in the container's seccomp profile");
+/// ```
+pub fn sleeping() -> Sleeping {
+    if try_futex().is_err() {
+        return Sleeping::Refused;
+    }
+    if try_waitv().is_ok() { Sleeping::Waitv } else { Sleeping::Futex }
+}
+
+/// Whether futex_waitv(2) has been refused for good.
+static WAITV_REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// Takes note of what futex_waitv(2) has answered. Whether it is an answer of a call that works.
+pub(super) fn judge_waitv(answer: Result<usize, Errno>) -> Result<(), Errno> {
+    match answer {
+        // Woken; or the words had changed, a signal came, the deadline was over: the caller looks again.
+        Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => Ok(()),
+        Err(errno) => {
+            if matches!(errno, Errno::PERM | Errno::ACCESS | Errno::NOSYS) {
+                WAITV_REFUSED.store(true, Ordering::Relaxed);
+            }
+            Err(errno)
+        }
+    }
+}
+
+/// Whether futex_waitv(2) is known to be refused.
+#[inline]
+pub(super) fn waitv_is_refused() -> bool {
+    WAITV_REFUSED.load(Ordering::Relaxed)
+}
+
+/// What futex_waitv(2) says to a word that has changed already.
+fn try_waitv() -> Result<(), Errno> {
+    if waitv_is_refused() {
+        return Err(Errno::PERM);
+    }
+    let word = AtomicU32::new(0);
+    let mut wait = Wait::new();
+    wait.uaddr = WaitPtr::new(word.as_ptr().cast());
+    wait.val = 1;
+    wait.flags = WaitFlags::SIZE_U32 | WaitFlags::PRIVATE;
+    judge_waitv(futex::waitv(&[wait], WaitvFlags::empty(), None, futex::ClockId::Monotonic))
+}
+
+/// What futex(2) says to a wake of nobody, and to a wait on a word that has changed already.
+fn try_futex() -> Result<(), Errno> {
+    let word = AtomicU32::new(0);
+    futex::wake(&word, futex::Flags::PRIVATE, 1)?;
+    judge_futex(futex::wait_bitset(&word, futex::Flags::PRIVATE, 1, None, ANYBODY))
+}
+
+/// Whether it is an answer of a call that works.
+pub(super) fn judge_futex(answer: Result<(), Errno>) -> Result<(), Errno> {
+    match answer {
+        // As above.
+        Ok(()) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => Ok(()),
+        refused => refused,
+    }
+}
+
+/// FUTEX_BITSET_MATCH_ANY: woken by every wake.
+pub(super) const ANYBODY: std::num::NonZeroU32 = std::num::NonZeroU32::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_a_call_that_works_is_no_refusal() {
+        for errno in [Errno::AGAIN, Errno::INTR, Errno::TIMEDOUT] {
+            assert_eq!((judge_waitv(Err(errno)), judge_futex(Err(errno))), (Ok(()), Ok(())));
+        }
+        // What may pass is told, and not remembered.
+        assert_eq!(judge_waitv(Err(Errno::NOMEM)), Err(Errno::NOMEM));
+        assert!(!waitv_is_refused());
+    }
+}
