@@ -6,7 +6,7 @@ use std::process::Command;
 use lab::Report;
 use lab::report::{Entrant, Row};
 
-use crate::harness::Desk;
+use crate::harness::{Desk, eventually};
 
 const SMALL: &str = "--count 200 --launches 2 --workload ping-pong --wait block --seed 1 --json";
 
@@ -21,6 +21,7 @@ read -r job
 n=$(echo "$job" | sed 's/.*"messages":\([0-9]*\).*/\1/')
 answer() { echo "{\"name\":\"$name\",\"version\":\"1\",\"messages\":$n,\"verified\":$1,\"elapsed_ns\":$2,\"latency_ns\":[$3]}"; }
 case $name in
+    helper)    sleep 100000 & answer $n $((n * 2000)) "[1000,$n]"; echo $! >> helpers ;;
     truth)     answer $n $((n * 2000)) "[1000,$n]" ;;
     fewer)     answer $((n - 1)) $((n * 2000)) "[1000,$n]" ;;
     samples)   answer $n $((n * 2000)) "[1000,$((n + 1))]" ;;
@@ -104,6 +105,24 @@ fn a_rival_that_lies_has_no_number() {
         assert!(row.latency_ns.is_none() && row.messages_per_s.is_none(), "{row:?}");
     }
     assert!(row(&report, "pipe").failed.is_none(), "nobody else is hurt");
+}
+
+#[test]
+fn a_rival_whose_helper_keeps_its_output_open_has_answered() {
+    let desk = Desk::new();
+    liars(&desk, "helper");
+    let ran = desk.run(&format!("race pipe {SMALL} --rivals")).ended_with(0);
+    let report: Report = serde_json::from_value(ran.json()).expect("a report");
+    let row = row(&report, "helper/pipe");
+    assert_eq!((row.failed.as_deref(), row.verified), (None, 200), "{row:?}");
+    let helpers = std::fs::read_to_string(desk.path("helpers")).expect("the helpers' numbers");
+    assert!(helpers.lines().count() >= 2, "{helpers}");
+    for helper in helpers.lines() {
+        let stat = format!("/proc/{helper}/stat");
+        eventually("the helper is gone", || {
+            std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "))
+        });
+    }
 }
 
 #[test]

@@ -7,8 +7,8 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use crossing::{Kind, WaitStrategy};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -21,12 +21,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+use crate::lookout::{self, Cut};
 use crate::plan::{Workload, as_text};
 use crate::report::SideUse;
 use crate::sys::lines::Bounce;
-
-/// How often the lab looks up while it waits for an answer: the latest that a Ctrl-C is seen.
-const LOOK_UP: Duration = Duration::from_millis(250);
 
 /// The longest line that is believed, in bytes.
 const LINE_LIMIT: usize = 16 << 20;
@@ -223,19 +221,11 @@ impl Control {
             if self.rest.len() > LINE_LIMIT {
                 return Err(Silence::Garbled(format!("a line of more than {LINE_LIMIT} bytes")));
             }
-            if stop.load(Ordering::Relaxed) {
-                return Err(Silence::Stopped);
-            }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(Silence::Late);
-            }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let nap = left.map_or(LOOK_UP, |left| left.min(LOOK_UP));
-            let look_up = Timespec { tv_sec: 0, tv_nsec: nap.as_nanos() as i64 };
-            match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&look_up)) {
-                Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => self.read()?,
-                Err(errno) => return Err(Silence::Garbled(errno.to_string())),
+            match lookout::wait(&mut [PollFd::new(&self.socket, PollFlags::IN)], deadline, stop) {
+                Ok(()) => self.read()?,
+                Err(Cut::Stopped) => return Err(Silence::Stopped),
+                Err(Cut::Late) => return Err(Silence::Late),
+                Err(Cut::Refused(errno)) => return Err(Silence::Garbled(errno.to_string())),
             }
         }
     }

@@ -17,6 +17,7 @@ pub mod choose;
 pub mod clock;
 pub mod compare;
 mod control;
+mod lookout;
 pub mod machine;
 mod peer;
 pub mod plan;
@@ -38,5 +39,6 @@ mod workload;
 
 pub use peer::WORKER_VERB;
 pub use report::Report;
+pub use rival::end_guests;
 pub use worker::worker_main;
 pub use workload::payload;

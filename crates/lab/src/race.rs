@@ -90,7 +90,7 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Progress), stop: &AtomicBool) -> 
     }
     let cores = machine::resolve(plan.placement).map_err(|unavailable| RaceError(unavailable.to_string()))?;
     let clock = Clock::best();
-    let entries = entries(plan)?;
+    let entries = entries(plan, stop)?;
     let began = Instant::now();
     let started_unix_ms =
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64);
@@ -190,9 +190,9 @@ fn one_round(entry: &Entry, order: &Order, stop: &AtomicBool) -> Result<Found, F
 }
 
 /// Every entrant of the plan.
-fn entries(plan: &Plan) -> Result<Vec<Entry>, RaceError> {
-    let rivals: Vec<Rival> =
-        plan.rivals.iter().map(|path| Rival::meet(path)).collect::<Result<_, _>>().map_err(RaceError)?;
+fn entries(plan: &Plan, stop: &AtomicBool) -> Result<Vec<Entry>, RaceError> {
+    let met = plan.rivals.iter().map(|path| Rival::meet(path, stop)).collect::<Result<Vec<_>, _>>();
+    let rivals = met.map_err(|fault| RaceError(fault.to_string()))?;
     let mut entries = Vec::new();
     for &workload in &plan.workloads {
         for &size_bytes in &plan.sizes {

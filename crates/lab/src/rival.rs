@@ -5,18 +5,14 @@
 //! message verified has no number. Its times are its own word, but they must fit: its samples are as many as its
 //! round trips and add up to its time, and it cannot have been at work for longer than it ran.
 
-use std::fs::File;
-use std::io::{Read, Seek, Write};
-use std::os::unix::process::CommandExt;
+mod guest;
+
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crossing::{Kind, WaitStrategy};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
@@ -24,8 +20,9 @@ use crate::peer::Fault;
 use crate::plan::{Workload, as_text};
 use crate::round::Order;
 
-/// The longest answer that is believed, in bytes.
-const ANSWER_LIMIT: usize = 16 << 20;
+use self::guest::Guest;
+pub use self::guest::end_guests;
+
 /// How long a rival may take to say who it is.
 const MEETING: Duration = Duration::from_secs(5);
 /// The longest name, in characters.
@@ -97,13 +94,15 @@ pub(crate) enum Answer {
 
 impl Rival {
     /// Asks the program at `path` what it can do.
-    pub(crate) fn meet(path: &Path) -> Result<Rival, String> {
-        let fault = |why: &dyn std::fmt::Display| format!("rival {}: {why}", path.display());
+    pub(crate) fn meet(path: &Path, stop: &AtomicBool) -> Result<Rival, Fault> {
+        let fault = |why: &dyn std::fmt::Display| Fault::Failed(format!("rival {}: {why}", path.display()));
         let program = path.canonicalize().map_err(|error| fault(&error))?;
         let mut command = Command::new(&program);
         let guest = Guest::start(command.arg("--describe"), None).map_err(|error| fault(&error))?;
-        let answer = guest.answer(Instant::now() + MEETING, &AtomicBool::new(false));
-        let answer = answer.map_err(|why| fault(&format!("{why:?}")))?;
+        let answer = guest.answer(Instant::now() + MEETING, stop).map_err(|why| match why {
+            Fault::Stopped => Fault::Stopped,
+            Fault::Environment(why) | Fault::Failed(why) => fault(&why),
+        })?;
         let can: Description = serde_json::from_slice(&answer)
             .map_err(|error| fault(&format!("it does not describe itself as a rival does: {error}")))?;
         let plain = can.name.bytes().all(|byte| byte.is_ascii_graphic());
@@ -211,93 +210,6 @@ fn sentence(text: &str) -> String {
     shown.take(SENTENCE_LIMIT).collect::<String>().trim().to_owned()
 }
 
-/// A rival that runs. Dropped, it is killed and reaped, and its second process with it.
-struct Guest {
-    child: Child,
-    /// What it says on stderr.
-    complaint: File,
-}
-
-impl Guest {
-    fn start(command: &mut Command, line: Option<&[u8]>) -> std::io::Result<Guest> {
-        let stdin = if line.is_some() { Stdio::piped() } else { Stdio::null() };
-        // A file and not a pipe, so that a rival that complains a lot never waits for anybody to listen.
-        let complaint = File::from(memfd_create("ipcscope-rival-stderr", MemfdFlags::CLOEXEC)?);
-        let command = command.stdin(stdin).stdout(Stdio::piped()).stderr(complaint.try_clone()?);
-        let mut guest = Guest { child: command.process_group(0).spawn()?, complaint };
-        if let (Some(line), Some(mut stdin)) = (line, guest.child.stdin.take()) {
-            match stdin.write_all(line) {
-                // It ended without reading: how it ended says more.
-                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-                written => written?,
-            }
-        }
-        Ok(guest)
-    }
-
-    /// Everything it says until it ends, if it ends well.
-    fn answer(mut self, deadline: Instant, stop: &AtomicBool) -> Result<Vec<u8>, Fault> {
-        let Some(mut stdout) = self.child.stdout.take() else {
-            return Err(Fault::Failed("it has no output".into()));
-        };
-        let mut answer = Vec::new();
-        let mut bytes = [0; 16 << 10];
-        loop {
-            if stop.load(Ordering::Relaxed) {
-                return Err(Fault::Stopped);
-            }
-            if Instant::now() >= deadline {
-                return Err(Fault::Failed("it did not answer in time".into()));
-            }
-            if answer.len() > ANSWER_LIMIT {
-                return Err(Fault::Failed(format!("its answer is longer than {ANSWER_LIMIT} bytes")));
-            }
-            let look_up = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
-            if matches!(poll(&mut [PollFd::new(&stdout, PollFlags::IN)], Some(&look_up)), Ok(1..)) {
-                match stdout.read(&mut bytes) {
-                    Ok(0) => break,
-                    Ok(read) => answer.extend_from_slice(&bytes[..read]),
-                    Err(error) => return Err(Fault::Failed(error.to_string())),
-                }
-            }
-        }
-        match self.child.wait() {
-            Ok(status) if status.success() => Ok(answer),
-            Ok(status) => Err(Fault::Failed(match self.last_words() {
-                words if words.is_empty() => format!("it ended with {status}"),
-                words => format!("it ended with {status}: {words}"),
-            })),
-            Err(error) => Err(Fault::Failed(error.to_string())),
-        }
-    }
-
-    /// The last line that it wrote to stderr.
-    fn last_words(&mut self) -> String {
-        const TAIL: u64 = 4096;
-        let mut tail = Vec::new();
-        let length = self.complaint.stream_position().unwrap_or(0);
-        let from = std::io::SeekFrom::Start(length.saturating_sub(TAIL));
-        let read =
-            self.complaint.seek(from).and_then(|_| (&self.complaint).take(TAIL).read_to_end(&mut tail));
-        let text = String::from_utf8_lossy(&tail);
-        let last = text.lines().rev().find(|line| !line.trim().is_empty()).filter(|_| read.is_ok());
-        last.map(sentence).unwrap_or_default()
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        // All of these fail only for what is dead and reaped already. The group goes first: it has its name as long as
-        // its leader has not been reaped.
-        if let (Ok(None), Some(group)) = (self.child.try_wait(), Pid::from_raw(self.child.id().cast_signed()))
-        {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,53 +228,6 @@ mod tests {
             capacity_bytes: None,
             clock: Clock::Monotonic,
         }
-    }
-
-    fn shell(script: &str) -> Guest {
-        Guest::start(Command::new("sh").args(["-c", script]), Some(b"a job\n")).unwrap()
-    }
-
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_millis(300)
-    }
-
-    fn failure(guest: Guest, deadline: Instant) -> String {
-        match guest.answer(deadline, &AtomicBool::new(false)) {
-            Err(Fault::Failed(why)) => why,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn one_that_hangs_is_killed_with_all_that_it_started() {
-        let mut guest = shell("sleep 1000 & echo $!; wait");
-        let mut pid = [0; 16];
-        let read = guest.child.stdout.as_mut().unwrap().read(&mut pid).unwrap();
-        let sleeper = format!("/proc/{}/stat", String::from_utf8_lossy(&pid[..read]).trim());
-        let gone = || std::fs::read_to_string(&sleeper).map_or(true, |stat| stat.contains(") Z "));
-        assert!(!gone(), "{sleeper}");
-        assert_eq!(failure(guest, soon()), "it did not answer in time");
-        let patience = Instant::now() + Duration::from_secs(20);
-        while !gone() {
-            assert!(Instant::now() < patience, "{sleeper} is still there");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    #[test]
-    fn one_that_ends_badly_has_the_last_word() {
-        let later = Instant::now() + Duration::from_secs(20);
-        assert!(
-            failure(shell("echo first >&2; echo last >&2; exit 3"), later).ends_with("exit status: 3: last")
-        );
-        assert!(failure(shell("exit 3"), later).ends_with("exit status: 3"));
-        let noisy = failure(
-            shell("yes a line of no use | head -c 3000000 >&2; echo >&2; echo end >&2; exit 1"),
-            later,
-        );
-        assert!(noisy.ends_with(": end"), "{noisy}");
-        let flood = failure(shell("yes"), later);
-        assert!(flood.contains("longer than"), "{flood}");
     }
 
     #[test]
