@@ -130,27 +130,21 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// The placement that was typed, if this machine has it; else the default, with a notice when that is not cross-core.
+/// The placement that was typed, if this machine has it; else the usual one. What is to be said of it is a notice.
 ///
 /// # Errors
 ///
 /// A sentence that names the core that is missing, and the ones that are there.
 pub(crate) fn placement(typed: Option<Placement>, notices: &mut Vec<String>) -> Result<Placement, Failure> {
-    let placement = match typed {
-        Some(placement) => placement,
-        None => {
-            let cores = machine::allowed_cores().map_err(|error| {
-                Failure::told(format_args!("cannot read which cores may be used: {error}"))
-            })?;
-            if cores.len() > 1 {
-                Placement::CrossCore
-            } else {
-                notices.push("only one core may be used: both processes share it (same-core)".into());
-                Placement::SameCore
-            }
+    let (placement, notice) = match typed {
+        Some(placement) => {
+            let cores = machine::resolve(placement).map_err(Failure::told)?;
+            (placement, machine::siblings_note(cores))
         }
+        None => machine::usual_placement(),
     };
-    machine::resolve(placement).map(|_| placement).map_err(Failure::told)
+    notices.extend(notice);
+    Ok(placement)
 }
 
 /// What was typed, each once and in its order; or the default.

@@ -142,8 +142,11 @@ fn built_in() -> ProbeReport {
 
 /// Where the two processes of a whole probe run: on one core, and on two where there are two.
 pub(crate) fn placements() -> Vec<Placement> {
-    let several = machine::allowed_cores().is_ok_and(|cores| cores.len() > 1);
-    if several { vec![Placement::SameCore, Placement::CrossCore] } else { vec![Placement::SameCore] }
+    if machine::resolve(Placement::CrossCore).is_ok() {
+        vec![Placement::SameCore, Placement::CrossCore]
+    } else {
+        vec![Placement::SameCore]
+    }
 }
 
 /// Every mechanism, way of waiting and placement, as [`command`] says it.

@@ -105,7 +105,9 @@ pub(crate) fn below(report: &Report) -> Vec<String> {
     lines.extend(notes(report));
     if report.rounds_dropped > 0 {
         let rounds = units::plural(report.rounds_dropped.into(), "round");
-        lines.push(format!("dropped: {rounds}, run again because the floor changed meanwhile"));
+        lines.push(format!(
+            "dropped: {rounds}, run again because the floor changed meanwhile, or they were disturbed"
+        ));
     }
     if let Some(steal) = report.steal_percent.filter(|&steal| steal > 0.0) {
         lines.push(format!(

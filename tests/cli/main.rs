@@ -1,5 +1,6 @@
 //! The real binary, from outside: what it prints, where, and with which exit code.
 
+mod adverse;
 mod attacks;
 mod bad_input;
 #[path = "../../crates/lab/src/cannot_run.rs"]

@@ -17,6 +17,7 @@ pub mod choose;
 pub mod clock;
 pub mod compare;
 mod control;
+mod disturbance;
 mod lookout;
 pub mod machine;
 mod peer;

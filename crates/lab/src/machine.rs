@@ -1,8 +1,10 @@
 //! The machine under the numbers: facts that change them, read from the kernel. A fact that is not told is
 //! `None`.
 
+mod cgroup;
 mod cores;
 mod findings;
+mod topology;
 
 use std::fmt;
 use std::fs;
@@ -10,7 +12,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use cores::{allowed_cores, pin, resolve};
+pub(crate) use cgroup::Cgroup;
+pub use cores::{allowed_cores, obtainable_cores, pin, resolve, siblings_note, usual_placement};
 pub use findings::{Finding, State, findings};
 
 /// Something this machine will not give.
@@ -80,7 +83,8 @@ impl Machine {
         Machine {
             cpu: cpu_model(&cpuinfo),
             architecture: std::env::consts::ARCH.into(),
-            cores_online: word("/sys/devices/system/cpu/online").map(|list| cores::count_in_list(&list)),
+            cores_online: word("/sys/devices/system/cpu/online")
+                .map(|list| topology::cores_in_list(&list).len()),
             cores_allowed: allowed_cores().unwrap_or_default(),
             smt_active: word("/sys/devices/system/cpu/smt/active").map(|text| text == "1"),
             cache_l1d: cache(1),

@@ -21,6 +21,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use serde::Serialize;
 
 use crate::control::{Answer, Control, Job, Silence};
+use crate::machine::Cgroup;
 
 /// The hidden verb under which the binary becomes a measured process.
 pub const WORKER_VERB: &str = "worker";
@@ -144,9 +145,7 @@ impl Peer {
         deadline: Instant,
         stop: &AtomicBool,
     ) -> Result<Peer, Fault> {
-        self.control
-            .say(job, beside)
-            .map_err(|error| Fault::Failed(format!("a process went away: {error}")))?;
+        self.ask_with(job, beside)?;
         match self.hear(deadline, stop)? {
             Answer::Placed { core, child } => (self.core, self.child) = (core, child),
             other => return Err(Fault::out_of_turn(&other)),
@@ -155,19 +154,21 @@ impl Peer {
     }
 
     /// Asks for something; the answer is heard separately, so that both sides can be asked first.
-    pub(crate) fn ask(&self, request: &impl Serialize) -> Result<(), Fault> {
+    pub(crate) fn ask(&mut self, request: &impl Serialize) -> Result<(), Fault> {
         self.ask_with(request, None)
     }
 
     /// The same, with a descriptor beside it.
     pub(crate) fn ask_with(
-        &self,
+        &mut self,
         request: &impl Serialize,
         beside: Option<BorrowedFd<'_>>,
     ) -> Result<(), Fault> {
-        self.control
-            .say(request, beside)
-            .map_err(|error| Fault::Failed(format!("a process went away: {error}")))
+        self.control.say(request, beside).map_err(|error| match error.kind() {
+            // It is gone: how it ended says more.
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Fault::Failed(self.last_words()),
+            _ => Fault::Failed(format!("a process cannot be told what to do: {error}")),
+        })
     }
 
     /// Waits for an answer.
@@ -252,12 +253,33 @@ impl Peer {
     fn last_words(&mut self) -> String {
         let pid = self.pid();
         match self.ended_within(LAST_BREATH) {
+            Some(Death { signal: Some(signal), .. }) if signal == "SIGKILL" => {
+                format!("process {pid} was killed in mid-round: {}", killed_by())
+            }
             Some(Death { signal: Some(signal), .. }) => format!("process {pid} ended in mid-round: {signal}"),
             Some(Death { exit_code: Some(code), .. }) => {
                 format!("process {pid} ended in mid-round: exit status {code}")
             }
             _ => format!("process {pid} ended in mid-round"),
         }
+    }
+}
+
+/// What may have sent the SIGKILL that no process of ours has sent, as far as the kernel tells.
+fn killed_by() -> String {
+    let group = Cgroup::own();
+    let killed = group.killed_for_memory().unwrap_or(0);
+    match (group.memory_bytes(), killed) {
+        (Some(bytes), 1..) => format!(
+            "SIGKILL, by the kernel for want of memory (this control group may hold {} MiB, and {killed} processes of it \
+             have died of that); ask for less room, or raise the limit",
+            bytes >> 20
+        ),
+        (Some(bytes), 0) => format!(
+            "SIGKILL, by hand or by the kernel for want of memory (this control group may hold {} MiB)",
+            bytes >> 20
+        ),
+        (None, _) => "SIGKILL, by hand or by the kernel for want of memory".into(),
     }
 }
 

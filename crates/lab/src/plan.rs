@@ -76,7 +76,8 @@ impl FromStr for Workload {
 pub enum Placement {
     /// Both on the first core that this process may use.
     SameCore,
-    /// On the first two cores that this process may use.
+    /// On the first core that this process may use, and on the first that is no sibling of it: no second thread of the same
+    /// core. Where there are only siblings, on two of them, and the rows say so.
     CrossCore,
     /// Wherever the scheduler puts them.
     Unpinned,

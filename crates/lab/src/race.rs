@@ -2,8 +2,11 @@
 //!
 //! Entrants do not run one after the other: each launch runs one round of every entrant, in an order drawn
 //! anew from the plan's seed, so that a machine that changes while it is measured changes for all of them.
-//! Every round is a fresh pair of processes. A round whose floor moved while it ran is thrown away, counted,
-//! and run again.
+//! Every round is a fresh pair of processes. A round whose floor moved while it ran, or that was disturbed, is thrown away,
+//! counted, and run again.
+//!
+//! An entrant that fails is a row that says so, whatever runs before and after it. A race has no report only when no process
+//! can be started.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +16,7 @@ use crossing::{Kind, WaitStrategy};
 
 use crate::clock::Clock;
 use crate::control::Task;
+use crate::disturbance::{Disturbance, Watch};
 use crate::machine::{self, Machine};
 use crate::peer::Fault;
 use crate::plan::{Plan, Workload};
@@ -56,6 +60,8 @@ pub(crate) enum Who {
     Mechanism(Kind),
     Null,
     Rival(Rival, Kind),
+    /// A rival that could not say what it can do; its file's name.
+    Absent(String),
 }
 
 /// One entrant: who, under what.
@@ -74,6 +80,7 @@ impl Entry {
             Who::Mechanism(kind) => kind.to_string(),
             Who::Null => "null".into(),
             Who::Rival(rival, kind) => format!("{} {kind}", rival.name()),
+            Who::Absent(name) => name.clone(),
         };
         format!("{who} {workload} {size_bytes} B {wait}")
     }
@@ -82,21 +89,22 @@ impl Entry {
 /// Runs `plan`. `stop` cuts it short: the report then holds what was measured, and says `interrupted`.
 ///
 /// # Errors
-/// When the plan makes no sense, or the machine cannot run it at all. A single entrant that fails is a row
-/// that says so.
+/// When the plan makes no sense, or no process can be started. A single entrant that fails is a row that says so.
 pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Progress), stop: &AtomicBool) -> Result<Report, RaceError> {
     if let Some(fault) = plan.fault() {
         return Err(RaceError(fault));
     }
     let cores = machine::resolve(plan.placement).map_err(|unavailable| RaceError(unavailable.to_string()))?;
+    let siblings = machine::siblings_note(cores);
     let clock = Clock::best();
-    let entries = entries(plan, stop)?;
+    let entrants = entrants(plan, stop);
     let began = Instant::now();
     let started_unix_ms =
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64);
     let steal_before = machine::steal_ticks();
 
-    let mut gathered: Vec<Gathered> = entries.into_iter().map(Gathered::new).collect();
+    let mut gathered: Vec<Gathered> =
+        entrants.into_iter().map(|(entry, absent)| Gathered::new(entry, absent)).collect();
     let mut random = SplitMix::new(plan.seed);
     let total = gathered.len() * plan.launches as usize;
     let mut done = 0;
@@ -110,18 +118,23 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Progress), stop: &AtomicBool) -> 
                 continue;
             }
             let order = order(plan, entry, launch, cores, clock);
-            match settled_round(entry, &order, stop, &mut rounds_dropped) {
-                Ok(found) => gathered[index].add(&order, found),
+            let Settled { found, disturbed, dropped } = settled_round(entry, &order, stop);
+            rounds_dropped += dropped;
+            match found {
+                Ok(found) => gathered[index].add(&order, found, &disturbed),
+                // Whatever went wrong after the lab was told to stop may come from that: a signal goes to whole groups.
+                Err(_) if stop.load(Ordering::Relaxed) => break 'race,
                 Err(Fault::Stopped) => break 'race,
-                Err(Fault::Environment(why)) if gathered.iter().all(Gathered::is_empty) => {
-                    return Err(RaceError(why));
-                }
-                Err(Fault::Environment(why) | Fault::Failed(why)) => {
+                Err(Fault::Environment(why)) => gathered[index].fail_to_start(why),
+                Err(Fault::Failed(why)) => {
                     let narrow = narrow(&order).filter(|_| matches!(entry.who, Who::Mechanism(_)));
                     gathered[index].fail(why + &narrow.unwrap_or_default());
                 }
             }
         }
+    }
+    if let Some(why) = nothing_starts(&gathered) {
+        return Err(RaceError(why));
     }
     watch(&Progress { done, total, label: String::new() });
 
@@ -136,7 +149,7 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Progress), stop: &AtomicBool) -> 
         machine: Machine::read(),
         clock_cost_ns: clock.cost_ns(),
         clock_step_ns: clock.step_ns(),
-        rows: gathered.into_iter().filter_map(|row| row.into_row(plan)).collect(),
+        rows: gathered.into_iter().filter_map(|row| row.into_row(plan, siblings.as_ref())).collect(),
         rounds_dropped,
         steal_percent: steal_before.zip(machine::steal_ticks()).and_then(steal_percent),
         interrupted,
@@ -148,8 +161,8 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Progress), stop: &AtomicBool) -> 
 pub(crate) enum Found {
     /// Two of our processes.
     Ours(Box<round::Round>),
-    /// A guest, and the floor before and after it.
-    Guest(rival::Outcome, Option<Floors>),
+    /// A guest, and the floor before and after it, or why there is none.
+    Guest(rival::Outcome, Option<Floors>, Option<String>),
     /// A guest that cannot do this, and why.
     Gap(String),
 }
@@ -159,23 +172,46 @@ impl Found {
     pub(crate) fn moved(&self) -> bool {
         let floors = match self {
             Found::Ours(round) => round.floors,
-            Found::Guest(_, floors) => *floors,
+            Found::Guest(_, floors, _) => *floors,
             Found::Gap(_) => None,
         };
         floors.is_some_and(|[before, after]| before.ns.max(after.ns) > MOVED * before.ns.min(after.ns))
     }
 }
 
-/// Runs a round until its floor holds still, or patience ends.
-fn settled_round(entry: &Entry, order: &Order, stop: &AtomicBool, dropped: &mut u32) -> Result<Found, Fault> {
-    for _ in 0..AGAIN {
-        let found = one_round(entry, order, stop)?;
-        if !found.moved() {
-            return Ok(found);
+/// A round that counts, and those that were thrown away for it.
+struct Settled {
+    found: Result<Found, Fault>,
+    /// What befell all of them.
+    disturbed: Disturbance,
+    dropped: u32,
+}
+
+/// Runs a round until it is undisturbed and its floor holds still, or patience ends.
+fn settled_round(entry: &Entry, order: &Order, stop: &AtomicBool) -> Settled {
+    let (mut dropped, mut disturbed) = (0, Disturbance::default());
+    loop {
+        let watch = Watch::begin();
+        let found = one_round(entry, order, stop);
+        let befell = watch.end();
+        disturbed = disturbed.and(&befell);
+        let again = match &found {
+            Ok(Found::Gap(_)) | Err(Fault::Stopped | Fault::Environment(_)) => false,
+            Ok(found) => befell.any() || found.moved(),
+            // Its deadline has passed while nobody looked.
+            Err(Fault::Failed(_)) => !befell.away.is_zero(),
+        };
+        if !again || dropped == AGAIN {
+            return Settled { found, disturbed, dropped };
         }
-        *dropped += 1;
+        dropped += 1;
     }
-    one_round(entry, order, stop)
+}
+
+/// Why not one process could be started, if so. Nothing else has run either then, in whatever order it was tried.
+fn nothing_starts(gathered: &[Gathered]) -> Option<String> {
+    let nothing = gathered.iter().all(Gathered::never_ran);
+    gathered.iter().filter(|_| nothing).find_map(Gathered::not_started).map(str::to_owned)
 }
 
 fn one_round(entry: &Entry, order: &Order, stop: &AtomicBool) -> Result<Found, Fault> {
@@ -184,33 +220,41 @@ fn one_round(entry: &Entry, order: &Order, stop: &AtomicBool) -> Result<Found, F
     };
     let run = || rival.run(*kind, entry.workload, order, stop);
     Ok(match round::around(order, stop, run)? {
-        (rival::Answer::Done(outcome), floors) => Found::Guest(outcome, floors),
-        (rival::Answer::Unsupported { unsupported }, _) => Found::Gap(unsupported),
+        (rival::Answer::Done(outcome), floors, blind) => Found::Guest(outcome, floors, blind),
+        (rival::Answer::Unsupported { unsupported }, ..) => Found::Gap(unsupported),
     })
 }
 
-/// Every entrant of the plan.
-fn entries(plan: &Plan, stop: &AtomicBool) -> Result<Vec<Entry>, RaceError> {
-    let met = plan.rivals.iter().map(|path| Rival::meet(path, stop)).collect::<Result<Vec<_>, _>>();
-    let rivals = met.map_err(|fault| RaceError(fault.to_string()))?;
-    let mut entries = Vec::new();
+/// Every entrant of the plan; beside one that cannot take part, why.
+fn entrants(plan: &Plan, stop: &AtomicBool) -> Vec<(Entry, Option<String>)> {
+    let met: Vec<_> = plan.rivals.iter().map(|path| (path, Rival::meet(path, stop))).collect();
+    let mut entrants = Vec::new();
     for &workload in &plan.workloads {
         for &size_bytes in &plan.sizes {
             for &wait in &plan.waits {
-                let mut add = |who| entries.push(Entry { who, workload, size_bytes, wait });
-                plan.kinds.iter().for_each(|&kind| add(Who::Mechanism(kind)));
-                for rival in &rivals {
+                let mut add =
+                    |who, absent| entrants.push((Entry { who, workload, size_bytes, wait }, absent));
+                plan.kinds.iter().for_each(|&kind| add(Who::Mechanism(kind), None));
+                for (path, rival) in &met {
+                    let rival = match rival {
+                        Ok(rival) => rival,
+                        Err(Fault::Stopped) => continue,
+                        Err(fault) => {
+                            add(Who::Absent(rival::name_of(path)), Some(fault.to_string()));
+                            continue;
+                        }
+                    };
                     let kinds = if plan.kinds.is_empty() { &Kind::ALL[..] } else { &plan.kinds };
                     let takes_part = kinds.iter().filter(|&&kind| rival.can(kind, workload, wait));
-                    takes_part.for_each(|&kind| add(Who::Rival(rival.clone(), kind)));
+                    takes_part.for_each(|&kind| add(Who::Rival(rival.clone(), kind), None));
                 }
             }
             if workload != Workload::Paced {
-                entries.push(Entry { who: Who::Null, workload, size_bytes, wait: plan.waits[0] });
+                entrants.push((Entry { who: Who::Null, workload, size_bytes, wait: plan.waits[0] }, None));
             }
         }
     }
-    Ok(entries)
+    entrants
 }
 
 /// What `entry` does in its round of `launch`.
@@ -219,7 +263,8 @@ fn order(plan: &Plan, entry: &Entry, launch: u32, cores: Option<[usize; 2]>, clo
     let share = plan.count / launches + u64::from(u64::from(launch) < plan.count % launches);
     let (kind, task) = match &entry.who {
         Who::Mechanism(kind) | Who::Rival(_, kind) => (*kind, Task::Race(entry.workload)),
-        Who::Null => (Kind::Shm, Task::Null(entry.workload)),
+        // One that is absent runs no round.
+        Who::Null | Who::Absent(_) => (Kind::Shm, Task::Null(entry.workload)),
     };
     Order {
         task,

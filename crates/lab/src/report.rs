@@ -35,7 +35,8 @@ pub struct Report {
     pub clock_step_ns: f64,
     /// One row for each entrant.
     pub rows: Vec<Row>,
-    /// Rounds that were thrown away because the floor changed while they ran.
+    /// Rounds that were thrown away because the floor changed while they ran, or because they were disturbed: by a quota of
+    /// processor time, by a stop of the lab, by a sleep of the machine.
     pub rounds_dropped: u32,
     /// Share of time the hypervisor took from this machine during the race, in percent; `None` where it is
     /// not told.

@@ -204,6 +204,13 @@ impl Outcome {
     }
 }
 
+/// The name of a rival that has not told its own: that of its file.
+pub(crate) fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let plain = name.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' });
+    plain.take(NAME_LIMIT).collect()
+}
+
 /// A rival's sentence, fit to be shown: one line, no control characters, not too long.
 fn sentence(text: &str) -> String {
     let shown = text.chars().map(|c| if c.is_control() { ' ' } else { c });

@@ -52,6 +52,8 @@ pub(crate) struct Round {
     /// Empty for the null entrant.
     pub(crate) responder: SideOutcome,
     pub(crate) floors: Option<Floors>,
+    /// Why there is no floor where there should be one.
+    pub(crate) blind: Option<String>,
     pub(crate) cores: Option<[usize; 2]>,
 }
 
@@ -72,10 +74,9 @@ pub(crate) fn run(order: &Order, stop: &AtomicBool) -> Result<Round, Fault> {
     if let Task::Null(_) = order.task {
         return alone(order, deadline, stop);
     }
-    let environment = |error: &dyn std::fmt::Display| Fault::Environment(error.to_string());
-    let (here, there) = Endpoint::pair(order.kind).map_err(|error| environment(&error))?;
-    let has_floor = has_floor(order);
-    let lines = has_floor.then(Lines::create).transpose().map_err(|error| environment(&error))?;
+    let (here, there) = Endpoint::pair(order.kind).map_err(|error| no_ends(order.kind, &error))?;
+    let (lines, blind) = lines(order);
+    let has_floor = lines.is_some();
     let beside = lines.as_ref().map(|(_, fd)| std::os::fd::AsFd::as_fd(fd));
     let mut initiator = Peer::start(Some(here), &job(order, Role::Initiator), beside, deadline, stop)?;
     let mut responder = Peer::start(Some(there), &job(order, Role::Responder), beside, deadline, stop)?;
@@ -89,8 +90,24 @@ pub(crate) fn run(order: &Order, stop: &AtomicBool) -> Result<Round, Fault> {
         initiator: first,
         responder: second,
         floors: before.zip(after).map(|(before, after)| [before, after]),
+        blind,
         cores: initiator.core().zip(responder.core()).map(|(a, b)| [a, b]),
     })
+}
+
+/// What there is to say when the two ends of a channel cannot be made.
+pub(crate) fn no_ends(kind: Kind, error: &dyn std::fmt::Display) -> Fault {
+    Fault::Failed(format!("the two ends of {kind} cannot be made: {error}"))
+}
+
+/// The floor's memory, where there is a floor; or why there is none where there should be one.
+fn lines(order: &Order) -> (Option<(Lines, std::os::fd::OwnedFd)>, Option<String>) {
+    match has_floor(order).then(Lines::create).transpose() {
+        Ok(lines) => (lines, None),
+        Err(error) => {
+            (None, Some(format!("the floor was not looked at: its memory cannot be had ({error})")))
+        }
+    }
 }
 
 /// Runs `work` between two looks at the floor, by two processes of ours in the places that the order names. They
@@ -99,13 +116,11 @@ pub(crate) fn around<T>(
     order: &Order,
     stop: &AtomicBool,
     work: impl FnOnce() -> Result<T, Fault>,
-) -> Result<(T, Option<Floors>), Fault> {
-    if !has_floor(order) {
-        return work().map(|done| (done, None));
-    }
+) -> Result<(T, Option<Floors>, Option<String>), Fault> {
+    let (lines, blind) = lines(order);
+    let Some((_ours, fd)) = lines else { return work().map(|done| (done, None, blind)) };
     // The work keeps its own time; this only bounds two processes that do next to nothing.
     let deadline = Instant::now() + order.time() + 2 * SETUP;
-    let (_ours, fd) = Lines::create().map_err(|error| Fault::Environment(error.to_string()))?;
     let beside = Some(std::os::fd::AsFd::as_fd(&fd));
     let mut initiator = Peer::start(None, &job(order, Role::Initiator), beside, deadline, stop)?;
     let mut responder = Peer::start(None, &job(order, Role::Responder), beside, deadline, stop)?;
@@ -113,7 +128,7 @@ pub(crate) fn around<T>(
     let before = both.floor()?;
     let done = work()?;
     let after = both.floor()?;
-    Ok((done, before.zip(after).map(|(before, after)| [before, after])))
+    Ok((done, before.zip(after).map(|(before, after)| [before, after]), blind))
 }
 
 /// Whether there are two cores that can bounce a line; on one core there is no such floor.
@@ -130,6 +145,7 @@ fn alone(order: &Order, deadline: Instant, stop: &AtomicBool) -> Result<Round, F
             initiator,
             responder: SideOutcome::default(),
             floors: None,
+            blind: None,
             cores: peer.core().map(|core| [core, core]),
         }),
         other => Err(Fault::out_of_turn(&other)),

@@ -1,5 +1,6 @@
 //! From rounds to a row: what all launches of one entrant found together, and each by itself.
 
+use crate::disturbance::Disturbance;
 use crate::plan::{Plan, Workload};
 use crate::race::{Entry, Found, Who};
 use crate::report::{Entrant, Floor, LatencyBasis, Launch, Row, SideUse, State};
@@ -11,6 +12,8 @@ use crate::stats::{self, Histogram};
 pub(crate) struct Gathered {
     pub(crate) entry: Entry,
     pub(crate) failed: Option<String>,
+    /// Whether it failed because no process could be started.
+    not_started: bool,
     /// Why this entrant cannot do this at all.
     pub(crate) gap: Option<String>,
     cores: Option<[usize; 2]>,
@@ -20,7 +23,10 @@ pub(crate) struct Gathered {
     samples: Histogram,
     elapsed_ns: u64,
     floors: Vec<Floors>,
+    /// Why there is no floor where there should be one.
+    blind: Option<String>,
     moved: u32,
+    disturbed: Disturbance,
     launches: Vec<Launch>,
     /// Of each launch.
     progress: Vec<Option<Vec<(u64, u64)>>>,
@@ -29,10 +35,12 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    pub(crate) fn new(entry: Entry) -> Gathered {
+    /// No rounds yet, and none to come if it `failed` already.
+    pub(crate) fn new(entry: Entry, failed: Option<String>) -> Gathered {
         Gathered {
             entry,
-            failed: None,
+            failed,
+            not_started: false,
             gap: None,
             cores: None,
             messages: 0,
@@ -41,7 +49,9 @@ impl Gathered {
             samples: Histogram::new(),
             elapsed_ns: 0,
             floors: Vec::new(),
+            blind: None,
             moved: 0,
+            disturbed: Disturbance::default(),
             launches: Vec::new(),
             progress: Vec::new(),
             sides: None,
@@ -49,7 +59,7 @@ impl Gathered {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.launches.is_empty()
     }
 
@@ -57,8 +67,25 @@ impl Gathered {
         self.failed = Some(why);
     }
 
+    /// Whether it has failed, and no round of it came to its end.
+    pub(crate) fn never_ran(&self) -> bool {
+        self.is_empty() && self.failed.is_some()
+    }
+
+    /// Fails because no process could be started.
+    pub(crate) fn fail_to_start(&mut self, why: String) {
+        self.not_started = self.is_empty();
+        self.fail(why);
+    }
+
+    /// Why no process of its could be started, if none ever was.
+    pub(crate) fn not_started(&self) -> Option<&str> {
+        self.failed.as_deref().filter(|_| self.not_started)
+    }
+
     /// Adds a round. One that did not verify every message fails the entrant.
-    pub(crate) fn add(&mut self, order: &Order, found: Found) {
+    pub(crate) fn add(&mut self, order: &Order, found: Found, disturbed: &Disturbance) {
+        self.disturbed = self.disturbed.and(disturbed);
         let per_count = self.messages_per_count();
         let messages = order.messages * per_count;
         let moved = found.moved();
@@ -72,7 +99,9 @@ impl Gathered {
                 let elapsed_ns = order.clock.ns(ended.saturating_sub(round.initiator.began));
                 let verified = match self.entry.who {
                     Who::Null => round.initiator.verified * per_count,
-                    Who::Mechanism(_) | Who::Rival(..) => round.initiator.verified + round.responder.verified,
+                    Who::Mechanism(_) | Who::Rival(..) | Who::Absent(_) => {
+                        round.initiator.verified + round.responder.verified
+                    }
                 };
                 let from =
                     if round.initiator.samples.is_empty() { &round.responder } else { &round.initiator };
@@ -86,9 +115,10 @@ impl Gathered {
                 self.gap = Some(why);
                 return;
             }
-            Found::Guest(outcome, floors) => {
+            Found::Guest(outcome, floors, blind) => {
                 self.cores = order.cores;
                 self.floors.extend(floors);
+                self.blind = blind.or(self.blind.take());
                 let samples = Histogram::from_pairs(&outcome.latency_ns);
                 (samples, outcome.elapsed_ns, outcome.verified * per_count, None)
             }
@@ -117,6 +147,7 @@ impl Gathered {
     fn note_round(&mut self, round: &Round) {
         self.cores = round.cores;
         self.floors.extend(round.floors);
+        self.blind = round.blind.clone().or(self.blind.take());
         self.missed += round.initiator.missed;
         let [first, second] = self.sides.get_or_insert_default();
         add_use(first, &round.initiator.usage);
@@ -127,14 +158,15 @@ impl Gathered {
         }
     }
 
-    /// The row; `None` when nothing ran before the race was cut short.
-    pub(crate) fn into_row(self, plan: &Plan) -> Option<Row> {
+    /// The row; `None` when nothing ran before the race was cut short. `siblings`: what is to be said of the two places.
+    pub(crate) fn into_row(self, plan: &Plan, siblings: Option<&String>) -> Option<Row> {
         if self.is_empty() && self.failed.is_none() && self.gap.is_none() {
             return None;
         }
         let (kind, entrant) = match &self.entry.who {
             Who::Mechanism(kind) => (kind.to_string(), Entrant::Mechanism),
             Who::Null => ("null".to_string(), Entrant::Null),
+            Who::Absent(name) => (name.clone(), Entrant::Rival),
             Who::Rival(rival, kind) => {
                 let entrant = if rival.is_bound() { Entrant::Bound } else { Entrant::Rival };
                 (format!("{}/{kind}", rival.name()), entrant)
@@ -145,7 +177,8 @@ impl Gathered {
             Workload::Stream | Workload::Corked => LatencyBasis::OneWayStamped,
             Workload::Paced => LatencyBasis::FromDueTime,
         };
-        let notes = self.notes();
+        let mut notes = self.notes();
+        notes.extend(siblings.filter(|_| self.cores.is_some_and(|[a, b]| a != b)).cloned());
         let progress = self.middle().and_then(|launch| self.progress[launch].clone());
         let failed = self.failed;
         let floors: Vec<f64> = self.floors.iter().flatten().map(|floor| floor.ns).collect();
@@ -202,6 +235,8 @@ impl Gathered {
         if self.moved > 0 {
             notes.push(format!("the floor moved during {} of {} launches", self.moved, self.launches.len()));
         }
+        notes.extend(self.disturbed.sentences().map(|what| format!("rounds were disturbed: {what}")));
+        notes.extend(self.blind.clone());
         if self.missed > 0 {
             notes.push(format!("{} messages were sent more than one interval late", self.missed));
         }

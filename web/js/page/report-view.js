@@ -64,7 +64,7 @@ export class ReportView {
       `${plural(plan.count, 'message')} a row over ${plural(plan.launches, 'fresh launch')}, ${plan.placement}`,
       plan.capacity_bytes ? `channels asked to hold ${bytes(plan.capacity_bytes)} each way` : '',
       `the clock costs ${duration(Number(report.clock_cost_ns.toPrecision(2)))} a reading`,
-      report.rounds_dropped ? `${plural(report.rounds_dropped, 'round')} dropped because the floor changed` : '',
+      report.rounds_dropped ? `${plural(report.rounds_dropped, 'round')} dropped: the floor changed, or they were disturbed` : '',
       report.page_open ? 'a lab page was open' : '',
       plan.quick ? 'a quick look, not to be quoted' : '',
       report.interrupted ? 'stopped before its end' : '',

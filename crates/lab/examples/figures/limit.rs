@@ -193,7 +193,7 @@ impl Job {
 /// `figures limit …`: the near process.
 pub(crate) fn near_main(typed: &[String]) -> Result<(), Failed> {
     let job = Job::read(typed)?;
-    let [near, far, ..] = lab::machine::allowed_cores()?[..] else {
+    let Some([near, far]) = lab::machine::resolve(lab::plan::Placement::CrossCore)? else {
         return Err("this needs two cores".into());
     };
     lab::machine::pin(near)?;

@@ -13,7 +13,8 @@ use rustix::process::{PidfdFlags, Resource, getpid, getrlimit, pidfd_open};
 use rustix::thread::{MembarrierQuery, futex, membarrier_query, sched_getaffinity, sched_setaffinity};
 use serde::{Deserialize, Serialize};
 
-use super::{allowed_cores, cores, governor, steal_ticks, virtualised, word};
+use super::topology::Topology;
+use super::{Cgroup, allowed_cores, cores, governor, steal_ticks, virtualised, word};
 use crate::clock::Clock;
 use crate::probe::{Instrument, instruments};
 
@@ -52,8 +53,9 @@ pub fn findings() -> Vec<Finding> {
         unix_sockets(),
         loopback_tcp(),
         open_files(),
-        core_count(),
+        core_count(&Topology::of_this_machine()),
         pinning(),
+        control_group(&Cgroup::own()),
         clock(),
         polling(),
         hypervisor(),
@@ -197,11 +199,22 @@ fn open_files() -> Finding {
     }
 }
 
-fn core_count() -> Finding {
+fn core_count(topology: &Topology) -> Finding {
     let what = "cores";
     match allowed_cores() {
         Ok(allowed) if allowed.len() >= 2 => {
-            good(what, format!("this process may use {}", cores::list(&allowed)))
+            let may = format!("this process may use {}", cores::list(&allowed));
+            match topology.two_apart(&allowed) {
+                Some([a, b]) if topology.are_siblings(a, b) => limited(
+                    what,
+                    format!(
+                        "{may}: siblings, threads of one core; cross-core rows share its caches and take turns"
+                    ),
+                    "allow it a second core (taskset, cpuset, the container's limits)",
+                ),
+                _ if topology.is_told() => good(what, may),
+                _ => good(what, format!("{may}; the kernel does not tell which are threads of one core")),
+            }
         }
         Ok(allowed) => limited(
             what,
@@ -226,6 +239,28 @@ fn pinning() -> Finding {
             "allow the call in the container's seccomp profile, or use --placement unpinned",
         ),
     }
+}
+
+/// Cores' worth of time that a race uses at most, with a little to spare.
+const ENOUGH_CORES: f64 = 2.1;
+
+/// What a container may use.
+fn control_group(group: &Cgroup) -> Finding {
+    let what = "control group";
+    let memory = group.memory_bytes().map(|bytes| format!("{} MiB of memory", bytes >> 20));
+    // Two processes are measured, and the lab that holds them sleeps.
+    let Some(cores) = group.quota_cores().filter(|&cores| cores < ENOUGH_CORES) else {
+        return good(
+            what,
+            memory.map_or("no limit is felt".into(), |memory| format!("it may hold {memory}")),
+        );
+    };
+    let memory = memory.map_or(String::new(), |memory| format!(", and {memory}"));
+    limited(
+        what,
+        format!("a quota of {cores:.2} cores{memory}: rounds that use it up are kept from running"),
+        "raise the quota (cpu.max) above the two cores that a race uses; a round that was kept from running is run again, and counted with a note",
+    )
 }
 
 fn clock() -> Finding {
@@ -304,7 +339,7 @@ mod tests {
     #[test]
     fn every_finding_is_a_whole_sentence_for_its_reader() {
         let found = findings();
-        assert_eq!(found.len(), 21);
+        assert_eq!(found.len(), 22);
         for finding in &found {
             assert!(!finding.what.is_empty() && !finding.detail.is_empty(), "{finding:?}");
             assert!(!finding.detail.contains('\n'), "{finding:?}");

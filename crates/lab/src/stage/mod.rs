@@ -70,13 +70,12 @@ pub struct Setup {
 
 impl Setup {
     /// A stage of `kind` with messages of 64 bytes, ends that block, each process on a core of its own where
-    /// there are two, and this program.
+    /// there are two ([`machine::usual_placement`]), and this program.
     pub fn of(kind: Kind) -> Setup {
-        let two = machine::resolve(Placement::CrossCore).is_ok();
         Setup {
             kind,
             wait: WaitStrategy::Block,
-            placement: if two { Placement::CrossCore } else { Placement::SameCore },
+            placement: machine::usual_placement().0,
             size_bytes: 64,
             program: THIS_PROGRAM.into(),
         }

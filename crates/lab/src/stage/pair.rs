@@ -21,6 +21,7 @@ use super::state::{self, Seen};
 use crate::clock::Clock;
 use crate::control::{Answer, Control, Job, Role, Task};
 use crate::peer::{Death, Fault, Peer};
+use crate::round;
 use crate::scene::Actor;
 use crate::trace::{Process, ProcessState, Side};
 
@@ -81,8 +82,7 @@ impl Pair {
                 begin(cast, Role::Responder, None, deadline, stop)?,
             ),
             Kind::Shm | Kind::Tcp => {
-                let ends =
-                    Endpoint::pair(cast.kind).map_err(|error| Fault::Environment(error.to_string()))?;
+                let ends = Endpoint::pair(cast.kind).map_err(|error| round::no_ends(cast.kind, &error))?;
                 (
                     begin(cast, Role::Initiator, Some(ends.0), deadline, stop)?,
                     begin(cast, Role::Responder, Some(ends.1), deadline, stop)?,

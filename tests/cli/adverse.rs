@@ -1,0 +1,218 @@
+//! Machines that lack something, and hosts that interfere: one entrant that cannot run is a row, and what befell a round is told.
+
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use lab::Report;
+use rustix::process::Signal;
+
+use crate::harness::{Desk, Ran, Running, eventually};
+use crate::interruption::children_of;
+
+/// Whether commands can be run behind `words`; if not, that is said.
+fn can(words: &[&str]) -> bool {
+    let ran = Command::new(words[0]).args(&words[1..]).arg("true").output();
+    let can = ran.as_ref().is_ok_and(|ran| ran.status.success());
+    if !can {
+        eprintln!("not tried: {}: {ran:?}", words.join(" "));
+    }
+    can
+}
+
+/// Runs the binary behind other words.
+fn behind(desk: &Desk, words: &[&str], line: &str) -> Ran {
+    let own = desk.command(line.split_whitespace());
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).arg(own.get_program()).args(own.get_args());
+    command.current_dir(desk.path("")).env("XDG_STATE_HOME", desk.path("state"));
+    Ran::of(line, command.output().expect("the words start"))
+}
+
+fn report(ran: &Ran) -> Report {
+    serde_json::from_value(ran.json()).expect("a report")
+}
+
+#[test]
+fn without_a_loopback_every_seed_tells_the_same() {
+    // A network namespace of its own begins with the loopback down.
+    let words = ["unshare", "--map-root-user", "--net"];
+    if !can(&words) {
+        return;
+    }
+    for seed in 1..=5 {
+        let line = format!(
+            "race tcp pipe --count 40 --launches 2 --placement unpinned --wait block --workload ping-pong --json --seed {seed}"
+        );
+        let ran = behind(&Desk::new(), &words, &line).ended_with(1);
+        let report = report(&ran);
+        let row = |kind: &str| report.rows.iter().find(|row| row.kind == kind).expect("a row");
+        let failed = row("tcp").failed.clone().expect("there is no way for TCP");
+        assert!(failed.contains("tcp") && failed.contains("unreachable"), "seed {seed}: {failed}");
+        for kind in ["pipe", "null"] {
+            assert_eq!((row(kind).failed.as_deref(), row(kind).verified), (None, 40), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_race_without_any_process_names_what_failed() {
+    // Descriptors enough to read what is needed, and none for a process.
+    let words = ["prlimit", "--nofile=4"];
+    if !can(&words) {
+        return;
+    }
+    let line = "race pipe shm --count 40 --placement unpinned --wait block --launches 2";
+    for seed in 1..=3 {
+        let ran = behind(&Desk::new(), &words, &format!("{line} --seed {seed}"));
+        ran.refused("ulimit -n");
+    }
+}
+
+#[test]
+fn a_rival_that_cannot_say_what_it_can_do_is_a_row() {
+    let desk = Desk::new();
+    let line = "race pipe --count 40 --launches 2 --placement unpinned --wait block --workload ping-pong --json --rival /bin/true";
+    let report = report(&desk.run(line).ended_with(1));
+    let row = report.rows.iter().find(|row| row.kind == "true").expect("a row of its file's name");
+    assert!(row.failed.as_ref().is_some_and(|why| why.contains("does not describe itself")), "{row:?}");
+    assert!(report.rows.iter().any(|row| row.kind == "pipe" && row.failed.is_none()));
+}
+
+/// A race whose one round of `pipe` takes a while, and its two measured processes.
+fn long_race(desk: &Desk, count: &str) -> (Running, Vec<u32>) {
+    let line = format!(
+        "race pipe --count {count} --launches 1 --wait block --workload ping-pong --placement unpinned --seed 2 --json"
+    );
+    let running = Running(desk.command(line.split_whitespace()).spawn().expect("the binary starts"));
+    let mut workers = Vec::new();
+    eventually("two measured processes run", || {
+        workers = children_of(running.0.id());
+        workers.len() >= 2
+    });
+    (running, workers)
+}
+
+fn read_report(running: &mut Running) -> Report {
+    let mut text = String::new();
+    running.0.stdout.take().expect("a pipe").read_to_string(&mut text).expect("text");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
+}
+
+fn pipe_row(report: &Report) -> &lab::report::Row {
+    report.rows.iter().find(|row| row.kind == "pipe").expect("a row")
+}
+
+#[test]
+fn where_memory_runs_out_the_measured_processes_go_first_and_the_row_says_so() {
+    let desk = Desk::new();
+    let (mut running, workers) = long_race(&desk, "20M");
+    let score = |pid: u32| fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap_or_default();
+    eventually("the measured processes have offered themselves", || {
+        workers.iter().all(|&pid| score(pid).trim() == "1000")
+    });
+    assert_ne!(score(running.0.id()).trim(), "1000");
+    let victim = i32::try_from(workers[0]).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
+    rustix::process::kill_process(victim, Signal::KILL).expect("it is killed");
+    let report = read_report(&mut running);
+    let failed = pipe_row(&report).failed.clone().expect("it was killed");
+    assert!(failed.contains("was killed") && failed.contains("memory"), "{failed}");
+    assert_eq!(running.wait(), Some(1));
+}
+
+#[test]
+fn a_stop_in_mid_race_is_told() {
+    let desk = Desk::new();
+    let (mut running, _) = long_race(&desk, "100k");
+    running.signal(Signal::STOP);
+    thread::sleep(Duration::from_millis(3_500));
+    running.signal(Signal::CONT);
+    let report = read_report(&mut running);
+    let row = pipe_row(&report);
+    assert_eq!((row.failed.as_deref(), row.verified), (None, 100_000), "{row:?}");
+    assert!(row.notes.iter().any(|note| note.contains("was stopped")), "{:?}", row.notes);
+    assert!(report.rounds_dropped >= 1, "{report:?}");
+}
+
+/// A control group with a tenth of a core, gone afterwards; `None` where none can be made, which is said.
+struct Tenth(PathBuf);
+
+impl Tenth {
+    fn make() -> Option<Tenth> {
+        let name = format!("ipcscope-test-{}", std::process::id());
+        let tries = [
+            ("/sys/fs/cgroup/cpu", vec![("cpu.cfs_period_us", "100000"), ("cpu.cfs_quota_us", "10000")]),
+            ("/sys/fs/cgroup", vec![("cpu.max", "10000 100000")]),
+        ];
+        for (root, files) in tries {
+            let group = Tenth(PathBuf::from(root).join(&name));
+            let made = fs::create_dir(&group.0).is_ok()
+                && files.iter().all(|(file, text)| fs::write(group.0.join(file), text).is_ok());
+            if made {
+                return Some(group);
+            }
+        }
+        eprintln!("not tried: no control group with a quota can be made here");
+        None
+    }
+}
+
+impl Drop for Tenth {
+    fn drop(&mut self) {
+        // Its last process may be still on its way out.
+        for _ in 0..100 {
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn a_quota_that_keeps_rounds_from_running_is_told() {
+    let Some(tenth) = Tenth::make() else { return };
+    let enter = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", tenth.0.display());
+    let line =
+        "race pipe --count 20k --launches 1 --wait block --workload ping-pong --placement unpinned --json";
+    let ran = behind(&Desk::new(), &["sh", "-c", &enter, "sh"], line).ended_with(0);
+    let report = report(&ran);
+    let row = pipe_row(&report);
+    assert!(row.notes.iter().any(|note| note.contains("quota of processor time")), "{:?}", row.notes);
+    let found = behind(&Desk::new(), &["sh", "-c", &enter, "sh"], "doctor").ended_with(0);
+    assert!(found.stdout.contains("a quota of 0.10 cores"), "{found:#?}");
+}
+
+#[test]
+fn a_named_core_is_tried_whatever_the_affinity_says() {
+    let everything = lab::machine::obtainable_cores().expect("cores");
+    let [first, .., last] = everything[..] else {
+        eprintln!("not tried: there is one core only");
+        return;
+    };
+    let desk = Desk::new();
+    let mask = first.to_string();
+    let words = ["taskset", "-c", &mask];
+    let small = "--count 40 --launches 1 --wait block --workload ping-pong --json";
+    let ran =
+        behind(&desk, &words, &format!("race shm pipe {small} --placement {first},{last}")).ended_with(0);
+    let placed = report(&ran);
+    for row in placed.rows.iter().filter(|row| row.kind != "null") {
+        assert_eq!((row.cores, row.failed.as_deref()), (Some([first, last]), None), "{row:?}");
+    }
+    let shown = behind(&desk, &words, &format!("show pipe --placement {first},{last} --json")).ended_with(0);
+    assert!(shown.stdout.contains(&format!("\"core\":{last}")), "{shown:#?}");
+    // What names no core keeps to the mask, and says what could be had.
+    let ran = behind(&desk, &words, &format!("race pipe {small}")).ended_with(0);
+    assert!(ran.stderr.contains("only one core may be used"), "{ran:#?}");
+    let refused = behind(&desk, &words, &format!("race pipe {small} --placement cross-core")).ended_with(2);
+    assert!(refused.stderr.contains(&format!("--placement {first},")), "{refused:#?}");
+    let refused = behind(&desk, &words, &format!("race pipe {small} --placement {first},1000")).ended_with(2);
+    assert!(
+        refused.stderr.contains("core 1000") && refused.stderr.contains("Invalid argument"),
+        "{refused:#?}"
+    );
+}
