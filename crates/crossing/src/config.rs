@@ -26,6 +26,10 @@ pub struct Config {
     /// messages. 256 KiB by default. Long messages can stream faster through a ring about twice as large as the processor's
     /// private cache (METHODOLOGY.md has figures). The other mechanisms use the kernel's own buffers.
     pub capacity_bytes: usize,
+    /// Shared memory: the largest ring that this end makes, or maps of the other end's, in bytes. 1 GiB by default, and at
+    /// most. The other end chooses its ring, and its memory is counted against its own limits; this bounds the addresses
+    /// and page tables that it takes here.
+    pub ring_limit_bytes: usize,
     /// Pipe, Unix socket, TCP: how large a buffer the kernel is asked for, in the direction this end sends; on TCP also
     /// for what it receives. `None`, the default, leaves it to the kernel, which is right for small messages
     /// however many there are. Messages of a pipe's 64 KiB and more go twice as fast through a pipe of 256 KiB or 1 MiB.
@@ -35,7 +39,9 @@ pub struct Config {
     /// The kernel rounds, and gives less or nothing beyond the user's limits, which is no error:
     /// [`Sender::capacity_bytes`](crate::Sender::capacity_bytes) says what there is.
     pub kernel_buffer_bytes: Option<usize>,
-    /// How long it may take to reach the other end and to agree with it, both together. 5 s by default.
+    /// How long it may take to reach the other end and to agree with it, both together. 5 s by default. Making a large ring is
+    /// work, not silence: it takes nothing from this end's time, and the other end is told of it, so that its time begins
+    /// again with each part of 16 MiB.
     pub connect_timeout: Duration,
 }
 
@@ -45,6 +51,7 @@ impl Default for Config {
             max_message: 64 << 10,
             wait: WaitStrategy::HYBRID,
             capacity_bytes: 256 << 10,
+            ring_limit_bytes: 1 << 30,
             kernel_buffer_bytes: None,
             connect_timeout: Duration::from_secs(5),
         }

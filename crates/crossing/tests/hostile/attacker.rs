@@ -58,8 +58,8 @@ pub(crate) fn receive(socket: impl AsFd) -> (Vec<u8>, Vec<OwnedFd>) {
 pub(crate) const SEALED: SealFlags =
     SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE).union(SealFlags::SEAL);
 
-/// The size of the region's header in the file, in bytes.
-pub(crate) const PAGE: u64 = 4096;
+/// The size of the region's header in the file, in bytes: a page.
+pub(crate) static PAGE: LazyLock<u64> = LazyLock::new(|| rustix::param::page_size() as u64);
 
 /// What the attacker says and hands over: correct, until something in it is changed.
 pub(crate) struct Forged {
@@ -75,6 +75,10 @@ pub(crate) struct Forged {
     pub(crate) pidfd: Option<OwnedFd>,
     /// Handed over in place of the lane for blobs.
     pub(crate) lane: Option<OwnedFd>,
+    /// What is said while the memory is made, as often as this.
+    pub(crate) working: (Vec<u8>, usize),
+    /// What is said beside the memory.
+    pub(crate) memory: Vec<u8>,
     /// How many descriptors go along.
     pub(crate) fds: usize,
     pub(crate) ready: Vec<u8>,
@@ -86,7 +90,10 @@ pub(crate) static OVERHEARD: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
     let (server, socket) = meet(Kind::Shm);
     thread::scope(|scope| {
         scope.spawn(|| server.connect(&config(LIMIT)).map(drop));
-        let (hello, fds) = receive(&socket);
+        let (hello, _) = receive(&socket);
+        // A correct end makes its memory for who has said hello.
+        send(&socket, &hello, &[]);
+        let (_, fds) = receive(&socket);
         let mut header = vec![0; 1024];
         assert_eq!(rustix::io::pread(&fds[0], &mut header[..], 0), Ok(1024));
         drop(socket);
@@ -101,12 +108,14 @@ impl Forged {
         Forged {
             hello,
             header,
-            file_bytes: PAGE + u64::from(capacity),
+            file_bytes: *PAGE + u64::from(capacity),
             allocated: true,
             seals: SEALED,
             region: None,
             pidfd: None,
             lane: None,
+            working: (b"W".to_vec(), 0),
+            memory: b"M".to_vec(),
             fds: 3,
             ready: b"!".to_vec(),
             ready_fd: false,
@@ -143,7 +152,9 @@ impl Forged {
         let more = std::iter::repeat(region.as_fd());
         let right = [region.as_fd(), pidfd.as_fd(), lane.as_fd()];
         let fds: Vec<_> = right.into_iter().chain(more).take(self.fds).collect();
-        send(socket, &self.hello, &fds);
+        send(socket, &self.hello, &[]);
+        (0..self.working.1).for_each(|_| send(socket, &self.working.0, &[]));
+        send(socket, &self.memory, &fds);
         let also = [socket.as_fd()];
         send(socket, &self.ready, if self.ready_fd { &also } else { &[] });
     }

@@ -33,6 +33,7 @@ fn what_is_no_blob_poisons_the_connection() {
         let (server, socket) = meet(Kind::Shm);
         Forged::correct().greet(&socket);
         let mut server = server.connect_as::<Shm>(&config(LIMIT)).expect("the handshake is correct");
+        let _hello = receive(&socket);
         let (_, handed_over) = receive(&socket);
         let [_, _, lane] = &handed_over[..] else { panic!("{handed_over:?}") };
         send(lane, words, &fds.iter().map(AsFd::as_fd).collect::<Vec<_>>());
@@ -86,7 +87,7 @@ fn impossible_indices_and_lengths_poison_the_connection() {
         for (published, length) in [(16, 9_u64), (16, 16), (8, 1), (capacity, 1 << 20), (16, u64::MAX)] {
             let mut forged = Forged::correct();
             forged.word(TAIL, |tail| tail.wrapping_add(published));
-            forged.header.resize(PAGE as usize, 0);
+            forged.header.resize(*PAGE as usize, 0);
             forged.header.extend_from_slice(&length.to_le_bytes());
             let violation = received(&mut forged);
             assert!(matches!(violation, Violation::Length { .. }), "{length}: {violation:?}");

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossing::{Address, ConnectError, Kind, Listener, RecvError};
+use crossing::{Address, Config, ConnectError, Connection, Kind, Listener, RecvError};
 use rustix::fs::{FallocateFlags, MemfdFlags, OFlags, SealFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
@@ -38,9 +38,9 @@ const ATTACKS: &[Attack] = &[
     ("without SHRINK", "seals", |it| it.seals = SEALED.difference(SealFlags::SHRINK)),
     ("without GROW", "seals", |it| it.seals = SEALED.difference(SealFlags::GROW)),
     ("without SEAL", "seals", |it| it.seals = SEALED.difference(SealFlags::SEAL)),
-    ("a page too small", "size", |it| it.file_bytes -= PAGE),
+    ("a page too small", "size", |it| it.file_bytes -= *PAGE),
     ("a byte too small", "size", |it| it.file_bytes -= 1),
-    ("a page too large", "size", |it| it.file_bytes += PAGE),
+    ("a page too large", "size", |it| it.file_bytes += *PAGE),
     ("a byte too large", "size", |it| it.file_bytes += 1),
     ("empty", "size", |it| it.file_bytes = 0),
     ("full of holes", "allocation", |it| it.allocated = false),
@@ -87,6 +87,7 @@ const ATTACKS: &[Attack] = &[
     ("region byte order", "region version and byte order", |it| it.header[8..16].reverse()),
     ("region words", "region words", |it| it.header[16] ^= 1),
     ("more region words", "region words", |it| it.header[24] ^= 1),
+    ("a page of another size", "region header and page size", |it| it.header[57] ^= 0x50),
     ("region start", "region start index", |it| it.header[32] ^= 8),
     ("region capacity", "region capacity", |it| it.header[40] ^= 1),
     ("region nonce", "region nonce", |it| it.header[48] ^= 1),
@@ -102,12 +103,17 @@ const ATTACKS: &[Attack] = &[
     ("capacity no power of two", "capacity", |it| it.hello[16] = 8),
     ("capacity below a page", "capacity", |it| it.hello[16..20].copy_from_slice(&2048_u32.to_le_bytes())),
     ("capacity of 2 GiB", "capacity", |it| it.hello[16..20].copy_from_slice(&(1_u32 << 31).to_le_bytes())),
-    ("capacity of another ring", "size", |it| {
+    ("capacity of another ring", "region capacity", |it| {
         it.hello[16..20].copy_from_slice(&(1_u32 << 20).to_le_bytes());
     }),
     ("a hello cut short", "handshake packet", |it| it.hello.truncate(31)),
     ("a hello of one byte", "handshake packet", |it| it.hello.truncate(1)),
     ("a hello too long", "handshake packet", |it| it.hello.push(0)),
+    ("more work than there is", "handshake packet", |it| it.working.1 = 1),
+    ("other work", "handshake packet", |it| it.working = (b"w".to_vec(), 1)),
+    ("no word beside the memory", "handshake packet", |it| it.memory.clear()),
+    ("another word beside the memory", "handshake packet", |it| it.memory = b"m".to_vec()),
+    ("more words beside the memory", "handshake packet", |it| it.memory = b"MM".to_vec()),
     ("no descriptor", "handshake packet", |it| it.fds = 0),
     ("one descriptor", "handshake packet", |it| it.fds = 1),
     ("two descriptors", "handshake packet", |it| it.fds = 2),
@@ -174,7 +180,8 @@ fn a_peer_that_goes_or_stays_silent_ends_the_handshake_and_leaves_nothing() {
         let (server, socket) = meet(Kind::Shm);
         let mut forged = Forged::correct();
         let (region, pidfd, lane) = (forged.region(), own_pidfd(), packets().1);
-        send(&socket, &forged.hello, &[region.as_fd(), pidfd.as_fd(), lane.as_fd()]);
+        send(&socket, &forged.hello, &[]);
+        send(&socket, &forged.memory, &[region.as_fd(), pidfd.as_fd(), lane.as_fd()]);
         let outcome = server.connect(&config(Duration::from_millis(50)));
         assert!(matches!(outcome, Err(ConnectError::Timeout)), "{outcome:?}");
     });
@@ -244,4 +251,48 @@ fn a_pipe_peer_cannot_make_a_trying_receiver_wait() {
         writing.write_all(b"\x02\0\0\0ok").unwrap();
         assert_eq!(server.recv(&mut [0; 8]).expect("it is there"), 2);
     });
+}
+
+/// What takes an end long is told, and no more often than there are parts.
+#[test]
+fn an_end_that_makes_a_large_ring_says_that_it_works() {
+    let _alone = alone();
+    let (server, socket) = meet(Kind::Shm);
+    let hello = OVERHEARD.0.clone();
+    thread::scope(|scope| {
+        let large = Config { capacity_bytes: 64 << 20, ..config(LIMIT) };
+        scope.spawn(move || server.connect(&large).map(drop));
+        let _hello = receive(&socket);
+        send(&socket, &hello, &[]);
+        let mut works = 0;
+        loop {
+            let (word, fds) = receive(&socket);
+            match (&word[..], fds.len()) {
+                (b"W", 0) => works += 1,
+                (b"M", 3) => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        drop(socket);
+        // 64 MiB and a header made, and mapped twice, in parts of 16 MiB.
+        assert!((1..=4 + 8).contains(&works), "{works}");
+    });
+}
+
+#[test]
+fn a_ring_larger_than_this_end_maps_is_refused() {
+    let _alone = alone();
+    leaves_nothing("a large ring", || {
+        let (server, socket) = meet(Kind::Shm);
+        Forged::correct().greet(&socket);
+        let little =
+            Config { ring_limit_bytes: 128 << 10, capacity_bytes: 0, max_message: 64, ..config(LIMIT) };
+        match server.connect(&little) {
+            Err(ConnectError::Refused { field: "capacity", .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    });
+    let own = Config { ring_limit_bytes: 128 << 10, ..config(LIMIT) };
+    let outcome = Connection::pair(Kind::Shm, &own);
+    assert!(matches!(outcome, Err(ConnectError::Config(_))), "{outcome:?}");
 }

@@ -43,13 +43,13 @@ fn tried(region: &OwnedFd, bytes: usize) -> Vec<(&'static str, bool)> {
         unsafe { rustix::mm::mprotect(read_only, bytes, MprotectFlags::READ | MprotectFlags::WRITE) };
     tried.push(("make the mapping writable", changed.is_ok()));
     unmap(read_only, bytes);
-    tried.push(("write(2) to it", rustix::io::pwrite(region, b"gotcha", PAGE).is_ok()));
+    tried.push(("write(2) to it", rustix::io::pwrite(region, b"gotcha", *PAGE).is_ok()));
     let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    tried.push(("punch a hole", rustix::fs::fallocate(region, punch, PAGE, PAGE).is_ok()));
+    tried.push(("punch a hole", rustix::fs::fallocate(region, punch, *PAGE, *PAGE).is_ok()));
     let path = format!("/proc/self/fd/{}", region.as_raw_fd());
     let reopened = rustix::fs::open(path.as_str(), OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     let again = |attempt: fn(&OwnedFd, usize) -> bool| reopened.as_ref().is_ok_and(|fd| attempt(fd, bytes));
-    tried.push(("open it again and write", again(|fd, _| rustix::io::pwrite(fd, b"gotcha", PAGE).is_ok())));
+    tried.push(("open it again and write", again(|fd, _| rustix::io::pwrite(fd, b"gotcha", *PAGE).is_ok())));
     tried.push((
         "open it again and map it for writing",
         again(|fd, bytes| may_map(fd, bytes, ProtFlags::READ | ProtFlags::WRITE)),
@@ -58,9 +58,9 @@ fn tried(region: &OwnedFd, bytes: usize) -> Vec<(&'static str, bool)> {
     tried.push(("open it again and empty it", truncated.is_ok()));
     tried.push(("grow it", rustix::fs::ftruncate(region, 2 * bytes as u64).is_ok()));
     tried.push(("grow it by allocation", {
-        rustix::fs::fallocate(region, FallocateFlags::empty(), 2 * bytes as u64, PAGE).is_ok()
+        rustix::fs::fallocate(region, FallocateFlags::empty(), 2 * bytes as u64, *PAGE).is_ok()
     }));
-    tried.push(("shrink it", rustix::fs::ftruncate(region, PAGE).is_ok()));
+    tried.push(("shrink it", rustix::fs::ftruncate(region, *PAGE).is_ok()));
     tried.push(("add a seal", rustix::fs::fcntl_add_seals(region, SealFlags::WRITE).is_ok()));
     tried
 }
@@ -71,6 +71,7 @@ fn a_peer_can_read_a_region_and_nothing_else() {
     let (server, socket) = meet(Kind::Shm);
     Forged::correct().greet(&socket);
     let mut server = server.connect(&config(LIMIT)).expect("nothing is wrong with it");
+    let _hello = receive(&socket);
     let (_, fds) = receive(&socket);
     let bytes = rustix::fs::fstat(&fds[0]).unwrap().st_size as usize;
     let mut before = vec![0; bytes];

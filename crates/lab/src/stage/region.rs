@@ -44,13 +44,12 @@ impl Region {
         if field(0)? != MAGIC {
             return Err(strange());
         }
-        let (words, more, start, capacity) = (field(2)?, field(3)?, field(4)?, field(5)?);
+        let (words, start, capacity, header_bytes) = (field(2)?, field(4)?, field(5)?, field(7)?);
         let at = |packed: u64, half: u32| word(&header, (packed >> (16 * half)) & 0xffff).ok_or_else(strange);
         let (tail, head) = (at(words, 0)?, at(words, 1)?);
         // A flag is odd while its owner sleeps: one for want of room, one for want of a message.
-        let asleep = (at(words, 2)? | at(more, 0)?) & 1 == 1;
-        let header_bytes = (more >> 16) & 0xffff;
-        if !capacity.is_power_of_two() {
+        let asleep = (at(words, 2)? | at(words, 3)?) & 1 == 1;
+        if !capacity.is_power_of_two() || !header_bytes.is_power_of_two() {
             return Err(strange());
         }
         let inode = fstat(&file)?.st_ino;

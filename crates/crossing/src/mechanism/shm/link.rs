@@ -1,8 +1,8 @@
 //! The link: what both halves of a connection share, and the handshake that makes it.
 //!
-//! Each end makes and seals its region before it says anything, hands it over with a pidfd of itself and a lane for blobs, and
-//! checks what it gets before it says that it is ready. What does not fit is refused by its name, and nothing of it
-//! stays.
+//! Each end says hello, and how large its ring will be. When it has heard the other's, it makes and seals its region, hands it over
+//! with a pidfd of itself and a lane for blobs, and checks what it gets before it says that it is ready. What does not
+//! fit is refused by its name, and nothing of it stays. Work, which large rings are, is told: [`work`](super::work).
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::AtomicBool;
@@ -12,14 +12,15 @@ use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
 use rustix::thread::{MembarrierCommand, MembarrierQuery};
 
 use super::lane::Lane;
-use super::region::{CAPACITY_LEAST, CAPACITY_LIMIT, Layout, Own, Theirs};
+use super::region::{CAPACITY_LIMIT, Layout, Own, Theirs, page_bytes};
 use super::ring::frame;
 use super::rules;
 use super::watch::Watch;
+use super::work::{self, Clock};
 use crate::config::Config;
 use crate::endpoint::above_stdio;
 use crate::error::ConnectError;
-use crate::hello::{Hello, recv_hello, recv_packet, send_packet};
+use crate::hello::{Hello, recv_hello, send_packet};
 use crate::mechanism::Kind;
 use crate::wait::only_core;
 
@@ -49,43 +50,54 @@ pub(super) struct Agreed {
     pub(super) one_core: bool,
 }
 
+/// What is said beside the descriptors of this side's memory.
+const MEMORY: [u8; 1] = [b'M'];
 /// What is said when this side has checked and mapped the peer's region.
 const READY: [u8; 1] = [b'!'];
 
 impl Link {
     /// The handshake.
     pub(super) fn open(rendezvous: OwnedFd, config: &Config) -> Result<(Link, Lanes, Agreed), ConnectError> {
-        let deadline = config.connect_deadline();
+        let mut clock = Clock::start(rendezvous.as_fd(), config);
         let mut nonce = [0; 8];
         rustix::rand::getrandom(&mut nonce, rustix::rand::GetRandomFlags::empty())
             .map_err(ConnectError::io("draw a random number"))?;
-        let layout = Layout { capacity: ring_bytes(config)?, nonce: u64::from_le_bytes(nonce) };
+        let mine = Layout {
+            header_bytes: page_bytes(),
+            capacity: ring_bytes(config)?,
+            nonce: u64::from_le_bytes(nonce),
+        };
         let membarrier = register();
-        let own = Own::create(layout)?;
-        let me = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
-            .and_then(above_stdio)
-            .map_err(ConnectError::io("open a pidfd of this process"))?;
         let hello = Hello {
             kind: Kind::Shm,
             membarrier,
             max_message: config.max_message,
-            capacity: layout.capacity,
+            capacity: mine.capacity,
             core: only_core(),
-            nonce: layout.nonce,
+            nonce: mine.nonce,
         };
-        let (inbound, theirs) = Lane::pair()?;
-        send_packet(rendezvous.as_fd(), &hello.encode(), &[own.memfd(), me.as_fd(), theirs.as_fd()])?;
-        drop((me, theirs));
-        let (peer, [memfd, pidfd, outbound]) = recv_hello(&rendezvous, Kind::Shm, deadline)?;
-        let theirs = Theirs::open(memfd, Layout { capacity: peer.capacity, nonce: peer.nonce })?;
+        send_packet(rendezvous.as_fd(), &hello.encode(), &[])?;
+        let (peer, []) = recv_hello(&rendezvous, Kind::Shm, clock.deadline)?;
+        let theirs = Layout { capacity: peer.capacity, nonce: peer.nonce, ..mine };
+        check_capacity(theirs, config)?;
+
+        // Memory is made for an end that has shown to be one of ours.
+        let own = clock.stands_for(|step| Own::create(mine, step))?;
+        let me = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
+            .and_then(above_stdio)
+            .map_err(ConnectError::io("open a pidfd of this process"))?;
+        let (inbound, lane) = Lane::pair()?;
+        send_packet(rendezvous.as_fd(), &MEMORY, &[own.memfd(), me.as_fd(), lane.as_fd()])?;
+        drop((me, lane));
+        let (word, [memfd, pidfd, outbound]) = clock.receive(work::making(theirs))?;
+        expect(word, MEMORY)?;
+        let theirs = clock.stands_for(|step| Theirs::open(memfd, theirs, step))?;
         check_pidfd(&pidfd)?;
         let lanes = Lanes { outbound: Lane::check(outbound)?, inbound };
         send_packet(rendezvous.as_fd(), &READY, &[])?;
-        let (ready, []) = recv_packet::<1, 0>(rendezvous.as_fd(), deadline)?;
-        if ready != READY {
-            let why = format!("{ready:02x?} where {READY:02x?} belongs");
-            return Err(ConnectError::Refused { field: "handshake packet", why });
-        }
+        let (word, []) = clock.receive(work::mapping(mine))?;
+        expect(word, READY)?;
+
         let watch = Watch::start(rendezvous, pidfd)?;
         let agreed = Agreed {
             max_message: config.max_message.min(peer.max_message),
@@ -94,6 +106,26 @@ impl Link {
         };
         Ok((Link { own, theirs, watch, sent: AtomicBool::new(false) }, lanes, agreed))
     }
+}
+
+/// That a packet says what is due.
+fn expect(word: [u8; 1], due: [u8; 1]) -> Result<(), ConnectError> {
+    if word == due {
+        return Ok(());
+    }
+    let why = format!("{word:02x?} where {due:02x?} belongs");
+    Err(ConnectError::Refused { field: "handshake packet", why })
+}
+
+/// That the ring which the peer has announced is one, and not larger than this end wants to map.
+fn check_capacity(theirs: Layout, config: &Config) -> Result<(), ConnectError> {
+    let Layout { capacity, header_bytes, .. } = theirs;
+    let limit = ring_limit(config);
+    if capacity.is_power_of_two() && (header_bytes..=limit).contains(&capacity) {
+        return Ok(());
+    }
+    let why = format!("{capacity} bytes, and this end maps powers of two from {header_bytes} to {limit}");
+    Err(ConnectError::Refused { field: "capacity", why })
 }
 
 /// What a peer hands over as its pidfd must be one: another file could make the watcher wait. That it is its
@@ -107,13 +139,23 @@ fn check_pidfd(fd: &OwnedFd) -> Result<(), ConnectError> {
     }
 }
 
+/// The largest ring that `config` lets this end make or map, in bytes.
+fn ring_limit(config: &Config) -> u64 {
+    CAPACITY_LIMIT.min(config.ring_limit_bytes as u64)
+}
+
 /// The size of the ring for `config`, in bytes: a power of two, and room for two of the longest messages.
 fn ring_bytes(config: &Config) -> Result<u64, ConnectError> {
     let least = frame(config.max_message) * 2;
-    let wanted = (config.capacity_bytes as u64).max(least).max(CAPACITY_LEAST);
-    let bytes = wanted.checked_next_power_of_two().filter(|&bytes| bytes <= CAPACITY_LIMIT);
+    let wanted = (config.capacity_bytes as u64).max(least).max(page_bytes());
+    let limit = ring_limit(config);
+    let bytes = wanted.checked_next_power_of_two().filter(|&bytes| bytes <= limit);
     bytes.ok_or_else(|| {
-        ConnectError::Config(format!("a ring of {wanted} bytes is larger than the limit of {CAPACITY_LIMIT}"))
+        ConnectError::Config(format!(
+            "messages of {} bytes and {} bytes on their way take a ring of {wanted} bytes, rounded up to a power of \
+             two: more than the limit of {limit}",
+            config.max_message, config.capacity_bytes
+        ))
     })
 }
 

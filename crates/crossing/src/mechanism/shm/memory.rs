@@ -20,6 +20,8 @@ pub(crate) enum Word {
     SenderAsleep,
     /// While the owner sleeps for want of messages: the peer's tail that it has seen, made odd. Else zero.
     ReceiverAsleep,
+    /// How many blobs of the peer's the owner has taken.
+    BlobsTaken,
 }
 
 /// What is known of the peer. It is kept in private memory and set by the watcher, never by the peer itself.

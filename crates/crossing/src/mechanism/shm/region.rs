@@ -45,12 +45,8 @@ use super::{opaque, rules};
 use crate::error::ConnectError;
 use crate::owner::{self, Owner};
 
-/// Bytes before the ring: one page of header.
-const HEADER_BYTES: usize = 4096;
 /// The largest ring that will be made or accepted, in bytes.
 pub(crate) const CAPACITY_LIMIT: u64 = 1 << 30;
-/// The smallest, in bytes: rings are mapped in whole pages.
-pub(crate) const CAPACITY_LEAST: u64 = 4096;
 /// The parts in which long messages are published, in bytes.
 pub(super) const PART_BYTES: usize = 16 << 10;
 /// What the sealed end must have.
@@ -71,12 +67,21 @@ pub(super) const fn offset(word: Word) -> usize {
         Word::Head => 256,
         Word::SenderAsleep => 384,
         Word::ReceiverAsleep => 512,
+        Word::BlobsTaken => 640,
     }
+}
+
+/// The size of a page of memory, in bytes: 4 KiB on x86-64, up to 64 KiB elsewhere. Rings are mapped in whole pages, so it is
+/// the size of a region's header, and the smallest ring.
+pub(crate) fn page_bytes() -> u64 {
+    rustix::param::page_size() as u64
 }
 
 /// The part of the header that never changes: what a peer checks before it maps. Little-endian, from byte 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
+    /// Bytes before the ring: a page of the machine, on which both ends must agree. See [`page_bytes`].
+    pub(crate) header_bytes: u64,
     /// The ring's size in bytes.
     pub(crate) capacity: u64,
     /// A random number that both the handshake and the region carry, so that one belongs to the other.
@@ -84,23 +89,22 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    const BYTES: usize = 56;
+    const BYTES: usize = 64;
     const MAGIC: u64 = u64::from_le_bytes(*b"CROSSREG");
 
     /// The fields by name, in the order in which they stand, each eight bytes.
     fn fields(self) -> [(&'static str, u64); Self::BYTES / 8] {
         let place = |word| offset(word) as u64;
+        let words = [Word::Tail, Word::Head, Word::SenderAsleep, Word::ReceiverAsleep];
         [
             ("region magic", Self::MAGIC),
-            ("region version and byte order", 0x0102_0304_0000_0001),
-            ("region words", place(Word::Tail) | place(Word::Head) << 16 | place(Word::SenderAsleep) << 32),
-            (
-                "region words",
-                place(Word::ReceiverAsleep) | (HEADER_BYTES as u64) << 16 | (PART_BYTES as u64) << 32,
-            ),
+            ("region version and byte order", 0x0102_0304_0000_0002),
+            ("region words", words.into_iter().rev().fold(0, |packed, word| packed << 16 | place(word))),
+            ("region words", place(Word::BlobsTaken) | (PART_BYTES as u64) << 32),
             ("region start index", super::ring::START),
             ("region capacity", self.capacity),
             ("region nonce", self.nonce),
+            ("region header and page size", self.header_bytes),
         ]
     }
 
@@ -116,15 +120,21 @@ impl Layout {
     fn check(self, bytes: &[u8; Self::BYTES]) -> Result<(), ConnectError> {
         for (found, (field, expected)) in bytes.chunks_exact(8).zip(self.fields()) {
             if found != expected.to_le_bytes() {
-                let why = format!("{found:02x?} where {:02x?} belongs", expected.to_le_bytes());
+                let found = found.iter().rev().fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
+                let why = format!("{found} ({found:#x}) where {expected} ({expected:#x}) belongs");
                 return Err(ConnectError::Refused { field, why });
             }
         }
         Ok(())
     }
 
-    fn file_bytes(self) -> u64 {
-        HEADER_BYTES as u64 + self.capacity
+    pub(super) fn file_bytes(self) -> u64 {
+        self.header_bytes + self.capacity
+    }
+
+    /// What a process maps of it, in bytes: the ring twice.
+    pub(super) fn mapped_bytes(self) -> u64 {
+        self.file_bytes() + self.capacity
     }
 }
 
@@ -137,17 +147,18 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    /// Makes, allocates, maps and seals a region.
-    pub(crate) fn create(layout: Layout) -> Result<Own, ConnectError> {
-        let memfd = memfd::create(layout.file_bytes(), || {}).map_err(|source| {
+    /// Makes, allocates, maps and seals a region. `step` is called whenever a [part](work::steps) of it is done and another
+    /// follows.
+    pub(crate) fn create(layout: Layout, step: &mut dyn FnMut()) -> Result<Own, ConnectError> {
+        let memfd = memfd::create(layout.file_bytes(), &mut *step).map_err(|source| {
             let doing = format!("make {} bytes of shared memory", layout.file_bytes());
             ConnectError::Io { doing, source }
         })?;
         rustix::io::pwrite(&memfd, &layout.encode(), 0)
             .map_err(ConnectError::io("write the header of shared memory"))?;
-        let mapping = Mapping::new(memfd.as_fd(), layout.capacity)?;
+        let mapping = Mapping::new(memfd.as_fd(), layout)?;
         mapping.keep_from_children()?;
-        mapping.open(OWN, Advice::LinuxPopulateWrite)?;
+        mapping.open(OWN, Advice::LinuxPopulateWrite, step)?;
         for word in [Word::Tail, Word::Head] {
             // SAFETY: the word lies in the mapping just made, which nobody else has yet.
             unsafe { opaque::store_release(mapping.word(word), super::ring::START) };
@@ -178,31 +189,30 @@ impl Theirs {
         self.layout
     }
 
-    /// Checks what the peer handed over, and maps it.
-    pub(crate) fn open(memfd: OwnedFd, layout: Layout) -> Result<Theirs, ConnectError> {
-        fn refused<T>(field: &'static str, why: String) -> Result<T, ConnectError> {
-            Err(ConnectError::Refused { field, why })
-        }
-        if !layout.capacity.is_power_of_two() || !(CAPACITY_LEAST..=CAPACITY_LIMIT).contains(&layout.capacity)
-        {
-            return refused("capacity", format!("{} bytes", layout.capacity));
-        }
+    /// Checks what the peer handed over, and maps it. `layout` is what it must be, of which the peer has said the capacity and the
+    /// nonce; `step` as in [`Own::create`].
+    pub(crate) fn open(
+        memfd: OwnedFd,
+        layout: Layout,
+        step: &mut dyn FnMut(),
+    ) -> Result<Theirs, ConnectError> {
         let size = memfd::check(&memfd, SEALS).map_err(|fault| match fault {
             Fault::Theirs(field, why) => ConnectError::Refused { field, why },
             Fault::Here(doing, errno) => ConnectError::io(doing)(errno),
         })?;
-        if size != layout.file_bytes() {
-            return refused("size", format!("{size} bytes where {} belong", layout.file_bytes()));
-        }
         let mut header = [0; Layout::BYTES];
         let read = rustix::io::pread(&memfd, &mut header, 0)
             .map_err(ConnectError::io("read the header of the peer's shared memory"))?;
-        if read != header.len() {
-            return refused("header", format!("only {read} bytes"));
+        // What is too short for a header is too short for anything.
+        if read == header.len() {
+            layout.check(&header)?;
         }
-        layout.check(&header)?;
-        let mapping = Mapping::new(memfd.as_fd(), layout.capacity)?;
-        mapping.open(THEIRS, Advice::LinuxPopulateRead)?;
+        if size != layout.file_bytes() {
+            let why = format!("{size} bytes where {} belong", layout.file_bytes());
+            return Err(ConnectError::Refused { field: "size", why });
+        }
+        let mapping = Mapping::new(memfd.as_fd(), layout)?;
+        mapping.open(THEIRS, Advice::LinuxPopulateRead, step)?;
         Ok(Theirs { mapping, layout })
     }
 }
@@ -213,6 +223,7 @@ impl Theirs {
 pub(super) struct Mapping {
     base: *mut u8,
     bytes: usize,
+    header_bytes: usize,
     owner: Owner,
 }
 
@@ -223,11 +234,14 @@ unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps a region. Nothing may be done to it yet.
-    fn new(memfd: BorrowedFd<'_>, capacity: u64) -> Result<Mapping, ConnectError> {
-        let too_large = || ConnectError::Config(format!("a ring of {capacity} bytes does not fit here"));
-        let ring = usize::try_from(capacity).map_err(|_| too_large())?;
-        let bytes =
-            ring.checked_mul(2).and_then(|ring| ring.checked_add(HEADER_BYTES)).ok_or_else(too_large)?;
+    fn new(memfd: BorrowedFd<'_>, layout: Layout) -> Result<Mapping, ConnectError> {
+        let here = |bytes: u64| {
+            let too_large =
+                || ConnectError::Config(format!("a ring of {} bytes does not fit here", layout.capacity));
+            usize::try_from(bytes).map_err(|_| too_large())
+        };
+        let (header_bytes, ring) = (here(layout.header_bytes)?, here(layout.capacity)?);
+        let bytes = here(layout.mapped_bytes())?;
         let failed = || ConnectError::io(format!("map {bytes} bytes of shared memory"));
         let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
         // SAFETY: a new range at a place of the kernel's choice; nothing that exists is touched.
@@ -236,11 +250,11 @@ impl Mapping {
         }
         .map_err(failed())?
         .cast::<u8>();
-        let mapping = Mapping { base, bytes, owner };
+        let mapping = Mapping { base, bytes, header_bytes, owner };
         let (nothing, flags) = (ProtFlags::empty(), MapFlags::SHARED | MapFlags::FIXED);
         // The file (header and ring) first, then the ring once more.
         for (at, length, from) in
-            [(0, HEADER_BYTES + ring, 0), (HEADER_BYTES + ring, ring, HEADER_BYTES as u64)]
+            [(0, header_bytes + ring, 0), (header_bytes + ring, ring, layout.header_bytes)]
         {
             // SAFETY: `at .. at + length` lies in the range reserved above, which nobody else knows.
             unsafe { rustix::mm::mmap(base.add(at).cast(), length, nothing, flags, memfd, from) }
@@ -256,13 +270,24 @@ impl Mapping {
     }
 
     /// Allows what `protection` says, and brings every page in.
-    fn open(&self, protection: MprotectFlags, populate: Advice) -> Result<(), ConnectError> {
-        // SAFETY: the range is ours; nobody has an address in it yet, and the advice changes nothing that is there.
-        unsafe {
-            rustix::mm::mprotect(self.base.cast(), self.bytes, protection)
-                .and_then(|()| rustix::mm::madvise(self.base.cast(), self.bytes, populate))
+    fn open(
+        &self,
+        protection: MprotectFlags,
+        populate: Advice,
+        step: &mut dyn FnMut(),
+    ) -> Result<(), ConnectError> {
+        let failed = || ConnectError::io(format!("bring {} bytes of shared memory in", self.bytes));
+        // SAFETY: the range is ours; nobody has an address in it yet.
+        unsafe { rustix::mm::mprotect(self.base.cast(), self.bytes, protection) }.map_err(failed())?;
+        for at in (0..self.bytes).step_by(memfd::STEP as usize) {
+            if at > 0 {
+                step();
+            }
+            let part = self.bytes.min(at + memfd::STEP as usize) - at;
+            // SAFETY: a part of the same range; the advice changes nothing that is there.
+            unsafe { rustix::mm::madvise(self.base.add(at).cast(), part, populate) }.map_err(failed())?;
         }
-        .map_err(ConnectError::io(format!("bring {} bytes of shared memory in", self.bytes)))
+        Ok(())
     }
 
     fn word(&self, word: Word) -> *mut u64 {
@@ -276,7 +301,7 @@ impl Mapping {
 
     /// Where the ring begins, once more behind itself.
     pub(super) fn ring(&self) -> *mut u8 {
-        self.base.wrapping_add(HEADER_BYTES)
+        self.base.wrapping_add(self.header_bytes)
     }
 }
 
@@ -290,3 +315,6 @@ impl Drop for Mapping {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -190,6 +190,7 @@ impl Memory for &Hostile {
                 self.head_shown.get()
             }
             Word::SenderAsleep | Word::ReceiverAsleep => self.noise() >> self.below(64),
+            Word::BlobsTaken => unreachable!("the ring knows nothing of blobs"),
         }
     }
 

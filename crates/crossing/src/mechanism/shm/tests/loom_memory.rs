@@ -171,6 +171,7 @@ impl Memory for Loom {
         let order = match word {
             Word::Tail => self.unless(Mutant::TailStoreRelaxed, Ordering::Release),
             Word::Head => self.unless(Mutant::HeadStoreRelaxed, Ordering::Release),
+            Word::BlobsTaken => unreachable!("the ring knows nothing of blobs"),
             Word::SenderAsleep | Word::ReceiverAsleep => {
                 if self.is(Mutant::FlagAfterLook) && value % 2 == 1 {
                     *self.flag.borrow_mut() = Some((word, value));
@@ -193,7 +194,7 @@ impl Memory for Loom {
         let order = match word {
             Word::Tail => self.unless(Mutant::TailLoadRelaxed, Ordering::Acquire),
             Word::Head => self.unless(Mutant::HeadLoadRelaxed, Ordering::Acquire),
-            Word::SenderAsleep | Word::ReceiverAsleep => Ordering::Acquire,
+            Word::SenderAsleep | Word::ReceiverAsleep | Word::BlobsTaken => Ordering::Acquire,
         };
         if self.is(Mutant::NoLookAfterDeath) && word == Word::Tail {
             if self.status() == Status::GONE {

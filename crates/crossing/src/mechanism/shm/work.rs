@@ -1,0 +1,151 @@
+//! Work: what takes an end of a handshake long, and how the other end learns that it is not dead.
+//!
+//! A large ring is made and mapped in seconds. That is no silence: the handshake's clock measures how long the other end says
+//! nothing. So an end's own work stands outside of its own clock; and an end that works says so, after each part, and the
+//! other end's clock starts again. It can be said only as often as there are parts, which follows from the sizes
+//! that were told: a peer cannot hold a handshake open for ever.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+
+use super::memfd;
+use super::region::Layout;
+use crate::config::Config;
+use crate::error::ConnectError;
+use crate::hello::{recv_packet, wait_readable};
+
+/// What an end says while it works.
+const WORKING: [u8; 1] = [b'W'];
+
+/// How often an end may say that it works on `bytes`.
+const fn steps(bytes: u64) -> u64 {
+    bytes.div_ceil(memfd::STEP).saturating_sub(1)
+}
+
+/// How often it is said while a region with this `layout` is made.
+pub(super) fn making(layout: Layout) -> u64 {
+    steps(layout.file_bytes()) + mapping(layout)
+}
+
+/// How often it is said while a region with this `layout` is mapped.
+pub(super) fn mapping(layout: Layout) -> u64 {
+    steps(layout.mapped_bytes())
+}
+
+/// The handshake's clock, and the rendezvous over which it goes.
+#[derive(Debug)]
+pub(super) struct Clock<'a> {
+    rendezvous: BorrowedFd<'a>,
+    config: &'a Config,
+    pub(super) deadline: Instant,
+}
+
+impl<'a> Clock<'a> {
+    pub(super) fn start(rendezvous: BorrowedFd<'a>, config: &'a Config) -> Clock<'a> {
+        Clock { rendezvous, config, deadline: config.connect_deadline() }
+    }
+
+    /// Does work of this end's, which gets what it calls after each part. The clock stands still meanwhile.
+    pub(super) fn stands_for<T>(&mut self, work: impl FnOnce(&mut dyn FnMut()) -> T) -> T {
+        let began = Instant::now();
+        let mut listens = true;
+        let done = work(&mut || {
+            // A peer that has not read the last ones works itself, and its clock stands still.
+            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+            listens = listens && rustix::net::send(self.rendezvous, &WORKING, flags).is_ok();
+        });
+        self.deadline = self.deadline.checked_add(began.elapsed()).unwrap_or(self.deadline);
+        done
+    }
+
+    /// Receives one packet of exactly `N` bytes with exactly `FDS` descriptors, before which the peer may say `steps` times that
+    /// it works.
+    pub(super) fn receive<const N: usize, const FDS: usize>(
+        &mut self,
+        steps: u64,
+    ) -> Result<([u8; N], [OwnedFd; FDS]), ConnectError> {
+        for _ in 0..steps {
+            if !self.hears_of_work()? {
+                break;
+            }
+            recv_packet::<{ WORKING.len() }, 0>(self.rendezvous, self.deadline)?;
+            self.deadline = self.deadline.max(self.config.connect_deadline());
+        }
+        recv_packet(self.rendezvous, self.deadline)
+    }
+
+    /// Whether the next packet says that the peer works. It stays where it is.
+    fn hears_of_work(&self) -> Result<bool, ConnectError> {
+        loop {
+            wait_readable(self.rendezvous, self.deadline)?;
+            let mut first = [0; 2];
+            let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+            match rustix::net::recv(self.rendezvous, &mut first, flags) {
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Ok((bytes, _)) => return Ok(first[..bytes] == WORKING),
+                // Who receives it is told of it.
+                Err(_) => return Ok(false),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::hello::send_packet;
+
+    #[test]
+    fn own_work_takes_nothing_from_the_clock() {
+        const WORK: Duration = Duration::from_millis(20);
+        let (here, there) = super::super::rendezvous().expect("a pair");
+        let config = Config::default();
+        let mut clock = Clock::start(here.as_fd(), &config);
+        let before = clock.deadline;
+        clock.stands_for(|step| {
+            thread::sleep(WORK);
+            step();
+        });
+        assert!(clock.deadline >= before + WORK);
+        let theirs = Clock::start(there.as_fd(), &config);
+        assert!(theirs.hears_of_work().expect("it was told"));
+    }
+
+    #[test]
+    fn a_peer_that_works_has_its_time_again_as_often_as_there_are_parts() {
+        let (here, there) = super::super::rendezvous().expect("a pair");
+        let config = Config::default();
+        let mut clock = Clock::start(here.as_fd(), &config);
+        let say = |word: &[u8]| send_packet(there.as_fd(), word, &[]).expect("there is room");
+        clock.deadline = Instant::now();
+        let over = clock.deadline;
+        let outcome = clock.receive::<1, 0>(1);
+        assert!(matches!(outcome, Err(ConnectError::Timeout)), "{outcome:?}");
+        say(&WORKING);
+        say(b"!");
+        assert_eq!(clock.receive::<1, 0>(1).expect("it is there").0, *b"!");
+        assert!(clock.deadline > over, "the clock has started again");
+        say(&WORKING);
+        say(&WORKING);
+        say(b"!");
+        assert_eq!(
+            clock.receive::<1, 0>(1).expect("it is there").0,
+            WORKING,
+            "once is as often as there are parts"
+        );
+    }
+
+    #[test]
+    fn a_ring_of_the_usual_size_is_made_and_mapped_in_one_part() {
+        let layout = |capacity| Layout { header_bytes: 4096, capacity, nonce: 0 };
+        assert_eq!([making(layout(256 << 10)), mapping(layout(256 << 10))], [0, 0]);
+        assert_eq!([making(layout(1 << 30)), mapping(layout(1 << 30))], [64 + 128, 128]);
+    }
+}
