@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::{CloseCode, CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
+use axum::extract::ws::{Utf8Bytes, close_code};
 use axum::response::Response;
 use lab::plan::Plan;
 use lab::race::Progress;
@@ -19,6 +19,7 @@ use tokio::sync::{Notify, watch};
 
 use super::Lab;
 use super::refusal::Refusal;
+use super::websocket::{Socket, Upgrade};
 
 /// The time between two frames of a race: at most four a second.
 const BETWEEN_FRAMES: Duration = Duration::from_millis(250);
@@ -31,9 +32,6 @@ const PAGES: usize = 64;
 
 /// Frames that a slow page may be behind before it gets the whole state again.
 const BEHIND: usize = 64;
-
-/// The longest frame that a page may send.
-const FRAME_BYTES: usize = 64 << 10;
 
 /// How long stages may take to end before a race.
 const STAGES_END: Duration = Duration::from_secs(10);
@@ -327,16 +325,16 @@ impl Drop for Open {
 }
 
 /// `/api/live`.
-pub(crate) async fn follow(State(lab): State<Arc<Lab>>, Upgrade(upgrade): Upgrade) -> Response {
-    upgrade.on_upgrade(async move |socket| tell(lab, socket).await)
+pub(crate) async fn follow(State(lab): State<Arc<Lab>>, upgrade: Upgrade) -> Response {
+    upgrade.then(|socket| tell(lab, socket))
 }
 
-async fn tell(lab: Arc<Lab>, mut socket: WebSocket) {
+async fn tell(lab: Arc<Lab>, mut socket: Socket) {
     let Some(_open) = Open::new(&lab) else {
-        return close(socket, close_code::AGAIN, "too many pages are open").await;
+        return socket.close(close_code::AGAIN, "too many pages are open").await;
     };
     let (mut frames, first) = snapshot(&lab).await;
-    if socket.send(Message::Text(first)).await.is_err() {
+    if socket.send(first).await.is_err() {
         return;
     }
     loop {
@@ -344,8 +342,8 @@ async fn tell(lab: Arc<Lab>, mut socket: WebSocket) {
             frame = frames.recv() => frame,
             said = socket.recv() => match said {
                 // Pages have nothing to say here.
-                Some(Ok(_)) => continue,
-                Some(Err(_)) | None => return,
+                Some(_) => continue,
+                None => return,
             },
         };
         let text = match frame {
@@ -357,7 +355,7 @@ async fn tell(lab: Arc<Lab>, mut socket: WebSocket) {
             }
             Err(RecvError::Closed) => return,
         };
-        if socket.send(Message::Text(text)).await.is_err() {
+        if socket.send(text).await.is_err() {
             return;
         }
     }
@@ -383,35 +381,4 @@ async fn snapshot(lab: &Arc<Lab>) -> (broadcast::Receiver<Utf8Bytes>, Utf8Bytes)
     // Read after that: a run that is kept meanwhile is in the list, or in a frame, or in both.
     whole["runs"] = lab.blocking(|lab| json!(lab.history.list().runs)).await;
     (frames, whole.to_string().into())
-}
-
-/// The longest reason that a closing frame can carry, in bytes.
-const REASON_BYTES: usize = 123;
-
-/// Closes a socket with a reason.
-pub(crate) async fn close(mut socket: WebSocket, code: CloseCode, reason: &str) {
-    let reason = &reason[..reason.floor_char_boundary(REASON_BYTES)];
-    let frame = CloseFrame { code, reason: reason.into() };
-    if socket.send(Message::Close(Some(frame))).await.is_ok() {
-        // Until the other side has closed too, or has had the time to.
-        let answered = async { while let Some(Ok(_)) = socket.recv().await {} };
-        let _ = tokio::time::timeout(Duration::from_secs(1), answered).await;
-    }
-}
-
-/// A request that becomes a WebSocket, of bounded frames.
-pub(crate) struct Upgrade(pub(crate) WebSocketUpgrade);
-
-impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(
-        parts: &mut axum::http::request::Parts,
-        state: &S,
-    ) -> Result<Upgrade, Refusal> {
-        match WebSocketUpgrade::from_request_parts(parts, state).await {
-            Ok(upgrade) => Ok(Upgrade(upgrade.max_message_size(FRAME_BYTES).max_frame_size(FRAME_BYTES))),
-            Err(error) => Err(Refusal::new(error.status(), "this is a WebSocket")),
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! The lab's server: the page and what it asks for, on loopback, behind the guard. `docs/api.md` is its contract.
 
+mod backpressure;
 mod body;
 mod connections;
 mod facts;
@@ -13,6 +14,7 @@ mod refusal;
 mod runs;
 mod stage;
 mod verdicts;
+mod websocket;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

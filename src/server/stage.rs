@@ -6,9 +6,9 @@
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use axum::extract::ws::{Message, Utf8Bytes, WebSocket, close_code};
+use axum::extract::ws::{CloseCode, Utf8Bytes, close_code};
 use axum::extract::{Query, State};
 use axum::response::Response;
 use crossing::{Kind, WaitStrategy};
@@ -20,9 +20,10 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Lab;
-use super::live::{Place, Upgrade, close};
+use super::live::Place;
 use super::race::Word;
 use super::refusal::Refusal;
+use super::websocket::{Socket, Upgrade};
 
 /// Commands that may wait for the ones before them.
 const COMMANDS: usize = 16;
@@ -56,17 +57,22 @@ impl From<Asked> for Setup {
 pub(crate) async fn open(
     State(lab): State<Arc<Lab>>,
     asked: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
-    Upgrade(upgrade): Upgrade,
+    upgrade: Upgrade,
 ) -> Result<Response, Refusal> {
     let Query(asked) = asked.map_err(|error| Refusal::senseless(error.body_text()))?;
-    Ok(upgrade.on_upgrade(async move |socket| play(&lab, socket, asked.into()).await))
+    Ok(upgrade.then(async move |socket| play(&lab, socket, asked.into()).await))
 }
 
+/// Why a stage ends: the code and the reason of the closing frame.
+type End = (CloseCode, &'static str);
+
+const CURTAIN: End = (close_code::AGAIN, "a race or a probe begins, and has the machine to itself");
+
 /// Plays until the page leaves, the curtain falls, or the stage is over.
-async fn play(lab: &Arc<Lab>, mut socket: WebSocket, setup: Setup) {
+async fn play(lab: &Arc<Lab>, mut socket: Socket, setup: Setup) {
     let (place, mut curtain) = match Place::take(lab) {
         Ok(place) => place,
-        Err(why) => return close(socket, close_code::AGAIN, why).await,
+        Err(why) => return socket.close(close_code::AGAIN, why).await,
     };
     let (commands, told) = sync_channel(COMMANDS);
     let (lines, mut trace) = mpsc::channel(LINES);
@@ -74,38 +80,47 @@ async fn play(lab: &Arc<Lab>, mut socket: WebSocket, setup: Setup) {
     let thread = std::thread::Builder::new().name("stage".into());
     let spawned = thread.spawn(move || perform(&place, &setup, opened, &told, &lines));
     let opened = match spawned {
-        Ok(_) => opening.await.unwrap_or_else(|_| Err("the stage broke off".into())),
+        Ok(_) => tokio::select! {
+            opened = opening => opened.unwrap_or_else(|_| Err("the stage broke off".into())),
+            _ = curtain.changed() => return socket.close(CURTAIN.0, CURTAIN.1).await,
+        },
         Err(error) => Err(format!("cannot start a thread: {error}")),
     };
     let stop = match opened {
         Ok(stop) => stop,
-        Err(why) => return close(socket, close_code::ERROR, &why).await,
+        Err(why) => return socket.close(close_code::ERROR, &why).await,
     };
-    let end = loop {
-        tokio::select! {
-            line = trace.recv() => match line {
-                Some(line) => if socket.send(Message::Text(line)).await.is_err() {
-                    break None;
-                },
-                None => break Some((close_code::NORMAL, "the stage is over")),
-            },
-            said = socket.recv() => match said {
-                Some(Ok(Message::Text(text))) => {
-                    if commands.try_send(text).is_err() {
-                        break Some((close_code::POLICY, "too many commands at once"));
-                    }
-                }
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => break None,
-            },
-            _ = curtain.changed() => break Some((close_code::AGAIN, "a race or a probe begins, and has the machine to itself")),
-        }
+    let end = tokio::select! {
+        end = talk(&mut socket, &commands, &mut trace) => end,
+        // Whatever is waited for: also a page that takes no line.
+        _ = curtain.changed() => Some(CURTAIN),
     };
     stop.store(true, Ordering::Relaxed);
-    // Both ends of the thread's work are gone with these: it waits for nobody.
+    // Both ends of the thread's work are gone with these: it waits for nobody, nor for the page to take its leave.
     drop((commands, trace));
     if let Some((code, why)) = end {
-        close(socket, code, why).await;
+        socket.close(code, why).await;
+    }
+}
+
+/// Hands commands to the stage and lines to the page; `None` when the page has left or takes nothing.
+async fn talk(
+    socket: &mut Socket,
+    commands: &SyncSender<Utf8Bytes>,
+    trace: &mut mpsc::Receiver<Utf8Bytes>,
+) -> Option<End> {
+    loop {
+        tokio::select! {
+            line = trace.recv() => match line {
+                Some(line) => socket.send(line).await.ok()?,
+                None => return Some((close_code::NORMAL, "the stage is over")),
+            },
+            said = socket.recv() => {
+                if commands.try_send(said?).is_err() {
+                    return Some((close_code::POLICY, "too many commands at once"));
+                }
+            }
+        }
     }
 }
 

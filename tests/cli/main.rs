@@ -15,6 +15,7 @@ mod help;
 mod history;
 mod interruption;
 mod keeping;
+mod limits;
 mod live;
 mod probe;
 mod race;
