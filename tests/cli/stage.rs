@@ -42,9 +42,21 @@ impl Watched {
 
     /// The events of one command, and what the command came to.
     fn tried(&mut self, command: &str) -> (Vec<Event>, Result<(), String>) {
+        self.tried_with(command, |_| {})
+    }
+
+    /// The same, and `look` sees each event when it is told.
+    fn tried_with(
+        &mut self,
+        command: &str,
+        mut look: impl FnMut(&Event),
+    ) -> (Vec<Event>, Result<(), String>) {
         let command = Command::read(command).expect("a command");
         let mut events = Vec::new();
-        let outcome = self.stage.run(&command, &mut |event| events.push(event));
+        let outcome = self.stage.run(&command, &mut |event| {
+            look(&event);
+            events.push(event);
+        });
         events.iter().for_each(|event| self.lines += &(event.line() + "\n"));
         (events, outcome.map_err(|over| over.to_string()))
     }

@@ -30,14 +30,27 @@ impl SplitMix {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use std::hash::{BuildHasher, Hasher, RandomState};
+
+    /// What a randomised test begins with: a new seed each run, said beforehand.
+    /// `IPCSCOPE_SEED=<it> cargo test -p ipcscope-lab <test>` repeats the run.
+    pub(crate) fn seed(test: &str) -> u64 {
+        let seed = match std::env::var("IPCSCOPE_SEED") {
+            Ok(asked) => asked.parse().expect("IPCSCOPE_SEED is a number"),
+            Err(_) => RandomState::new().build_hasher().finish(),
+        };
+        println!("{test}: IPCSCOPE_SEED={seed} repeats this run");
+        seed
+    }
 
     #[test]
     fn a_shuffle_is_a_permutation_and_follows_its_seed() {
-        let one = SplitMix::new(1).shuffled(100);
-        assert_eq!(one, SplitMix::new(1).shuffled(100));
-        assert_ne!(one, SplitMix::new(2).shuffled(100));
+        let seed = seed("a shuffle");
+        let one = SplitMix::new(seed).shuffled(100);
+        assert_eq!(one, SplitMix::new(seed).shuffled(100));
+        assert_ne!(one, SplitMix::new(seed.wrapping_add(1)).shuffled(100));
         let mut sorted = one;
         sorted.sort_unstable();
         assert_eq!(sorted, (0..100).collect::<Vec<_>>());

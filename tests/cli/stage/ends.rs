@@ -3,11 +3,9 @@
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::thread;
-use std::time::Duration;
 
 use crossing::{Kind, WaitStrategy};
-use lab::trace::{Side, Tone, What};
+use lab::trace::{Event, Side, Tone, What};
 
 use super::{Watched, exists, notes};
 use crate::harness::{Desk, Running, eventually};
@@ -43,13 +41,15 @@ fn a_process_that_is_killed_is_told_of_and_the_next_command_says_what_to_do() {
             let side = [Side::Sender, Side::Receiver][victim];
             let mut stage = Watched::open(kind);
             let pid = stage.pids()[victim];
-            // In the middle of a batch that takes half a second.
-            let murder = thread::spawn(move || {
-                thread::sleep(Duration::from_millis(150));
-                kill(pid);
-            });
-            let (events, outcome) = stage.tried(r#"{"do":"send","count":1000,"mode":"paced"}"#);
-            murder.join().expect("the signal is sent");
+            // In the middle of a batch: as soon as its first message has arrived.
+            let mut lives = true;
+            let murder = |event: &Event| {
+                if lives && matches!(event.what, What::RecvEnd { .. }) {
+                    lives = false;
+                    kill(pid);
+                }
+            };
+            let (events, outcome) = stage.tried_with(r#"{"do":"send","count":1000,"mode":"step"}"#, murder);
             let died: Vec<Option<Side>> = events
                 .iter()
                 .filter(|event| matches!(event.what, What::Died { .. }))
@@ -74,13 +74,13 @@ fn a_process_that_is_killed_is_told_of_and_the_next_command_says_what_to_do() {
 fn a_stage_can_be_stopped_in_the_middle() {
     let mut stage = Watched::with(Kind::Tcp, WaitStrategy::Block, 64);
     let stopper = stage.stage.stopper();
-    let other = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(100));
-        stopper.store(true, Ordering::Relaxed);
-    });
-    let (_, outcome) = stage.tried(r#"{"do":"send","count":1000,"mode":"paced"}"#);
+    let stop = |event: &Event| {
+        if matches!(event.what, What::RecvEnd { .. }) {
+            stopper.store(true, Ordering::Relaxed);
+        }
+    };
+    let (_, outcome) = stage.tried_with(r#"{"do":"send","count":1000,"mode":"step"}"#, stop);
     assert_eq!(outcome, Err("the stage was told to stop".into()));
-    other.join().expect("it was told");
 }
 
 #[test]

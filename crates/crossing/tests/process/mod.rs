@@ -7,6 +7,8 @@
 // Each test file takes what it needs.
 #![allow(dead_code)]
 
+pub(crate) mod seed;
+
 use std::env;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};

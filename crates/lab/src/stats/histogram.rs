@@ -98,16 +98,13 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shuffle::SplitMix;
+    use crate::shuffle::tests::seed;
 
-    /// Deterministic samples with a long tail, from 0 to about 2^30 ns.
+    /// Samples with a long tail, from 0 to about 2^30 ns.
     fn samples(count: usize) -> Vec<u64> {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state
-        };
+        let mut random = SplitMix::new(seed("samples of a histogram"));
+        let mut next = || random.draw();
         (0..count).map(|_| (next() & 0xffff) >> (next() % 16) << (next() % 15)).collect()
     }
 

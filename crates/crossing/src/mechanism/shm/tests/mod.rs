@@ -15,6 +15,8 @@ mod hostile_memory;
 mod loom;
 mod loom_memory;
 mod property;
+#[path = "../../../../tests/process/seed.rs"]
+mod seed;
 
 use crate::error::{RecvError, SendError};
 use crate::wait::{Patience, WaitStrategy};

@@ -8,12 +8,13 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use super::super::memory::{Memory, Word};
 use super::super::ring::{Consumer, GRAIN, Producer, frame};
 use super::frames;
 use super::heap::Heap;
+use super::seed::seed;
 use crate::error::{RecvError, SendError};
 
 /// What happens next in one direction. Lengths are cut to what the connection allows.
@@ -223,7 +224,9 @@ fn the_ring_is_a_queue() {
     let edge = prop_oneof![2 => Just(0_u64), 1 => Just(1_u64 << 32), 1 => Just(1_u64 << 63)];
     let histories = ((6..=12_u32, 6..=12_u32), edge, 0..=64_u64, acts());
     let (cases, crossed) = (Cell::new(0), Cell::new([0_u64; 2]));
-    let config = Config { cases: 512, failure_persistence: None, ..Config::default() };
+    let seed = seed("the_ring_is_a_queue");
+    let config =
+        Config { cases: 512, failure_persistence: None, rng_seed: RngSeed::Fixed(seed), ..Config::default() };
     let outcome = TestRunner::new(config).run(&histories, |((mine, theirs), edge, before, acts)| {
         let start = edge.wrapping_sub(before * GRAIN);
         let capacities = [1_u64 << mine, 1 << theirs];
@@ -250,11 +253,11 @@ fn the_ring_is_a_queue() {
         Ok(())
     });
     if let Err(error) = outcome {
-        panic!("{error}");
+        panic!("{error}, CROSSING_SEED={seed}");
     }
     let [overflow, other] = crossed.get();
     eprintln!(
-        "property: {} histories, {overflow} directions crossed 2^64 and {other} crossed 2^32 or 2^63, bad=0",
+        "property: CROSSING_SEED={seed} {} histories, {overflow} directions crossed 2^64 and {other} crossed 2^32 or 2^63, bad=0",
         cases.get()
     );
     assert!(overflow > 0 && other > 0, "no history crossed an edge: the generator is broken");
