@@ -223,9 +223,16 @@ pub(crate) struct Compare {
     /// The report that is judged
     #[arg(value_name = "B")]
     pub(crate) b: PathBuf,
-    /// Exit with 3 if any row of B takes so much more time for a message than A's, beyond the spread of both
+    /// Exit with 3 if any row of B takes so much more time for a message than A's, beyond the spread of both, or if anything of A
+    /// was not compared
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) fail_over: Option<f64>,
+    /// With --fail-over: B may lack rows of A, and either race may have been cut short
+    #[arg(long, requires = "fail_over")]
+    pub(crate) allow_missing: bool,
+    /// With --fail-over: rows may stand in both and not be judged: one launch, no figure, another machine, failed in both
+    #[arg(long, requires = "fail_over")]
+    pub(crate) allow_unjudged: bool,
     /// Print the comparison as JSON (docs/api.md)
     #[arg(long)]
     pub(crate) json: bool,

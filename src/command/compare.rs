@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lab::Report;
-use lab::compare::Comparison;
+use lab::compare::{Comparison, Limit};
 
 use crate::args;
 use crate::outcome::{self, Ended, Failure};
@@ -18,14 +18,19 @@ pub(crate) fn run(typed: &args::Compare, ink: Ink) -> Result<Ended, Failure> {
     } else {
         comparison::text(&comparison, render::table::width(), ink)
     });
-    if !comparison.has_common_rows() {
+    let limit = typed.fail_over.map(|percent| Limit {
+        percent,
+        allow_missing: typed.allow_missing,
+        allow_unjudged: typed.allow_unjudged,
+    });
+    let past = limit.map(|limit| comparison.past(&limit)).unwrap_or_default();
+    for why in &past {
+        outcome::note(format_args!("past the limit: {why}"));
+    }
+    if past.is_empty() && !comparison.has_common_rows() {
         return Err(Failure::told(
             "no row of the one report has its like in the other: nothing was compared",
         ));
-    }
-    let past = typed.fail_over.map(|percent| comparison.past(percent)).unwrap_or_default();
-    for row in &past {
-        outcome::note(format_args!("past the limit: {}", row.label));
     }
     let ended = if past.is_empty() { Ended::Done } else { Ended::PastLimit };
     ended.after(shown)

@@ -44,6 +44,55 @@ fn the_exit_code_is_3_only_past_the_limit() {
     desk.run("compare b.json a.json --fail-over 0").ended_with(0);
 }
 
+/// What a gate must not let pass, though no row has become slower; the control is the sample itself, above.
+#[test]
+fn what_was_not_compared_is_past_the_limit() {
+    let desk = desk();
+    type Case = (&'static str, &'static str, fn(&mut Value));
+    let cases: [Case; 9] = [
+        ("b has no such row", "--allow-missing", |b| b["rows"].as_array_mut().expect("a list").truncate(1)),
+        ("b was cut short", "--allow-missing", |b| b["interrupted"] = true.into()),
+        ("one launch only", "--allow-unjudged", |b| {
+            b["rows"][0]["each_launch"].as_array_mut().expect("a list").truncate(1);
+        }),
+        ("processor: A made-up processor in a, Another in b", "--allow-unjudged", |b| {
+            b["machine"]["cpu"] = "Another".into();
+        }),
+        ("paced at another rate", "--allow-unjudged", |b| b["plan"]["rate_per_s"] = 7.into()),
+        ("failed in b: it died", "", |b| b["rows"][1]["failed"] = "it died".into()),
+        ("stands more than once in b", "", |b| {
+            let row = b["rows"][0].clone();
+            b["rows"].as_array_mut().expect("a list").push(row);
+        }),
+        ("cannot be true in b", "", |b| b["rows"][0]["latency_ns"]["p50"] = 1.into()),
+        ("cannot be true in b", "", |b| {
+            b["rows"][5]["messages_per_s"] = json!(-9.1e6);
+            for launch in b["rows"][5]["each_launch"].as_array_mut().expect("a list") {
+                launch["messages_per_s"] = json!(-9.1e6);
+            }
+        }),
+    ];
+    for (words, allows, change) in cases {
+        let mut b: Value = serde_json::from_str(SAMPLE).expect("JSON");
+        change(&mut b);
+        fs::write(desk.path("b.json"), b.to_string()).expect("a file");
+        desk.run("compare a.json b.json").ended_with(0);
+        let past = desk.run("compare a.json b.json --fail-over 1000").ended_with(3);
+        assert!(past.stderr.contains(words), "{words}: {past:#?}");
+        assert!(past.stderr.lines().all(|line| line.starts_with("ipcscope: past the limit: ")), "{past:#?}");
+        for flag in ["--allow-missing", "--allow-unjudged"] {
+            let code = if flag == allows { 0 } else { 3 };
+            desk.run(&format!("compare a.json b.json --fail-over 1000 {flag}")).ended_with(code);
+        }
+    }
+    let mut none: Value = serde_json::from_str(SAMPLE).expect("JSON");
+    none["rows"].as_array_mut().expect("a list").clear();
+    fs::write(desk.path("none.json"), none.to_string()).expect("a file");
+    desk.run("compare a.json none.json --fail-over 10").ended_with(3);
+    desk.run("compare none.json a.json --fail-over 10").ended_with(3);
+    desk.run("compare a.json b.json --allow-missing").refused("--fail-over");
+}
+
 #[test]
 fn json_is_what_the_page_gets() {
     let desk = desk();

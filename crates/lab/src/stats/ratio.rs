@@ -66,11 +66,13 @@ pub fn ratio_by(measure: Measure, a: &Row, b: &Row) -> Option<Ratio> {
     }
     let (whole_a, whole_b) = (measure.of_row(a)?, measure.of_row(b)?);
     let (each_a, each_b) = (measure.of_launches(a), measure.of_launches(b));
-    let value = whole_a / whole_b;
+    // Absurd figures, such as the largest numbers there are, have no quotient.
+    let value = positive(whole_a / whole_b)?;
     let (min, max) = match (Spread::of(&each_a), Spread::of(&each_b)) {
         (Some(a), Some(b)) => (a.min / b.max, a.max / b.min),
         _ => (value, value),
     };
+    let (min, max) = (positive(min)?, positive(max)?);
     let verdict = if each_a.len() < 2 || each_b.len() < 2 {
         Verdict::Unknown
     } else if min <= 1.0 && max >= 1.0 {
@@ -91,21 +93,29 @@ impl Measure {
         }
     }
 
+    /// A row's own figure, whatever it is: nanoseconds, or messages a second.
+    pub fn figure_of(self, row: &Row) -> Option<f64> {
+        match self {
+            Measure::LatencyP50 => row.latency_ns.as_ref()?.p50.map(|ns| ns as f64),
+            Measure::MessagesPerS => row.messages_per_s,
+        }
+    }
+
+    /// What its launches found, where they found any, in the same unit.
+    pub fn figures_of_launches(self, row: &Row) -> Vec<f64> {
+        let of = |launch: &Launch| match self {
+            Measure::LatencyP50 => launch.latency_ns_p50.map(|ns| ns as f64),
+            Measure::MessagesPerS => launch.messages_per_s,
+        };
+        row.each_launch.iter().filter_map(of).collect()
+    }
+
     fn of_row(self, row: &Row) -> Option<f64> {
-        positive(match self {
-            Measure::LatencyP50 => row.latency_ns.as_ref()?.p50? as f64,
-            Measure::MessagesPerS => row.messages_per_s?,
-        })
+        positive(self.figure_of(row)?)
     }
 
     fn of_launches(self, row: &Row) -> Vec<f64> {
-        let of = |launch: &Launch| {
-            positive(match self {
-                Measure::LatencyP50 => launch.latency_ns_p50? as f64,
-                Measure::MessagesPerS => launch.messages_per_s?,
-            })
-        };
-        row.each_launch.iter().filter_map(of).collect()
+        self.figures_of_launches(row).into_iter().filter_map(positive).collect()
     }
 }
 

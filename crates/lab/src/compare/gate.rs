@@ -1,0 +1,116 @@
+//! A gate: whether `b` passes for no worse than `a`, where nobody reads the table.
+//!
+//! What was not compared does not pass. A row of `a` without its like in `b` is past the limit, and so is one that cannot be judged;
+//! the two may be allowed, each by itself. Figures that cannot be, and rows that stand twice, are never let pass.
+
+use super::{Compared, Comparison, Judgement, Open, are_alike, figures};
+use crate::plan::Workload;
+use crate::report::{Report, Row};
+use crate::stats::{Measure, ratio_by};
+
+/// How much worse `b` may be, and what it may leave open.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limit {
+    /// How much more time a message may take than in `a`, in percent, beyond the spread of both. A stream's time for a message is
+    /// one over its rate.
+    pub percent: f64,
+    /// Whether `b` may lack rows of `a`, and either race may have been cut short.
+    pub allow_missing: bool,
+    /// Whether a row may stand in both and not be judged: one launch, no figure, failed in both, another machine, another rate.
+    pub allow_unjudged: bool,
+}
+
+impl Limit {
+    /// A limit that leaves nothing open.
+    pub fn of(percent: f64) -> Limit {
+        Limit { percent, allow_missing: false, allow_unjudged: false }
+    }
+}
+
+impl Comparison {
+    /// Why `b` is past `limit`, one sentence for each reason, the row first where it is about a row; empty when it is not past.
+    pub fn past(&self, limit: &Limit) -> Vec<String> {
+        let mut past: Vec<String> =
+            self.rows.iter().filter_map(|row| Some(format!("{}: {}", row.label, row.past(limit)?))).collect();
+        if !limit.allow_missing {
+            past.extend(self.cut_short.iter().map(|what| format!("{what}, so rows may be missing")));
+        }
+        if !limit.allow_unjudged {
+            past.extend(self.unlike.iter().map(|what| format!("not judged by its like: {what}")));
+        }
+        if past.is_empty() && !self.rows.iter().any(Compared::is_judged) {
+            past.push("no row was judged".into());
+        }
+        past
+    }
+}
+
+impl Compared {
+    /// Why this row alone is past `limit`.
+    fn past(&self, limit: &Limit) -> Option<String> {
+        match (self.only_in, &self.open) {
+            (Some(super::Side::A), _) => (!limit.allow_missing).then(|| "b has no such row".into()),
+            (Some(super::Side::B), _) => None,
+            (None, Some(Open::Broken(why))) => Some(why.clone()),
+            (None, _) if self.a.is_some() && self.b.is_none() => self.failed.clone(),
+            (None, Some(Open::Unjudged(why))) => (!limit.allow_unjudged).then(|| why.clone()),
+            (None, None) => {
+                let times = self.slower();
+                let is_past = times > 1.0 + limit.percent / 100.0;
+                is_past.then(|| format!("{times:.2} times the time for a message, beyond the spread of both"))
+            }
+        }
+    }
+
+    fn is_judged(&self) -> bool {
+        self.change().is_some_and(|change| change.verdict != Judgement::Unknown)
+    }
+
+    /// How many times the time for a message has become, where it has become longer; else 0.
+    fn slower(&self) -> f64 {
+        match self.change().filter(|change| change.verdict == Judgement::Worse) {
+            Some(change) if self.judged_by == Measure::MessagesPerS => 1.0 / change.ratio,
+            Some(change) => change.ratio,
+            None => 0.0,
+        }
+    }
+}
+
+/// Why a row of both cannot be judged.
+pub(super) fn open(a: &Row, b: &Row, (report_a, report_b): (&Report, &Report)) -> Option<Open> {
+    for (name, row, report) in [("a", a, report_a), ("b", b, report_b)] {
+        if report.rows.iter().filter(|other| are_alike(row, other)).count() > 1 {
+            return Some(Open::Broken(format!("stands more than once in {name}: which one counts?")));
+        }
+        if let Some(fault) = figures::fault(row, report).filter(|_| row.failed.is_none()) {
+            return Some(Open::Broken(format!("cannot be true in {name}: {fault}")));
+        }
+    }
+    let unjudged = |why: &str| Some(Open::Unjudged(why.into()));
+    match (&a.failed, &b.failed) {
+        (Some(_), Some(_)) => return unjudged("failed in both"),
+        (Some(_), None) => return None,
+        (None, Some(_)) => return None,
+        (None, None) => {}
+    }
+    if a.workload == Workload::Paced && report_a.plan.rate_per_s != report_b.plan.rate_per_s {
+        return unjudged("paced at another rate");
+    }
+    let measure = Measure::of(a.workload);
+    // An entrant that cannot do this at all has nothing that could become worse.
+    if a.messages == 0 && measure.figure_of(a).is_none() {
+        return None;
+    }
+    match (measure.figure_of(a), measure.figure_of(b)) {
+        (None, _) => return unjudged("a has no figure"),
+        (_, None) => return Some(Open::Broken("b has no figure".into())),
+        _ => {}
+    }
+    match ratio_by(measure, b, a).map(super::Change::from) {
+        None => unjudged("the figures are not of one kind"),
+        Some(change) if change.verdict == Judgement::Unknown => {
+            unjudged("one launch only, so that no spread is known")
+        }
+        Some(_) => None,
+    }
+}
