@@ -11,6 +11,7 @@ use crossing::{Kind, WaitStrategy};
 use lab::plan::{CAPACITY_LEAST, CAPACITY_LIMIT, Placement, SIZE_LIMIT, Workload};
 
 use crate::outcome::{self, Ended, Failure};
+use crate::server::authority::is_localhost;
 
 /// See, measure and use inter-process communication.
 ///
@@ -312,9 +313,11 @@ fn workload() -> impl TypedValueParser<Value = Workload> {
     PossibleValuesParser::new(Workload::ALL.map(Workload::name)).try_map(|name| name.parse::<Workload>())
 }
 
+/// An address and a port; `localhost`, however it is written, is 127.0.0.1.
 fn listen(text: &str) -> Result<SocketAddr, String> {
-    text.replacen("localhost", "127.0.0.1", 1)
-        .parse()
+    let named = text.rsplit_once(':').filter(|(host, _)| is_localhost(host));
+    named
+        .map_or_else(|| text.parse(), |(_, port)| format!("127.0.0.1:{port}").parse())
         .map_err(|_| "an address and a port such as 127.0.0.1:7878 is needed".to_owned())
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn lab(door: &args::Door, replay: Option<Vec<u8>>, place: &str) -> Re
         let mut terminate = signal(SignalKind::terminate()).map_err(told)?;
         let listener = server::bind(door.listen).await?;
         let address: SocketAddr = listener.local_addr().map_err(told)?;
-        let lab = Lab::new(address.port(), setup)?;
+        let lab = Lab::new(address, setup)?;
         let url = format!("http://{address}/{place}");
         outcome::print(format!("ipcscope lab: {url}\n"))?;
         if door.open {

@@ -4,11 +4,12 @@
 //! apart from the person who runs the lab:
 //!
 //! - the owner of the connection ([`super::owner`]): this user, or root;
-//! - `Host`: a page cannot choose it, so a name that was rebound to 127.0.0.1 is told by exactly that;
+//! - `Host`: a page cannot choose it, so a name that was rebound to 127.0.0.1 is told by exactly that ([`super::authority`]);
 //! - `Origin`, and `Sec-Fetch-Site` where a browser sends it: who made the browser ask;
 //! - the token, which only the page carries: for all that changes something, and for both WebSockets, which no
 //!   same-origin policy covers.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -21,6 +22,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Lab;
+use super::authority::Authority;
 use super::owner::Owner;
 use super::refusal::Refusal;
 
@@ -30,10 +32,10 @@ const TOKEN: &str = "x-ipcscope-token";
 /// Bytes in a token: 128 bits.
 const TOKEN_BYTES: usize = 16;
 
-/// What the door knows: the lab's port, and the token of this start.
+/// What the door knows: where the lab listens, and the token of this start.
 #[derive(Debug)]
 pub(crate) struct Door {
-    port: u16,
+    ours: SocketAddr,
     token: String,
     policy: HeaderValue,
 }
@@ -44,22 +46,24 @@ impl Door {
     /// # Errors
     ///
     /// When the kernel gives no random bytes.
-    pub(crate) fn new(port: u16) -> std::io::Result<Door> {
+    pub(crate) fn new(ours: SocketAddr) -> std::io::Result<Door> {
         let mut random = [0; TOKEN_BYTES];
         let given = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
         if given != TOKEN_BYTES {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(Door::with(port, random.iter().map(|byte| format!("{byte:02x}")).collect()))
+        Ok(Door::with(ours, random.iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 
-    fn with(port: u16, token: String) -> Door {
-        // `'self'` covers WebSockets in today's browsers; older ones need them named.
+    fn with(ours: SocketAddr, token: String) -> Door {
+        // `'self'` covers WebSockets in today's browsers; older ones need them named, and have no way to name IPv6.
+        let (host, port) =
+            (if ours.is_ipv4() { ours.ip() } else { IpAddr::V4(Ipv4Addr::LOCALHOST) }, ours.port());
         let policy = format!(
-            "default-src 'self'; connect-src 'self' ws://127.0.0.1:{port} ws://localhost:{port}; \
+            "default-src 'self'; connect-src 'self' ws://{host}:{port} ws://localhost:{port}; \
              base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
         );
-        Door { port, token, policy: policy.parse().expect("a header's value") }
+        Door { ours, token, policy: policy.parse().expect("a header's value") }
     }
 
     /// What the page carries.
@@ -83,11 +87,13 @@ impl Door {
     fn refusal(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
         let Some(host) = self.host(uri, headers) else {
             return Some(Refusal::forbidden(format_args!(
-                "this lab answers to 127.0.0.1:{port}, localhost:{port} and [::1]:{port} only",
-                port = self.port
+                "this lab answers to {ours}, and to 127.0.0.1, localhost and [::1] with port {port}, only; \
+                 a tunnel must have the same port at both ends",
+                ours = self.ours,
+                port = self.ours.port()
             )));
         };
-        if !is_from(host, headers) {
+        if !is_from(&host, headers) {
             return Some(Refusal::forbidden("another page may not ask this lab for anything"));
         }
         let reads = [Method::GET, Method::HEAD].contains(method);
@@ -105,13 +111,10 @@ impl Door {
     }
 
     /// The one `Host` header, if it names us; so must the target, if it names anybody.
-    fn host<'a>(&self, uri: &Uri, headers: &'a HeaderMap) -> Option<&'a str> {
-        let ours = |name: &str| {
-            let host = name.strip_suffix(&format!(":{}", self.port));
-            host.is_some_and(|host| ["127.0.0.1", "localhost", "[::1]"].contains(&host))
-        };
-        let host = only(headers, &HOST)?.to_str().ok()?;
-        (ours(host) && uri.authority().is_none_or(|target| ours(target.as_str()))).then_some(host)
+    fn host(&self, uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+        let ours = |name: &str| Authority::read(name).filter(|name| name.is(self.ours));
+        let host = ours(only(headers, &HOST)?.to_str().ok()?)?;
+        uri.authority().is_none_or(|target| ours(target.as_str()).is_some()).then_some(host)
     }
 
     fn has_token(&self, uri: &Uri, headers: &HeaderMap, in_query: bool) -> bool {
@@ -146,10 +149,10 @@ pub(crate) async fn watch(
 }
 
 /// Whether nobody is said to have made the browser ask, or a page of ours.
-fn is_from(host: &str, headers: &HeaderMap) -> bool {
+fn is_from(host: &Authority, headers: &HeaderMap) -> bool {
     let origins = headers.get_all(ORIGIN).iter().count();
-    let same = || only(headers, &ORIGIN)?.to_str().ok()?.strip_prefix("http://").map(|origin| origin == host);
-    origins == 0 || same() == Some(true)
+    let origin = || Authority::read(only(headers, &ORIGIN)?.to_str().ok()?.strip_prefix("http://")?);
+    origins == 0 || origin().is_some_and(|origin| origin == *host)
 }
 
 /// Whether the browser says that a foreign page made it ask.
@@ -181,7 +184,9 @@ mod tests {
         for (name, value) in headers {
             map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
         }
-        Door::with(7878, "0123".into()).refusal(&method, &uri.parse().unwrap(), &map).is_none()
+        Door::with(OURS.parse().unwrap(), "0123".into())
+            .refusal(&method, &uri.parse().unwrap(), &map)
+            .is_none()
     }
 
     fn named(uri: &str, hosts: &[&str]) -> bool {
@@ -189,30 +194,16 @@ mod tests {
     }
 
     #[test]
-    fn our_own_names_with_our_own_port() {
-        for host in [OURS, "localhost:7878", "[::1]:7878"] {
+    fn one_name_of_ours_and_no_other() {
+        for host in [OURS, "localhost:7878", "LOCALHOST.:7878", "[::1]:7878"] {
             assert!(named("/", &[host]), "{host}");
         }
-    }
-
-    #[test]
-    fn nobody_else() {
-        for host in [
-            "",
-            "127.0.0.1",
-            "localhost",
-            "127.0.0.1:7879",
-            "evil.example:7878",
-            "localhost.evil.example:7878",
-            "127.0.0.1:7878.evil.example",
-            "evil.example@127.0.0.1:7878",
-            "LOCALHOST:7878 ",
-            "0.0.0.0:7878",
-        ] {
+        for host in ["", "localhost", "127.0.0.1:7879", "evil.example:7878", "127.0.0.2:7878"] {
             assert!(!named("/", &[host]), "{host}");
         }
         assert!(!named("/", &[]));
         assert!(!named("/", &["localhost:7878", "evil.example"]));
+        assert!(!named("/", &["localhost:7878", "localhost:7878"]));
         assert!(!named("http://evil.example/", &["localhost:7878"]));
         assert!(named("http://localhost:7878/", &["localhost:7878"]));
     }
@@ -226,12 +217,18 @@ mod tests {
         };
         assert!(from(&[]));
         assert!(from(&["http://127.0.0.1:7878"]));
+        assert!(from(&["http://127.0.0.1.:7878"]), "the same address");
         for origin in [
             "null",
             "",
             "http://evil.example",
             "https://127.0.0.1:7878",
             "http://localhost:7878",
+            "http://[::1]:7878",
+            "http://127.0.0.2:7878",
+            "http://evil.example:7878",
+            "http://evil.example@127.0.0.1:7878",
+            "http://127.0.0.1:7878/",
             "http://127.0.0.1:7879",
             "http://127.0.0.1:7878.evil.example",
             "127.0.0.1:7878",
@@ -279,7 +276,8 @@ mod tests {
 
     #[test]
     fn a_token_is_fresh_and_long() {
-        let (one, two) = (Door::new(1).unwrap(), Door::new(1).unwrap());
+        let (one, two) =
+            (Door::new(OURS.parse().unwrap()).unwrap(), Door::new(OURS.parse().unwrap()).unwrap());
         assert_ne!(one.token(), two.token());
         assert_eq!(one.token().len(), 2 * TOKEN_BYTES);
     }

@@ -1,5 +1,6 @@
 //! The lab's server: the page and what it asks for, on loopback, behind the guard. `docs/api.md` is its contract.
 
+pub(crate) mod authority;
 mod backpressure;
 mod body;
 mod connections;
@@ -69,14 +70,14 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    /// A lab behind the door at `port`.
+    /// A lab behind the door at `ours`.
     ///
     /// # Errors
     ///
     /// A sentence: no random bytes.
-    pub(crate) fn new(port: u16, setup: Setup) -> Result<Arc<Lab>, Failure> {
+    pub(crate) fn new(ours: SocketAddr, setup: Setup) -> Result<Arc<Lab>, Failure> {
         let door =
-            Door::new(port).map_err(|error| Failure::told(format_args!("no random bytes: {error}")))?;
+            Door::new(ours).map_err(|error| Failure::told(format_args!("no random bytes: {error}")))?;
         Ok(Arc::new(Lab {
             door,
             page: setup.web_dir.map_or(Page::BuiltIn, Page::Folder),

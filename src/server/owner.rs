@@ -4,9 +4,13 @@
 //! the other socket and lists it in /proc/net/tcp (IPv4) and /proc/net/tcp6, which is also where an IPv4 connection of an IPv6
 //! socket stands. It is looked up once, when the connection is accepted; the socket exists then, so a line that is not found means
 //! that its process has closed it already, or that this machine hides the table. Both are refused: without the check another
-//! user could read the token from the page, and there is nothing else that tells him from the one who runs the lab.
+//! user could read the token from the page, and there is nothing else that tells the two apart.
+//!
+//! In a user namespace that maps a part of the users only, the kernel shows every other one as the overflow id (65534 unless
+//! /proc/sys/kernel/overflowuid says otherwise; user_namespaces(7)). That number is nobody's identity then: two users who
+//! have it need not be the same, even where this process itself is shown with it. It is refused.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr};
 
@@ -39,6 +43,18 @@ impl Owner {
         }
     }
 
+    /// The user with this number, if the number says who it is.
+    fn numbered(uid: u32, users: &Users) -> Owner {
+        if uid == users.overflow && users.unmapped {
+            return Owner::Unknown(format!(
+                "it is a user whom this user namespace does not map, and each of those is shown as {uid}; \
+                 start the lab outside of the namespace, or in one that maps you (unshare --map-current-user, \
+                 podman --userns=keep-id) and ask from within"
+            ));
+        }
+        Owner::User(uid)
+    }
+
     /// Looks up the other end of a connection.
     pub(crate) fn of_connection(stream: &TcpStream, theirs: SocketAddr) -> Owner {
         match stream.local_addr() {
@@ -55,12 +71,44 @@ impl Owner {
                 continue;
             }
             match File::open(table).and_then(|file| find(BufReader::new(file), wide, theirs, ours)) {
-                Ok(Some(uid)) => return Owner::User(uid),
+                Ok(Some(uid)) => return Owner::numbered(uid, &Users::read()),
                 Ok(None) => {}
                 Err(error) => told = told.or(Some(format!("{table}: {error}"))),
             }
         }
         Owner::Unknown(told.unwrap_or_else(|| "its connection is not in /proc/net/tcp any more".into()))
+    }
+}
+
+/// The users of this user namespace.
+#[derive(Debug)]
+struct Users {
+    /// The number of each who has none here.
+    overflow: u32,
+    /// Whether there can be such users.
+    unmapped: bool,
+}
+
+/// What the overflow id is unless the machine says otherwise (include/linux/highuid.h).
+const OVERFLOW: u32 = 65_534;
+
+/// How many ids there are; -1 is none.
+const ALL_IDS: u64 = u32::MAX as u64;
+
+impl Users {
+    /// As the kernel tells it to this process. What it does not tell is taken for the worse.
+    fn read() -> Users {
+        let text = |path| fs::read_to_string(path).unwrap_or_default();
+        Users::of(&text("/proc/sys/kernel/overflowuid"), &text("/proc/self/uid_map"))
+    }
+
+    /// From the text of both files. Each line of the map is a first id here, a first id outside, and how many.
+    fn of(overflow: &str, map: &str) -> Users {
+        let counts = map.lines().filter_map(|line| line.split_ascii_whitespace().nth(2)?.parse::<u64>().ok());
+        Users {
+            overflow: overflow.trim().parse().unwrap_or(OVERFLOW),
+            unmapped: counts.fold(0, u64::saturating_add) < ALL_IDS,
+        }
     }
 }
 
@@ -147,6 +195,24 @@ mod tests {
         let mapped = as_listed("127.0.0.1:80".parse().unwrap(), true);
         assert_eq!(mapped.len(), 32 + 1 + 4);
         assert!(mapped.starts_with("0000000000000000"), "{mapped}");
+    }
+
+    #[test]
+    fn a_number_that_stands_for_many_is_nobodys() {
+        const INITIAL: &str = "         0          0 4294967295\n";
+        let known = |uid, overflow, map| Owner::numbered(uid, &Users::of(overflow, map)) == Owner::User(uid);
+        // The initial user namespace, and one that maps every user: a user may have this number.
+        assert!(known(65_534, "65534\n", INITIAL));
+        assert!(known(65_534, "65534\n", "0 0 1000\n1000 1000 4294966295\n"));
+        for map in ["", "0 1000 1\n", "65534 65534 1\n", "0 100000 65536\n", "0 0 4294967294\n", "nonsense"] {
+            assert!(!known(65_534, "65534\n", map), "{map}");
+            assert!(!known(65_534, "", map), "{map}");
+            assert!(!known(99, "99\n", map), "{map}");
+            assert!(known(0, "65534\n", map) && known(65_534, "99\n", map), "{map}");
+        }
+        let refusal = Owner::numbered(65_534, &Users::of("65534", "")).refusal();
+        let why = refusal.expect("refused, whoever we are").error;
+        assert!(why.contains("--map-current-user"), "{why}");
     }
 
     #[test]

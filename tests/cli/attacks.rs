@@ -1,7 +1,7 @@
 //! What hostile pages, other users and broken clients send, and that no process comes of it.
 
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
@@ -36,6 +36,37 @@ fn only_our_own_names_are_answered() {
     lab.send("GET", "/", &[("Host", &ours), ("Host", &evil)], "").with(403);
     lab.send("GET", "/", &[], "").with(403);
     lab.send("GET", "/", &[("Host", &ours)], "").with(200);
+}
+
+#[test]
+fn the_address_that_it_prints_is_its_own() {
+    let desk = Desk::new();
+    for listen in ["127.0.0.1:0", "127.0.0.2:0", "127.9.9.9:0", "localhost:0", "LOCALHOST.:0", "[::1]:0"] {
+        if listen.starts_with('[') && std::net::TcpListener::bind(listen).is_err() {
+            cannot_run(Lacks::Part, "this machine has no IPv6");
+            continue;
+        }
+        let lab = Lab::run(&desk, &["serve", "--listen", listen]);
+        lab.get("/").with(200);
+        assert_eq!(frame(&mut lab.socket("/api/live"))["is"], "snapshot", "{listen}");
+        lab.ask("DELETE", "/api/race", "").with(404);
+        let port = lab.address.port();
+        for name in ["localhost", "LocalHost", "localhost.", "127.0.0.1", "[::1]"] {
+            let host = format!("{name}:{port}");
+            let from = |origin: &str| {
+                lab.send("GET", "/api/runs", &[("Host", &host), ("Origin", origin)], "").status
+            };
+            assert_eq!(from(&format!("http://{host}")), 200, "{host}");
+            for foreign in
+                [format!("http://evil.example:{port}"), format!("http://{name}:1"), format!("https://{host}")]
+            {
+                assert_eq!(from(&foreign), 403, "{foreign} asks {host}");
+            }
+        }
+        for name in ["evil.example", "evil.localhost", "127.0.0.77", "[::2]", "0.0.0.0"] {
+            lab.send("GET", "/", &[("Host", &format!("{name}:{port}"))], "").with(403);
+        }
+    }
 }
 
 #[test]
@@ -111,6 +142,33 @@ fn another_user_of_the_machine_is_refused() {
     assert!(nobodys.starts_with("HTTP/1.1 403") && nobodys.contains("user 65534"), "{nobodys}");
     assert!(!nobodys.contains(lab.token()));
     assert!(ours.starts_with("HTTP/1.1 200") && ours.contains(lab.token()), "{ours}");
+}
+
+/// The start of a lab in a user namespace, by `unshare` with these words; `None`, said, where there can be none.
+fn in_a_namespace(desk: &Desk, words: &[&str]) -> Option<Lab> {
+    let can = Command::new("unshare").args(words).arg("true").output();
+    if !can.as_ref().is_ok_and(|ran| ran.status.success()) {
+        cannot_run(Lacks::Part, format!("unshare {}: {can:?}", words.join(" ")));
+        return None;
+    }
+    let lab = desk.command(["serve", "--listen", "127.0.0.1:0"]);
+    let mut command = Command::new("unshare");
+    command.args(words).arg(lab.get_program()).args(lab.get_args()).current_dir(desk.path(""));
+    command.env("XDG_STATE_HOME", desk.path("state")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Some(Lab::by(&mut command))
+}
+
+#[test]
+fn a_user_whom_the_namespace_does_not_map_is_not_the_one_who_is_shown_alike() {
+    let desk = Desk::new();
+    // Nobody is mapped: the lab's user is shown as 65534, and so is each other.
+    let Some(lab) = in_a_namespace(&desk, &["--user"]) else { return };
+    let answer = lab.get("/").with(403);
+    assert!(answer.error().contains("user namespace") && answer.error().contains("map"), "{answer:#?}");
+    assert!(!answer.body.contains("name=\"token\""), "{answer:#?}");
+    // This user is mapped, and told from the others.
+    let Some(lab) = in_a_namespace(&desk, &["--user", "--map-root-user"]) else { return };
+    lab.get("/").with(200);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -54,7 +55,12 @@ impl Lab {
     }
 
     pub(crate) fn run(desk: &Desk, line: &[&str]) -> Lab {
-        let mut child = desk.command(line).spawn().expect("the binary starts");
+        Lab::by(&mut desk.command(line))
+    }
+
+    /// The lab that this command starts.
+    pub(crate) fn by(command: &mut Command) -> Lab {
+        let mut child = command.spawn().expect("the binary starts");
         let mut printed = String::new();
         let stdout = child.stdout.take().expect("a pipe");
         BufReader::new(stdout).read_line(&mut printed).expect("a line");

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tungstenite::WebSocket;
 
+use crate::cannot_run::{Lacks, cannot_run};
 use crate::client::{Lab, frame, frame_that};
 use crate::harness::{Desk, eventually};
 use crate::interruption::children_of;
@@ -179,8 +180,7 @@ fn three_hundred_connections_of_another_user_do_not_keep_the_owner_out() {
     let whole = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", lab.host());
     for says in ["", "GET / HTTP/1.1\r\nHo", &whole, &whole.repeat(1_000)] {
         let Some(strangers) = as_another_user(&lab, 300, says) else {
-            println!("not run: only root can connect as another user");
-            return;
+            return cannot_run(Lacks::Right, "only root can connect as another user");
         };
         // While they are there.
         lab.get("/").with(200);

@@ -111,14 +111,6 @@ fn the_default_port_gives_way_and_says_so() {
 }
 
 #[test]
-fn the_other_loopback_address() {
-    let desk = Desk::new();
-    if std::net::TcpListener::bind("[::1]:0").is_ok() {
-        Lab::run(&desk, &["serve", "--listen", "[::1]:0"]).get("/").with(200);
-    }
-}
-
-#[test]
 fn both_signals_end_it_with_0() {
     for signal in [Signal::INT, Signal::TERM] {
         let desk = Desk::new();
