@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use crate::render::foreign;
+
 /// A run that came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -77,7 +79,7 @@ pub(crate) fn exit_code(result: Result<Ended, Failure>) -> ExitCode {
 /// Says one line on stderr. A stderr that is closed is no reason to stop.
 pub(crate) fn note(sentence: impl Display) {
     let line = sentence.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-    let _ = writeln!(io::stderr(), "ipcscope: {line}");
+    let _ = writeln!(io::stderr(), "ipcscope: {}", foreign::clean(&line));
 }
 
 /// Writes a result to stdout, all of it. A reader that has gone (`| head`) misses nothing that it wanted: the rest is let go, and the

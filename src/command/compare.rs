@@ -7,14 +7,14 @@ use lab::compare::{Comparison, Limit};
 
 use crate::args;
 use crate::outcome::{self, Ended, Failure};
-use crate::render::{self, Ink, comparison};
+use crate::render::{self, Ink, comparison, foreign};
 use crate::state::{History, LIMIT_BYTES, read_bounded};
 
 /// Compares, and judges by the limit that was set.
 pub(crate) fn run(typed: &args::Compare, ink: Ink) -> Result<Ended, Failure> {
     let comparison = Comparison::of(&report(&typed.a)?, &report(&typed.b)?);
     let shown = outcome::print(if typed.json {
-        format!("{}\n", serde_json::json!(comparison))
+        foreign::json(format!("{}\n", serde_json::json!(comparison)))
     } else {
         comparison::text(&comparison, render::table::width(), ink)
     });

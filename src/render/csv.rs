@@ -5,6 +5,8 @@ use std::fmt::Display;
 use lab::Report;
 use lab::report::{LatencyBasis, Row, SideUse};
 
+use super::foreign;
+
 /// The header; new columns are added at the end.
 pub(crate) const HEADER: [&str; 44] = [
     "kind",
@@ -58,7 +60,7 @@ pub(crate) fn report(report: &Report) -> String {
     let mut out = HEADER.join(",");
     out.push_str("\r\n");
     for row in &report.rows {
-        let fields: Vec<String> = fields(row, report.interrupted).iter().map(|field| quoted(field)).collect();
+        let fields: Vec<String> = fields(row, report.interrupted).iter().map(|text| field(text)).collect();
         out.push_str(&fields.join(","));
         out.push_str("\r\n");
     }
@@ -130,6 +132,19 @@ fn maybe(value: Option<impl Display>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
+/// A field that can be shown, and that no spreadsheet takes for a formula: what begins like one gets an apostrophe (OWASP, "CSV
+/// Injection"), and control characters are written out.
+fn field(text: &str) -> String {
+    let text = foreign::clean(text);
+    let begins_a_formula = |letter: char| {
+        matches!(letter, '=' | '+' | '-' | '@' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}')
+    };
+    match text.trim_start().starts_with(begins_a_formula) {
+        true => quoted(&format!("'{text}")),
+        false => quoted(&text),
+    }
+}
+
 fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))
@@ -156,5 +171,14 @@ mod tests {
     fn commas_and_quotes_are_kept_inside_a_field() {
         assert_eq!(quoted("a, \"b\""), "\"a, \"\"b\"\"\"");
         assert_eq!(quoted("0 1"), "0 1");
+    }
+
+    #[test]
+    fn no_field_is_a_formula() {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1"] {
+            assert!(field(text).starts_with('\''), "{text}: {}", field(text));
+        }
+        assert_eq!(field("a=b"), "a=b");
+        assert_eq!(field("=HYPERLINK(\"x\",1)"), "\"'=HYPERLINK(\"\"x\"\",1)\"");
     }
 }

@@ -3,8 +3,8 @@
 use lab::machine::{Finding, State};
 use serde_json::{Value, json};
 
-use super::Ink;
 use super::grid::wrap;
+use super::{Ink, foreign};
 
 const WIDTH: usize = 100;
 
@@ -43,7 +43,7 @@ pub(crate) fn json(findings: &[Finding]) -> String {
             })
         })
         .collect();
-    format!("{:#}\n", json!({ "schema": 1, "findings": findings }))
+    foreign::json(format!("{:#}\n", json!({ "schema": 1, "findings": findings })))
 }
 
 fn word(state: State) -> &'static str {

@@ -1,4 +1,7 @@
-//! Columns of text that line up, and that give way when the terminal is narrow.
+//! Columns of text that line up, and that give way when the terminal is narrow; and sentences that are broken into lines. Whatever
+//! they are given is text that may be foreign ([`foreign`]).
+
+use super::foreign;
 
 /// One column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +32,7 @@ impl Layout {
         let mut widths: Vec<usize> = columns.iter().map(|column| length(column.title)).collect();
         for row in rows {
             for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(length(cell));
+                *width = (*width).max(length(&foreign::cell(cell)));
             }
         }
         let mut shown: Vec<(usize, usize)> = widths.into_iter().enumerate().collect();
@@ -51,15 +54,15 @@ impl Layout {
     pub(crate) fn line<'a>(&self, cell: impl Fn(usize) -> &'a str) -> String {
         let mut line = String::new();
         for (place, &(column, width)) in self.shown.iter().enumerate() {
-            let text = cell(column);
-            let padding = " ".repeat(width.saturating_sub(length(text)));
+            let text = foreign::cell(cell(column));
+            let padding = " ".repeat(width.saturating_sub(length(&text)));
             line.push_str(&" ".repeat(GAP));
             if place == 0 {
-                line.push_str(text);
+                line.push_str(&text);
                 line.push_str(&padding);
             } else {
                 line.push_str(&padding);
-                line.push_str(text);
+                line.push_str(&text);
             }
         }
         line.truncate(line.trim_end().len());
@@ -74,6 +77,7 @@ fn length(text: &str) -> usize {
 
 /// Breaks `text` at spaces so that no line is longer than `width`; later lines are set in by `indent`.
 pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
+    let text = foreign::clean(text);
     let mut lines = String::new();
     let mut used = 0;
     for word in text.split(' ') {

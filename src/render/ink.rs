@@ -1,7 +1,9 @@
-//! Colour: a few of the 16 terminal colours, and never the only carrier of a meaning.
+//! Colour: a few of the 16 terminal colours, and never the only carrier of a meaning. Whatever is painted may be foreign text, in lines
+//! of ours ([`foreign`]).
 
 use std::io::{self, IsTerminal};
 
+use super::foreign;
 use crate::args::Color;
 
 /// Whether to use colour, decided once.
@@ -50,6 +52,7 @@ impl Ink {
     }
 
     fn paint(self, code: &str, text: &str) -> String {
-        if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        let text = foreign::lines(text);
+        if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into_owned() }
     }
 }

@@ -1,13 +1,15 @@
-//! The whole report as JSON (`docs/report.schema.json`).
+//! The whole report as JSON (`docs/report.schema.json`): exact, and no terminal obeys what it holds.
 
 use lab::Report;
+
+use super::foreign;
 
 /// The report, and a newline.
 pub(crate) fn report(report: &Report) -> String {
     // A report holds no map with keys that are not text, the one thing that JSON cannot hold.
     let mut text = serde_json::to_string_pretty(report).unwrap_or_else(|error| unreachable!("{error}"));
     text.push('\n');
-    text
+    foreign::json(text)
 }
 
 #[cfg(test)]

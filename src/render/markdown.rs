@@ -2,6 +2,7 @@
 
 use lab::Report;
 
+use super::foreign;
 use super::results::{self, COLUMNS};
 
 /// The report as Markdown.
@@ -31,15 +32,21 @@ pub(crate) fn report(report: &Report, notices: &[String], sort: bool) -> String 
     out
 }
 
-/// Keeps text from being read as markup.
+/// Keeps text from being read as markup, as links, or as the beginning of another list or heading.
 fn escape(text: &str) -> String {
+    let text = foreign::clean(text);
     let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '|' | '*' | '_' | '<' | '`' | '\\' => escaped.extend(['\\', letter]),
-            '\n' => escaped.push(' '),
-            _ => escaped.push(letter),
+    for (place, letter) in text.char_indices() {
+        let rest = &text[place..];
+        let is_markup =
+            matches!(letter, '|' | '*' | '_' | '<' | '>' | '`' | '\\' | '[' | ']' | '&' | '~' | '$' | '!');
+        let is_link =
+            rest.starts_with("://") || letter == '.' && text[..place].to_ascii_lowercase().ends_with("www");
+        let begins = place == 0 && matches!(letter, '#' | '-' | '+' | '=');
+        if is_markup || is_link || begins {
+            escaped.push('\\');
         }
+        escaped.push(letter);
     }
     escaped
 }

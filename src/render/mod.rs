@@ -4,6 +4,7 @@ pub(crate) mod choice;
 pub(crate) mod comparison;
 pub(crate) mod csv;
 pub(crate) mod doctor;
+pub(crate) mod foreign;
 pub(crate) mod form;
 mod frame;
 mod grid;
@@ -25,4 +26,24 @@ pub(crate) use ink::Ink;
 #[cfg(test)]
 pub(crate) fn sample() -> lab::Report {
     serde_json::from_str(include_str!("../../tests/cli/sample.json")).expect("the sample is a report")
+}
+
+/// The sample, in which every text that a report may hold is hostile: what can be read back is replaced, what cannot (a word of ours)
+/// stays.
+#[cfg(test)]
+pub(crate) fn hostile() -> lab::Report {
+    let mut report = serde_json::to_value(sample()).expect("JSON");
+    for place in foreign::tests::places(&report) {
+        let before = report.pointer(&place).expect("it is there").clone();
+        for text in [foreign::tests::HOSTILE.into(), serde_json::json!([foreign::tests::HOSTILE])] {
+            *report.pointer_mut(&place).expect("it is there") = text;
+            if lab::Report::read(report.to_string().as_bytes()).is_ok() {
+                break;
+            }
+            report.pointer_mut(&place).expect("it is there").clone_from(&before);
+        }
+    }
+    // One row that has figures, and one that has failed.
+    report["rows"][0]["failed"] = serde_json::Value::Null;
+    lab::Report::read(report.to_string().as_bytes()).expect("a report")
 }

@@ -5,7 +5,7 @@ use lab::trace::{Trace, What};
 
 use super::Ink;
 use super::grid::{Column, Layout, wrap};
-use super::units;
+use super::{foreign, units};
 
 const COLUMNS: [Column; 7] = [
     Column { title: "for each message", gives_way: 0 },
@@ -195,7 +195,7 @@ pub(crate) fn json(report: &ProbeReport) -> String {
     // A report holds no map with keys that are not text, the one thing that JSON cannot hold.
     let mut text = serde_json::to_string_pretty(report).unwrap_or_else(|error| unreachable!("{error}"));
     text.push('\n');
-    text
+    foreign::json(text)
 }
 
 /// What is quoted beside what was measured: one line for each mechanism, way of waiting and placement.

@@ -3,6 +3,8 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lab::race::Progress;
 
+use super::foreign;
+
 /// A bar that is gone when this value is.
 pub(crate) struct Bar(ProgressBar);
 
@@ -24,7 +26,7 @@ impl Bar {
     pub(crate) fn at(&self, done: usize, total: usize, label: String) {
         self.0.set_length(total as u64);
         self.0.set_position(done as u64);
-        self.0.set_message(label);
+        self.0.set_message(foreign::clean(&label).into_owned());
     }
 }
 

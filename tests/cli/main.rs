@@ -10,6 +10,7 @@ mod compare;
 mod doctor;
 mod evidence;
 mod exports;
+mod foreign;
 mod harness;
 mod help;
 mod history;

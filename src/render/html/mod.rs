@@ -8,7 +8,7 @@ use lab::report::Row;
 
 use self::chart::Measure;
 use super::results::{self, COLUMNS, Group, Line};
-use super::units;
+use super::{foreign, units};
 use crate::plan;
 
 /// The whole file.
@@ -90,8 +90,9 @@ fn sweeps(report: &Report) -> String {
     format!("<section>\n<h2>By size of the message</h2>\n{charts}</section>\n")
 }
 
-/// Keeps text from being read as markup, in content and in quoted attributes.
+/// Keeps text from being read as markup, in content and in quoted attributes, and from being anything that is not seen.
 fn escape(text: &str) -> String {
+    let text = foreign::clean(text);
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
