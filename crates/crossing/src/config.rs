@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::deadline;
+use crate::endpoint::Peers;
 use crate::error::ConnectError;
 use crate::hello::MESSAGE_LIMIT;
 use crate::wait::WaitStrategy;
@@ -43,6 +45,9 @@ pub struct Config {
     /// work, not silence: it takes nothing from this end's time, and the other end is told of it, so that its time begins
     /// again with each part of 16 MiB.
     pub connect_timeout: Duration,
+    /// Whose processes this end talks to, when they have met at a path or at an abstract name. Its own user's and root's by
+    /// default.
+    pub peers: Peers,
 }
 
 impl Default for Config {
@@ -54,6 +59,7 @@ impl Default for Config {
             ring_limit_bytes: 1 << 30,
             kernel_buffer_bytes: None,
             connect_timeout: Duration::from_secs(5),
+            peers: Peers::SameUserOrRoot,
         }
     }
 }
@@ -61,9 +67,7 @@ impl Default for Config {
 impl Config {
     /// When the other end must have done its part of the handshake.
     pub(crate) fn connect_deadline(&self) -> Instant {
-        let now = Instant::now();
-        // A time beyond what the clock can count: a year is for ever.
-        now.checked_add(self.connect_timeout).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
+        deadline::after(self.connect_timeout)
     }
 
     /// Refuses what no connection could keep.

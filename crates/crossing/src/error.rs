@@ -6,6 +6,8 @@
 use std::fmt;
 use std::io;
 
+use rustix::io::Errno;
+
 use crate::mechanism::Kind;
 use crate::wait::{Patience, Until};
 
@@ -157,7 +159,7 @@ pub enum ConnectError {
         /// What is wrong with it.
         why: String,
     },
-    /// The other end said nothing within the handshake's time.
+    /// The other end could not be reached, or said nothing, until the deadline.
     Timeout,
     /// The other end went away during the handshake.
     Disconnected,
@@ -168,6 +170,18 @@ pub enum ConnectError {
     },
     /// The configuration cannot be met.
     Config(String),
+    /// An address is none, or not one for this.
+    Address {
+        /// The address as text.
+        address: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// More peers were in their handshakes than [`ListenConfig`](crate::ListenConfig) allows, and this was the oldest.
+    Shed {
+        /// How many may be.
+        limit: usize,
+    },
     /// Nothing was handed over to this process, or it was taken already.
     NotInherited(String),
 }
@@ -188,8 +202,39 @@ impl RecvError {
 
 impl ConnectError {
     /// What makes an error of an errno that came while `doing` something, as a clause: `bind /run/x.sock`.
-    pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(rustix::io::Errno) -> ConnectError {
-        move |errno| ConnectError::Io { doing: doing.into(), source: errno.into() }
+    ///
+    /// A shortage is told with whose it is.
+    pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(Errno) -> ConnectError {
+        move |errno| {
+            let whose = shortage(errno).map_or_else(String::new, |whose| format!(" ({whose})"));
+            ConnectError::Io { doing: doing.into() + &whose, source: errno.into() }
+        }
+    }
+
+    /// Whether this process or this machine has run out of something, such as descriptors or memory. It may have it again later.
+    pub fn is_shortage(&self) -> bool {
+        let errno = match self {
+            ConnectError::Io { source, .. } => Errno::from_io_error(source),
+            _ => None,
+        };
+        errno.is_some_and(|errno| shortage(errno).is_some())
+    }
+}
+
+/// What has run out, and whose it is.
+pub(crate) fn shortage(errno: Errno) -> Option<String> {
+    match errno {
+        Errno::MFILE => {
+            let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+            let most = most
+                .map_or_else(String::new, |most| format!("may have {most} descriptors, RLIMIT_NOFILE, and "));
+            Some(format!("this process {most}has no more"))
+        }
+        Errno::NFILE => Some("this machine has no more descriptors, see /proc/sys/fs/file-max".into()),
+        Errno::NOMEM | Errno::NOBUFS => {
+            Some("this machine, or the memory limit of this process's group, has no more memory".into())
+        }
+        _ => None,
     }
 }
 
@@ -273,12 +318,18 @@ impl fmt::Display for ConnectError {
         match self {
             ConnectError::Io { doing, source } => write!(f, "cannot {doing}: {source}"),
             ConnectError::Refused { field, why } => write!(f, "the other end was refused: {field}: {why}"),
-            ConnectError::Timeout => write!(f, "the other end did not answer the handshake in time"),
+            ConnectError::Timeout => {
+                write!(f, "the other end could not be reached, or did not answer, in time")
+            }
             ConnectError::Disconnected => write!(f, "the other end went away during the handshake"),
             ConnectError::WrongKind { endpoint } => {
                 write!(f, "this endpoint leads to {endpoint}, not to the mechanism that was asked for")
             }
             ConnectError::Config(why) => write!(f, "the configuration cannot be met: {why}"),
+            ConnectError::Address { address, why } => write!(f, "`{address}` is no address for this: {why}"),
+            ConnectError::Shed { limit } => {
+                write!(f, "{limit} others came during the handshake, and no more may wait (ListenConfig)")
+            }
             ConnectError::NotInherited(why) => write!(f, "no endpoint was handed over: {why}"),
         }
     }

@@ -20,8 +20,8 @@ use std::os::fd::BorrowedFd;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use crate::deadline::timespec;
 use crate::error::{RecvError, SendError, Violation};
-use crate::hello::timespec;
 use crate::mechanism::{Inbound, Outbound};
 use crate::owner::Owner;
 use crate::wait::Patience;

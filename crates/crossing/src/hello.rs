@@ -5,15 +5,16 @@
 //! it. The bytes are written down in `docs/wire.md`, so that a program in any language can be the other end.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags,
 };
 
+use crate::deadline::wait;
 use crate::endpoint::above_stdio;
 use crate::error::ConnectError;
 use crate::mechanism::Kind;
@@ -105,23 +106,7 @@ impl Hello {
 
 /// Waits until `fd` can be read, or has ended.
 pub(crate) fn wait_readable(fd: BorrowedFd<'_>, deadline: Instant) -> Result<(), ConnectError> {
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = timespec(left);
-        match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&timeout)) {
-            Ok(0) if left.is_zero() => return Err(ConnectError::Timeout),
-            Ok(0) | Err(Errno::INTR) => {}
-            Ok(_) => return Ok(()),
-            Err(errno) => return Err(ConnectError::io("wait for the other end")(errno)),
-        }
-    }
-}
-
-pub(crate) fn timespec(time: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(time.subsec_nanos()),
-    }
+    wait(fd, PollFlags::IN, Some(deadline))
 }
 
 /// Sends `bytes` as one packet, with `fds` beside it.

@@ -76,6 +76,7 @@ compile_error!("crossing needs Linux 5.16 or newer: sealed memfds, futex_waitv, 
 
 mod channel;
 mod config;
+mod deadline;
 mod endpoint;
 mod error;
 mod frame;
@@ -88,7 +89,7 @@ mod wait;
 
 pub use channel::{Claim, Connection, Cork, CorkedConnection, Receiver, Sender};
 pub use config::Config;
-pub use endpoint::{Address, Endpoint, Listener};
+pub use endpoint::{Address, Endpoint, ListenConfig, Listener, Peers};
 pub use error::{ConnectError, RecvError, SendError, Violation};
 pub use mechanism::{
     Any, Blob, BlobMut, Kind, Mechanism, MemoryLimit, Message, Pipe, SealError, Shm, Shortage, Sleeping, Tcp,

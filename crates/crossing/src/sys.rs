@@ -57,11 +57,7 @@ fn close_range(first: c_uint, flags: c_uint) -> Result<(), Errno> {
     // SAFETY: the call takes three numbers. Its callers close nothing that others hold: no number is that high, or the
     // table is the thread's own.
     let done = unsafe { syscall(CLOSE_RANGE, first, c_uint::MAX, flags) };
-    if done == 0 {
-        Ok(())
-    } else {
-        Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO))
-    }
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
 /// Keeps every signal from the calling thread for good.
@@ -108,6 +104,55 @@ impl Drop for SignalsBlocked {
         // SAFETY: as above.
         unsafe { pthread_sigmask(SIG_SETMASK, &self.before, std::ptr::null_mut()) };
     }
+}
+
+/// Whose process the other end of a Unix socket is.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Credentials {
+    /// 0 where it has no number in this process's namespace.
+    pub(crate) pid: i32,
+    pub(crate) uid: u32,
+    gid: u32,
+}
+
+/// See unix(7), SO_PEERCRED. rustix has this call as well, and takes the pid for one that is never 0.
+pub(crate) fn peer_credentials(socket: &OwnedFd) -> Result<Credentials, Errno> {
+    const SOL_SOCKET: c_int =
+        if cfg!(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")) {
+            0xffff
+        } else {
+            1
+        };
+    const SO_PEERCRED: c_int = if cfg!(any(target_arch = "powerpc", target_arch = "powerpc64")) {
+        21
+    } else if cfg!(any(target_arch = "mips", target_arch = "mips64")) {
+        18
+    } else if cfg!(target_arch = "sparc64") {
+        64
+    } else {
+        17
+    };
+    unsafe extern "C" {
+        fn getsockopt(
+            socket: c_int,
+            level: c_int,
+            name: c_int,
+            value: *mut Credentials,
+            len: *mut c_uint,
+        ) -> c_int;
+    }
+    let mut credentials = Credentials { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut len = size_of::<Credentials>() as c_uint;
+    // SAFETY: getsockopt(2) writes at most `len` bytes, which are there; any bytes are valid numbers.
+    let done = unsafe {
+        getsockopt(socket.as_raw_fd(), SOL_SOCKET, SO_PEERCRED, &raw mut credentials, &raw mut len)
+    };
+    if done == 0 { Ok(credentials) } else { Err(last_errno()) }
+}
+
+fn last_errno() -> Errno {
+    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
 /// Lends what stands under `number`, which may be closed: then each call says `EBADF`.

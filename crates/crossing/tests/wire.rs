@@ -55,10 +55,9 @@ fn converse(connection: Connection) {
 fn with_a_foreign_client(address: Address, kind: &'static str) {
     within("a foreign client", move || {
         let listener = Listener::bind(&address).expect("nobody else is there");
-        let place = match listener.address() {
-            Address::Path { path, .. } => path.display().to_string(),
-            Address::Tcp { host_port } => host_port.clone(),
-        };
+        let bound = listener.address();
+        let path = bound.path().map(|path| path.display().to_string());
+        let place = path.or(bound.host_port().map(str::to_owned)).expect("one or the other");
         let client = Second(python(["connect", kind, &place]));
         converse(
             listener.accept().expect("the client comes").connect(&config()).expect("it knows the document"),
@@ -86,7 +85,7 @@ fn with_a_foreign_server(kind: &'static str, place: String) {
 
 #[test]
 fn a_foreign_client_over_a_unix_socket() {
-    with_a_foreign_client(Address::Path { kind: Kind::Unix, path: socket_path() }, "unix");
+    with_a_foreign_client(Address::at_path(Kind::Unix, socket_path()).unwrap(), "unix");
 }
 
 #[test]
@@ -123,7 +122,7 @@ fn the_examples_of_the_document_are_true() {
     // What the first one shows is what an end sends.
     let path = socket_path();
     let listener = UnixListener::bind(&path).expect("a free path");
-    let address = Address::Path { kind: Kind::Unix, path: path.clone() };
+    let address = Address::at_path(Kind::Unix, path.clone()).unwrap();
     let client = thread::spawn(move || {
         let config = Config { max_message: 64 << 10, ..Config::default() };
         let mut client = Endpoint::to(&address).expect("it listens").connect(&config).expect("a correct end");
@@ -142,7 +141,7 @@ fn the_examples_of_the_document_are_true() {
 
     // What the second one shows is understood.
     let listener = Listener::bind(&"tcp://127.0.0.1:0".parse().expect("an address")).expect("a free port");
-    let Address::Tcp { host_port } = listener.address() else { unreachable!("it listens on TCP") };
+    let host_port = listener.address().host_port().expect("it listens on TCP");
     let mut stream = std::net::TcpStream::connect(host_port).expect("it listens");
     stream.write_all(&tcp).expect("room");
     let endpoint = listener.accept().expect("the stranger comes");

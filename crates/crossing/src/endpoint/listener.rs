@@ -1,25 +1,64 @@
 //! The listener: a place where others can find this process.
+//!
+//! How it gets its place is told in [`bind`](super::bind). It keeps count of those who have come and have not finished their
+//! handshake yet: see [`half_open`](super::half_open).
 
-use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use rustix::fs::Mode;
+use rustix::event::PollFlags;
 use rustix::io::Errno;
-use rustix::net::{SocketAddrUnix, SocketFlags};
+use rustix::net::SocketFlags;
 
-use super::{Address, Endpoint, How, above_stdio, local_socket};
-use crate::error::ConnectError;
+use super::bind::{Bound, Made, bind};
+use super::half_open::HalfOpen;
+use super::{Address, Endpoint, above_stdio};
+use crate::deadline::{self, Pauses, wait};
+use crate::error::{ConnectError, shortage};
 use crate::mechanism::Kind;
 
+/// How long [`Listener::accept`] waits for descriptors to come free before it says that there are none.
+const SHORTAGE: Duration = Duration::from_secs(1);
+
+/// What a listener may choose for itself.
+///
+/// # Examples
+/// ```
+/// use crossing::{ListenConfig, Listener};
+///
+/// let everywhere = "tcp://0.0.0.0:0".parse()?;
+/// assert!(Listener::bind(&everywhere).is_err());
+/// let asked_for = ListenConfig { allow_remote: true, ..ListenConfig::default() };
+/// let listener = Listener::bind_with(&everywhere, &asked_for)?;
+/// # Ok::<(), crossing::ConnectError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenConfig {
+    /// TCP: whether other machines may connect. There is no authentication and no encryption: whoever reaches the port is
+    /// served. `false` by default: then every address must be a loopback one (127.0.0.0/8 or `::1`). Any user of this
+    /// machine may connect even so.
+    pub allow_remote: bool,
+    /// How many peers may be between [`Listener::accept`] and the end of their handshake. When one more comes, the oldest of them
+    /// is shed: its handshake ends with [`ConnectError::Shed`]. At least 1. 64 by default.
+    pub half_open_limit: usize,
+}
+
+impl Default for ListenConfig {
+    fn default() -> Self {
+        ListenConfig { allow_remote: false, half_open_limit: 64 }
+    }
+}
+
 /// Waits for peers at an [`Address`]. A socket in the file system is made for its owner alone (mode 0600),
-/// and is removed when the listener is dropped.
+/// and is removed when the listener is dropped, by the process that made it, if it is still there.
 ///
 /// # Examples
 /// ```
 /// use crossing::{Address, Config, Endpoint, Kind, Listener};
 ///
 /// let path = std::env::temp_dir().join(format!("crossing-example-{}", std::process::id()));
-/// let address = Address::Path { kind: Kind::Unix, path };
+/// let address = Address::at_path(Kind::Unix, path)?;
 /// let listener = Listener::bind(&address)?;
 /// let client = Endpoint::to(&address)?;
 /// let server = listener.accept()?;
@@ -35,8 +74,12 @@ use crate::mechanism::Kind;
 #[derive(Debug)]
 pub struct Listener {
     kind: Kind,
+    /// It does not block: what waits is poll(2), which knows a deadline.
     socket: OwnedFd,
     address: Address,
+    half_open: Arc<HalfOpen>,
+    /// Dropped with the listener.
+    _made: Option<Made>,
 }
 
 impl Listener {
@@ -44,36 +87,23 @@ impl Listener {
     /// [`Listener::address`]).
     ///
     /// # Errors
-    /// [`ConnectError::Io`] when the path exists or cannot be made, or the port is in use or not ours to take.
+    /// [`ConnectError::Io`] when the path exists or cannot be made, or the port is in use or not ours to take;
+    /// [`ConnectError::Address`] when a TCP address can be reached from other machines.
     pub fn bind(address: &Address) -> Result<Listener, ConnectError> {
-        let kind = address.kind();
-        match address {
-            Address::Path { path, .. } => {
-                let doing = || format!("listen at {address}");
-                let socket = local_socket(kind)?;
-                // Before it is bound: the file is never open to others, not for a moment.
-                rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR).map_err(ConnectError::io(doing()))?;
-                let name = SocketAddrUnix::new(path).map_err(ConnectError::io(doing()))?;
-                rustix::net::bind(&socket, &name).map_err(|errno| match errno {
-                    Errno::ADDRINUSE => ConnectError::io(format!(
-                        "listen at {address}: the path exists (remove it if no one listens there)"
-                    ))(errno),
-                    errno => ConnectError::io(doing())(errno),
-                })?;
-                let listener = Listener { kind, socket, address: address.clone() };
-                rustix::net::listen(&listener.socket, 128).map_err(ConnectError::io(doing()))?;
-                Ok(listener)
-            }
-            Address::Tcp { host_port } => {
-                let failed = |source| ConnectError::Io { doing: format!("listen at {address}"), source };
-                let listener = TcpListener::bind(host_port).map_err(failed)?;
-                let address = Address::Tcp { host_port: listener.local_addr().map_err(failed)?.to_string() };
-                Ok(Listener { kind, socket: listener.into(), address })
-            }
-        }
+        Listener::bind_with(address, &ListenConfig::default())
     }
 
-    /// Where it listens, with the port that the system chose.
+    /// Like [`bind`](Listener::bind), with choices.
+    ///
+    /// # Errors
+    /// Those of [`bind`](Listener::bind).
+    pub fn bind_with(address: &Address, config: &ListenConfig) -> Result<Listener, ConnectError> {
+        let Bound { socket, address, made } = bind(address, config.allow_remote)?;
+        let half_open = HalfOpen::new(config.half_open_limit);
+        Ok(Listener { kind: address.kind(), socket, address, half_open, _made: made })
+    }
+
+    /// Where it listens, with the port that the system chose. A path is absolute, unless it would be too long.
     pub fn address(&self) -> &Address {
         &self.address
     }
@@ -81,30 +111,83 @@ impl Listener {
     /// Waits for the next peer. The handshake is left to [`Endpoint::connect`], so that a slow peer keeps
     /// nobody waiting.
     ///
+    /// A server lives on by going on with its loop after an error that [is a shortage](ConnectError::is_shortage): a peer that
+    /// is waiting is still there the next time, and this has waited for a second before it said so.
+    ///
     /// # Errors
     /// [`ConnectError::Io`], for instance when this process has too many descriptors open.
     pub fn accept(&self) -> Result<Endpoint, ConnectError> {
+        self.accept_until(None)
+    }
+
+    /// Waits for the next peer until `deadline`.
+    ///
+    /// # Errors
+    /// Those of [`accept`](Listener::accept), and [`Timeout`](ConnectError::Timeout).
+    pub fn accept_deadline(&self, deadline: Instant) -> Result<Endpoint, ConnectError> {
+        self.accept_until(Some(deadline))
+    }
+
+    /// Takes the next peer, if there is one now.
+    ///
+    /// # Errors
+    /// Those of [`accept`](Listener::accept). A shortage is told at once.
+    pub fn try_accept(&self) -> Result<Option<Endpoint>, ConnectError> {
         loop {
-            match rustix::net::accept_with(&self.socket, SocketFlags::CLOEXEC) {
-                Ok(socket) => {
-                    let socket = above_stdio(socket).map_err(ConnectError::io("keep a new peer's socket"))?;
-                    return Ok(Endpoint::new(self.kind, socket, How::Met));
-                }
-                // A peer that gave up before it was accepted is none.
-                Err(Errno::INTR | Errno::CONNABORTED) => {}
-                Err(errno) => return Err(ConnectError::io(format!("accept at {}", self.address))(errno)),
+            match self.take() {
+                Ok(endpoint) => return Ok(Some(endpoint)),
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(errno) if gave_up(errno) => {}
+                Err(errno) if shortage(errno).is_some() && self.half_open.shed_oldest() => {}
+                Err(errno) => return Err(self.failed(errno)),
             }
         }
     }
-}
 
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Address::Path { path, .. } = &self.address {
-            // Someone else may have removed it first.
-            let _ = std::fs::remove_file(path);
+    fn accept_until(&self, deadline: Option<Instant>) -> Result<Endpoint, ConnectError> {
+        let mut lasting = None;
+        let mut pauses = Pauses::new();
+        loop {
+            match self.take() {
+                Ok(endpoint) => return Ok(endpoint),
+                Err(Errno::AGAIN) => wait(self.as_fd(), PollFlags::IN, deadline)?,
+                Err(errno) if gave_up(errno) => {}
+                // Whoever has stood there longest makes room.
+                Err(errno) if shortage(errno).is_some() && self.half_open.shed_oldest() => {}
+                Err(errno) if shortage(errno).is_some() => {
+                    let end = *lasting.get_or_insert_with(|| deadline::after(SHORTAGE));
+                    let end = deadline.map_or(end, |deadline| end.min(deadline));
+                    pauses.pause(Some(end)).map_err(|_| self.failed(errno))?;
+                }
+                Err(errno) => return Err(self.failed(errno)),
+            }
         }
     }
+
+    fn take(&self) -> Result<Endpoint, Errno> {
+        let socket = above_stdio(rustix::net::accept_with(&self.socket, SocketFlags::CLOEXEC)?)?;
+        let place = self.half_open.admit(&socket)?;
+        Ok(Endpoint::accepted(self.kind, socket, place))
+    }
+
+    fn failed(&self, errno: Errno) -> ConnectError {
+        ConnectError::io(format!("accept at {}", self.address))(errno)
+    }
+}
+
+/// A peer that gave up, or whose network failed, before it was accepted is none. See accept(2).
+fn gave_up(errno: Errno) -> bool {
+    const GAVE_UP: [Errno; 8] = [
+        Errno::INTR,
+        Errno::CONNABORTED,
+        Errno::PROTO,
+        Errno::NETDOWN,
+        Errno::NONET,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+        Errno::NETUNREACH,
+    ];
+    GAVE_UP.contains(&errno)
 }
 
 impl AsFd for Listener {

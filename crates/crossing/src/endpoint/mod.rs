@@ -3,25 +3,30 @@
 //! What travels is a rendezvous, never a live connection: its memory is sealed, and could not be mapped again.
 
 mod address;
+mod bind;
 mod birth;
+mod credentials;
 mod descriptor;
+mod dial;
+mod half_open;
 mod inherit;
 mod listener;
 
 use std::io;
-use std::net::TcpStream;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Child, Command};
-
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use std::time::Instant;
 
 pub use self::address::Address;
+pub use self::credentials::Peers;
 pub(crate) use self::descriptor::{above_stdio, both_above_stdio};
-pub use self::listener::Listener;
+use self::half_open::Seat;
+pub use self::listener::{ListenConfig, Listener};
 
 use self::inherit::{File, Legacy, VARIABLE};
 use crate::channel::Connection;
 use crate::config::Config;
+use crate::deadline;
 use crate::error::ConnectError;
 use crate::mechanism::{Any, Kind, Mechanism};
 
@@ -36,6 +41,8 @@ pub struct Endpoint {
     /// Its number is above those of standard input, output and error.
     socket: OwnedFd,
     how: How,
+    /// Its place among those who were accepted, and have not finished their handshake.
+    seat: Option<Seat>,
 }
 
 /// How an end came to lead to the other.
@@ -62,7 +69,11 @@ impl How {
 
 impl Endpoint {
     fn new(kind: Kind, socket: OwnedFd, how: How) -> Endpoint {
-        Endpoint { kind, socket, how }
+        Endpoint { kind, socket, how, seat: None }
+    }
+
+    fn accepted(kind: Kind, socket: OwnedFd, seat: Seat) -> Endpoint {
+        Endpoint { kind, socket, how: How::Met, seat: Some(seat) }
     }
 
     /// Two ends that lead to each other.
@@ -75,27 +86,21 @@ impl Endpoint {
         Ok((Endpoint::new(kind, here, How::Given), Endpoint::new(kind, there, How::Given)))
     }
 
-    /// The end that leads to whoever listens at `address`.
+    /// The end that leads to whoever listens at `address`. It takes at most as long as the default
+    /// [`connect_timeout`](Config::connect_timeout); for one deadline of dialling and handshake together see [`Connection::to`].
+    ///
+    /// A host that is not a numeric address is looked up first, by getaddrinfo(3), which no deadline can end. Several
+    /// addresses of one host are tried in turn.
     ///
     /// # Errors
-    /// [`ConnectError::Io`] when nobody listens there, or it may not be reached.
+    /// [`ConnectError::Io`] when nobody listens there, or it may not be reached; [`ConnectError::Timeout`] when nothing is
+    /// answered, or the queue of the listener stays full.
     pub fn to(address: &Address) -> Result<Endpoint, ConnectError> {
-        let doing = || format!("connect to {address}");
-        let socket = match address {
-            Address::Path { kind, path } => {
-                let socket = local_socket(*kind)?;
-                let name = SocketAddrUnix::new(path).map_err(ConnectError::io(doing()))?;
-                rustix::net::connect(&socket, &name).map_err(ConnectError::io(doing()))?;
-                socket
-            }
-            Address::Tcp { host_port } => {
-                let stream = TcpStream::connect(host_port)
-                    .map_err(|source| ConnectError::Io { doing: doing(), source })?;
-                stream.into()
-            }
-        };
-        let socket = above_stdio(socket).map_err(ConnectError::io(doing()))?;
-        Ok(Endpoint::new(address.kind(), socket, How::Met))
+        Endpoint::to_until(address, Config::default().connect_deadline())
+    }
+
+    fn to_until(address: &Address, deadline: Instant) -> Result<Endpoint, ConnectError> {
+        Ok(Endpoint::new(address.kind(), dial::dial(address, deadline)?, How::Met))
     }
 
     /// Starts `command` and gives this end to the child, which takes it with [`Endpoint::inherited`]. Nothing
@@ -113,7 +118,7 @@ impl Endpoint {
     }
 
     fn order(self, command: Command) -> io::Result<birth::Order> {
-        let Endpoint { kind, socket, how } = self;
+        let Endpoint { kind, socket, how, .. } = self;
         let file = File::of(&socket)?;
         let text = Legacy { kind, how, number: socket.as_raw_fd(), file }.to_string();
         Ok(birth::Order { command, fd: socket, variable: VARIABLE, text })
@@ -124,12 +129,14 @@ impl Endpoint {
         self.kind
     }
 
-    /// Does the handshake, and makes the connection.
+    /// Does the handshake, and makes the connection. Where both have met at an address, the other's process is checked
+    /// first: see [`Peers`].
     ///
     /// # Errors
     /// [`Timeout`](ConnectError::Timeout) and [`Disconnected`](ConnectError::Disconnected) when the other end
     /// does not do its part; [`Refused`](ConnectError::Refused) when it is not what it should be;
-    /// [`Config`](ConnectError::Config) when `config` cannot be met; [`Io`](ConnectError::Io).
+    /// [`Shed`](ConnectError::Shed) when too many others came meanwhile; [`Config`](ConnectError::Config) when `config`
+    /// cannot be met; [`Io`](ConnectError::Io).
     pub fn connect(self, config: &Config) -> Result<Connection, ConnectError> {
         self.connect_as::<Any>(config)
     }
@@ -139,16 +146,59 @@ impl Endpoint {
     /// # Errors
     /// Those of [`connect`](Endpoint::connect), and [`WrongKind`](ConnectError::WrongKind).
     pub fn connect_as<M: Mechanism>(self, config: &Config) -> Result<Connection<M>, ConnectError> {
-        if !M::accepts(self.kind) {
-            return Err(ConnectError::WrongKind { endpoint: self.kind });
+        let Endpoint { kind, socket, how, seat } = self;
+        if !M::accepts(kind) {
+            return Err(ConnectError::WrongKind { endpoint: kind });
         }
         config.check()?;
-        Ok(Connection::new(M::open(self.kind, self.socket, config)?, config.wait))
+        if how == How::Met {
+            config.peers.check(&socket)?;
+        }
+        // What a parent or a listener's owner has set, and both ends of one description share, is not asked for here.
+        rustix::io::ioctl_fionbio(&socket, false).map_err(ConnectError::io("make a socket block"))?;
+        let opened = M::open(kind, socket, config);
+        if let Some(seat) = seat {
+            let limit = seat.limit();
+            if seat.leave() {
+                return Err(ConnectError::Shed { limit });
+            }
+        }
+        Ok(Connection::new(opened?, config.wait))
     }
 }
 
-fn local_socket(kind: Kind) -> Result<OwnedFd, ConnectError> {
-    let shape = if kind == Kind::Unix { SocketType::STREAM } else { SocketType::SEQPACKET };
-    rustix::net::socket_with(AddressFamily::UNIX, shape, SocketFlags::CLOEXEC, None)
-        .map_err(ConnectError::io("make a Unix socket"))
+impl Connection<Any> {
+    /// The connection to whoever listens at `address`: dialling and handshake, both together within
+    /// [`connect_timeout`](Config::connect_timeout).
+    ///
+    /// # Errors
+    /// Those of [`Endpoint::to`] and [`Endpoint::connect`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use crossing::{Config, Connection};
+    ///
+    /// let config = Config { connect_timeout: Duration::from_millis(200), ..Config::default() };
+    /// let mut connection = Connection::to(&"shm:/run/user/1000/sensor.sock".parse()?, &config)?;
+    /// connection.send(b"hello")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn to(address: &Address, config: &Config) -> Result<Connection, ConnectError> {
+        Connection::to_as(address, config)
+    }
+}
+
+impl<M: Mechanism> Connection<M> {
+    /// Like [`Connection::to`], for a mechanism known at compile time.
+    ///
+    /// # Errors
+    /// Those of [`Connection::to`], and [`WrongKind`](ConnectError::WrongKind).
+    pub fn to_as(address: &Address, config: &Config) -> Result<Connection<M>, ConnectError> {
+        let deadline = config.connect_deadline();
+        let endpoint = Endpoint::to_until(address, deadline)?;
+        // What dialling has left is the handshake's.
+        let left = deadline::left(deadline);
+        endpoint.connect_as(&Config { connect_timeout: left, ..config.clone() })
+    }
 }

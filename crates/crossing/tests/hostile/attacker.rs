@@ -20,7 +20,7 @@ use crate::process::{LIMIT, socket_path};
 /// A server at a path, and an attacker who has just connected to it.
 pub(crate) fn meet(kind: Kind) -> (Endpoint, OwnedFd) {
     let path = socket_path();
-    let listener = Listener::bind(&Address::Path { kind, path: path.clone() }).expect("a free path");
+    let listener = Listener::bind(&Address::at_path(kind, path.clone()).unwrap()).expect("a free path");
     let shape = if kind == Kind::Unix { SocketType::STREAM } else { SocketType::SEQPACKET };
     let socket = rustix::net::socket_with(AddressFamily::UNIX, shape, SocketFlags::CLOEXEC, None).unwrap();
     rustix::net::connect(&socket, &SocketAddrUnix::new(&path).unwrap()).expect("the server listens");

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossing::{Address, Config, ConnectError, Connection, Kind, Listener, RecvError};
+use crossing::{Config, ConnectError, Connection, Kind, Listener, RecvError};
 use rustix::fs::{FallocateFlags, MemfdFlags, OFlags, SealFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
@@ -187,7 +187,7 @@ fn a_peer_that_goes_or_stays_silent_ends_the_handshake_and_leaves_nothing() {
     });
     leaves_nothing("a stranger on TCP", || {
         let listener = Listener::bind(&"tcp://127.0.0.1:0".parse().unwrap()).unwrap();
-        let Address::Tcp { host_port } = listener.address() else { unreachable!("it listens on TCP") };
+        let host_port = listener.address().host_port().expect("it listens on TCP");
         let _idle = TcpStream::connect(host_port).unwrap();
         let outcome = listener.accept().unwrap().connect(&config(Duration::from_millis(50)));
         assert!(matches!(outcome, Err(ConnectError::Timeout)), "{outcome:?}");

@@ -96,7 +96,7 @@ fn a_peer_can_read_a_region_and_nothing_else() {
 fn a_wild_store_faults_the_process_that_strayed() {
     let _alone = alone();
     let path = socket_path();
-    let listener = Listener::bind(&Address::Path { kind: Kind::Shm, path: path.clone() }).unwrap();
+    let listener = Listener::bind(&Address::at_path(Kind::Shm, path.clone()).unwrap()).unwrap();
     let mut command = again("stray");
     command.env("CROSSING_TEST_PATH", &path);
     let mut second = Second(command.spawn().expect("this program starts again"));
@@ -110,7 +110,7 @@ fn a_wild_store_faults_the_process_that_strayed() {
 
 pub(crate) fn stray() {
     let path = PathBuf::from(std::env::var_os("CROSSING_TEST_PATH").expect("where the server is"));
-    let endpoint = Endpoint::to(&Address::Path { kind: Kind::Shm, path }).unwrap();
+    let endpoint = Endpoint::to(&Address::at_path(Kind::Shm, path).unwrap()).unwrap();
     let mut connection = endpoint.connect(&Config::default()).unwrap();
     connection.send(b"last").unwrap();
     // Mine is the mapping that may be written, the peer's the one that may not.

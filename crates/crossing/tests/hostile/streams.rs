@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 
-use crossing::{Address, ConnectError, Endpoint, Kind, Listener, RecvError, SendError, Violation};
+use crossing::{ConnectError, Endpoint, Kind, Listener, RecvError, SendError, Violation};
 
 use crate::attacker::meet;
 use crate::process::LIMIT;
@@ -17,7 +17,7 @@ impl<T: Read + Write + Send> Raw for T {}
 fn strangers() -> [(Kind, Endpoint, Box<dyn Raw>); 2] {
     let (server, socket) = meet(Kind::Unix);
     let listener = Listener::bind(&"tcp://127.0.0.1:0".parse().unwrap()).unwrap();
-    let Address::Tcp { host_port } = listener.address() else { unreachable!("it listens on TCP") };
+    let host_port = listener.address().host_port().expect("it listens on TCP");
     let stream = TcpStream::connect(host_port).unwrap();
     [
         (Kind::Unix, server, Box::new(UnixStream::from(socket))),

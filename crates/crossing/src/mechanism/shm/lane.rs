@@ -23,8 +23,9 @@ use super::blob::Blob;
 use super::watch::Watch;
 use super::{RingReceiver, RingSender, Shm};
 use crate::channel::{Receiver, Sender};
+use crate::deadline::timespec;
 use crate::error::{ConnectError, RecvError, SendError, Violation};
-use crate::hello::{descriptors, timespec};
+use crate::hello::descriptors;
 use crate::owner::{self, Owner};
 use crate::wait::{Patience, Until};
 

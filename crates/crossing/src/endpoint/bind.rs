@@ -1,0 +1,152 @@
+//! Binding: a listener gets its place, and a socket in the file system is removed by whoever made it.
+//!
+//! Such a socket is a name that outlives the process which made it, and that another process can take over. So it is remembered
+//! which file was made, and that one is removed and no other. What was there before is never removed: that a server
+//! is gone is known, that no other is about to take its place is not.
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use rustix::fs::{CWD, FileType, Mode};
+use rustix::io::Errno;
+
+use super::address::Place;
+use super::dial::{connect_local, local_socket, resolve, socket_type};
+use super::{Address, above_stdio};
+use crate::error::ConnectError;
+use crate::owner::{self, Owner};
+
+/// How many may wait to be accepted.
+const BACKLOG: i32 = 128;
+
+/// A place that was taken.
+pub(super) struct Bound {
+    /// It listens, and does not block.
+    pub(super) socket: OwnedFd,
+    /// Where, with the port that the system chose. A path is absolute, unless it would be too long.
+    pub(super) address: Address,
+    /// The file that was made.
+    pub(super) made: Option<Made>,
+}
+
+/// Takes the place that `address` names.
+pub(super) fn bind(address: &Address, allow_remote: bool) -> Result<Bound, ConnectError> {
+    match address.place() {
+        Place::Path(path) => {
+            let (socket, made) = bind_path(address, path)?;
+            Ok(Bound { socket, address: absolute(address), made: Some(made) })
+        }
+        Place::Abstract(_) => {
+            let socket = local_socket(socket_type(address.kind()))?;
+            bind_local(address, &socket)?;
+            Ok(Bound { socket, address: address.clone(), made: None })
+        }
+        Place::Tcp(host_port) => {
+            let (socket, address) = bind_tcp(address, host_port, allow_remote)?;
+            Ok(Bound { socket, address, made: None })
+        }
+    }
+}
+
+fn listening(address: &Address) -> impl Fn(Errno) -> ConnectError {
+    move |errno| ConnectError::io(format!("listen at {address}"))(errno)
+}
+
+fn bind_path(address: &Address, path: &Path) -> Result<(OwnedFd, Made), ConnectError> {
+    let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
+    // By now: the folder that this process works in may change before it is removed.
+    let path = std::path::absolute(path)
+        .map_err(|source| ConnectError::Io { doing: format!("listen at {address}"), source })?;
+    let socket = local_socket(socket_type(address.kind()))?;
+    // Before it is bound: the file is never open to others, not for a moment.
+    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR).map_err(listening(address))?;
+    bind_local(address, &socket)?;
+    let file = file_at(&path).map_err(listening(address))?;
+    Ok((socket, Made { path, file, owner }))
+}
+
+fn bind_local(address: &Address, socket: &OwnedFd) -> Result<(), ConnectError> {
+    let name = address.socket_name()?;
+    rustix::net::bind(socket, &name).map_err(|errno| match errno {
+        Errno::ADDRINUSE => {
+            ConnectError::io(format!("listen at {address}: {}", who_is_there(address)))(errno)
+        }
+        errno => listening(address)(errno),
+    })?;
+    rustix::net::listen(socket, BACKLOG).map_err(listening(address))
+}
+
+/// What stands in the way at a place that is taken, and what to do about it.
+fn who_is_there(address: &Address) -> &'static str {
+    if let Some(path) = address.path() {
+        let is_socket = rustix::fs::lstat(path)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket);
+        if !is_socket {
+            return "a file that is no socket is there";
+        }
+    }
+    let attempt = || {
+        let socket = local_socket(socket_type(address.kind())).ok()?;
+        // The deadline has come already: a full queue is a server, too.
+        Some(connect_local(&socket, &address.socket_name().ok()?, Instant::now()))
+    };
+    match attempt() {
+        Some(Ok(Err(Errno::CONNREFUSED))) => {
+            "a server that is gone has left its socket there (remove it; no one listens at it)"
+        }
+        _ => "a server listens there",
+    }
+}
+
+fn bind_tcp(
+    address: &Address,
+    host_port: &str,
+    allow_remote: bool,
+) -> Result<(OwnedFd, Address), ConnectError> {
+    let failed = |source| ConnectError::Io { doing: format!("listen at {address}"), source };
+    let addresses = resolve(host_port).map_err(failed)?;
+    let remote = addresses.iter().find(|there| !there.ip().to_canonical().is_loopback());
+    if let Some(remote) = remote.filter(|_| !allow_remote) {
+        let why = format!(
+            "other machines can reach {}, and TCP has no authentication: ListenConfig::allow_remote allows it",
+            remote.ip()
+        );
+        return Err(ConnectError::Address { address: address.to_string(), why });
+    }
+    let listener = TcpListener::bind(&addresses[..]).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let address = Address::tcp(listener.local_addr().map_err(failed)?.to_string())?;
+    Ok((above_stdio(listener.into()).map_err(listening(&address))?, address))
+}
+
+/// The same address, wherever this process works.
+fn absolute(address: &Address) -> Address {
+    let absolute = address.path().and_then(|path| std::path::absolute(path).ok());
+    absolute.and_then(|path| Address::at_path(address.kind(), path).ok()).unwrap_or_else(|| address.clone())
+}
+
+/// A file that this process has made. Dropping it removes the file, if it still is that one, and this process is.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// Absolute.
+    path: PathBuf,
+    /// Device and inode. The inode is not given to another file while the socket that it belongs to is open.
+    file: (u64, u64),
+    owner: Owner,
+}
+
+fn file_at(path: &Path) -> Result<(u64, u64), Errno> {
+    let stat = rustix::fs::lstat(path)?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        if self.owner.is_me() && file_at(&self.path) == Ok(self.file) {
+            // Someone else may remove it first.
+            let _ = rustix::fs::unlinkat(CWD, &self.path, rustix::fs::AtFlags::empty());
+        }
+    }
+}

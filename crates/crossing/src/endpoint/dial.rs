@@ -1,0 +1,201 @@
+//! Dialling: from an address to a socket that leads there, within one deadline.
+//!
+//! The socket does not block while it dials, so nothing but the deadline decides how long it takes: not a server that is stopped,
+//! whose queue is full (a Unix socket says EAGAIN then, and cannot be waited for), and not a machine that does not
+//! answer. Several addresses of one host are tried in turn, each with its share of what is left.
+//!
+//! One call cannot be bounded: the name of a host is looked up by getaddrinfo(3), which waits as long as the machine's
+//! configuration says (resolv.conf(5)). A numeric address is not looked up.
+//!
+//! # References
+//! connect(2), unix(7), tcp(7).
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
+
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, ipproto, sockopt};
+
+use super::address::Place;
+use super::{Address, above_stdio};
+use crate::deadline::{self, Pauses, wait};
+use crate::error::ConnectError;
+use crate::mechanism::Kind;
+
+/// A socket that leads to `address`, and blocks.
+pub(super) fn dial(address: &Address, deadline: Instant) -> Result<OwnedFd, ConnectError> {
+    let doing = || format!("connect to {address}");
+    let socket = match address.place() {
+        Place::Path(_) | Place::Abstract(_) => local(address, deadline)?,
+        Place::Tcp(host_port) => {
+            let addresses =
+                resolve(host_port).map_err(|source| ConnectError::Io { doing: doing(), source })?;
+            in_turn(&addresses, deadline, &doing)?
+        }
+    };
+    rustix::io::ioctl_fionbio(&socket, false).map_err(ConnectError::io(doing()))?;
+    Ok(socket)
+}
+
+/// The type of socket that is met at a path for `kind`.
+pub(super) fn socket_type(kind: Kind) -> SocketType {
+    if kind == Kind::Unix { SocketType::STREAM } else { SocketType::SEQPACKET }
+}
+
+/// A Unix socket that does not block.
+pub(super) fn local_socket(shape: SocketType) -> Result<OwnedFd, ConnectError> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    rustix::net::socket_with(AddressFamily::UNIX, shape, flags, None)
+        .and_then(above_stdio)
+        .map_err(ConnectError::io("make a Unix socket"))
+}
+
+fn local(address: &Address, deadline: Instant) -> Result<OwnedFd, ConnectError> {
+    let name = address.socket_name()?;
+    let socket = local_socket(socket_type(address.kind()))?;
+    connect_local(&socket, &name, deadline)?.map_err(|errno| {
+        let remedy = match errno {
+            Errno::CONNREFUSED => ": a server that is gone has left it, or does not listen yet",
+            Errno::NOENT => ": no server has made it yet",
+            _ => "",
+        };
+        ConnectError::io(format!("connect to {address}{remedy}"))(errno)
+    })?;
+    Ok(socket)
+}
+
+/// What the kernel says once the server's queue has a place.
+pub(super) fn connect_local(
+    socket: &OwnedFd,
+    name: &SocketAddrUnix,
+    deadline: Instant,
+) -> Result<Result<(), Errno>, ConnectError> {
+    let mut pauses = Pauses::new();
+    loop {
+        match rustix::net::connect(socket, name) {
+            Ok(()) | Err(Errno::ISCONN) => return Ok(Ok(())),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => pauses.pause(Some(deadline))?,
+            Err(errno) => return Ok(Err(errno)),
+        }
+    }
+}
+
+/// The addresses of a host, at least one.
+pub(super) fn resolve(host_port: &str) -> std::io::Result<Vec<SocketAddr>> {
+    if let Ok(numeric) = host_port.parse() {
+        return Ok(vec![numeric]);
+    }
+    let addresses: Vec<_> = host_port.to_socket_addrs()?.collect();
+    if addresses.is_empty() {
+        return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the host has no address"));
+    }
+    Ok(addresses)
+}
+
+/// The first that can be reached; else what the last one said.
+fn in_turn(
+    addresses: &[SocketAddr],
+    deadline: Instant,
+    doing: &impl Fn() -> String,
+) -> Result<OwnedFd, ConnectError> {
+    let mut outcome = Err(ConnectError::Timeout);
+    for (index, address) in addresses.iter().enumerate() {
+        let share = deadline::left(deadline) / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        let until = deadline::after(share).min(deadline);
+        outcome = tcp(address, until, doing);
+        if outcome.is_ok() {
+            return outcome;
+        }
+    }
+    outcome
+}
+
+fn tcp(
+    address: &SocketAddr,
+    deadline: Instant,
+    doing: &impl Fn() -> String,
+) -> Result<OwnedFd, ConnectError> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))
+        .and_then(above_stdio)
+        .map_err(ConnectError::io("make a TCP socket"))?;
+    connect_tcp(&socket, address, deadline)?.map_err(ConnectError::io(doing()))?;
+    Ok(socket)
+}
+
+/// What the kernel says once it knows.
+fn connect_tcp(
+    socket: &OwnedFd,
+    address: &SocketAddr,
+    deadline: Instant,
+) -> Result<Result<(), Errno>, ConnectError> {
+    match rustix::net::connect(socket, address) {
+        Ok(()) => {}
+        // Interrupted or not: it goes on without us.
+        Err(Errno::INPROGRESS | Errno::INTR | Errno::ALREADY) => {
+            wait(socket.as_fd(), PollFlags::OUT, Some(deadline))?;
+            if let Err(errno) = sockopt::socket_error(socket).unwrap_or_else(Err) {
+                return Ok(Err(errno));
+            }
+        }
+        Err(errno) => return Ok(Err(errno)),
+    }
+    // A socket that dials a free port of this machine may be given that very port: then it has reached itself, and no server
+    // can listen there any more.
+    Ok(if leads_to_itself(socket) { Err(Errno::CONNREFUSED) } else { Ok(()) })
+}
+
+/// Whether a socket's own address is that of its peer.
+fn leads_to_itself(socket: &OwnedFd) -> bool {
+    let address = |name: SocketAddrAny| SocketAddr::try_from(name).ok();
+    let here = rustix::net::getsockname(socket).ok().and_then(address);
+    let there = rustix::net::getpeername(socket).ok().flatten().and_then(address);
+    here.is_some() && here == there
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Duration;
+
+    use rustix::net::bind;
+
+    use super::*;
+
+    fn soon() -> Instant {
+        deadline::after(Duration::from_secs(60))
+    }
+
+    #[test]
+    fn a_socket_that_reaches_itself_is_refused() {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let family = AddressFamily::INET;
+        let socket =
+            rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK, None).unwrap();
+        bind(&socket, &free).unwrap();
+        assert_eq!(connect_tcp(&socket, &free, soon()).unwrap(), Err(Errno::CONNREFUSED));
+        // The control: the kernel says nothing against it.
+        assert!(leads_to_itself(&socket));
+    }
+
+    #[test]
+    fn the_addresses_of_a_host_are_tried_in_turn() {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let there = server.local_addr().unwrap();
+        let doing = || "connect".to_owned();
+        assert!(in_turn(&[free, free, there], soon(), &doing).is_ok());
+        let error = in_turn(&[free, free], soon(), &doing).unwrap_err();
+        assert!(error.to_string().contains("refused"), "{error}");
+    }
+
+    #[test]
+    fn a_numeric_address_is_not_looked_up() {
+        assert_eq!(resolve("[::1]:7").unwrap(), [SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 7))]);
+        assert!(resolve("no-such-host.invalid:7").is_err());
+    }
+}

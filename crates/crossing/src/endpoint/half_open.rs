@@ -1,0 +1,99 @@
+//! Half-open peers: those who were accepted, and have not finished their handshake.
+//!
+//! Each costs a descriptor and, as servers are written, a thread, and a peer that says nothing costs them until the deadline. So
+//! there is a limit, and whoever comes beyond it takes the place of the oldest, which a correct peer has long left: a
+//! handshake takes less than a millisecond. Shedding one shuts its socket down, so that its handshake ends wherever it stands.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::io::Errno;
+use rustix::net::Shutdown;
+
+use super::descriptor::FIRST_FREE;
+
+/// Those of one listener, the oldest first.
+#[derive(Debug)]
+pub(super) struct HalfOpen {
+    limit: usize,
+    waiting: Mutex<VecDeque<Waiting>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    /// Another descriptor of its socket: the handshake owns the first.
+    socket: OwnedFd,
+    shed: Arc<AtomicBool>,
+}
+
+/// A place among the half-open, left when it is dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    among: Arc<HalfOpen>,
+    shed: Arc<AtomicBool>,
+}
+
+impl HalfOpen {
+    pub(super) fn new(limit: usize) -> Arc<HalfOpen> {
+        Arc::new(HalfOpen { limit: limit.max(1), waiting: Mutex::default() })
+    }
+
+    /// Gives a peer its place.
+    pub(super) fn admit(self: &Arc<Self>, socket: &OwnedFd) -> Result<Seat, Errno> {
+        let another = loop {
+            match rustix::io::fcntl_dupfd_cloexec(socket, FIRST_FREE) {
+                Err(Errno::MFILE) if self.shed_oldest() => {}
+                outcome => break outcome?,
+            }
+        };
+        let shed = Arc::new(AtomicBool::new(false));
+        let mut waiting = self.waiting();
+        while waiting.len() >= self.limit {
+            waiting.pop_front().as_ref().map(Waiting::shed);
+        }
+        waiting.push_back(Waiting { socket: another, shed: shed.clone() });
+        Ok(Seat { among: self.clone(), shed })
+    }
+
+    /// Ends the handshake of the oldest. Whether there was one.
+    pub(super) fn shed_oldest(&self) -> bool {
+        self.waiting().pop_front().as_ref().map(Waiting::shed).is_some()
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+        // What a panic leaves there is whole.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn shed(&self) {
+        // Read when the handshake has ended by the shutdown, which comes after it.
+        self.shed.store(true, Ordering::Release);
+        // Fails only where the peer has gone.
+        let _ = rustix::net::shutdown(self.socket.as_fd(), Shutdown::Both);
+    }
+}
+
+impl Seat {
+    /// Leaves the place, and says for good whether it was taken: from here on it cannot be.
+    pub(super) fn leave(self) -> bool {
+        let shed = self.shed.clone();
+        drop(self);
+        // Pairs with the store in `Waiting::shed`.
+        shed.load(Ordering::Acquire)
+    }
+
+    /// How many may be half open.
+    pub(super) fn limit(&self) -> usize {
+        self.among.limit
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.among.waiting().retain(|waiting| !Arc::ptr_eq(&waiting.shed, &self.shed));
+    }
+}
