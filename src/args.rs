@@ -20,7 +20,7 @@ use crate::server::authority::is_localhost;
 #[derive(Debug, Parser)]
 #[command(name = "ipcscope", version, disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 a run failed, 2 usage or environment, 3 a comparison past its limit, 130 interrupted."
+    after_help = "Exit codes: 0 done, 1 a run failed, 2 usage or environment, 3 a comparison past its limit, 128 + N interrupted by signal N (130: Ctrl-C)."
 )]
 pub(crate) struct Typed {
     #[command(subcommand)]
@@ -218,7 +218,7 @@ pub(crate) enum Chosen {
 /// `ipcscope compare`.
 #[derive(Debug, Args)]
 pub(crate) struct Compare {
-    /// The report to compare with: a file, - for stdin, or the id of a run in the history
+    /// The report to compare with: a file, or the id of a run in the history
     #[arg(value_name = "A")]
     pub(crate) a: PathBuf,
     /// The report that is judged
@@ -242,7 +242,7 @@ pub(crate) struct Compare {
 /// `ipcscope replay`.
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
-    /// The trace: what `ipcscope show --json` prints, or the page saves; - is stdin
+    /// The trace: what `ipcscope show --json` prints, or the page saves
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     #[command(flatten)]

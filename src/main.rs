@@ -1,13 +1,13 @@
 //! The story of a run: what was typed becomes a verb, the verb does its work, and the work becomes an exit code.
 //!
 //! Results go to stdout, everything else to stderr, one line each. Exit codes: 0 done, 1 a run failed, 2 usage or
-//! environment (a result that could not be written, too), 3 a comparison past its limit, 130 interrupted. The last two stand
-//! whether or not stdout takes what is printed.
+//! environment (a result that could not be written, too), 3 a comparison past its limit, 128 + n interrupted by signal n (130:
+//! Ctrl-C). The last two stand whether or not stdout takes what is printed.
 
 mod args;
 mod command;
 mod export;
-mod input;
+mod interruption;
 mod outcome;
 mod plan;
 mod private;
@@ -28,7 +28,9 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|verb| verb == lab::WORKER_VERB) {
         return lab::worker_main();
     }
-    outcome::exit_code(files_that_are_too_long_are_errors().and_then(|()| run()))
+    let ready =
+        files_that_are_too_long_are_errors().and_then(|()| interruption::children_can_be_waited_for());
+    outcome::exit_code(ready.and_then(|()| run()))
 }
 
 /// A write beyond RLIMIT_FSIZE (`ulimit -f`) becomes an error, EFBIG, that is told like a full disk. Without a handler its signal would

@@ -19,8 +19,8 @@ pub(crate) enum Ended {
     RunFailed,
     /// A comparison found more than was allowed.
     PastLimit,
-    /// Ctrl-C or SIGTERM; what was measured until then was shown.
-    Interrupted,
+    /// Ctrl-C, or another signal that ends a program; what was measured until then was shown.
+    Interrupted(i32),
 }
 
 impl Ended {
@@ -68,7 +68,8 @@ pub(crate) fn exit_code(result: Result<Ended, Failure>) -> ExitCode {
         Ok(Ended::Done) => 0,
         Ok(Ended::RunFailed) => 1,
         Ok(Ended::PastLimit) => 3,
-        Ok(Ended::Interrupted) => 130,
+        // As a shell says it of a program that a signal has ended.
+        Ok(Ended::Interrupted(signal)) => u8::try_from(128 + signal).unwrap_or(255),
         Err(Failure(sentence)) => {
             note(sentence);
             2
@@ -120,7 +121,7 @@ mod tests {
     #[test]
     fn a_verdict_stands_whether_or_not_it_can_be_written() {
         let full = || Err(Failure::told("the disk is full"));
-        for verdict in [Ended::PastLimit, Ended::Interrupted] {
+        for verdict in [Ended::PastLimit, Ended::Interrupted(2)] {
             assert_eq!(verdict.after(full()), Ok(verdict));
         }
         for other in [Ended::Done, Ended::RunFailed] {

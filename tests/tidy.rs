@@ -111,6 +111,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("crates/lab/src/sys/monotonic.rs", "clock_gettime"),
     ("crates/lab/src/sys/perf.rs", "perf_event_open, and the rings that the kernel writes to"),
     ("crates/lab/src/sys/ptrace.rs", "ptrace"),
+    ("crates/lab/src/sys/signals.rs", "which signals a thread and its children block"),
     ("crates/lab/src/sys/socket.rs", "TCP_INFO, a queue's bytes, a filter that loses segments"),
     ("crates/lab/src/sys/stray.rs", "stores that a correct program never makes"),
     ("crates/lab/src/sys/tsc.rs", "the processor's counter"),

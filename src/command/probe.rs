@@ -1,17 +1,15 @@
 //! `ipcscope probe`: look at one message with every instrument there is, and hold what was counted against the scene.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossing::{Kind, WaitStrategy};
 use lab::plan::Placement;
 use lab::probe::{self, LEAST_MESSAGES, MOST_MESSAGES, ProbeReport, Setup};
 use lab::stage;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::args::{self, Chosen};
 use crate::export::Place;
+use crate::interruption::Interruption;
 use crate::outcome::{self, Ended, Failure};
 use crate::plan;
 use crate::probes::{self, Probes};
@@ -30,44 +28,46 @@ pub(crate) fn run(typed: &args::Probe, ink: Ink) -> Result<Ended, Failure> {
     if stdout + usize::from(typed.json) > 1 {
         return Err(Failure::told("two results cannot both go to stdout"));
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    for interruption in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(interruption, Arc::clone(&stop))
-            .map_err(|error| Failure::told(format_args!("cannot watch for Ctrl-C: {error}")))?;
-    }
+    let interruption = Interruption::watch(|| {})?;
     let bar = Bar::new();
     let mut progress = |done, total, setup: &Setup| bar.at(done, total, probes::label(setup));
-    let report = probe::probe(&setups, typed.messages, &mut progress, &stop);
+    let report = probe::probe(&setups, typed.messages, &mut progress, interruption.stop());
     drop(bar);
-    if stop.load(Ordering::Relaxed) {
-        return Ok(Ended::Interrupted);
+    let cut = interruption.ended().filter(|_| report.rows.len() < setups.len());
+    if cut.is_some() {
+        let (rows, all) = (report.rows.len(), setups.len());
+        notices.push(format!("interrupted: {rows} of {all} rows were counted"));
+    }
+    // One that was cut short before its first row is no news.
+    if report.rows.is_empty() {
+        return Ok(cut.unwrap_or(Ended::Done));
     }
     if let Err(why) = Probes::open().keep(&report) {
         outcome::note(format_args!("the lab page will not know of this probe: {why}"));
     }
-    let quiet = typed.json || stdout > 0;
-    let mut shown = if quiet {
-        notices.iter().for_each(outcome::note);
-        Ok(())
+    let mut places = Vec::new();
+    places.extend(json.map(|place| (place, render::probe::json(&report))));
+    places.extend(markdown.map(|place| (place, render::probe::markdown(&report))));
+    places.extend(typed.json.then(|| (Place::Stdout, render::probe::json(&report))));
+    // One place that fails does not keep the report from the others. Stdout comes last: its reader may keep us waiting.
+    let (last, first): (Vec<_>, Vec<_>) = places.into_iter().partition(|(place, _)| *place == Place::Stdout);
+    let write = |shown, (place, text): (Place, String)| outcome::both(shown, place.write(text.as_bytes()));
+    let shown = first.into_iter().fold(Ok(()), write);
+    interruption.results_are_safe();
+    let shown = if last.is_empty() {
+        let text = render::probe::text(&report, &notices, render::table::width(), ink);
+        outcome::both(shown, outcome::print(text))
     } else {
-        outcome::print(render::probe::text(&report, &notices, render::table::width(), ink))
+        notices.iter().for_each(outcome::note);
+        last.into_iter().fold(shown, write)
     };
-    // One place that fails does not keep the report from the others.
-    if typed.json {
-        shown = outcome::both(shown, outcome::print(render::probe::json(&report)));
-    }
-    if let Some(place) = json {
-        shown = outcome::both(shown, place.write(render::probe::json(&report).as_bytes()));
-    }
-    if let Some(place) = markdown {
-        shown = outcome::both(shown, place.write(render::probe::markdown(&report).as_bytes()));
-    }
-    ended(&report).after(shown)
+    cut.unwrap_or_else(|| ended(&report)).after(shown)
 }
 
 /// One message of each, as a trace: for who reads, or as JSON.
 fn look_through(setups: &[Setup], json: bool, notices: &[String], ink: Ink) -> Result<Ended, Failure> {
     notices.iter().for_each(outcome::note);
+    let interruption = Interruption::watch(|| {})?;
     for setup in setups {
         let stage = stage::Setup {
             wait: setup.wait,
@@ -75,7 +75,11 @@ fn look_through(setups: &[Setup], json: bool, notices: &[String], ink: Ink) -> R
             size_bytes: setup.size_bytes,
             ..stage::Setup::of(setup.kind)
         };
-        let trace = lab::show::xray(&stage).map_err(Failure::told)?;
+        let seen = lab::show::xray(&stage, interruption.stop());
+        let trace = match (seen, interruption.ended()) {
+            (_, Some(cut)) => return Ok(cut),
+            (seen, None) => seen.map_err(Failure::told)?,
+        };
         if json {
             let mut lines = Vec::new();
             trace

@@ -1,14 +1,12 @@
 //! `ipcscope race`: check the places, run the plan, show the report, keep it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use lab::Report;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::args;
 use crate::export::Place;
+use crate::interruption::Interruption;
 use crate::outcome::{self, Ended, Failure};
 use crate::plan::{self, Decided};
 use crate::render::form::Form;
@@ -22,21 +20,17 @@ type Export = (Form, Place);
 pub(crate) fn run(typed: &args::Race, ink: Ink) -> Result<Ended, Failure> {
     let Decided { plan, notices } = plan::decide(&typed.into())?;
     let exports = exports(typed)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    for interruption in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(interruption, Arc::clone(&stop))
-            .map_err(|error| Failure::told(format_args!("cannot watch for Ctrl-C: {error}")))?;
-    }
+    let interruption = Interruption::watch(|| {})?;
     let bar = Bar::new();
-    let raced = lab::race::run(&plan, &mut |progress| bar.show(progress), &stop);
+    let raced = lab::race::run(&plan, &mut |progress| bar.show(progress), interruption.stop());
     drop(bar);
     let report = raced.map_err(Failure::told)?;
-    let ended = match () {
-        () if report.interrupted => Ended::Interrupted,
-        () if report.rows.iter().any(|row| row.failed.is_some()) => Ended::RunFailed,
-        () => Ended::Done,
+    let ended = match interruption.ended().filter(|_| report.interrupted) {
+        Some(interrupted) => interrupted,
+        None if report.rows.iter().any(|row| row.failed.is_some()) => Ended::RunFailed,
+        None => Ended::Done,
     };
-    ended.after(show(&report, &notices, typed, &exports, ink))
+    ended.after(show(&report, &notices, typed, &exports, &interruption, ink))
 }
 
 /// Where the report goes, each place checked; stdout holds one form only.
@@ -59,29 +53,33 @@ fn exports(typed: &args::Race) -> Result<Vec<Export>, Failure> {
     Ok(exports)
 }
 
-/// Prints, exports and keeps the report. One place that fails does not keep the report from the others.
+/// Keeps, exports and prints the report. One place that fails does not keep the report from the others. Stdout comes last: its
+/// reader may keep us waiting.
 fn show(
     report: &Report,
     notices: &[String],
     typed: &args::Race,
     exports: &[Export],
+    interruption: &Interruption,
     ink: Ink,
 ) -> Result<(), Failure> {
-    let mut shown = Ok(());
-    if exports.iter().all(|(_, place)| *place != Place::Stdout) {
-        shown = outcome::print(render::table::text(report, notices, typed.sort, render::table::width(), ink));
-    } else {
-        notices.iter().for_each(outcome::note);
-    }
-    for (form, place) in exports {
-        let text = form.write(report, notices, typed.sort);
-        shown = outcome::both(shown, place.write(text.as_bytes()));
-    }
     // A race that was cut short before its first round is no news.
     if !report.rows.is_empty()
         && let Err(why) = History::open().keep(report)
     {
         outcome::note(format_args!("the lab page will not know of this race: {why}"));
     }
-    shown
+    let (last, first): (Vec<&Export>, Vec<&Export>) =
+        exports.iter().partition(|(_, place)| *place == Place::Stdout);
+    let write = |shown, (form, place): &Export| {
+        outcome::both(shown, place.write(form.write(report, notices, typed.sort).as_bytes()))
+    };
+    let shown = first.into_iter().fold(Ok(()), write);
+    interruption.results_are_safe();
+    if last.is_empty() {
+        let table = render::table::text(report, notices, typed.sort, render::table::width(), ink);
+        return outcome::both(shown, outcome::print(table));
+    }
+    notices.iter().for_each(outcome::note);
+    last.into_iter().fold(shown, write)
 }

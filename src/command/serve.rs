@@ -3,15 +3,17 @@
 use std::io;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 use crate::args;
+use crate::interruption::Interruption;
 use crate::outcome::{self, Ended, Failure};
 use crate::server::{self, Lab, Setup};
 use crate::state;
 
-/// Serves until SIGINT or SIGTERM.
+/// Serves until Ctrl-C, or another signal that ends a program. That is its proper end: the exit code is 0.
 pub(crate) fn run(typed: &args::Serve) -> Result<Ended, Failure> {
     lab(&typed.door, None, "")
 }
@@ -37,8 +39,9 @@ pub(crate) fn lab(door: &args::Door, replay: Option<Vec<u8>>, place: &str) -> Re
         .build()
         .map_err(told)?;
     let ended = runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(told)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(told)?;
+        let end = Arc::new(Notify::new());
+        let heard = Arc::clone(&end);
+        Interruption::watch(move || heard.notify_one())?;
         let listener = server::bind(door.listen).await?;
         let address: SocketAddr = listener.local_addr().map_err(told)?;
         let lab = Lab::new(address, setup)?;
@@ -49,8 +52,7 @@ pub(crate) fn lab(door: &args::Door, replay: Option<Vec<u8>>, place: &str) -> Re
         }
         tokio::select! {
             () = lab.clone().serve(listener) => {}
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            () = end.notified() => {}
         }
         lab.end().await;
         Ok(Ended::Done)

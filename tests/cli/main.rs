@@ -14,7 +14,6 @@ mod foreign;
 mod harness;
 mod help;
 mod history;
-mod inputs;
 mod interruption;
 mod keeping;
 mod limits;

@@ -11,7 +11,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use crate::control::{Answer, Control, Job, Silence};
 use crate::machine::Cgroup;
+use crate::sys::signals;
 
 /// The hidden verb under which the binary becomes a measured process.
 pub const WORKER_VERB: &str = "worker";
@@ -336,21 +337,30 @@ type Birth = Box<dyn FnOnce() + Send>;
 fn on_a_thread_that_stays<T: Send + 'static>(
     birth: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    static NURSERY: OnceLock<Mutex<SyncSender<Birth>>> = OnceLock::new();
-    let nursery = NURSERY.get_or_init(|| {
-        let (births, waiting) = sync_channel::<Birth>(0);
-        // Without the thread the channel is closed, which is told below.
-        let _ = thread::Builder::new().name("lab-births".into()).spawn(move || {
-            waiting.into_iter().for_each(|birth| birth());
-        });
-        Mutex::new(births)
-    });
+    // Without the thread there is none, and the next one who asks tries again.
+    static NURSERY: Mutex<Option<SyncSender<Birth>>> = Mutex::new(None);
+    let births = {
+        let mut nursery = NURSERY.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*nursery {
+            Some(births) => births.clone(),
+            None => nursery.insert(nursery_thread()?).clone(),
+        }
+    };
     let (tell, told) = sync_channel(1);
-    let no_thread = || io::Error::other("the thread that starts processes cannot be had");
-    let births = nursery.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let no_thread = || io::Error::other("the thread that starts processes is gone");
     // The receiver is still waiting below, so it can be told.
     births.send(Box::new(move || drop(tell.send(birth())))).map_err(|_| no_thread())?;
     told.recv().map_err(|_| no_thread())?
+}
+
+/// Starts the thread. What it starts is kept from signals that are meant for the lab.
+fn nursery_thread() -> io::Result<SyncSender<Birth>> {
+    let (births, waiting) = sync_channel::<Birth>(0);
+    thread::Builder::new().name("lab-births".into()).spawn(move || {
+        signals::block_ending();
+        waiting.into_iter().for_each(|birth| birth());
+    })?;
+    Ok(births)
 }
 
 /// Why a round has no result.

@@ -1,14 +1,17 @@
 //! Showing: a few messages of a stage, as one trace.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::stage::{Command, Direction, Messages, Over, Setup, Stage};
 use crate::trace::{Mode, Trace};
 
 /// Opens a stage, sends `messages` forward, each so that it finds its receiver waiting, and records every call on
-/// both sides.
+/// both sides. `stop` cuts it short: the trace then holds what was recorded until then.
 ///
 /// # Errors
-/// When the stage cannot be had, or a message did not arrive.
-pub fn record(setup: &Setup, messages: u64) -> Result<Trace, Over> {
+/// When the stage cannot be had, a message did not arrive, or it was cut short before the first event.
+pub fn record(setup: &Setup, messages: u64, stop: &Arc<AtomicBool>) -> Result<Trace, Over> {
     let send = Messages {
         count: messages,
         mode: Mode::Paced,
@@ -16,21 +19,23 @@ pub fn record(setup: &Setup, messages: u64) -> Result<Trace, Over> {
         direction: Direction::Forward,
         receiver_first: false,
     };
-    run(setup, &Command::Send(send))
+    run(setup, &Command::Send(send), stop)
 }
 
 /// Looks through one message with the probes that this machine allows.
 ///
 /// # Errors
 /// As [`record`].
-pub fn xray(setup: &Setup) -> Result<Trace, Over> {
-    run(setup, &Command::Xray)
+pub fn xray(setup: &Setup, stop: &Arc<AtomicBool>) -> Result<Trace, Over> {
+    run(setup, &Command::Xray, stop)
 }
 
 /// Opens a stage, and records everything that it tells of one command.
-fn run(setup: &Setup, command: &Command) -> Result<Trace, Over> {
-    let mut stage = Stage::open(setup)?;
+fn run(setup: &Setup, command: &Command, stop: &Arc<AtomicBool>) -> Result<Trace, Over> {
+    let mut stage = Stage::open_until(setup, Arc::clone(stop))?;
     let mut trace = Trace { header: stage.header().clone(), events: Vec::new() };
-    stage.run(command, &mut |event| trace.events.push(event))?;
-    Ok(trace)
+    match stage.run(command, &mut |event| trace.events.push(event)) {
+        Err(_) if stop.load(Ordering::Relaxed) && !trace.events.is_empty() => Ok(trace),
+        outcome => outcome.map(|()| trace),
+    }
 }

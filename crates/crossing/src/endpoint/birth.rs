@@ -24,9 +24,10 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, FdFlags};
 use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
-use rustix::process::{Pid, WaitId, WaitIdOptions};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open};
 
 use super::descriptor::FIRST_FREE;
 use crate::hello::descriptors;
@@ -129,8 +130,16 @@ fn end(child: &mut Child, errno: Errno) -> io::Result<()> {
 }
 
 /// Sleeps until the child has ended, and leaves it to be reaped by whoever holds it.
+///
+/// Not by waitid(2) where the kernel gives a pidfd: another thread of this process may trace the child (ptrace(2)), and a wait would
+/// be told of each of its stops, before that thread is.
 fn stay(child: Pid) {
     crate::sys::block_signals();
+    if let Ok(pidfd) = pidfd_open(child, PidfdFlags::empty()) {
+        let mut ended = [PollFd::new(&pidfd, PollFlags::IN)];
+        while let Ok(0) | Err(Errno::INTR) = poll(&mut ended, None) {}
+        return;
+    }
     let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     // ECHILD: it was reaped meanwhile.
     while let Err(Errno::INTR) = rustix::process::waitid(WaitId::Pid(child), ended) {}

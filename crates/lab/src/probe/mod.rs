@@ -60,7 +60,7 @@ pub const MOST_MESSAGES: u64 = 100_000;
 pub type Progress<'a> = &'a mut dyn FnMut(usize, usize, &Setup);
 
 /// Looks at each of `setups` with every instrument there is, `messages` messages a row. A row that fails says why, and
-/// the others are looked at.
+/// the others are looked at. `stop` cuts the probe short: the report then holds the rows that were finished.
 pub fn probe(setups: &[Setup], messages: u64, progress: Progress<'_>, stop: &AtomicBool) -> ProbeReport {
     let began = Instant::now();
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -71,7 +71,12 @@ pub fn probe(setups: &[Setup], messages: u64, progress: Progress<'_>, stop: &Ato
             break;
         }
         progress(done, setups.len(), setup);
-        rows.push(measure::measure(setup, messages, &instruments, budget(setup), stop));
+        let row = measure::measure(setup, messages, &instruments, budget(setup), stop);
+        // What was cut short is no row.
+        if stop.load(Ordering::Relaxed) && row.failed.is_some() {
+            break;
+        }
+        rows.push(row);
     }
     ProbeReport {
         format: "ipcscope-probe".into(),

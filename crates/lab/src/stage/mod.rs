@@ -116,6 +116,14 @@ impl Stage {
     /// # Errors
     /// When the setup cannot be had on this machine, or a process cannot be started.
     pub fn open(setup: &Setup) -> Result<Stage, Over> {
+        Stage::open_until(setup, Arc::default())
+    }
+
+    /// The same; `stop` ends the opening, too ([`stopper`](Stage::stopper)).
+    ///
+    /// # Errors
+    /// As [`Stage::open`], and when it was told to stop.
+    pub fn open_until(setup: &Setup, stop: Arc<AtomicBool>) -> Result<Stage, Over> {
         if setup.size_bytes == 0 || setup.size_bytes > SIZE_LIMIT {
             let size = setup.size_bytes;
             return Err(Over(format!("size {size} is out of range: 1 to {SIZE_LIMIT} bytes")));
@@ -129,7 +137,6 @@ impl Stage {
             clock: Clock::best(),
             program: setup.program.clone(),
         };
-        let stop = Arc::new(AtomicBool::new(false));
         let pair = experiment::warm_pair(&cast, &stop).map_err(|fault| Over(fault.to_string()))?;
         let header = Header::new(
             Scene::from(setup.kind.scene()),

@@ -11,6 +11,7 @@ pub mod mark;
 pub mod monotonic;
 pub mod perf;
 pub mod ptrace;
+pub mod signals;
 pub mod socket;
 pub mod stray;
 #[cfg(target_arch = "x86_64")]

@@ -34,7 +34,6 @@ mod scene;
 mod sleeping;
 mod view;
 mod watch;
-mod watcher;
 mod work;
 
 #[cfg(test)]
