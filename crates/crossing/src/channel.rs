@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::error::{ConnectError, RecvError, SendError};
 use crate::mechanism::{Any, Kind, Mechanism, Opened};
+use crate::sys::SignalsBlocked;
 use crate::wait::{Patience, WaitStrategy};
 
 /// A full-duplex connection to the peer. [Split](Connection::split) it to send and receive from two threads.
@@ -62,7 +63,13 @@ impl<M: Mechanism> Connection<M> {
     pub fn pair_as(kind: Kind, config: &Config) -> Result<(Connection<M>, Connection<M>), ConnectError> {
         let (here, there) = Endpoint::pair(kind)?;
         std::thread::scope(|scope| {
-            let there = scope.spawn(|| there.connect_as::<M>(config));
+            let there = {
+                let _blocked = SignalsBlocked::new();
+                let thread = std::thread::Builder::new().name("crossing-pair".into());
+                let there = thread.spawn_scoped(scope, || there.connect_as::<M>(config));
+                let doing = "start the thread that connects the other end of a pair";
+                there.map_err(|source| ConnectError::Io { doing: doing.into(), source })?
+            };
             let here = here.connect_as::<M>(config);
             // A panic there is ours, and no peer's doing.
             let there = there.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -100,6 +100,47 @@ fn map() -> Result<*mut AtomicU32, Errno> {
     }
 }
 
+/// A value of which each process has its own, made at its first need: a child never comes upon its parent's, whose lock may have
+/// been held by a thread that it has not got. What its parent had made stays in a child's memory, untouched: some other copy may
+/// still refer to it.
+pub(crate) struct PerProcess<T: 'static>(AtomicPtr<Made<T>>);
+
+struct Made<T> {
+    owner: Owner,
+    value: T,
+}
+
+impl<T: Default + Send + Sync> PerProcess<T> {
+    /// Not made yet.
+    pub(crate) const fn new() -> Self {
+        PerProcess(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// This process's own.
+    pub(crate) fn get(&self) -> Result<&'static T, Errno> {
+        let owner = Owner::me()?;
+        let mut there = self.0.load(Ordering::Acquire);
+        loop {
+            // SAFETY: what stands here was made by `Box::into_raw` below, and is never freed.
+            if let Some(made) = unsafe { there.as_ref() }
+                && made.owner.is_me()
+            {
+                return Ok(&made.value);
+            }
+            let mine = Box::into_raw(Box::new(Made { owner, value: T::default() }));
+            // Publishes the value; pairs with the load above.
+            match self.0.compare_exchange(there, mine, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => there = mine,
+                Err(others) => {
+                    // SAFETY: made above, and no one else has its address.
+                    drop(unsafe { Box::from_raw(mine) });
+                    there = others;
+                }
+            }
+        }
+    }
+}
+
 /// What a forked child is lent in place of memory that it has not inherited: as many bytes of its own, which begin as zeros
 /// and go nowhere.
 #[derive(Debug, Default)]
@@ -127,6 +168,18 @@ mod tests {
         let (first, second) = (Owner::me().unwrap(), Owner::me().unwrap());
         assert!(first.is_me() && second.is_me() && !first.nobody().is_me());
         assert_eq!(first.epoch, second.epoch);
+    }
+
+    #[test]
+    fn a_process_has_one_value_of_its_own_and_leaves_anothers_alone() {
+        static VALUE: PerProcess<AtomicU32> = PerProcess::new();
+        VALUE.get().unwrap().store(7, Ordering::Relaxed);
+        assert_eq!(VALUE.get().unwrap().load(Ordering::Relaxed), 7);
+        // As a child finds it: made by another process.
+        let owner = Owner::me().unwrap().nobody();
+        let parents = Box::into_raw(Box::new(Made { owner, value: AtomicU32::new(8) }));
+        VALUE.0.store(parents, Ordering::Relaxed);
+        assert_eq!(VALUE.get().unwrap().load(Ordering::Relaxed), 0);
     }
 
     #[test]

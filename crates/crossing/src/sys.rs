@@ -60,17 +60,50 @@ fn close_range(first: c_uint, flags: c_uint) -> Result<(), Errno> {
     if done == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
-/// Keeps every signal from the calling thread.
+/// Keeps every signal from the calling thread for good.
 pub(crate) fn block_signals() {
-    const SIG_BLOCK: c_int = 0;
-    /// As large as the C library's own, on every architecture.
-    #[repr(C, align(8))]
-    struct SignalSet([u8; 128]);
-    unsafe extern "C" {
-        fn pthread_sigmask(how: c_int, set: *const SignalSet, before: *mut SignalSet) -> c_int;
+    std::mem::forget(SignalsBlocked::new());
+}
+
+/// While this exists, the thread that made it takes no signal; and a thread that it starts meanwhile takes none, from its first
+/// instruction to its last, since it begins with the mask of the one that starts it. See pthread_sigmask(3).
+pub(crate) struct SignalsBlocked {
+    before: SignalSet,
+    /// A mask is a thread's own, so this cannot be sent to another.
+    here: PhantomData<*const ()>,
+}
+
+/// As large as the C library's own, on every architecture.
+#[repr(C, align(8))]
+struct SignalSet([u8; 128]);
+
+const SIG_BLOCK: c_int = 0;
+const SIG_SETMASK: c_int = 2;
+
+unsafe extern "C" {
+    fn sigfillset(set: *mut SignalSet) -> c_int;
+    fn pthread_sigmask(how: c_int, set: *const SignalSet, before: *mut SignalSet) -> c_int;
+}
+
+impl SignalsBlocked {
+    /// Blocks all that the C library does not need for itself.
+    pub(crate) fn new() -> SignalsBlocked {
+        let (mut all, mut before) = (SignalSet([0; 128]), SignalSet([0; 128]));
+        // SAFETY: both calls read and write the sets only, and change the mask of this thread. Neither can fail: the pointers
+        // and `how` are right.
+        unsafe {
+            sigfillset(&mut all);
+            pthread_sigmask(SIG_BLOCK, &all, &mut before);
+        }
+        SignalsBlocked { before, here: PhantomData }
     }
-    // SAFETY: pthread_sigmask(3) reads the set and changes nothing but the mask of this thread.
-    unsafe { pthread_sigmask(SIG_BLOCK, &SignalSet([0xff; 128]), std::ptr::null_mut()) };
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { pthread_sigmask(SIG_SETMASK, &self.before, std::ptr::null_mut()) };
+    }
 }
 
 /// Whose process the other end of a Unix socket is.

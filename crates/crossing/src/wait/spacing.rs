@@ -1,7 +1,7 @@
 //! Spacing: how often a wait that polls looks.
 
 use std::hint::spin_loop;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// How far apart two looks at a cache line are while a wait polls.
@@ -27,19 +27,28 @@ const PAUSES_TIMED: u32 = 64;
 /// … and how often: the shortest time counts, since an interruption only adds to it.
 const TIMINGS: u32 = 8;
 
+/// The bits of no number.
+const NOT_FOUND: u64 = u64::MAX;
+
 impl Spacing {
     /// What this process found, the first time it was asked. Takes some tens of microseconds then.
     pub fn calibrated() -> Spacing {
-        static FOUND: OnceLock<Spacing> = OnceLock::new();
-        *FOUND.get_or_init(|| {
-            let timing = |_| {
-                let began = Instant::now();
-                (0..PAUSES_TIMED).for_each(|_| spin_loop());
-                began.elapsed()
-            };
-            let least = (0..TIMINGS).map(timing).min().unwrap_or_default();
-            Spacing::of(least.as_nanos() as f64 / f64::from(PAUSES_TIMED))
-        })
+        // The nanoseconds that were found, as bits. No lock: a child could be forked while another thread holds it.
+        static FOUND: AtomicU64 = AtomicU64::new(NOT_FOUND);
+        let there = FOUND.load(Ordering::Relaxed);
+        if there != NOT_FOUND {
+            return Spacing::of(f64::from_bits(there));
+        }
+        let timing = |_| {
+            let began = Instant::now();
+            (0..PAUSES_TIMED).for_each(|_| spin_loop());
+            began.elapsed()
+        };
+        let least = (0..TIMINGS).map(timing).min().unwrap_or_default();
+        let found = (least.as_nanos() as f64 / f64::from(PAUSES_TIMED)).to_bits();
+        // The first to find it has found it for all.
+        let set = FOUND.compare_exchange(NOT_FOUND, found, Ordering::Relaxed, Ordering::Relaxed);
+        Spacing::of(f64::from_bits(set.map_or_else(|there| there, |_| found)))
     }
 
     fn of(pause_ns: f64) -> Spacing {

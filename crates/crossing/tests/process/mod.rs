@@ -13,7 +13,7 @@ use std::env;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -113,7 +113,8 @@ pub(crate) fn forked(what: &str, body: impl FnOnce() -> Result<(), String>) {
     // SAFETY: fork(2) of the C library; the child runs `body`, which takes no lock of this program's, and leaves.
     let pid = unsafe { fork() };
     if pid == 0 {
-        let outcome = body();
+        // A panic must not unwind into what is the parent's.
+        let outcome = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err("a panic".into()));
         if let Err(why) = &outcome {
             // Nothing is left to be said when that fails.
             let _ = rustix::io::write(std::io::stderr(), format!("in the forked child: {why}\n").as_bytes());

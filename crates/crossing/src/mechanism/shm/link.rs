@@ -16,6 +16,7 @@ use super::region::{CAPACITY_LIMIT, Layout, Own, Theirs, page_bytes};
 use super::ring::frame;
 use super::rules;
 use super::watch::Watch;
+use super::watcher::Watcher;
 use super::work::{self, Clock};
 use crate::config::Config;
 use crate::endpoint::above_stdio;
@@ -58,6 +59,8 @@ const READY: [u8; 1] = [b'!'];
 impl Link {
     /// The handshake.
     pub(super) fn open(rendezvous: OwnedFd, config: &Config) -> Result<(Link, Lanes, Agreed), ConnectError> {
+        // Before anything is said: an end that could not be told of the peer's death is no end to connect to.
+        let watcher = Watcher::of_this_process()?;
         let mut clock = Clock::start(rendezvous.as_fd(), config);
         let mut nonce = [0; 8];
         rustix::rand::getrandom(&mut nonce, rustix::rand::GetRandomFlags::empty())
@@ -98,7 +101,7 @@ impl Link {
         let (word, []) = clock.receive(work::mapping(mine))?;
         expect(word, READY)?;
 
-        let watch = Watch::start(rendezvous, pidfd)?;
+        let watch = Watch::start(watcher, rendezvous, pidfd)?;
         let agreed = Agreed {
             max_message: config.max_message.min(peer.max_message),
             asymmetric: membarrier && peer.membarrier,

@@ -34,6 +34,7 @@ mod scene;
 mod sleeping;
 mod view;
 mod watch;
+mod watcher;
 mod work;
 
 #[cfg(test)]

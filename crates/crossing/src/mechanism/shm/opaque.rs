@@ -132,8 +132,7 @@ pub(super) unsafe fn evict(line: *const u8) {
 /// faster (ten times between distant cores) if the reader has put it out. A larger ring than that cache does so
 /// by itself. Other processors have not been measured, and are left alone.
 pub(super) fn letting_go_pays_up_to() -> u64 {
-    static BYTES: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
-    *BYTES.get_or_init(|| if is_zen_4() { 1 << 20 } else { 0 })
+    if is_zen_4() { 1 << 20 } else { 0 }
 }
 
 #[cfg(not(target_arch = "x86_64"))]

@@ -1,0 +1,147 @@
+//! The watcher: one thread of this process that sleeps on what tells of the ends of peers.
+//!
+//! It sleeps on two descriptors for each connection: a pidfd and the rendezvous ([`watch`](super::watch)). It is started with the
+//! first connection, takes no signal of the program's, and costs nothing while nothing happens.
+//!
+//! **It belongs to one process.** A forked child has a copy of what the thread sleeps on, but not the thread. It starts a watcher
+//! of its own with its first connection, and touches nothing of its parent's: an epoll is shared with the copy, and what a child
+//! entered there would wake its parent for a connection that the parent has not got.
+//!
+//! **No event comes twice.** A descriptor that is closed leaves an epoll only when the last copy of it is closed, and a child
+//! may have one. So each is taken out by name before it is closed; and each reports a change once (`EPOLLET`), so that one that
+//! stays in there cannot keep the thread awake.
+//!
+//! A failure to start it is told to who connects, and not remembered: the next one tries again.
+//!
+//! # References
+//! epoll(7), in particular its questions 6 and 9; pidfd_open(2).
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+
+use rustix::event::epoll;
+use rustix::io::Errno;
+
+use super::watch::Watched;
+use crate::error::ConnectError;
+use crate::owner::{self, PerProcess};
+use crate::sys::SignalsBlocked;
+
+/// The watcher of this process, while there is one.
+static WATCHER: PerProcess<Mutex<Option<Arc<Watcher>>>> = PerProcess::new();
+
+/// What the thread and the connections that it watches share.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    epoll: OwnedFd,
+    table: Mutex<Table>,
+}
+
+/// Every connection of this process that is watched, by its id. It holds none of them: the descriptors are the connection's, also
+/// in a child's copy of it.
+#[derive(Debug, Default)]
+struct Table {
+    last_id: u64,
+    watched: HashMap<u64, Weak<Watched>>,
+}
+
+impl Table {
+    /// The id under which it was entered.
+    fn insert(&mut self, watched: &Arc<Watched>) -> u64 {
+        self.last_id += 1;
+        self.watched.insert(self.last_id, Arc::downgrade(watched));
+        self.last_id
+    }
+}
+
+/// Nothing that holds one of these locks can panic halfway through a change.
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Watcher {
+    /// The watcher of this process, which is started if there is none.
+    pub(super) fn of_this_process() -> Result<Arc<Watcher>, ConnectError> {
+        let slot = WATCHER.get().map_err(ConnectError::io(owner::NOTICING))?;
+        let mut slot = lock(slot);
+        if let Some(watcher) = &*slot {
+            return Ok(watcher.clone());
+        }
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
+            .map_err(ConnectError::io("make an epoll to watch for the peer's death"))?;
+        let watcher = Arc::new(Watcher { epoll, table: Mutex::default() });
+        let runs = watcher.clone();
+        let _blocked = SignalsBlocked::new();
+        let started = thread::Builder::new().name("crossing-watch".into()).spawn(move || runs.run());
+        let doing = "start the thread that watches for the peer's death";
+        started.map_err(|source| ConnectError::Io { doing: doing.into(), source })?;
+        *slot = Some(watcher.clone());
+        Ok(watcher)
+    }
+
+    /// Watches for the end of a peer. The id under which it does.
+    pub(super) fn add(&self, watched: &Arc<Watched>) -> Result<u64, Errno> {
+        let id = lock(&self.table).insert(watched);
+        let event = |pidfd: bool| epoll::EventData::new_u64(id << 1 | u64::from(pidfd));
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+        let added = epoll::add(&self.epoll, watched.rendezvous(), event(false), flags)
+            .and_then(|()| epoll::add(&self.epoll, watched.pidfd(), event(true), flags));
+        if let Err(errno) = added {
+            self.remove(id, watched);
+            return Err(errno);
+        }
+        Ok(id)
+    }
+
+    /// Watches no longer. Its descriptors are still open.
+    pub(super) fn remove(&self, id: u64, watched: &Watched) {
+        self.forget(watched.rendezvous());
+        self.forget(watched.pidfd());
+        lock(&self.table).watched.remove(&id);
+    }
+
+    fn forget(&self, fd: BorrowedFd<'_>) {
+        // ENOENT when it was forgotten already.
+        let _ = epoll::delete(&self.epoll, fd.as_fd());
+    }
+
+    fn run(&self) {
+        let mut events = Vec::with_capacity(16);
+        loop {
+            events.clear();
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                // Somebody has closed the descriptor under us.
+                Err(_) => return self.retire(),
+            }
+            for event in &events {
+                let token = event.data.u64();
+                let watched = lock(&self.table).watched.get(&(token >> 1)).and_then(Weak::upgrade);
+                let Some(watched) = watched else { continue };
+                if token & 1 == 1 {
+                    // What the peer said before it died is read first.
+                    watched.listen();
+                    watched.note_gone();
+                    self.forget(watched.pidfd());
+                } else if !watched.listen() {
+                    self.forget(watched.rendezvous());
+                }
+            }
+        }
+    }
+
+    /// Ends for want of what it sleeps on, as when a program closes all descriptors, those of this library too. Nobody waits for
+    /// ever because of it: every connection is over, and the next one starts another watcher.
+    fn retire(&self) {
+        if let Ok(slot) = WATCHER.get() {
+            let mut slot = lock(slot);
+            if slot.as_ref().is_some_and(|watcher| std::ptr::eq(&**watcher, self)) {
+                *slot = None;
+            }
+        }
+        let watched: Vec<_> = lock(&self.table).watched.values().filter_map(Weak::upgrade).collect();
+        watched.iter().for_each(|watched| watched.note_gone());
+    }
+}
