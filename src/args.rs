@@ -218,7 +218,7 @@ pub(crate) enum Chosen {
 /// `ipcscope compare`.
 #[derive(Debug, Args)]
 pub(crate) struct Compare {
-    /// The report to compare with: a file, or the id of a run in the history
+    /// The report to compare with: a file, - for stdin, or the id of a run in the history
     #[arg(value_name = "A")]
     pub(crate) a: PathBuf,
     /// The report that is judged
@@ -242,7 +242,7 @@ pub(crate) struct Compare {
 /// `ipcscope replay`.
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
-    /// The trace: what `ipcscope show --json` prints, or the page saves
+    /// The trace: what `ipcscope show --json` prints, or the page saves; - is stdin
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     #[command(flatten)]

@@ -7,6 +7,7 @@
 mod args;
 mod command;
 mod export;
+mod input;
 mod interruption;
 mod outcome;
 mod plan;

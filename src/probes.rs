@@ -12,6 +12,7 @@ use lab::machine;
 use lab::plan::Placement;
 use lab::probe::{ProbeReport, SCHEMA, Setup};
 
+use crate::input;
 use crate::render;
 use crate::state::{self, Unreadable};
 
@@ -115,7 +116,7 @@ impl Probes {
         let id = name.strip_suffix(".json").filter(|id| state::is_id(id));
         let id = id.ok_or("its name is not that of a probe")?;
         let path = self.folder.as_ref().map_err(Clone::clone)?.join(name);
-        let text = state::read_bounded(&path, LIMIT_BYTES).map_err(|error| error.to_string())?;
+        let text = input::file(&path, LIMIT_BYTES).map_err(|error| error.to_string())?;
         Ok((id.to_owned(), understand(&text)?))
     }
 }

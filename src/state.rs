@@ -8,8 +8,8 @@
 
 use std::collections::HashMap;
 use std::env;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::SystemTime;
@@ -22,13 +22,11 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::export;
+use crate::input::{self, LIMIT_BYTES};
 use crate::plan;
 use crate::private;
 use crate::render::{json, units};
 use crate::unkept::{Held, Unkept};
-
-/// A stored report larger than this was not written by us: 64 MiB.
-pub(crate) const LIMIT_BYTES: u64 = 64 << 20;
 
 /// The longest id: a time, and a number behind it.
 const ID_LENGTH: usize = 40;
@@ -196,7 +194,7 @@ impl History {
             return Ok(held.text);
         }
         let path = self.path(id).ok_or(Missing::Unknown)?;
-        read_bounded(&path, LIMIT_BYTES).map_err(|error| match error.kind() {
+        input::file(&path, LIMIT_BYTES).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Missing::Unknown,
             _ => Missing::Broken(format!("{id}.json: {error}")),
         })
@@ -220,7 +218,7 @@ impl History {
     fn look(&self, name: &str, bytes: u64) -> Result<Run, String> {
         let id = name.strip_suffix(".json").filter(|id| is_id(id)).ok_or("its name is not that of a run")?;
         let path = self.path(id).ok_or("there is no folder")?;
-        let text = read_bounded(&path, LIMIT_BYTES).map_err(|error| error.to_string())?;
+        let text = input::file(&path, LIMIT_BYTES).map_err(|error| error.to_string())?;
         brief(id, &text, bytes)
     }
 
@@ -237,10 +235,12 @@ fn held(held: &Held) -> Option<Run> {
 
 /// A report in short, or what is wrong with it.
 fn brief(id: &str, text: &[u8], bytes: u64) -> Result<Run, String> {
-    let brief: Brief = match serde_json::from_slice(text) {
+    let brief: Brief = match lab::text::plain(text)
+        .and_then(|text| serde_json::from_slice(text).map_err(|error| error.to_string()))
+    {
         Ok(brief) => brief,
         // Read again in full, for a message that names the field.
-        Err(error) => return Err(Report::read(text).err().unwrap_or_else(|| error.to_string())),
+        Err(error) => return Err(Report::read(text).err().unwrap_or(error)),
     };
     if brief.schema != SCHEMA {
         return Err(Report::read(text).err().unwrap_or_else(|| "another version's report".into()));
@@ -305,7 +305,7 @@ pub(crate) fn keep(folder: &Path, started_unix_ms: u64, bytes: &[u8]) -> Result<
         match export::create(&path, bytes, private::FILE) {
             Ok(()) => return Ok((id, Kept::Anew)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if read_bounded(&path, LIMIT_BYTES).is_ok_and(|kept| kept == bytes) {
+                if input::file(&path, LIMIT_BYTES).is_ok_and(|kept| kept == bytes) {
                     return Ok((id, Kept::Already));
                 }
             }
@@ -353,21 +353,6 @@ pub(crate) fn title(plan: &Plan) -> String {
     ];
     words.extend(plan.capacity_bytes.map(|bytes| format!("channels asked to hold {}", units::bytes(bytes))));
     words.join(" · ")
-}
-
-/// A whole file, unless it is longer than `limit` or no file at all.
-pub(crate) fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let refuse = |why: String| Err(io::Error::new(io::ErrorKind::InvalidData, why));
-    // A named pipe would keep whoever opens it waiting.
-    if !fs::metadata(path)?.is_file() {
-        return refuse("it is not a file".into());
-    }
-    let mut text = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > limit {
-        return refuse(format!("it is longer than {} MiB", limit >> 20));
-    }
-    Ok(text)
 }
 
 /// `20261124-153012-250`.

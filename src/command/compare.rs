@@ -1,17 +1,26 @@
 //! `ipcscope compare`: what has become faster or slower between two reports.
 
+use std::io;
 use std::path::Path;
 
 use lab::Report;
 use lab::compare::{Comparison, Limit};
 
 use crate::args;
+use crate::input::{self, LIMIT_BYTES};
 use crate::outcome::{self, Ended, Failure};
 use crate::render::{self, Ink, comparison, foreign};
-use crate::state::{History, LIMIT_BYTES, read_bounded};
+use crate::state::History;
 
 /// Compares, and judges by the limit that was set.
 pub(crate) fn run(typed: &args::Compare, ink: Ink) -> Result<Ended, Failure> {
+    if input::is_one_stream(&typed.a, &typed.b) {
+        return Err(Failure::told(format_args!(
+            "{} and {} are one stream, which can be read once only: name a file for one of them",
+            typed.a.display(),
+            typed.b.display()
+        )));
+    }
     let comparison = Comparison::of(&report(&typed.a)?, &report(&typed.b)?);
     let shown = outcome::print(if typed.json {
         foreign::json(format!("{}\n", serde_json::json!(comparison)))
@@ -39,8 +48,9 @@ pub(crate) fn run(typed: &args::Compare, ink: Ink) -> Result<Ended, Failure> {
 /// The report in a file, or else the run of this id.
 fn report(name: &Path) -> Result<Report, Failure> {
     let fault = |why: &dyn std::fmt::Display| Failure::told(format_args!("{}: {why}", name.display()));
-    match read_bounded(name, LIMIT_BYTES) {
+    match input::text(name, LIMIT_BYTES) {
         Ok(text) => Report::read(&text).map_err(|why| fault(&why)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault(&error)),
         Err(error) => {
             let kept = name.to_str().and_then(|id| History::open().report(id).ok());
             kept.ok_or_else(|| fault(&error))

@@ -4,8 +4,8 @@ use lab::trace::Trace;
 
 use super::serve;
 use crate::args;
+use crate::input::{self, LIMIT_BYTES};
 use crate::outcome::{Ended, Failure};
-use crate::state::{LIMIT_BYTES, read_bounded};
 
 /// The part of the page that shows the trace.
 const PLACE: &str = "#/replay";
@@ -13,7 +13,7 @@ const PLACE: &str = "#/replay";
 /// Checks the file, and serves the lab with it.
 pub(crate) fn run(typed: &args::Replay) -> Result<Ended, Failure> {
     let fault = |why: &dyn std::fmt::Display| Failure::told(format_args!("{}: {why}", typed.file.display()));
-    let text = read_bounded(&typed.file, LIMIT_BYTES).map_err(|error| fault(&error))?;
+    let text = input::text(&typed.file, LIMIT_BYTES).map_err(|error| fault(&error))?;
     Trace::read(&text[..]).map_err(|error| fault(&error))?;
     serve::lab(&typed.door, Some(text), PLACE)
 }

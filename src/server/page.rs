@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use flate2::read::GzDecoder;
 
 use super::refusal::Refusal;
-use crate::state::read_bounded;
+use crate::input;
 
 /// Name, tag and gzipped bytes of every file.
 const BUILT_IN: &[(&str, &str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
@@ -69,7 +69,7 @@ impl Page {
             Page::Folder(folder) => {
                 let path = Path::new(name);
                 let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
-                let bytes = inside.then(|| read_bounded(&folder.join(path), LIMIT_BYTES).ok()).flatten();
+                let bytes = inside.then(|| input::file(&folder.join(path), LIMIT_BYTES).ok()).flatten();
                 bytes.map(Cow::Owned).ok_or_else(|| none(name))
             }
         }

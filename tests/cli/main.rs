@@ -14,6 +14,7 @@ mod foreign;
 mod harness;
 mod help;
 mod history;
+mod inputs;
 mod interruption;
 mod keeping;
 mod limits;

@@ -34,6 +34,7 @@ pub mod shuffle;
 pub mod stage;
 pub mod stats;
 pub mod sys;
+pub mod text;
 pub mod trace;
 mod worker;
 mod workload;

@@ -52,6 +52,7 @@ impl Report {
     /// One sentence that names the line and the field at fault, or says what the text is instead: a trace, the
     /// report of another version, something else.
     pub fn read(text: &[u8]) -> Result<Report, String> {
+        let text = crate::text::plain(text)?;
         let mut json = serde_json::Deserializer::from_slice(text);
         let read: Result<Report, _> = serde_path_to_error::deserialize(&mut json);
         let fault = match read {
