@@ -4,9 +4,8 @@
 //! group.
 
 use lab::Report;
-use lab::plan::Workload;
 use lab::report::{Entrant, Row};
-use lab::stats::{Verdict, ratio};
+use lab::stats::{Measure, Verdict, ratio};
 
 use super::grid::Column;
 use super::{frame, units};
@@ -109,10 +108,9 @@ fn figure(row: &Row) -> Option<f64> {
     if row.entrant == Entrant::Null || row.failed.is_some() {
         return None;
     }
-    match row.workload {
-        Workload::Stream | Workload::Corked => row.messages_per_s,
-        _ => row.latency_ns.as_ref()?.p50.map(|p50| -(p50 as f64)),
-    }
+    let measure = Measure::of(row.workload);
+    let figure = measure.figure_of(row)?;
+    Some(if measure.more_is_better() { figure } else { -figure })
 }
 
 /// Rows that are not judged come last.
@@ -177,11 +175,7 @@ fn verified(row: &Row) -> String {
 
 /// How many times slower a row is than the best of its group, with the spread of their launches.
 fn standing(row: &Row, best: &Row) -> String {
-    // Of latencies less is better, of rates more.
-    let slower = match row.workload {
-        Workload::Stream | Workload::Corked => ratio(best, row),
-        Workload::PingPong | Workload::Paced => ratio(row, best),
-    };
+    let slower = if Measure::of(row.workload).more_is_better() { ratio(best, row) } else { ratio(row, best) };
     let Some(slower) = slower else { return NONE.into() };
     let times = units::times(slower.value);
     match slower.verdict {

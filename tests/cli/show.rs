@@ -3,7 +3,7 @@
 use crossing::Kind;
 use lab::trace::{Event, Mode, Side, Trace, What};
 
-use crate::harness::Desk;
+use crate::harness::{Desk, Ran};
 
 #[test]
 fn ten_messages_of_each_mechanism() {
@@ -59,4 +59,20 @@ fn the_trace_can_be_read_back() {
             }
         }
     }
+}
+
+/// The two ends of a Unix socket meet at a path, which has room for 107 bytes.
+#[test]
+fn a_long_folder_for_temporary_files_is_no_hindrance() {
+    let desk = Desk::new();
+    let long = desk.path(&"x".repeat(200));
+    std::fs::create_dir(&long).expect("a folder");
+    for (name, value) in
+        [("TMPDIR", long.as_path()), ("TMPDIR", "/nowhere".as_ref()), ("XDG_RUNTIME_DIR", &long)]
+    {
+        let mut command = desk.command(["show", "unix", "--messages", "1", "--placement", "unpinned"]);
+        command.env_remove("XDG_RUNTIME_DIR").env(name, value);
+        Ran::of(name, command.output().expect("the binary starts")).ended_with(0);
+    }
+    assert_eq!(std::fs::read_dir(&long).expect("a folder").count(), 0, "nothing is left");
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import * as format from '../../web/js/format.js'
-import { bimodal, channels, differs, groups, ranked, ratio, slower, twoModes } from '../../web/js/results.js'
+import { bimodal, channels, differs, groups, judgedBy, MEASURES, ranked, ratio, slower, twoModes } from '../../web/js/results.js'
 import { href, parse } from '../../web/js/router.js'
 import * as scale from '../../web/js/scale.js'
 import { along, layout, route, wrap } from '../../web/js/stage/layout.js'
@@ -42,6 +42,16 @@ test('a count differs from what is quoted by more than half a one, or is less th
   for (const [found, quoted, expected] of [[2, '2', false], [2.4, '2', false], [3, '2', true], [1, '2', true], [2, '3+', true], [900, '3+', false], [undefined, '2', false], [2, null, false]]) {
     assert.equal(differs(found, quoted), expected, `${found} ${quoted}`)
   }
+})
+
+// The same file holds `Measure::of` in crates/lab/src/stats/ratio.rs to the same answers.
+test('a workload is judged by what the terminal judges it by', () => {
+  const judged = JSON.parse(readFileSync(join(ROOT, 'tests/page/fixtures/judged.json'), 'utf8'))
+  for (const [workload, by] of Object.entries(judged)) {
+    assert.equal(judgedBy(workload), by, workload)
+    assert.equal(MEASURES[by].less, by !== 'rate')
+  }
+  assert.equal(Object.keys(judged).length, 4)
 })
 
 test('words from elsewhere become sentences with numbers as they are written here', () => {

@@ -191,7 +191,7 @@ impl Figures {
 
 impl From<Ratio> for Change {
     fn from(ratio: Ratio) -> Change {
-        let more_is_better = ratio.measure == Measure::MessagesPerS;
+        let more_is_better = ratio.measure.more_is_better();
         let verdict = match ratio.verdict {
             Verdict::NoDifference => Judgement::NoDifference,
             Verdict::Unknown => Judgement::Unknown,

@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-use lab::plan::Workload;
 use lab::report::Row;
+use lab::stats::Measure;
 
 use super::escape;
 use super::scale::Scale;
@@ -23,57 +23,32 @@ const BOTTOM: f64 = 36.0;
 /// Between two names, from line to line.
 const LINE: f64 = 14.0;
 
-/// A figure, and how it is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Measure {
-    Latency,
-    Rate,
+/// A figure as it is written.
+fn write(measure: Measure, figure: f64) -> String {
+    match measure {
+        Measure::LatencyP50 => units::duration(figure),
+        Measure::MessagesPerS => format!("{}/s", units::rate(figure)),
+    }
 }
 
-impl Measure {
-    /// What rows of this workload are judged by.
-    pub(super) fn of(workload: Workload) -> Measure {
-        if workload == Workload::Stream { Measure::Rate } else { Measure::Latency }
-    }
-
-    fn figure(self, row: &Row) -> Option<f64> {
-        match self {
-            Measure::Latency => row.latency_ns.as_ref()?.p50.map(|ns| ns as f64),
-            Measure::Rate => row.messages_per_s,
-        }
-    }
-
-    fn launches(self, row: &Row) -> impl Iterator<Item = f64> {
-        row.each_launch.iter().filter_map(move |launch| match self {
-            Measure::Latency => launch.latency_ns_p50.map(|ns| ns as f64),
-            Measure::Rate => launch.messages_per_s,
-        })
-    }
-
-    fn write(self, figure: f64) -> String {
-        match self {
-            Measure::Latency => units::duration(figure),
-            Measure::Rate => format!("{}/s", units::rate(figure)),
-        }
-    }
-
-    pub(super) fn words(self) -> &'static str {
-        match self {
-            Measure::Latency => "median latency, less is better",
-            Measure::Rate => "messages a second, more is better",
-        }
+fn words(measure: Measure) -> &'static str {
+    match measure {
+        Measure::LatencyP50 => "median latency, less is better",
+        Measure::MessagesPerS => "messages a second, more is better",
     }
 }
 
 /// One bar for each row, from the foot of a logarithmic axis; the thin line spans the launches.
 pub(super) fn bars(rows: &[&Row], measure: Measure, title: &str) -> Option<String> {
-    let rows: Vec<(&Row, f64)> = rows.iter().filter_map(|row| Some((*row, measure.figure(row)?))).collect();
-    let all = rows.iter().flat_map(|(row, figure)| measure.launches(row).chain([*figure]));
+    let rows: Vec<(&Row, f64)> =
+        rows.iter().filter_map(|row| Some((*row, measure.figure_of(row)?))).collect();
+    let all =
+        rows.iter().flat_map(|(row, figure)| measure.figures_of_launches(row).into_iter().chain([*figure]));
     let scale = Scale::around(all, LEFT, WIDTH - RIGHT)?.with_foot();
     let foot = TOP + rows.len() as f64 * (BAR + GAP);
     let mut out = String::new();
     for mark in scale.marks() {
-        let (x, text) = (scale.at(mark), measure.write(mark));
+        let (x, text) = (scale.at(mark), write(measure, mark));
         let _ = write!(out, "<path class=\"grid\" d=\"M{x:.1} {TOP}V{foot:.1}\"/>");
         let _ = write!(out, "<text class=\"mark\" x=\"{x:.1}\" y=\"{:.1}\">{text}</text>", foot + LINE);
     }
@@ -92,17 +67,17 @@ pub(super) fn bars(rows: &[&Row], measure: Measure, title: &str) -> Option<Strin
             "<rect class=\"s{}\" x=\"{LEFT}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{BAR}\"/>",
             place % 6
         );
-        let ends = measure.launches(row).map(|value| scale.at(value));
+        let ends = measure.figures_of_launches(row).into_iter().map(|value| scale.at(value));
         let (low, high) = ends.fold((end, end), |(low, high), at| (low.min(at), high.max(at)));
         let _ = write!(out, "<path class=\"spread\" d=\"M{low:.1} {middle:.1}H{high:.1}\"/>");
-        let text = measure.write(*figure);
+        let text = write(measure, *figure);
         let _ = write!(
             out,
             "<text class=\"figure\" x=\"{:.1}\" y=\"{middle:.1}\">{text}</text>",
             high.max(end) + 6.0
         );
     }
-    Some(svg(&format!("{title}: {}", measure.words()), foot + BOTTOM - LINE, &out))
+    Some(svg(&format!("{title}: {}", words(measure)), foot + BOTTOM - LINE, &out))
 }
 
 /// A line: its name, and its points.
@@ -143,14 +118,14 @@ pub(super) fn percentiles(rows: &[&Row], title: &str) -> Option<String> {
             );
         }
     }
-    lines(&curves, x, &below, Measure::Latency, &format!("{title}: latency by percentile"))
+    lines(&curves, x, &below, Measure::LatencyP50, &format!("{title}: latency by percentile"))
 }
 
 /// How a figure changes with the size of the messages.
 pub(super) fn sweep(rows: &[&Row], measure: Measure, title: &str) -> Option<String> {
     let mut curves: Vec<Curve<'_>> = Vec::new();
     for row in rows {
-        let Some(figure) = measure.figure(row) else { continue };
+        let Some(figure) = measure.figure_of(row) else { continue };
         let point = (f64::from(row.size_bytes), figure);
         match curves.iter_mut().find(|curve| curve.name == row.kind) {
             Some(curve) => curve.points.push(point),
@@ -173,7 +148,7 @@ pub(super) fn sweep(rows: &[&Row], measure: Measure, title: &str) -> Option<Stri
             units::bytes(size)
         );
     }
-    lines(&curves, |size| scale.at(size), &below, measure, &format!("{title}, by size: {}", measure.words()))
+    lines(&curves, |size| scale.at(size), &below, measure, &format!("{title}, by size: {}", words(measure)))
 }
 
 /// Lines over a logarithmic vertical axis; the horizontal one is drawn `below` already.
@@ -188,7 +163,7 @@ fn lines(
     let scale = Scale::around(all, HEIGHT - BOTTOM, TOP)?;
     let mut out = below.to_owned();
     for mark in scale.marks() {
-        let (y, text) = (scale.at(mark), measure.write(mark));
+        let (y, text) = (scale.at(mark), write(measure, mark));
         let _ = write!(out, "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{:.1}\"/>", WIDTH - RIGHT);
         let _ = write!(out, "<text class=\"name\" x=\"{:.1}\" y=\"{y:.1}\">{text}</text>", LEFT - 8.0);
     }
@@ -295,8 +270,8 @@ mod tests {
     fn rows_without_figures_have_no_chart() {
         let mut row = sample().rows[0].clone();
         (row.latency_ns, row.messages_per_s) = (None, None);
-        assert_eq!(bars(&[&row], Measure::Latency, ""), None);
+        assert_eq!(bars(&[&row], Measure::LatencyP50, ""), None);
         assert_eq!(percentiles(&[&row], ""), None);
-        assert_eq!(sweep(&[&row], Measure::Rate, ""), None);
+        assert_eq!(sweep(&[&row], Measure::MessagesPerS, ""), None);
     }
 }

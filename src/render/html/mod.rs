@@ -5,8 +5,8 @@ mod scale;
 
 use lab::Report;
 use lab::report::Row;
+use lab::stats::Measure;
 
-use self::chart::Measure;
 use super::results::{self, COLUMNS, Group, Line};
 use super::{foreign, units};
 use crate::plan;
@@ -127,6 +127,39 @@ mod tests {
             assert!(page.contains(words), "{words}: {page}");
         }
         assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
+    }
+
+    /// Whatever a group is judged by is what its chart shows, and who is best of the table has the longest bar of a rate, or the
+    /// shortest of a latency.
+    #[test]
+    fn a_chart_shows_the_figure_that_judges() {
+        for workload in lab::plan::Workload::ALL {
+            let mut report = sample();
+            // Two rows that the two figures put in opposite orders.
+            report.rows.truncate(2);
+            for (row, (ns, rate)) in report.rows.iter_mut().zip([(100, 1e3), (900, 1e6)]) {
+                row.workload = workload;
+                row.latency_ns.as_mut().unwrap().p50 = Some(ns);
+                row.messages_per_s = Some(rate);
+                for launch in &mut row.each_launch {
+                    (launch.latency_ns_p50, launch.messages_per_s) = (Some(ns), Some(rate));
+                }
+            }
+            let page = super::report(&report, &[], false);
+            let by_rate = Measure::of(workload) == Measure::MessagesPerS;
+            let caption = if by_rate { ": messages a second" } else { ": median latency" };
+            assert!(page.contains(caption), "{workload}");
+            let best = results::sheet(&report, false).groups[0].lines.iter().position(|line| line.best);
+            assert_eq!(best, Some(usize::from(by_rate)), "{workload}");
+            let widths: Vec<f64> = page
+                .split("x=\"76\"")
+                .skip(1)
+                .map(|rect| {
+                    rect.split("width=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
+                })
+                .collect();
+            assert!(widths.len() == 2 && widths[1] > widths[0], "{workload}: {widths:?}");
+        }
     }
 
     #[test]

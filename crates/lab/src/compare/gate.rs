@@ -69,7 +69,7 @@ impl Compared {
     /// How many times the time for a message has become, where it has become longer; else 0.
     fn slower(&self) -> f64 {
         match self.change().filter(|change| change.verdict == Judgement::Worse) {
-            Some(change) if self.judged_by == Measure::MessagesPerS => 1.0 / change.ratio,
+            Some(change) if self.judged_by.more_is_better() => 1.0 / change.ratio,
             Some(change) => change.ratio,
             None => 0.0,
         }

@@ -21,6 +21,7 @@ mod command;
 mod descriptors;
 mod experiment;
 mod gauges;
+mod meeting;
 mod message;
 mod order;
 mod pair;

@@ -5,17 +5,16 @@
 //! dropped leaves nothing behind, neither processes nor a path.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crossing::{Endpoint, Kind, WaitStrategy};
 
 use super::gauges::Gauges;
+use super::meeting::Meeting;
 use super::order::{Order, Sight, Told};
 use super::state::{self, Seen};
 use crate::clock::Clock;
@@ -265,38 +264,6 @@ impl Drop for Pair {
                 self.bury();
             }
         }
-    }
-}
-
-/// A folder of ours alone, for the moment in which two ends meet at a path in it.
-struct Meeting(PathBuf);
-
-impl Meeting {
-    fn create() -> io::Result<Meeting> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let base = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
-        let base = base.unwrap_or_else(std::env::temp_dir);
-        loop {
-            let next = NEXT.fetch_add(1, Ordering::Relaxed);
-            let folder = base.join(format!("ipcscope-{}-{next}", std::process::id()));
-            match DirBuilder::new().mode(0o700).create(&folder) {
-                Ok(()) => return Ok(Meeting(folder)),
-                // Left by a process of the same number: that one may be a stranger's.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn socket(&self) -> String {
-        self.0.join("ipc.sock").to_string_lossy().into_owned()
-    }
-}
-
-impl Drop for Meeting {
-    fn drop(&mut self) {
-        // What cannot be removed is an empty folder of ours in a place for such things.
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

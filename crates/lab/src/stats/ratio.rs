@@ -93,6 +93,11 @@ impl Measure {
         }
     }
 
+    /// Whether the larger of two figures is the better one.
+    pub fn more_is_better(self) -> bool {
+        self == Measure::MessagesPerS
+    }
+
     /// A row's own figure, whatever it is: nanoseconds, or messages a second.
     pub fn figure_of(self, row: &Row) -> Option<f64> {
         match self {
@@ -207,6 +212,20 @@ mod tests {
         assert_eq!(found.measure, Measure::MessagesPerS);
         assert!((found.value - 3.0).abs() < 1e-9);
         assert_eq!(found.verdict, Verdict::Different);
+    }
+
+    /// The same file holds `judgedBy` in web/js/results.js to the same answers.
+    #[test]
+    fn a_workload_is_judged_by_what_the_page_judges_it_by() {
+        let judged: std::collections::BTreeMap<String, String> =
+            serde_json::from_str(include_str!("../../../../tests/page/fixtures/judged.json")).unwrap();
+        assert_eq!(judged.len(), Workload::ALL.len());
+        for workload in Workload::ALL {
+            let measure = Measure::of(workload);
+            let name = if measure == Measure::MessagesPerS { "rate" } else { "p50" };
+            assert_eq!(judged[workload.name()], name, "{workload}");
+            assert_eq!(measure.more_is_better(), name == "rate");
+        }
     }
 
     #[test]

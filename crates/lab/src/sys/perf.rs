@@ -209,7 +209,7 @@ impl Counter {
         control(&self.file, IOC_ENABLE, 0)
     }
 
-    /// Stops to count.
+    /// Stops counting.
     ///
     /// # Errors
     /// What ioctl(2) says.
