@@ -32,6 +32,12 @@ pub struct Config {
     /// most. The other end chooses its ring, and its memory is counted against its own limits; this bounds the addresses
     /// and page tables that it takes here.
     pub ring_limit_bytes: usize,
+    /// Shared memory: how many blobs of this end's may be on their way, sent and not yet taken. At least 1, 64 by default; the
+    /// kernel has room for some hundred. What is on its way holds its memory, and a descriptor for which the user
+    /// answers.
+    pub blobs_in_flight: usize,
+    /// Shared memory: how many bytes those blobs may have together. 256 MiB by default. A longer blob goes alone.
+    pub blob_bytes_in_flight: u64,
     /// Pipe, Unix socket, TCP: how large a buffer the kernel is asked for, in the direction this end sends; on TCP also
     /// for what it receives. `None`, the default, leaves it to the kernel, which is right for small messages
     /// however many there are. Messages of a pipe's 64 KiB and more go twice as fast through a pipe of 256 KiB or 1 MiB.
@@ -57,6 +63,8 @@ impl Default for Config {
             wait: WaitStrategy::HYBRID,
             capacity_bytes: 256 << 10,
             ring_limit_bytes: 1 << 30,
+            blobs_in_flight: 64,
+            blob_bytes_in_flight: 256 << 20,
             kernel_buffer_bytes: None,
             connect_timeout: Duration::from_secs(5),
             peers: Peers::SameUserOrRoot,
@@ -75,6 +83,9 @@ impl Config {
         if self.max_message > MESSAGE_LIMIT {
             let why = format!("max_message is {} bytes, more than {MESSAGE_LIMIT}", self.max_message);
             return Err(ConnectError::Config(why));
+        }
+        if self.blobs_in_flight == 0 {
+            return Err(ConnectError::Config("blobs_in_flight is 0, and one is the least".to_owned()));
         }
         Ok(())
     }

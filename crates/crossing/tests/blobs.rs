@@ -184,14 +184,75 @@ fn calls_that_do_not_wait_say_so() {
     assert!(matches!(receiver.try_recv_blob(), Err(RecvError::Empty)));
     assert!(matches!(receiver.recv_blob_deadline(soon()), Err(RecvError::Timeout)));
     let small = blob(1, 1);
-    let full =
-        std::iter::repeat_with(|| sender.try_send_blob(&small)).find_map(Result::err).expect("it is bounded");
-    assert!(matches!(full, SendError::Full), "{full:?}");
+    let outcome = sender.try_send_blob(&small);
+    assert!(matches!(outcome, Err(SendError::Full)), "there is no way yet: {outcome:?}");
+    sender.send_blob(&small).expect("it waits for the way");
+    let (mut sent, full) = (1, loop_until_error(|| sender.try_send_blob(&small)));
+    sent += full.0;
+    assert!(matches!(full.1, SendError::Full), "{:?}", full.1);
+    assert_eq!((sent, sender.blobs_in_flight()), (64, 64), "as many as may be");
     assert!(matches!(sender.send_blob_deadline(&small, soon()), Err(SendError::Timeout)));
     receiver.recv_blob().expect("many were sent");
     sender.send(b"messages do not wait for blobs").expect("room");
     drop(receiver);
     assert!(matches!(sender.send_blob(&small), Err(SendError::Disconnected)));
+}
+
+/// How often it went well, and what ended it.
+fn loop_until_error(mut call: impl FnMut() -> Result<(), SendError>) -> (usize, SendError) {
+    let mut done = 0;
+    loop {
+        match call() {
+            Ok(()) => done += 1,
+            Err(error) => return (done, error),
+        }
+        assert!(done < 1000, "it is bounded");
+    }
+}
+
+/// How many blobs are on their way, and how many bytes, is the sender's choice, whatever the kernel would hold.
+#[test]
+fn blobs_on_their_way_are_bounded_and_counted() {
+    for wait in WAYS {
+        let config = Config { wait, blobs_in_flight: 3, blob_bytes_in_flight: 10_000, ..Config::default() };
+        let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &config).expect("a pair");
+        let (mut sender, mut receiver) = (here.split().0, there.split().1);
+        let (small, large) = (blob(1, 10), blob(2, 6000));
+        for _ in 0..3 {
+            sender.send_blob(&small).expect("there is room");
+        }
+        assert!(matches!(sender.try_send_blob(&small), Err(SendError::Full)));
+        assert_eq!((sender.blobs_in_flight(), sender.blob_bytes_in_flight()), (3, 30));
+        receiver.recv_blob().expect("three were sent");
+        sender.try_send_blob(&large).expect("one was taken");
+        receiver.recv_blob().expect("three were sent");
+        let outcome = sender.try_send_blob(&large);
+        assert!(matches!(outcome, Err(SendError::Full)), "of bytes there are too many: {outcome:?}");
+        assert_eq!((sender.blobs_in_flight(), sender.blob_bytes_in_flight()), (2, 6010));
+        // Who waits for room is woken when there is some.
+        within("a wait for room", move || {
+            let taking = thread::spawn(move || {
+                for number in [1, 2, 1] {
+                    let len = if number == 1 { 10 } else { 6000 };
+                    assert!(*receiver.recv_blob().expect("it was sent") == *message(number, len));
+                    if number == 2 {
+                        assert!(*receiver.recv_blob().expect("it is sent now") == *message(2, 6000));
+                    }
+                }
+                let alone = receiver.recv_blob().expect("longer than all of them may be");
+                assert_eq!(alone.len(), 20_000);
+                receiver
+            });
+            sender.send_blob(&large).expect("the receiver takes them");
+            sender.send_blob(&small).expect("the receiver takes them");
+            sender.send_blob(&blob(3, 20_000)).expect("it goes alone");
+            taking.join().expect("all came");
+            assert_eq!((sender.blobs_in_flight(), sender.blob_bytes_in_flight()), (0, 0));
+        });
+    }
+    let none = Config { blobs_in_flight: 0, ..Config::default() };
+    let outcome = Connection::pair(Kind::Shm, &none);
+    assert!(matches!(outcome, Err(ConnectError::Config(_))), "{outcome:?}");
 }
 
 /// Starts this program again, to play `role`.

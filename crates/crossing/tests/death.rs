@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use crossing::{Config, Connection, Endpoint, Kind, RecvError, SendError, WaitStrategy};
 use process::{
-    LIMIT, Second, again, descriptors, eventually, for_every_kind, mappings, message, part, threads, within,
+    LIMIT, Second, again, descriptors, eventually, for_every_kind, is_running, mappings, message, part,
+    threads, within,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -290,6 +291,8 @@ fn bury() {
     (0..Kind::ALL.len()).for_each(cycle);
     eventually("the mappings of the first", || mappings() == 0);
     eventually("the pidfds of the first", || !descriptors().iter().any(|link| link.contains("pidfd")));
+    // Each was started by a thread that ends by itself.
+    eventually("the threads that started them", || !is_running("crossing-child"));
     let before = count();
     (0..50).for_each(cycle);
     eventually("as before", || count() == before);

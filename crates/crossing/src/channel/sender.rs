@@ -93,6 +93,11 @@ impl<M: Mechanism> Sender<M> {
         self.judge(outcome)
     }
 
+    /// What the mechanism sends with.
+    pub(crate) fn outbound_mut(&mut self) -> &mut M::Outbound {
+        &mut self.outbound
+    }
+
     /// Room for a message of `len` bytes, to be written in place: on shared memory that is the ring itself.
     /// The room holds arbitrary bytes. Nothing is sent until [`Claim::commit`].
     ///

@@ -73,8 +73,6 @@ pub(crate) struct Forged {
     pub(crate) region: Option<OwnedFd>,
     /// Handed over in place of a pidfd.
     pub(crate) pidfd: Option<OwnedFd>,
-    /// Handed over in place of the lane for blobs.
-    pub(crate) lane: Option<OwnedFd>,
     /// What is said while the memory is made, as often as this.
     pub(crate) working: (Vec<u8>, usize),
     /// What is said beside the memory.
@@ -113,10 +111,9 @@ impl Forged {
             seals: SEALED,
             region: None,
             pidfd: None,
-            lane: None,
             working: (b"W".to_vec(), 0),
             memory: b"M".to_vec(),
-            fds: 3,
+            fds: 2,
             ready: b"!".to_vec(),
             ready_fd: false,
         }
@@ -148,9 +145,8 @@ impl Forged {
     pub(crate) fn greet(&mut self, socket: &OwnedFd) {
         let region = self.region();
         let pidfd = self.pidfd.take().unwrap_or_else(own_pidfd);
-        let lane = self.lane.take().unwrap_or_else(|| packets().1);
         let more = std::iter::repeat(region.as_fd());
-        let right = [region.as_fd(), pidfd.as_fd(), lane.as_fd()];
+        let right = [region.as_fd(), pidfd.as_fd()];
         let fds: Vec<_> = right.into_iter().chain(more).take(self.fds).collect();
         send(socket, &self.hello, &[]);
         (0..self.working.1).for_each(|_| send(socket, &self.working.0, &[]));
@@ -174,4 +170,15 @@ pub(crate) fn attacked(forged: &mut Forged) -> (Result<Connection, ConnectError>
     let (server, socket) = meet(Kind::Shm);
     forged.greet(&socket);
     (server.connect(&config(LIMIT)), socket)
+}
+
+/// Asks the server for the lane on which it receives blobs, and waits for it.
+pub(crate) fn ask_for_lane(socket: &OwnedFd) -> OwnedFd {
+    send(socket, b"L", &[]);
+    loop {
+        let (word, mut fds) = receive(socket);
+        if word == b"A" {
+            return fds.pop().expect("a lane comes with the answer");
+        }
+    }
 }

@@ -2,11 +2,14 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
 
-use crossing::{Kind, RecvError, SendError, Shm, Violation};
+use crossing::{BlobMut, Kind, RecvError, SendError, Shm, Violation};
 use rustix::fs::SealFlags;
 
-use crate::attacker::{Forged, OVERHEARD, PAGE, SEALED, attacked, meet, receive, send};
+use crate::attacker::{
+    Forged, OVERHEARD, PAGE, SEALED, ask_for_lane, attacked, meet, packets, receive, send,
+};
 use crate::process::LIMIT;
 use crate::{alone, config, leaves_nothing};
 
@@ -33,10 +36,8 @@ fn what_is_no_blob_poisons_the_connection() {
         let (server, socket) = meet(Kind::Shm);
         Forged::correct().greet(&socket);
         let mut server = server.connect_as::<Shm>(&config(LIMIT)).expect("the handshake is correct");
-        let _hello = receive(&socket);
-        let (_, handed_over) = receive(&socket);
-        let [_, _, lane] = &handed_over[..] else { panic!("{handed_over:?}") };
-        send(lane, words, &fds.iter().map(AsFd::as_fd).collect::<Vec<_>>());
+        let lane = ask_for_lane(&socket);
+        send(&lane, words, &fds.iter().map(AsFd::as_fd).collect::<Vec<_>>());
         let outcome = server.receiver().recv_blob();
         let next = server.receiver().try_recv(&mut [0; 8]);
         (outcome, next)
@@ -53,6 +54,36 @@ fn what_is_no_blob_poisons_the_connection() {
             );
             assert!(matches!(next, Err(RecvError::Poisoned(Violation::Blob { .. }))), "{what}: {next:?}");
         });
+    }
+}
+
+/// That a blob was taken is a claim, too.
+#[test]
+fn more_blobs_taken_than_were_sent_poison_the_connection() {
+    let _alone = alone();
+    const TAKEN: usize = 640;
+    let sealed = || BlobMut::new(1).unwrap().seal().unwrap();
+    for (taken, possible) in [(0, true), (1, false), (u64::MAX, false)] {
+        let mut forged = Forged::correct();
+        forged.word(TAKEN, |_| taken);
+        let (server, socket) = meet(Kind::Shm);
+        forged.greet(&socket);
+        let mut server = server.connect_as::<Shm>(&config(LIMIT)).expect("the handshake is correct");
+        let (lane, far) = packets();
+        let answers = thread::spawn(move || {
+            while receive(&socket).0 != b"L" {}
+            send(&socket, b"A", &[far.as_fd()]);
+            socket
+        });
+        let outcome = server.sender().send_blob(&sealed());
+        let _socket = answers.join().unwrap();
+        if possible {
+            outcome.expect("the control");
+            assert_eq!(receive(&lane).1.len(), 1);
+            assert_eq!(server.sender().blobs_in_flight(), 1);
+        } else {
+            assert!(matches!(outcome, Err(SendError::Poisoned(Violation::Blob { .. }))), "{outcome:?}");
+        }
     }
 }
 

@@ -11,10 +11,9 @@ use std::time::{Duration, Instant};
 
 use crossing::{Config, ConnectError, Connection, Kind, Listener, RecvError};
 use rustix::fs::{FallocateFlags, MemfdFlags, OFlags, SealFlags};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
-use crate::attacker::{Forged, OVERHEARD, PAGE, SEALED, attacked, meet, own_pidfd, packets, receive, send};
-use crate::process::{LIMIT, socket_path, within};
+use crate::attacker::{Forged, OVERHEARD, PAGE, SEALED, attacked, meet, own_pidfd, receive, send};
+use crate::process::{LIMIT, within};
 use crate::{alone, config, leaves_nothing, settled};
 
 #[test]
@@ -74,14 +73,6 @@ const ATTACKS: &[Attack] = &[
     }),
     ("a pipe for a pidfd", "pidfd", |it| it.pidfd = Some(rustix::pipe::pipe().unwrap().0)),
     ("a file for a pidfd", "pidfd", |it| it.pidfd = Some(File::open("/dev/null").unwrap().into())),
-    ("a pipe for a lane", "lane", |it| it.lane = Some(rustix::pipe::pipe().unwrap().0)),
-    ("a stream for a lane", "lane", |it| it.lane = Some(UnixStream::pair().unwrap().0.into())),
-    ("a listener for a lane", "lane", |it| {
-        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
-        rustix::net::bind(&socket, &SocketAddrUnix::new(socket_path()).unwrap()).unwrap();
-        rustix::net::listen(&socket, 1).unwrap();
-        it.lane = Some(socket);
-    }),
     ("region magic", "region magic", |it| it.header[0] ^= 1),
     ("region version", "region version and byte order", |it| it.header[8] ^= 2),
     ("region byte order", "region version and byte order", |it| it.header[8..16].reverse()),
@@ -116,7 +107,6 @@ const ATTACKS: &[Attack] = &[
     ("more words beside the memory", "handshake packet", |it| it.memory = b"MM".to_vec()),
     ("no descriptor", "handshake packet", |it| it.fds = 0),
     ("one descriptor", "handshake packet", |it| it.fds = 1),
-    ("two descriptors", "handshake packet", |it| it.fds = 2),
     ("not ready", "handshake packet", |it| it.ready = b"?".to_vec()),
     ("more than ready", "handshake packet", |it| it.ready = b"!!".to_vec()),
     ("ready with a descriptor", "handshake packet", |it| it.ready_fd = true),
@@ -127,7 +117,7 @@ fn each_fault_of_a_handshake_is_refused_by_name_and_leaves_nothing() {
     let _alone = alone();
     LazyLock::force(&OVERHEARD);
     settled();
-    let floods = (4..=20).map(|fds| (fds, "handshake packet"));
+    let floods = (3..=20).map(|fds| (fds, "handshake packet"));
     let forged = ATTACKS.iter().map(|&(what, field, wrong)| {
         let mut forged = Forged::correct();
         wrong(&mut forged);
@@ -141,12 +131,10 @@ fn each_fault_of_a_handshake_is_refused_by_name_and_leaves_nothing() {
         forged.region = Some(forged.region());
         leaves_nothing(&what, || {
             let (server, socket) = meet(Kind::Shm);
-            let (region, pidfd, lane) =
-                (forged.region.take().unwrap(), forged.pidfd.take(), forged.lane.take());
+            let (region, pidfd) = (forged.region.take().unwrap(), forged.pidfd.take());
             // Handed over copies, so that what is left is left by the server.
             forged.region = Some(region.try_clone().unwrap());
             forged.pidfd = pidfd.as_ref().map(|fd| fd.try_clone().unwrap());
-            forged.lane = lane.as_ref().map(|fd| fd.try_clone().unwrap());
             forged.greet(&socket);
             let started = Instant::now();
             match server.connect(&config(LIMIT)) {
@@ -155,7 +143,7 @@ fn each_fault_of_a_handshake_is_refused_by_name_and_leaves_nothing() {
             }
             assert!(started.elapsed() < LIMIT, "{what}: refused, not waited for");
             // What leaves_nothing counted before it began.
-            (forged.region, forged.pidfd, forged.lane) = (Some(region), pidfd, lane);
+            (forged.region, forged.pidfd) = (Some(region), pidfd);
         });
     }
 }
@@ -179,9 +167,9 @@ fn a_peer_that_goes_or_stays_silent_ends_the_handshake_and_leaves_nothing() {
     leaves_nothing("a peer that is never ready", || {
         let (server, socket) = meet(Kind::Shm);
         let mut forged = Forged::correct();
-        let (region, pidfd, lane) = (forged.region(), own_pidfd(), packets().1);
+        let (region, pidfd) = (forged.region(), own_pidfd());
         send(&socket, &forged.hello, &[]);
-        send(&socket, &forged.memory, &[region.as_fd(), pidfd.as_fd(), lane.as_fd()]);
+        send(&socket, &forged.memory, &[region.as_fd(), pidfd.as_fd()]);
         let outcome = server.connect(&config(Duration::from_millis(50)));
         assert!(matches!(outcome, Err(ConnectError::Timeout)), "{outcome:?}");
     });
@@ -269,7 +257,7 @@ fn an_end_that_makes_a_large_ring_says_that_it_works() {
             let (word, fds) = receive(&socket);
             match (&word[..], fds.len()) {
                 (b"W", 0) => works += 1,
-                (b"M", 3) => break,
+                (b"M", 2) => break,
                 other => panic!("{other:?}"),
             }
         }

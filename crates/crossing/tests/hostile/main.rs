@@ -8,6 +8,7 @@
 mod attacker;
 mod claims;
 mod handshake;
+mod lanes;
 #[path = "../process/mod.rs"]
 mod process;
 mod region;

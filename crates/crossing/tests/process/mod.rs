@@ -260,3 +260,11 @@ pub(crate) fn mappings() -> usize {
 pub(crate) fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("/proc is mounted").count()
 }
+
+/// Whether this process has a thread of that name.
+pub(crate) fn is_running(name: &str) -> bool {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("/proc is mounted").flatten();
+    let called =
+        |task: &PathBuf| std::fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == name);
+    tasks.map(|task| task.path()).any(|task| called(&task))
+}

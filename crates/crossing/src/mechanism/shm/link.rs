@@ -1,7 +1,7 @@
 //! The link: what both halves of a connection share, and the handshake that makes it.
 //!
 //! Each end says hello, and how large its ring will be. When it has heard the other's, it makes and seals its region, hands it over
-//! with a pidfd of itself and a lane for blobs, and checks what it gets before it says that it is ready. What does not
+//! with a pidfd of itself, and checks what it gets before it says that it is ready. What does not
 //! fit is refused by its name, and nothing of it stays. Work, which large rings are, is told: [`work`](super::work).
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,7 +11,6 @@ use rustix::io::Errno;
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
 use rustix::thread::{MembarrierCommand, MembarrierQuery};
 
-use super::lane::Lane;
 use super::region::{CAPACITY_LIMIT, Layout, Own, Theirs, page_bytes};
 use super::ring::frame;
 use super::rules;
@@ -35,12 +34,6 @@ pub(super) struct Link {
     pub(super) sent: AtomicBool,
 }
 
-/// The lanes of both directions: see [`lane`](super::lane).
-pub(super) struct Lanes {
-    pub(super) outbound: Lane,
-    pub(super) inbound: Lane,
-}
-
 /// What both ends agreed on.
 pub(super) struct Agreed {
     /// The longest message in bytes.
@@ -58,7 +51,7 @@ const READY: [u8; 1] = [b'!'];
 
 impl Link {
     /// The handshake.
-    pub(super) fn open(rendezvous: OwnedFd, config: &Config) -> Result<(Link, Lanes, Agreed), ConnectError> {
+    pub(super) fn open(rendezvous: OwnedFd, config: &Config) -> Result<(Link, Agreed), ConnectError> {
         // Before anything is said: an end that could not be told of the peer's death is no end to connect to.
         let watcher = Watcher::of_this_process()?;
         let mut clock = Clock::start(rendezvous.as_fd(), config);
@@ -89,14 +82,12 @@ impl Link {
         let me = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
             .and_then(above_stdio)
             .map_err(ConnectError::io("open a pidfd of this process"))?;
-        let (inbound, lane) = Lane::pair()?;
-        send_packet(rendezvous.as_fd(), &MEMORY, &[own.memfd(), me.as_fd(), lane.as_fd()])?;
-        drop((me, lane));
-        let (word, [memfd, pidfd, outbound]) = clock.receive(work::making(theirs))?;
+        send_packet(rendezvous.as_fd(), &MEMORY, &[own.memfd(), me.as_fd()])?;
+        drop(me);
+        let (word, [memfd, pidfd]) = clock.receive(work::making(theirs))?;
         expect(word, MEMORY)?;
         let theirs = clock.stands_for(|step| Theirs::open(memfd, theirs, step))?;
         check_pidfd(&pidfd)?;
-        let lanes = Lanes { outbound: Lane::check(outbound)?, inbound };
         send_packet(rendezvous.as_fd(), &READY, &[])?;
         let (word, []) = clock.receive(work::mapping(mine))?;
         expect(word, READY)?;
@@ -107,7 +98,7 @@ impl Link {
             asymmetric: membarrier && peer.membarrier,
             one_core: hello.shares_core(&peer),
         };
-        Ok((Link { own, theirs, watch, sent: AtomicBool::new(false) }, lanes, agreed))
+        Ok((Link { own, theirs, watch, sent: AtomicBool::new(false) }, agreed))
     }
 }
 

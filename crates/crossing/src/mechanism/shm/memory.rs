@@ -35,6 +35,10 @@ impl Status {
     pub(crate) const SENDER_CLOSED: Status = Status(2);
     /// It will receive no more.
     pub(crate) const RECEIVER_CLOSED: Status = Status(4);
+    /// It has asked for a lane since this end has looked. (Neither of the two ends anything.)
+    pub(crate) const LANE_WANTED: Status = Status(8);
+    /// It has answered with a lane since this end has looked.
+    pub(crate) const LANE_CAME: Status = Status(16);
 
     #[inline]
     pub(crate) fn intersects(self, other: Status) -> bool {

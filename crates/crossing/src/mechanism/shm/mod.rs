@@ -19,13 +19,16 @@
 //! pidfd_open(2).
 
 mod blob;
+mod flight;
 mod in_place;
 mod lane;
+mod lanes;
 mod line;
 mod link;
 mod memfd;
 mod memory;
 mod opaque;
+mod passing;
 mod region;
 mod ring;
 mod room;
@@ -47,10 +50,11 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 pub use self::blob::{Blob, BlobMut, SealError};
+use self::flight::Flight;
 pub use self::in_place::{Message, TrustedReceiver};
-use self::lane::Lane;
 use self::line::Line;
 use self::link::{Agreed, Link};
+use self::passing::{Inlet, Outlet};
 use self::ring::{Consumer, Producer, START, frame};
 pub use self::room::{MemoryLimit, Shortage};
 pub(crate) use self::scene::SCENE;
@@ -78,7 +82,7 @@ impl Mechanism for Shm {
 
     fn open(_: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
         let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
-        let (link, lanes, agreed) = Link::open(rendezvous, config)?;
+        let (link, agreed) = Link::open(rendezvous, config)?;
         let Agreed { max_message, asymmetric, one_core } = agreed;
         let (mine, theirs) = (link.own.layout().capacity, link.theirs.layout().capacity);
         let view = View::new(
@@ -93,14 +97,14 @@ impl Mechanism for Shm {
             max_message,
             claimed: None,
             line: Line::new(mine),
-            lane: lanes.outbound,
+            outlet: Outlet::new(Flight::new(config)),
             owner,
             substitute: Substitute::default(),
         };
         let inbound = RingReceiver {
             ring: Consumer::new(view, theirs, max_message, START),
             max_message,
-            lane: lanes.inbound,
+            inlet: Inlet::new(),
         };
         Ok(Halves::<Self> { outbound, inbound, one_core, owner })
     }
@@ -125,7 +129,7 @@ pub struct RingSender {
     claimed: Option<(u64, usize)>,
     /// What a cork has gathered.
     line: Line,
-    lane: Lane,
+    outlet: Outlet,
     owner: Owner,
     /// What a forked child writes to in place of the ring.
     substitute: Substitute,
@@ -250,7 +254,7 @@ impl Drop for RingSender {
 pub struct RingReceiver {
     ring: Consumer<View<Link>>,
     max_message: usize,
-    lane: Lane,
+    inlet: Inlet,
 }
 
 impl RingReceiver {

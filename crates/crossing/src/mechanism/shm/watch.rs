@@ -15,13 +15,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::SendFlags;
 use rustix::thread::futex;
 
+use super::lane::Lane;
+use super::lanes::{self, Lanes, Packet};
 use super::memory::Status;
 use super::watcher::Watcher;
+use crate::deadline::timespec;
 use crate::error::ConnectError;
 use crate::owner::{self, Owner};
+use crate::wait::Patience;
 
 /// What an end says over the rendezvous when its sender goes.
 pub(super) const SENDER_CLOSES: u8 = b'S';
@@ -43,6 +47,7 @@ pub(super) struct Watched {
     rendezvous: OwnedFd,
     pidfd: OwnedFd,
     status: AtomicU32,
+    lanes: Lanes,
 }
 
 impl Watch {
@@ -53,7 +58,8 @@ impl Watch {
         pidfd: OwnedFd,
     ) -> Result<Watch, ConnectError> {
         let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
-        let watched = Arc::new(Watched { rendezvous, pidfd, status: AtomicU32::new(0) });
+        let watched =
+            Arc::new(Watched { rendezvous, pidfd, status: AtomicU32::new(0), lanes: Lanes::default() });
         let id = watcher.add(&watched).map_err(ConnectError::io("watch for the peer's death"))?;
         Ok(Watch { watcher, id, owner, watched })
     }
@@ -66,6 +72,30 @@ impl Watch {
     /// What is known of the peer.
     pub(super) fn known(&self) -> Status {
         Status(self.status().load(Ordering::Acquire))
+    }
+
+    /// Forgets that something was told, which is asked for elsewhere. What is known then.
+    pub(super) fn forget(&self, what: Status) -> Status {
+        Status(self.status().fetch_and(!what.0, Ordering::AcqRel) & !what.0)
+    }
+
+    /// Sleeps until something else is known than `seen`, or patience ends.
+    pub(super) fn sleep(&self, seen: Status, patience: &Patience) -> Result<(), Errno> {
+        let timeout = patience.left().map(timespec);
+        match futex::wait(self.status(), futex::Flags::PRIVATE, seen.0, timeout.as_ref()) {
+            Ok(()) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// See [`Lanes::take_inbound`].
+    pub(super) fn take_inbound_lane(&self) -> Result<Option<Lane>, Errno> {
+        self.watched.lanes.take_inbound(self.watched.rendezvous.as_fd())
+    }
+
+    /// See [`Lanes::take_outbound`].
+    pub(super) fn take_outbound_lane(&self) -> Result<Option<Lane>, Errno> {
+        self.watched.lanes.take_outbound(self.watched.rendezvous.as_fd())
     }
 
     /// What tells a sleeper of its end: a pidfd, which can be read then, and the rendezvous, which hangs up.
@@ -120,22 +150,32 @@ impl Watched {
         let _ = futex::wake(&self.status, futex::Flags::PRIVATE, i32::MAX as u32);
     }
 
+    /// What a packet of the peer's means.
+    fn told(&self, packet: Packet) -> Status {
+        let known = Status(self.status.load(Ordering::SeqCst));
+        // Said twice is no better than said wrong: a peer cannot keep this thread busy.
+        let (what, right) = match packet {
+            Packet::Word(SENDER_CLOSES) => (Status::SENDER_CLOSED, !known.intersects(Status::SENDER_CLOSED)),
+            Packet::Word(RECEIVER_CLOSES) => {
+                (Status::RECEIVER_CLOSED, !known.intersects(Status::RECEIVER_CLOSED))
+            }
+            Packet::Word(lanes::WANTED) => (Status::LANE_WANTED, self.lanes.wanted(self.rendezvous.as_fd())),
+            Packet::With(lanes::LANE, fd) => (Status::LANE_CAME, self.lanes.came(Some(fd))),
+            Packet::Lost(lanes::LANE) => (Status::LANE_CAME, self.lanes.came(None)),
+            // The end of file, or something that no correct peer says.
+            _ => (Status::GONE, false),
+        };
+        if right { what } else { Status::GONE }
+    }
+
     /// Reads what the rendezvous has to say. Whether there is more to come.
     pub(super) fn listen(&self) -> bool {
         loop {
-            let mut notice = [0; 2];
-            let received = rustix::net::recv(&self.rendezvous, &mut notice, RecvFlags::DONTWAIT);
-            let what = match received.map(|(bytes, _)| bytes) {
+            let what = match lanes::hear(&self.rendezvous) {
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => return true,
-                Ok(1) if notice[0] == SENDER_CLOSES => Status::SENDER_CLOSED,
-                Ok(1) if notice[0] == RECEIVER_CLOSES => Status::RECEIVER_CLOSED,
-                // The end of file, or something that no correct peer says.
-                Ok(_) | Err(_) => Status::GONE,
+                packet => packet.map_or(Status::GONE, |packet| self.told(packet)),
             };
-            // Said twice is no better than said wrong: a peer cannot keep this thread busy.
-            let known = Status(self.status.load(Ordering::SeqCst));
-            let what = if known.intersects(what) { Status::GONE } else { what };
             self.set(what);
             if what == Status::GONE {
                 return false;
