@@ -91,11 +91,15 @@ impl Lane {
     pub(super) fn sleep(&self, events: PollFlags, watch: &Watch, patience: &Patience) -> Result<(), Errno> {
         let timeout = patience.left().map(timespec);
         let lane = PollFd::from_borrowed_fd(self.socket.as_fd(), events);
-        let [pidfd, rendezvous] = watch.descriptors();
+        let (pidfd, rendezvous) = watch.descriptors();
         // A hang-up of the rendezvous need not be asked for.
-        let pidfd = PollFd::from_borrowed_fd(pidfd, PollFlags::IN);
         let rendezvous = PollFd::from_borrowed_fd(rendezvous, PollFlags::empty());
-        match poll(&mut [lane, pidfd, rendezvous], timeout.as_ref()) {
+        let pidfd = pidfd.map(|pidfd| PollFd::from_borrowed_fd(pidfd, PollFlags::IN));
+        let woken = match pidfd {
+            Some(pidfd) => poll(&mut [lane, rendezvous, pidfd], timeout.as_ref()),
+            None => poll(&mut [lane, rendezvous], timeout.as_ref()),
+        };
+        match woken {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(errno) => Err(errno),
         }

@@ -83,11 +83,13 @@ impl Link {
             .and_then(above_stdio)
             .map_err(ConnectError::io("open a pidfd of this process"))?;
         send_packet(rendezvous.as_fd(), &MEMORY, &[own.memfd(), me.as_fd()])?;
-        drop(me);
         let (word, [memfd, pidfd]) = clock.receive(work::making(theirs))?;
         expect(word, MEMORY)?;
         let theirs = clock.stands_for(|step| Theirs::open(memfd, theirs, step))?;
         check_pidfd(&pidfd)?;
+        // An end of this very process lives as long as this one, and says over the rendezvous that it closes.
+        let pidfd = (!are_same(&me, &pidfd)).then_some(pidfd);
+        drop(me);
         send_packet(rendezvous.as_fd(), &READY, &[])?;
         let (word, []) = clock.receive(work::mapping(mine))?;
         expect(word, READY)?;
@@ -131,6 +133,18 @@ fn check_pidfd(fd: &OwnedFd) -> Result<(), ConnectError> {
         Ok(_) | Err(Errno::CHILD) => Ok(()),
         Err(_) => Err(ConnectError::Refused { field: "pidfd", why: "not a pidfd".into() }),
     }
+}
+
+/// Whether two pidfds are of one process. Since Linux 6.9 a pidfd has a number of its process's own (pidfs); before that it
+/// cannot be told by it, and they count as different.
+fn are_same(one: &OwnedFd, other: &OwnedFd) -> bool {
+    const PIDFS: u64 = 0x5049_4446;
+    let number = |fd: &OwnedFd| {
+        let pidfs = rustix::fs::fstatfs(fd).ok()?.f_type as u64 == PIDFS;
+        let stat = rustix::fs::fstat(fd).ok()?;
+        pidfs.then_some((stat.st_dev, stat.st_ino))
+    };
+    number(one).is_some_and(|it| number(other) == Some(it))
 }
 
 /// The largest ring that `config` lets this end make or map, in bytes.

@@ -8,8 +8,8 @@
 //! futex_waitv(2) on the low half of `tail` through its read-only mapping; the sender then owes it one
 //! futex(2) wake.
 //!
-//! **Meeting.** The two find each other over a rendezvous, a Unix packet socket: each makes and seals a region of its own,
-//! sends the descriptor, checks and maps what it got, says that it is ready, and keeps the socket as the
+//! **Meeting.** The two find each other over a rendezvous, a Unix packet socket: each says hello, makes and seals a region of its
+//! own, sends the descriptor, checks and maps what it got, says that it is ready, and keeps the socket as the
 //! peer's lifeline.
 //!
 //! **Limits.** The ring holds at least two of the longest messages. Linux 5.16 or newer (futex_waitv).

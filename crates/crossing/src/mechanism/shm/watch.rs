@@ -45,7 +45,8 @@ pub(super) struct Watch {
 #[derive(Debug)]
 pub(super) struct Watched {
     rendezvous: OwnedFd,
-    pidfd: OwnedFd,
+    /// `None` where the peer is of this process.
+    pidfd: Option<OwnedFd>,
     status: AtomicU32,
     lanes: Lanes,
 }
@@ -55,7 +56,7 @@ impl Watch {
     pub(super) fn start(
         watcher: Arc<Watcher>,
         rendezvous: OwnedFd,
-        pidfd: OwnedFd,
+        pidfd: Option<OwnedFd>,
     ) -> Result<Watch, ConnectError> {
         let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
         let watched =
@@ -99,8 +100,8 @@ impl Watch {
     }
 
     /// What tells a sleeper of its end: a pidfd, which can be read then, and the rendezvous, which hangs up.
-    pub(super) fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
-        [self.watched.pidfd(), self.watched.rendezvous()]
+    pub(super) fn descriptors(&self) -> (Option<BorrowedFd<'_>>, BorrowedFd<'_>) {
+        (self.watched.pidfd(), self.watched.rendezvous())
     }
 
     /// Tells the peer that one direction closes. A peer that is gone need not be told.
@@ -134,8 +135,8 @@ impl Watched {
         self.rendezvous.as_fd()
     }
 
-    pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
+    pub(super) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
     /// Notes that there is no peer any more.

@@ -25,6 +25,7 @@ use rustix::event::epoll;
 use rustix::io::Errno;
 
 use super::watch::Watched;
+use crate::endpoint::above_stdio;
 use crate::error::ConnectError;
 use crate::owner::{self, PerProcess};
 use crate::sys::SignalsBlocked;
@@ -70,6 +71,7 @@ impl Watcher {
             return Ok(watcher.clone());
         }
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
+            .and_then(above_stdio)
             .map_err(ConnectError::io("make an epoll to watch for the peer's death"))?;
         let watcher = Arc::new(Watcher { epoll, table: Mutex::default() });
         let runs = watcher.clone();
@@ -86,8 +88,9 @@ impl Watcher {
         let id = lock(&self.table).insert(watched);
         let event = |pidfd: bool| epoll::EventData::new_u64(id << 1 | u64::from(pidfd));
         let flags = epoll::EventFlags::IN | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
-        let added = epoll::add(&self.epoll, watched.rendezvous(), event(false), flags)
-            .and_then(|()| epoll::add(&self.epoll, watched.pidfd(), event(true), flags));
+        let added = epoll::add(&self.epoll, watched.rendezvous(), event(false), flags).and_then(|()| {
+            watched.pidfd().map_or(Ok(()), |it| epoll::add(&self.epoll, it, event(true), flags))
+        });
         if let Err(errno) = added {
             self.remove(id, watched);
             return Err(errno);
@@ -98,7 +101,7 @@ impl Watcher {
     /// Watches no longer. Its descriptors are still open.
     pub(super) fn remove(&self, id: u64, watched: &Watched) {
         self.forget(watched.rendezvous());
-        self.forget(watched.pidfd());
+        watched.pidfd().into_iter().for_each(|it| self.forget(it));
         lock(&self.table).watched.remove(&id);
     }
 
@@ -124,7 +127,7 @@ impl Watcher {
                     // What the peer said before it died is read first.
                     watched.listen();
                     watched.note_gone();
-                    self.forget(watched.pidfd());
+                    watched.pidfd().into_iter().for_each(|it| self.forget(it));
                 } else if !watched.listen() {
                     self.forget(watched.rendezvous());
                 }

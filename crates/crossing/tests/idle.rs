@@ -1,0 +1,102 @@
+//! What a connection holds while nothing is sent: descriptors and mappings, of which a process has few.
+
+mod process;
+
+use std::process::Stdio;
+
+use crossing::{Config, Connection, Endpoint, Kind, Shm};
+use process::{LIMIT, Second, again, descriptors, eventually, mappings, part};
+use rustix::process::{PidfdFlags, Resource, Rlimit};
+
+/// Several hundred connections, as a server or a test of one has.
+const MANY: usize = 500;
+/// What a process may open: twice what is usual.
+const FILES: u64 = 2048;
+
+fn config() -> Config {
+    Config { connect_timeout: LIMIT, capacity_bytes: 4096, max_message: 1024, ..Config::default() }
+}
+
+/// What this process has by now, and had before.
+fn more_than(before: (usize, usize)) -> (usize, usize) {
+    (descriptors().len() - before.0, mappings() - before.1)
+}
+
+/// Before anything is counted there was a connection, whose watcher stays.
+fn settled() -> (usize, usize) {
+    drop(Connection::pair(Kind::Shm, &config()).expect("a pair"));
+    eventually("the first one is gone", || mappings() == 0);
+    eventually("its descriptors are gone", || {
+        !descriptors().iter().any(|link| link.contains("memfd:crossing"))
+    });
+    (descriptors().len(), mappings())
+}
+
+#[test]
+fn a_connection_that_is_idle_holds_little() {
+    let mut second = Second(again("count").stdout(Stdio::inherit()).spawn().expect("it starts again"));
+    assert!(second.0.wait().expect("it is ours").success(), "it has said why");
+}
+
+#[test]
+fn five_hundred_connections_with_both_ends_fit_into_one_process() {
+    let mut second = Second(again("many").stdout(Stdio::inherit()).spawn().expect("it starts again"));
+    assert!(second.0.wait().expect("it is ours").success(), "it has said why");
+}
+
+#[test]
+fn second_process() {
+    match part().as_deref() {
+        None => {}
+        Some("count") => count(),
+        Some("many") => many(),
+        Some("stay") => {
+            let endpoint = Endpoint::inherited().expect("it was handed over");
+            let mut here = endpoint.connect(&config()).expect("the two sides agree");
+            let _ = here.recv(&mut [0; 8]);
+        }
+        Some(other) => panic!("no part `{other}`"),
+    }
+}
+
+fn count() {
+    let before = settled();
+    let (here, there) = Endpoint::pair(Kind::Shm).expect("a pair of endpoints");
+    let _second = Second(there.spawn(again("stay")).expect("it starts again"));
+    let mut here = here.connect_as::<Shm>(&config()).expect("the two sides agree");
+    // Its own memory, the rendezvous, the peer's process; its own memory and the peer's, each mapped twice in a row.
+    eventually("one end, whose peer is another process", || more_than(before) == (3, 4));
+    // The way of blobs comes with the first one, at each end one descriptor; the peer has never received any.
+    let blob = crossing::BlobMut::new(100).expect("a page").seal().expect("nobody else has it");
+    let blob_alone = (1, 1);
+    here.sender().send_blob(&blob).expect("the peer's library answers");
+    eventually("an end that sends blobs", || more_than(before) == (3 + 1 + blob_alone.0, 4 + blob_alone.1));
+    drop((here, blob));
+    let pair = Connection::pair(Kind::Shm, &config()).expect("a pair");
+    let (files, maps) = (more_than(before).0, 8);
+    assert!(files <= 6, "two ends of one process: {files} descriptors");
+    eventually("two ends of one process", || more_than(before).1 == maps);
+    drop(pair);
+    eventually("nothing is left", || more_than(before) == (0, 0));
+}
+
+fn many() {
+    // Before Linux 6.9 an end cannot tell that its peer is of the same process, and keeps a pidfd that it does not need.
+    const PIDFS: u64 = 0x5049_4446;
+    let me = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty()).expect("pidfds");
+    if rustix::fs::fstatfs(&me).expect("it is open").f_type as u64 != PIDFS {
+        return eprintln!("idle: not run: pidfds have no numbers of their own on this kernel");
+    }
+    let limit = Rlimit { current: Some(FILES), ..rustix::process::getrlimit(Resource::Nofile) };
+    rustix::process::setrlimit(Resource::Nofile, limit).expect("it is not raised");
+    let mut pairs: Vec<_> = (0..MANY)
+        .map(|number| {
+            Connection::pair(Kind::Shm, &config()).unwrap_or_else(|error| panic!("pair {number}: {error}"))
+        })
+        .collect();
+    for (number, (here, there)) in pairs.iter_mut().enumerate() {
+        here.send(&number.to_le_bytes()).expect("the other end is there");
+        assert_eq!(there.recv(&mut [0; 8]).expect("it was sent"), 8);
+    }
+    println!("idle: {MANY} connections, {} descriptors, {} mappings", descriptors().len(), mappings());
+}
