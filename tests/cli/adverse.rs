@@ -10,15 +10,18 @@ use std::time::Duration;
 use lab::Report;
 use rustix::process::Signal;
 
+use crate::cannot_run::{Lacks, cannot_run};
 use crate::harness::{Desk, Ran, Running, eventually};
 use crate::interruption::children_of;
 
 /// Whether commands can be run behind `words`; if not, that is said.
+#[track_caller]
 fn can(words: &[&str]) -> bool {
     let ran = Command::new(words[0]).args(&words[1..]).arg("true").output();
     let can = ran.as_ref().is_ok_and(|ran| ran.status.success());
     if !can {
-        eprintln!("not tried: {}: {ran:?}", words.join(" "));
+        let lacks = if ran.is_err() { Lacks::Tool } else { Lacks::Right };
+        cannot_run(lacks, format!("{}: {ran:?}", words.join(" ")));
     }
     can
 }
@@ -60,8 +63,8 @@ fn without_a_loopback_every_seed_tells_the_same() {
 
 #[test]
 fn a_race_without_any_process_names_what_failed() {
-    // Descriptors enough to read what is needed, and none for a process.
-    let words = ["prlimit", "--nofile=4"];
+    // Descriptors enough to watch for signals, and none for a process.
+    let words = ["prlimit", "--nofile=6"];
     if !can(&words) {
         return;
     }
@@ -155,7 +158,7 @@ impl Tenth {
                 return Some(group);
             }
         }
-        eprintln!("not tried: no control group with a quota can be made here");
+        cannot_run(Lacks::Part, "no control group with a quota can be made here");
         None
     }
 }
@@ -190,8 +193,7 @@ fn a_quota_that_keeps_rounds_from_running_is_told() {
 fn a_named_core_is_tried_whatever_the_affinity_says() {
     let everything = lab::machine::obtainable_cores().expect("cores");
     let [first, .., last] = everything[..] else {
-        eprintln!("not tried: there is one core only");
-        return;
+        return cannot_run(Lacks::Part, "there is one core only");
     };
     let desk = Desk::new();
     let mask = first.to_string();
@@ -215,4 +217,62 @@ fn a_named_core_is_tried_whatever_the_affinity_says() {
         refused.stderr.contains("core 1000") && refused.stderr.contains("Invalid argument"),
         "{refused:#?}"
     );
+}
+
+/// Where the loader of programs of this architecture is, as glibc names it.
+const LOADERS: [&str; 3] =
+    ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1", "/lib/ld-linux-riscv64-lp64d.so.1"];
+
+#[test]
+fn a_program_that_a_loader_was_given_measures_like_any_other() {
+    let Some(loader) = LOADERS.into_iter().find(|loader| can_load(loader)) else {
+        return cannot_run(Lacks::Part, "there is no loader that can be started");
+    };
+    let desk = Desk::new();
+    let small =
+        "race shm pipe --count 40 --launches 1 --placement unpinned --wait block --workload ping-pong --json";
+    for words in [&[loader][..], &[loader, "--library-path", "/nowhere/at all"]] {
+        let raced = report(&behind(&desk, words, small).ended_with(0));
+        assert!(raced.rows.iter().all(|row| row.failed.is_none() && row.verified == 40), "{raced:?}");
+    }
+    // Here a process of the stage starts the other.
+    let shown = behind(&desk, &[loader], "show pipe --messages 2").ended_with(0);
+    assert!(shown.stdout.lines().count() > 4, "{shown:#?}");
+}
+
+fn can_load(loader: &str) -> bool {
+    Command::new(loader).arg("/bin/true").status().is_ok_and(|status| status.success())
+}
+
+#[test]
+fn a_program_whose_file_is_gone_measures_and_behind_a_loader_it_says_so() {
+    let desk = Desk::new();
+    let copy = desk.path("copy");
+    // In two steps, and by another program: what is open for writing here could not be started.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_ipcscope")).arg(&copy).status();
+    assert!(copied.expect("cp").success());
+    let line =
+        "race pipe --count 300k --launches 2 --wait block --workload ping-pong --placement unpinned --json";
+    let start = |words: &[&str]| {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args(line.split_whitespace()).env("XDG_STATE_HOME", desk.path("state"));
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        Running(command.spawn().expect("it starts"))
+    };
+    let path = copy.to_str().expect("a plain path");
+    let mut direct = start(&[path]);
+    let loader = LOADERS.into_iter().find(|loader| can_load(loader));
+    let mut loaded = loader.map(|loader| start(&[loader, path]));
+    for running in [Some(&direct), loaded.as_ref()].into_iter().flatten() {
+        eventually("the first two processes run", || children_of(running.0.id()).len() >= 2);
+    }
+    fs::remove_file(&copy).expect("it is removed while it runs");
+    let raced = read_report(&mut direct);
+    assert_eq!((direct.wait(), pipe_row(&raced).launches), (Some(0), 2), "{raced:?}");
+    if let Some(loaded) = &mut loaded {
+        let raced = read_report(loaded);
+        let failed = raced.rows.iter().filter_map(|row| row.failed.as_ref()).next().expect("a failed row");
+        assert!(failed.contains("started by a loader") && failed.contains(path), "{failed}");
+        assert_eq!(loaded.wait(), Some(1));
+    }
 }

@@ -18,6 +18,7 @@ pub mod clock;
 pub mod compare;
 mod control;
 mod disturbance;
+mod itself;
 mod lookout;
 pub mod machine;
 mod peer;

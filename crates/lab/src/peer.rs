@@ -21,14 +21,12 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use serde::Serialize;
 
 use crate::control::{Answer, Control, Job, Silence};
+use crate::itself::{self, THIS_PROGRAM};
 use crate::machine::Cgroup;
 use crate::sys::signals;
 
 /// The hidden verb under which the binary becomes a measured process.
 pub const WORKER_VERB: &str = "worker";
-
-/// This program, whatever its file is called by now: it may have been replaced by a newer build.
-pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// How long a process that was killed may take to be gone.
 const LAST_BREATH: Duration = Duration::from_secs(5);
@@ -115,7 +113,7 @@ impl Peer {
         stop: &AtomicBool,
     ) -> Result<Peer, Fault> {
         let (control, theirs) = Control::pair().map_err(|error| Fault::spawn(&error))?;
-        let command = command(program, theirs);
+        let command = command(program, theirs).map_err(|error| Fault::spawn(&error))?;
         let child = on_a_thread_that_stays(move || spawn(command, endpoint));
         let child = child.map_err(|error| Fault::spawn(&error))?;
         let peer = Peer { held: Held::Child(child), control, core: None, child: None };
@@ -315,10 +313,10 @@ impl AsFd for Peer {
 }
 
 /// The command that makes `program` a measured process with `control` as its line to the lab.
-pub(crate) fn command(program: &OsStr, control: OwnedFd) -> Command {
-    let mut command = Command::new(program);
+pub(crate) fn command(program: &OsStr, control: OwnedFd) -> io::Result<Command> {
+    let mut command = itself::command(program)?;
     command.arg(WORKER_VERB).stdin(Stdio::from(control)).stdout(Stdio::null());
-    command
+    Ok(command)
 }
 
 /// Starts `command`, with `endpoint` as its inheritance.

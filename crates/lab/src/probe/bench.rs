@@ -15,8 +15,9 @@ use crossing::{Endpoint, Kind, WaitStrategy};
 
 use crate::clock::Clock;
 use crate::control::{Answer, Job, Request, Role, SideOutcome, Task};
+use crate::itself::THIS_PROGRAM;
 use crate::machine;
-use crate::peer::{Fault, Peer, THIS_PROGRAM};
+use crate::peer::{Fault, Peer};
 use crate::plan::Placement;
 use crate::report::SideUse;
 use crate::stats::Histogram;

@@ -19,6 +19,7 @@ use super::order::{Course, Order, Sight, Source, Textbook, Told, Wrong};
 use super::scribble;
 use super::textbook::{self, SLOT_BYTES};
 use crate::control::{Answer, Control, Job, Silence};
+use crate::itself::THIS_PROGRAM;
 use crate::machine;
 use crate::peer;
 use crate::sys::stray;
@@ -53,9 +54,9 @@ pub(crate) fn run(mut control: Control, job: &Job) -> Result<(), Over> {
 fn birth(control: &mut Control, job: &Job) -> Result<(Option<Endpoint>, Option<Child>), String> {
     let Some(line) = control.descriptor() else { return Ok((None, None)) };
     let (here, there) = Endpoint::pair(job.kind).map_err(|error| error.to_string())?;
-    let command = peer::command(peer::THIS_PROGRAM.as_ref(), line);
-    let child =
-        peer::spawn(command, Some(there)).map_err(|error| format!("cannot start a child: {error}"))?;
+    let command = peer::command(THIS_PROGRAM.as_ref(), line);
+    let child = command.and_then(|command| peer::spawn(command, Some(there)));
+    let child = child.map_err(|error| format!("cannot start a child: {error}"))?;
     Ok((Some(here), Some(child)))
 }
 
