@@ -134,8 +134,20 @@ export async function axe(page) {
   })
 }
 
+/** Starts a stage where the page was come to by its address, which starts nothing. @param {import('playwright-core').Page} page */
+export async function begin(page) {
+  const start = page.getByRole('button', { name: 'Start two processes' })
+  if (await start.isVisible()) await start.click()
+}
+
 /** A stage's page, ready to send. @param {import('playwright-core').Page} page */
-export const ready = (page) => page.locator('button[aria-disabled=false]', { hasText: 'Send 10' }).waitFor()
+export async function ready(page) {
+  const send = page.locator('button[aria-disabled=false]', { hasText: 'Send 10' })
+  await until(async () => {
+    await begin(page)
+    return send.isVisible()
+  }, 'a stage', 30_000)
+}
 
 /** The facts in the two boxes of a stage. @param {import('playwright-core').Page} page @returns {Promise<string[][]>} */
 export const boxes = (page) => page.locator('svg.stage .form-process').evaluateAll((all) => all.map((box) => [...box.querySelectorAll('.fact')].map((fact) => fact.textContent)))

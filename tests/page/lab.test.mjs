@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
-import { axe, BINARY, boxes, closeAll, descendants, keep, launch, open, pids, ready, shifts, startLab, until } from './harness.mjs'
+import { axe, begin, BINARY, boxes, closeAll, descendants, keep, launch, open, pids, ready, shifts, startLab, until } from './harness.mjs'
 
 /** @type {import('playwright-core').Browser} */
 let browser
@@ -255,6 +255,7 @@ test('a reload and a second tab in mid-race; a tab closed in mid-race', async ()
   await two.page.getByText(/\d+ of \d+.rounds/).first().waitFor()
   assert.equal(await two.page.getByRole('button', { name: 'Start the race' }).getAttribute('aria-disabled'), 'true')
   const stage = await open(browser, at('m/shm'))
+  await begin(stage.page)
   await stage.page.getByText('The stage is closed while a race runs', { exact: false }).first().waitFor()
   await one.page.reload()
   await one.page.getByText(/\d+ of \d+.rounds/).first().waitFor()
@@ -333,6 +334,66 @@ test('a hostile page starts nothing', async () => {
   await nobody()
   assert.ok((await runs()) <= before + 1)
   await close()
+})
+
+test('a link to a stage starts nothing; a press does, and so does a link of the page’s own', async () => {
+  // What an address could ask for, on every page that starts something.
+  const places = ['m/shm?wait=spin&placement=same-core&size=64', 'm/pipe', `${QUICK}&start=1`, 'method?count=1']
+  const foreign = createServer((asked, answer) => {
+    const to = at(places[Number(new URL(asked.url ?? '/', lab.url).searchParams.get('to'))])
+    answer.setHeader('Content-Type', 'text/html').end(`<h1>foreign</h1><a href="${to}">a link</a><button onclick="window.open('${to}')">opens</button><script>if (location.search.includes('go')) location.href = '${to}'</script>`)
+  })
+  keep({ close: async () => foreign.closeAllConnections() || foreign.close() })
+  await new Promise((listening) => foreign.listen(0, '127.0.0.1', () => listening(undefined)))
+  const { port } = foreign.address()
+  const { page, context, close } = await open(browser, `http://127.0.0.1:${port}/?to=0`)
+  /** @type {string[]} */
+  const started = []
+  const watch = (page) => {
+    page.on('websocket', (socket) => socket.url().includes('/api/stage') && started.push(socket.url()))
+    page.on('request', (request) => request.method() !== 'GET' && started.push(request.url()))
+  }
+  context.on('page', watch)
+  watch(page)
+  const shown = async (page) => {
+    await page.getByRole('button', { name: /^(Start two processes|Start the race|Count it here)$/ }).waitFor()
+    assert.deepEqual([started, descendants(lab.child.pid)], [[], []], page.url())
+  }
+  for (const host of ['127.0.0.1', 'localhost']) {
+    for (const to of places.keys()) {
+      const from = `http://${host}:${port}/?to=${to}`
+      await page.goto(from)
+      await page.getByRole('link', { name: 'a link' }).click()
+      await shown(page)
+      await page.goto(from)
+      const [other] = await Promise.all([context.waitForEvent('page'), page.getByRole('button', { name: 'opens' }).click()])
+      await shown(other)
+      await other.close()
+      await page.goto(`${from}&go`)
+      await shown(page)
+      await page.reload()
+      await shown(page)
+    }
+  }
+  // An address that is changed under the page was pressed nowhere, and a press counts once, for its own link.
+  await page.goto(lab.url)
+  await page.evaluate(() => { location.hash = '#/m/pipe' })
+  await shown(page)
+  await page.getByRole('navigation').getByRole('link', { name: 'Runs' }).click()
+  await page.getByRole('heading', { name: 'Runs', level: 1 }).waitFor()
+  await page.goBack()
+  await shown(page)
+  // The control: both ways to start one.
+  await page.getByRole('button', { name: 'Start two processes' }).click()
+  await ready(page)
+  assert.equal(started.length, 1)
+  assert.equal((await pids(page)).every((pid) => descendants(lab.child.pid).includes(pid)), true)
+  await page.getByRole('navigation').getByRole('link', { name: 'TCP' }).click()
+  await page.getByRole('heading', { name: 'TCP', level: 1 }).waitFor()
+  await page.locator('button[aria-disabled=false]', { hasText: 'Send 10' }).waitFor()
+  assert.equal(started.length, 2)
+  await close()
+  await nobody()
 })
 
 test('a recorded trace gives the same page as the live one', async () => {

@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test'
 import { report } from './fixtures/report.mjs'
 import { lamp, pigeon, post, scenes } from './fixtures/scenes.mjs'
 import { traceText } from './fixtures/trace.mjs'
-import { axe, boxes, closeAll, keep, launch, open, pids, ready, shifts, until } from './harness.mjs'
+import { axe, begin, boxes, closeAll, keep, launch, open, pids, ready, shifts, until } from './harness.mjs'
 import { mock } from './mock.mjs'
 
 /** @type {import('playwright-core').Browser} */
@@ -284,6 +284,7 @@ test('what is quoted stands beside what was counted, with the machine it was cou
   await page.getByRole('button', { name: 'Count it here' }).click()
   await page.getByText('of 16', { exact: false }).waitFor()
   const stage = await open(browser, at('m/lamp'))
+  await begin(stage.page)
   await stage.page.getByText('The stage is closed while a probe runs', { exact: false }).first().waitFor()
   await page.getByText(/^Counted on this machine, /).waitFor()
   await stage.page.getByRole('button', { name: 'Try again' }).click()
@@ -484,6 +485,7 @@ test('a race in two tabs: nothing shifts, and both see it', async () => {
   await two.page.reload()
   await two.page.getByText('of 160 rounds', { exact: false }).waitFor()
   const stage = await open(browser, at('m/lamp'))
+  await begin(stage.page)
   await stage.page.getByText('The stage is closed while a race runs: a race is running.').first().waitFor()
   for (const { page } of [one, two]) await page.getByText('The race is over.').first().waitFor()
   await stage.page.getByRole('button', { name: 'Try again' }).click()

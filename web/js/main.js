@@ -4,12 +4,12 @@ import { api, sentence } from './api.js'
 import { button, h, say, show } from './dom.js'
 import { connect, state, watch } from './live.js'
 import { dark, flipTheme } from './prefs.js'
-import { parse } from './router.js'
+import { parse, wasPressed, watchPresses } from './router.js'
 import { lab, setLab, status } from './store.js'
 
 /** @typedef {{ title: string, element: HTMLElement, mounted?: () => void }} Page `mounted` is called when the element has its room */
 
-/** @typedef {(place: import('./router.js').Place, signal: AbortSignal) => Page | Promise<Page>} Make */
+/** @typedef {(place: import('./router.js').Place, signal: AbortSignal, pressed: boolean) => Page | Promise<Page>} Make `pressed`: the reader came by a link of ours */
 
 /** Each page is asked for when it is gone to: the first one need not wait for the others. @type {Record<string, () => Promise<Make>>} */
 const PAGES = {
@@ -31,6 +31,7 @@ let leave = new AbortController()
 /** Shows the place of the address. @param {boolean} arriving whether the reader asked for it: then its head takes the focus */
 async function go(arriving) {
   const place = parse(location.hash)
+  const pressed = wasPressed(location.hash)
   const page = Object.hasOwn(PAGES, place.page) ? PAGES[place.page] : null
   leave.abort()
   leave = new AbortController()
@@ -38,7 +39,7 @@ async function go(arriving) {
   mark()
   let made
   try {
-    made = page ? await (await page())(place, signal) : nowhere()
+    made = page ? await (await page())(place, signal, pressed) : nowhere()
   } catch (error) {
     console.error(error)
     made = broken(error)
@@ -120,8 +121,10 @@ async function begin() {
   connection()
   connect()
   if (location.hash === '' && lab.replay) history.replaceState(null, '', '#/replay')
-  await go(false)
+  // Before the first page is there: a link that is followed meanwhile must not be lost.
+  watchPresses()
   addEventListener('hashchange', () => void go(true))
+  await go(false)
 }
 
 void begin()

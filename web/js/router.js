@@ -1,4 +1,7 @@
 // Where we are: `#/m/<kind>?wait=block` is the page `m`, its rest `<kind>`, and what was asked for.
+//
+// And how we came there. An address can be led to by any page and any mail, so nothing starts because of an address. A link of
+// ours that was pressed is known here, in memory, until it has been gone to: nothing outside of this page can put it there.
 
 /**
  * @typedef {object} Place
@@ -33,3 +36,21 @@ export function href(path, query = {}) {
 
 /** Changes the address without leaving the page, so that it can be shared. @param {string} hash */
 export const rename = (hash) => history.replaceState(null, '', hash)
+
+/** The address of the link of ours that was pressed last, until it has been gone to. @type {string | null} */
+let pressed = null
+
+/** Looks for presses on links of ours. */
+export const watchPresses = () => addEventListener('click', (event) => {
+  const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button !== 0
+  const link = event.isTrusted && !elsewhere && event.target instanceof Element ? event.target.closest('a') : null
+  const leads = link instanceof HTMLAnchorElement && link.origin === location.origin && link.pathname === location.pathname
+  pressed = leads && link.hash !== location.hash ? link.hash : null
+}, { capture: true })
+
+/** Whether this address was gone to by a press on a link of ours. It is said once. @param {string} hash */
+export function wasPressed(hash) {
+  const own = pressed !== null && pressed === hash
+  pressed = null
+  return own
+}

@@ -21,8 +21,8 @@ const TEXT_LIMIT = 64
 /** The server closes a stage with this when it cannot have it now. */
 const TRY_AGAIN_LATER = 1013
 
-/** @param {Place} place @param {AbortSignal} signal */
-export function mechanism(place, signal) {
+/** @param {Place} place @param {AbortSignal} signal @param {boolean} pressed whether the reader came by a link of ours */
+export function mechanism(place, signal, pressed) {
   const scene = sceneOf(place.rest)
   if (!scene) {
     return {
@@ -33,7 +33,8 @@ export function mechanism(place, signal) {
   const bench = new Bench(scene, place.query)
   signal.addEventListener('abort', () => bench.close())
   watch(() => bench.raceMaybe(), signal)
-  bench.open()
+  if (pressed) bench.open()
+  else bench.offer()
   return { title: scene.title, element: bench.element, mounted: () => bench.view.stage.lay() }
 }
 
@@ -64,6 +65,7 @@ class Bench {
     this.text = h('input', { type: 'text', placeholder: 'your own text', maxlength: TEXT_LIMIT, autocomplete: 'off', spellcheck: 'false' })
     this.said = h('p', { class: 'said', role: 'note' }, 'Starting two processes…')
     this.again = button('Try again', () => this.open(), { class: 'absent' })
+    this.start = button('Start two processes', () => this.open(), { class: 'primary' })
     this.sends = [
       button('Send 10', () => this.send(10), { class: 'primary' }),
       button('Send 1', () => this.send(1)),
@@ -109,11 +111,18 @@ class Bench {
       field('Size', select(SIZES.map((size) => [String(size), bytes(size)]), String(size), (size) => change({ size: Number(size) }))))
   }
 
+  /** Leaves it to the reader to start two processes: whoever made a link must not. */
+  offer() {
+    say(this.said, 'Nothing runs yet: an address alone starts no process.')
+    this.switches.append(this.start)
+  }
+
   /** Starts two processes; those of before are ended. */
   open() {
     this.close()
     this.busy = false
     this.again.classList.add('absent')
+    this.start.classList.add('absent')
     say(this.said, 'Starting two processes…')
     const { wait, placement, size } = this.setup
     this.view.restart(expected(this.scene, this.setup))
