@@ -12,10 +12,9 @@ use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use crossing::{Config, ConnectError, Connection, Endpoint, Kind, RecvError, WaitStrategy};
-use process::{LIMIT, Line, eventually, forked, message, within};
+use process::{LIMIT, Line, eventually, forked, message, of_threads, rests, within};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
 /// How the thread is called that watches for the death of peers.
@@ -29,25 +28,10 @@ fn pair(kind: Kind) -> Result<(Connection, Connection), String> {
     Connection::pair(kind, &config()).map_err(|error| format!("{kind}: {error}"))
 }
 
-/// What /proc has in `file` of each thread of this process that is called `name`.
-fn of_threads(name: &str, file: &str) -> Vec<String> {
-    let tasks = fs::read_dir("/proc/self/task").expect("/proc is mounted").flatten();
-    let read = |task: fs::DirEntry| {
-        let is_it = fs::read_to_string(task.path().join("comm")).ok()?.trim() == name;
-        is_it.then(|| fs::read_to_string(task.path().join(file)).ok()).flatten()
-    };
-    tasks.filter_map(read).collect()
-}
-
-/// Waits until the watcher of this process has not run for a while: not at all, by the scheduler's own count. One that is kept
-/// awake never stops to.
-fn rests() {
-    eventually("the watcher rests", || {
-        let ran = of_threads(WATCHER, "schedstat");
-        assert_eq!(ran.len(), 1, "a process has one watcher");
-        thread::sleep(Duration::from_millis(50));
-        ran == of_threads(WATCHER, "schedstat")
-    });
+/// Waits until the watcher of this process rests.
+fn watcher_rests() {
+    assert_eq!(of_threads(WATCHER, "comm").len(), 1, "a process has one watcher");
+    eventually("the watcher rests", || rests(WATCHER));
 }
 
 /// Sends a message through both, which must arrive, and ends one of them, which the other must be told of in its sleep.
@@ -70,14 +54,14 @@ fn a_child_that_connects_has_a_watcher_of_its_own_and_its_parents_rests() {
     within("a child that connects by itself", || {
         // The second connection outlives all children, the first ends while a child has copies of its descriptors.
         let (first, mut second) = (pair(Kind::Shm).expect("a pair"), pair(Kind::Shm).expect("a pair"));
-        rests();
+        watcher_rests();
         let (mut line, theirs) = Line::pair();
         let mut theirs = Some(theirs);
         let child = thread::scope(|scope| {
             let parent = scope.spawn(|| {
                 assert_eq!(line.hear(), 1, "the child has connected");
                 drop(first);
-                rests();
+                watcher_rests();
                 line.say(2);
             });
             forked("a child that connects", || {
@@ -87,7 +71,7 @@ fn a_child_that_connects_has_a_watcher_of_its_own_and_its_parents_rests() {
                 }
                 let mine = pair(Kind::Shm)?;
                 works_and_ends(pair(Kind::Shm)?)?;
-                rests();
+                watcher_rests();
                 line.say(1);
                 line.hear();
                 works_and_ends(mine)
@@ -95,7 +79,7 @@ fn a_child_that_connects_has_a_watcher_of_its_own_and_its_parents_rests() {
             parent.join()
         });
         child.expect("the parent's watcher rests");
-        rests();
+        watcher_rests();
         second.0.send(message(0, 100)).expect("the other end lives");
         assert_eq!(second.1.recv(&mut [0; 200]).expect("it was sent"), 100);
         works_and_ends(second).expect("the parent's connection is as before");

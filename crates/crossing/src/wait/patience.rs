@@ -215,9 +215,9 @@ impl Patience {
         }
     }
 
-    /// When a sleep must end, on CLOCK_MONOTONIC; `None` for never.
-    pub(crate) fn deadline(&self) -> Option<Timespec> {
-        let left = self.left()?;
+    /// When a sleep must end that lasts no longer than `at_most`, on CLOCK_MONOTONIC; `None` for never.
+    pub(crate) fn deadline(&self, at_most: Option<Duration>) -> Option<Timespec> {
+        let left = self.left().into_iter().chain(at_most).min()?;
         let now = clock_gettime(ClockId::Monotonic);
         let nanos = now.tv_nsec + i64::from(left.subsec_nanos());
         let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX / 2);

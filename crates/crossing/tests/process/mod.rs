@@ -256,6 +256,29 @@ pub(crate) fn mappings() -> usize {
     maps.lines().filter(|line| line.contains("memfd:")).count()
 }
 
+/// What /proc has in `file` of each thread of this process that is called `name`.
+pub(crate) fn of_threads(name: &str, file: &str) -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("/proc is mounted").flatten();
+    let read = |task: std::fs::DirEntry| {
+        let is_it = std::fs::read_to_string(task.path().join("comm")).ok()?.trim() == name;
+        is_it.then(|| std::fs::read_to_string(task.path().join(file)).ok()).flatten()
+    };
+    tasks.filter_map(read).collect()
+}
+
+/// Whether the one thread of this process called `name` sleeps, and has not run at all between two looks by the scheduler's own
+/// count. One that is kept awake never does: where it does not run it is waiting for a core, and not asleep.
+pub(crate) fn rests(name: &str) -> bool {
+    let look = || {
+        let stat = of_threads(name, "stat").pop()?;
+        let asleep = stat.rsplit_once(") ")?.1.starts_with('S');
+        asleep.then(|| of_threads(name, "schedstat").pop()).flatten()
+    };
+    let before = look();
+    thread::sleep(Duration::from_millis(20));
+    before.is_some() && before == look()
+}
+
 /// How many threads this process has.
 pub(crate) fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("/proc is mounted").count()

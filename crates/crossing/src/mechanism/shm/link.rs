@@ -5,6 +5,7 @@
 //! fit is refused by its name, and nothing of it stays. Work, which large rings are, is told: [`work`](super::work).
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rustix::io::Errno;
@@ -13,10 +14,10 @@ use rustix::thread::{MembarrierCommand, MembarrierQuery};
 
 use super::region::{CAPACITY_LIMIT, Layout, Own, Theirs, page_bytes};
 use super::ring::frame;
-use super::rules;
 use super::watch::Watch;
 use super::watcher::Watcher;
 use super::work::{self, Clock};
+use super::{rules, sleeping};
 use crate::config::Config;
 use crate::endpoint::above_stdio;
 use crate::error::ConnectError;
@@ -28,7 +29,7 @@ use crate::wait::only_core;
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) own: Own,
-    pub(super) theirs: Theirs,
+    pub(super) theirs: Arc<Theirs>,
     pub(super) watch: Watch,
     /// Whether this end has sent since its receiver last asked: see [`ring`](super::ring).
     pub(super) sent: AtomicBool,
@@ -53,6 +54,7 @@ impl Link {
     /// The handshake.
     pub(super) fn open(rendezvous: OwnedFd, config: &Config) -> Result<(Link, Agreed), ConnectError> {
         // Before anything is said: an end that could not be told of the peer's death is no end to connect to.
+        sleeping::check()?;
         let watcher = Watcher::of_this_process()?;
         let mut clock = Clock::start(rendezvous.as_fd(), config);
         let mut nonce = [0; 8];
@@ -85,7 +87,7 @@ impl Link {
         send_packet(rendezvous.as_fd(), &MEMORY, &[own.memfd(), me.as_fd()])?;
         let (word, [memfd, pidfd]) = clock.receive(work::making(theirs))?;
         expect(word, MEMORY)?;
-        let theirs = clock.stands_for(|step| Theirs::open(memfd, theirs, step))?;
+        let theirs = Arc::new(clock.stands_for(|step| Theirs::open(memfd, theirs, step))?);
         check_pidfd(&pidfd)?;
         // An end of this very process lives as long as this one, and says over the rendezvous that it closes.
         let pidfd = (!are_same(&me, &pidfd)).then_some(pidfd);
@@ -94,7 +96,7 @@ impl Link {
         let (word, []) = clock.receive(work::mapping(mine))?;
         expect(word, READY)?;
 
-        let watch = Watch::start(watcher, rendezvous, pidfd)?;
+        let watch = Watch::start(watcher, rendezvous, pidfd, theirs.clone())?;
         let agreed = Agreed {
             max_message: config.max_message.min(peer.max_message),
             asymmetric: membarrier && peer.membarrier,

@@ -5,6 +5,7 @@
 //! memory, and memory that lies. So the code that runs between two processes is, line for line, the code that
 //! is checked.
 
+use std::io;
 use std::ops::BitOr;
 
 use crate::wait::Patience;
@@ -101,6 +102,6 @@ pub(crate) trait Memory {
     fn wake(&self, word: Word);
 
     /// Sleeps until the peer's word is no longer `seen`, its status no longer `status`, or patience ends. May
-    /// return early.
-    fn sleep(&self, word: Word, seen: u64, status: Status, patience: &Patience);
+    /// return early. An error when this process may not sleep: to try again would keep a core busy.
+    fn sleep(&self, word: Word, seen: u64, status: Status, patience: &Patience) -> io::Result<()>;
 }

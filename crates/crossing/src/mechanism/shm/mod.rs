@@ -6,7 +6,7 @@
 //!
 //! **Waiting.** A spinning receiver loads `tail` again and again. One that may sleep raises a flag and sleeps in
 //! futex_waitv(2) on the low half of `tail` through its read-only mapping; the sender then owes it one
-//! futex(2) wake.
+//! futex(2) wake. Where a container refuses that call, it sleeps in futex(2) (`plain.rs`).
 //!
 //! **Meeting.** The two find each other over a rendezvous, a Unix packet socket: each says hello, makes and seals a region of its
 //! own, sends the descriptor, checks and maps what it got, says that it is ready, and keeps the socket as the
@@ -29,6 +29,7 @@ mod memfd;
 mod memory;
 mod opaque;
 mod passing;
+mod plain;
 mod region;
 mod ring;
 mod room;
@@ -87,7 +88,7 @@ impl Mechanism for Shm {
         let (mine, theirs) = (link.own.layout().capacity, link.theirs.layout().capacity);
         let view = View::new(
             Arc::new(link),
-            |link| (&link.own, &link.theirs, link.watch.status(), &link.sent),
+            |link| (&link.own, &link.theirs, link.watch.known_words(), &link.sent),
             asymmetric,
         );
         let ring = Producer::new(view.clone(), mine, START);

@@ -16,7 +16,8 @@
 //! # Why this is sound in Rust
 //!
 //! Rust has no agreed model for memory that another process changes at will. So the peer's region never
-//! becomes Rust memory: it comes from a raw mmap, no reference, slice or atomic is ever made over it, and it
+//! becomes Rust memory: it comes from a raw mmap, no reference, slice or atomic is ever made over it (but for an atomic whose
+//! address is handed to the kernel, for futex(2), and which is never loaded), and it
 //! is touched only from `view.rs`, in two ways (`opaque.rs`). Header words are loaded and stored, and messages
 //! copied, by plain instructions in `asm!` blocks, which the compiler must take to read and write anything.
 //! The length before a message, its last bytes as they are written, and everything on processors without such a block, go by volatile

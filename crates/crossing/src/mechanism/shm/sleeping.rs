@@ -10,10 +10,14 @@
 //! futex(2), futex_waitv in Documentation/userspace-api/futex2.rst, seccomp(2).
 
 use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::thread::futex::{self, Wait, WaitFlags, WaitPtr, WaitvFlags};
+
+use crate::error::ConnectError;
 
 /// How this process sleeps on shared memory: see [`sleeping`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,6 +113,38 @@ pub(super) fn judge_futex(answer: Result<(), Errno>) -> Result<(), Errno> {
         Ok(()) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => Ok(()),
         refused => refused,
     }
+}
+
+/// What is told when neither call may be made any more.
+pub(super) fn refusal(errno: Errno) -> io::Error {
+    let error = io::Error::from(errno);
+    io::Error::new(error.kind(), format!("{SLEEPING}: {error}"))
+}
+
+/// What cannot be done where both calls are refused, and what to do.
+const SLEEPING: &str = "sleep on shared memory: futex_waitv(2) and futex(2) are refused to this process; allow one of them, and \
+                        waking by futex(2), in the container's seccomp profile";
+
+/// Refuses a process that may not sleep, or may not wake its peer.
+pub(super) fn check() -> Result<(), ConnectError> {
+    try_futex().map_err(ConnectError::io(SLEEPING))?;
+    // Whether it works is known from now on; if not, the other call does.
+    let _ = try_waitv();
+    Ok(())
+}
+
+/// Whether membarrier(2) was refused to one that was about to sleep.
+static NO_BARRIER: AtomicBool = AtomicBool::new(false);
+
+/// membarrier(2) has become refused since both ends agreed on it. The peer's publications make no fence of their own, so one may
+/// cross this end's last look unseen.
+pub(super) fn note_no_barrier() {
+    NO_BARRIER.store(true, Ordering::Relaxed);
+}
+
+/// How long a sleep that relies on membarrier(2) may be, if not as long as it likes: what it could miss, it then finds by looking.
+pub(super) fn longest_nap() -> Option<Duration> {
+    NO_BARRIER.load(Ordering::Relaxed).then_some(Duration::from_millis(10))
 }
 
 /// FUTEX_BITSET_MATCH_ANY: woken by every wake.

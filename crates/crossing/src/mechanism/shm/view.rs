@@ -11,16 +11,19 @@
 
 use std::ffi::c_void;
 use std::fmt;
+use std::io;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, compiler_fence, fence};
 
+use rustix::io::Errno;
 use rustix::thread::MembarrierCommand;
-use rustix::thread::futex::{self, Wait, WaitFlags, WaitPtr, WaitvFlags};
+use rustix::thread::futex::{self, Timespec, Wait, WaitFlags, WaitPtr, WaitvFlags};
 
 use super::memory::{Memory, Status, Word};
-use super::opaque;
+use super::plain::{self, Bed, Known};
 use super::region::{Own, PART_BYTES, Theirs, offset};
+use super::{opaque, sleeping};
 use crate::wait::Patience;
 
 /// Both regions and what is known of the peer, as one half of a connection sees them.
@@ -35,7 +38,7 @@ pub(crate) struct View<L> {
     asymmetric: bool,
     /// Whether lines that were read are better let go.
     lets_go: bool,
-    status: *const AtomicU32,
+    known: *const Known,
     sent: *const AtomicBool,
     /// Keeps the mappings and the status alive.
     link: Arc<L>,
@@ -49,10 +52,10 @@ impl<L> View<L> {
     /// A view of what `link` holds.
     pub(crate) fn new(
         link: Arc<L>,
-        parts: impl FnOnce(&L) -> (&Own, &Theirs, &AtomicU32, &AtomicBool),
+        parts: impl FnOnce(&L) -> (&Own, &Theirs, &Known, &AtomicBool),
         asymmetric: bool,
     ) -> View<L> {
-        let (own, theirs, status, sent) = parts(&link);
+        let (own, theirs, known, sent) = parts(&link);
         View {
             own_words: own.mapping.header(),
             own_ring: own.mapping.ring(),
@@ -62,7 +65,7 @@ impl<L> View<L> {
             their_mask: theirs.layout().capacity - 1,
             asymmetric,
             lets_go: theirs.layout().capacity <= opaque::letting_go_pays_up_to(),
-            status: ptr::from_ref(status),
+            known: ptr::from_ref(known),
             sent: ptr::from_ref(sent),
             link,
         }
@@ -105,9 +108,9 @@ impl<L> View<L> {
         unsafe { &*self.sent }
     }
 
-    fn status_word(&self) -> &AtomicU32 {
+    fn known(&self) -> &Known {
         // SAFETY: it points to private memory that `link` keeps alive.
-        unsafe { &*self.status }
+        unsafe { &*self.known }
     }
 }
 
@@ -153,9 +156,14 @@ impl<L> Memory for View<L> {
         // The kernel makes every core that runs one of the registered processes pass a full barrier, so the
         // peer's publication is either visible now or comes after it sees my flag. See membarrier(2),
         // GLOBAL_EXPEDITED.
-        if !self.asymmetric || rustix::thread::membarrier(MembarrierCommand::GlobalExpedited).is_err() {
-            fence(Ordering::SeqCst);
+        if self.asymmetric {
+            match rustix::thread::membarrier(MembarrierCommand::GlobalExpedited) {
+                Ok(()) => return,
+                // It was allowed when both agreed on it.
+                Err(_) => sleeping::note_no_barrier(),
+            }
         }
+        fence(Ordering::SeqCst);
     }
 
     #[inline]
@@ -220,7 +228,7 @@ impl<L> Memory for View<L> {
 
     #[inline]
     fn status(&self) -> Status {
-        Status(self.status_word().load(Ordering::Acquire))
+        Status(self.known().status.load(Ordering::Acquire))
     }
 
     #[cold]
@@ -232,27 +240,98 @@ impl<L> Memory for View<L> {
         let _ = futex::wake(low, futex::Flags::empty(), 1);
     }
 
-    fn sleep(&self, word: Word, seen: u64, status: Status, patience: &Patience) {
+    fn sleep(&self, word: Word, seen: u64, status: Status, patience: &Patience) -> io::Result<()> {
+        let known = self.known();
+        let deadline = patience.deadline(if self.asymmetric { sleeping::longest_nap() } else { None });
+        let place = Place { seen: seen as u32, deadline, ..Place::new(self.their_words, known, word) };
+        if !sleeping::waitv_is_refused() && place.sleep_on_both(status).is_ok() {
+            return Ok(());
+        }
+        plain::sleep(&place, status)
+    }
+}
+
+/// Where one half sleeps: on a word of the peer's region.
+struct Place<'a> {
+    /// The low half of the peer's index.
+    index: *mut u32,
+    known: &'a Known,
+    announced: &'a AtomicU32,
+    /// What the index was.
+    seen: u32,
+    deadline: Option<Timespec>,
+}
+
+impl<'a> Place<'a> {
+    fn new(their_words: *const u8, known: &'a Known, word: Word) -> Place<'a> {
+        let announced = if word == Word::Head { &known.sender } else { &known.receiver };
+        let index = low_half(their_words.wrapping_add(offset(word)).cast_mut());
+        Place { index, known, announced, seen: 0, deadline: None }
+    }
+
+    fn index(&self) -> &AtomicU32 {
+        // SAFETY: an aligned word of the peer's header, which is mapped as long as its owner's `known` is there. It is never
+        // loaded or stored through: an atomic there is only handed to the kernel.
+        unsafe { AtomicU32::from_ptr(self.index) }
+    }
+
+    /// Sleeps on the index and on the status at once. An error when the kernel does not do it.
+    fn sleep_on_both(&self, status: Status) -> Result<(), Errno> {
         // Never FUTEX_PRIVATE on the shared word: the kernel would wait on another key and nobody would wake
         // it.
         let mut theirs = Wait::new();
-        theirs.uaddr =
-            WaitPtr::new(low_half(self.their_words.wrapping_add(offset(word)).cast_mut()).cast::<c_void>());
-        theirs.val = seen & u64::from(u32::MAX);
+        theirs.uaddr = WaitPtr::new(self.index.cast::<c_void>());
+        theirs.val = u64::from(self.seen);
         theirs.flags = WaitFlags::SIZE_U32;
         let mut mine = Wait::new();
-        mine.uaddr = WaitPtr::new(self.status.cast_mut().cast::<c_void>());
+        mine.uaddr = WaitPtr::new(self.known.status.as_ptr().cast::<c_void>());
         mine.val = u64::from(status.0);
         mine.flags = WaitFlags::SIZE_U32 | WaitFlags::PRIVATE;
-        let deadline = patience.deadline();
-        // Whatever ends it (a change, a wake, a signal, the deadline), the caller looks again.
-        let _ = futex::waitv(
+        let clock = futex::ClockId::Monotonic;
+        sleeping::judge_waitv(futex::waitv(
             &[theirs, mine],
             WaitvFlags::empty(),
-            deadline.as_ref(),
-            rustix::thread::futex::ClockId::Monotonic,
-        );
+            self.deadline.as_ref(),
+            clock,
+        ))
     }
+}
+
+impl Bed for Place<'_> {
+    fn announce(&self, value: u32) {
+        self.announced.store(value, Ordering::Release);
+    }
+
+    fn announced(&self) -> u32 {
+        self.announced.load(Ordering::Acquire)
+    }
+
+    fn status(&self) -> Status {
+        Status(self.known.status.load(Ordering::Acquire))
+    }
+
+    fn fence(&self) {
+        fence(Ordering::SeqCst);
+    }
+
+    fn sleep(&self) -> io::Result<()> {
+        let (flags, deadline) = (futex::Flags::empty(), self.deadline.as_ref());
+        let answer = futex::wait_bitset(self.index(), flags, self.seen, deadline, sleeping::ANYBODY);
+        sleeping::judge_futex(answer).map_err(sleeping::refusal)
+    }
+
+    fn wake(&self) {
+        // As in `View::wake`.
+        let _ = futex::wake(self.index(), futex::Flags::empty(), i32::MAX as u32);
+    }
+}
+
+/// Wakes the halves that sleep on words of `theirs` and do not know what is known of the peer by now. Whether there are any: see
+/// [`plain::wake_unaware`].
+pub(super) fn wake_unaware(theirs: &Theirs, known: &Known) -> bool {
+    let at = |word| plain::wake_unaware(&Place::new(theirs.mapping.header(), known, word));
+    // Both, not the first of them.
+    at(Word::Tail) | at(Word::Head)
 }
 
 /// The 32 bits of a word that every publication changes: a futex is 32 bits wide, a ring far below 4 GiB.

@@ -12,7 +12,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 use rustix::io::Errno;
 use rustix::net::SendFlags;
@@ -21,6 +21,9 @@ use rustix::thread::futex;
 use super::lane::Lane;
 use super::lanes::{self, Lanes, Packet};
 use super::memory::Status;
+use super::plain::Known;
+use super::region::Theirs;
+use super::view;
 use super::watcher::Watcher;
 use crate::deadline::timespec;
 use crate::error::ConnectError;
@@ -47,7 +50,9 @@ pub(super) struct Watched {
     rendezvous: OwnedFd,
     /// `None` where the peer is of this process.
     pidfd: Option<OwnedFd>,
-    status: AtomicU32,
+    known: Known,
+    /// The peer's region, on whose words its sleepers may sleep.
+    theirs: Arc<Theirs>,
     lanes: Lanes,
 }
 
@@ -57,33 +62,34 @@ impl Watch {
         watcher: Arc<Watcher>,
         rendezvous: OwnedFd,
         pidfd: Option<OwnedFd>,
+        theirs: Arc<Theirs>,
     ) -> Result<Watch, ConnectError> {
         let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
-        let watched =
-            Arc::new(Watched { rendezvous, pidfd, status: AtomicU32::new(0), lanes: Lanes::default() });
+        let (known, lanes) = (Known::default(), Lanes::default());
+        let watched = Arc::new(Watched { rendezvous, pidfd, known, theirs, lanes });
         let id = watcher.add(&watched).map_err(ConnectError::io("watch for the peer's death"))?;
         Ok(Watch { watcher, id, owner, watched })
     }
 
-    /// The word that holds the [`Status`] of the peer.
-    pub(super) fn status(&self) -> &AtomicU32 {
-        &self.watched.status
+    /// The words that hold what is known of the peer.
+    pub(super) fn known_words(&self) -> &Known {
+        &self.watched.known
     }
 
     /// What is known of the peer.
     pub(super) fn known(&self) -> Status {
-        Status(self.status().load(Ordering::Acquire))
+        Status(self.watched.known.status.load(Ordering::Acquire))
     }
 
     /// Forgets that something was told, which is asked for elsewhere. What is known then.
     pub(super) fn forget(&self, what: Status) -> Status {
-        Status(self.status().fetch_and(!what.0, Ordering::AcqRel) & !what.0)
+        Status(self.watched.known.status.fetch_and(!what.0, Ordering::AcqRel) & !what.0)
     }
 
     /// Sleeps until something else is known than `seen`, or patience ends.
     pub(super) fn sleep(&self, seen: Status, patience: &Patience) -> Result<(), Errno> {
         let timeout = patience.left().map(timespec);
-        match futex::wait(self.status(), futex::Flags::PRIVATE, seen.0, timeout.as_ref()) {
+        match futex::wait(&self.watched.known.status, futex::Flags::PRIVATE, seen.0, timeout.as_ref()) {
             Ok(()) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => Ok(()),
             Err(errno) => Err(errno),
         }
@@ -146,14 +152,22 @@ impl Watched {
 
     /// Notes what became of the peer, and wakes everyone in this process who sleeps on it.
     fn set(&self, what: Status) {
-        self.status.fetch_or(what.0, Ordering::SeqCst);
+        let status = &self.known.status;
+        status.fetch_or(what.0, Ordering::SeqCst);
         // Fails on no address that exists.
-        let _ = futex::wake(&self.status, futex::Flags::PRIVATE, i32::MAX as u32);
+        let _ = futex::wake(status, futex::Flags::PRIVATE, i32::MAX as u32);
+        self.wake_unaware();
+    }
+
+    /// Wakes those who sleep on the peer's words alone and do not know what is known. Whether there are any: then the watcher does
+    /// it again after a while. (Where this end hangs up itself, it is the rendezvous that tells the watcher.)
+    pub(super) fn wake_unaware(&self) -> bool {
+        view::wake_unaware(&self.theirs, &self.known)
     }
 
     /// What a packet of the peer's means.
     fn told(&self, packet: Packet) -> Status {
-        let known = Status(self.status.load(Ordering::SeqCst));
+        let known = Status(self.known.status.load(Ordering::SeqCst));
         // Said twice is no better than said wrong: a peer cannot keep this thread busy.
         let (what, right) = match packet {
             Packet::Word(SENDER_CLOSES) => (Status::SENDER_CLOSED, !known.intersects(Status::SENDER_CLOSED)),

@@ -11,6 +11,8 @@
 //! may have one. So each is taken out by name before it is closed; and each reports a change once (`EPOLLET`), so that one that
 //! stays in there cannot keep the thread awake.
 //!
+//! Where sleepers do not see what it notes, it wakes them, until they know ([`plain`](super::plain)).
+//!
 //! A failure to start it is told to who connects, and not remembered: the next one tries again.
 //!
 //! # References
@@ -20,11 +22,13 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
+use std::time::Duration;
 
 use rustix::event::epoll;
 use rustix::io::Errno;
 
 use super::watch::Watched;
+use crate::deadline::timespec;
 use crate::endpoint::above_stdio;
 use crate::error::ConnectError;
 use crate::owner::{self, PerProcess};
@@ -112,12 +116,14 @@ impl Watcher {
 
     fn run(&self) {
         let mut events = Vec::with_capacity(16);
+        let mut unaware = Unaware::default();
         loop {
             events.clear();
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None) {
+            let timeout = unaware.pause().map(timespec);
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 // Somebody has closed the descriptor under us.
-                Err(_) => return self.retire(),
+                Err(_) => return self.retire(unaware),
             }
             for event in &events {
                 let token = event.data.u64();
@@ -131,13 +137,15 @@ impl Watcher {
                 } else if !watched.listen() {
                     self.forget(watched.rendezvous());
                 }
+                unaware.look_after(&watched);
             }
+            unaware.wake();
         }
     }
 
     /// Ends for want of what it sleeps on, as when a program closes all descriptors, those of this library too. Nobody waits for
     /// ever because of it: every connection is over, and the next one starts another watcher.
-    fn retire(&self) {
+    fn retire(&self, mut unaware: Unaware) {
         if let Ok(slot) = WATCHER.get() {
             let mut slot = lock(slot);
             if slot.as_ref().is_some_and(|watcher| std::ptr::eq(&**watcher, self)) {
@@ -145,6 +153,48 @@ impl Watcher {
             }
         }
         let watched: Vec<_> = lock(&self.table).watched.values().filter_map(Weak::upgrade).collect();
-        watched.iter().for_each(|watched| watched.note_gone());
+        for watched in watched {
+            watched.note_gone();
+            unaware.look_after(&watched);
+        }
+        while let Some(pause) = unaware.pause() {
+            thread::sleep(pause);
+            unaware.wake();
+        }
+    }
+}
+
+/// Connections one half of which sleeps, or is about to, and does not know what has become of the peer: see
+/// [`plain`](super::plain). Where futex_waitv(2) is allowed there are none.
+#[derive(Default)]
+struct Unaware {
+    watched: Vec<Weak<Watched>>,
+    pause: Duration,
+}
+
+impl Unaware {
+    /// The first time between two wakes. A sleeper that was woken needs microseconds to say so, …
+    const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+    /// … but a thread that is stopped just before it sleeps may take as long as it likes.
+    const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+    /// Something has become known of this one's peer.
+    fn look_after(&mut self, watched: &Arc<Watched>) {
+        if watched.wake_unaware() {
+            self.watched.push(Arc::downgrade(watched));
+            self.pause = Self::SHORTEST_PAUSE;
+        }
+    }
+
+    /// How long to wait before the next wake, if there is anybody to be woken.
+    fn pause(&mut self) -> Option<Duration> {
+        let pause = self.pause;
+        self.pause = (pause * 2).min(Self::LONGEST_PAUSE);
+        (!self.watched.is_empty()).then_some(pause)
+    }
+
+    /// Wakes them once more, and forgets those who know.
+    fn wake(&mut self) {
+        self.watched.retain(|watched| watched.upgrade().is_some_and(|watched| watched.wake_unaware()));
     }
 }

@@ -2,8 +2,9 @@
 //! be mapped here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::AtomicBool;
 
+use super::super::plain::Known;
 use super::super::ring::{Consumer, Producer, START};
 use super::super::view::View;
 use super::*;
@@ -21,7 +22,7 @@ fn pages() -> impl Iterator<Item = u64> {
 struct End {
     own: Own,
     theirs: Theirs,
-    status: AtomicU32,
+    known: Known,
     sent: AtomicBool,
 }
 
@@ -34,12 +35,12 @@ fn ends(layout: Layout) -> [Arc<End>; 2] {
     });
     let [here, there] = regions;
     [(here, first), (there, second)].map(|(own, theirs)| {
-        Arc::new(End { own, theirs, status: AtomicU32::new(0), sent: AtomicBool::new(false) })
+        Arc::new(End { own, theirs, known: Known::default(), sent: AtomicBool::new(false) })
     })
 }
 
 fn view(end: &Arc<End>) -> View<End> {
-    View::new(end.clone(), |end| (&end.own, &end.theirs, &end.status, &end.sent), false)
+    View::new(end.clone(), |end| (&end.own, &end.theirs, &end.known, &end.sent), false)
 }
 
 #[test]

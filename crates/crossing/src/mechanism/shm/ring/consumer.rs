@@ -189,8 +189,9 @@ impl<M: Memory> Consumer<M> {
             self.memory.heavy_fence();
             let status = self.memory.status();
             let mut outcome = self.glance();
+            let mut slept = Ok(());
             if outcome.is_none() {
-                self.memory.sleep(Word::Tail, self.tail, status, patience);
+                slept = self.memory.sleep(Word::Tail, self.tail, status, patience);
                 // Most sleeps end with what they waited for: then there is no next one to prepare.
                 outcome = self.glance();
             }
@@ -199,6 +200,7 @@ impl<M: Memory> Consumer<M> {
             if let Some(outcome) = outcome {
                 return Ok(outcome?);
             }
+            slept.map_err(RecvError::Io)?;
         }
     }
 

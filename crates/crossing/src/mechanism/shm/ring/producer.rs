@@ -174,9 +174,10 @@ impl<M: Memory> Producer<M> {
             let status = self.memory.status();
             self.look()?;
             let mut outcome = self.room_or_end(bytes);
+            let mut slept = Ok(());
             // Some room, but not enough: that is another sleep, under another flag.
             if outcome.is_none() && self.head == seen {
-                self.memory.sleep(Word::Head, seen, status, patience);
+                slept = self.memory.sleep(Word::Head, seen, status, patience);
                 // As in `Consumer::wait`.
                 self.look()?;
                 outcome = self.room_or_end(bytes);
@@ -186,6 +187,7 @@ impl<M: Memory> Producer<M> {
             if let Some(outcome) = outcome {
                 return outcome;
             }
+            slept.map_err(SendError::Io)?;
         }
     }
 

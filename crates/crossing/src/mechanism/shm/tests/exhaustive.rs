@@ -11,6 +11,7 @@
 //! Larger rings are not enumerated: the capacity enters only through comparisons and a mask.
 
 use std::cell::Cell;
+use std::io;
 
 use super::super::memory::{Memory, Status, Word};
 use super::super::ring::{Consumer, GRAIN, Producer, frame};
@@ -60,7 +61,9 @@ impl Memory for &Scripted {
         Status(0)
     }
     fn wake(&self, _: Word) {}
-    fn sleep(&self, _: Word, _: u64, _: Status, _: &Patience) {}
+    fn sleep(&self, _: Word, _: u64, _: Status, _: &Patience) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Scripted {

@@ -4,6 +4,7 @@
 //! be a data race, and whoever sleeps compares the 32 bits that a futex would compare, under the lock that a
 //! waker takes.
 
+use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -158,7 +159,7 @@ impl Memory for Heap {
         self.world.wake.notify_all();
     }
 
-    fn sleep(&self, word: Word, seen: u64, status: Status, patience: &Patience) {
+    fn sleep(&self, word: Word, seen: u64, status: Status, patience: &Patience) -> io::Result<()> {
         let mut guard = self.world.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
         while self.load(word) as u32 == seen as u32 && self.status() == status {
             let Some(left) = patience.left() else {
@@ -166,10 +167,11 @@ impl Memory for Heap {
                 continue;
             };
             if left.is_zero() {
-                return;
+                break;
             }
             guard = self.world.wake.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@
 //!   from those that slept. A wait beyond that panics, since it might never end.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 
 use super::super::memory::{Memory, Status, Word};
 use super::super::ring::{GRAIN, START, frame};
@@ -268,10 +269,11 @@ impl Memory for &Hostile {
         self.step();
     }
 
-    fn sleep(&self, _: Word, _: u64, _: Status, _: &Patience) {
+    fn sleep(&self, _: Word, _: u64, _: Status, _: &Patience) -> io::Result<()> {
         add(&self.sleeps, 1);
         // Who has slept looks again, as at the beginning of a round.
         self.begin_round();
         self.judged(None);
+        Ok(())
     }
 }

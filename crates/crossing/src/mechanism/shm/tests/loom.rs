@@ -42,9 +42,12 @@ enum Model {
     SenderDiesInParts,
     /// The receiver dies after one message, while the sender fills the ring and waits for room.
     ReceiverDies,
+    /// Both once more, where a sleeper sleeps on the peer's index alone.
+    PlainSenderDies,
+    PlainReceiverDies,
 }
 
-const MODELS: [Model; 8] = [
+const MODELS: [Model; 10] = [
     Model::Stream,
     Model::InPlace,
     Model::Batch,
@@ -53,6 +56,8 @@ const MODELS: [Model; 8] = [
     Model::SenderDies,
     Model::SenderDiesInParts,
     Model::ReceiverDies,
+    Model::PlainSenderDies,
+    Model::PlainReceiverDies,
 ];
 
 /// How the checker reports bytes that are read and written at once, …
@@ -63,7 +68,7 @@ const LOST_WAKE: &str = "deadlock";
 const LOST_MESSAGE: &str = "it was published: Disconnected";
 
 /// Each mistake, the model that must catch it, and how.
-const MUTANTS: [(Mutant, Model, &str); 18] = [
+const MUTANTS: [(Mutant, Model, &str); 22] = [
     (Mutant::TailStoreRelaxed, Model::Stream, RACE),
     (Mutant::HeadStoreRelaxed, Model::Stream, RACE),
     (Mutant::TailLoadRelaxed, Model::Stream, RACE),
@@ -82,6 +87,10 @@ const MUTANTS: [(Mutant, Model, &str); 18] = [
     (Mutant::WatcherDoesNotWake, Model::ReceiverDies, LOST_WAKE),
     (Mutant::StatusLoadRelaxed, Model::SenderDies, LOST_MESSAGE),
     (Mutant::NoLookAfterDeath, Model::SenderDies, LOST_MESSAGE),
+    (Mutant::PlainUnannounced, Model::PlainSenderDies, LOST_WAKE),
+    (Mutant::PlainBlind, Model::PlainReceiverDies, LOST_WAKE),
+    (Mutant::PlainNoFence, Model::PlainSenderDies, LOST_WAKE),
+    (Mutant::PlainWokenOnce, Model::PlainSenderDies, LOST_WAKE),
 ];
 
 /// What tells a child process which model to run, and with which mistake.
@@ -102,9 +111,11 @@ impl Model {
                 Model::RoomInSteps => stream(mutant, 32, [0, 0, 8], &[8], recv),
                 Model::Withheld => stream(mutant, 64, [0, 24], &[24], recv),
                 Model::InPlace => stream(mutant, 32, [0; 0], &[8, 8, 8], recv_in_place),
-                Model::SenderDies => sender_dies(mutant, 32, 8),
-                Model::SenderDiesInParts => sender_dies(mutant, 64, 24),
-                Model::ReceiverDies => receiver_dies(mutant),
+                Model::SenderDies => sender_dies(ends(32, mutant), 8),
+                Model::SenderDiesInParts => sender_dies(ends(64, mutant), 24),
+                Model::ReceiverDies => receiver_dies(ends(32, mutant)),
+                Model::PlainSenderDies => sender_dies(plain_ends(32, mutant), 8),
+                Model::PlainReceiverDies => receiver_dies(plain_ends(32, mutant)),
             }
         });
         executions.load(Ordering::Relaxed)
@@ -122,8 +133,18 @@ fn start() -> u64 {
 }
 
 /// Both ends of one direction, and the memory that each of them looks through.
-fn ends(capacity: u64, mutant: Option<Mutant>) -> ((Producer<Loom>, Loom), (Consumer<Loom>, Loom)) {
-    let [mine, theirs] = Loom::pair(capacity, start(), mutant);
+type Ends = ((Producer<Loom>, Loom), (Consumer<Loom>, Loom));
+
+fn ends(capacity: u64, mutant: Option<Mutant>) -> Ends {
+    ends_of(Loom::pair(capacity, start(), mutant, false), capacity)
+}
+
+/// The same, where a sleep is on the peer's index alone.
+fn plain_ends(capacity: u64, mutant: Option<Mutant>) -> Ends {
+    ends_of(Loom::pair(capacity, start(), mutant, true), capacity)
+}
+
+fn ends_of([mine, theirs]: [Loom; 2], capacity: u64) -> Ends {
     let longest = capacity as usize / 2 - 8;
     let sender = Producer::new(mine.clone(), capacity, start());
     let receiver = Consumer::new(theirs.clone(), capacity, longest, start());
@@ -156,8 +177,8 @@ fn stream<const N: usize>(
 }
 
 /// The last message is `unfinished` bytes long, and only staged.
-fn sender_dies(mutant: Option<Mutant>, capacity: u64, unfinished: usize) {
-    let ((mut sender, _), (mut receiver, theirs)) = ends(capacity, mutant);
+fn sender_dies(ends: Ends, unfinished: usize) {
+    let ((mut sender, _), (mut receiver, theirs)) = ends;
     let dying = ::loom::thread::spawn(move || {
         send(&mut sender, &message(0, 8), &mut block()).expect("the receiver lives");
         sender.stage(&message(1, unfinished)).expect("room for a second");
@@ -173,8 +194,8 @@ fn sender_dies(mutant: Option<Mutant>, capacity: u64, unfinished: usize) {
     assert!(matches!(outcome, Err(RecvError::Disconnected)), "{outcome:?}");
 }
 
-fn receiver_dies(mutant: Option<Mutant>) {
-    let ((mut sender, mine), (mut receiver, _)) = ends(32, mutant);
+fn receiver_dies(ends: Ends) {
+    let ((mut sender, mine), (mut receiver, _)) = ends;
     let dying = ::loom::thread::spawn(move || {
         let mut buffer = [0; 24];
         let got = recv(&mut receiver, &mut buffer, &mut block()).expect("the sender lives");

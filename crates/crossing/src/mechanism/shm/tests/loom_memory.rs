@@ -11,6 +11,7 @@
 //! Each [`Mutant`] is one mistake in what the seam promises. It is made here, so that the ring under test stays the real one.
 
 use std::cell::RefCell;
+use std::io;
 use std::rc::Rc;
 
 use ::loom::cell::Cell;
@@ -18,6 +19,7 @@ use ::loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use ::loom::sync::{Condvar, Mutex, MutexGuard};
 
 use super::super::memory::{Memory, Status, Word};
+use super::super::plain::{self, Bed};
 use super::super::ring::GRAIN;
 use super::slot;
 use crate::wait::Patience;
@@ -59,6 +61,14 @@ pub(super) enum Mutant {
     StatusLoadRelaxed,
     /// Once the peer is known to be gone, its index is not loaded again.
     NoLookAfterDeath,
+    /// A plain sleeper does not announce itself.
+    PlainUnannounced,
+    /// A plain sleeper does not look at the status once more.
+    PlainBlind,
+    /// The two sides of a plain sleep do not fence.
+    PlainNoFence,
+    /// The watcher wakes a plain sleeper once, asleep or not yet.
+    PlainWokenOnce,
 }
 
 struct Region {
@@ -74,6 +84,10 @@ struct World {
     futex: Mutex<()>,
     /// Who sleeps on `tail`, and who sleeps on `head`.
     sleepers: [Condvar; 2],
+    /// Whether sleeps are plain ones, on the peer's index alone.
+    plain: bool,
+    /// What each side's plain sleepers have announced.
+    announced: [[AtomicU32; 2]; 2],
 }
 
 impl World {
@@ -99,7 +113,7 @@ pub(super) struct Loom {
 
 impl Loom {
     /// Two sides, each with a ring of `capacity` bytes whose indices stand at `start`.
-    pub(super) fn pair(capacity: u64, start: u64, mutant: Option<Mutant>) -> [Loom; 2] {
+    pub(super) fn pair(capacity: u64, start: u64, mutant: Option<Mutant>, plain: bool) -> [Loom; 2] {
         let word = |word| AtomicU64::new(if slot(word) < 2 { start } else { 0 });
         let region = || Region {
             words: [Word::Tail, Word::Head, Word::SenderAsleep, Word::ReceiverAsleep].map(word),
@@ -111,6 +125,8 @@ impl Loom {
             status: [AtomicU32::new(0), AtomicU32::new(0)],
             futex: Mutex::new(()),
             sleepers: [Condvar::new(), Condvar::new()],
+            plain,
+            announced: [0; 2].map(|_| [AtomicU32::new(0), AtomicU32::new(0)]),
         });
         let side = |side| Loom {
             world: world.clone(),
@@ -126,7 +142,16 @@ impl Loom {
     /// Tells this side that its peer is gone, as the watcher does.
     pub(super) fn peer_is_gone(&self) {
         self.world.status[self.side].store(Status::GONE.0, Ordering::Release);
-        if !self.is(Mutant::WatcherDoesNotWake) {
+        if self.world.plain {
+            let unaware =
+                |word| plain::wake_unaware(&Berth { loom: self, word, seen: 0, known: Status::GONE });
+            while unaware(Word::Tail) | unaware(Word::Head) {
+                if self.is(Mutant::PlainWokenOnce) {
+                    break;
+                }
+                ::loom::thread::yield_now();
+            }
+        } else if !self.is(Mutant::WatcherDoesNotWake) {
             let _guard = self.world.lock();
             self.world.sleepers.iter().for_each(Condvar::notify_all);
         }
@@ -266,17 +291,80 @@ impl Memory for Loom {
         }
     }
 
-    fn sleep(&self, word: Word, seen: u64, status: Status, _: &Patience) {
+    fn sleep(&self, word: Word, seen: u64, status: Status, _: &Patience) -> io::Result<()> {
         if let Some((flag, value)) = self.flag.take() {
             self.own().words[slot(flag)].store(value, Ordering::Release);
         }
+        if self.world.plain {
+            return plain::sleep(&Berth { loom: self, word, seen, known: status }, status);
+        }
+        let ignores_status = self.is(Mutant::SleepIgnoresStatus);
+        self.futex(word, seen, || {
+            ignores_status || self.world.status[self.side].load(Ordering::Relaxed) == status.0
+        });
+        Ok(())
+    }
+}
+
+impl Loom {
+    /// Sleeps on the peer's index, if it is what was seen and `still` holds.
+    fn futex(&self, word: Word, seen: u64, still: impl Fn() -> bool) {
         let guard = self.world.lock();
         let index = self.theirs().words[slot(word)].load(Ordering::Relaxed);
         let moved = index as u32 != seen as u32 && !self.is(Mutant::SleepWithoutComparing);
-        let told = self.world.status[self.side].load(Ordering::Relaxed) != status.0;
-        if moved || (told && !self.is(Mutant::SleepIgnoresStatus)) {
+        if moved || !still() {
             return;
         }
         drop(self.world.sleepers[slot(word)].wait(guard).expect("a panic ends the model"));
+    }
+}
+
+/// Where a half of this side sleeps plainly.
+struct Berth<'a> {
+    loom: &'a Loom,
+    word: Word,
+    seen: u64,
+    /// What the sleeper knows, for [`Mutant::PlainBlind`].
+    known: Status,
+}
+
+impl Berth<'_> {
+    fn words(&self) -> &AtomicU32 {
+        &self.loom.world.announced[self.loom.side][slot(self.word)]
+    }
+}
+
+impl Bed for Berth<'_> {
+    fn announce(&self, value: u32) {
+        if !self.loom.is(Mutant::PlainUnannounced) {
+            self.words().store(value, Ordering::Release);
+        }
+    }
+
+    fn announced(&self) -> u32 {
+        self.words().load(Ordering::Acquire)
+    }
+
+    fn status(&self) -> Status {
+        if self.loom.is(Mutant::PlainBlind) {
+            return self.known;
+        }
+        Status(self.loom.world.status[self.loom.side].load(Ordering::Acquire))
+    }
+
+    fn fence(&self) {
+        if !self.loom.is(Mutant::PlainNoFence) {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    fn sleep(&self) -> io::Result<()> {
+        self.loom.futex(self.word, self.seen, || true);
+        Ok(())
+    }
+
+    fn wake(&self) {
+        let _guard = self.loom.world.lock();
+        self.loom.world.sleepers[slot(self.word)].notify_all();
     }
 }
