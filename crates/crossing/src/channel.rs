@@ -77,11 +77,11 @@ impl<M: Mechanism> Connection<M> {
         })
     }
 
-    pub(crate) fn new(opened: Opened<M::Outbound, M::Inbound>, wait: WaitStrategy) -> Self {
+    pub(crate) fn new(opened: Opened<M::Outbound, M::Inbound>, config: &Config) -> Self {
         let Opened { outbound, inbound, one_core, owner } = opened;
-        let patience = Patience::new(wait, one_core);
+        let patience = Patience::new(config.wait, one_core);
         Connection {
-            sender: Sender::new(outbound, patience, owner),
+            sender: Sender::new(outbound, patience, config.linger, owner),
             receiver: Receiver::new(inbound, patience, owner),
         }
     }

@@ -1,7 +1,25 @@
 //! What can go wrong, in the field's own words.
 //!
 //! `Full`, `Empty` and `Timeout` are outcomes rather than faults: nothing was lost, and the call can be made
-//! again. `Disconnected` ends a direction. `Poisoned` ends a connection: the peer broke the protocol.
+//! again. `Disconnected` ends a direction. `Reset` ends a connection, and messages may be lost. `Poisoned` ends a
+//! connection, too: the peer broke the protocol. An end is told by the same word by every later call.
+//!
+//! # What the kernel says, and what becomes of it
+//!
+//! | from the kernel | pipe | Unix socket | TCP |
+//! |---|---|---|---|
+//! | end of the stream | `Disconnected` | `Disconnected` | `Disconnected`; `Reset` if the connection was reset |
+//! | EPIPE | `Disconnected` | `Disconnected` | `Disconnected`; `Reset` if the connection was reset |
+//! | ECONNRESET | – | `Disconnected`: what the peer had sent has been received | `Reset` |
+//! | ECONNABORTED, ETIMEDOUT, ENETRESET, ECONNREFUSED | – | – | `Reset` |
+//! | EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN | – | – | `Reset` |
+//! | EAGAIN | waits, or `Full`, `Empty`, `Timeout` | the same | the same |
+//! | EINTR | the call is made again | the same | the same |
+//! | ENOMEM, ENOBUFS | `Io`; the connection goes on | the same | the same |
+//! | any other, from a send | `Io`, the same every time: the connection is over | the same | the same |
+//! | any other, from a receive | `Io` | the same | the same |
+//!
+//! Shared memory asks the kernel for nothing while messages go; its peer's death is told as `Disconnected`. "–" never comes.
 
 use std::fmt;
 use std::io;
@@ -39,7 +57,7 @@ pub enum SendError {
     Full,
     /// The deadline came before there was room (only from the deadline forms). The message was not taken.
     Timeout,
-    /// A non-blocking or deadline form ended when the kernel had taken the beginning of the message. The rest
+    /// The message was taken, but a non-blocking or deadline form ended before the kernel had all of it. The rest
     /// waits in this sender: it goes with the next send or [`flush`](crate::Sender::flush). Do not send the
     /// message again.
     Unfinished,
@@ -109,6 +127,27 @@ pub enum RecvError {
     Forked,
     /// The operating system refused for a reason of its own.
     Io(io::Error),
+}
+
+/// How the direction from the peer ended, once a receive has told that it did: see [`Receiver::end`](crate::Receiver::end).
+///
+/// | | `Closed` | `Abrupt` | `Reset` |
+/// |---|---|---|---|
+/// | shared memory | its sender was dropped | its process died; or a dropped sender left messages in line | never |
+/// | pipe, Unix socket | its sender was dropped | its process died; or its sender gave up after its linger | never |
+/// | TCP | its sender was dropped | the same, and nothing that it had sent is missing | something may be missing |
+///
+/// A sender says that it closes by a last word behind its last message (`docs/wire.md`). The word is missing when the process
+/// was killed, exited without dropping its sender, or dropped it while nobody read for longer than
+/// [`Config::linger`](crate::Config::linger). What such a sender had in line is missing as well; what it had published is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum End {
+    /// The peer dropped its sender. Every message that it was given has been received.
+    Closed,
+    /// The peer's sender ended without closing. Every message that it had published has been received.
+    Abrupt,
+    /// The connection was cut ([`RecvError::Reset`]). Messages may be lost.
+    Reset,
 }
 
 /// What a peer did that no correct peer does.
@@ -238,6 +277,15 @@ pub(crate) fn shortage(errno: Errno) -> Option<String> {
     }
 }
 
+impl From<End> for RecvError {
+    fn from(end: End) -> Self {
+        match end {
+            End::Closed | End::Abrupt => RecvError::Disconnected,
+            End::Reset => RecvError::Reset,
+        }
+    }
+}
+
 impl From<Violation> for SendError {
     fn from(violation: Violation) -> Self {
         SendError::Poisoned(violation)
@@ -261,7 +309,7 @@ impl fmt::Display for SendError {
             SendError::Unfinished => {
                 write!(
                     f,
-                    "the kernel took only the beginning of the message; the rest goes with the next send or flush"
+                    "the kernel has not all of the message yet; the rest goes with the next send or flush"
                 )
             }
             SendError::TooLong { len, max } => {

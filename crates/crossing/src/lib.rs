@@ -90,7 +90,7 @@ mod wait;
 pub use channel::{Claim, Connection, Cork, CorkedConnection, Receiver, Sender};
 pub use config::Config;
 pub use endpoint::{Address, Endpoint, ListenConfig, Listener, Peers};
-pub use error::{ConnectError, RecvError, SendError, Violation};
+pub use error::{ConnectError, End, RecvError, SendError, Violation};
 pub use mechanism::{
     Any, Blob, BlobMut, Kind, Mechanism, MemoryLimit, Message, Pipe, SealError, Shm, Shortage, Sleeping, Tcp,
     TrustedReceiver, Unix, sleeping,

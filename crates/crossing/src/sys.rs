@@ -10,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use rustix::io::{Errno, FdFlags};
+use rustix::ioctl::{Getter, Opcode, ioctl};
 
 /// Has `command` leave `fd` open in the child, under the same number, by a step between fork(2) and exec(2).
 ///
@@ -170,6 +171,14 @@ pub(crate) fn take_inherited(number: RawFd) -> Result<OwnedFd, Errno> {
     let fd = unsafe { OwnedFd::from_raw_fd(number) };
     rustix::io::fcntl_setfd(&fd, flags | FdFlags::CLOEXEC)?;
     Ok(fd)
+}
+
+/// How many bytes of a TCP stream the peer's kernel has not acknowledged, its end counted as one: SIOCOUTQ, see tcp(7).
+pub(crate) fn unacknowledged_bytes(socket: &OwnedFd) -> Result<usize, Errno> {
+    const SIOCOUTQ: Opcode = 0x5411;
+    // SAFETY: on a socket the request writes one int, whatever the socket's state.
+    let bytes = unsafe { ioctl(socket, Getter::<SIOCOUTQ, c_int>::new()) }?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
 /// Makes a write to a closed pipe an error rather than a deadly signal, unless the program has said what it

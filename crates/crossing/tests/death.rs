@@ -1,7 +1,7 @@
 //! Death and stopping, with real processes and real signals.
 //!
 //! Whoever is killed, whatever the survivor was doing: it receives everything that was published, then
-//! `Disconnected`, and never hangs. A stopped peer is late, not dead. And nothing of the dead stays behind.
+//! `Disconnected`, and never hangs. On TCP a peer that leaves messages of ours unread cuts the connection: that is `Reset`. A stopped peer is late, not dead. And nothing of the dead stays behind.
 
 mod process;
 
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crossing::{Config, Connection, Endpoint, Kind, RecvError, SendError, WaitStrategy};
+use crossing::{Config, Connection, End, Endpoint, Kind, RecvError, SendError, WaitStrategy};
 use process::{
     LIMIT, Second, again, descriptors, eventually, for_every_kind, is_running, mappings, message, part,
     threads, within,
@@ -40,12 +40,30 @@ const SENT: u64 = 50;
 fn is_disconnected(connection: &mut Connection) {
     let outcome = connection.recv(&mut [0; 64]);
     assert!(matches!(outcome, Err(RecvError::Disconnected)), "{outcome:?}");
+    // A peer that closes says so: this one was killed.
+    assert_eq!(connection.receiver().end(), Some(End::Abrupt));
     let error = loop {
         if let Err(error) = connection.send(b"is anybody there?") {
             break error;
         }
     };
     assert!(matches!(error, SendError::Disconnected), "{error:?}");
+}
+
+/// The same of a peer that has left messages of ours unread, in whichever order the halves are asked.
+fn is_cut(kind: Kind, connection: &mut Connection, error: &SendError) {
+    if kind != Kind::Tcp {
+        assert!(matches!(error, SendError::Disconnected), "{error:?}");
+        return is_disconnected(connection);
+    }
+    assert!(matches!(error, SendError::Reset), "{error:?}");
+    for _ in 0..3 {
+        let outcome = connection.recv(&mut [0; 64]);
+        assert!(matches!(outcome, Err(RecvError::Reset)), "{outcome:?}");
+        let outcome = connection.send(b"is anybody there?");
+        assert!(matches!(outcome, Err(SendError::Reset)), "{outcome:?}");
+    }
+    assert_eq!(connection.receiver().end(), Some(End::Reset));
 }
 
 fn receive(connection: &mut Connection, number: u64, len: usize) {
@@ -121,9 +139,8 @@ fn killed_while_the_survivor_waits_for_room(kind: Kind) {
         };
         assert!(matches!(full, SendError::Timeout | SendError::Unfinished), "{full:?}");
         let survivor = thread::spawn(move || {
-            let outcome = here.send(message(0, 60_000));
-            assert!(matches!(outcome, Err(SendError::Disconnected)), "{outcome:?}");
-            is_disconnected(&mut here);
+            let error = here.send(message(0, 60_000)).expect_err("there was no room");
+            is_cut(kind, &mut here, &error);
         });
         second.kill();
         survivor.join().expect("it was told");
@@ -144,8 +161,11 @@ fn killed_while_it_receives(kind: Kind) {
                 second.kill();
             }
         };
-        assert!(matches!(error, SendError::Disconnected), "{error:?}");
-        is_disconnected(&mut here);
+        match error {
+            // It had read everything at that moment.
+            SendError::Disconnected => is_disconnected(&mut here),
+            error => is_cut(kind, &mut here, &error),
+        }
     }
 }
 

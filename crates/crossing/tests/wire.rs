@@ -11,7 +11,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use crossing::{Address, Config, Connection, Endpoint, Kind, Listener, RecvError, WaitStrategy};
+use crossing::{Address, Config, Connection, End, Endpoint, Kind, Listener, RecvError, WaitStrategy};
 use process::{Second, socket_path, within};
 
 /// What the program sends and expects, in bytes; and last the longest message that both ends agree on.
@@ -50,6 +50,7 @@ fn converse(connection: Connection) {
     sending.join().expect("it sent");
     let outcome = receiver.recv(&mut buffer);
     assert!(matches!(outcome, Err(RecvError::Disconnected)), "{outcome:?}");
+    assert_eq!(receiver.end(), Some(End::Closed), "the program knows the last word");
 }
 
 fn with_a_foreign_client(address: Address, kind: &'static str) {

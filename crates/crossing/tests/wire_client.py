@@ -13,6 +13,7 @@ import sys
 MAGIC, VERSION, MECHANISM = b"CROSSING", 2, {"unix": 3, "tcp": 4}
 MAX_MESSAGE = 100_000
 LENGTHS = [0, 1, 5, 0, 4096, 70_000]
+END = b"\xff" * 4
 
 
 def open_socket(how, kind, address):
@@ -68,7 +69,9 @@ def main():
         (length,) = struct.unpack("<I", read_exactly(sock, 4))
         assert length == expected, (length, expected)
         assert read_exactly(sock, length) == message(length), f"message of {length} bytes"
+    sock.sendall(END)
     sock.shutdown(socket.SHUT_WR)
+    assert read_exactly(sock, 4) == END, "the other end closes"
     assert sock.recv(1) == b"", "the other end sends no more"
 
 

@@ -1,14 +1,18 @@
 //! A cork: messages that share one publication.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use super::{Receiver, Sender};
 use crate::error::{RecvError, SendError};
 use crate::mechanism::{Any, Mechanism, Outbound};
 use crate::wait::Until;
 
-/// Messages that are gathered and published together. Dropping it publishes what it holds, and waits for room
-/// if it must.
+/// Messages that are gathered and published together.
+///
+/// Dropping it publishes what it holds as far as there is room, and never waits. What there was no room for stays in the sender's
+/// line and goes with its next call, before anything else. So a program that needs to know, or that is about to wait for an
+/// answer, [flushes](Cork::flush).
 pub struct Cork<'a, M: Mechanism = Any> {
     pub(super) sender: &'a mut Sender<M>,
 }
@@ -20,29 +24,84 @@ impl<M: Mechanism> Cork<'_, M> {
     /// Those of [`Sender::send`].
     #[inline(always)]
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        let sender = &mut *self.sender;
-        let staged = sender.may_send(message.len()) && sender.outbound.stage_at_once(message);
-        if staged { Ok(()) } else { self.send_slowly(message) }
+        if self.stages_at_once(message) { Ok(()) } else { self.send_until(message, Until::Forever) }
+    }
+
+    /// Puts a message in line, if there is room in line, or can be made without a wait.
+    ///
+    /// # Errors
+    /// Those of [`Sender::try_send`]. After [`Full`](SendError::Full) the message was not taken, and the line is as it was.
+    #[inline(always)]
+    pub fn try_send(&mut self, message: &[u8]) -> Result<(), SendError> {
+        if self.stages_at_once(message) { Ok(()) } else { self.send_until(message, Until::Now) }
+    }
+
+    /// Puts a message in line, if there is room in line before `deadline`.
+    ///
+    /// # Errors
+    /// Those of [`Sender::send_deadline`].
+    pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> Result<(), SendError> {
+        self.send_until(message, Until::At(deadline))
+    }
+
+    /// Puts a message in line, if there is room in line within `timeout`.
+    ///
+    /// # Errors
+    /// See [`send_deadline`](Cork::send_deadline).
+    pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
+        self.send_until(message, Until::after(timeout))
+    }
+
+    #[inline(always)]
+    fn stages_at_once(&mut self, message: &[u8]) -> bool {
+        self.sender.may_send(message.len()) && self.sender.outbound.stage_at_once(message)
     }
 
     #[inline(never)]
-    fn send_slowly(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.sender.with_room(message.len(), Until::Forever, |outbound| outbound.stage(message))
+    fn send_until(&mut self, message: &[u8], until: Until) -> Result<(), SendError> {
+        if self.sender.outbound.goes_alone(message.len()) {
+            return self.sender.send_until(message, until);
+        }
+        self.sender.with_room(message.len(), until, |outbound| outbound.stage(message))
     }
 
-    /// Publishes everything in line.
+    /// Publishes everything in line, and waits for room if there is none.
     ///
     /// # Errors
-    /// Those of [`Sender::send`].
+    /// Those of [`Sender::flush`].
     pub fn flush(&mut self) -> Result<(), SendError> {
         self.sender.flush()
+    }
+
+    /// Publishes of what is in line as much as there is room for now.
+    ///
+    /// # Errors
+    /// Those of [`Sender::try_flush`].
+    pub fn try_flush(&mut self) -> Result<(), SendError> {
+        self.sender.try_flush()
+    }
+
+    /// Publishes everything in line, if there is room before `deadline`.
+    ///
+    /// # Errors
+    /// Those of [`Sender::flush_deadline`].
+    pub fn flush_deadline(&mut self, deadline: Instant) -> Result<(), SendError> {
+        self.sender.flush_deadline(deadline)
+    }
+
+    /// Publishes everything in line, if there is room within `timeout`.
+    ///
+    /// # Errors
+    /// See [`flush_deadline`](Cork::flush_deadline).
+    pub fn flush_timeout(&mut self, timeout: Duration) -> Result<(), SendError> {
+        self.sender.flush_timeout(timeout)
     }
 }
 
 impl<M: Mechanism> Drop for Cork<'_, M> {
     fn drop(&mut self) {
-        // Who wants to know flushes.
-        let _ = self.flush();
+        // Whoever wants to know flushes; what does not go stays in line.
+        let _ = self.try_flush();
     }
 }
 
@@ -58,7 +117,7 @@ pub struct CorkedConnection<'a, M: Mechanism = Any> {
     pub(super) receiver: &'a mut Receiver<M>,
 }
 
-impl<M: Mechanism> CorkedConnection<'_, M> {
+impl<'a, M: Mechanism> CorkedConnection<'a, M> {
     /// See [`Cork::send`].
     ///
     /// # Errors
@@ -75,15 +134,51 @@ impl<M: Mechanism> CorkedConnection<'_, M> {
         self.cork.flush()
     }
 
+    /// The cork, for its other forms.
+    pub fn cork(&mut self) -> &mut Cork<'a, M> {
+        &mut self.cork
+    }
+
     /// Publishes everything in line, then waits for the next message as [`Receiver::recv`] does: who waits
     /// for an answer has asked first.
     ///
     /// # Errors
     /// Those of [`Receiver::recv`].
     pub fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        self.recv_until(buffer, Until::Forever)
+    }
+
+    /// Publishes of what is in line as much as there is room for, and takes the next message if there is one now.
+    ///
+    /// # Errors
+    /// Those of [`Receiver::try_recv`].
+    pub fn try_recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        self.recv_until(buffer, Until::Now)
+    }
+
+    /// Publishes everything in line, then waits for the next message, both until `deadline`.
+    ///
+    /// # Errors
+    /// Those of [`Receiver::recv_deadline`].
+    pub fn recv_deadline(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, RecvError> {
+        self.recv_until(buffer, Until::At(deadline))
+    }
+
+    /// Publishes everything in line, then waits for the next message, both within `timeout`.
+    ///
+    /// # Errors
+    /// See [`recv_deadline`](CorkedConnection::recv_deadline).
+    pub fn recv_timeout(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, RecvError> {
+        self.recv_until(buffer, Until::after(timeout))
+    }
+
+    fn recv_until(&mut self, buffer: &mut [u8], until: Until) -> Result<usize, RecvError> {
         // That it cannot be sent any more is told by the next send; what has come can still be received.
-        let _ = self.flush();
-        self.receiver.recv(buffer)
+        let _ = self.cork.sender.flush_until(until);
+        match self.receiver.recv_at_once(buffer) {
+            Some(len) => Ok(len),
+            None => self.receiver.recv_until(buffer, until),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::gate::{Closed, Gate};
-use crate::error::RecvError;
+use crate::error::{End, RecvError};
 use crate::mechanism::{Any, Inbound, Mechanism};
 use crate::owner::Owner;
 use crate::wait::{Patience, Until, WaitStrategy};
@@ -17,18 +17,20 @@ pub struct Receiver<M: Mechanism = Any> {
     inbound: M::Inbound,
     gate: Gate,
     patience: Patience,
+    /// Whether the end was told.
+    over: bool,
 }
 
 impl<M: Mechanism> Receiver<M> {
     pub(super) fn new(inbound: M::Inbound, patience: Patience, owner: Owner) -> Self {
-        Receiver { inbound, gate: Gate::new(owner), patience }
+        Receiver { inbound, gate: Gate::new(owner), patience, over: false }
     }
 
     /// Waits for the next message, copies it into `buffer` and returns its length in bytes.
     ///
     /// # Errors
     /// [`TooLong`](RecvError::TooLong) when the buffer is too short, the message being kept;
-    /// [`Disconnected`](RecvError::Disconnected), [`Poisoned`](RecvError::Poisoned),
+    /// [`Disconnected`](RecvError::Disconnected), [`Reset`](RecvError::Reset), [`Poisoned`](RecvError::Poisoned),
     /// [`Forked`](RecvError::Forked), [`Io`](RecvError::Io).
     #[inline(always)]
     pub fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
@@ -80,13 +82,33 @@ impl<M: Mechanism> Receiver<M> {
     }
 
     #[inline(always)]
-    fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
+    pub(super) fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
         if self.gate.is_open() { self.inbound.recv_at_once(buffer) } else { None }
     }
 
     #[inline(never)]
-    fn recv_until(&mut self, buffer: &mut [u8], until: Until) -> Result<usize, RecvError> {
+    pub(super) fn recv_until(&mut self, buffer: &mut [u8], until: Until) -> Result<usize, RecvError> {
         self.ask(until, |inbound, patience| inbound.recv(buffer, patience))
+    }
+
+    /// How this direction ended: whether the peer closed it, ended without closing, or was cut off. `None` until a receive has
+    /// told the end, by [`Disconnected`](RecvError::Disconnected) or [`Reset`](RecvError::Reset).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Connection, End, Kind, RecvError};
+    ///
+    /// let (here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// let (sender, _) = here.split();
+    /// let (_, mut receiver) = there.split();
+    /// drop(sender);
+    /// assert!(matches!(receiver.recv(&mut [0; 64]), Err(RecvError::Disconnected)));
+    /// // Not killed: every message that it was given has been received.
+    /// assert_eq!(receiver.end(), Some(End::Closed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn end(&self) -> Option<End> {
+        self.over.then(|| self.inbound.end())
     }
 
     /// Asks the mechanism for something, unless the connection is over; and ends it when the peer broke the protocol.
@@ -98,9 +120,13 @@ impl<M: Mechanism> Receiver<M> {
     ) -> Result<T, RecvError> {
         self.gate.pass()?;
         let outcome = ask(&mut self.inbound, self.patience.until(until));
-        if let Err(RecvError::Poisoned(violation)) = outcome {
-            self.gate.poison(violation);
-            self.inbound.hang_up();
+        match outcome {
+            Err(RecvError::Poisoned(violation)) => {
+                self.gate.poison(violation);
+                self.inbound.hang_up();
+            }
+            Err(RecvError::Disconnected | RecvError::Reset) => self.over = true,
+            _ => {}
         }
         outcome
     }

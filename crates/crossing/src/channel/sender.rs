@@ -13,17 +13,23 @@ use crate::wait::{Patience, Until, WaitStrategy};
 /// The half of a connection that sends.
 ///
 /// A plain `send` publishes at once. To let many messages share one system call, or one publication,
-/// [cork](Sender::cork) it. Dropping the sender ends its direction: the peer receives what was sent, then
-/// [`Disconnected`](crate::RecvError::Disconnected).
+/// [cork](Sender::cork) it.
+///
+/// Dropping the sender ends its direction: the peer receives what was sent, then
+/// [`Disconnected`](crate::RecvError::Disconnected), and can ask [whether it was closed](crate::Receiver::end). What is still
+/// in line goes first. If there is no room for it, the drop waits for at most [`Config::linger`](crate::Config::linger); what
+/// has not gone by then is lost, and the peer is told that the end was abrupt.
 pub struct Sender<M: Mechanism = Any> {
     pub(super) outbound: M::Outbound,
     pub(super) gate: Gate,
     patience: Patience,
+    /// How long dropping it may wait.
+    linger: Duration,
 }
 
 impl<M: Mechanism> Sender<M> {
-    pub(super) fn new(outbound: M::Outbound, patience: Patience, owner: Owner) -> Self {
-        Sender { outbound, gate: Gate::new(owner), patience }
+    pub(super) fn new(outbound: M::Outbound, patience: Patience, linger: Duration, owner: Owner) -> Self {
+        Sender { outbound, gate: Gate::new(owner), patience, linger }
     }
 
     /// Sends a message, and waits for room if there is none.
@@ -32,7 +38,7 @@ impl<M: Mechanism> Sender<M> {
     /// now. It does not say that anybody has received it.
     ///
     /// # Errors
-    /// [`TooLong`](SendError::TooLong), [`Disconnected`](SendError::Disconnected),
+    /// [`TooLong`](SendError::TooLong), [`Disconnected`](SendError::Disconnected), [`Reset`](SendError::Reset),
     /// [`Poisoned`](SendError::Poisoned), [`Forked`](SendError::Forked), [`Io`](SendError::Io).
     #[inline(always)]
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
@@ -77,7 +83,7 @@ impl<M: Mechanism> Sender<M> {
     }
 
     #[inline(never)]
-    fn send_until(&mut self, message: &[u8], until: Until) -> Result<(), SendError> {
+    pub(super) fn send_until(&mut self, message: &[u8], until: Until) -> Result<(), SendError> {
         self.check(message.len())?;
         self.ask(until, |outbound, patience| outbound.send(message, patience))
     }
@@ -119,17 +125,33 @@ impl<M: Mechanism> Sender<M> {
         self.claim_until(len, Until::Forever)
     }
 
-    /// Room for a message of `len` bytes, if there is any now.
+    /// Room for a message of `len` bytes, if there is any now. Its commit will not wait either.
     ///
     /// # Errors
-    /// Those of [`try_send`](Sender::try_send).
+    /// Those of [`send`](Sender::send), and [`Full`](SendError::Full).
     pub fn try_claim(&mut self, len: usize) -> Result<Claim<'_, M>, SendError> {
         self.claim_until(len, Until::Now)
     }
 
+    /// Room for a message of `len` bytes, if there is any before `deadline`. Its commit will not wait for longer either.
+    ///
+    /// # Errors
+    /// Those of [`send`](Sender::send), and [`Timeout`](SendError::Timeout).
+    pub fn claim_deadline(&mut self, len: usize, deadline: Instant) -> Result<Claim<'_, M>, SendError> {
+        self.claim_until(len, Until::At(deadline))
+    }
+
+    /// Room for a message of `len` bytes, if there is any within `timeout`. Its commit will not wait for longer either.
+    ///
+    /// # Errors
+    /// See [`claim_deadline`](Sender::claim_deadline).
+    pub fn claim_timeout(&mut self, len: usize, timeout: Duration) -> Result<Claim<'_, M>, SendError> {
+        self.claim_until(len, Until::after(timeout))
+    }
+
     fn claim_until(&mut self, len: usize, until: Until) -> Result<Claim<'_, M>, SendError> {
         self.with_room(len, until, |outbound| outbound.claim(len))?;
-        Ok(Claim { sender: self })
+        Ok(Claim { sender: self, until })
     }
 
     /// Does `ask` for a message of `len` bytes, and waits for room as often as there is none.
@@ -170,10 +192,11 @@ impl<M: Mechanism> Sender<M> {
         Cork { sender: self }
     }
 
-    /// Finishes what an [`Unfinished`](SendError::Unfinished) send left behind.
+    /// Publishes what is in line: what an [`Unfinished`](SendError::Unfinished) send or commit, or a cork that was dropped, left
+    /// behind.
     ///
     /// # Errors
-    /// [`Disconnected`](SendError::Disconnected), [`Poisoned`](SendError::Poisoned), [`Forked`](SendError::Forked),
+    /// [`Disconnected`](SendError::Disconnected), [`Reset`](SendError::Reset), [`Poisoned`](SendError::Poisoned), [`Forked`](SendError::Forked),
     /// [`Io`](SendError::Io).
     pub fn flush(&mut self) -> Result<(), SendError> {
         self.flush_until(Until::Forever)
@@ -187,7 +210,23 @@ impl<M: Mechanism> Sender<M> {
         self.flush_until(Until::Now)
     }
 
-    fn flush_until(&mut self, until: Until) -> Result<(), SendError> {
+    /// The same, until `deadline`.
+    ///
+    /// # Errors
+    /// Those of [`flush`](Sender::flush), and [`Timeout`](SendError::Timeout).
+    pub fn flush_deadline(&mut self, deadline: Instant) -> Result<(), SendError> {
+        self.flush_until(Until::At(deadline))
+    }
+
+    /// The same, for `timeout`.
+    ///
+    /// # Errors
+    /// See [`flush_deadline`](Sender::flush_deadline).
+    pub fn flush_timeout(&mut self, timeout: Duration) -> Result<(), SendError> {
+        self.flush_until(Until::after(timeout))
+    }
+
+    pub(super) fn flush_until(&mut self, until: Until) -> Result<(), SendError> {
         self.ask(until, M::Outbound::publish)
     }
 
@@ -227,6 +266,15 @@ impl<M: Mechanism> Sender<M> {
             self.outbound.hang_up();
         }
         outcome
+    }
+}
+
+impl<M: Mechanism> Drop for Sender<M> {
+    fn drop(&mut self) {
+        // Neither of a forked child's parent nor of a connection that was hung up is anything left to say.
+        if self.gate.is_open() {
+            self.outbound.close(self.patience.until(Until::after(self.linger)));
+        }
     }
 }
 

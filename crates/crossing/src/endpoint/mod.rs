@@ -163,7 +163,7 @@ impl Endpoint {
                 return Err(ConnectError::Shed { limit });
             }
         }
-        Ok(Connection::new(opened?, config.wait))
+        Ok(Connection::new(opened?, config))
     }
 }
 

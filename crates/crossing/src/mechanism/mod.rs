@@ -5,8 +5,10 @@
 //! the kernel does less for us, is a folder, and its `mod.rs` has that order. This file holds what they share: the names,
 //! the two traits that [`channel`](crate::channel) builds the contract on, and [`Any`], which chooses at run time.
 
+mod farewell;
 pub(crate) mod pipe;
 pub(crate) mod shm;
+mod socket;
 pub(crate) mod tcp;
 pub(crate) mod unix;
 
@@ -17,7 +19,7 @@ use std::str::FromStr;
 use rustix::io::Errno;
 
 use crate::config::Config;
-use crate::error::{ConnectError, RecvError, SendError};
+use crate::error::{ConnectError, End, RecvError, SendError};
 use crate::owner::Owner;
 use crate::scene::Scene;
 use crate::wait::Patience;
@@ -169,6 +171,12 @@ pub trait Outbound: Send {
     /// Sends one message and publishes it, with all that was staged before.
     fn send(&mut self, message: &[u8], patience: &mut Patience) -> Result<(), SendError>;
 
+    /// Whether a message of `len` bytes is never put in line with others, because it would fill a line by itself.
+    fn goes_alone(&self, len: usize) -> bool {
+        let _ = len;
+        false
+    }
+
     /// Puts one message in line, under the same condition; [`Outbound::stage`] follows.
     #[inline(always)]
     fn stage_at_once(&mut self, message: &[u8]) -> bool {
@@ -197,11 +205,17 @@ pub trait Outbound: Send {
     /// Publishes everything in line.
     fn publish(&mut self, patience: &mut Patience) -> Result<(), SendError>;
 
+    /// Whether something waits in line to be published.
+    fn has_in_line(&self) -> bool;
+
     /// Publishes, and waits until a message of `len` bytes can be staged.
     fn wait_room(&mut self, len: usize, patience: &mut Patience) -> Result<(), SendError>;
 
     /// How large the ring or the kernel's buffer is that the messages go into, in bytes. `None` when it is not told.
     fn capacity_bytes(&self) -> Option<usize>;
+
+    /// Publishes what is in line, and tells the peer that nothing more comes: the last call before the half is dropped.
+    fn close(&mut self, patience: &mut Patience);
 
     /// Ends the whole connection: the peer broke the protocol.
     fn hang_up(&mut self);
@@ -222,6 +236,9 @@ pub trait Inbound: Send {
 
     /// Copies the next message into `buffer` and returns its length.
     fn recv(&mut self, buffer: &mut [u8], patience: &mut Patience) -> Result<usize, RecvError>;
+
+    /// How the direction ended, for who was told that it did.
+    fn end(&self) -> End;
 
     /// Ends the whole connection: the peer broke the protocol.
     fn hang_up(&mut self);
@@ -305,6 +322,10 @@ impl<S: Outbound, P: Outbound, U: Outbound, T: Outbound> Outbound for Each<S, P,
         each!(self, half => half.send(message, patience))
     }
 
+    fn goes_alone(&self, len: usize) -> bool {
+        each!(self, half => half.goes_alone(len))
+    }
+
     #[inline]
     fn stage_at_once(&mut self, message: &[u8]) -> bool {
         each!(self, half => half.stage_at_once(message))
@@ -339,12 +360,20 @@ impl<S: Outbound, P: Outbound, U: Outbound, T: Outbound> Outbound for Each<S, P,
         each!(self, half => half.publish(patience))
     }
 
+    fn has_in_line(&self) -> bool {
+        each!(self, half => half.has_in_line())
+    }
+
     fn wait_room(&mut self, len: usize, patience: &mut Patience) -> Result<(), SendError> {
         each!(self, half => half.wait_room(len, patience))
     }
 
     fn capacity_bytes(&self) -> Option<usize> {
         each!(self, half => half.capacity_bytes())
+    }
+
+    fn close(&mut self, patience: &mut Patience) {
+        each!(self, half => half.close(patience));
     }
 
     fn hang_up(&mut self) {
@@ -364,6 +393,10 @@ impl<S: Inbound, P: Inbound, U: Inbound, T: Inbound> Inbound for Each<S, P, U, T
 
     fn recv(&mut self, buffer: &mut [u8], patience: &mut Patience) -> Result<usize, RecvError> {
         each!(self, half => half.recv(buffer, patience))
+    }
+
+    fn end(&self) -> End {
+        each!(self, half => half.end())
     }
 
     fn hang_up(&mut self) {

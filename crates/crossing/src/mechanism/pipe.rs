@@ -30,7 +30,7 @@ use super::{Halves, Kind, Mechanism};
 use crate::config::Config;
 use crate::endpoint::{above_stdio, both_above_stdio};
 use crate::error::ConnectError;
-use crate::frame::{FrameReceiver, FrameSender, Wire};
+use crate::frame::{Cut, FrameReceiver, FrameSender, Wire};
 use crate::hello::{Hello, recv_hello, send_packet};
 use crate::owner::{self, Owner};
 use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Scene, Step, When};
@@ -223,6 +223,23 @@ impl Wire for PipeEnd {
         }
     }
 
+    fn write_both(&mut self, parts: &[IoSlice<'_>; 2], now: bool) -> Result<usize, Errno> {
+        let quiet = self.quiet;
+        let fd = self.mode(now)?;
+        match quiet {
+            Quiet::PerWrite => rustix::io::pwritev2(fd, parts, u64::MAX, NO_SIGNAL),
+            Quiet::Ignored => rustix::io::writev(fd, parts),
+        }
+    }
+
+    fn cut(&self, errno: Errno) -> Option<Cut> {
+        (errno == Errno::PIPE).then_some(Cut::Gone)
+    }
+
+    fn cut_at_end(&self) -> Cut {
+        Cut::Gone
+    }
+
     fn buffer_bytes(&self) -> Result<usize, Errno> {
         rustix::pipe::fcntl_getpipe_size(self.fd()?)
     }
@@ -231,7 +248,7 @@ impl Wire for PipeEnd {
         self.fd.as_ref().map(AsFd::as_fd).ok_or(Errno::PIPE)
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, _clean: bool) {
         self.fd = None;
     }
 

@@ -11,16 +11,23 @@
 //!
 //! **Meeting.** Over the connection itself: each end sends a hello of 32 bytes and reads the other's (`docs/wire.md`).
 //!
-//! **Death.** A process that is killed has its connection closed by its kernel: what it had sent still arrives, then the
-//! end of the stream. If messages of ours were unread the connection is reset instead; what had arrived
-//! before is still read, but what its kernel still held for want of room is lost. The first `send` after a
-//! death succeeds and is lost: a `send` that returns says that the kernel has the message, not that anyone
+//! **The end.** An end that is dropped says its last word, sends the end of the stream, and goes on reading until the peer's
+//! kernel has acknowledged everything (`farewell.rs`): so all that it had sent arrives, whatever it left unread itself. It does so
+//! for [`Config::linger`](crate::Config::linger). A peer that has not taken everything by then may lose the rest, and is told so.
+//!
+//! A process that is killed cannot do that; its kernel closes the connection. If it had read everything that had come, what it had sent
+//! still arrives, then the end of the stream. If not, the kernel resets the connection: what had arrived is still read,
+//! and what was still on its way is lost, although its `send` had returned. That is told as [`Reset`](crate::RecvError::Reset) and
+//! never as [`Disconnected`](crate::RecvError::Disconnected). So "published or not published at any kill" is promised on TCP for a
+//! connection that is used one way; one that is used both ways can lose messages at a kill, and says that it may have.
+//!
+//! The first `send` after a death succeeds and is lost: a `send` that returns says that the kernel has the message, not that anyone
 //! has read it. A machine that vanishes says nothing at all: use deadlines. TCP cannot say "I receive no
 //! more, but still send": a [`Receiver`](crate::Receiver) that is dropped alone is noticed by the peer only
 //! when the sender goes too.
 //!
 //! # References
-//! tcp(7), RFC 9293, net/ipv4/tcp.c of the kernel.
+//! tcp(7), RFC 9293, RFC 1122 4.2.2.13, net/ipv4/tcp.c of the kernel.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -28,7 +35,8 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{SocketAddrAny, sockopt};
 
-use super::unix::{SocketHalf, greet, socket_buffer};
+use super::socket::SocketHalf;
+use super::unix::{greet, socket_buffer};
 use super::{Halves, Kind, Mechanism};
 use crate::config::Config;
 use crate::endpoint::both_above_stdio;

@@ -10,23 +10,25 @@
 //! **Meeting.** Over the socket itself: each end sends a hello of 32 bytes and reads the other's (`docs/wire.md`). Two
 //! ends that know each other are a socketpair; others meet at a path.
 //!
-//! **Death** is told by the socket: what was sent can still be read, then the end of the stream. An end that dies
-//! with unread messages of ours resets the connection; what *it* had sent is still there behind the reset.
+//! **The end** is told by the socket: what was sent can still be read, then the end of the stream. An end that goes with messages
+//! of ours unread leaves an ECONNRESET for whichever of our calls comes first; yet nothing of what *it* had sent is missing, for
+//! that is in our own queue. So it is told as what it is: to the receiver as the end, and to the sender as a peer that receives no
+//! more, by the same word that EPIPE gets.
 //!
 //! # References
 //! unix(7), socketpair(2), net/unix/af_unix.c of the kernel.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 
+use super::socket::{SocketHalf, Stream};
 use super::{Halves, Kind, Mechanism, Opened};
 use crate::config::Config;
 use crate::endpoint::both_above_stdio;
 use crate::error::ConnectError;
-use crate::frame::{FrameReceiver, FrameSender, Wire};
+use crate::frame::{FrameReceiver, FrameSender};
 use crate::hello::{Hello, wait_readable};
 use crate::owner::{self, Owner};
 use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Scene, Step, When};
@@ -100,56 +102,13 @@ pub(crate) fn greet(
     }
     let peer = Hello::decode(&bytes, kind)?;
     let max_message = config.max_message.min(peer.max_message);
-    let socket = Arc::new(socket);
-    let half = |way| SocketHalf { socket: socket.clone(), way };
+    let (writing, reading) = Stream::halves(socket, kind, config.linger, owner);
     Ok(Opened {
-        outbound: FrameSender::new(half(Shutdown::Write), max_message, owner),
-        inbound: FrameReceiver::new(half(Shutdown::Read), max_message, owner),
+        outbound: FrameSender::new(writing, max_message, owner),
+        inbound: FrameReceiver::new(reading, max_message, owner),
         one_core: hello.shares_core(&peer),
         owner,
     })
-}
-
-/// One direction of a stream socket. The last half to go closes it.
-#[derive(Debug)]
-pub struct SocketHalf {
-    socket: Arc<OwnedFd>,
-    way: Shutdown,
-}
-
-impl Wire for SocketHalf {
-    /// As much as the kernel's buffer takes at once by default: the longer the line, the more rarely a receiver that has
-    /// taken it all must be woken.
-    const LINE_BYTES: usize = 128 << 10;
-
-    #[inline]
-    fn read(&mut self, buffer: &mut [u8], now: bool) -> Result<usize, Errno> {
-        let flags = if now { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
-        rustix::net::recv(&*self.socket, buffer, flags).map(|(bytes, _)| bytes)
-    }
-
-    #[inline]
-    fn write(&mut self, bytes: &[u8], now: bool) -> Result<usize, Errno> {
-        let flags = if now { SendFlags::DONTWAIT } else { SendFlags::empty() };
-        rustix::net::send(&*self.socket, bytes, flags | SendFlags::NOSIGNAL)
-    }
-
-    fn buffer_bytes(&self) -> Result<usize, Errno> {
-        sockopt::socket_send_buffer_size(&*self.socket)
-    }
-
-    fn fd(&self) -> Result<BorrowedFd<'_>, Errno> {
-        Ok(self.socket.as_fd())
-    }
-
-    fn close(&mut self) {
-        // ENOTCONN when the peer was first.
-        let _ = rustix::net::shutdown(&*self.socket, self.way);
-    }
-
-    fn hang_up(&mut self) {
-        let _ = rustix::net::shutdown(&*self.socket, Shutdown::Both);
-    }
 }
 
 /// The story of one message through a Unix socket.

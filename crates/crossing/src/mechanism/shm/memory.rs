@@ -40,6 +40,8 @@ impl Status {
     pub(crate) const LANE_WANTED: Status = Status(8);
     /// It has answered with a lane since this end has looked.
     pub(crate) const LANE_CAME: Status = Status(16);
+    /// It will send no more, and has not published all that it was given.
+    pub(crate) const SENDER_GAVE_UP: Status = Status(32);
 
     #[inline]
     pub(crate) fn intersects(self, other: Status) -> bool {

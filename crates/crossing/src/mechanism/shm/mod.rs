@@ -55,17 +55,18 @@ use self::flight::Flight;
 pub use self::in_place::{Message, TrustedReceiver};
 use self::line::Line;
 use self::link::{Agreed, Link};
+use self::memory::Status;
 use self::passing::{Inlet, Outlet};
 use self::ring::{Consumer, Producer, START, frame};
 pub use self::room::{MemoryLimit, Shortage};
 pub(crate) use self::scene::SCENE;
 pub use self::sleeping::{Sleeping, sleeping};
 use self::view::View;
-use self::watch::{RECEIVER_CLOSES, SENDER_CLOSES};
+use self::watch::{RECEIVER_CLOSES, SENDER_CLOSES, SENDER_GIVES_UP};
 use super::{Halves, Inbound, Kind, Mechanism, Outbound};
 use crate::config::Config;
 use crate::endpoint::both_above_stdio;
-use crate::error::{ConnectError, RecvError, SendError};
+use crate::error::{ConnectError, End, RecvError, SendError};
 use crate::owner::{self, Owner, Substitute};
 use crate::wait::{Patience, Until};
 
@@ -101,6 +102,7 @@ impl Mechanism for Shm {
             outlet: Outlet::new(Flight::new(config)),
             owner,
             substitute: Substitute::default(),
+            last_word: SENDER_CLOSES,
         };
         let inbound = RingReceiver {
             ring: Consumer::new(view, theirs, max_message, START),
@@ -134,6 +136,8 @@ pub struct RingSender {
     owner: Owner,
     /// What a forked child writes to in place of the ring.
     substitute: Substitute,
+    /// What the peer is told when this half goes.
+    last_word: u8,
 }
 
 impl RingSender {
@@ -233,8 +237,19 @@ impl Outbound for RingSender {
         self.ring.wait_room(bytes, patience)
     }
 
+    fn has_in_line(&self) -> bool {
+        !self.line.is_empty()
+    }
+
     fn capacity_bytes(&self) -> Option<usize> {
         Some(self.ring.capacity() as usize)
+    }
+
+    fn close(&mut self, patience: &mut Patience) {
+        // A claim that was leaked is nothing; what a cork has left in line was taken.
+        self.abandon();
+        let left = self.publish(patience).is_err() && self.has_in_line();
+        self.last_word = if left { SENDER_GIVES_UP } else { SENDER_CLOSES };
     }
 
     fn hang_up(&mut self) {
@@ -244,9 +259,8 @@ impl Outbound for RingSender {
 
 impl Drop for RingSender {
     fn drop(&mut self) {
-        // What was put in line by a cork that is still open was never promised; what was published stays
-        // readable.
-        self.ring.memory().link().watch.tell(SENDER_CLOSES);
+        // What was published stays readable.
+        self.ring.memory().link().watch.tell(self.last_word);
     }
 }
 
@@ -290,6 +304,12 @@ impl Inbound for RingReceiver {
                 outcome => return outcome,
             }
         }
+    }
+
+    fn end(&self) -> End {
+        let known = self.ring.memory().link().watch.known();
+        let closed = known.intersects(Status::SENDER_CLOSED) && !known.intersects(Status::SENDER_GAVE_UP);
+        if closed { End::Closed } else { End::Abrupt }
     }
 
     fn hang_up(&mut self) {

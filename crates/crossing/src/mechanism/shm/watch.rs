@@ -32,6 +32,8 @@ use crate::wait::Patience;
 
 /// What an end says over the rendezvous when its sender goes.
 pub(super) const SENDER_CLOSES: u8 = b'S';
+/// … when its sender goes and leaves messages in line, for which there was no room.
+pub(super) const SENDER_GIVES_UP: u8 = b'G';
 /// … when its receiver goes.
 pub(super) const RECEIVER_CLOSES: u8 = b'R';
 
@@ -171,6 +173,9 @@ impl Watched {
         // Said twice is no better than said wrong: a peer cannot keep this thread busy.
         let (what, right) = match packet {
             Packet::Word(SENDER_CLOSES) => (Status::SENDER_CLOSED, !known.intersects(Status::SENDER_CLOSED)),
+            Packet::Word(SENDER_GIVES_UP) => {
+                (Status::SENDER_CLOSED | Status::SENDER_GAVE_UP, !known.intersects(Status::SENDER_CLOSED))
+            }
             Packet::Word(RECEIVER_CLOSES) => {
                 (Status::RECEIVER_CLOSED, !known.intersects(Status::RECEIVER_CLOSED))
             }

@@ -43,7 +43,7 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
         });
         bench.tell_calls(Side::Sender, Call::Send, calls);
         bench.teller.look(&pair, &[Side::Sender]);
-        told &= ended.as_deref() == Some("disconnected");
+        told &= matches!(ended.as_deref(), Some("disconnected" | "reset"));
         let ended = ended.unwrap_or_else(|| format!("nothing, in {}", messages(MORE)));
         stories.push(match (after, ended.as_str()) {
             (0, ended) => format!("with {name} the first send was told `{ended}`"),

@@ -1,0 +1,285 @@
+//! The receiving half of a stream: what has come, message by message, and how it ends.
+
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+
+use super::{Cut, END, HEADER_BYTES, Wire, again};
+use crate::error::{End, RecvError, Violation};
+use crate::mechanism::Inbound;
+use crate::owner::Owner;
+use crate::wait::{Patience, Until};
+
+/// How much a receiver reads at once, in bytes.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// So many messages in one read are a burst: its sender sends faster than one message a look.
+const BURST: usize = 4;
+
+/// So many bytes in one read are the doing of a sender that gathers, and of whom one look costs nothing.
+const GATHERED_BYTES: usize = 8 << 10;
+
+/// What a receiver does before it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    /// Nothing.
+    Nothing,
+    /// It lingers: the last read brought a burst.
+    Linger,
+    /// It tells again that the direction is over. There is no other read.
+    Tell,
+}
+
+/// The receiving half of a stream.
+#[derive(Debug)]
+pub struct FrameReceiver<W: Wire> {
+    wire: W,
+    max_message: usize,
+    /// What has come and was not taken is `buffer[start..end]`. Longer than [`BUFFER_BYTES`] it is at most as long as the one
+    /// frame that it holds.
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    /// What comes before the next read.
+    first: First,
+    /// How the direction ended, once that was told.
+    over: Option<End>,
+    owner: Owner,
+}
+
+impl<W: Wire> FrameReceiver<W> {
+    pub(crate) fn new(wire: W, max_message: usize, owner: Owner) -> Self {
+        FrameReceiver {
+            wire,
+            max_message,
+            buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            first: First::Nothing,
+            over: None,
+            owner,
+        }
+    }
+
+    /// The length of the next message, if its header has come.
+    #[inline(always)]
+    fn next_len(&self) -> Option<usize> {
+        let header = self.buffer.get(self.start..self.end)?.first_chunk()?;
+        Some(u32::from_le_bytes(*header) as usize)
+    }
+
+    /// Copies the next message into `buffer`, if all of it has come and it fits.
+    #[inline(always)]
+    fn take(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let len = self.next_len()?;
+        if len > self.max_message {
+            return None;
+        }
+        let end = self.start + HEADER_BYTES + len;
+        let frame = self.buffer[..self.end].get(self.start..end)?;
+        buffer.get_mut(..len)?.copy_from_slice(&frame[HEADER_BYTES..]);
+        self.start = end;
+        Some(len)
+    }
+
+    /// Keeps what has come of the next message, which cannot be taken yet, at the front; in a larger buffer, at most twice
+    /// what has come, if it fills this one. An error if it can never be taken, or not into `room` bytes. Its length, if it
+    /// can as well be received straight into the caller's buffer.
+    #[cold]
+    fn keep(&mut self, room: usize, patience: &Patience) -> Result<Option<usize>, RecvError> {
+        let len = self.next_len();
+        if let Some(len) = len {
+            if len == END as usize {
+                // Nothing follows.
+                (self.start, self.end) = (0, 0);
+                return Err(self.over(End::Closed));
+            }
+            if len > self.max_message {
+                let claimed = len as u64;
+                return Err(Violation::Length { claimed, limit: self.max_message }.into());
+            }
+            if len > room {
+                return Err(RecvError::TooLong { len, room });
+            }
+            if HEADER_BYTES + len > BUFFER_BYTES && patience.until == Until::Forever {
+                return Ok(Some(len));
+            }
+        }
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        if self.end == self.buffer.len() {
+            let frame = HEADER_BYTES + len.unwrap_or(0);
+            let mut larger = vec![0; (self.buffer.len() * 2).min(frame)].into_boxed_slice();
+            larger[..self.end].copy_from_slice(&self.buffer[..self.end]);
+            self.buffer = larger;
+        }
+        Ok(None)
+    }
+
+    /// Receives the next message of `len` bytes straight into `buffer`, behind what has come of it.
+    #[inline(never)]
+    fn recv_long(
+        &mut self,
+        len: usize,
+        buffer: &mut [u8],
+        patience: &mut Patience,
+    ) -> Result<usize, RecvError> {
+        let message = &mut buffer[..len];
+        let come = &self.buffer[self.start..self.end][HEADER_BYTES..];
+        message[..come.len()].copy_from_slice(come);
+        let mut at = come.len();
+        self.let_go();
+        self.first = First::Nothing;
+        while at < len {
+            let rest = &mut message[at..];
+            let mut read = self.wire.read(rest, !patience.waits_in_calls());
+            if let Err(Errno::AGAIN | Errno::INTR) = read {
+                let outcome =
+                    again(&mut self.wire, PollFlags::IN, patience, |wire, now| wire.read(rest, now));
+                read = outcome.unwrap_or(Err(Errno::AGAIN));
+            }
+            match read {
+                Ok(bytes @ 1..) => at += bytes,
+                ended => {
+                    let error = self.fail(ended);
+                    if self.over.is_none() {
+                        // It passes: what has come is kept for the next call.
+                        self.buffer =
+                            [&(len as u32).to_le_bytes(), &message[..at]].concat().into_boxed_slice();
+                        self.end = self.buffer.len();
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(len)
+    }
+
+    /// Forgets what has come, and lets go of a buffer that was made longer for it.
+    #[inline]
+    fn let_go(&mut self) {
+        (self.start, self.end) = (0, 0);
+        if self.buffer.len() != BUFFER_BYTES {
+            self.shrink();
+        }
+    }
+
+    #[cold]
+    fn shrink(&mut self) {
+        self.buffer = vec![0; BUFFER_BYTES].into_boxed_slice();
+    }
+
+    /// So many bytes have been read.
+    #[inline]
+    fn came(&mut self, bytes: usize) {
+        self.end += bytes;
+        let frame = self.next_len().map(|len| HEADER_BYTES + len);
+        let burst = bytes < GATHERED_BYTES && frame.is_some_and(|frame| bytes >= BURST * frame);
+        self.first = if burst { First::Linger } else { First::Nothing };
+    }
+
+    /// Goes on after a read that brought nothing and ended so.
+    #[inline(never)]
+    fn read_again(&mut self, read: Result<usize, Errno>, patience: &mut Patience) -> Result<(), RecvError> {
+        let read = if let Err(Errno::AGAIN | Errno::INTR) = read {
+            let room = &mut self.buffer[self.end..];
+            let outcome = again(&mut self.wire, PollFlags::IN, patience, |wire, now| wire.read(room, now));
+            outcome.ok_or_else(|| RecvError::timeout(patience))?
+        } else {
+            read
+        };
+        match read {
+            Ok(bytes @ 1..) => {
+                self.came(bytes);
+                Ok(())
+            }
+            ended => Err(self.fail(ended)),
+        }
+    }
+
+    /// What a read says that brought nothing: it ended the direction, or it failed for a while.
+    #[cold]
+    fn fail(&mut self, ended: Result<usize, Errno>) -> RecvError {
+        let cut = match ended {
+            Ok(_) => self.wire.cut_at_end(),
+            Err(errno) => match self.wire.cut(errno) {
+                Some(cut) => cut,
+                None => return RecvError::Io(errno.into()),
+            },
+        };
+        // A frame that its writer did not live to finish was never sent.
+        self.over(if cut == Cut::Reset { End::Reset } else { End::Abrupt })
+    }
+
+    /// Ends the direction.
+    fn over(&mut self, end: End) -> RecvError {
+        self.over = Some(end);
+        self.first = First::Tell;
+        end.into()
+    }
+
+    /// What comes before a read, if anything does.
+    #[inline(never)]
+    fn before_read(&self, patience: &Patience) -> Result<(), RecvError> {
+        if self.first == First::Tell {
+            return Err(self.end().into());
+        }
+        patience.linger();
+        Ok(())
+    }
+}
+
+impl<W: Wire> Inbound for FrameReceiver<W> {
+    fn max_message(&self) -> usize {
+        self.max_message
+    }
+
+    #[inline(always)]
+    fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        self.take(buffer)
+    }
+
+    #[inline(always)]
+    fn recv(&mut self, buffer: &mut [u8], patience: &mut Patience) -> Result<usize, RecvError> {
+        loop {
+            if let Some(len) = self.take(buffer) {
+                if self.start == self.end {
+                    self.let_go();
+                }
+                return Ok(len);
+            }
+            if self.start < self.end {
+                if let Some(len) = self.keep(buffer.len(), patience)? {
+                    return self.recv_long(len, buffer, patience);
+                }
+            } else {
+                self.let_go();
+            }
+            if self.first != First::Nothing {
+                self.before_read(patience)?;
+            }
+            match self.wire.read(&mut self.buffer[self.end..], !patience.waits_in_calls()) {
+                Ok(bytes @ 1..) => self.came(bytes),
+                read => self.read_again(read, patience)?,
+            }
+        }
+    }
+
+    fn end(&self) -> End {
+        self.over.unwrap_or(End::Abrupt)
+    }
+
+    fn hang_up(&mut self) {
+        self.wire.hang_up();
+    }
+}
+
+impl<W: Wire> Drop for FrameReceiver<W> {
+    fn drop(&mut self) {
+        if self.owner.is_me() {
+            self.wire.close(true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! The farewell of a TCP connection: what was sent arrives before the socket is closed.
+//!
+//! A TCP socket that is closed with bytes unread, or that gets bytes after it was closed, answers with a reset; and a reset
+//! throws away whatever the peer's kernel has not acknowledged yet. So the last half to go waits until all that was sent is
+//! acknowledged: it is then in the peer's queue, which no reset empties. Until then it reads and throws away what still
+//! comes, so that neither end waits for the other. The wait is mostly nothing: a peer that reads, or that is about to
+//! close too, acknowledges at once; one that does neither, within the 40 ms that TCP may delay an acknowledgement. It
+//! is bounded by [`Config::linger`](crate::Config::linger): a peer that is stopped with its buffers full holds nobody up for longer.
+//!
+//! # References
+//! RFC 1122, 4.2.2.13 (closing a connection); RFC 2525, 2.17; tcp_close() in net/ipv4/tcp.c of the kernel.
+
+use std::os::fd::OwnedFd;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+
+use crate::sys::unacknowledged_bytes;
+
+/// The end of the stream counts as a byte of it.
+const END_OF_STREAM: usize = 1;
+
+/// How much is thrown away between two looks at the clock, at most: so many reads of a buffer.
+const READS: usize = 64;
+
+/// Waits until the peer's kernel has all that was sent, or for `limit`.
+pub(super) fn drain(socket: &OwnedFd, limit: Duration) {
+    let began = Instant::now();
+    let mut pause = Duration::from_micros(20);
+    while unacknowledged_bytes(socket).is_ok_and(|bytes| bytes > END_OF_STREAM) {
+        let left = limit.saturating_sub(began.elapsed());
+        if left.is_zero() || discard(socket).is_err() {
+            return;
+        }
+        thread::sleep(pause.min(left));
+        pause = (pause * 2).min(Duration::from_millis(2));
+    }
+}
+
+/// Throws away what has come. An error when the connection is no more.
+fn discard(socket: &OwnedFd) -> Result<(), Errno> {
+    let mut buffer = [0; 16 << 10];
+    for _ in 0..READS {
+        match rustix::net::recv(socket, &mut buffer[..], RecvFlags::DONTWAIT) {
+            Ok((0, _)) | Err(Errno::AGAIN) => break,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! What the two stream sockets share: one socket that two halves use, and what is known of its end.
+//!
+//! A half never says on its own authority how a connection ended. The kernel tells a reset once, to whichever call comes first,
+//! and an end of the stream or EPIPE to all others; the two halves may be in two threads. So whoever is told writes it down
+//! where the other half looks.
+//!
+//! # References
+//! tcp_reset() in net/ipv4/tcp_input.c, tcp_recvmsg() in net/ipv4/tcp.c, unix_release_sock() in net/unix/af_unix.c.
+
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
+
+use super::Kind;
+use super::farewell::drain;
+use crate::frame::{Cut, Wire};
+use crate::owner::Owner;
+
+/// A call was told that the connection was reset.
+const RESET: u8 = 1;
+/// This end has sent the end of its own stream.
+const SHUT: u8 = 2;
+/// This end gives up what it has not sent, or has hung up: there is nothing to wait for when it closes.
+const GIVEN_UP: u8 = 4;
+
+/// How often one half looks for what the other was told and is about to write down.
+const LOOKS: u32 = 256;
+
+/// A connected stream socket. The last half to go closes it.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    socket: OwnedFd,
+    tcp: bool,
+    /// How long a TCP connection may take over its farewell.
+    linger: Duration,
+    known: AtomicU8,
+    owner: Owner,
+}
+
+impl Stream {
+    /// Both halves of a socket: what writes, and what reads.
+    pub(crate) fn halves(
+        socket: OwnedFd,
+        kind: Kind,
+        linger: Duration,
+        owner: Owner,
+    ) -> (SocketHalf, SocketHalf) {
+        let (tcp, known) = (kind == Kind::Tcp, AtomicU8::new(0));
+        let stream = Arc::new(Stream { socket, tcp, linger, known, owner });
+        let half = |stream, way| SocketHalf { stream, way };
+        (half(stream.clone(), Shutdown::Write), half(stream, Shutdown::Read))
+    }
+
+    fn note(&self, what: u8) {
+        // Nothing else is published by it.
+        self.known.fetch_or(what, Ordering::Relaxed);
+    }
+
+    fn is_known(&self, what: u8) -> bool {
+        self.known.load(Ordering::Relaxed) & what != 0
+    }
+
+    /// What the end of a TCP stream is, or EPIPE: the proper end of what the peer sent, or the trace of a reset that the other
+    /// half was told of.
+    #[cold]
+    fn cut_of_tcp(&self) -> Cut {
+        // A socket that is neither reset nor ended on both sides still knows its peer.
+        let ended = rustix::net::getpeername(&self.socket) == Err(Errno::NOTCONN);
+        if ended && !self.is_known(RESET) {
+            match sockopt::socket_error(&self.socket) {
+                // A reset behind the peer's end of the stream: nothing is missing before that.
+                Ok(Err(Errno::PIPE)) => return Cut::Gone,
+                Ok(Err(_)) => self.note(RESET),
+                // The other half was told, and is about to write it down; or both streams came to their ends.
+                _ => {
+                    let open = |_: &u32| !self.is_known(RESET | SHUT);
+                    (0..LOOKS).take_while(open).for_each(|_| thread::yield_now());
+                }
+            }
+        }
+        if self.is_known(RESET) { Cut::Reset } else { Cut::Gone }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.tcp && self.owner.is_me() && !self.is_known(RESET | GIVEN_UP) {
+            drain(&self.socket, self.linger);
+        }
+    }
+}
+
+/// One direction of a stream socket.
+#[derive(Debug)]
+pub struct SocketHalf {
+    stream: Arc<Stream>,
+    way: Shutdown,
+}
+
+impl Wire for SocketHalf {
+    /// As much as the kernel's buffer takes at once by default: the longer the line, the more rarely a receiver that has
+    /// taken it all must be woken.
+    const LINE_BYTES: usize = 128 << 10;
+
+    #[inline]
+    fn read(&mut self, buffer: &mut [u8], now: bool) -> Result<usize, Errno> {
+        let flags = if now { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
+        rustix::net::recv(&self.stream.socket, buffer, flags).map(|(bytes, _)| bytes)
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8], now: bool) -> Result<usize, Errno> {
+        let flags = if now { SendFlags::DONTWAIT } else { SendFlags::empty() };
+        rustix::net::send(&self.stream.socket, bytes, flags | SendFlags::NOSIGNAL)
+    }
+
+    fn write_both(&mut self, parts: &[IoSlice<'_>; 2], now: bool) -> Result<usize, Errno> {
+        let flags = if now { SendFlags::DONTWAIT } else { SendFlags::empty() };
+        let nothing = &mut SendAncillaryBuffer::default();
+        rustix::net::sendmsg(&self.stream.socket, parts, nothing, flags | SendFlags::NOSIGNAL)
+    }
+
+    fn cut(&self, errno: Errno) -> Option<Cut> {
+        match errno {
+            Errno::PIPE => Some(self.cut_at_end()),
+            // What a Unix socket's owner had written is in our queue, whatever it left unread itself.
+            Errno::CONNRESET if !self.stream.tcp => Some(Cut::Gone),
+            // tcp(7): a reset, an abort, or a time without an answer, which the network may have explained.
+            Errno::CONNRESET
+            | Errno::CONNABORTED
+            | Errno::TIMEDOUT
+            | Errno::NETRESET
+            | Errno::CONNREFUSED
+            | Errno::HOSTUNREACH
+            | Errno::NETUNREACH
+            | Errno::HOSTDOWN
+            | Errno::NETDOWN => {
+                self.stream.note(RESET);
+                Some(Cut::Reset)
+            }
+            _ => None,
+        }
+    }
+
+    fn cut_at_end(&self) -> Cut {
+        if self.stream.tcp { self.stream.cut_of_tcp() } else { Cut::Gone }
+    }
+
+    fn buffer_bytes(&self) -> Result<usize, Errno> {
+        sockopt::socket_send_buffer_size(&self.stream.socket)
+    }
+
+    fn fd(&self) -> Result<BorrowedFd<'_>, Errno> {
+        Ok(self.stream.socket.as_fd())
+    }
+
+    fn close(&mut self, clean: bool) {
+        if !clean {
+            self.stream.note(GIVEN_UP);
+        }
+        match self.way {
+            // TCP has no word for it, and would answer what comes then by a reset.
+            Shutdown::Read if self.stream.tcp => return,
+            Shutdown::Read => {}
+            _ => self.stream.note(SHUT),
+        }
+        // ENOTCONN when the peer was first.
+        let _ = rustix::net::shutdown(&self.stream.socket, self.way);
+    }
+
+    fn hang_up(&mut self) {
+        self.stream.note(SHUT | GIVEN_UP);
+        let _ = rustix::net::shutdown(&self.stream.socket, Shutdown::Both);
+    }
+}
