@@ -73,7 +73,7 @@ impl Place {
             open_for_writing(path)?;
         }
         // What is behind a descriptor keeps its place: whoever opened it goes on with it.
-        let is_descriptor = ["/dev/fd", "/proc"].iter().any(|folder| path.starts_with(folder));
+        let is_descriptor = ["/dev/fd", "/dev/stderr", "/proc"].iter().any(|folder| path.starts_with(folder));
         if kind.is_file() && !is_descriptor {
             Ok(Place::File(path.canonicalize()?))
         } else {

@@ -12,6 +12,9 @@ use crate::outcome::{self, Ended, Failure};
 use crate::render::{self, Ink, comparison, foreign};
 use crate::state::History;
 
+/// The most reasons that are told one by one: whoever reads stderr only at the end must not keep us waiting for room in its pipe.
+const TOLD: usize = 100;
+
 /// Compares, and judges by the limit that was set.
 pub(crate) fn run(typed: &args::Compare, ink: Ink) -> Result<Ended, Failure> {
     if input::is_one_stream(&typed.a, &typed.b) {
@@ -33,8 +36,11 @@ pub(crate) fn run(typed: &args::Compare, ink: Ink) -> Result<Ended, Failure> {
         allow_unjudged: typed.allow_unjudged,
     });
     let past = limit.map(|limit| comparison.past(&limit)).unwrap_or_default();
-    for why in &past {
+    for why in past.iter().take(TOLD) {
         outcome::note(format_args!("past the limit: {why}"));
+    }
+    if past.len() > TOLD {
+        outcome::note(format_args!("past the limit: {} more reasons", past.len() - TOLD));
     }
     if past.is_empty() && !comparison.has_common_rows() {
         return Err(Failure::told(

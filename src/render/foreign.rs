@@ -54,11 +54,10 @@ pub(crate) fn json(text: String) -> String {
 
 fn shortened(text: &str, longest: usize) -> Cow<'_, str> {
     let is_short = text.len() <= longest || text.chars().nth(longest).is_none();
-    match (is_short, text.chars().any(is_unsafe)) {
-        (true, false) => text.into(),
-        (true, true) => written(text.chars()).into(),
-        (false, _) => format!("{}…", written(text.chars().take(longest - 1))).into(),
+    if !is_short {
+        return format!("{}…", written(text.chars().take(longest - 1))).into();
     }
+    if text.chars().any(is_unsafe) { written(text.chars()).into() } else { text.into() }
 }
 
 fn written(text: impl Iterator<Item = char>) -> String {

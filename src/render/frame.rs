@@ -1,9 +1,14 @@
 //! The sentences above and below the tables: where and how the race ran, and what its figures do and do not say.
 
+use std::collections::HashMap;
+
 use lab::Report;
 use lab::report::{Channel, Entrant, Latency, LatencyBasis, Row, State};
 
 use super::units;
+
+/// The most notes of one row that are shown.
+const NOTES: usize = 32;
 
 /// Where and how the race ran.
 pub(crate) fn above(report: &Report) -> Vec<String> {
@@ -152,12 +157,15 @@ fn channels(report: &Report) -> Option<String> {
 /// Every note once, with the rows that it is about.
 fn notes(report: &Report) -> Vec<String> {
     let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
+    // A row may hold any number of notes, whoever wrote them.
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for row in &report.rows {
-        for note in &row.notes {
-            match notes.iter_mut().find(|(text, _)| text == note) {
-                Some((_, rows)) => rows.push(name(row)),
-                None => notes.push((note, vec![name(row)])),
+        for note in row.notes.iter().take(NOTES) {
+            let place = *places.entry(note).or_insert(notes.len());
+            if place == notes.len() {
+                notes.push((note, Vec::new()));
             }
+            notes[place].1.push(name(row));
         }
     }
     notes.into_iter().map(|(text, rows)| format!("{}: {text}", rows.join(", "))).collect()

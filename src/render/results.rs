@@ -3,7 +3,11 @@
 //! Rows stand together only when they share workload, size, placement and way of waiting; a ratio never leaves its
 //! group.
 
+use std::collections::HashMap;
+
+use crossing::WaitStrategy;
 use lab::Report;
+use lab::plan::{Placement, Workload};
 use lab::report::{Entrant, Row};
 use lab::stats::{Measure, Verdict, ratio};
 
@@ -63,11 +67,13 @@ pub(crate) struct Line {
 /// Puts a report into words; `sort` puts the best of a group first.
 pub(crate) fn sheet(report: &Report, sort: bool) -> Sheet {
     let mut groups: Vec<Vec<Placed<'_>>> = Vec::new();
-    for placed in report.rows.iter().enumerate() {
-        match groups.iter_mut().find(|group| comparable(group[0].1, placed.1)) {
-            Some(group) => group.push(placed),
-            None => groups.push(vec![placed]),
+    let mut places = HashMap::new();
+    for (index, row) in report.rows.iter().enumerate() {
+        let place = *places.entry(shared(row)).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push(Vec::new());
         }
+        groups[place].push((index, row));
     }
     Sheet {
         above: frame::above(report),
@@ -79,9 +85,9 @@ pub(crate) fn sheet(report: &Report, sort: bool) -> Sheet {
 /// A row, and its index in the report.
 type Placed<'a> = (usize, &'a Row);
 
-/// Whether two rows may stand in one group.
-fn comparable(a: &Row, b: &Row) -> bool {
-    a.workload == b.workload && a.size_bytes == b.size_bytes && a.placement == b.placement && a.wait == b.wait
+/// What rows must share to stand in one group.
+fn shared(row: &Row) -> (Workload, u32, Placement, WaitStrategy) {
+    (row.workload, row.size_bytes, row.placement, row.wait)
 }
 
 fn group(mut rows: Vec<Placed<'_>>, sort: bool) -> Group {
@@ -205,7 +211,7 @@ mod tests {
         }
         let mut other = report.rows[0].clone();
         other.size_bytes += 1;
-        assert!(!comparable(&report.rows[0], &other));
+        assert_ne!(shared(&report.rows[0]), shared(&other));
     }
 
     #[test]

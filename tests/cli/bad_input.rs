@@ -23,6 +23,7 @@ fn values_out_of_range() {
         ("race --count 0", "count 0 is out of range"),
         ("race --count 2000M", "count 2000000000 is out of range"),
         ("race --count many", "whole number"),
+        ("race --wait spin,block,hybrid,hybrid:1us --size MANY", "rows are too many for one race"),
         ("race --launches 0", "launches 0 is out of range"),
         ("race --launches 1001", "launches 1001 is out of range"),
         ("race --launches 7 --count 3", "fewer launches"),
@@ -53,7 +54,8 @@ fn values_out_of_range() {
         ("serve --listen [::]:0", "this machine only"),
         ("doctor now", "now"),
     ] {
-        desk.run(line).refused(words);
+        let many = || (1..=1_000).map(|size| size.to_string()).collect::<Vec<_>>().join(",");
+        desk.run(&line.replace("MANY", &many())).refused(words);
     }
     assert!(desk.names().is_empty(), "nothing was left behind: {:?}", desk.names());
 }

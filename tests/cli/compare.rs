@@ -60,7 +60,7 @@ fn what_was_not_compared_is_past_the_limit() {
         }),
         ("paced at another rate", "--allow-unjudged", |b| b["plan"]["rate_per_s"] = 7.into()),
         ("failed in b: it died", "", |b| b["rows"][1]["failed"] = "it died".into()),
-        ("stands more than once in b", "", |b| {
+        ("stands 2 times in b", "", |b| {
             let row = b["rows"][0].clone();
             b["rows"].as_array_mut().expect("a list").push(row);
         }),

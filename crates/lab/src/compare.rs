@@ -11,11 +11,14 @@ mod gate;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{HashMap, HashSet};
+
+use crossing::WaitStrategy;
 use serde::Serialize;
 
 use crate::machine::Machine;
-use crate::plan::Workload;
-use crate::report::{Channel, Report, Row};
+use crate::plan::{Placement, Workload};
+use crate::report::{Channel, Entrant, Report, Row};
 use crate::stats::{Measure, Ratio, Verdict, median, ratio_by};
 
 pub use gate::Limit;
@@ -121,13 +124,22 @@ pub enum Judgement {
 impl Comparison {
     /// Compares `b` with `a`.
     pub fn of(a: &Report, b: &Report) -> Comparison {
-        let mut left: Vec<&Row> = b.rows.iter().collect();
+        let (index_a, index_b) = (Index::of(a), Index::of(b));
+        let mut left: Vec<Option<&Row>> = b.rows.iter().map(Some).collect();
         let mut rows = Vec::new();
         for row in &a.rows {
-            let like = left.iter().position(|other| are_alike(row, other));
-            rows.push(Compared::of(Some(row), like.map(|place| left.remove(place)), (a, b)));
+            let places = index_b.places(row);
+            let like = places.iter().find_map(|&place| left[place].take());
+            let mut compared = Compared::of(Some(row), like, (a, b));
+            for (name, count) in [("a", index_a.places(row).len()), ("b", places.len())] {
+                if count > 1 {
+                    compared.open =
+                        Some(Open::Broken(format!("stands {count} times in {name}: which one counts?")));
+                }
+            }
+            rows.push(compared);
         }
-        rows.extend(left.into_iter().map(|row| Compared::of(None, Some(row), (a, b))));
+        rows.extend(left.into_iter().flatten().map(|row| Compared::of(None, Some(row), (a, b))));
         let (unlike, cut_short) = (unlike(a, b), cut_short(a, b));
         let mut warnings = [unlike.clone(), cut_short.clone(), warnings(a, b)].concat();
         warnings.extend(rows.iter().filter_map(|row| match &row.open {
@@ -202,13 +214,29 @@ impl From<Ratio> for Change {
     }
 }
 
-fn are_alike(a: &Row, b: &Row) -> bool {
-    a.kind == b.kind
-        && a.entrant == b.entrant
-        && a.workload == b.workload
-        && a.size_bytes == b.size_bytes
-        && a.placement == b.placement
-        && a.wait == b.wait
+/// What rows must share to be compared.
+type Key<'a> = (&'a str, Entrant, Workload, u32, Placement, WaitStrategy);
+
+/// Where the rows of a report stand, by what they must share.
+struct Index<'a>(HashMap<Key<'a>, Vec<usize>>);
+
+impl<'a> Index<'a> {
+    fn of(report: &'a Report) -> Index<'a> {
+        let mut places: HashMap<Key<'a>, Vec<usize>> = HashMap::new();
+        for (place, row) in report.rows.iter().enumerate() {
+            places.entry(key(row)).or_default().push(place);
+        }
+        Index(places)
+    }
+
+    /// Where the rows like this one stand.
+    fn places(&self, row: &'a Row) -> &[usize] {
+        self.0.get(&key(row)).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn key(row: &Row) -> Key<'_> {
+    (&row.kind, row.entrant, row.workload, row.size_bytes, row.placement, row.wait)
 }
 
 fn label(row: &Row) -> String {
@@ -319,9 +347,8 @@ fn cores(report: &Report) -> String {
 /// The room that was asked for, and what came of it in rows that the other report has, too.
 fn capacity(report: &Report, other: &Report) -> String {
     let Some(asked) = report.plan.capacity_bytes else { return "each mechanism's own".into() };
-    let is_in_both = |one: &Channel<'_>| {
-        other.rows.iter().any(|row| row.kind == one.kind && row.size_bytes == one.size_bytes)
-    };
+    let theirs: HashSet<_> = other.rows.iter().map(|row| (row.kind.as_str(), row.size_bytes)).collect();
+    let is_in_both = |one: &Channel<'_>| theirs.contains(&(one.kind, one.size_bytes));
     let had = report.channels().into_iter().filter(is_in_both).map(
         |Channel { kind, size_bytes, had_bytes: [least, most] }| {
             let most = if most > least { format!(" to {most}") } else { String::new() };

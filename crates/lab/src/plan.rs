@@ -25,6 +25,9 @@ pub const CAPACITY_LEAST: u32 = 4 << 10;
 /// The most.
 pub const CAPACITY_LIMIT: u32 = 1 << 30;
 
+/// The most rows that a race may have: of each entrant, under each workload, size and way of waiting.
+pub const ROWS_LIMIT: usize = 10_000;
+
 /// How messages are offered to the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -171,6 +174,14 @@ impl Plan {
         }
         if let Some(size) = self.sizes.iter().find(|&&size| size == 0 || size > SIZE_LIMIT) {
             return Some(format!("size {size} is out of range: 1 to {SIZE_LIMIT} bytes"));
+        }
+        // One more entrant: the null one.
+        let entrants = self.kinds.len().saturating_add(self.rivals.len()).saturating_add(1);
+        let rows = [self.workloads.len(), self.sizes.len(), self.waits.len()]
+            .into_iter()
+            .fold(entrants, usize::saturating_mul);
+        if rows > ROWS_LIMIT {
+            return Some(format!("{rows} rows are too many for one race: at most {ROWS_LIMIT}"));
         }
         if self.count == 0 || self.count > COUNT_LIMIT {
             return Some(format!("count {} is out of range: 1 to {COUNT_LIMIT} messages", self.count));

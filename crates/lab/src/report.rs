@@ -3,11 +3,16 @@
 //! Units end a name; latencies are integer nanoseconds. The same structure is what `--json` prints,
 //! `docs/report.schema.json` describes and `ipcscope compare` reads.
 
+use std::collections::HashMap;
+
 use crossing::WaitStrategy;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
-use crate::plan::{Placement, Plan, Workload, as_text};
+use crate::plan::{Placement, Plan, ROWS_LIMIT, Workload, as_text};
+
+/// The most rows that are read: a rival may have several for each of a plan's. Whoever compares them row by row is done in time.
+const ROWS: usize = 2 * ROWS_LIMIT;
 
 /// The version of the report's structure. It changes when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;
@@ -56,6 +61,9 @@ impl Report {
         let mut json = serde_json::Deserializer::from_slice(text);
         let read: Result<Report, _> = serde_path_to_error::deserialize(&mut json);
         let fault = match read {
+            Ok(report) if report.rows.len() > ROWS => {
+                format!("field `rows` holds {} rows: no race has more than {ROWS}", report.rows.len())
+            }
             Ok(report) if report.schema == SCHEMA => match json.end() {
                 Ok(()) => return Ok(report),
                 Err(error) => at(&error, ""),
@@ -72,10 +80,11 @@ impl Report {
     /// What the channels had room for, in the order of the rows.
     pub fn channels(&self) -> Vec<Channel<'_>> {
         let mut channels: Vec<Channel<'_>> = Vec::new();
+        let mut places = HashMap::new();
         for row in &self.rows {
             let Some([least, most]) = row.channel_bytes else { continue };
-            let like = |one: &&mut Channel<'_>| one.kind == row.kind && one.size_bytes == row.size_bytes;
-            match channels.iter_mut().find(like) {
+            let place = *places.entry((&row.kind, row.size_bytes)).or_insert(channels.len());
+            match channels.get_mut(place) {
                 Some(Channel { had_bytes: [had_least, had_most], .. }) => {
                     (*had_least, *had_most) = (least.min(*had_least), most.max(*had_most));
                 }
@@ -141,7 +150,7 @@ pub struct Channel<'a> {
 }
 
 /// Who ran a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Entrant {
     /// One of our four mechanisms.
@@ -380,6 +389,22 @@ mod tests {
         let mut unknown = sample();
         unknown["rows"][1]["wait"] = "sometimes".into();
         assert!(fault(unknown.to_string()).contains("field `rows[1]"), "{}", fault(unknown.to_string()));
+    }
+
+    /// 64 MiB hold a hundred thousand short rows, and comparing each with each takes minutes.
+    #[test]
+    fn more_rows_than_a_race_has_are_refused() {
+        let mut many = sample();
+        let row = serde_json::json!({
+            "kind": "x", "entrant": "null", "workload": "stream", "size_bytes": 1, "placement": "unpinned", "cores": null,
+            "wait": "spin", "messages": 0, "verified": 0, "latency_ns": null, "messages_per_s": null, "floor_ns": null,
+            "floor": null, "launches": 0, "each_launch": [], "sides": null, "missed": null, "failed": null, "notes": []
+        });
+        many["rows"] = vec![row; ROWS].into();
+        Report::read(many.to_string().as_bytes()).unwrap();
+        let one = many["rows"][0].clone();
+        many["rows"].as_array_mut().unwrap().push(one);
+        assert!(fault(many.to_string()).contains("no race has more than 20000"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod rounds;
 mod table;
 
 use std::hash::{BuildHasher, Hasher};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -123,9 +124,14 @@ fn run(typed: &Typed) -> Result<(), Failed> {
     record.rows =
         table.rows.iter().map(|row| judge::judge(row, &measured.samples, &measured.missing)).collect();
     let markdown = record::markdown(&record, &table.rows);
-    record.write(folder, &measured.samples, &markdown)?;
-    print!("{markdown}");
-    Ok(())
+    // Neither is lost with the other: minutes went into both.
+    let written = record.write(folder, &measured.samples, &markdown);
+    let printed = std::io::stdout().write_all(markdown.as_bytes());
+    written?;
+    match printed {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a build without a rule is one of this program, and without just that rule.

@@ -3,7 +3,7 @@
 //! What was not compared does not pass. A row of `a` without its like in `b` is past the limit, and so is one that cannot be judged;
 //! the two may be allowed, each by itself. Figures that cannot be, and rows that stand twice, are never let pass.
 
-use super::{Compared, Comparison, Judgement, Open, are_alike, figures};
+use super::{Compared, Comparison, Judgement, Open, figures};
 use crate::plan::Workload;
 use crate::report::{Report, Row};
 use crate::stats::{Measure, ratio_by};
@@ -49,9 +49,9 @@ impl Compared {
     /// Why this row alone is past `limit`.
     fn past(&self, limit: &Limit) -> Option<String> {
         match (self.only_in, &self.open) {
+            (_, Some(Open::Broken(why))) => Some(why.clone()),
             (Some(super::Side::A), _) => (!limit.allow_missing).then(|| "b has no such row".into()),
             (Some(super::Side::B), _) => None,
-            (None, Some(Open::Broken(why))) => Some(why.clone()),
             (None, _) if self.a.is_some() && self.b.is_none() => self.failed.clone(),
             (None, Some(Open::Unjudged(why))) => (!limit.allow_unjudged).then(|| why.clone()),
             (None, None) => {
@@ -79,9 +79,6 @@ impl Compared {
 /// Why a row of both cannot be judged.
 pub(super) fn open(a: &Row, b: &Row, (report_a, report_b): (&Report, &Report)) -> Option<Open> {
     for (name, row, report) in [("a", a, report_a), ("b", b, report_b)] {
-        if report.rows.iter().filter(|other| are_alike(row, other)).count() > 1 {
-            return Some(Open::Broken(format!("stands more than once in {name}: which one counts?")));
-        }
         if let Some(fault) = figures::fault(row, report).filter(|_| row.failed.is_none()) {
             return Some(Open::Broken(format!("cannot be true in {name}: {fault}")));
         }
