@@ -141,6 +141,9 @@ pub(crate) struct SideOutcome {
     /// What the channel had room for in the end, in the direction that this side sends.
     #[serde(default)]
     pub(crate) channel_bytes: Option<u32>,
+    /// How it slept, when that was not the usual way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) slept_by: Option<String>,
     /// When each call of the channel began and ended, in ticks, when it is looked at from outside.
     pub(crate) calls: Vec<(u64, u64)>,
     /// How often it slept of its own accord, between two messages.

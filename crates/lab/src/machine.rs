@@ -5,6 +5,7 @@ mod cgroup;
 mod cores;
 mod findings;
 mod topology;
+mod trial;
 
 use std::fmt;
 use std::fs;

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use crossing::Endpoint;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use serde::Serialize;
 
@@ -48,7 +49,11 @@ enum Held {
     /// It is our child.
     Child(Child),
     /// It is the child of another peer, which reaps it.
-    Grandchild { pid: u32, pidfd: OwnedFd },
+    Grandchild {
+        pid: u32,
+        /// `None` where the kernel refuses it; then it is held by its number, which is its own until its parent reaps it.
+        pidfd: Option<OwnedFd>,
+    },
 }
 
 /// How a process ended, as far as the kernel tells.
@@ -131,7 +136,10 @@ impl Peer {
         let gone = || Fault::Failed(format!("process {pid} is gone"));
         let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
         // Its parent has not reaped it, so the number is still its own.
-        let pidfd = rustix::process::pidfd_open(raw, PidfdFlags::empty()).map_err(|_| gone())?;
+        let pidfd = match rustix::process::pidfd_open(raw, PidfdFlags::empty()) {
+            Err(Errno::SRCH) => return Err(gone()),
+            opened => opened.ok(),
+        };
         let held = Held::Grandchild { pid, pidfd };
         Peer { held, control, core: None, child: None }.introduce(job, None, deadline, stop)
     }
@@ -217,9 +225,7 @@ impl Peer {
         // Both fail only for a process that is dead already.
         let _ = match &mut self.held {
             Held::Child(child) => child.kill(),
-            Held::Grandchild { pidfd, .. } => {
-                rustix::process::pidfd_send_signal(pidfd, Signal::KILL).map_err(Into::into)
-            }
+            Held::Grandchild { pid, pidfd } => kill(*pid, pidfd.as_ref()).map_err(Into::into),
         };
     }
 
@@ -234,10 +240,9 @@ impl Peer {
                     Err(_) => return Some(Death { signal: None, exit_code: None }),
                 },
                 // How it ended is known to its parent.
-                Held::Grandchild { pidfd, .. } => {
+                Held::Grandchild { pid, pidfd } => {
                     let left = deadline.saturating_duration_since(Instant::now());
-                    let nap = Timespec { tv_sec: 0, tv_nsec: left.as_nanos().min(250_000_000) as i64 };
-                    if matches!(poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&nap)), Ok(1)) {
+                    if is_gone(*pid, pidfd.as_ref(), left.min(Duration::from_millis(250))) {
                         return Some(Death { signal: None, exit_code: None });
                     }
                 }
@@ -290,20 +295,43 @@ impl Drop for Peer {
                 // Fails only for a process that was reaped already.
                 let _ = child.wait();
             }
-            Held::Grandchild { pidfd, .. } => {
-                let _ = poll(
-                    &mut [PollFd::new(&*pidfd, PollFlags::IN)],
-                    Some(&Timespec { tv_sec: LAST_BREATH.as_secs() as i64, tv_nsec: 0 }),
-                );
+            Held::Grandchild { pid, pidfd } => {
+                let deadline = Instant::now() + LAST_BREATH;
+                while !is_gone(*pid, pidfd.as_ref(), LAST_BREATH) && Instant::now() < deadline {
+                    thread::sleep(Duration::from_millis(1));
+                }
                 // Where its parent went first and we are the one who inherits orphans, it is ours to reap;
                 // else it is no child of ours, and this says so.
-                let _ = rustix::process::waitid(
-                    WaitId::PidFd(pidfd.as_fd()),
-                    WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
-                );
+                if let Some(pidfd) = pidfd {
+                    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+                    let _ = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options);
+                }
             }
         }
     }
+}
+
+/// Sends SIGKILL to a process that is another one's child: by its number where a descriptor cannot be had, or the call is refused.
+fn kill(pid: u32, pidfd: Option<&OwnedFd>) -> rustix::io::Result<()> {
+    let sent = pidfd.map(|pidfd| rustix::process::pidfd_send_signal(pidfd, Signal::KILL));
+    match sent {
+        Some(Ok(())) | Some(Err(Errno::SRCH)) => Ok(()),
+        Some(Err(_)) | None if !is_gone(pid, pidfd, Duration::ZERO) => {
+            let number = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
+            rustix::process::kill_process(number, Signal::KILL)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a process has ended, within `nap` where the kernel tells that, else now: it is gone, or waits to be reaped.
+fn is_gone(pid: u32, pidfd: Option<&OwnedFd>, nap: Duration) -> bool {
+    let Some(pidfd) = pidfd else {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        return stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'));
+    };
+    let nap = Timespec { tv_sec: nap.as_secs() as i64, tv_nsec: nap.subsec_nanos().into() };
+    matches!(poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&nap)), Ok(1))
 }
 
 impl AsFd for Peer {

@@ -25,6 +25,7 @@ pub(crate) struct Gathered {
     floors: Vec<Floors>,
     /// Why there is no floor where there should be one.
     blind: Option<String>,
+    slept_by: Option<String>,
     moved: u32,
     disturbed: Disturbance,
     launches: Vec<Launch>,
@@ -50,6 +51,7 @@ impl Gathered {
             elapsed_ns: 0,
             floors: Vec::new(),
             blind: None,
+            slept_by: None,
             moved: 0,
             disturbed: Disturbance::default(),
             launches: Vec::new(),
@@ -149,6 +151,8 @@ impl Gathered {
         self.floors.extend(round.floors);
         self.blind = round.blind.clone().or(self.blind.take());
         self.missed += round.initiator.missed;
+        let sides = [&round.initiator, &round.responder];
+        self.slept_by = sides.iter().find_map(|side| side.slept_by.clone()).or(self.slept_by.take());
         let [first, second] = self.sides.get_or_insert_default();
         add_use(first, &round.initiator.usage);
         add_use(second, &round.responder.usage);
@@ -237,6 +241,8 @@ impl Gathered {
         }
         notes.extend(self.disturbed.sentences().map(|what| format!("rounds were disturbed: {what}")));
         notes.extend(self.blind.clone());
+        let slept = self.slept_by.as_ref();
+        notes.extend(slept.map(|how| format!("it slept by {how}, since futex_waitv is refused here")));
         if self.missed > 0 {
             notes.push(format!("{} messages were sent more than one interval late", self.missed));
         }

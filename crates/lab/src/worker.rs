@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
-use crossing::{Config, Connection, Endpoint, Kind, Mechanism, Pipe, Shm, Tcp, Unix};
+use crossing::{Config, Connection, Endpoint, Kind, Mechanism, Pipe, Shm, Sleeping, Tcp, Unix, WaitStrategy};
 use rustix::process::Signal;
 
 use crate::control::{Answer, Control, Job, Request, Role, SideOutcome, Silence, Task};
@@ -161,7 +161,14 @@ impl Worker {
         };
         let outcome = outcome.map_err(|error| error.to_string())?;
         let channel_bytes = connection.sender().capacity_bytes().and_then(|bytes| bytes.try_into().ok());
-        Ok(SideOutcome { channel_bytes, ..outcome })
+        Ok(SideOutcome { channel_bytes, slept_by: self.slept_by(), ..outcome })
+    }
+
+    /// By which call it sleeps on shared memory, where that is not the usual one.
+    fn slept_by(&self) -> Option<String> {
+        let sleeps = self.job.kind == Kind::Shm && self.job.wait != WaitStrategy::Spin;
+        let how = sleeps.then(crossing::sleeping)?;
+        (how != Sleeping::Waitv).then(|| how.name().to_owned())
     }
 
     /// Half a round trip of the cache lines: the median, at the initiator.

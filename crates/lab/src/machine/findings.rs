@@ -1,21 +1,25 @@
 //! What this machine can and cannot measure. Every finding comes from trying, not from a version number.
 
 use std::fs;
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
-use crossing::Spacing;
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use crossing::{Kind, Sleeping, Spacing};
+use rustix::fs::{
+    FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create,
+};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, Resource, getpid, getrlimit, pidfd_open};
-use rustix::thread::{MembarrierQuery, futex, membarrier_query, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
 use serde::{Deserialize, Serialize};
 
 use super::topology::Topology;
-use super::{Cgroup, allowed_cores, cores, governor, steal_ticks, virtualised, word};
+use super::{Cgroup, allowed_cores, cores, governor, steal_ticks, trial, usual_placement, virtualised};
 use crate::clock::Clock;
+use crate::control::Control;
+use crate::plan::Placement;
 use crate::probe::{Instrument, instruments};
 
 /// How good a finding is.
@@ -43,58 +47,60 @@ pub struct Finding {
     pub remedy: Option<String>,
 }
 
-/// Tries everything, in less than a second, without privileges, and leaves nothing behind.
+/// Tries everything, in a second or two, without privileges, and leaves nothing behind.
+///
+/// Each mechanism is tried as it is used, by two processes; the findings beside that say what a refusal comes from, each by the very call,
+/// with the very flags, that is made later.
 pub fn findings() -> Vec<Finding> {
-    let mut findings = vec![
-        sleeping_on_two_words(),
+    let mut findings = causes();
+    findings.extend(Kind::ALL.map(trial::mechanism));
+    findings.extend(instruments().iter().map(instrument));
+    findings
+}
+
+/// What works or does not whatever the mechanism.
+fn causes() -> Vec<Finding> {
+    vec![
+        sleeping(crossing::sleeping()),
         sealed_memory(),
         asymmetric_barrier(),
         process_descriptor(),
-        unix_sockets(),
-        loopback_tcp(),
+        control_line(),
         open_files(),
         core_count(&Topology::of_this_machine()),
-        pinning(),
+        pinning(usual_placement()),
         control_group(&Cgroup::own()),
         clock(),
         polling(),
         hypervisor(),
         frequency(governor()),
-    ];
-    findings.extend(instruments().iter().map(instrument));
-    findings
+    ]
 }
 
-fn good(what: &str, detail: impl Into<String>) -> Finding {
+pub(super) fn good(what: &str, detail: impl Into<String>) -> Finding {
     Finding { what: what.into(), state: State::Good, detail: detail.into(), remedy: None }
 }
 
-fn limited(what: &str, detail: impl Into<String>, remedy: &str) -> Finding {
+pub(super) fn limited(what: &str, detail: impl Into<String>, remedy: &str) -> Finding {
     Finding { what: what.into(), state: State::Limited, detail: detail.into(), remedy: Some(remedy.into()) }
 }
 
-fn missing(what: &str, detail: impl Into<String>, remedy: &str) -> Finding {
+pub(super) fn missing(what: &str, detail: impl Into<String>, remedy: &str) -> Finding {
     Finding { what: what.into(), state: State::Missing, detail: detail.into(), remedy: Some(remedy.into()) }
 }
 
-fn sleeping_on_two_words() -> Finding {
+/// How a process sleeps on shared memory.
+fn sleeping(how: Sleeping) -> Finding {
     let what = "futex_waitv";
-    let kernel = word("/proc/sys/kernel/osrelease").unwrap_or_else(|| "of unknown release".into());
-    // An empty list is refused by a kernel that has the call, and waits for nothing.
-    match futex::waitv(&[], futex::WaitvFlags::empty(), None, futex::ClockId::Monotonic) {
-        Ok(_) | Err(Errno::INVAL) => {
-            good(what, format!("shared memory can sleep and watch its peer (Linux {kernel})"))
-        }
-        Err(Errno::NOSYS) => missing(
+    let allow = "allow futex_waitv in the container's seccomp profile; the other mechanisms work";
+    match how {
+        Sleeping::Waitv => good(what, "shared memory can sleep and watch its peer"),
+        Sleeping::Futex => limited(
             what,
-            format!("Linux {kernel} does not have it"),
-            "run Linux 5.16 or newer; the other mechanisms work",
+            "refused: shared memory sleeps by futex, and a thread wakes it when its peer ends; rows say so",
+            allow,
         ),
-        Err(error) => missing(
-            what,
-            format!("refused: {error} (Linux {kernel})"),
-            "allow the call in the container's seccomp profile; the other mechanisms work",
-        ),
+        Sleeping::Refused => missing(what, "refused, and futex as well: shared memory cannot sleep", allow),
     }
 }
 
@@ -115,25 +121,38 @@ fn sealed_memory() -> Finding {
     }
 }
 
-/// Whether the seal that makes a region its owner's alone holds.
+/// Whether the seal that makes a region its owner's alone holds. Made with the flags, and in the order, of `crossing`'s own.
 fn try_sealing() -> io::Result<bool> {
-    let fd = memfd_create("ipcscope-doctor", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let fd = match memfd_create("ipcscope-doctor", flags | MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => memfd_create("ipcscope-doctor", flags)?,
+        made => made?,
+    };
     ftruncate(&fd, 4096)?;
+    fallocate(&fd, FallocateFlags::empty(), 0, 4096)?;
     fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE | SealFlags::SEAL)?;
     Ok(rustix::io::write(&fd, b"late") == Err(Errno::PERM))
 }
 
+/// The barrier that one side asks for and the other does without: what both ends register for, and the barrier itself.
 fn asymmetric_barrier() -> Finding {
     let what = "membarrier";
-    let needed = MembarrierQuery::GLOBAL_EXPEDITED | MembarrierQuery::REGISTER_GLOBAL_EXPEDITED;
-    if membarrier_query().contains(needed) {
-        good(what, "global expedited: a sender over shared memory needs no fence")
-    } else {
-        limited(
+    let tried = || {
+        if !membarrier_query().contains(MembarrierQuery::GLOBAL_EXPEDITED) {
+            return Err(Errno::NOSYS);
+        }
+        membarrier(MembarrierCommand::RegisterGlobalExpedited)?;
+        membarrier(MembarrierCommand::GlobalExpedited)
+    };
+    match tried() {
+        Ok(()) => good(what, "global expedited: a sender over shared memory needs no fence"),
+        Err(errno) => limited(
             what,
-            "no global expedited barrier: a sender over shared memory fences every message, which costs more than the rest of it",
+            format!(
+                "no global expedited barrier ({errno}): a sender over shared memory fences every message, which costs more than the rest of it"
+            ),
             "run Linux 4.16 or newer with CONFIG_MEMBARRIER, or allow the call in the container's seccomp profile",
-        )
+        ),
     }
 }
 
@@ -141,47 +160,32 @@ fn process_descriptor() -> Finding {
     let what = "pidfd";
     match pidfd_open(getpid(), PidfdFlags::empty()) {
         Ok(_) => good(what, "the death of a peer is seen at once"),
-        Err(error) => limited(
-            what,
-            format!("pidfd_open: {error}; a peer's death is seen by its socket only"),
-            "run Linux 5.3 or newer, or allow the call in the container's seccomp profile",
-        ),
-    }
-}
-
-fn unix_sockets() -> Finding {
-    let what = "Unix sockets";
-    let tried = || -> io::Result<()> {
-        let (mut here, mut there) = UnixStream::pair()?;
-        here.write_all(b"x")?;
-        there.read_exact(&mut [0])
-    };
-    match tried() {
-        Ok(()) => good(what, "a byte went through"),
-        Err(error) => {
-            missing(what, error.to_string(), "allow AF_UNIX sockets: no mechanism can be set up without them")
-        }
-    }
-}
-
-fn loopback_tcp() -> Finding {
-    let what = "TCP on loopback";
-    let patience = Duration::from_millis(200);
-    let tried = || -> io::Result<()> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let mut here = TcpStream::connect_timeout(&listener.local_addr()?, patience)?;
-        let (mut there, _) = listener.accept()?;
-        here.write_all(b"x")?;
-        there.set_read_timeout(Some(patience))?;
-        there.read_exact(&mut [0])
-    };
-    match tried() {
-        Ok(()) => good(what, "a byte went through 127.0.0.1"),
         Err(error) => missing(
             what,
-            error.to_string(),
-            "bring the loopback interface up (ip link set lo up), or allow it in the firewall; the other mechanisms work",
+            format!(
+                "pidfd_open: {error}; shared memory cannot be connected, since a peer's death would not be seen"
+            ),
+            "run Linux 5.3 or newer, or allow the call in the container's seccomp profile; the other mechanisms work",
         ),
+    }
+}
+
+/// The line between the lab and a process: a Unix socket, over which descriptors travel.
+fn control_line() -> Finding {
+    let what = "Unix sockets";
+    let tried = || -> io::Result<bool> {
+        let (here, there) = Control::pair()?;
+        let mut there = Control::new(there);
+        here.say(&1, Some(here.as_fd()))?;
+        let soon = Instant::now() + Duration::from_millis(200);
+        let heard = there.hear::<u32>(Some(soon), &AtomicBool::new(false));
+        Ok(heard.is_ok_and(|heard| heard == 1) && there.descriptor().is_some())
+    };
+    let remedy = "allow AF_UNIX sockets and SCM_RIGHTS: no process can be told what to do without them";
+    match tried() {
+        Ok(true) => good(what, "a line and a descriptor went through"),
+        Ok(false) => missing(what, "a line and a descriptor were sent, and did not arrive", remedy),
+        Err(error) => missing(what, error.to_string(), remedy),
     }
 }
 
@@ -228,16 +232,18 @@ fn core_count(topology: &Topology) -> Finding {
     }
 }
 
-fn pinning() -> Finding {
+/// Where a race puts its processes unless it is told.
+fn pinning((placement, notice): (Placement, Option<String>)) -> Finding {
     let what = "pinning";
-    // The thread's own mask once more: the call is tried and nothing changes.
-    match sched_getaffinity(None).and_then(|own| sched_setaffinity(None, &own)) {
-        Ok(()) => good(what, "a process may be put on a core"),
-        Err(error) => limited(
+    match (placement, notice) {
+        (Placement::Unpinned, notice) => limited(
             what,
-            format!("sched_setaffinity: {error}"),
-            "allow the call in the container's seccomp profile, or use --placement unpinned",
+            notice.unwrap_or_else(|| "a process cannot be put on a core".into()),
+            "allow sched_setaffinity and sched_getaffinity in the container's seccomp profile, or compare unpinned rows only",
         ),
+        (placement, _) => {
+            good(what, format!("a process may be put on a core, and is read back there ({placement})"))
+        }
     }
 }
 
@@ -339,7 +345,7 @@ mod tests {
     #[test]
     fn every_finding_is_a_whole_sentence_for_its_reader() {
         let found = findings();
-        assert_eq!(found.len(), 22);
+        assert_eq!(found.len(), 25);
         for finding in &found {
             assert!(!finding.what.is_empty() && !finding.detail.is_empty(), "{finding:?}");
             assert!(!finding.detail.contains('\n'), "{finding:?}");

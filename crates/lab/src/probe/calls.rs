@@ -109,7 +109,7 @@ pub(super) fn follow(tid: u32, ready: &mpsc::Sender<io::Result<()>>) -> Vec<Call
 }
 
 /// Takes hold of a thread that sleeps on its line, and lets it sleep on.
-fn attach(tid: u32) -> io::Result<Traced> {
+pub(super) fn attach(tid: u32) -> io::Result<Traced> {
     let mut traced = Traced::seize(tid)?;
     traced.wait()?;
     traced.go_on()?;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crossing::{Kind, WaitStrategy};
 use serde::{Deserialize, Serialize};
 
+use super::calls::attach;
 use super::figure::Certainty;
 use super::pages;
 use super::refusal::refused;
@@ -21,7 +22,6 @@ use crate::itself::THIS_PROGRAM;
 use crate::machine::{self, Unavailable};
 use crate::peer::Peer;
 use crate::sys::perf::{Counter, Records, Watched, Whom};
-use crate::sys::ptrace::Traced;
 use crate::sys::usage::usage;
 
 /// What it takes to be allowed to use an instrument.
@@ -257,7 +257,7 @@ fn try_ptrace() -> io::Result<()> {
     let never = AtomicBool::new(false);
     let peer = Peer::start_program(THIS_PROGRAM.as_ref(), None, &job, None, deadline, &never)
         .map_err(|fault| io::Error::other(fault.to_string()))?;
-    Traced::seize(peer.pid()).map(drop)
+    attach(peer.pid()).map(drop)
 }
 
 /// Says why `what` cannot be had, if it cannot.

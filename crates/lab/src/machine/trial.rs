@@ -1,0 +1,120 @@
+//! Trying a mechanism as it is used: the same two processes, the same calls and the same flags as in `show` and in a race. What a
+//! machine refuses is refused here first.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use crossing::{Kind, WaitStrategy};
+
+use super::findings::{Finding, good, limited, missing};
+use super::{resolve, usual_placement};
+use crate::clock::Clock;
+use crate::control::Task;
+use crate::plan::Workload;
+use crate::round::{self, Order};
+use crate::stage::Setup;
+use crate::trace::{Tone, Trace, What};
+
+/// What one mechanism may take, many times what it takes: a call that never comes back is told like one that is refused.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Messages of the stage, and round trips of the race.
+const MESSAGES: u64 = 2;
+const ROUND_TRIPS: u64 = 20;
+
+/// Lets two processes exchange messages over `kind`: on a stage, and in a round of a race.
+pub(super) fn mechanism(kind: Kind) -> Finding {
+    let what = format!("mechanism: {kind}");
+    let stop = Arc::new(AtomicBool::new(false));
+    let _patience = set_after(PATIENCE, &stop);
+    let shown = crate::show::record(&Setup::of(kind), MESSAGES, &stop).map_err(|over| over.0);
+    let raced = round::run(&order(kind), &stop).map_err(|fault| fault.to_string());
+    let late = stop.load(Ordering::Relaxed);
+    match (shown, raced) {
+        _ if late => missing(
+            &what,
+            format!("two processes have not exchanged messages within {} s", PATIENCE.as_secs()),
+            "look for what keeps processes from running here, and for the other findings",
+        ),
+        (Ok(trace), Ok(round)) => match blind(&trace).or(round.blind) {
+            None => good(&what, "two processes have exchanged messages, shown and raced"),
+            Some(unseen) => limited(
+                &what,
+                format!("two processes have exchanged messages; {unseen}"),
+                "allow what was refused; messages and their times are right without it",
+            ),
+        },
+        (shown, raced) => {
+            let told = [("show", shown.map(drop)), ("race", raced.map(drop))];
+            let told = told.into_iter().filter_map(|(verb, done)| Some(format!("{verb}: {}", done.err()?)));
+            missing(
+                &what,
+                told.collect::<Vec<_>>().join("; "),
+                "allow the call that is named (a container's seccomp profile may forbid it); the other mechanisms work where they are ok",
+            )
+        }
+    }
+}
+
+/// What the stage could not look at, as it tells it itself.
+fn blind(trace: &Trace) -> Option<String> {
+    let bad = |what: &What| matches!(what, What::Note { tone: Tone::Bad } | What::Unavailable { .. });
+    let unseen = trace.events.iter().find(|event| bad(&event.what))?;
+    Some(unseen.text.clone().unwrap_or_else(|| "not everything of it could be looked at".into()))
+}
+
+/// Sets `flag` after a while, unless what is returned is dropped before.
+fn set_after(patience: Duration, flag: &Arc<AtomicBool>) -> Option<Sender<()>> {
+    let flag = Arc::clone(flag);
+    let (in_time, wait) = channel::<()>();
+    // Without the thread the deadlines of the processes bound it all the same, only later.
+    let watchdog = thread::Builder::new().name("lab-patience".into()).spawn(move || {
+        if let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = wait.recv_timeout(patience) {
+            flag.store(true, Ordering::Relaxed);
+        }
+    });
+    watchdog.ok().map(|_| in_time)
+}
+
+/// A small round, in the places that a race would take.
+fn order(kind: Kind) -> Order {
+    Order {
+        task: Task::Race(Workload::PingPong),
+        kind,
+        wait: WaitStrategy::Block,
+        cores: resolve(usual_placement().0).ok().flatten(),
+        size_bytes: 64,
+        warmup: 0,
+        messages: ROUND_TRIPS,
+        interval_ns: 0,
+        capacity_bytes: None,
+        clock: Clock::best(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_is_set_when_patience_ends_and_left_alone_before() {
+        let (late, early) = (Arc::default(), Arc::default());
+        let waiting = set_after(Duration::from_millis(1), &late);
+        drop(set_after(Duration::from_secs(1000), &early));
+        while !late.load(Ordering::Relaxed) {
+            thread::yield_now();
+        }
+        drop(waiting);
+        assert!(!early.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn processes_that_do_not_do_their_part_are_no_mechanism() {
+        // The program of this test is no measured process.
+        let found = mechanism(Kind::Pipe);
+        assert_eq!(found.state, super::super::State::Missing, "{found:?}");
+        assert!(found.detail.contains("show: ") && found.detail.contains("race: "), "{found:?}");
+    }
+}
