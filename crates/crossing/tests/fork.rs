@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use crossing::{BlobMut, Config, Connection, Kind, Mechanism, RecvError, SendError, Shm};
-use process::{forked, message, within};
+use process::{descriptors, forked, mappings, message, within};
 
 /// Runs `body` in a child that has been forked and has not executed anything. It fails when `body` does.
 fn in_a_child(body: impl Fn() -> io::Result<()> + Send + Sync + 'static) {
@@ -117,6 +117,59 @@ fn what_is_lent_is_memory_of_the_childs_own() {
         assert!(*receiver.recv().expect("it was sent") == *message(2, 60_000));
         let blob = blob.take().expect("only the child took it").seal().expect("nobody else has its pages");
         assert_eq!((blob[0], blob[1]), (7, 0));
+    });
+}
+
+#[test]
+fn nothing_is_left_in_a_child_that_has_dropped_its_copy() {
+    // In a child of its own, where nobody else opens and maps anything.
+    forked("a process by itself", || {
+        // What the watcher sleeps on stays in each child that is forked after it: one descriptor.
+        let first = Connection::pair(Kind::Shm, &Config::default()).map_err(|error| error.to_string())?;
+        drop(first);
+        let before = (descriptors(), mappings());
+        for kind in Kind::ALL {
+            let pair = Connection::pair(kind, &Config::default()).map_err(|error| error.to_string())?;
+            let mut copy = Some(pair);
+            forked("a copy is dropped", || {
+                drop(copy.take());
+                let after = (descriptors(), mappings());
+                if after == before { Ok(()) } else { Err(format!("{kind}: {after:?}, before {before:?}")) }
+            });
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn each_generation_has_connections_of_its_own() {
+    fn connect() -> Result<[Connection; 2], String> {
+        let pair = Connection::pair(Kind::Shm, &Config::default()).map_err(|error| error.to_string())?;
+        Ok(pair.into())
+    }
+    fn descend(elders: &mut Vec<[Connection; 2]>, generations: u32) -> Result<(), String> {
+        for [here, there] in elders.iter_mut() {
+            let outcomes = (here.send(b"a word"), there.receiver().try_recv(&mut [0; 64]));
+            if !matches!(outcomes, (Err(SendError::Forked), Err(RecvError::Forked))) {
+                return Err(format!("an elder's connection: {outcomes:?}"));
+            }
+        }
+        let mut mine = connect()?;
+        goes_on(&mut mine);
+        elders.push(mine);
+        if generations > 0 {
+            // Two children of one process, which both are its next generation.
+            for _ in 0..2 {
+                forked("the next generation", || descend(elders, generations - 1));
+            }
+        }
+        elders.last_mut().map(goes_on).ok_or("it is there")?;
+        Ok(())
+    }
+    within("four generations", || {
+        let mut elders = vec![connect().expect("a pair")];
+        forked("the next generation", || descend(&mut elders, 2));
+        goes_on(&mut elders[0]);
     });
 }
 

@@ -157,7 +157,7 @@ impl Own {
         })?;
         rustix::io::pwrite(&memfd, &layout.encode(), 0)
             .map_err(ConnectError::io("write the header of shared memory"))?;
-        let mapping = Mapping::new(memfd.as_fd(), layout)?;
+        let mut mapping = Mapping::new(memfd.as_fd(), layout)?;
         mapping.keep_from_children()?;
         mapping.open(OWN, Advice::LinuxPopulateWrite, step)?;
         for word in [Word::Tail, Word::Head] {
@@ -225,7 +225,8 @@ pub(super) struct Mapping {
     base: *mut u8,
     bytes: usize,
     header_bytes: usize,
-    owner: Owner,
+    /// Who alone has it, if a forked child does not inherit it.
+    owner: Option<Owner>,
 }
 
 // SAFETY: a mapping is an address range; it belongs to the process, not to a thread.
@@ -244,14 +245,13 @@ impl Mapping {
         let (header_bytes, ring) = (here(layout.header_bytes)?, here(layout.capacity)?);
         let bytes = here(layout.mapped_bytes())?;
         let failed = || ConnectError::io(format!("map {bytes} bytes of shared memory"));
-        let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
         // SAFETY: a new range at a place of the kernel's choice; nothing that exists is touched.
         let base = unsafe {
             rustix::mm::mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::empty(), MapFlags::PRIVATE)
         }
         .map_err(failed())?
         .cast::<u8>();
-        let mapping = Mapping { base, bytes, header_bytes, owner };
+        let mapping = Mapping { base, bytes, header_bytes, owner: None };
         let (nothing, flags) = (ProtFlags::empty(), MapFlags::SHARED | MapFlags::FIXED);
         // The file (header and ring) first, then the ring once more.
         for (at, length, from) in
@@ -264,7 +264,8 @@ impl Mapping {
         Ok(mapping)
     }
 
-    fn keep_from_children(&self) -> Result<(), ConnectError> {
+    fn keep_from_children(&mut self) -> Result<(), ConnectError> {
+        self.owner = Some(Owner::me().map_err(ConnectError::io(owner::NOTICING))?);
         // SAFETY: the range is ours; the advice changes what a fork inherits, not what is there.
         unsafe { rustix::mm::madvise(self.base.cast(), self.bytes, Advice::LinuxDontFork) }
             .map_err(ConnectError::io("keep shared memory from forked children"))
@@ -308,8 +309,8 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // A forked child has not got it, or may keep it.
-        if self.owner.is_me() {
+        // In a forked child what was kept from it is not there, and something else may be.
+        if self.owner.is_none_or(Owner::is_me) {
             // SAFETY: the range was reserved by `new`; views of it hold the link that owns this mapping alive.
             // A failure would leak address space, nothing else.
             let _ = unsafe { rustix::mm::munmap(self.base.cast(), self.bytes) };
