@@ -10,6 +10,7 @@ mod process;
 
 use std::fs;
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -103,6 +104,31 @@ fn a_child_is_forked_whatever_other_threads_have_locked() {
             }
             done.store(true, Ordering::Relaxed);
         });
+    });
+}
+
+#[test]
+fn a_watcher_whose_descriptor_was_closed_leaves_nobody_waiting() {
+    forked("closed descriptors", || {
+        let (one, mut other) = pair(Kind::Shm)?;
+        let (_lives, mut waits) = pair(Kind::Shm)?;
+        // As a program does that closes all descriptors which it does not know.
+        let entries = fs::read_dir("/proc/self/fd").map_err(|error| error.to_string())?.flatten();
+        let epoll = entries.filter(|entry| {
+            let leads_to = fs::read_link(entry.path());
+            leads_to.is_ok_and(|to| to.to_string_lossy().contains("eventpoll"))
+        });
+        for entry in epoll.collect::<Vec<_>>() {
+            let number: i32 = entry.file_name().to_string_lossy().parse().map_err(|_| "a number")?;
+            // SAFETY: not safe at all, which is what is tried: the descriptor belongs to the library.
+            drop(unsafe { OwnedFd::from_raw_fd(number) });
+        }
+        drop(one);
+        let outcomes = [other.recv(&mut [0; 8]), waits.recv(&mut [0; 8])];
+        if !outcomes.iter().all(|outcome| matches!(outcome, Err(RecvError::Disconnected))) {
+            return Err(format!("{outcomes:?}"));
+        }
+        works_and_ends(pair(Kind::Shm)?)
     });
 }
 
