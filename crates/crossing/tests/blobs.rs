@@ -289,6 +289,24 @@ fn who_has_no_descriptor_left_loses_a_blob_and_not_the_connection() {
     }
 }
 
+/// The way of blobs is made with the first, when either process may be out of descriptors: that one is told, nothing is lost,
+/// and it is tried again.
+#[test]
+fn who_has_no_descriptor_for_the_way_is_told_and_tries_again() {
+    for wait in WAYS {
+        let (second, mut here) = start("starve before the first one came", wait);
+        let given = blob(1, 5000);
+        here.recv(&mut [0; 64]).expect("it has no descriptor left");
+        here.sender().send_blob(&given).expect("the other end has a way by and by");
+        here.recv(&mut [0; 64]).expect("it goes on");
+        second.done();
+        let (second, mut here) = start("starve before the first one goes", wait);
+        here.recv(&mut [0; 64]).expect("it goes on");
+        assert!(*here.receiver().recv_blob().expect("it was sent") == *message(2, 5000));
+        second.done();
+    }
+}
+
 #[test]
 fn who_waits_for_a_blob_is_told_of_a_death_and_gets_what_was_sent() {
     for wait in WAYS {
@@ -309,6 +327,17 @@ fn who_waits_for_a_blob_is_told_of_a_death_and_gets_what_was_sent() {
             waiting.join().expect("it was told");
         });
     }
+}
+
+/// What comes of `call` while this process may have no more descriptors than it has.
+fn starved<T>(call: impl FnOnce() -> T) -> T {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    // The three that are always open take all the numbers below.
+    let none = Rlimit { current: Some(3), ..limit };
+    rustix::process::setrlimit(Resource::Nofile, none).expect("it is lowered");
+    let outcome = call();
+    rustix::process::setrlimit(Resource::Nofile, limit).expect("it was as high before");
+    outcome
 }
 
 #[test]
@@ -335,14 +364,31 @@ fn second_process() {
             connection.send(b"sent").expect("the other end lives");
             let _ = connection.recv(&mut [0; 64]);
         }
+        "starve before the first one came" => {
+            let outcome = starved(|| {
+                connection.send(b"starving").expect("the other end lives");
+                match connection.receiver().recv_blob() {
+                    Err(RecvError::Io(error)) => error,
+                    other => panic!("{other:?}"),
+                }
+            });
+            assert_eq!(outcome.raw_os_error(), Some(Errno::MFILE.raw_os_error()), "{outcome}");
+            assert!(*connection.receiver().recv_blob().expect("it comes now") == *message(1, 5000));
+            connection.send(b"it has come").expect("the other end lives");
+        }
+        "starve before the first one goes" => {
+            let given = blob(2, 5000);
+            let outcome = starved(|| match connection.sender().send_blob(&given) {
+                Err(SendError::Io(error)) => error,
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(outcome.raw_os_error(), Some(Errno::MFILE.raw_os_error()), "{outcome}");
+            connection.sender().send_blob(&given).expect("there is a place for the way now");
+            connection.send(b"it has gone").expect("the other end lives");
+        }
         "starve" => {
-            let limit = rustix::process::getrlimit(Resource::Nofile);
-            // The three that are always open take all the numbers below.
-            let starved = Rlimit { current: Some(3), ..limit };
             connection.recv(&mut [0; 64]).expect("one has been sent");
-            rustix::process::setrlimit(Resource::Nofile, starved).expect("it is lowered");
-            let outcome = connection.receiver().recv_blob();
-            rustix::process::setrlimit(Resource::Nofile, limit).expect("it was as high before");
+            let outcome = starved(|| connection.receiver().recv_blob());
             let error = match outcome {
                 Err(RecvError::Io(error)) => error,
                 other => panic!("{other:?}"),
