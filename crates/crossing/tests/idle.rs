@@ -2,6 +2,8 @@
 
 mod process;
 
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use crossing::{Config, Connection, Endpoint, Kind, Shm};
@@ -14,7 +16,17 @@ const MANY: usize = 500;
 const FILES: u64 = 2048;
 
 fn config() -> Config {
-    Config { connect_timeout: LIMIT, capacity_bytes: 4096, max_message: 1024, ..Config::default() }
+    Config { connect_timeout: LIMIT, ..Config::small() }
+}
+
+/// The memory of all regions that this process has made, in bytes.
+fn shared_bytes() -> u64 {
+    let entries = std::fs::read_dir("/proc/self/fd").expect("/proc is mounted").flatten();
+    let region = |path: &PathBuf| {
+        std::fs::read_link(path).is_ok_and(|link| link.display().to_string().contains("memfd:crossing"))
+    };
+    let regions = entries.map(|entry| entry.path()).filter(region);
+    regions.filter_map(|path| std::fs::metadata(path).ok()).map(|file| file.blocks() * 512).sum()
 }
 
 /// What this process has by now, and had before.
@@ -98,5 +110,14 @@ fn many() {
         here.send(&number.to_le_bytes()).expect("the other end is there");
         assert_eq!(there.recv(&mut [0; 8]).expect("it was sent"), 8);
     }
-    println!("idle: {MANY} connections, {} descriptors, {} mappings", descriptors().len(), mappings());
+    let an_end = shared_bytes() / (2 * MANY as u64);
+    // A page of header, and the least power of two that holds the ring.
+    let page = rustix::param::page_size() as u64;
+    assert_eq!(an_end, page + page.max(32 << 10));
+    assert!(page > 4096 || an_end <= 64 << 10, "{an_end} bytes an end");
+    println!(
+        "idle: {MANY} connections, {an_end} bytes an end, {} descriptors, {} mappings",
+        descriptors().len(),
+        mappings()
+    );
 }

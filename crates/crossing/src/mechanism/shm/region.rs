@@ -10,6 +10,13 @@
 //! process faults the process that strayed. Since the size is sealed and every page is there before it is sealed, no access
 //! within it can raise SIGBUS; who gets a region checks both, in this order (`memfd.rs`).
 //!
+//! **Why it is all there from the beginning.** Pages could come as the ring first reaches them, and an idle connection
+//! would hold less. But then a reader would have to see, each time, that the writer has brought them, since a hole is filled at
+//! the expense of whoever reads it: for that it would keep the writer's memfd open (lseek(2); mincore(2) does not tell one user
+//! about another's file), one descriptor more an end. And a send, which can fail for want of room or of a peer only, could fail for
+//! want of memory, or have the OOM killer called in the middle of a message. So all memory is asked for at the one moment at
+//! which it can be refused by name; connections that are many and carry little have [small](crate::Config::small) rings.
+//!
 //! A fork would hand the right to write to the child, so the writable mapping is not inherited
 //! (`MADV_DONTFORK`), and may not be written before that is said.
 //!
