@@ -5,6 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crossing::Kind;
+
 /// Words that must not stand in the code of the files a rule is about.
 struct Rule {
     /// The sentence in ARCHITECTURE.md.
@@ -17,6 +19,12 @@ struct Rule {
 
 fn is_ring(path: &str) -> bool {
     path.ends_with("shm/ring.rs") || path.contains("shm/ring/")
+}
+
+/// What shows or weighs mechanisms by their scenes alone.
+fn draws_scenes(path: &str) -> bool {
+    let folders = ["web/", "src/server/", "crates/lab/src/choose"];
+    folders.iter().any(|folder| path.starts_with(folder)) || path == "src/render/choice.rs"
 }
 
 const RULES: &[Rule] = &[
@@ -52,11 +60,8 @@ const RULES: &[Rule] = &[
     },
     Rule {
         says: "the page draws scenes, and knows no mechanism by name",
-        about: |path| {
-            let chooses = path.starts_with("crates/lab/src/choose") || path == "src/render/choice.rs";
-            path.starts_with("web/") || path.starts_with("src/server/") || chooses
-        },
-        absent: &["Kind::Shm", "Kind::Pipe", "Kind::Unix", "Kind::Tcp", "\"shm\"", "\"pipe\"", "\"tcp\""],
+        about: draws_scenes,
+        absent: &["Kind::Shm", "Kind::Pipe", "Kind::Unix", "Kind::Tcp"],
     },
     Rule {
         says: "the measured loop crosses no dyn, lock or formatting",
@@ -136,6 +141,66 @@ fn every_rule_is_about_some_file_and_finds_a_seeded_violation() {
         for word in rule.absent {
             let seeded = [(path.clone(), format!("fn seeded() {{}}\n{word}\n"))];
             assert_eq!(violations(rule, &seeded).len(), 1, "`{word}` was not found by: {}", rule.says);
+        }
+    }
+}
+
+/// Where code that draws scenes says a mechanism's name, in whatever quotes or in none.
+fn named_mechanisms(path: &str, text: &str) -> Vec<String> {
+    let page = path.starts_with("web/");
+    let mut found = Vec::new();
+    for (number, line) in code(text).filter(|_| draws_scenes(path)) {
+        for name in Kind::ALL.map(Kind::name) {
+            // Rust says a name in double quotes or as a variant; /proc/net/tcp is no mechanism.
+            let says = if page { has_word(line, name) } else { line.contains(&format!("\"{name}\"")) };
+            if says {
+                found.push(format!(
+                    "{path}:{number}: `{name}`, but what draws scenes knows no mechanism by name"
+                ));
+            }
+        }
+    }
+    found
+}
+
+/// Whether `word` stands in `line` by itself, in any case: not as a part of a longer word.
+fn has_word(line: &str, word: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    let part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    line.match_indices(word).any(|(at, _)| {
+        let bytes = line.as_bytes();
+        let before = at.checked_sub(1).and_then(|at| bytes.get(at));
+        !part(before) && !part(bytes.get(at + word.len()))
+    })
+}
+
+#[test]
+fn what_draws_scenes_names_no_mechanism() {
+    let found: Vec<String> = files().iter().flat_map(|(path, text)| named_mechanisms(path, text)).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn a_name_is_found_however_it_is_written() {
+    for name in Kind::ALL.map(Kind::name) {
+        let upper = name.to_uppercase();
+        for line in [
+            format!("if (kind === '{name}') draw()"),
+            format!("if (kind === \"{name}\") draw()"),
+            format!("const link = `#/m/{name}`"),
+            format!("const colours = {{ {name}: 0 }}"),
+            format!("kinds.{name}.draw()"),
+            format!("const title = '{upper}'"),
+        ] {
+            assert_eq!(named_mechanisms("web/js/main.js", &line).len(), 1, "{line}");
+            assert_eq!(named_mechanisms("src/args.rs", &line).len(), 0, "{line}");
+        }
+        let css = format!("[data-kind={name}] {{ color: red }}");
+        assert_eq!(named_mechanisms("web/style.css", &css).len(), 1, "{css}");
+        let rust = format!("if kind == \"{name}\" {{}}");
+        assert_eq!(named_mechanisms("src/server/live.rs", &rust).len(), 1, "{rust}");
+        for line in [format!("started_{name}_ms"), format!("{name}ed"), format!("// {name}")] {
+            assert_eq!(named_mechanisms("web/js/main.js", &line).len(), 0, "{line}");
         }
     }
 }
