@@ -1,6 +1,12 @@
 //! `ipcscope doctor`.
 
-use crate::harness::Desk;
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use crossing::Kind;
+use lab::sys::calls;
+
+use crate::harness::{Desk, Ran};
 
 #[test]
 fn findings_say_their_state_in_words() {
@@ -24,4 +30,105 @@ fn findings_as_json() {
         assert!(["ok", "limited", "missing"].contains(&finding["state"].as_str().unwrap_or("")), "{finding}");
         assert!(finding["remedy"].is_string() || finding["remedy"].is_null(), "{finding}");
     }
+}
+
+/// Refuses system calls by their numbers with an error, to itself and to what it starts (seccomp(2)): ERRNO NUMBER... -- COMMAND.
+const REFUSE: &str = r#"
+import ctypes, os, struct, sys
+at = sys.argv.index("--")
+errno, numbers, command = int(sys.argv[1]), [int(word) for word in sys.argv[2:at]], sys.argv[at + 1:]
+step = lambda code, yes, no, value: struct.pack("HBBI", code, yes, no, value)
+program = step(0x20, 0, 0, 0)
+for number in numbers:
+    program += step(0x15, 0, 1, number) + step(0x06, 0, 0, 0x00050000 | errno)
+program += step(0x06, 0, 0, 0x7fff0000)
+memory = ctypes.create_string_buffer(program)
+filter = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(memory)))
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, filter, 0, 0):
+    sys.exit("seccomp: " + os.strerror(ctypes.get_errno()))
+os.execv(command[0], command)
+"#;
+
+const PERM: i32 = 1;
+const NOSYS: i32 = 38;
+
+/// Runs the binary where `call` is refused with `errno`.
+fn refused(desk: &Desk, call: &str, errno: i32, line: &str) -> Ran {
+    let number = calls::number(call).expect("a call that is known").to_string();
+    let own = desk.command(line.split_whitespace());
+    let mut command = Command::new("python3");
+    command.args(["-c", REFUSE, &errno.to_string(), &number, "--"]);
+    command.arg(own.get_program()).args(own.get_args());
+    command.current_dir(desk.path("")).env("XDG_STATE_HOME", desk.path("state"));
+    let ran = Ran::of(&format!("without {call}: {line}"), command.output().expect("python3 is there"));
+    assert!(!ran.stderr.contains("seccomp: "), "{ran:#?}");
+    ran
+}
+
+fn states(ran: &Ran) -> BTreeMap<String, String> {
+    let report = ran.json();
+    let findings = report["findings"].as_array().expect("a list").iter();
+    let word = |value: &serde_json::Value| value.as_str().expect("a word").to_owned();
+    findings.map(|finding| (word(&finding["what"]), word(&finding["state"]))).collect()
+}
+
+#[test]
+fn what_is_ok_under_a_refused_call_works_and_what_is_missing_does_not() {
+    let desk = Desk::new();
+    for (call, errno) in [
+        ("futex_waitv", NOSYS),
+        ("membarrier", PERM),
+        ("memfd_create", PERM),
+        ("pidfd_open", NOSYS),
+        ("pidfd_send_signal", PERM),
+        ("pipe2", PERM),
+        ("epoll_create1", PERM),
+        ("sched_setaffinity", PERM),
+        ("prctl", PERM),
+    ] {
+        let found = states(&refused(&desk, call, errno, "doctor --json").ended_with(0));
+        for kind in Kind::ALL {
+            let shown = refused(&desk, call, errno, &format!("show {kind} --messages 2"));
+            let line =
+                format!("race {kind} --count 20 --launches 1 --workload ping-pong --wait block --seed 1");
+            let raced = refused(&desk, call, errno, &line);
+            let works = shown.code == Some(0) && raced.code == Some(0);
+            let told = &found[&format!("mechanism: {kind}")];
+            assert_eq!(told != "missing", works, "{call} {errno}: {told}, and {shown:#?}, {raced:#?}");
+        }
+    }
+}
+
+#[test]
+fn the_call_that_is_refused_is_named() {
+    let desk = Desk::new();
+    for (call, finding, state) in [
+        ("futex_waitv", "futex_waitv", "limited"),
+        ("membarrier", "membarrier", "limited"),
+        ("memfd_create", "sealed memory", "missing"),
+        ("pidfd_open", "pidfd", "missing"),
+        ("sched_setaffinity", "pinning", "limited"),
+        ("sendmsg", "Unix sockets", "missing"),
+        ("ptrace", "probes: ptrace", "limited"),
+    ] {
+        let found = states(&refused(&desk, call, PERM, "doctor --json").ended_with(0));
+        assert_eq!(found[finding], state, "{call}: {found:?}");
+    }
+}
+
+#[test]
+fn a_row_says_how_shared_memory_slept() {
+    let desk = Desk::new();
+    let line =
+        "race shm --count 40 --launches 1 --workload ping-pong --wait spin,block --json --placement unpinned";
+    let notes = |ran: Ran| -> Vec<(String, bool)> {
+        let report: lab::Report = serde_json::from_value(ran.ended_with(0).json()).expect("a report");
+        let rows = report.rows.iter().filter(|row| row.kind == "shm");
+        rows.map(|row| (row.wait.to_string(), row.notes.iter().any(|note| note.contains("slept by futex"))))
+            .collect()
+    };
+    let of = |spin, block| [("spin".to_owned(), spin), ("block".to_owned(), block)];
+    assert_eq!(notes(refused(&desk, "futex_waitv", PERM, line)), of(false, true));
+    assert_eq!(notes(desk.run(line)), of(false, false), "the control");
 }

@@ -21,15 +21,18 @@ use crate::workload::{self, Course};
 ///
 /// Standard input must be the lab's control socket.
 pub fn worker_main() -> ExitCode {
-    // Dies with the lab, whatever it is doing. If the lab is dead already the control line says so at once.
-    if rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).is_err() {
-        return ExitCode::from(2);
-    }
     // Where memory runs out the kernel shall end a measured process, and not the lab that holds the results. Refused only
     // where /proc cannot be written.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let Ok(socket) = std::io::stdin().as_fd().try_clone_to_owned() else { return ExitCode::from(2) };
     let mut control = Control::new(socket);
+    // Dies with the lab, whatever it is doing. If the lab is dead already the control line says so at once.
+    if let Err(errno) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
+        let why = format!("a process cannot be bound to the life of the lab: prctl: {errno}");
+        // If the lab cannot be told it is gone.
+        let _ = control.say(&Answer::Failed { why }, None);
+        return ExitCode::from(2);
+    }
     let never = AtomicBool::new(false);
     let job: Job = match control.hear(None, &never) {
         Ok(job) => job,

@@ -92,6 +92,8 @@ const NAMES: &[(libc::c_long, &str)] = &[
     (libc::SYS_rseq, "rseq"),
     (libc::SYS_prlimit64, "prlimit64"),
     (libc::SYS_process_vm_readv, "process_vm_readv"),
+    (libc::SYS_ptrace, "ptrace"),
+    (libc::SYS_perf_event_open, "perf_event_open"),
     (libc::SYS_io_uring_setup, "io_uring_setup"),
     (libc::SYS_io_uring_enter, "io_uring_enter"),
     (libc::SYS_uname, "uname"),
