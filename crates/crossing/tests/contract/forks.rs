@@ -24,31 +24,46 @@ fn is_forked_recv(form: &str, outcome: Result<usize, RecvError>) -> Result<(), S
 
 /// Every call of a connection that another process made.
 fn every_call_is_refused(connection: &mut Connection) -> Result<(), String> {
-    let soon = || Instant::now() + Duration::from_secs(1);
+    const SECOND: Duration = Duration::from_secs(1);
+    let soon = || Instant::now() + SECOND;
     for len in [0, 100, 40_000] {
         let sender = connection.sender();
         is_forked_send("send", sender.send(message(0, len)))?;
         is_forked_send("try_send", sender.try_send(message(0, len)))?;
         is_forked_send("send_deadline", sender.send_deadline(message(0, len), soon()))?;
-        is_forked_send("send_timeout", sender.send_timeout(message(0, len), Duration::from_secs(1)))?;
+        is_forked_send("send_timeout", sender.send_timeout(message(0, len), SECOND))?;
         is_forked_send("claim", sender.claim(len).map(drop))?;
         is_forked_send("try_claim", sender.try_claim(len).map(drop))?;
+        is_forked_send("claim_deadline", sender.claim_deadline(len, soon()).map(drop))?;
+        is_forked_send("claim_timeout", sender.claim_timeout(len, SECOND).map(drop))?;
         let mut cork = sender.cork();
         is_forked_send("a cork's send", cork.send(message(0, len)))?;
+        is_forked_send("a cork's try_send", cork.try_send(message(0, len)))?;
+        is_forked_send("a cork's send_deadline", cork.send_deadline(message(0, len), soon()))?;
+        is_forked_send("a cork's send_timeout", cork.send_timeout(message(0, len), SECOND))?;
         is_forked_send("a cork's flush", cork.flush())?;
+        is_forked_send("a cork's try_flush", cork.try_flush())?;
+        is_forked_send("a cork's flush_deadline", cork.flush_deadline(soon()))?;
+        is_forked_send("a cork's flush_timeout", cork.flush_timeout(SECOND))?;
         drop(cork);
         is_forked_send("flush", sender.flush())?;
         is_forked_send("try_flush", sender.try_flush())?;
+        is_forked_send("flush_deadline", sender.flush_deadline(soon()))?;
+        is_forked_send("flush_timeout", sender.flush_timeout(SECOND))?;
         let mut corked = connection.cork();
         is_forked_send("a corked connection's send", corked.send(message(0, len)))?;
+        is_forked_send("a corked connection's flush", corked.flush())?;
         is_forked_recv("a corked connection's recv", corked.recv(&mut [0; 64]))?;
+        is_forked_recv("a corked connection's try_recv", corked.try_recv(&mut [0; 64]))?;
+        is_forked_recv("a corked connection's recv_deadline", corked.recv_deadline(&mut [0; 64], soon()))?;
+        is_forked_recv("a corked connection's recv_timeout", corked.recv_timeout(&mut [0; 64], SECOND))?;
     }
     let mut buffer = [0; 64];
     let receiver = connection.receiver();
     is_forked_recv("recv", receiver.recv(&mut buffer))?;
     is_forked_recv("try_recv", receiver.try_recv(&mut buffer))?;
     is_forked_recv("recv_deadline", receiver.recv_deadline(&mut buffer, soon()))?;
-    is_forked_recv("recv_timeout", receiver.recv_timeout(&mut buffer, Duration::from_secs(1)))
+    is_forked_recv("recv_timeout", receiver.recv_timeout(&mut buffer, SECOND))
 }
 
 /// A child that was forked is told so by every call, whatever stands ready; and its parent notices nothing of what it asks
