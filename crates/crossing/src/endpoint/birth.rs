@@ -60,6 +60,9 @@ pub(super) fn spawn(order: Order) -> io::Result<Child> {
         let Some((mut order, line)) = take(&theirs) else { return };
         let born = bear(&mut order, &line);
         let pid = born.as_ref().ok().map(Pid::from_child);
+        // The child has begun with the signals that this thread could take, which are the caller's. From now on there is nothing
+        // left here that a handler could write to.
+        crate::sys::block_signals();
         table.close_all();
         // Whoever waits for it lends its table to what is closed here.
         let _ = tell.send((order, line, born));
@@ -134,7 +137,6 @@ fn end(child: &mut Child, errno: Errno) -> io::Result<()> {
 /// Not by waitid(2) where the kernel gives a pidfd: another thread of this process may trace the child (ptrace(2)), and a wait would
 /// be told of each of its stops, before that thread is.
 fn stay(child: Pid) {
-    crate::sys::block_signals();
     if let Ok(pidfd) = pidfd_open(child, PidfdFlags::empty()) {
         let mut ended = [PollFd::new(&pidfd, PollFlags::IN)];
         while let Ok(0) | Err(Errno::INTR) = poll(&mut ended, None) {}
