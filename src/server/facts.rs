@@ -45,11 +45,25 @@ impl Findings {
 
 /// `GET /api/doctor`.
 pub(crate) async fn doctor(State(lab): State<Arc<Lab>>) -> Response {
-    let answer = lab.blocking(|lab| {
-        let Findings(findings) = lab.findings.get_or_init(Findings::read);
-        json!({ "findings": findings })
+    let answer = lab.blocking(|lab| match (lab.findings.get(), lab.live.busy()) {
+        // Trying starts processes, and what is measured has the machine to itself.
+        (None, Some(busy)) => json!({ "findings": [finding(&not_now(busy))] }),
+        _ => {
+            let Findings(findings) = lab.findings.get_or_init(Findings::read);
+            json!({ "findings": findings })
+        }
     });
     json_of(StatusCode::OK, &answer.await)
+}
+
+/// What there is to say instead of findings while something is measured.
+fn not_now(busy: &str) -> Finding {
+    Finding {
+        what: "nothing was tried".into(),
+        state: machine::State::Limited,
+        detail: busy.into(),
+        remedy: Some("ask again when it has ended".into()),
+    }
 }
 
 fn finding(finding: &Finding) -> Value {

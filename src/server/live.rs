@@ -108,6 +108,11 @@ impl Live {
         }
     }
 
+    /// Why nothing else may run now, if so.
+    pub(crate) fn busy(&self) -> Option<&'static str> {
+        self.now().running.as_ref().map(|running| running.doing.busy())
+    }
+
     fn now(&self) -> MutexGuard<'_, Now> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -89,6 +89,10 @@ fn the_last_page_leaves_and_another_takes_up_the_race() {
     let mut second = lab.socket("/api/live");
     assert!(frame(&mut second)["race"].is_object());
     lab.ask("POST", "/api/race", SHORT).with(409);
+    // Nor are processes started to see what works.
+    let findings = lab.get("/api/doctor").with(200).json()["findings"].clone();
+    assert_eq!(findings.as_array().map(Vec::len), Some(1), "{findings}");
+    assert!(findings[0]["text"].as_str().is_some_and(|text| text.contains("to itself")), "{findings}");
     lab.ask("DELETE", "/api/race", "").with(204);
     for page in [&mut again, &mut second] {
         assert_eq!(frame_that(page, "race-ended")["interrupted"], true);
@@ -99,7 +103,7 @@ fn the_last_page_leaves_and_another_takes_up_the_race() {
 
 #[test]
 fn a_lab_that_ends_keeps_what_was_measured_and_one_that_is_killed_leaves_nobody() {
-    for signal in [Signal::TERM, Signal::KILL] {
+    for signal in [Signal::TERM, Signal::HUP, Signal::QUIT, Signal::KILL] {
         let desk = Desk::new();
         let mut lab = Lab::start(&desk);
         lab.ask("POST", "/api/race", LONG).with(202);
@@ -109,7 +113,7 @@ fn a_lab_that_ends_keeps_what_was_measured_and_one_that_is_killed_leaves_nobody(
             workers.len() >= 2
         });
         lab.running.signal(signal);
-        assert_eq!(lab.running.wait(), (signal == Signal::TERM).then_some(0));
+        assert_eq!(lab.running.wait(), (signal != Signal::KILL).then_some(0));
         for worker in workers {
             eventually("the measured process is gone", || !Path::new(&format!("/proc/{worker}")).exists());
         }
