@@ -44,9 +44,10 @@ pub(super) fn create(bytes: u64, mut step: impl FnMut()) -> io::Result<OwnedFd> 
     Ok(memfd)
 }
 
-/// Allocates a part. A signal makes the kernel give back what the call had allocated: a shorter part gets further.
+/// Allocates a part. Where a signal ends the call (fallocate(2); Linux 6.18 lets only a deadly one do so), the kernel gives back
+/// what the call had allocated: a shorter part gets further.
 fn allocate(memfd: &OwnedFd, mut at: u64, mut bytes: u64) -> io::Result<()> {
-    const LEAST: u64 = 64 << 10;
+    let least = rustix::param::page_size() as u64;
     let mut part = bytes;
     while bytes > 0 {
         match rustix::fs::fallocate(memfd, FallocateFlags::empty(), at, part) {
@@ -54,7 +55,7 @@ fn allocate(memfd: &OwnedFd, mut at: u64, mut bytes: u64) -> io::Result<()> {
                 (at, bytes) = (at + part, bytes - part);
                 part = part.min(bytes);
             }
-            Err(Errno::INTR) => part = (part / 2).max(LEAST).min(bytes),
+            Err(Errno::INTR) => part = (part / 2).max(least).min(bytes),
             // There is no file system that is full: it is memory that the kernel will not promise.
             Err(Errno::NOSPC) => return Err(Errno::NOMEM.into()),
             Err(errno) => return Err(errno.into()),
