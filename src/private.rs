@@ -38,17 +38,23 @@ fn close(path: &Path, levels: u32) -> io::Result<()> {
     let Ok(facts) = fs::metadata(path) else { return Ok(()) };
     let mode = if facts.is_dir() { FOLDER } else { FILE };
     if is_wide(&facts) {
-        fs::set_permissions(path, Permissions::from_mode(mode))?;
+        match fs::set_permissions(path, Permissions::from_mode(mode)) {
+            // Another lab has deleted it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            changed => changed?,
+        }
         // Some file systems have no modes, and say nothing.
-        if is_wide(&fs::metadata(path)?) {
+        if fs::metadata(path).is_ok_and(|facts| is_wide(&facts)) {
             return Err(io::Error::other("this file system keeps no permissions"));
         }
     }
     if facts.is_dir() && levels > 0 {
         for entry in fs::read_dir(path)?.flatten() {
-            // A link leads to what is not ours to change.
-            if entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_file()) {
-                close(&entry.path(), levels - 1)?;
+            // A link leads to what is not ours to change, and a file of another kind is the person's.
+            let path = entry.path();
+            let is_report = path.extension().is_some_and(|ending| ending == "json" || ending == "part");
+            if entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_file() && is_report) {
+                close(&path, levels - 1)?;
             }
         }
     }
@@ -74,15 +80,18 @@ mod tests {
         let runs = folder.0.join("ipcscope/runs");
         make(&runs).unwrap();
         assert_eq!((mode(&folder.0.join("ipcscope")), mode(&runs)), (0o700, 0o700));
-        let (file, elsewhere) = (runs.join("1.json"), folder.0.join("elsewhere"));
+        let (file, elsewhere) = (runs.join("1.json"), folder.0.join("elsewhere.json"));
+        fs::write(runs.join("shopping.txt"), "milk").unwrap();
+        fs::set_permissions(runs.join("shopping.txt"), Permissions::from_mode(0o644)).unwrap();
         fs::write(&file, "{}").unwrap();
         fs::write(&elsewhere, "").unwrap();
-        std::os::unix::fs::symlink(&elsewhere, runs.join("link")).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, runs.join("link.json")).unwrap();
         for (path, wide) in [(&file, 0o644), (&runs, 0o755), (&elsewhere, 0o644)] {
             fs::set_permissions(path, Permissions::from_mode(wide)).unwrap();
         }
         tighten(&folder.0.join("ipcscope"));
         assert_eq!((mode(&runs), mode(&file), mode(&elsewhere)), (0o700, 0o600, 0o644));
+        assert_eq!(mode(&runs.join("shopping.txt")), 0o644, "none of ours");
         tighten(&folder.0.join("missing"));
     }
 }

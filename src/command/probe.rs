@@ -85,7 +85,7 @@ fn look_through(setups: &[Setup], json: bool, notices: &[String], ink: Ink) -> R
             trace
                 .write(&mut lines)
                 .map_err(|error| Failure::told(format_args!("cannot write the trace: {error}")))?;
-            outcome::print(lines)?;
+            outcome::print(render::foreign::lines_of_json(lines))?;
         } else {
             outcome::print(render::probe::journey(
                 &trace,

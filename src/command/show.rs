@@ -29,7 +29,7 @@ pub(crate) fn run(typed: &args::Show, ink: Ink) -> Result<Ended, Failure> {
         trace
             .write(&mut lines)
             .map_err(|error| Failure::told(format_args!("cannot write the trace: {error}")))?;
-        outcome::print(lines)
+        outcome::print(render::foreign::lines_of_json(lines))
     } else {
         outcome::print(render::timeline::text(&trace, ink))
     };

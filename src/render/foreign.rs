@@ -52,6 +52,13 @@ pub(crate) fn json(text: String) -> String {
     safe
 }
 
+/// The same for the lines of a trace.
+pub(crate) fn lines_of_json(lines: Vec<u8>) -> Vec<u8> {
+    // What is no text cannot have come from serde_json.
+    String::from_utf8(lines)
+        .map_or_else(std::string::FromUtf8Error::into_bytes, |text| json(text).into_bytes())
+}
+
 fn shortened(text: &str, longest: usize) -> Cow<'_, str> {
     let is_short = text.len() <= longest || text.chars().nth(longest).is_none();
     if !is_short {
