@@ -29,6 +29,24 @@ use crate::wait::{Patience, WaitStrategy};
 ///
 /// It belongs to this process: a forked child gets [`Forked`](SendError::Forked) from every call ([Fork](crate#fork)).
 ///
+/// # The forms
+///
+/// Each call that can wait has four forms: it waits for as long as it takes, not at all, until a deadline, for a time.
+///
+/// | | as long as it takes | not at all | until a deadline | for a time |
+/// |---|---|---|---|---|
+/// | [`Sender`] | `send` | `try_send` | `send_deadline` | `send_timeout` |
+/// | | `claim` | `try_claim` | `claim_deadline` | `claim_timeout` |
+/// | | `flush` | `try_flush` | `flush_deadline` | `flush_timeout` |
+/// | [`Cork`] | `send` | `try_send` | `send_deadline` | `send_timeout` |
+/// | | `flush` | `try_flush` | `flush_deadline` | `flush_timeout` |
+/// | [`Receiver`], [`CorkedConnection`], [`TrustedReceiver`](crate::TrustedReceiver) | `recv` | `try_recv` | `recv_deadline` | `recv_timeout` |
+/// | `Sender<Shm>` | `send_blob` | `try_send_blob` | `send_blob_deadline` | `send_blob_timeout` |
+/// | `Receiver<Shm>` | `recv_blob` | `try_recv_blob` | `recv_blob_deadline` | `recv_blob_timeout` |
+///
+/// A [commit](Claim::commit) waits no longer than the form that granted its claim. A [`Cork`] that is dropped never waits; a
+/// [`Sender`] that is dropped waits for [`Config::linger`](crate::Config::linger) at most, and only for a channel that is full.
+///
 /// # Examples
 /// ```
 /// use crossing::{Config, Connection, Kind};

@@ -3,23 +3,6 @@
 //! `Full`, `Empty` and `Timeout` are outcomes rather than faults: nothing was lost, and the call can be made
 //! again. `Disconnected` ends a direction. `Reset` ends a connection, and messages may be lost. `Poisoned` ends a
 //! connection, too: the peer broke the protocol. An end is told by the same word by every later call.
-//!
-//! # What the kernel says, and what becomes of it
-//!
-//! | from the kernel | pipe | Unix socket | TCP |
-//! |---|---|---|---|
-//! | end of the stream | `Disconnected` | `Disconnected` | `Disconnected`; `Reset` if the connection was reset |
-//! | EPIPE | `Disconnected` | `Disconnected` | `Disconnected`; `Reset` if the connection was reset |
-//! | ECONNRESET | – | `Disconnected`: what the peer had sent has been received | `Reset` |
-//! | ECONNABORTED, ETIMEDOUT, ENETRESET, ECONNREFUSED | – | – | `Reset` |
-//! | EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN | – | – | `Reset` |
-//! | EAGAIN | waits, or `Full`, `Empty`, `Timeout` | the same | the same |
-//! | EINTR | the call is made again | the same | the same |
-//! | ENOMEM, ENOBUFS | `Io`; the connection goes on | the same | the same |
-//! | any other, from a send | `Io`, the same every time: the connection is over | the same | the same |
-//! | any other, from a receive | `Io` | the same | the same |
-//!
-//! Shared memory asks the kernel for nothing while messages go; its peer's death is told as `Disconnected`. "–" never comes.
 
 use std::fmt;
 use std::io;
@@ -30,6 +13,23 @@ use crate::mechanism::Kind;
 use crate::wait::{Patience, Until};
 
 /// Why a message was not sent.
+///
+/// # What the kernel says, and what becomes of it
+///
+/// | from the kernel | pipe | Unix socket | TCP |
+/// |---|---|---|---|
+/// | end of the stream | `Disconnected` | `Disconnected` | `Disconnected`; `Reset` if the connection was reset |
+/// | EPIPE | `Disconnected` | `Disconnected` | `Disconnected`; `Reset` if the connection was reset |
+/// | ECONNRESET | – | `Disconnected`: what the peer had sent has been received | `Reset` |
+/// | ECONNABORTED, ETIMEDOUT, ENETRESET, ECONNREFUSED | – | – | `Reset` |
+/// | EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN | – | – | `Reset` |
+/// | EAGAIN | waits, or `Full`, `Empty`, `Timeout` | the same | the same |
+/// | EINTR | the call is made again | the same | the same |
+/// | ENOMEM, ENOBUFS | `Io`; the connection goes on | the same | the same |
+/// | any other, from a send | `Io`, the same every time: the connection is over | the same | the same |
+/// | any other, from a receive | `Io` | the same | the same |
+///
+/// Shared memory asks the kernel for nothing while messages go; its peer's death is told as `Disconnected`. "–" never comes.
 ///
 /// # Examples
 /// ```

@@ -183,6 +183,7 @@ fn calls_that_do_not_wait_say_so() {
     let soon = || Instant::now() + Duration::from_millis(1);
     assert!(matches!(receiver.try_recv_blob(), Err(RecvError::Empty)));
     assert!(matches!(receiver.recv_blob_deadline(soon()), Err(RecvError::Timeout)));
+    assert!(matches!(receiver.recv_blob_timeout(Duration::from_millis(5)), Err(RecvError::Timeout)));
     let small = blob(1, 1);
     let outcome = sender.try_send_blob(&small);
     assert!(matches!(outcome, Err(SendError::Full)), "there is no way yet: {outcome:?}");
@@ -192,6 +193,8 @@ fn calls_that_do_not_wait_say_so() {
     assert!(matches!(full.1, SendError::Full), "{:?}", full.1);
     assert_eq!((sent, sender.blobs_in_flight()), (64, 64), "as many as may be");
     assert!(matches!(sender.send_blob_deadline(&small, soon()), Err(SendError::Timeout)));
+    let outcome = sender.send_blob_timeout(&small, Duration::from_millis(5));
+    assert!(matches!(outcome, Err(SendError::Timeout)), "{outcome:?}");
     receiver.recv_blob().expect("many were sent");
     sender.send(b"messages do not wait for blobs").expect("room");
     drop(receiver);

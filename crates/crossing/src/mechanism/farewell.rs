@@ -29,7 +29,7 @@ const READS: usize = 64;
 pub(super) fn drain(socket: &OwnedFd, limit: Duration) {
     let began = Instant::now();
     let mut pause = Duration::from_micros(20);
-    while unacknowledged_bytes(socket).is_ok_and(|bytes| bytes > END_OF_STREAM) {
+    while !is_over(socket) && unacknowledged_bytes(socket).is_ok_and(|bytes| bytes > END_OF_STREAM) {
         let left = limit.saturating_sub(began.elapsed());
         if left.is_zero() || discard(socket).is_err() {
             return;
@@ -37,6 +37,12 @@ pub(super) fn drain(socket: &OwnedFd, limit: Duration) {
         thread::sleep(pause.min(left));
         pause = (pause * 2).min(Duration::from_millis(2));
     }
+}
+
+/// Whether a connection is no more: both streams have come to their ends, or it was reset. Any other socket still knows its
+/// peer.
+pub(super) fn is_over(socket: &OwnedFd) -> bool {
+    rustix::net::getpeername(socket) == Err(Errno::NOTCONN)
 }
 
 /// Throws away what has come. An error when the connection is no more.

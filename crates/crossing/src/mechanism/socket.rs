@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
 
 use super::Kind;
-use super::farewell::drain;
+use super::farewell::{drain, is_over};
 use crate::frame::{Cut, Wire};
 use crate::owner::Owner;
 
@@ -70,9 +70,7 @@ impl Stream {
     /// half was told of.
     #[cold]
     fn cut_of_tcp(&self) -> Cut {
-        // A socket that is neither reset nor ended on both sides still knows its peer.
-        let ended = rustix::net::getpeername(&self.socket) == Err(Errno::NOTCONN);
-        if ended && !self.is_known(RESET) {
+        if is_over(&self.socket) && !self.is_known(RESET) {
             match sockopt::socket_error(&self.socket) {
                 // A reset behind the peer's end of the stream: nothing is missing before that.
                 Ok(Err(Errno::PIPE)) => return Cut::Gone,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crossing::{Kind, RecvError, SendError, Sender};
+use crossing::{Config, End, Kind, RecvError, SendError, Sender};
 
-use crate::process::message;
-use crate::{Sentence, expect, sentence};
+use crate::process::{LIMIT, message};
+use crate::{Sentence, expect, judge, sentence};
 
 /// Nothing more comes, and that stays so.
 fn is_over(receiver: &mut crossing::Receiver) {
@@ -109,10 +109,7 @@ pub(crate) fn a_dropped_connection_ends_both_directions() -> Sentence {
 pub(crate) fn what_was_published_outlives_its_sender() -> Sentence {
     sentence(
         |mut here| {
-            if here.kind != Kind::Tcp {
-                // On TCP a message that is left unread resets the connection.
-                (0..10).for_each(|number| here.send(number, 70));
-            }
+            (0..10).for_each(|number| here.send(number, 70));
             here.line.say(0);
             // The other side has dropped its connection when its end of the line is closed.
             assert_eq!(here.line.hear(), 1);
@@ -128,4 +125,136 @@ pub(crate) fn what_was_published_outlives_its_sender() -> Sentence {
             there.line.say(1);
         },
     )
+}
+
+/// An end that is closed is told as closed, once everything has been received and not before.
+pub(crate) fn a_close_is_told_as_one() -> Sentence {
+    sentence(
+        |here| {
+            let mut line = here.line;
+            let (_sender, mut receiver) = here.connection.split();
+            assert_eq!(line.hear(), 0);
+            for number in 0..10 {
+                assert_eq!(receiver.end(), None);
+                expect(&mut receiver, number, 100);
+            }
+            assert_eq!(receiver.end(), None, "no receive has told it");
+            is_over(&mut receiver);
+            assert_eq!(receiver.end(), Some(End::Closed));
+        },
+        |there| {
+            let mut line = there.line;
+            let (mut sender, _receiver) = there.connection.split();
+            (0..10).for_each(|number| sender.send(message(number, 100)).expect("room"));
+            drop(sender);
+            line.say(0);
+        },
+    )
+}
+
+/// Fills a channel with messages of `len` bytes. How many were taken.
+fn fill(sender: &mut Sender, len: usize) -> u64 {
+    let mut taken = 0;
+    loop {
+        match sender.try_send(message(taken, len)) {
+            Ok(()) => taken += 1,
+            Err(SendError::Full) => return taken,
+            Err(SendError::Unfinished) => return taken + 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Whoever drops a connection has all it sent received, however much that was, whatever it has left unread itself, and whichever
+/// half goes first; as long as the other side reads.
+pub(crate) fn a_drop_loses_nothing_while_the_other_side_reads() -> Sentence {
+    const LEN: usize = 600;
+    let config = Config { linger: LIMIT, connect_timeout: LIMIT, ..Config::default() };
+    sentence(
+        |here| {
+            let mut line = here.line;
+            let (mut sender, mut receiver) = here.connection.split();
+            // It will not be read.
+            fill(&mut sender, 1000);
+            line.say(0);
+            let taken = line.hear();
+            (0..taken).for_each(|number| expect(&mut receiver, number, LEN));
+            is_over(&mut receiver);
+            assert_eq!(receiver.end(), Some(End::Closed));
+            drop(sender);
+            drop(receiver);
+            line.say(1);
+        },
+        |there| {
+            let mut line = there.line;
+            let (mut sender, receiver) = there.connection.split();
+            assert_eq!(line.hear(), 0);
+            let taken = fill(&mut sender, LEN);
+            line.say(taken);
+            let last = std::thread::spawn(move || drop(receiver));
+            drop(sender);
+            last.join().expect("it was dropped");
+            assert_eq!(line.hear(), 1);
+        },
+    )
+    .configured(config.clone(), config)
+}
+
+/// A sender that is dropped for good while nobody reads gives up what it has in line. Then the other side receives the beginning of
+/// what was taken, and is not told that it was closed.
+pub(crate) fn what_a_drop_gives_up_never_ends_cleanly() -> Sentence {
+    const LEN: usize = 900;
+    let there = Config { linger: Duration::ZERO, connect_timeout: LIMIT, ..Config::default() };
+    let here = Config { connect_timeout: LIMIT, ..Config::default() };
+    sentence(
+        |here| {
+            let mut line = here.line;
+            let (mut sender, mut receiver) = here.connection.split();
+            sender.send(b"It will not be read.").expect("room");
+            line.say(0);
+            let taken = line.hear();
+            let mut buffer = [0; LEN];
+            let mut received = 0;
+            let mut ended = |receiver: &mut crossing::Receiver| loop {
+                match receiver.recv(&mut buffer) {
+                    Ok(len) => judge(&buffer[..len], received, LEN),
+                    Err(RecvError::Disconnected) => return (received, false),
+                    Err(RecvError::Reset) => return (received, true),
+                    Err(error) => panic!("{error}"),
+                }
+                received += 1;
+            };
+            let (received, reset) = ended(&mut receiver);
+            let end = receiver.end();
+            if received < taken {
+                assert_eq!(end, Some(if reset { End::Reset } else { End::Abrupt }));
+            } else {
+                // TCP goes on taking for a while after it has said that it is full.
+                assert!(
+                    received == taken && here.kind == Kind::Tcp,
+                    "{received} of {taken}: nothing was given up"
+                );
+            }
+            assert!(!reset || here.kind == Kind::Tcp);
+            // It stays so.
+            assert_eq!(ended(&mut receiver), (received, reset));
+            assert_eq!(receiver.end(), end);
+        },
+        |there| {
+            let mut line = there.line;
+            let (mut sender, receiver) = there.connection.split();
+            assert_eq!(line.hear(), 0);
+            let mut taken = fill(&mut sender, LEN);
+            // Behind a full channel only a line can take more.
+            let mut cork = sender.cork();
+            while cork.try_send(message(taken, LEN)).is_ok() {
+                taken += 1;
+            }
+            drop(cork);
+            drop(sender);
+            drop(receiver);
+            line.say(taken);
+        },
+    )
+    .configured(here, there)
 }

@@ -10,6 +10,7 @@ mod batching;
 mod duplex;
 mod ends;
 mod forks;
+mod forms;
 mod messages;
 #[path = "../process/mod.rs"]
 mod process;
@@ -24,6 +25,7 @@ use batching::*;
 use duplex::*;
 use ends::*;
 use forks::*;
+use forms::*;
 use messages::*;
 use waiting::*;
 
@@ -57,6 +59,12 @@ sentences! {
     a_dropped_receiver_ends_the_sends,
     a_dropped_connection_ends_both_directions,
     what_was_published_outlives_its_sender,
+    a_close_is_told_as_one,
+    a_drop_loses_nothing_while_the_other_side_reads,
+    what_a_drop_gives_up_never_ends_cleanly,
+    a_granted_claim_commits_without_waiting,
+    a_dropped_cork_never_waits,
+    every_form_waits_no_longer_than_it_may,
     a_forked_child_is_told_by_every_call,
     a_forked_child_sends_nothing_of_its_parents,
 }

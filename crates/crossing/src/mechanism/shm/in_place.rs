@@ -115,6 +115,14 @@ impl TrustedReceiver {
         self.receiver.recv_blob_deadline(deadline)
     }
 
+    /// Waits for the next blob for `timeout`.
+    ///
+    /// # Errors
+    /// Those of [`recv_blob_deadline`](TrustedReceiver::recv_blob_deadline).
+    pub fn recv_blob_timeout(&mut self, timeout: Duration) -> Result<Blob, RecvError> {
+        self.receiver.recv_blob_timeout(timeout)
+    }
+
     /// Back to a receiver that copies each message out. (It is not lent as `&mut Receiver`: it could then be exchanged for
     /// another one, whose peer nobody has vouched for.)
     pub fn copying(self) -> Receiver<Shm> {

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -51,6 +51,14 @@ impl Sender<Shm> {
     /// Those of [`send_blob`](Sender::send_blob), and [`Timeout`](SendError::Timeout).
     pub fn send_blob_deadline(&mut self, blob: &Blob, deadline: Instant) -> Result<(), SendError> {
         self.send_blob_until(blob, Until::At(deadline))
+    }
+
+    /// Hands a blob to the peer, if there is room for it on the way within `timeout`.
+    ///
+    /// # Errors
+    /// Those of [`send_blob_deadline`](Sender::send_blob_deadline).
+    pub fn send_blob_timeout(&mut self, blob: &Blob, timeout: Duration) -> Result<(), SendError> {
+        self.send_blob_until(blob, Until::after(timeout))
     }
 
     /// How many blobs are on their way: sent, and not yet taken by the receiver.
@@ -106,6 +114,14 @@ impl Receiver<Shm> {
     /// Those of [`recv_blob`](Receiver::recv_blob), and [`Timeout`](RecvError::Timeout).
     pub fn recv_blob_deadline(&mut self, deadline: Instant) -> Result<Blob, RecvError> {
         self.recv_blob_until(Until::At(deadline))
+    }
+
+    /// Waits for the next blob for `timeout`.
+    ///
+    /// # Errors
+    /// Those of [`recv_blob_deadline`](Receiver::recv_blob_deadline).
+    pub fn recv_blob_timeout(&mut self, timeout: Duration) -> Result<Blob, RecvError> {
+        self.recv_blob_until(Until::after(timeout))
     }
 
     fn recv_blob_until(&mut self, until: Until) -> Result<Blob, RecvError> {
