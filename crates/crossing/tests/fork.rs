@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use crossing::{BlobMut, Config, Connection, Kind, Mechanism, RecvError, SendError, Shm};
 use process::{descriptors, forked, mappings, message, within};
+use rustix::process::{Pid, WaitOptions, waitpid};
 
 /// Runs `body` in a child that has been forked and has not executed anything. It fails when `body` does.
 fn in_a_child(body: impl Fn() -> io::Result<()> + Send + Sync + 'static) {
@@ -139,6 +140,37 @@ fn nothing_is_left_in_a_child_that_has_dropped_its_copy() {
         }
         Ok(())
     });
+}
+
+/// A child that the C library knows nothing of: no handler of its own runs, and none of this library's could.
+#[test]
+fn a_child_that_was_cloned_by_a_bare_system_call_is_told_as_well() {
+    #[cfg(target_arch = "x86_64")]
+    const CLONE: i64 = 56;
+    #[cfg(not(target_arch = "x86_64"))]
+    const CLONE: i64 = 220;
+    const SIGCHLD: i64 = 17;
+    unsafe extern "C" {
+        fn syscall(number: i64, ...) -> i64;
+        fn _exit(status: i32) -> !;
+    }
+    for kind in Kind::ALL {
+        let (mut here, mut there) = Connection::pair(kind, &Config::default()).expect("a pair");
+        there.send(b"there already").expect("room");
+        // SAFETY: clone(2) without any flag is fork(2); the child makes two calls that lock and allocate nothing, and leaves.
+        let pid = unsafe { syscall(CLONE, SIGCHLD, 0_i64, 0_i64, 0_i64, 0_i64) };
+        if pid == 0 {
+            let outcomes = (here.send(b"a word"), here.receiver().try_recv(&mut [0; 64]));
+            let told = matches!(outcomes, (Err(SendError::Forked), Err(RecvError::Forked)));
+            // SAFETY: ends the child, and runs nothing that its parent has registered.
+            unsafe { _exit(i32::from(!told)) };
+        }
+        let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a process can be made");
+        let (_, status) =
+            waitpid(Some(pid), WaitOptions::empty()).expect("it is ours").expect("it has ended");
+        assert_eq!(status.exit_status(), Some(0), "{kind}: {status:?}");
+        assert_eq!(here.recv(&mut [0; 64]).expect("it was sent"), 13);
+    }
 }
 
 #[test]
