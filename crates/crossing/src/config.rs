@@ -48,8 +48,9 @@ pub struct Config {
     /// [`Sender::capacity_bytes`](crate::Sender::capacity_bytes) says what there is.
     pub kernel_buffer_bytes: Option<usize>,
     /// How long it may take to reach the other end and to agree with it, both together. 5 s by default. Making a large ring is
-    /// work, not silence: it takes nothing from this end's time, and the other end is told of it, so that its time begins
-    /// again with each part of 16 MiB.
+    /// work, not silence: it takes nothing from this end's time, and the other end is told of it, which then waits for each part of
+    /// 16 MiB as long as this, and at least 5 s. What a peer can make of that is bounded by
+    /// [`ring_limit_bytes`](Config::ring_limit_bytes).
     pub connect_timeout: Duration,
     /// Whose processes this end talks to, when they have met at a path or at an abstract name. Its own user's and root's by
     /// default.

@@ -1,12 +1,12 @@
 //! Work: what takes an end of a handshake long, and how the other end learns that it is not dead.
 //!
 //! A large ring is made and mapped in seconds. That is no silence: the handshake's clock measures how long the other end says
-//! nothing. So an end's own work stands outside of its own clock; and an end that works says so, after each part, and the
-//! other end's clock starts again. It can be said only as often as there are parts, which follows from the sizes
-//! that were told: a peer cannot hold a handshake open for ever.
+//! nothing. So an end's own work stands outside of its own clock; and an end that works says so, after each part, and has time for
+//! the next one. It can be said only as often as there are parts, which follows from the sizes that were told: a peer
+//! cannot hold a handshake open for ever.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
@@ -16,6 +16,9 @@ use super::region::Layout;
 use crate::config::Config;
 use crate::error::ConnectError;
 use crate::hello::{recv_packet, wait_readable};
+
+/// The least time that a peer has for a part. It is a bound, not a measure: a part of 16 MiB takes milliseconds.
+const PART_TIME: Duration = Duration::from_secs(5);
 
 /// What an end says while it works.
 const WORKING: [u8; 1] = [b'W'];
@@ -39,13 +42,15 @@ pub(super) fn mapping(layout: Layout) -> u64 {
 #[derive(Debug)]
 pub(super) struct Clock<'a> {
     rendezvous: BorrowedFd<'a>,
-    config: &'a Config,
+    /// How long a part may take that the peer works on.
+    part_time: Duration,
     pub(super) deadline: Instant,
 }
 
 impl<'a> Clock<'a> {
     pub(super) fn start(rendezvous: BorrowedFd<'a>, config: &'a Config) -> Clock<'a> {
-        Clock { rendezvous, config, deadline: config.connect_deadline() }
+        let part_time = config.connect_timeout.max(PART_TIME);
+        Clock { rendezvous, part_time, deadline: config.connect_deadline() }
     }
 
     /// Does work of this end's, which gets what it calls after each part. The clock stands still meanwhile.
@@ -67,12 +72,16 @@ impl<'a> Clock<'a> {
         &mut self,
         steps: u64,
     ) -> Result<([u8; N], [OwnedFd; FDS]), ConnectError> {
-        for _ in 0..steps {
-            if !self.hears_of_work()? {
+        for parts_left in (0..=steps).rev() {
+            if steps > 0 {
+                // However little of this end's patience dialling has left.
+                let part = Instant::now().checked_add(self.part_time);
+                self.deadline = part.map_or(self.deadline, |part| self.deadline.max(part));
+            }
+            if parts_left == 0 || !self.hears_of_work()? {
                 break;
             }
             recv_packet::<{ WORKING.len() }, 0>(self.rendezvous, self.deadline)?;
-            self.deadline = self.deadline.max(self.config.connect_deadline());
         }
         recv_packet(self.rendezvous, self.deadline)
     }
@@ -97,7 +106,6 @@ impl<'a> Clock<'a> {
 mod tests {
     use std::os::fd::AsFd;
     use std::thread;
-    use std::time::Duration;
 
     use super::*;
     use crate::hello::send_packet;
@@ -126,7 +134,7 @@ mod tests {
         let say = |word: &[u8]| send_packet(there.as_fd(), word, &[]).expect("there is room");
         clock.deadline = Instant::now();
         let over = clock.deadline;
-        let outcome = clock.receive::<1, 0>(1);
+        let outcome = clock.receive::<1, 0>(0);
         assert!(matches!(outcome, Err(ConnectError::Timeout)), "{outcome:?}");
         say(&WORKING);
         say(b"!");
