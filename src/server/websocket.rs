@@ -143,3 +143,111 @@ impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpStream;
+    use std::sync::mpsc::{Receiver, channel};
+    use std::thread;
+
+    use axum::Router;
+    use axum::extract::ws::close_code;
+    use axum::routing::get;
+    use tungstenite::Message as Said;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(50);
+    const NEVER: Duration = Duration::from_secs(3_600);
+    const PATIENT: Bounds = Bounds { send: NEVER, close: NEVER, silence: NEVER };
+
+    /// What a client does, as soon as its socket is open.
+    type Client = fn(tungstenite::WebSocket<TcpStream>) -> bool;
+
+    /// Opens a socket within these bounds, does `ours` with it here and `theirs` at the other end, and says what came of both.
+    fn between<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        bounds: Bounds,
+        ours: impl Fn(Socket) -> F + Clone + Send + Sync + 'static,
+        theirs: Client,
+    ) -> (T, bool) {
+        let (told, came): (_, Receiver<T>) = channel();
+        let route = get(async move |upgrade: Upgrade| {
+            upgrade.within(bounds, async move |socket| drop(told.send(ours(socket).await)))
+        });
+        let (at, address) = channel();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                at.send(listener.local_addr().unwrap()).unwrap();
+                super::super::connections::serve(listener, Router::new().route("/", route)).await;
+            });
+        });
+        let address = address.recv().unwrap();
+        let stream = TcpStream::connect(address).unwrap();
+        let (client, _) = tungstenite::client(format!("ws://{address}/"), stream).unwrap();
+        let theirs = thread::spawn(move || theirs(client));
+        (came.recv().unwrap(), theirs.join().unwrap())
+    }
+
+    /// Takes every byte and answers none, until the socket is closed.
+    fn is_deaf(mut client: tungstenite::WebSocket<TcpStream>) -> bool {
+        std::io::copy(client.get_mut(), &mut std::io::sink()).is_ok()
+    }
+
+    #[test]
+    fn a_frame_that_is_not_taken_in_time_ends_it() {
+        let bounds = Bounds { send: SOON, ..PATIENT };
+        let ours = async |mut socket: Socket| {
+            let frame: Utf8Bytes = "x".repeat(1 << 20).into();
+            // More than the kernel holds between the two.
+            for _ in 0..1_000 {
+                if socket.send(frame.clone()).await.is_err() {
+                    return true;
+                }
+            }
+            false
+        };
+        // Reads nothing until the other end has given up: then there is nobody to write to.
+        let theirs: Client = |mut client| {
+            while client.get_mut().write_all(&[0x8a, 0x80, 0, 0, 0, 0]).is_ok() {
+                thread::sleep(SOON);
+            }
+            true
+        };
+        assert_eq!(between(bounds, ours, theirs), (true, true));
+    }
+
+    #[test]
+    fn a_silent_peer_that_answers_no_ping_is_given_up() {
+        let bounds = Bounds { silence: SOON, ..PATIENT };
+        let (said, closed) = between(bounds, async |mut socket: Socket| socket.recv().await, is_deaf);
+        assert_eq!((said, closed), (None, true));
+    }
+
+    #[test]
+    fn a_peer_that_answers_pings_may_be_silent() {
+        let bounds = Bounds { silence: Duration::from_secs(1), ..PATIENT };
+        // Answers by reading on. It speaks after a third ping: one that was not heard meanwhile has had two.
+        let theirs: Client = |mut client| {
+            let mut pings = 0;
+            while pings < 3 {
+                match client.read() {
+                    Ok(said) => pings += u32::from(said.is_ping()),
+                    Err(_) => return false,
+                }
+            }
+            client.send(Said::text("still there")).is_ok()
+        };
+        let (said, answered) = between(bounds, async |mut socket: Socket| socket.recv().await, theirs);
+        assert_eq!((said.as_deref(), answered), (Some("still there"), true));
+    }
+
+    #[test]
+    fn a_closing_frame_that_is_not_answered_ends_it() {
+        let bounds = Bounds { close: SOON, ..PATIENT };
+        let ours = async |socket: Socket| socket.close(close_code::AGAIN, &"é".repeat(100)).await;
+        assert_eq!(between(bounds, ours, is_deaf), ((), true));
+    }
+}
