@@ -1,14 +1,24 @@
-//! What comes in the body of a request: JSON that says so, of a length that is believed, read within a time.
+//! What comes in the body of a request: JSON that says so, of a length that is believed, read within a time. And reports in the
+//! body of an answer.
 //!
 //! A form of a foreign page can be posted without asking anybody, but not as `application/json`.
+//!
+//! A report may be long, and stays in memory until its last byte was taken or has come. So a few are on their way at a
+//! time, in either direction, and the next one waits.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Bytes, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use hyper::body::{Frame, SizeHint};
 use serde::de::DeserializeOwned;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use super::refusal::Refusal;
 
@@ -18,11 +28,73 @@ const LIMIT_BYTES: usize = 64 << 10;
 /// The longest report or trace, and with it whatever holds one.
 pub(crate) const REPORT_BYTES: usize = 64 << 20;
 
-/// How long a body may take to arrive.
+/// How long a body may take to arrive, and how long a report waits for others.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The bytes of a JSON body, not yet looked at.
-pub(crate) struct Text<const LIMIT: usize>(pub(crate) Bytes);
+/// How many reports may be on their way at a time.
+const REPORTS: usize = 8;
+
+/// How much of a report is handed on at once.
+const PIECE_BYTES: usize = 64 << 10;
+
+static ON_THEIR_WAY: Semaphore = Semaphore::const_new(REPORTS);
+
+/// The place of a report that is on its way.
+#[derive(Debug)]
+pub(crate) struct Way(#[allow(dead_code, reason = "it is held")] SemaphorePermit<'static>);
+
+impl Way {
+    /// Waits for a place.
+    ///
+    /// # Errors
+    ///
+    /// 503 when none was free for too long.
+    pub(crate) async fn take() -> Result<Way, Refusal> {
+        match timeout(PATIENCE, ON_THEIR_WAY.acquire()).await {
+            Ok(Ok(place)) => Ok(Way(place)),
+            Ok(Err(_)) | Err(_) => Err(Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format_args!("{REPORTS} reports are on their way, and none has arrived: ask again later"),
+            )),
+        }
+    }
+
+    /// A report as the body of an answer; the place is free when it was taken, or the connection is gone.
+    pub(crate) fn body(self, report: String) -> Body {
+        Body::new(Going { rest: report.into(), _way: self })
+    }
+}
+
+/// A report that is handed on piece by piece.
+struct Going {
+    rest: Bytes,
+    _way: Way,
+}
+
+impl HttpBody for Going {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = self.rest.len().min(PIECE_BYTES);
+        let piece = self.rest.split_to(next);
+        Poll::Ready((next > 0).then(|| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
+
+/// The bytes of a JSON body, not yet looked at; and the place of one that may be long.
+pub(crate) struct Text<const LIMIT: usize>(pub(crate) Bytes, pub(crate) Option<Way>);
 
 impl<S: Send + Sync, const LIMIT: usize> FromRequest<S> for Text<LIMIT> {
     type Rejection = Refusal;
@@ -41,8 +113,9 @@ impl<S: Send + Sync, const LIMIT: usize> FromRequest<S> for Text<LIMIT> {
             return Err(too_long());
         }
         DefaultBodyLimit::max(LIMIT).apply(&mut request);
-        match tokio::time::timeout(PATIENCE, Bytes::from_request(request, state)).await {
-            Ok(Ok(bytes)) => Ok(Text(bytes)),
+        let way = if LIMIT > LIMIT_BYTES { Some(Way::take().await?) } else { None };
+        match timeout(PATIENCE, Bytes::from_request(request, state)).await {
+            Ok(Ok(bytes)) => Ok(Text(bytes, way)),
             Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_long()),
             Ok(Err(error)) => Err(Refusal::new(error.status(), error)),
             Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
@@ -57,7 +130,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Json<T>, Refusal> {
-        let Text(bytes) = Text::<LIMIT_BYTES>::from_request(request, state).await?;
+        let Text(bytes, _) = Text::<LIMIT_BYTES>::from_request(request, state).await?;
         understand(&bytes).map(Json)
     }
 }

@@ -60,7 +60,11 @@ impl IntoResponse for Refusal {
 
 /// A value as JSON.
 pub(crate) fn json_of(status: StatusCode, value: &impl serde::Serialize) -> Response {
+    (status, [(CONTENT_TYPE, "application/json")], json_text(value)).into_response()
+}
+
+/// The text of it.
+pub(crate) fn json_text(value: &impl serde::Serialize) -> String {
     // Nothing that is answered holds a map with keys that are not text, the one thing that JSON cannot hold.
-    let text = serde_json::to_string(value).unwrap_or_else(|error| unreachable!("{error}"));
-    (status, [(CONTENT_TYPE, "application/json")], text).into_response()
+    serde_json::to_string(value).unwrap_or_else(|error| unreachable!("{error}"))
 }

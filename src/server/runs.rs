@@ -10,8 +10,8 @@ use lab::Report;
 use serde_json::json;
 
 use super::Lab;
-use super::body::{REPORT_BYTES, Text};
-use super::refusal::{Refusal, json_of};
+use super::body::{REPORT_BYTES, Text, Way};
+use super::refusal::{Refusal, json_of, json_text};
 use crate::render::form::Form;
 use crate::state::Kept;
 
@@ -23,15 +23,17 @@ pub(crate) async fn list(State(lab): State<Arc<Lab>>) -> Response {
 
 /// `GET /api/runs/{id}`: the file as it is, if it is a report.
 pub(crate) async fn open(State(lab): State<Arc<Lab>>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let way = Way::take().await?;
     let text = lab
         .blocking(move |lab| lab.history.report(&id).map(|report| Form::Json.write(&report, &[], false)))
         .await?;
-    Ok(([(CONTENT_TYPE, Form::Json.content_type())], text).into_response())
+    Ok(([(CONTENT_TYPE, Form::Json.content_type())], way.body(text)).into_response())
 }
 
 /// `GET /api/runs/{id}/brief`: who was how fast, without what curves and replays are drawn from. That is nearly all of a
 /// report, and the first page does not wait for it.
 pub(crate) async fn brief(State(lab): State<Arc<Lab>>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let way = Way::take().await?;
     let report = lab.blocking(move |lab| {
         let mut report = lab.history.report(&id)?;
         for row in &mut report.rows {
@@ -40,9 +42,9 @@ pub(crate) async fn brief(State(lab): State<Arc<Lab>>, Path(id): Path<String>) -
                 latency.histogram.clear();
             }
         }
-        Ok::<_, Refusal>(report)
+        Ok::<_, Refusal>(json_text(&report))
     });
-    Ok(json_of(StatusCode::OK, &report.await?))
+    Ok(([(CONTENT_TYPE, "application/json")], way.body(report.await?)).into_response())
 }
 
 /// `GET /api/runs/{id}/export/{form}`.
@@ -55,16 +57,17 @@ pub(crate) async fn export(
         return Err(Refusal::not_found(format_args!("there is no form `{form}`: one of {forms}")));
     };
     let file = format!("attachment; filename=\"ipcscope-{id}.{}\"", form.ending());
+    let way = Way::take().await?;
     let text = lab
         .blocking(move |lab| lab.history.report(&id).map(|report| form.write(&report, &[], false)))
         .await?;
-    Ok(([(CONTENT_TYPE, form.content_type()), (CONTENT_DISPOSITION, &file)], text).into_response())
+    Ok(([(CONTENT_TYPE, form.content_type()), (CONTENT_DISPOSITION, &file)], way.body(text)).into_response())
 }
 
 /// `POST /api/runs`.
 pub(crate) async fn import(
     State(lab): State<Arc<Lab>>,
-    Text(text): Text<REPORT_BYTES>,
+    Text(text, _way): Text<REPORT_BYTES>,
 ) -> Result<Response, Refusal> {
     let kept = lab.blocking(move |lab| {
         let report = Report::read(&text).map_err(Refusal::senseless)?;

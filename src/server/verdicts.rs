@@ -33,7 +33,7 @@ struct Two {
 /// `POST /api/compare`.
 pub(crate) async fn compare(
     State(lab): State<Arc<Lab>>,
-    Text(text): Text<REPORT_BYTES>,
+    Text(text, _way): Text<REPORT_BYTES>,
 ) -> Result<Response, Refusal> {
     let comparison = lab.blocking(move |lab| {
         let Two { a, b } = understand(&text)?;

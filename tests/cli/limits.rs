@@ -82,6 +82,36 @@ fn requests_whose_answers_are_not_read_take_no_memory() {
     }
 }
 
+#[test]
+fn reports_that_never_end_take_the_memory_of_a_few() {
+    const LONG: usize = 16 << 20;
+    const MANY: usize = 30;
+    let desk = Desk::new();
+    let lab = Lab::start(&desk);
+    let (host, token) = (lab.host(), lab.token().to_owned());
+    let before = most_memory(&lab);
+    let head = format!(
+        "POST /api/runs HTTP/1.1\r\nHost: {host}\r\nX-Ipcscope-Token: {token}\r\nContent-Type: application/json\r\n\
+         Content-Length: {LONG}\r\n\r\n"
+    );
+    // Each sends all but the last byte, or as much as is taken of it.
+    let sending = |_| {
+        let (mut stream, head) = (lab.connect(), head.clone());
+        stream.set_write_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        thread::spawn(move || {
+            let all =
+                stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&vec![b' '; LONG - 1]));
+            (stream, all.is_ok())
+        })
+    };
+    let sending: Vec<_> = (0..MANY).map(sending).collect();
+    let sent: Vec<_> = sending.into_iter().map(|sending| sending.join().expect("no panic")).collect();
+    let whole = sent.iter().filter(|(_, whole)| *whole).count();
+    let grown = most_memory(&lab) - before;
+    assert!(whole <= 8 && grown < 20 * LONG as u64, "{whole} of {MANY} were taken: {} MiB", grown >> 20);
+    lab.get("/api/runs").with(200);
+}
+
 /// A stage that has much to say, to a page that hears nothing of it.
 fn unread_stage(lab: &Lab) -> WebSocket<TcpStream> {
     let mut stage = lab.socket(STAGE);
