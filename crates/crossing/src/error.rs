@@ -198,6 +198,11 @@ pub enum ConnectError {
         /// What is wrong with it.
         why: String,
     },
+    /// The other end will not connect, and said why. What is short there may be there again later.
+    PeerRefused {
+        /// Its reason, as a clause: `it has run out of descriptors`.
+        why: &'static str,
+    },
     /// The other end could not be reached, or said nothing, until the deadline.
     Timeout,
     /// The other end went away during the handshake.
@@ -241,13 +246,8 @@ impl RecvError {
 
 impl ConnectError {
     /// What makes an error of an errno that came while `doing` something, as a clause: `bind /run/x.sock`.
-    ///
-    /// A shortage is told with whose it is.
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(Errno) -> ConnectError {
-        move |errno| {
-            let whose = shortage(errno).map_or_else(String::new, |whose| format!(" ({whose})"));
-            ConnectError::Io { doing: doing.into() + &whose, source: errno.into() }
-        }
+        move |errno| ConnectError::Io { doing: doing.into(), source: errno.into() }
     }
 
     /// Whether this process or this machine has run out of something, such as descriptors or memory. It may have it again later.
@@ -265,11 +265,11 @@ pub(crate) fn shortage(errno: Errno) -> Option<String> {
     match errno {
         Errno::MFILE => {
             let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-            let most = most
-                .map_or_else(String::new, |most| format!("may have {most} descriptors, RLIMIT_NOFILE, and "));
-            Some(format!("this process {most}has no more"))
+            let most = most.map_or_else(|| "any number of".to_owned(), |most| most.to_string());
+            Some(format!("this process may have {most} descriptors (RLIMIT_NOFILE), and has no more"))
         }
-        Errno::NFILE => Some("this machine has no more descriptors, see /proc/sys/fs/file-max".into()),
+        Errno::TOOMANYREFS => Some("this user has too many descriptors on their way (RLIMIT_NOFILE)".into()),
+        Errno::NFILE => Some("this machine has no more descriptors (/proc/sys/fs/file-max)".into()),
         Errno::NOMEM | Errno::NOBUFS => {
             Some("this machine, or the memory limit of this process's group, has no more memory".into())
         }
@@ -364,8 +364,13 @@ impl fmt::Display for Violation {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConnectError::Io { doing, source } => write!(f, "cannot {doing}: {source}"),
+            ConnectError::Io { doing, source } => {
+                write!(f, "cannot {doing}: {source}")?;
+                let whose = Errno::from_io_error(source).and_then(shortage);
+                whose.map_or(Ok(()), |whose| write!(f, ": {whose}"))
+            }
             ConnectError::Refused { field, why } => write!(f, "the other end was refused: {field}: {why}"),
+            ConnectError::PeerRefused { why } => write!(f, "the other end refused this one: {why}"),
             ConnectError::Timeout => {
                 write!(f, "the other end could not be reached, or did not answer, in time")
             }

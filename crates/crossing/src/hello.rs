@@ -1,23 +1,19 @@
 //! The handshake: what both ends tell each other before the first message.
 //!
 //! Each end sends one [`Hello`] of 32 bytes and reads the other's. On `unix:` and `tcp://` it goes through
-//! the connection itself; on shared memory and pipes through the rendezvous socket, with descriptors beside
-//! it. The bytes are written down in `docs/wire.md`, so that a program in any language can be the other end.
+//! the connection itself; on shared memory and pipes through the rendezvous socket, before any descriptor. What it says first,
+//! its version and its mechanism, is judged first, so that ends of different kinds refuse each other by name. The bytes are written down in `docs/wire.md`, so that a program in any language can be the other end.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use rustix::event::PollFlags;
-use rustix::io::Errno;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags,
-};
 
 use crate::deadline::wait;
-use crate::endpoint::above_stdio;
 use crate::error::ConnectError;
 use crate::mechanism::Kind;
+use crate::packet::receive;
+use crate::refusal;
 
 /// The protocol's version: raised when an end of the old version could not talk to one of the new.
 const VERSION: u16 = 2;
@@ -46,6 +42,11 @@ impl Hello {
     pub(crate) const BYTES: usize = 32;
     const MAGIC: &[u8; 8] = b"CROSSING";
 
+    /// An end of this mechanism, of which nothing else is said.
+    pub(crate) fn bare(kind: Kind) -> Hello {
+        Hello { kind, membarrier: false, max_message: 0, capacity: 0, core: None, nonce: 0 }
+    }
+
     pub(crate) fn encode(self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
         bytes[..8].copy_from_slice(Self::MAGIC);
@@ -69,17 +70,8 @@ impl Hello {
         let refused = |field, why| Err(ConnectError::Refused { field, why });
         let u16_at = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         let u32_at = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
-        if &bytes[..8] != Self::MAGIC {
-            return refused("magic", format!("{:02x?} is not the greeting of a crossing end", &bytes[..8]));
-        }
-        let version = u16_at(8);
-        if version != VERSION {
-            return refused("version", format!("{version}, and this end speaks {VERSION}"));
-        }
-        if bytes[10] != kind.code() {
-            let theirs = Kind::ALL.into_iter().find(|kind| kind.code() == bytes[10]);
-            let theirs = theirs.map_or_else(|| format!("number {}", bytes[10]), |kind| kind.to_string());
-            return refused("mechanism", format!("{theirs}, and this end is {kind}"));
+        if let Some(fault) = fault(bytes, Some(kind)) {
+            return Err(fault);
         }
         if bytes[11] > 1 {
             return refused("flags", format!("{:#x}, of which only 1 is known", bytes[11]));
@@ -109,84 +101,51 @@ pub(crate) fn wait_readable(fd: BorrowedFd<'_>, deadline: Instant) -> Result<(),
     wait(fd, PollFlags::IN, Some(deadline))
 }
 
-/// Sends `bytes` as one packet, with `fds` beside it.
-pub(crate) fn send_packet(
+/// What is wrong with what the other end said first, as far as it can be told before its length is known to be right: that it is
+/// no hello, or of another version or mechanism, or a refusal. Where this end's own mechanism is not at hand, whether it is a refusal.
+pub(crate) fn fault(bytes: &[u8], own: Option<Kind>) -> Option<ConnectError> {
+    let refused = |field, why| Some(ConnectError::Refused { field, why });
+    let [magic @ .., v0, v1, mechanism, flags] = bytes.first_chunk::<12>()?;
+    let version = u16::from_le_bytes([*v0, *v1]);
+    let speaks = magic == Hello::MAGIC && version == VERSION;
+    if speaks && own.is_none_or(|kind| kind.code() == *mechanism) && flags & refusal::FLAG != 0 {
+        let number = bytes.get(12..16).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes);
+        return Some(ConnectError::PeerRefused { why: refusal::sentence(number) });
+    }
+    let kind = own?;
+    if magic != Hello::MAGIC {
+        return refused("magic", format!("{magic:02x?} is not the greeting of a crossing end"));
+    }
+    if version != VERSION {
+        return refused("version", format!("{version}, and this end speaks {VERSION}"));
+    }
+    if *mechanism != kind.code() {
+        let theirs = Kind::ALL.into_iter().find(|kind| kind.code() == *mechanism);
+        let theirs = theirs.map_or_else(|| format!("number {mechanism}"), |kind| kind.to_string());
+        return refused("mechanism", format!("{theirs}, and this end is {kind}"));
+    }
+    None
+}
+
+/// The mechanism of an end that says this, if it is a hello.
+pub(crate) fn kind_of(bytes: &[u8]) -> Option<Kind> {
+    let code = bytes.strip_prefix(Hello::MAGIC)?.get(2)?;
+    Kind::ALL.into_iter().find(|kind| kind.code() == *code)
+}
+
+/// The hello of the other end, as a packet. It is judged before it is asked whether the packet is what it should be: another
+/// mechanism's may be another.
+pub(crate) fn recv_hello(
     socket: BorrowedFd<'_>,
-    bytes: &[u8],
-    fds: &[BorrowedFd<'_>],
-) -> Result<(), ConnectError> {
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !fds.is_empty() {
-        ancillary.push(SendAncillaryMessage::ScmRights(fds));
-    }
-    let data = [std::io::IoSlice::new(bytes)];
-    loop {
-        return match rustix::net::sendmsg(socket, &data, &mut ancillary, SendFlags::NOSIGNAL) {
-            Err(Errno::INTR) => continue,
-            Err(Errno::PIPE | Errno::CONNRESET) => Err(ConnectError::Disconnected),
-            Err(errno) => Err(ConnectError::io("send the handshake")(errno)),
-            Ok(_) => Ok(()),
-        };
-    }
-}
-
-/// Receives one packet of exactly `N` bytes with exactly `FDS` descriptors. Anything else is refused, and the
-/// descriptors that came are closed.
-pub(crate) fn recv_packet<const N: usize, const FDS: usize>(
-    socket: BorrowedFd<'_>,
-    deadline: Instant,
-) -> Result<([u8; N], [OwnedFd; FDS]), ConnectError> {
-    wait_readable(socket, deadline)?;
-    let mut bytes = [0; N];
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let received = loop {
-        let mut data = [std::io::IoSliceMut::new(&mut bytes)];
-        match rustix::net::recvmsg(socket, &mut data, &mut ancillary, flags) {
-            Err(Errno::INTR) => {}
-            Err(Errno::CONNRESET) => return Err(ConnectError::Disconnected),
-            outcome => break outcome.map_err(ConnectError::io("receive the handshake"))?,
-        }
-    };
-    let fds = descriptors(&mut ancillary);
-    if received.bytes == 0 && fds.is_empty() {
-        return Err(ConnectError::Disconnected);
-    }
-    let refused = |why| ConnectError::Refused { field: "handshake packet", why };
-    if received.flags.contains(ReturnFlags::CTRUNC) {
-        return Err(refused(format!("more descriptors than the {FDS} that belong there")));
-    }
-    if received.flags.contains(ReturnFlags::TRUNC) || received.bytes != N {
-        let more = if received.bytes == N { "more than " } else { "" };
-        return Err(refused(format!("{more}{} bytes where {N} belong", received.bytes)));
-    }
-    let fds = <[OwnedFd; FDS]>::try_from(fds)
-        .map_err(|fds| refused(format!("{} descriptors where {FDS} belong", fds.len())))?;
-    Ok((bytes, fds))
-}
-
-/// All the descriptors that came beside a packet: those that nobody keeps are closed. One for which there is no place is left
-/// out, as the kernel leaves it out.
-pub(crate) fn descriptors(ancillary: &mut RecvAncillaryBuffer<'_>) -> Vec<OwnedFd> {
-    let mut fds = Vec::new();
-    for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(rights) = message {
-            fds.extend(rights.filter_map(|fd| above_stdio(fd).ok()));
-        }
-    }
-    fds
-}
-
-/// The hello of the other end with the descriptors that must come beside it.
-pub(crate) fn recv_hello<const FDS: usize>(
-    socket: &OwnedFd,
     kind: Kind,
     deadline: Instant,
-) -> Result<(Hello, [OwnedFd; FDS]), ConnectError> {
-    let (bytes, fds) = recv_packet::<{ Hello::BYTES }, FDS>(socket.as_fd(), deadline)?;
-    Ok((Hello::decode(&bytes, kind)?, fds))
+) -> Result<Hello, ConnectError> {
+    let packet = receive(socket, deadline)?;
+    if let Some(fault) = fault(packet.bytes(), Some(kind)) {
+        return Err(fault);
+    }
+    let (bytes, []) = packet.exactly::<{ Hello::BYTES }, 0>()?;
+    Hello::decode(&bytes, kind)
 }
 
 #[cfg(test)]
@@ -213,6 +172,8 @@ mod tests {
                     "bit {bit} was not seen: {hello:?}"
                 ),
                 Err(ConnectError::Refused { .. }) => {}
+                // The flag that says that the end will not connect.
+                Err(ConnectError::PeerRefused { .. }) => assert_eq!(bit, 11 * 8 + 7),
                 Err(error) => panic!("bit {bit}: {error}"),
             }
         }

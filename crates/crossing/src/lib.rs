@@ -83,6 +83,8 @@ mod frame;
 mod hello;
 mod mechanism;
 mod owner;
+mod packet;
+mod refusal;
 pub mod scene;
 mod sys;
 mod wait;

@@ -30,8 +30,8 @@ use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncil
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open};
 
 use super::descriptor::FIRST_FREE;
-use crate::hello::descriptors;
 use crate::mechanism::Kind;
+use crate::packet::descriptors;
 use crate::sys::OwnTable;
 
 /// What is to be done. Its descriptors belong to the table that the threads of this process share, and are closed there.

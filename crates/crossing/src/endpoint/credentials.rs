@@ -13,6 +13,7 @@ use std::os::fd::OwnedFd;
 use rustix::net::{AddressFamily, sockopt};
 
 use crate::error::ConnectError;
+use crate::refusal::STRANGER;
 
 /// Whose processes an end talks to, when they have met at a path or at an abstract name. A peer of another user is
 /// refused by both ends, before anything is said or handed over.
@@ -51,7 +52,7 @@ impl Peers {
             None => Ok(()),
             Some(why) => {
                 let why = format!("process {} of user {}, and {why}", peer.pid, peer.uid);
-                Err(ConnectError::Refused { field: "peer credentials", why })
+                Err(ConnectError::Refused { field: STRANGER, why })
             }
         }
     }

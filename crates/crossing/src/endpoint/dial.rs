@@ -12,17 +12,19 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, ipproto, sockopt};
 
 use super::address::Place;
-use super::{Address, above_stdio};
+use super::{Address, Peers, above_stdio};
 use crate::deadline::{self, Pauses, wait};
 use crate::error::ConnectError;
+use crate::hello::{Hello, recv_hello};
 use crate::mechanism::Kind;
+use crate::packet::send_packet;
 
 /// A socket that leads to `address`, and blocks.
 pub(super) fn dial(address: &Address, deadline: Instant) -> Result<OwnedFd, ConnectError> {
@@ -57,6 +59,7 @@ fn local(address: &Address, deadline: Instant) -> Result<OwnedFd, ConnectError> 
     let socket = local_socket(socket_type(address.kind()))?;
     connect_local(&socket, &name, deadline)?.map_err(|errno| {
         let remedy = match errno {
+            Errno::PROTOTYPE => return another_kind(address.kind(), &name, deadline),
             Errno::CONNREFUSED => ": a server that is gone has left it, or does not listen yet",
             Errno::NOENT => ": no server has made it yet",
             _ => "",
@@ -64,6 +67,35 @@ fn local(address: &Address, deadline: Instant) -> Result<OwnedFd, ConnectError> 
         ConnectError::io(format!("connect to {address}{remedy}"))(errno)
     })?;
     Ok(socket)
+}
+
+/// The longest that a server of another kind is asked what it is.
+const ASKING: Duration = Duration::from_secs(1);
+
+/// The server's socket is of another type than this mechanism's: which mechanism is it? Both sides tell each other in their
+/// hellos, so that the server learns of it as well.
+fn another_kind(kind: Kind, name: &SocketAddrUnix, deadline: Instant) -> ConnectError {
+    let (shape, is) = if socket_type(kind) == SocketType::STREAM {
+        (SocketType::SEQPACKET, "a packet socket, as shm: and pipe: use,")
+    } else {
+        (SocketType::STREAM, "a stream socket, as unix: uses,")
+    };
+    let unnamed = ConnectError::Refused {
+        field: "mechanism",
+        why: format!("{is} listens there, and this end is {kind}"),
+    };
+    let until = deadline::after(ASKING).min(deadline);
+    let ask = || {
+        let socket = local_socket(shape)?;
+        connect_local(&socket, name, until)?.map_err(ConnectError::io("ask what listens there"))?;
+        Peers::default().check(&socket)?;
+        send_packet(socket.as_fd(), &Hello::bare(kind).encode(), &[])?;
+        recv_hello(socket.as_fd(), kind, until)
+    };
+    match ask() {
+        Err(named @ ConnectError::Refused { field: "mechanism" | "version", .. }) => named,
+        _ => unnamed,
+    }
 }
 
 /// What the kernel says once the server's queue has a place.
@@ -160,7 +192,6 @@ fn leads_to_itself(socket: &OwnedFd) -> bool {
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, TcpListener};
-    use std::time::Duration;
 
     use rustix::net::bind;
 

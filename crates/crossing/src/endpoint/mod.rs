@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::deadline;
 use crate::error::ConnectError;
 use crate::mechanism::{Any, Kind, Mechanism};
+use crate::refusal;
 
 /// One end of a rendezvous: not yet a connection, but a socket that can travel to another process.
 ///
@@ -152,7 +153,7 @@ impl Endpoint {
         }
         config.check()?;
         if how == How::Met {
-            config.peers.check(&socket)?;
+            refusal::telling(&socket, kind, config.peers.check(&socket))?;
         }
         // What a parent or a listener's owner has set, and both ends of one description share, is not asked for here.
         rustix::io::ioctl_fionbio(&socket, false).map_err(ConnectError::io("make a socket block"))?;
@@ -200,5 +201,36 @@ impl<M: Mechanism> Connection<M> {
         // What dialling has left is the handshake's.
         let left = deadline::left(deadline);
         endpoint.connect_as(&Config { connect_timeout: left, ..config.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// Ends of every two mechanisms over every kind of rendezvous: whatever they are given, each names the other.
+    #[test]
+    fn ends_of_different_mechanisms_that_were_given_one_pair_name_each_other() {
+        for rendezvous in [Kind::Shm, Kind::Unix, Kind::Tcp] {
+            for one in Kind::ALL {
+                for other in Kind::ALL.into_iter().filter(|other| *other != one) {
+                    let (here, there) = rendezvous.rendezvous().unwrap();
+                    let (here, there) = thread::scope(|scope| {
+                        let there = Endpoint::new(other, there, How::Given);
+                        let there = scope.spawn(move || there.connect(&Config::default()));
+                        let here = Endpoint::new(one, here, How::Given).connect(&Config::default());
+                        (here.unwrap_err().to_string(), there.join().unwrap().unwrap_err().to_string())
+                    });
+                    let named = |it, other| format!("mechanism: {other}, and this end is {it}");
+                    assert!(here.contains(&named(one, other)), "{one} and {other} over {rendezvous}: {here}");
+                    assert!(
+                        there.contains(&named(other, one)),
+                        "{other} and {one} over {rendezvous}: {there}"
+                    );
+                }
+            }
+        }
     }
 }

@@ -31,8 +31,10 @@ use crate::config::Config;
 use crate::endpoint::{above_stdio, both_above_stdio};
 use crate::error::ConnectError;
 use crate::frame::{Cut, FrameReceiver, FrameSender, Wire};
-use crate::hello::{Hello, recv_hello, send_packet};
+use crate::hello::{Hello, recv_hello};
 use crate::owner::{self, Owner};
+use crate::packet::{expect, recv_packet, send_packet};
+use crate::refusal;
 use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Scene, Step, When};
 use crate::wait::only_core;
 
@@ -49,26 +51,8 @@ impl Mechanism for Pipe {
     }
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
-        let deadline = config.connect_deadline();
-        let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
-        let (theirs, mine) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
-            .and_then(both_above_stdio)
-            .map_err(ConnectError::io("make a pipe"))?;
-        if let Some(wanted) = config.kernel_buffer_bytes {
-            resize(&mine, wanted);
-        }
-        let hello = Hello {
-            kind,
-            membarrier: false,
-            max_message: config.max_message,
-            capacity: 0,
-            core: only_core(),
-            nonce: 0,
-        };
-        send_packet(rendezvous.as_fd(), &hello.encode(), &[theirs.as_fd()])?;
-        drop(theirs);
-        let (peer, [inbound]) = recv_hello(&rendezvous, kind, deadline)?;
-        check_reading_end(&inbound)?;
+        let shaken = shake(rendezvous.as_fd(), kind, config);
+        let Shaken { hello, peer, mine, inbound, owner } = refusal::telling(&rendezvous, kind, shaken)?;
         let inbound = match own_description(&inbound) {
             Ok(own) => PipeEnd::new(own),
             Err(_) => PipeEnd { shared: true, ..PipeEnd::new(inbound) },
@@ -81,6 +65,44 @@ impl Mechanism for Pipe {
             owner,
         })
     }
+}
+
+/// What is said beside the reading end of this side's pipe.
+const PIPE: [u8; 1] = [b'P'];
+/// What is said when this side has checked the peer's.
+const READY: [u8; 1] = [b'!'];
+
+/// What a handshake has brought.
+struct Shaken {
+    hello: Hello,
+    peer: Hello,
+    mine: OwnedFd,
+    inbound: OwnedFd,
+    owner: Owner,
+}
+
+/// The handshake: hellos, reading ends, and that each side has got what it needs.
+fn shake(rendezvous: BorrowedFd<'_>, kind: Kind, config: &Config) -> Result<Shaken, ConnectError> {
+    let deadline = config.connect_deadline();
+    let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
+    let hello = Hello { max_message: config.max_message, core: only_core(), ..Hello::bare(kind) };
+    send_packet(rendezvous, &hello.encode(), &[])?;
+    let peer = recv_hello(rendezvous, kind, deadline)?;
+    let (theirs, mine) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
+        .and_then(both_above_stdio)
+        .map_err(ConnectError::io("make a pipe"))?;
+    if let Some(wanted) = config.kernel_buffer_bytes {
+        resize(&mine, wanted);
+    }
+    send_packet(rendezvous, &PIPE, &[theirs.as_fd()])?;
+    drop(theirs);
+    let (word, [inbound]) = recv_packet(rendezvous, deadline)?;
+    expect(word, PIPE)?;
+    check_reading_end(&inbound)?;
+    send_packet(rendezvous, &READY, &[])?;
+    let (word, []) = recv_packet(rendezvous, deadline)?;
+    expect(word, READY)?;
+    Ok(Shaken { hello, peer, mine, inbound, owner })
 }
 
 /// The rendezvous of two ends that know each other from birth.

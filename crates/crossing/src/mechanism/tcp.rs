@@ -58,7 +58,8 @@ impl Mechanism for Tcp {
     }
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
-        sockopt::set_tcp_nodelay(&rendezvous, true).map_err(ConnectError::io("switch TCP_NODELAY on"))?;
+        // Fails on what is no TCP socket, and then the hello from there says what it is.
+        let _ = sockopt::set_tcp_nodelay(&rendezvous, true);
         if let Some(wanted) = config.kernel_buffer_bytes {
             let _ = sockopt::set_socket_send_buffer_size(&rendezvous, socket_buffer(wanted));
             let _ = sockopt::set_socket_recv_buffer_size(&rendezvous, socket_buffer(wanted));

@@ -81,12 +81,10 @@ pub(crate) fn greet(
 ) -> Result<Opened<FrameSender<SocketHalf>, FrameReceiver<SocketHalf>>, ConnectError> {
     let deadline = config.connect_deadline();
     let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
-    let hello =
-        Hello { kind, membarrier: false, max_message: config.max_message, capacity: 0, core, nonce: 0 };
-    // A new socket has room for 32 bytes: this never waits.
+    let hello = Hello { max_message: config.max_message, core, ..Hello::bare(kind) };
+    // A new socket has room for 32 bytes. An end that has gone may have said why before.
     match rustix::net::send(&socket, &hello.encode(), SendFlags::NOSIGNAL) {
-        Ok(Hello::BYTES) => {}
-        Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => return Err(ConnectError::Disconnected),
+        Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => {}
         Err(errno) => return Err(ConnectError::io("send the handshake")(errno)),
     }
     let mut bytes = [0; Hello::BYTES];

@@ -86,7 +86,7 @@ const ATTACKS: &[Attack] = &[
     ("hello version", "version", |it| it.hello[8] += 1),
     ("hello of a pipe", "mechanism", |it| it.hello[10] = 2),
     ("hello of nothing known", "mechanism", |it| it.hello[10] = 0xff),
-    ("hello flags", "flags", |it| it.hello[11] = 0x80),
+    ("hello flags", "flags", |it| it.hello[11] = 0x40),
     ("hello max_message", "max_message", |it| it.hello[12..16].fill(0xff)),
     ("hello reserved bytes", "reserved bytes", |it| it.hello[23] = 1),
     ("hello nonce", "region nonce", |it| it.hello[31] ^= 1),
@@ -209,7 +209,8 @@ fn what_a_pipe_peer_hands_over_must_be_the_reading_end_of_a_pipe() {
         leaves_nothing(what, || {
             let (server, socket) = meet(Kind::Pipe);
             let fds = fds();
-            send(&socket, &hello, &fds.iter().map(AsFd::as_fd).collect::<Vec<_>>());
+            send(&socket, &hello, &[]);
+            send(&socket, b"P", &fds.iter().map(AsFd::as_fd).collect::<Vec<_>>());
             match server.connect(&config(LIMIT)) {
                 Err(ConnectError::Refused { field, .. }) => assert_eq!(field, expected, "{what}"),
                 other => panic!("{what}: {other:?}"),
@@ -228,7 +229,9 @@ fn a_pipe_peer_cannot_make_a_trying_receiver_wait() {
     hello[11] = 0;
     hello[16..].fill(0);
     let (reading, mut writing) = rustix::pipe::pipe().map(|(r, w)| (r, File::from(w))).unwrap();
-    send(&socket, &hello, &[reading.as_fd()]);
+    send(&socket, &hello, &[]);
+    send(&socket, b"P", &[reading.as_fd()]);
+    send(&socket, b"!", &[]);
     let mut server = server.connect(&config(LIMIT)).expect("nothing is wrong with it");
     within("a receiver that only tries", move || {
         for _ in 0..3 {

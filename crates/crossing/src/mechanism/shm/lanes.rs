@@ -20,7 +20,7 @@ use rustix::net::{
 };
 
 use super::lane::Lane;
-use crate::hello::descriptors;
+use crate::packet::descriptors;
 
 /// What a sender says over the rendezvous when it wants to send blobs.
 pub(super) const WANTED: u8 = b'L';

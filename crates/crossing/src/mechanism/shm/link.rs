@@ -4,7 +4,7 @@
 //! with a pidfd of itself, and checks what it gets before it says that it is ready. What does not
 //! fit is refused by its name, and nothing of it stays. Work, which large rings are, is told: [`work`](super::work).
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -21,8 +21,10 @@ use super::{rules, sleeping};
 use crate::config::Config;
 use crate::endpoint::above_stdio;
 use crate::error::ConnectError;
-use crate::hello::{Hello, recv_hello, send_packet};
+use crate::hello::{Hello, recv_hello};
 use crate::mechanism::Kind;
+use crate::packet::{expect, send_packet};
+use crate::refusal;
 use crate::wait::only_core;
 
 /// What both halves of a connection share.
@@ -53,66 +55,74 @@ const READY: [u8; 1] = [b'!'];
 impl Link {
     /// The handshake.
     pub(super) fn open(rendezvous: OwnedFd, config: &Config) -> Result<(Link, Agreed), ConnectError> {
-        // Before anything is said: an end that could not be told of the peer's death is no end to connect to.
-        sleeping::check()?;
-        let watcher = Watcher::of_this_process()?;
-        let mut clock = Clock::start(rendezvous.as_fd(), config);
-        let mut nonce = [0; 8];
-        rustix::rand::getrandom(&mut nonce, rustix::rand::GetRandomFlags::empty())
-            .map_err(ConnectError::io("draw a random number"))?;
-        let mine = Layout {
-            header_bytes: page_bytes(),
-            capacity: ring_bytes(config)?,
-            nonce: u64::from_le_bytes(nonce),
-        };
-        let membarrier = register();
-        let hello = Hello {
-            kind: Kind::Shm,
-            membarrier,
-            max_message: config.max_message,
-            capacity: mine.capacity,
-            core: only_core(),
-            nonce: mine.nonce,
-        };
-        send_packet(rendezvous.as_fd(), &hello.encode(), &[])?;
-        let (peer, []) = recv_hello(&rendezvous, Kind::Shm, clock.deadline)?;
-        let theirs = Layout { capacity: peer.capacity, nonce: peer.nonce, ..mine };
-        check_capacity(theirs, config)?;
-
-        // Memory is made for an end that has shown to be one of ours.
-        let own = clock.stands_for(|step| Own::create(mine, step))?;
-        let me = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
-            .and_then(above_stdio)
-            .map_err(ConnectError::io("open a pidfd of this process"))?;
-        send_packet(rendezvous.as_fd(), &MEMORY, &[own.memfd(), me.as_fd()])?;
-        let (word, [memfd, pidfd]) = clock.receive(work::making(theirs))?;
-        expect(word, MEMORY)?;
-        let theirs = Arc::new(clock.stands_for(|step| Theirs::open(memfd, theirs, step))?);
-        check_pidfd(&pidfd)?;
-        // An end of this very process lives as long as this one, and says over the rendezvous that it closes.
-        let pidfd = (!are_same(&me, &pidfd)).then_some(pidfd);
-        drop(me);
-        send_packet(rendezvous.as_fd(), &READY, &[])?;
-        let (word, []) = clock.receive(work::mapping(mine))?;
-        expect(word, READY)?;
-
+        let shaken = shake(rendezvous.as_fd(), config);
+        let Shaken { own, theirs, watcher, pidfd, agreed } =
+            refusal::telling(&rendezvous, Kind::Shm, shaken)?;
         let watch = Watch::start(watcher, rendezvous, pidfd, theirs.clone())?;
-        let agreed = Agreed {
-            max_message: config.max_message.min(peer.max_message),
-            asymmetric: membarrier && peer.membarrier,
-            one_core: hello.shares_core(&peer),
-        };
         Ok((Link { own, theirs, watch, sent: AtomicBool::new(false) }, agreed))
     }
 }
 
-/// That a packet says what is due.
-fn expect(word: [u8; 1], due: [u8; 1]) -> Result<(), ConnectError> {
-    if word == due {
-        return Ok(());
-    }
-    let why = format!("{word:02x?} where {due:02x?} belongs");
-    Err(ConnectError::Refused { field: "handshake packet", why })
+/// What a handshake has brought.
+struct Shaken {
+    own: Own,
+    theirs: Arc<Theirs>,
+    watcher: Arc<Watcher>,
+    /// None of an end of this very process.
+    pidfd: Option<OwnedFd>,
+    agreed: Agreed,
+}
+
+fn shake(rendezvous: BorrowedFd<'_>, config: &Config) -> Result<Shaken, ConnectError> {
+    // Before anything is said: an end that could not be told of the peer's death is no end to connect to.
+    sleeping::check()?;
+    let watcher = Watcher::of_this_process()?;
+    let mut clock = Clock::start(rendezvous, config);
+    let mut nonce = [0; 8];
+    rustix::rand::getrandom(&mut nonce, rustix::rand::GetRandomFlags::empty())
+        .map_err(ConnectError::io("draw a random number"))?;
+    let mine = Layout {
+        header_bytes: page_bytes(),
+        capacity: ring_bytes(config)?,
+        nonce: u64::from_le_bytes(nonce),
+    };
+    let membarrier = register();
+    let hello = Hello {
+        kind: Kind::Shm,
+        membarrier,
+        max_message: config.max_message,
+        capacity: mine.capacity,
+        core: only_core(),
+        nonce: mine.nonce,
+    };
+    send_packet(rendezvous, &hello.encode(), &[])?;
+    let peer = recv_hello(rendezvous, Kind::Shm, clock.deadline)?;
+    let theirs = Layout { capacity: peer.capacity, nonce: peer.nonce, ..mine };
+    check_capacity(theirs, config)?;
+
+    // Memory is made for an end that has shown to be one of ours.
+    let own = clock.stands_for(|step| Own::create(mine, step))?;
+    let me = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
+        .and_then(above_stdio)
+        .map_err(ConnectError::io("open a pidfd of this process"))?;
+    send_packet(rendezvous, &MEMORY, &[own.memfd(), me.as_fd()])?;
+    let (word, [memfd, pidfd]) = clock.receive(work::making(theirs))?;
+    expect(word, MEMORY)?;
+    let theirs = Arc::new(clock.stands_for(|step| Theirs::open(memfd, theirs, step))?);
+    check_pidfd(&pidfd)?;
+    // An end of this very process lives as long as this one, and says over the rendezvous that it closes.
+    let pidfd = (!are_same(&me, &pidfd)).then_some(pidfd);
+    drop(me);
+    send_packet(rendezvous, &READY, &[])?;
+    let (word, []) = clock.receive(work::mapping(mine))?;
+    expect(word, READY)?;
+
+    let agreed = Agreed {
+        max_message: config.max_message.min(peer.max_message),
+        asymmetric: membarrier && peer.membarrier,
+        one_core: hello.shares_core(&peer),
+    };
+    Ok(Shaken { own, theirs, watcher, pidfd, agreed })
 }
 
 /// That the ring which the peer has announced is one, and not larger than this end wants to map.

@@ -15,7 +15,8 @@ use super::memfd;
 use super::region::Layout;
 use crate::config::Config;
 use crate::error::ConnectError;
-use crate::hello::{recv_packet, wait_readable};
+use crate::hello::wait_readable;
+use crate::packet::recv_packet;
 
 /// The least time that a peer has for a part. It is a bound, not a measure: a part of 16 MiB takes milliseconds.
 const PART_TIME: Duration = Duration::from_secs(5);
@@ -108,7 +109,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::hello::send_packet;
+    use crate::packet::send_packet;
 
     #[test]
     fn own_work_takes_nothing_from_the_clock() {

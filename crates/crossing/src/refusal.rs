@@ -1,0 +1,92 @@
+//! Refusals: an end that will not connect says why, so that the other does not have to guess.
+//!
+//! A refusal looks like a hello (`docs/wire.md`) with flag 0x80, and a number where a hello has its `max_message`. On a stream it
+//! comes in place of the hello, on a rendezvous also in place of any later packet. The number stands for one of the
+//! sentences below: text from the other end would be shown by this one's programs.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+
+use crate::error::ConnectError;
+use crate::hello::Hello;
+use crate::mechanism::Kind;
+
+/// The flag that makes a hello a refusal.
+pub(crate) const FLAG: u8 = 0x80;
+
+/// Why an end will not connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    Stranger = 1,
+    Descriptors = 2,
+    Memory = 3,
+    Protocol = 4,
+    Config = 5,
+    System = 6,
+}
+
+impl Reason {
+    const ALL: [Reason; 6] = [
+        Reason::Stranger,
+        Reason::Descriptors,
+        Reason::Memory,
+        Reason::Protocol,
+        Reason::Config,
+        Reason::System,
+    ];
+
+    /// What is told of an error; `None` where there is nobody to tell.
+    fn of(error: &ConnectError) -> Option<Reason> {
+        match error {
+            ConnectError::Refused { field: STRANGER, .. } => Some(Reason::Stranger),
+            ConnectError::Refused { .. } => Some(Reason::Protocol),
+            ConnectError::Config(_) => Some(Reason::Config),
+            ConnectError::Io { source, .. } => Some(match (Errno::from_io_error(source), source.kind()) {
+                (Some(Errno::MFILE | Errno::NFILE | Errno::TOOMANYREFS), _) => Reason::Descriptors,
+                (Some(Errno::NOBUFS), _) | (_, io::ErrorKind::OutOfMemory) => Reason::Memory,
+                _ => Reason::System,
+            }),
+            _ => None,
+        }
+    }
+
+    /// As the end says that hears of it.
+    fn says(self) -> &'static str {
+        match self {
+            Reason::Stranger => "it does not talk to the processes of this user",
+            Reason::Descriptors => "it has run out of descriptors",
+            Reason::Memory => "it has not got the memory",
+            Reason::Protocol => "it did not accept what this end said",
+            Reason::Config => "its configuration does not allow it",
+            Reason::System => "a call of its operating system failed",
+        }
+    }
+}
+
+/// The field that is named when a peer is another's.
+pub(crate) const STRANGER: &str = "peer credentials";
+
+/// The sentence for the number in a refusal.
+pub(crate) fn sentence(number: u32) -> &'static str {
+    let known = Reason::ALL.into_iter().find(|reason| *reason as u32 == number);
+    known.map_or("it has a reason that this version does not know", Reason::says)
+}
+
+/// Tells the other end of an `outcome` that is an error, as far as it listens.
+pub(crate) fn telling<T>(
+    socket: impl AsFd,
+    kind: Kind,
+    outcome: Result<T, ConnectError>,
+) -> Result<T, ConnectError> {
+    if let Some(reason) = outcome.as_ref().err().and_then(Reason::of) {
+        let mut bytes = Hello::bare(kind).encode();
+        bytes[11] = FLAG;
+        bytes[12..16].copy_from_slice(&(reason as u32).to_le_bytes());
+        // It may have gone, and it may not listen any more.
+        let _ = rustix::net::send(socket, &bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+    }
+    outcome
+}
