@@ -114,7 +114,7 @@ impl Watcher {
         let _ = epoll::delete(&self.epoll, fd.as_fd());
     }
 
-    fn run(&self) {
+    fn run(self: Arc<Self>) {
         let mut events = Vec::with_capacity(16);
         let mut unaware = Unaware::default();
         loop {
@@ -122,8 +122,11 @@ impl Watcher {
             let timeout = unaware.pause().map(timespec);
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
-                // Somebody has closed the descriptor under us.
-                Err(_) => return self.retire(unaware),
+                Err(_) => {
+                    self.retire(unaware);
+                    // The number is not ours any more: it must not be closed, and is kept with all of this for good.
+                    return std::mem::forget(self);
+                }
             }
             for event in &events {
                 let token = event.data.u64();
