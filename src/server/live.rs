@@ -18,8 +18,9 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::{Notify, watch};
 
 use super::Lab;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, json_text};
 use super::websocket::{Socket, Upgrade};
+use crate::state::Run;
 
 /// The time between two frames of a race: at most four a second.
 const BETWEEN_FRAMES: Duration = Duration::from_millis(250);
@@ -32,6 +33,9 @@ const PAGES: usize = 64;
 
 /// Frames that a slow page may be behind before it gets the whole state again.
 const BEHIND: usize = 64;
+
+/// The longest list of runs that a frame holds. It is kept as often as a page may be behind.
+const RUNS_BYTES: usize = 1 << 20;
 
 /// How long stages may take to end before a race.
 const STAGES_END: Duration = Duration::from_secs(10);
@@ -127,8 +131,8 @@ impl Live {
 
     /// Tells every page that the history has changed. Reads the disk.
     pub(crate) fn tell_runs(&self, lab: &Lab) {
-        let runs = lab.history.list().runs;
-        self.tell(&mut self.now(), json!({ "is": "runs", "runs": runs }));
+        let (runs, older) = newest(&lab.history.list().runs);
+        self.tell(&mut self.now(), json!({ "is": "runs", "runs": runs, "older": older }));
     }
 
     /// Asks what runs to stop, if it is what `which` says; says whether it was.
@@ -366,6 +370,17 @@ async fn tell(lab: Arc<Lab>, mut socket: Socket) {
     }
 }
 
+/// As many of the newest runs as a frame holds, and how many are older.
+fn newest(runs: &[Run]) -> (Value, usize) {
+    let mut bytes = 0;
+    let fits = |run: &&Run| {
+        bytes += json_text(run).len();
+        bytes <= RUNS_BYTES
+    };
+    let shown: Vec<&Run> = runs.iter().take_while(fits).collect();
+    (json!(shown), runs.len() - shown.len())
+}
+
 /// The whole state, and every frame after it.
 async fn snapshot(lab: &Arc<Lab>) -> (broadcast::Receiver<Utf8Bytes>, Utf8Bytes) {
     let (frames, mut whole) = {
@@ -384,6 +399,35 @@ async fn snapshot(lab: &Arc<Lab>) -> (broadcast::Receiver<Utf8Bytes>, Utf8Bytes)
         (lab.live.frames.subscribe(), whole)
     };
     // Read after that: a run that is kept meanwhile is in the list, or in a frame, or in both.
-    whole["runs"] = lab.blocking(|lab| json!(lab.history.list().runs)).await;
+    let (runs, older) = lab.blocking(|lab| newest(&lab.history.list().runs)).await;
+    (whole["runs"], whole["older"]) = (runs, older.into());
     (frames, whole.to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_holds_the_newest_runs_and_says_how_many_are_older() {
+        let run = |number: usize| Run {
+            id: number.to_string(),
+            started_unix_ms: 0,
+            elapsed_ms: 0,
+            title: "x".repeat(1_000),
+            command: String::new(),
+            rows: 0,
+            interrupted: false,
+            failed_rows: 0,
+            bytes: 0,
+            unkept: None,
+        };
+        let few: Vec<Run> = (0..10).map(run).collect();
+        assert_eq!(newest(&few), (json!(few), 0));
+        let many: Vec<Run> = (0..10_000).map(run).collect();
+        let (shown, older) = newest(&many);
+        let shown = shown.as_array().unwrap();
+        assert!(json!(shown).to_string().len() < 2 * RUNS_BYTES && shown[0]["id"] == "0");
+        assert_eq!(shown.len() + older, many.len());
+    }
 }

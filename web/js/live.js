@@ -11,13 +11,14 @@ import { socket } from './api.js'
  * @property {{run: string | null, interrupted: boolean, error: string | null} | null} ended the last race that ended while this page was open
  * @property {import('../types').ProbeState | null} probe
  * @property {{run: string | null, interrupted: boolean, error: string | null} | null} probed the last probe that ended while this page was open
- * @property {import('../types').Run[]} runs
+ * @property {import('../types').Run[]} runs the newest
+ * @property {number} older how many more are kept
  * @property {number} pages
  * @property {number} stages
  */
 
 /** @type {State} */
-export const state = { connected: false, retryAt: 0, race: null, ended: null, probe: null, probed: null, runs: [], pages: 0, stages: 0 }
+export const state = { connected: false, retryAt: 0, race: null, ended: null, probe: null, probed: null, runs: [], older: 0, pages: 0, stages: 0 }
 
 /** @type {Set<(state: State, is: string) => void>} */
 const watchers = new Set()
@@ -66,7 +67,7 @@ export function connect() {
 function take(frame) {
   switch (frame.is) {
     case 'snapshot':
-      Object.assign(state, { connected: true, retryAt: 0, race: frame.race, probe: frame.probe, runs: frame.runs, pages: frame.pages, stages: frame.stages })
+      Object.assign(state, { connected: true, retryAt: 0, race: frame.race, probe: frame.probe, runs: frame.runs, older: frame.older ?? 0, pages: frame.pages, stages: frame.stages })
       break
     case 'race':
       state.race = frame
@@ -84,6 +85,7 @@ function take(frame) {
       break
     case 'runs':
       state.runs = frame.runs
+      state.older = frame.older ?? 0
       break
     default:
       return
