@@ -10,7 +10,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::thread;
 
-use crossing::{Address, Config, Connection, Endpoint, Listener, RecvError};
+use crossing::{Config, Connection, Listener, RecvError};
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -29,15 +29,28 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(address: &str) -> Result<(), Box<dyn Error>> {
+/// Serves until its place is taken from it. A peer that says nothing costs a thread and a descriptor until its time is over, or
+/// until too many others have come: the listener bounds that. What is short now may be there again later, so the server goes on.
+pub(crate) fn serve(address: &str) -> Result<(), Box<dyn Error>> {
     let listener = Listener::bind(&address.parse()?)?;
     println!("listening at {}", listener.address());
     loop {
-        let endpoint = listener.accept()?;
-        thread::spawn(move || match endpoint.connect(&Config::default()) {
+        let endpoint = match listener.accept() {
+            Ok(endpoint) => endpoint,
+            Err(error) if error.is_shortage() => {
+                eprintln!("echo: {error}");
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let started = thread::Builder::new().spawn(move || match endpoint.connect(&Config::default()) {
             Ok(connection) => answer(connection),
             Err(error) => eprintln!("echo: {error}"),
         });
+        if let Err(error) = started {
+            // The endpoint went with what was to run there, and its peer is told.
+            eprintln!("echo: cannot start a thread: {error}");
+        }
     }
 }
 
@@ -58,8 +71,7 @@ fn answer(mut connection: Connection) {
 }
 
 fn say(address: &str, text: &str) -> Result<(), Box<dyn Error>> {
-    let address: Address = address.parse()?;
-    let mut connection = Endpoint::to(&address)?.connect(&Config::default())?;
+    let mut connection = Connection::to(&address.parse()?, &Config::default())?;
     connection.send(text.as_bytes())?;
     let mut answer = vec![0; connection.max_message()];
     let len = connection.recv(&mut answer)?;

@@ -28,15 +28,18 @@
 //! # Server and client
 //!
 //! ```no_run
-//! use crossing::{Address, Config, Endpoint, Listener};
+//! use crossing::{Address, Config, Connection, Listener};
 //!
 //! let address: Address = "shm:/run/user/1000/sensor.sock".parse()?;
 //! let listener = Listener::bind(&address)?;                 // in the server
 //! let mut server = listener.accept()?.connect(&Config::default())?;
 //!
-//! let mut client = Endpoint::to(&address)?.connect(&Config::default())?;   // in the client
+//! let mut client = Connection::to(&address, &Config::default())?;   // in the client
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Each end of a Unix socket checks whose process the other is ([`Peers`]). A server that lives on is in
+//! `examples/echo.rs`: it bounds those who say nothing ([`ListenConfig`]), and goes on when descriptors are short.
 //!
 //! # Fewer copies
 //!
