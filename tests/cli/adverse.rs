@@ -112,7 +112,7 @@ fn pipe_row(report: &Report) -> &lab::report::Row {
 #[test]
 fn where_memory_runs_out_the_measured_processes_go_first_and_the_row_says_so() {
     let desk = Desk::new();
-    let (mut running, workers) = long_race(&desk, "20M");
+    let (mut running, workers) = long_race(&desk, "2M");
     let score = |pid: u32| fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap_or_default();
     eventually("the measured processes have offered themselves", || {
         workers.iter().all(|&pid| score(pid).trim() == "1000")

@@ -31,7 +31,7 @@ fn parent_of(process: u32) -> Option<u32> {
 /// A race that would take minutes (its null entrant, which is one process, seconds), stopped by `signal` once its measured processes run: what it printed, its exit code,
 /// and who had been measured.
 fn interrupt(desk: &Desk, signal: Signal) -> (String, Option<i32>, Vec<u32>) {
-    let line = "race pipe --count 5M --launches 1 --wait block --workload ping-pong --placement unpinned \
+    let line = "race pipe --count 2M --launches 1 --wait block --workload ping-pong --placement unpinned \
                 --export-json cut.json";
     let mut running = Running(desk.command(line.split_whitespace()).spawn().expect("the binary starts"));
     let mut workers = Vec::new();

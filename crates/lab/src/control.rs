@@ -144,6 +144,9 @@ pub(crate) struct SideOutcome {
     /// How it slept, when that was not the usual way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) slept_by: Option<String>,
+    /// Why `usage` says nothing, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) uncounted: Option<String>,
     /// When each call of the channel began and ended, in ticks, when it is looked at from outside.
     pub(crate) calls: Vec<(u64, u64)>,
     /// How often it slept of its own accord, between two messages.

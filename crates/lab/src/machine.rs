@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use cgroup::Cgroup;
+pub(crate) use cgroup::{Cgroup, killed_by};
 pub use cores::{allowed_cores, obtainable_cores, pin, resolve, siblings_note, usual_placement};
 pub use findings::{Finding, State, findings};
 

@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use crate::control::{Answer, Control, Job, Silence};
 use crate::itself::{self, THIS_PROGRAM};
-use crate::machine::Cgroup;
+use crate::machine::killed_by;
 use crate::sys::signals;
 
 /// The hidden verb under which the binary becomes a measured process.
@@ -266,24 +266,6 @@ impl Peer {
             }
             _ => format!("process {pid} ended in mid-round"),
         }
-    }
-}
-
-/// What may have sent the SIGKILL that no process of ours has sent, as far as the kernel tells.
-fn killed_by() -> String {
-    let group = Cgroup::own();
-    let killed = group.killed_for_memory().unwrap_or(0);
-    match (group.memory_bytes(), killed) {
-        (Some(bytes), 1..) => format!(
-            "SIGKILL, by the kernel for want of memory (this control group may hold {} MiB, and {killed} processes of it \
-             have died of that); ask for less room, or raise the limit",
-            bytes >> 20
-        ),
-        (Some(bytes), 0) => format!(
-            "SIGKILL, by hand or by the kernel for want of memory (this control group may hold {} MiB)",
-            bytes >> 20
-        ),
-        (None, _) => "SIGKILL, by hand or by the kernel for want of memory".into(),
     }
 }
 

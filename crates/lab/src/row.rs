@@ -26,6 +26,8 @@ pub(crate) struct Gathered {
     /// Why there is no floor where there should be one.
     blind: Option<String>,
     slept_by: Option<String>,
+    /// Why it is not known what the processes cost.
+    uncounted: Option<String>,
     moved: u32,
     disturbed: Disturbance,
     launches: Vec<Launch>,
@@ -52,6 +54,7 @@ impl Gathered {
             floors: Vec::new(),
             blind: None,
             slept_by: None,
+            uncounted: None,
             moved: 0,
             disturbed: Disturbance::default(),
             launches: Vec::new(),
@@ -152,6 +155,7 @@ impl Gathered {
         self.blind = round.blind.clone().or(self.blind.take());
         self.missed += round.initiator.missed;
         let sides = [&round.initiator, &round.responder];
+        self.uncounted = sides.iter().find_map(|side| side.uncounted.clone()).or(self.uncounted.take());
         self.slept_by = sides.iter().find_map(|side| side.slept_by.clone()).or(self.slept_by.take());
         let [first, second] = self.sides.get_or_insert_default();
         add_use(first, &round.initiator.usage);
@@ -204,7 +208,7 @@ impl Gathered {
             state: State::of(&floors),
             launches: self.launches.len() as u32,
             each_launch: self.launches,
-            sides: self.sides.filter(|_| fine),
+            sides: self.sides.filter(|_| fine && self.uncounted.is_none()),
             channel_bytes: self.channel_bytes,
             progress: progress.filter(|_| fine),
             missed: (self.entry.workload == Workload::Paced).then_some(self.missed),
@@ -241,6 +245,8 @@ impl Gathered {
         }
         notes.extend(self.disturbed.sentences().map(|what| format!("rounds were disturbed: {what}")));
         notes.extend(self.blind.clone());
+        let uncounted = self.uncounted.as_ref();
+        notes.extend(uncounted.map(|why| format!("what it cost is not known: getrusage: {why}")));
         let slept = self.slept_by.as_ref();
         notes.extend(slept.map(|how| format!("it slept by {how}, since futex_waitv is refused here")));
         if self.missed > 0 {

@@ -15,6 +15,7 @@ use crate::control::{Answer, Control, Job, Request, Role, SideOutcome, Silence, 
 use crate::machine;
 use crate::stats::Histogram;
 use crate::sys::lines::{Bounce, Lines};
+use crate::sys::usage::try_usage;
 use crate::workload::{self, Course};
 
 /// Runs a measured process: the binary's hidden verb calls this, and exits with what it returns.
@@ -37,7 +38,11 @@ pub fn worker_main() -> ExitCode {
     let job: Job = match control.hear(None, &never) {
         Ok(job) => job,
         Err(Silence::Gone) => return ExitCode::SUCCESS,
-        Err(_) => return ExitCode::from(2),
+        Err(silence) => {
+            let why = format!("a process has not understood its job: {silence:?}");
+            let _ = control.say(&Answer::Failed { why }, None);
+            return ExitCode::from(2);
+        }
     };
     let done = match job.task {
         Task::Stage => crate::stage::actor::run(control, &job).is_ok(),
@@ -164,7 +169,8 @@ impl Worker {
         };
         let outcome = outcome.map_err(|error| error.to_string())?;
         let channel_bytes = connection.sender().capacity_bytes().and_then(|bytes| bytes.try_into().ok());
-        Ok(SideOutcome { channel_bytes, slept_by: self.slept_by(), ..outcome })
+        let uncounted = try_usage().err().map(|error| error.to_string());
+        Ok(SideOutcome { channel_bytes, slept_by: self.slept_by(), uncounted, ..outcome })
     }
 
     /// By which call it sleeps on shared memory, where that is not the usual one.

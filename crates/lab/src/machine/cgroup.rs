@@ -78,6 +78,24 @@ impl Cgroup {
     }
 }
 
+/// What may have sent the SIGKILL that no process of ours has sent, as far as the kernel tells.
+pub(crate) fn killed_by() -> String {
+    let group = Cgroup::own();
+    let killed = group.killed_for_memory().unwrap_or(0);
+    match (group.memory_bytes(), killed) {
+        (Some(bytes), 1..) => format!(
+            "SIGKILL, by the kernel for want of memory (this control group may hold {} MiB, and {killed} processes of it \
+             have died of that); ask for less room, or raise the limit",
+            bytes >> 20
+        ),
+        (Some(bytes), 0) => format!(
+            "SIGKILL, by hand or by the kernel for want of memory (this control group may hold {} MiB)",
+            bytes >> 20
+        ),
+        (None, _) => "SIGKILL, by hand or by the kernel for want of memory".into(),
+    }
+}
+
 /// The mount and the folder of a line of `/proc/PID/cgroup`, if it is about `controller`: `4:memory:/a`, or `0::/a`.
 fn folder(line: &str, controller: &str, mounted: &Path) -> Option<(PathBuf, PathBuf)> {
     let (number, rest) = line.split_once(':')?;

@@ -22,7 +22,7 @@ use crate::itself::THIS_PROGRAM;
 use crate::machine::{self, Unavailable};
 use crate::peer::Peer;
 use crate::sys::perf::{Counter, Records, Watched, Whom};
-use crate::sys::usage::usage;
+use crate::sys::usage::try_usage;
 
 /// What it takes to be allowed to use an instrument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -138,10 +138,7 @@ pub fn instruments() -> Vec<Instrument> {
             Tier::Anyone,
             Exact,
             "switches, page faults and segments of each process",
-            || {
-                usage();
-                Ok(())
-            },
+            || tried("what processes cost", try_usage().map(drop)),
         ),
         Instrument::new(
             Tool::Ptrace,

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,6 +21,7 @@ use rustix::process::{
 
 use super::sentence;
 use crate::lookout::{self, Cut};
+use crate::machine::killed_by;
 use crate::peer::Fault;
 
 /// The longest answer that is believed, in bytes.
@@ -65,6 +66,8 @@ impl Guest {
         let child = command.process_group(0).spawn()?;
         let group = Pid::from_child(&child);
         running().push(group);
+        // Where memory runs out the kernel shall end the guest, and not the lab. Refused only where /proc cannot be written.
+        let _ = std::fs::write(format!("/proc/{}/oom_score_adj", child.id()), "1000");
         let pidfd = pidfd_open(group, PidfdFlags::empty()).ok();
         let mut guest = Guest { child, reaped: false, pidfd, complaint };
         if let (Some(line), Some(mut stdin)) = (line, guest.child.stdin.take()) {
@@ -140,7 +143,9 @@ impl Guest {
     }
 
     fn ended_badly(&mut self, status: ExitStatus) -> Fault {
+        let killed = status.signal() == Some(Signal::KILL.as_raw());
         Fault::Failed(match self.last_words() {
+            words if words.is_empty() && killed => format!("it was killed: {}", killed_by()),
             words if words.is_empty() => format!("it ended with {status}"),
             words => format!("it ended with {status}: {words}"),
         })
@@ -270,6 +275,15 @@ mod tests {
         let later = Instant::now() + Duration::from_secs(600);
         let why = failure(shell("sleep 1000 & echo no >&2; exit 4"), later);
         assert!(why.ends_with("exit status: 4: no"), "{why}");
+    }
+
+    #[test]
+    fn one_that_is_killed_says_what_may_have_killed_it_and_goes_before_the_lab() {
+        let later = Instant::now() + Duration::from_secs(600);
+        let why = failure(shell("kill -9 $$"), later);
+        assert!(why.contains("it was killed: SIGKILL") && why.contains("memory"), "{why}");
+        let score = shell("read -r job; cat /proc/self/oom_score_adj").answer(later, &AtomicBool::new(false));
+        assert_eq!(score.unwrap(), b"1000\n");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a process has cost so far: getrusage(2), and the peak of its memory from /proc.
 #![allow(unsafe_code)]
 
+use std::io;
 use std::mem::MaybeUninit;
 
 use crate::report::SideUse;
@@ -23,23 +24,34 @@ pub struct Usage {
     pub minor_faults: u64,
 }
 
-/// Takes the snapshot: one system call, no allocation.
+/// Takes the snapshot: one system call, no allocation. Where the call is refused it is empty: ask [`try_usage`] once, whether it
+/// means anything.
 pub fn usage() -> Usage {
+    try_usage().unwrap_or_default()
+}
+
+/// The same.
+///
+/// # Errors
+/// What getrusage(2) says: a sandbox may refuse it.
+pub fn try_usage() -> io::Result<Usage> {
     let mut raw = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: `raw` has the size and alignment that the kernel writes to, and nothing else refers to it.
     let done = unsafe { libc::getrusage(libc::RUSAGE_SELF, raw.as_mut_ptr()) };
-    debug_assert_eq!(done, 0);
+    if done != 0 {
+        return Err(io::Error::last_os_error());
+    }
     // SAFETY: every field of rusage is a plain integer, for which the zeroes it was made of are a valid value
     // too.
     let raw = unsafe { raw.assume_init() };
     let ns = |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1_000;
-    Usage {
+    Ok(Usage {
         user_ns: ns(raw.ru_utime),
         system_ns: ns(raw.ru_stime),
         voluntary: raw.ru_nvcsw as u64,
         involuntary: raw.ru_nivcsw as u64,
         minor_faults: raw.ru_minflt as u64,
-    }
+    })
 }
 
 impl Usage {

@@ -143,7 +143,11 @@ fn check_pidfd(fd: &OwnedFd) -> Result<(), ConnectError> {
     match rustix::process::waitid(WaitId::PidFd(fd.as_fd()), options) {
         // A child of ours, or a process that is none.
         Ok(_) | Err(Errno::CHILD) => Ok(()),
-        Err(_) => Err(ConnectError::Refused { field: "pidfd", why: "not a pidfd".into() }),
+        Err(Errno::BADF | Errno::INVAL) => {
+            Err(ConnectError::Refused { field: "pidfd", why: "not a pidfd".into() })
+        }
+        // It is this process that may not look.
+        Err(errno) => Err(ConnectError::io("look at the peer's pidfd")(errno)),
     }
 }
 
