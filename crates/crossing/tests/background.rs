@@ -270,6 +270,6 @@ fn where_no_watcher_can_be_started_connecting_is_an_error_and_later_it_is_none()
         });
         drop(mine);
         let outcomes: Vec<_> = others.into_iter().map(|other| other.join().expect("no panic")).collect();
-        assert!(matches!(outcomes[..], [Err(ConnectError::Disconnected), Ok(_)]), "{outcomes:?}");
+        assert!(matches!(outcomes[..], [Err(ConnectError::PeerRefused { .. }), Ok(_)]), "{outcomes:?}");
     });
 }
