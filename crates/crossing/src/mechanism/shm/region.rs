@@ -155,7 +155,7 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    /// Makes, allocates, maps and seals a region. `step` is called whenever a [part](work::steps) of it is done and another
+    /// Makes, allocates, maps and seals a region. `step` is called whenever a [part](super::work) of it is done and another
     /// follows.
     pub(crate) fn create(layout: Layout, step: &mut dyn FnMut()) -> Result<Own, ConnectError> {
         let memfd = memfd::create(layout.file_bytes(), &mut *step).map_err(|source| {
