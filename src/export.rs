@@ -215,7 +215,7 @@ fn opened(path: &Path) -> io::Result<File> {
                 if began.elapsed() > PATIENCE {
                     return Err(io::Error::other(format!("nobody reads it, for {} s", PATIENCE.as_secs())));
                 }
-                std::thread::sleep(Duration::from_millis(20));
+                crossing::pause(Duration::from_millis(20));
             }
             opened => return opened,
         }

@@ -5,12 +5,12 @@
 //! was started stays ignored: `nohup` means it.
 
 use std::fs;
+use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 use lab::sys::signals::ENDING;
-use signal_hook::iterator::Signals;
-use signal_hook::low_level;
+use signal_hook::{flag, low_level};
 
 use crate::outcome::{Ended, Failure};
 
@@ -31,9 +31,20 @@ impl Interruption {
     pub(crate) fn watch(heard: impl Fn() + Send + 'static) -> Result<Interruption, Failure> {
         let told = |error| Failure::told(format_args!("cannot watch for Ctrl-C: {error}"));
         let interruption = Interruption::default();
-        let mut signals = Signals::new(watched()).map_err(told)?;
+        let (mut told_of, tell) = io::pipe().map_err(told)?;
+        let which = Arc::new(AtomicUsize::new(0));
+        for signal in watched() {
+            // In this order: whoever reads of a signal finds its number.
+            flag::register_usize(signal, which.clone(), signal as usize).map_err(told)?;
+            low_level::pipe::register(signal, tell.try_clone().map_err(told)?).map_err(told)?;
+        }
         let watching = interruption.clone();
-        let watch = move || signals.forever().for_each(|signal| watching.hear(signal, &heard));
+        // Where nothing can be read, nothing is heard.
+        let watch = move || {
+            while told_of.read_exact(&mut [0]).is_ok() {
+                watching.hear(which.load(Ordering::SeqCst) as i32, &heard);
+            }
+        };
         std::thread::Builder::new().name("signals".into()).spawn(watch).map_err(told)?;
         Ok(interruption)
     }

@@ -4,7 +4,6 @@
 //! is ready, or for a pause before something is tried again. Signals that are handled meanwhile cost a look at the clock.
 
 use std::os::fd::BorrowedFd;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -66,7 +65,7 @@ impl Pauses {
         if left.is_zero() {
             return Err(ConnectError::Timeout);
         }
-        thread::sleep(self.next.min(left));
+        crate::pause::pause(self.next.min(left));
         self.next = (self.next * 2).min(Self::LONGEST);
         Ok(())
     }

@@ -264,7 +264,7 @@ impl ConnectError {
 pub(crate) fn shortage(errno: Errno) -> Option<String> {
     match errno {
         Errno::MFILE => {
-            let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+            let most = crate::sys::limit(rustix::process::Resource::Nofile);
             let most = most.map_or_else(|| "any number of".to_owned(), |most| most.to_string());
             Some(format!("this process may have {most} descriptors (RLIMIT_NOFILE), and has no more"))
         }

@@ -87,6 +87,7 @@ mod hello;
 mod mechanism;
 mod owner;
 mod packet;
+mod pause;
 mod refusal;
 pub mod scene;
 mod sys;
@@ -100,4 +101,6 @@ pub use mechanism::{
     Any, Blob, BlobMut, Kind, Mechanism, MemoryLimit, Message, Pipe, SealError, Shm, Shortage, Sleeping, Tcp,
     TrustedReceiver, Unix, sleeping,
 };
+#[doc(hidden)]
+pub use pause::pause;
 pub use wait::{Spacing, WaitStrategy};

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use rustix::io::{Errno, FdFlags};
 use rustix::ioctl::{Getter, Opcode, ioctl};
+use rustix::process::{Pid, Resource};
 
 /// Has `command` leave `fd` open in the child, under the same number, by a step between fork(2) and exec(2).
 ///
@@ -59,6 +60,30 @@ fn close_range(first: c_uint, flags: c_uint) -> Result<(), Errno> {
     // table is the thread's own.
     let done = unsafe { syscall(CLOSE_RANGE, first, c_uint::MAX, flags) };
     if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// The number of this process; an error where getpid(2) is refused.
+pub(crate) fn own_pid() -> Result<Pid, Errno> {
+    i32::try_from(std::process::id()).ok().and_then(Pid::from_raw).ok_or(Errno::NOSYS)
+}
+
+/// What RLIMIT_FSIZE or RLIMIT_NOFILE allows this process now; `None` where nothing is limited or nothing is told. rustix's
+/// getrlimit takes the answer for given.
+pub(crate) fn limit(resource: Resource) -> Option<u64> {
+    #[cfg(any(target_pointer_width = "64", target_env = "musl"))]
+    type Limit = u64;
+    #[cfg(not(any(target_pointer_width = "64", target_env = "musl")))]
+    type Limit = std::ffi::c_ulong;
+    unsafe extern "C" {
+        fn getrlimit(resource: c_int, limit: *mut [Limit; 2]) -> c_int;
+    }
+    let mut limit: [Limit; 2] = [Limit::MAX; 2];
+    // SAFETY: the call writes two numbers of the C library's rlim_t, and `limit` is two of them.
+    let done = unsafe { getrlimit(resource as c_int, &raw mut limit) };
+    // Of the same type on most machines, but not on all.
+    #[allow(clippy::unnecessary_cast)]
+    let soft = limit[0] as u64;
+    (done == 0 && limit[0] != Limit::MAX).then_some(soft)
 }
 
 /// Keeps every signal from the calling thread for good.

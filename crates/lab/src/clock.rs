@@ -123,7 +123,7 @@ impl Clock {
         // for ever.
         let mut looks = 0;
         while smallest == u64::MAX && looks < 100 {
-            std::thread::sleep(Duration::from_millis(1));
+            crossing::pause(Duration::from_millis(1));
             smallest = match self.now().saturating_sub(before) {
                 step if step <= repeated => u64::MAX,
                 step => step,
@@ -153,7 +153,7 @@ impl Clock {
 #[cfg(target_arch = "x86_64")]
 fn calibrate() -> Option<f64> {
     let (ticks_before, ns_before) = both_clocks();
-    std::thread::sleep(CALIBRATION);
+    crossing::pause(CALIBRATION);
     let (ticks_after, ns_after) = both_clocks();
     let ns_per_tick = ns_after.checked_sub(ns_before)? as f64 / ticks_after.checked_sub(ticks_before)? as f64;
     // 100 MHz to 20 GHz.

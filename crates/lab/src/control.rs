@@ -179,6 +179,12 @@ pub(crate) struct Control {
 }
 
 impl Control {
+    /// Cuts the line: the other end hears that this one is gone.
+    pub(crate) fn cut(&self) {
+        // Where even that is refused, nothing more can be done.
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+    }
+
     /// Both ends.
     pub(crate) fn pair() -> io::Result<(Control, OwnedFd)> {
         let (here, there) =

@@ -220,13 +220,22 @@ impl Peer {
         self.child
     }
 
-    /// Kills it with SIGKILL.
+    /// Kills it with SIGKILL. Where the kernel allows no signal, its line to the lab is cut, which ends it when it listens next;
+    /// at the latest it dies with the lab.
     pub(crate) fn kill(&mut self) {
-        // Both fail only for a process that is dead already.
-        let _ = match &mut self.held {
-            Held::Child(child) => child.kill(),
-            Held::Grandchild { pid, pidfd } => kill(*pid, pidfd.as_ref()).map_err(Into::into),
+        let sent = match &mut self.held {
+            Held::Child(child) => child.kill().or_else(|_| {
+                let pidfd = rustix::process::pidfd_open(
+                    Pid::from_child(child),
+                    rustix::process::PidfdFlags::empty(),
+                )?;
+                Ok(rustix::process::pidfd_send_signal(pidfd, Signal::KILL)?)
+            }),
+            Held::Grandchild { pid, pidfd } => kill(*pid, pidfd.as_ref()).map_err(io::Error::from),
         };
+        if sent.is_err() {
+            self.control.cut();
+        }
     }
 
     /// Waits a little until it is gone, and says how it ended; `None` when it is still there.
@@ -250,7 +259,7 @@ impl Peer {
             if Instant::now() >= deadline {
                 return None;
             }
-            thread::sleep(Duration::from_millis(1));
+            crossing::pause(Duration::from_millis(1));
         }
     }
 
@@ -272,15 +281,16 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         self.kill();
+        // Not without limit: nobody may be allowed to kill it.
+        if matches!(self.held, Held::Child(_)) {
+            self.ended_within(LAST_BREATH);
+        }
         match &mut self.held {
-            Held::Child(child) => {
-                // Fails only for a process that was reaped already.
-                let _ = child.wait();
-            }
+            Held::Child(_) => {}
             Held::Grandchild { pid, pidfd } => {
                 let deadline = Instant::now() + LAST_BREATH;
                 while !is_gone(*pid, pidfd.as_ref(), LAST_BREATH) && Instant::now() < deadline {
-                    thread::sleep(Duration::from_millis(1));
+                    crossing::pause(Duration::from_millis(1));
                 }
                 // Where its parent went first and we are the one who inherits orphans, it is ours to reap;
                 // else it is no child of ours, and this says so.

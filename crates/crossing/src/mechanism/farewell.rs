@@ -11,7 +11,6 @@
 //! RFC 1122, 4.2.2.13 (closing a connection); RFC 2525, 2.17; tcp_close() in net/ipv4/tcp.c of the kernel.
 
 use std::os::fd::OwnedFd;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -34,7 +33,7 @@ pub(super) fn drain(socket: &OwnedFd, limit: Duration) {
         if left.is_zero() || discard(socket).is_err() {
             return;
         }
-        thread::sleep(pause.min(left));
+        crate::pause::pause(pause.min(left));
         pause = (pause * 2).min(Duration::from_millis(2));
     }
 }

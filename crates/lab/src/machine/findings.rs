@@ -11,7 +11,7 @@ use rustix::fs::{
     FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create,
 };
 use rustix::io::Errno;
-use rustix::process::{PidfdFlags, getpid, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
 use serde::{Deserialize, Serialize};
 
@@ -158,7 +158,8 @@ fn asymmetric_barrier() -> Finding {
 
 fn process_descriptor() -> Finding {
     let what = "pidfd";
-    match pidfd_open(getpid(), PidfdFlags::empty()) {
+    let me = i32::try_from(std::process::id()).ok().and_then(Pid::from_raw).ok_or(Errno::NOSYS);
+    match me.and_then(|me| pidfd_open(me, PidfdFlags::empty())) {
         Ok(_) => good(what, "the death of a peer is seen at once"),
         Err(error) => missing(
             what,

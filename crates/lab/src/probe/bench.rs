@@ -8,7 +8,6 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crossing::{Endpoint, Kind, WaitStrategy};
@@ -198,7 +197,7 @@ impl Bench {
                 if Instant::now() >= deadline {
                     return Err(ProbeError(format!("process {pid} has answered, and does not come to rest")));
                 }
-                thread::sleep(Duration::from_micros(20));
+                crossing::pause(Duration::from_micros(20));
             }
         }
         Ok(())

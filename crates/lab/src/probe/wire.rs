@@ -6,7 +6,6 @@
 use std::io;
 use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -110,7 +109,7 @@ impl Tap {
             && !segments.iter().any(|segment| segment.acknowledges(&data))
             && Instant::now() < deadline
         {
-            thread::sleep(Duration::from_millis(5));
+            crossing::pause(Duration::from_millis(5));
             segments.extend(self.take(ports));
         }
         segments

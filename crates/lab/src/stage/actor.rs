@@ -6,7 +6,6 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
 use std::sync::atomic::AtomicBool;
-use std::thread;
 use std::time::Duration;
 
 use crossing::{
@@ -169,7 +168,7 @@ impl<'a, M: Mechanism> Actor<'a, M> {
         }
         for number in course.first..course.first + course.count {
             if course.gap_us > 0 {
-                thread::sleep(Duration::from_micros(course.gap_us));
+                crossing::pause(Duration::from_micros(course.gap_us));
             }
             compose(message, number, course.text.as_deref());
             let began = clock.now();

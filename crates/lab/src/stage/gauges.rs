@@ -7,7 +7,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
-use std::thread;
 use std::time::Duration;
 
 use crossing::Kind;
@@ -230,7 +229,7 @@ fn settled(socket: OwnedFd) -> io::Result<TcpInfo> {
         if outgoing_bytes(&socket)? == 0 {
             break;
         }
-        thread::sleep(Duration::from_millis(1));
+        crossing::pause(Duration::from_millis(1));
     }
     tcp_info(socket)
 }

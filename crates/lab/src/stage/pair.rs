@@ -210,7 +210,7 @@ impl Pair {
             if seen.state != ProcessState::Running || Instant::now() >= deadline {
                 return seen;
             }
-            std::thread::sleep(Duration::from_micros(200));
+            crossing::pause(Duration::from_micros(200));
         }
     }
 

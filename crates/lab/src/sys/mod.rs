@@ -19,4 +19,4 @@ pub mod tsc;
 pub mod usage;
 
 pub use lines::{Bounce, Lines, Polls};
-pub use usage::{Usage, usage};
+pub use usage::{Usage, try_usage, usage};

@@ -4,7 +4,6 @@
 //! every message it held up. Each message carries its due time; it is received as a stream is. A message that
 //! is sent more than one interval late is counted as missed, and still sent.
 
-use std::thread;
 use std::time::Duration;
 
 use crossing::{Connection, Mechanism, WaitStrategy};
@@ -47,7 +46,7 @@ fn wait_until(due: u64, clock: &Clock, wait: WaitStrategy) {
     if wait != WaitStrategy::Spin {
         let left = Duration::from_nanos(clock.ns(due.saturating_sub(clock.now())));
         if let Some(sleep) = left.checked_sub(WAKE_EARLY).filter(|sleep| !sleep.is_zero()) {
-            thread::sleep(sleep);
+            crossing::pause(sleep);
         }
     }
     while clock.now() < due {

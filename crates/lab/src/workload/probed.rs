@@ -9,7 +9,6 @@
 //! Nothing here is a benchmark: who is looked at is slower.
 
 use std::num::NonZeroU64;
-use std::thread;
 use std::time::Duration;
 
 use crossing::{Connection, Mechanism};
@@ -86,7 +85,7 @@ impl Row {
         // The receiver leaves the number after the one it waits for: it waits for 0 when it has left 1.
         let mut pause = || {
             outcome.pauses += 1;
-            thread::sleep(GAP);
+            crossing::pause(GAP);
         };
         while lines.found(true) <= number {
             pause();

@@ -102,7 +102,8 @@ fn shake(rendezvous: BorrowedFd<'_>, config: &Config) -> Result<Shaken, ConnectE
 
     // Memory is made for an end that has shown to be one of ours.
     let own = clock.stands_for(|step| Own::create(mine, step))?;
-    let me = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
+    let me = crate::sys::own_pid()
+        .and_then(|me| rustix::process::pidfd_open(me, PidfdFlags::empty()))
         .and_then(above_stdio)
         .map_err(ConnectError::io("open a pidfd of this process"))?;
     send_packet(rendezvous, &MEMORY, &[own.memfd(), me.as_fd()])?;

@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::Resource;
 
 /// What is left is not read again for requests up to this size while the [credit](CREDIT) lasts, in bytes.
 const SMALL: u64 = 1 << 20;
@@ -109,7 +109,7 @@ impl From<Shortage> for io::Error {
 
 /// Whether a file may be so large.
 pub(super) fn check_file(bytes: u64) -> Result<(), Shortage> {
-    match getrlimit(Resource::Fsize).current {
+    match crate::sys::limit(Resource::Fsize) {
         Some(most) if bytes > most => {
             Err(Shortage { wanted_bytes: bytes, left_bytes: most, limit: MemoryLimit::FileSize })
         }

@@ -161,7 +161,7 @@ impl Watcher {
             unaware.look_after(&watched);
         }
         while let Some(pause) = unaware.pause() {
-            thread::sleep(pause);
+            crate::pause::pause(pause);
             unaware.wake();
         }
     }

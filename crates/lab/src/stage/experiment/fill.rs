@@ -1,7 +1,6 @@
 //! Fill: nobody receives, and the sender sends until it is put to sleep. Then the receiver takes everything, and
 //! the sender goes on.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crossing::{Kind, WaitStrategy};
@@ -113,7 +112,7 @@ fn fill(bench: &mut Bench<'_, '_>, pair: &Pair) -> Result<Option<(u64, Seen)>, F
         looks += 1;
         // However long it takes, it is told about so often.
         every = (looks / TOLD + 1).next_power_of_two();
-        thread::sleep(LOOK);
+        crossing::pause(LOOK);
     }
 }
 

@@ -8,7 +8,6 @@
 
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Bench, Verdict, messages};
@@ -131,7 +130,7 @@ fn count_losses(pair: &Pair, before: u64) -> Result<u64, Fault> {
         if Instant::now() > end {
             return Err(Fault::Failed("the kernel lost no segment at a socket that loses everything".into()));
         }
-        thread::sleep(Duration::from_micros(100));
+        crossing::pause(Duration::from_micros(100));
     }
 }
 
