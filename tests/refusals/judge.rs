@@ -16,6 +16,7 @@ pub(crate) enum Rule {
     LeftFile,
     NoSentence,
     Untrue,
+    #[allow(dead_code)]
     Disagrees,
 }
 
