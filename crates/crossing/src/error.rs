@@ -252,11 +252,10 @@ impl ConnectError {
 
     /// Whether this process or this machine has run out of something, such as descriptors or memory. It may have it again later.
     pub fn is_shortage(&self) -> bool {
-        let errno = match self {
-            ConnectError::Io { source, .. } => Errno::from_io_error(source),
-            _ => None,
-        };
-        errno.is_some_and(|errno| shortage(errno).is_some())
+        let ConnectError::Io { source, .. } = self else { return false };
+        // A `Shortage` has no errno: it is noticed before the kernel is asked.
+        source.kind() == io::ErrorKind::OutOfMemory
+            || Errno::from_io_error(source).is_some_and(|errno| shortage(errno).is_some())
     }
 }
 

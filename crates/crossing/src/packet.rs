@@ -35,21 +35,26 @@ pub(crate) struct Packet {
     long: bool,
 }
 
-/// Sends `bytes` as one packet, with `fds` beside it.
+/// Sends `bytes` as one packet, with `fds` beside it. A peer that reads nothing is waited for until the deadline.
 pub(crate) fn send_packet(
     socket: BorrowedFd<'_>,
     bytes: &[u8],
     fds: &[BorrowedFd<'_>],
+    deadline: Instant,
 ) -> Result<(), ConnectError> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ROOM))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() {
         ancillary.push(SendAncillaryMessage::ScmRights(fds));
     }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     loop {
-        return match rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)
-        {
+        return match rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, flags) {
             Err(Errno::INTR) => continue,
+            Err(Errno::AGAIN) => {
+                wait(socket, PollFlags::OUT, Some(deadline))?;
+                continue;
+            }
             Err(Errno::PIPE | Errno::CONNRESET) => Err(last_word(socket, bytes)),
             Err(errno) => Err(ConnectError::io("send the handshake")(errno)),
             Ok(_) => Ok(()),
@@ -156,4 +161,19 @@ fn take(ancillary: &mut RecvAncillaryBuffer<'_>) -> (Vec<OwnedFd>, bool) {
         }
     }
     (fds, left_out)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::mechanism::Kind;
+
+    #[test]
+    fn a_peer_that_reads_nothing_is_waited_for_until_the_deadline() {
+        let (here, _there) = Kind::Shm.rendezvous().unwrap();
+        let said = (0..1 << 20).find_map(|_| send_packet(here.as_fd(), b"x", &[], Instant::now()).err());
+        assert!(matches!(said, Some(ConnectError::Timeout)), "{said:?}");
+    }
 }

@@ -89,7 +89,7 @@ fn another_kind(kind: Kind, name: &SocketAddrUnix, deadline: Instant) -> Connect
         let socket = local_socket(shape)?;
         connect_local(&socket, name, until)?.map_err(ConnectError::io("ask what listens there"))?;
         Peers::default().check(&socket)?;
-        send_packet(socket.as_fd(), &Hello::bare(kind).encode(), &[])?;
+        send_packet(socket.as_fd(), &Hello::bare(kind).encode(), &[], until)?;
         recv_hello(socket.as_fd(), kind, until)
     };
     match ask() {

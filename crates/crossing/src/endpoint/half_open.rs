@@ -40,11 +40,12 @@ impl HalfOpen {
         Arc::new(HalfOpen { limit: limit.max(1), waiting: Mutex::default() })
     }
 
-    /// Gives a peer its place.
-    pub(super) fn admit(self: &Arc<Self>, socket: &OwnedFd) -> Result<Seat, Errno> {
+    /// Gives a peer its place. None to one that came with the last descriptor: it is served all the same, and cannot be shed.
+    pub(super) fn admit(self: &Arc<Self>, socket: &OwnedFd) -> Result<Option<Seat>, Errno> {
         let another = loop {
             match rustix::io::fcntl_dupfd_cloexec(socket, FIRST_FREE) {
                 Err(Errno::MFILE) if self.shed_oldest() => {}
+                Err(Errno::MFILE) => return Ok(None),
                 outcome => break outcome?,
             }
         };
@@ -54,7 +55,7 @@ impl HalfOpen {
             waiting.pop_front().as_ref().map(Waiting::shed);
         }
         waiting.push_back(Waiting { socket: another, shed: shed.clone() });
-        Ok(Seat { among: self.clone(), shed })
+        Ok(Some(Seat { among: self.clone(), shed }))
     }
 
     /// Ends the handshake of the oldest. Whether there was one.

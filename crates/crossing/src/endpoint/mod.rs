@@ -73,8 +73,8 @@ impl Endpoint {
         Endpoint { kind, socket, how, seat: None }
     }
 
-    fn accepted(kind: Kind, socket: OwnedFd, seat: Seat) -> Endpoint {
-        Endpoint { kind, socket, how: How::Met, seat: Some(seat) }
+    fn accepted(kind: Kind, socket: OwnedFd, seat: Option<Seat>) -> Endpoint {
+        Endpoint { kind, socket, how: How::Met, seat }
     }
 
     /// Two ends that lead to each other.

@@ -86,7 +86,7 @@ fn shake(rendezvous: BorrowedFd<'_>, kind: Kind, config: &Config) -> Result<Shak
     let deadline = config.connect_deadline();
     let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
     let hello = Hello { max_message: config.max_message, core: only_core(), ..Hello::bare(kind) };
-    send_packet(rendezvous, &hello.encode(), &[])?;
+    send_packet(rendezvous, &hello.encode(), &[], deadline)?;
     let peer = recv_hello(rendezvous, kind, deadline)?;
     let (theirs, mine) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
         .and_then(both_above_stdio)
@@ -94,12 +94,12 @@ fn shake(rendezvous: BorrowedFd<'_>, kind: Kind, config: &Config) -> Result<Shak
     if let Some(wanted) = config.kernel_buffer_bytes {
         resize(&mine, wanted);
     }
-    send_packet(rendezvous, &PIPE, &[theirs.as_fd()])?;
+    send_packet(rendezvous, &PIPE, &[theirs.as_fd()], deadline)?;
     drop(theirs);
     let (word, [inbound]) = recv_packet(rendezvous, deadline)?;
     expect(word, PIPE)?;
     check_reading_end(&inbound)?;
-    send_packet(rendezvous, &READY, &[])?;
+    send_packet(rendezvous, &READY, &[], deadline)?;
     let (word, []) = recv_packet(rendezvous, deadline)?;
     expect(word, READY)?;
     Ok(Shaken { hello, peer, mine, inbound, owner })

@@ -95,7 +95,7 @@ fn shake(rendezvous: BorrowedFd<'_>, config: &Config) -> Result<Shaken, ConnectE
         core: only_core(),
         nonce: mine.nonce,
     };
-    send_packet(rendezvous, &hello.encode(), &[])?;
+    send_packet(rendezvous, &hello.encode(), &[], clock.deadline)?;
     let peer = recv_hello(rendezvous, Kind::Shm, clock.deadline)?;
     let theirs = Layout { capacity: peer.capacity, nonce: peer.nonce, ..mine };
     check_capacity(theirs, config)?;
@@ -106,7 +106,7 @@ fn shake(rendezvous: BorrowedFd<'_>, config: &Config) -> Result<Shaken, ConnectE
         .and_then(|me| rustix::process::pidfd_open(me, PidfdFlags::empty()))
         .and_then(above_stdio)
         .map_err(ConnectError::io("open a pidfd of this process"))?;
-    send_packet(rendezvous, &MEMORY, &[own.memfd(), me.as_fd()])?;
+    send_packet(rendezvous, &MEMORY, &[own.memfd(), me.as_fd()], clock.deadline)?;
     let (word, [memfd, pidfd]) = clock.receive(work::making(theirs))?;
     expect(word, MEMORY)?;
     let theirs = Arc::new(clock.stands_for(|step| Theirs::open(memfd, theirs, step))?);
@@ -114,7 +114,7 @@ fn shake(rendezvous: BorrowedFd<'_>, config: &Config) -> Result<Shaken, ConnectE
     // An end of this very process lives as long as this one, and says over the rendezvous that it closes.
     let pidfd = (!are_same(&me, &pidfd)).then_some(pidfd);
     drop(me);
-    send_packet(rendezvous, &READY, &[])?;
+    send_packet(rendezvous, &READY, &[], clock.deadline)?;
     let (word, []) = clock.receive(work::mapping(mine))?;
     expect(word, READY)?;
 

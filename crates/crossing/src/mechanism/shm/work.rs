@@ -132,9 +132,9 @@ mod tests {
         let (here, there) = super::super::rendezvous().expect("a pair");
         let config = Config::default();
         let mut clock = Clock::start(here.as_fd(), &config);
-        let say = |word: &[u8]| send_packet(there.as_fd(), word, &[]).expect("there is room");
         clock.deadline = Instant::now();
         let over = clock.deadline;
+        let say = |word: &[u8]| send_packet(there.as_fd(), word, &[], over).expect("there is room");
         let outcome = clock.receive::<1, 0>(0);
         assert!(matches!(outcome, Err(ConnectError::Timeout)), "{outcome:?}");
         say(&WORKING);
