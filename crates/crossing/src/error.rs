@@ -264,8 +264,10 @@ pub(crate) fn shortage(errno: Errno) -> Option<String> {
     match errno {
         Errno::MFILE => {
             let most = crate::sys::limit(rustix::process::Resource::Nofile);
-            let most = most.map_or_else(|| "any number of".to_owned(), |most| most.to_string());
-            Some(format!("this process may have {most} descriptors (RLIMIT_NOFILE), and has no more"))
+            Some(most.map_or_else(
+                || "this process has as many descriptors as it may have (RLIMIT_NOFILE)".into(),
+                |most| format!("this process may have {most} descriptors (RLIMIT_NOFILE), and has no more"),
+            ))
         }
         Errno::TOOMANYREFS => Some("this user has too many descriptors on their way (RLIMIT_NOFILE)".into()),
         Errno::NFILE => Some("this machine has no more descriptors (/proc/sys/fs/file-max)".into()),

@@ -12,8 +12,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossing::{Config, Connection, Endpoint, Kind, RecvError, SendError, Sleeping, WaitStrategy, sleeping};
+use crossing::{
+    BlobMut, Config, Connection, Endpoint, Kind, RecvError, SendError, Sleeping, WaitStrategy, sleeping,
+};
 use process::{LIMIT, forked, message, rests, within};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const FUTEX_WAITV: u32 = 449;
 #[cfg(target_arch = "x86_64")]
@@ -24,6 +27,12 @@ const MEMBARRIER: u32 = 324;
 const FUTEX: u32 = 98;
 #[cfg(not(target_arch = "x86_64"))]
 const MEMBARRIER: u32 = 283;
+
+/// By which the C library asks for a limit; an older one asks by the call of that name.
+#[cfg(target_arch = "x86_64")]
+const LIMITS: [u32; 2] = [302, 97];
+#[cfg(not(target_arch = "x86_64"))]
+const LIMITS: [u32; 2] = [261, 163];
 
 const EPERM: u32 = 1;
 const ENOSYS: u32 = 38;
@@ -172,6 +181,35 @@ fn where_nothing_is_refused_it_is_the_same() {
         }
         sleeps_and_is_told()
     });
+}
+
+/// A limit that is not told is none: the call that needs more than there is says so itself.
+#[test]
+fn where_limits_are_not_told_nothing_panics() {
+    for errno in [EPERM, ENOSYS] {
+        forked("limits not told", || {
+            let few = Rlimit { current: Some(64), ..getrlimit(Resource::Nofile) };
+            setrlimit(Resource::Nofile, few).map_err(|errno| errno.to_string())?;
+            refuse(&LIMITS, errno)?;
+            BlobMut::new(5000).map_err(|error| error.to_string())?;
+            ping_pong(pair()?)?;
+            let mut taken = Vec::new();
+            let error = loop {
+                match pair() {
+                    Ok(pair) => taken.push(pair),
+                    Err(error) => break error,
+                }
+                if taken.len() > 64 {
+                    return Err("there is no limit".into());
+                }
+            };
+            if error.contains("as many descriptors as it may have (RLIMIT_NOFILE)") {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        });
+    }
 }
 
 /// A program that shuts itself in once it is connected.

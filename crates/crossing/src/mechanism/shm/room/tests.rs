@@ -1,6 +1,7 @@
 //! What is left is read from trees of files that look like the kernel's.
 
 use super::*;
+use crate::error::ConnectError;
 
 /// A folder that holds `files` and is gone with this value.
 struct Tree(PathBuf);
@@ -110,6 +111,16 @@ fn the_older_hierarchy_is_read_where_it_is_mounted() {
     let tree = Tree::new("legacy", &files);
     assert_eq!(tree.check(15 * MIB), Ok(16 * MIB));
     assert_eq!(tree.limit(16 * MIB), group("/docker/7/"));
+}
+
+#[test]
+fn what_may_be_there_later_is_a_shortage_and_what_may_not_is_none() {
+    let error = |limit| ConnectError::Io {
+        doing: "make shared memory".into(),
+        source: Shortage { wanted_bytes: 2, left_bytes: 1, limit }.into(),
+    };
+    assert!(error(MemoryLimit::Machine).is_shortage() && error(group("service")).is_shortage());
+    assert!(!error(MemoryLimit::FileSize).is_shortage());
 }
 
 #[test]
