@@ -16,7 +16,6 @@ pub(crate) enum Rule {
     LeftFile,
     NoSentence,
     Untrue,
-    #[allow(dead_code)]
     Disagrees,
 }
 
@@ -50,6 +49,8 @@ pub(crate) struct Limits {
     pub(crate) patience_s: u64,
     /// A case that cannot end is looked at for so long.
     pub(crate) without_end_s: u64,
+    /// A process that knows of its parent's end is gone after so long.
+    pub(crate) grace_s: u64,
     /// A case takes some tenths of a second of the processor, even with a slow build; one that spins instead of sleeping
     /// takes as long as it waits.
     pub(crate) cpu_ms: u64,
@@ -57,7 +58,7 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn usual() -> Limits {
-        Limits { patience_s: 60, without_end_s: 3, cpu_ms: 6_000 }
+        Limits { patience_s: 60, without_end_s: 3, grace_s: 20, cpu_ms: 6_000 }
     }
 }
 
@@ -131,8 +132,12 @@ fn is_meant(case: &Case, signal: i32, outcome: &Outcome) -> bool {
         // The kernel ends whoever needs more memory than there is.
         Condition::Memory(_) => signal == libc::SIGKILL,
         Condition::Refused { call, .. } => NOT_ITS_OWN.contains(&(&**call, signal)),
-        // The kernel could not make the program's own pages, or the loader had none.
-        Condition::AddressSpace(_) => outcome.stdout.is_empty() && outcome.stderr.is_empty(),
+        // The kernel could not make the program's own pages, or the loader had none. Rust's library says that there is no memory,
+        // and aborts.
+        Condition::AddressSpace(_) => {
+            let nothing = outcome.stdout.is_empty() && outcome.stderr.is_empty();
+            nothing || outcome.stderr.starts_with("memory allocation of ")
+        }
         _ => false,
     }
 }

@@ -20,9 +20,6 @@ use crate::setup::Setup;
 /// Where the keeper finds its job.
 pub(crate) const JOB: &str = "IPCSCOPE_REFUSED";
 
-/// How long a process that knows of its parent's end may take to be gone: a bound, not a measure.
-const GRACE: Duration = Duration::from_secs(10);
-
 /// No more of what is said is kept.
 const MOST_SAID: u64 = 1 << 20;
 
@@ -36,6 +33,8 @@ pub(crate) struct Job {
     pub(crate) folder: PathBuf,
     /// So long it may take before it hangs.
     pub(crate) patience_s: u64,
+    /// So long a process that knows of its parent's end may take to be gone.
+    pub(crate) grace_s: u64,
 }
 
 /// What it came to.
@@ -100,10 +99,10 @@ fn keep(job: &Job) -> Outcome {
         outcome.hung = Some(children().into_iter().map(|pid| told_of(pid, 0)).collect::<Vec<_>>().join("; "));
         // It is ours, and not reaped yet.
         let _ = kill_process(pid, Signal::KILL);
-        wait_for(pid, GRACE).expect("a killed process ends")
+        wait_for(pid, Duration::from_secs(60)).expect("a killed process ends")
     });
     (outcome.code, outcome.signal) = (status.code(), status.signal());
-    outcome.left = bury();
+    outcome.left = bury(Duration::from_secs(job.grace_s));
     outcome.wall_ms = began.elapsed().as_millis() as u64;
     outcome.cpu_ms = used_by_children_ms();
     let [stdout, stderr] =
@@ -199,9 +198,9 @@ fn wait_for(pid: Pid, patience: Duration) -> Option<ExitStatus> {
 }
 
 /// Waits until every process that was left is gone; ends those that stay, and tells of them.
-fn bury() -> Vec<String> {
+fn bury(grace: Duration) -> Vec<String> {
     let mut left: Vec<String> = Vec::new();
-    let mut end = Instant::now() + GRACE;
+    let mut end = Instant::now() + grace;
     loop {
         match wait(WaitOptions::NOHANG) {
             Ok(Some(_)) => {}

@@ -85,6 +85,7 @@ pub(crate) fn run(place: &Place, program: &Path, case: &Case, limits: &Limits) -
         condition: case.condition.clone(),
         folder: folder.clone(),
         patience_s: if case.condition.has_no_end() { limits.without_end_s } else { limits.patience_s },
+        grace_s: limits.grace_s,
     };
     let mut command = Command::new(env::current_exe().expect("this program has a path"));
     command.args(["keeper::keeps", "--exact", "--test-threads=1"]);
