@@ -4,8 +4,10 @@
 //! the first when all results are safe and only a reader keeps the program waiting. A signal that was ignored when the program
 //! was started stays ignored: `nohup` means it.
 
-use std::fs;
-use std::io::{self, Read};
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
@@ -31,7 +33,9 @@ impl Interruption {
     pub(crate) fn watch(heard: impl Fn() + Send + 'static) -> Result<Interruption, Failure> {
         let told = |error| Failure::told(format_args!("cannot watch for Ctrl-C: {error}"));
         let interruption = Interruption::default();
-        let (mut told_of, tell) = io::pipe().map_err(told)?;
+        // Two sockets, as between the lab and its processes: what is read of them is read as from a file.
+        let (told_of, tell) = UnixStream::pair().map_err(told)?;
+        let mut told_of = File::from(OwnedFd::from(told_of));
         let which = Arc::new(AtomicUsize::new(0));
         for signal in watched() {
             // In this order: whoever reads of a signal finds its number.

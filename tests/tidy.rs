@@ -17,6 +17,12 @@ struct Rule {
     absent: &'static [&'static str],
 }
 
+/// What is built into the binary and the library.
+fn is_ours(path: &str) -> bool {
+    path.ends_with(".rs")
+        && (path.starts_with("src/") || path.starts_with("crates/") && path.contains("/src/"))
+}
+
 fn is_ring(path: &str) -> bool {
     path.ends_with("shm/ring.rs") || path.contains("shm/ring/")
 }
@@ -62,6 +68,23 @@ const RULES: &[Rule] = &[
         says: "the page draws scenes, and knows no mechanism by name",
         about: draws_scenes,
         absent: &["Kind::Shm", "Kind::Pipe", "Kind::Unix", "Kind::Tcp"],
+    },
+    Rule {
+        says: "a refused call is no panic: crossing::pause sleeps",
+        about: |path| is_ours(path) && !path.ends_with("crossing/src/pause.rs"),
+        absent: &["thread::sleep"],
+    },
+    Rule {
+        says: "a refused call is no panic: rustix takes these for granted",
+        about: is_ours,
+        absent: &[
+            "process::getpid",
+            "process::getrlimit",
+            " getpid,",
+            "{getpid",
+            " getrlimit,",
+            "{getrlimit",
+        ],
     },
     Rule {
         says: "the measured loop crosses no dyn, lock or formatting",

@@ -67,6 +67,7 @@ fn causes() -> Vec<Finding> {
         process_descriptor(),
         control_line(),
         open_files(),
+        processes(),
         core_count(&Topology::of_this_machine()),
         pinning(usual_placement()),
         control_group(&Cgroup::own()),
@@ -201,6 +202,22 @@ fn open_files() -> Finding {
             limited(what, format!("a process may open {limit}, few for a race"), "raise it: ulimit -n 1024")
         }
         Some(limit) => good(what, format!("a process may open {limit}")),
+        None => good(what, "no limit is seen"),
+    }
+}
+
+/// Processes and threads that a race has at once, with room to spare.
+const ENOUGH_PROCESSES: u64 = 64;
+
+fn processes() -> Finding {
+    let what = "processes";
+    match limit_of(&fs::read_to_string("/proc/self/limits").unwrap_or_default(), "Max processes") {
+        Some(limit) if limit < ENOUGH_PROCESSES => limited(
+            what,
+            format!("this user may have {limit} processes and threads in all, few for a race"),
+            "raise it: ulimit -u 1024",
+        ),
+        Some(limit) => good(what, format!("this user may have {limit} processes and threads in all")),
         None => good(what, "no limit is seen"),
     }
 }
