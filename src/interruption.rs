@@ -4,15 +4,16 @@
 //! the first when all results are safe and only a reader keeps the program waiting. A signal that was ignored when the program
 //! was started stays ignored: `nohup` means it.
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::{fs, io};
 
 use lab::sys::signals::ENDING;
-use signal_hook::{flag, low_level};
+use rustix::io::Errno;
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+use signal_hook::low_level;
 
 use crate::outcome::{Ended, Failure};
 
@@ -33,20 +34,13 @@ impl Interruption {
     pub(crate) fn watch(heard: impl Fn() + Send + 'static) -> Result<Interruption, Failure> {
         let told = |error| Failure::told(format_args!("cannot watch for Ctrl-C: {error}"));
         let interruption = Interruption::default();
-        // Two sockets, as between the lab and its processes: what is read of them is read as from a file.
-        let (told_of, tell) = UnixStream::pair().map_err(told)?;
-        let mut told_of = File::from(OwnedFd::from(told_of));
-        let which = Arc::new(AtomicUsize::new(0));
-        for signal in watched() {
-            // In this order: whoever reads of a signal finds its number.
-            flag::register_usize(signal, which.clone(), signal as usize).map_err(told)?;
-            low_level::pipe::register(signal, tell.try_clone().map_err(told)?).map_err(told)?;
-        }
+        let (read, write) = UnixStream::pair().map_err(told)?;
+        let mut signals = SignalDelivery::with_pipe(read, write, SignalOnly, watched()).map_err(told)?;
         let watching = interruption.clone();
-        // Where nothing can be read, nothing is heard.
+        // `Signals` panics where nothing can be read. Here, nothing is heard then.
         let watch = move || {
-            while told_of.read_exact(&mut [0]).is_ok() {
-                watching.hear(which.load(Ordering::SeqCst) as i32, &heard);
+            while let Ok(Some(pending)) = signals.poll_pending(&mut has_come) {
+                pending.for_each(|signal| watching.hear(signal, &heard));
             }
         };
         std::thread::Builder::new().name("signals".into()).spawn(watch).map_err(told)?;
@@ -76,6 +70,17 @@ impl Interruption {
     /// All results are safe: from now on every signal ends the program at once.
     pub(crate) fn results_are_safe(&self) {
         self.safe.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Waits until a handler has written that there is a signal.
+fn has_come(signals: &mut UnixStream) -> io::Result<bool> {
+    loop {
+        match rustix::io::read(&*signals, &mut [0]) {
+            Ok(read) => return Ok(read > 0),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

@@ -95,7 +95,9 @@ fn a_receiver_that_came_first_is_seen_asleep() {
 
 #[test]
 fn a_message_that_fits_nowhere_is_seen_from_a_sleeping_sender() {
-    for (kind, call) in [(Kind::Pipe, "write"), (Kind::Unix, "sendto"), (Kind::Tcp, "sendto")] {
+    // The first call writes the length and the beginning of the message, the others write the rest.
+    let socket = ["sendmsg", "sendto"];
+    for (kind, calls) in [(Kind::Pipe, ["writev", "write"]), (Kind::Unix, socket), (Kind::Tcp, socket)] {
         // A receiver that keeps up ends a sleep before anybody looks: not each time, however busy the machine is.
         let mut slept = (0..200).map(|_| {
             let mut stage = Watched::with(kind, WaitStrategy::Block, 16 << 20);
@@ -104,6 +106,7 @@ fn a_message_that_fits_nowhere_is_seen_from_a_sleeping_sender() {
             slept_in(&events, Side::Sender).join(", ")
         });
         let seen = slept.find(|calls| !calls.is_empty());
-        assert_eq!(seen.as_deref(), Some(call), "{kind}");
+        let seen = seen.unwrap_or_else(|| panic!("{kind}: its sender was never seen asleep"));
+        assert!(calls.contains(&&*seen), "{kind}: {seen}");
     }
 }
