@@ -44,8 +44,10 @@ use crate::wait::{Patience, WaitStrategy};
 /// | `Sender<Shm>` | `send_blob` | `try_send_blob` | `send_blob_deadline` | `send_blob_timeout` |
 /// | `Receiver<Shm>` | `recv_blob` | `try_recv_blob` | `recv_blob_deadline` | `recv_blob_timeout` |
 ///
-/// A [commit](Claim::commit) waits no longer than the form that granted its claim. A [`Cork`] that is dropped never waits; a
-/// [`Sender`] that is dropped waits for [`Config::linger`](crate::Config::linger) at most, and only for a channel that is full.
+/// A [commit](Claim::commit) waits no longer than the form that granted its claim. A [`Cork`] that is dropped never waits. A
+/// [`Sender`] that is dropped waits for [`Config::linger`](crate::Config::linger) at most, and only for a channel that is full; on
+/// TCP the last half to go waits as well, so long at most, until what was sent has arrived. In a panic, and in a forked child, no
+/// drop waits.
 ///
 /// # Examples
 /// ```
@@ -104,7 +106,8 @@ impl<M: Mechanism> Connection<M> {
         }
     }
 
-    /// The two halves. Dropping a half closes its direction; dropping both ends the connection.
+    /// The two halves. Dropping a half closes its direction; dropping both ends the connection. [`Sender`] says how long that may
+    /// take.
     ///
     /// # Examples
     /// ```

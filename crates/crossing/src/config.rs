@@ -55,12 +55,13 @@ pub struct Config {
     /// Whose processes this end talks to, when they have met at a path or at an abstract name. Its own user's and root's by
     /// default.
     pub peers: Peers,
-    /// How long dropping a half may take, if the peer has not got everything yet. 1 s by default.
+    /// How long each of the two waits below may take that a drop may need, if the peer has not got everything yet. 1 s by default.
     ///
     /// A dropped [`Sender`](crate::Sender) waits so long, at most, for room for what is still in line and for its last word;
     /// where the channel is not full that is no wait at all. On TCP the last half to go waits as well until the peer's kernel has
     /// acknowledged everything (mostly at once; 40 ms, and a round trip more, when the peer neither reads nor closes): without it
-    /// messages could be lost. Zero never waits.
+    /// messages could be lost. Zero never waits; nor does a drop in a panic, which must not hold the program up, or one in a forked
+    /// child, to which the connection does not belong.
     pub linger: Duration,
 }
 

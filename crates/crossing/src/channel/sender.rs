@@ -1,6 +1,7 @@
 //! The sending half: every form of a send, and what becomes of an error.
 
 use std::fmt;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::gate::Gate;
@@ -18,7 +19,8 @@ use crate::wait::{Patience, Until, WaitStrategy};
 /// Dropping the sender ends its direction: the peer receives what was sent, then
 /// [`Disconnected`](crate::RecvError::Disconnected), and can ask [whether it was closed](crate::Receiver::end). What is still
 /// in line goes first. If there is no room for it, the drop waits for at most [`Config::linger`](crate::Config::linger); what
-/// has not gone by then is lost, and the peer is told that the end was abrupt.
+/// has not gone by then is lost, and the peer is told that the end was abrupt. On TCP the last half to go may wait so long as
+/// well, for what it has sent to arrive. A drop in a panic never waits, nor does one in a forked child.
 pub struct Sender<M: Mechanism = Any> {
     pub(super) outbound: M::Outbound,
     pub(super) gate: Gate,
@@ -273,7 +275,8 @@ impl<M: Mechanism> Drop for Sender<M> {
     fn drop(&mut self) {
         // Neither of a forked child's parent nor of a connection that was hung up is anything left to say.
         if self.gate.is_open() {
-            self.outbound.close(self.patience.until(Until::after(self.linger)));
+            let until = if thread::panicking() { Until::Now } else { Until::after(self.linger) };
+            self.outbound.close(self.patience.until(until));
         }
     }
 }

@@ -5,7 +5,8 @@
 //! acknowledged: it is then in the peer's queue, which no reset empties. Until then it reads and throws away what still
 //! comes, so that neither end waits for the other. The wait is mostly nothing: a peer that reads, or that is about to
 //! close too, acknowledges at once; one that does neither, within the 40 ms that TCP may delay an acknowledgement. It
-//! is bounded by [`Config::linger`](crate::Config::linger): a peer that is stopped with its buffers full holds nobody up for longer.
+//! is bounded by [`Config::linger`](crate::Config::linger): a peer that is stopped with its buffers full holds nobody up for longer,
+//! and a panic not at all.
 //!
 //! # References
 //! RFC 1122, 4.2.2.13 (closing a connection); RFC 2525, 2.17; tcp_close() in net/ipv4/tcp.c of the kernel.
@@ -29,8 +30,10 @@ pub(super) fn drain(socket: &OwnedFd, limit: Duration) {
     let began = Instant::now();
     let mut pause = Duration::from_micros(20);
     while !is_over(socket) && unacknowledged_bytes(socket).is_ok_and(|bytes| bytes > END_OF_STREAM) {
+        // At least once, also within no time: what is left unread has the kernel reset the connection.
+        let gone = discard(socket).is_err();
         let left = limit.saturating_sub(began.elapsed());
-        if left.is_zero() || discard(socket).is_err() {
+        if gone || left.is_zero() {
             return;
         }
         crate::pause::pause(pause.min(left));

@@ -89,7 +89,9 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         if self.tcp && self.owner.is_me() && !self.is_known(RESET | GIVEN_UP) {
-            drain(&self.socket, self.linger);
+            // A panic is not held up: what has not arrived by now may be lost, and the peer is told so.
+            let limit = if thread::panicking() { Duration::ZERO } else { self.linger };
+            drain(&self.socket, limit);
         }
     }
 }

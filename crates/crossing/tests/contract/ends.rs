@@ -258,3 +258,52 @@ pub(crate) fn what_a_drop_gives_up_never_ends_cleanly() -> Sentence {
     )
     .configured(here, there)
 }
+
+/// A connection that a panic drops waits for nothing, however long its linger is: neither for room, nor, on TCP, until what it
+/// has sent was taken.
+pub(crate) fn a_panic_waits_in_no_drop() -> Sentence {
+    const LEN: usize = 1000;
+    let patient = Config {
+        linger: Duration::from_secs(3600),
+        kernel_buffer_bytes: Some(400 << 10),
+        connect_timeout: LIMIT,
+        ..Config::default()
+    };
+    // So that TCP cannot hand over what its sender has taken.
+    let small = Config { kernel_buffer_bytes: Some(32 << 10), ..patient.clone() };
+    sentence(
+        |here| {
+            let mut line = here.line;
+            let mut connection = here.connection;
+            let most = if here.kind == Kind::Tcp { 250 } else { u64::MAX };
+            for number in 0..most {
+                if connection.sender().cork().try_send(message(number, LEN)).is_err() {
+                    break;
+                }
+            }
+            let connection = std::panic::AssertUnwindSafe(connection);
+            let panic = std::panic::catch_unwind(move || {
+                let _connection = connection;
+                // As a panic, but without the noise of one.
+                std::panic::resume_unwind(Box::new("while there is a connection"));
+            });
+            panic.expect_err("it goes through");
+            line.say(0);
+        },
+        |there| {
+            let (mut connection, mut line) = (there.connection, there.line);
+            assert_eq!(line.hear(), 0);
+            let mut number = 0;
+            let mut buffer = [0; LEN];
+            loop {
+                match connection.recv(&mut buffer) {
+                    Ok(len) => judge(&buffer[..len], number, LEN),
+                    Err(RecvError::Disconnected | RecvError::Reset) => break,
+                    Err(error) => panic!("{error}"),
+                }
+                number += 1;
+            }
+        },
+    )
+    .configured(patient, small)
+}

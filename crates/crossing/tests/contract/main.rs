@@ -62,6 +62,7 @@ sentences! {
     a_close_is_told_as_one,
     a_drop_loses_nothing_while_the_other_side_reads,
     what_a_drop_gives_up_never_ends_cleanly,
+    a_panic_waits_in_no_drop,
     a_granted_claim_commits_without_waiting,
     a_dropped_cork_never_waits,
     every_form_waits_no_longer_than_it_may,
