@@ -50,6 +50,8 @@ impl fmt::Display for Verb {
 pub(crate) enum Condition {
     /// Everything is: what the others are held against.
     Usual,
+    /// Pages of so many bytes, emulated: regions are laid out as on a machine that has them.
+    Pages(u64),
     /// A system call is refused with this error, whoever makes it.
     Refused { call: String, number: u32, errno: i32 },
     /// No thread can be started: EAGAIN.
@@ -107,6 +109,7 @@ impl Condition {
     pub(crate) fn kind(&self) -> Sort {
         Sort(match self {
             Condition::Usual => "usual",
+            Condition::Pages(_) => "pages",
             Condition::Refused { .. } => "refused",
             Condition::NoThreads => "no threads",
             Condition::Processes(_) => "processes",
@@ -132,6 +135,11 @@ impl Condition {
         matches!(self, Condition::Refused { call, .. } if ["exit", "exit_group"].contains(&&**call))
     }
 
+    /// Whether everything must work under it.
+    pub(crate) fn hinders_nothing(&self) -> bool {
+        matches!(self, Condition::Usual | Condition::Pages(_))
+    }
+
     /// Whether what is written to standard error can be read afterwards.
     pub(crate) fn stderr_is_read(&self) -> bool {
         match self {
@@ -149,7 +157,8 @@ impl fmt::Display for Condition {
             Condition::Refused { call, errno, .. } => {
                 write!(f, "{call}={}", if *errno == Errno::PERM.raw_os_error() { "EPERM" } else { "ENOSYS" })
             }
-            Condition::Processes(n)
+            Condition::Pages(n)
+            | Condition::Processes(n)
             | Condition::Descriptors(n)
             | Condition::FileSize(n)
             | Condition::AddressSpace(n)
@@ -213,6 +222,7 @@ fn conditions() -> Vec<Condition> {
         Condition::NoTemporary,
         Condition::Nobody,
     ];
+    conditions.extend([16 << 10, 64 << 10].map(Condition::Pages));
     conditions.extend((3..=40).map(Condition::Descriptors));
     conditions.extend([1, 2, 3, 4, 5, 6, 8].map(Condition::Processes));
     conditions.extend([0, 1, 4096, MIB].map(Condition::FileSize));

@@ -26,14 +26,14 @@ const BROKEN: &[(&str, Rule)] = &[
     ("echo nothing", Rule::Untrue),
 ];
 
-/// It fails, and breaks no rule.
+/// It fails, and breaks no rule where something is in its way.
 const HONEST: &str = "echo 'ipcscope: memfd_create: Operation not permitted (os error 1)' >&2; exit 1";
 
 /// Whether each is caught for what it does, and the honest one for nothing.
 pub(crate) fn is_caught(place: &Place) -> bool {
     let limits = Limits { patience_s: 5, grace_s: 1, cpu_ms: 1_000, ..Limits::usual() };
-    let case = Case { verb: Verb::Show(Kind::Pipe), condition: Condition::Usual };
-    let found = |script: &str| -> Vec<Rule> {
+    let found = |script: &str, condition: Condition| -> Vec<Rule> {
+        let case = Case { verb: Verb::Show(Kind::Pipe), condition };
         let program = place.path().join("control");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("our own folder");
         open_to_all(&program);
@@ -42,13 +42,18 @@ pub(crate) fn is_caught(place: &Place) -> bool {
     };
     let mut all = true;
     for (script, rule) in BROKEN {
-        let found = found(script);
+        let found = found(script, Condition::NoHome);
         if !found.contains(rule) {
             say(&format!("control: `{script}` was not caught: {rule}, but {found:?}"));
             all = false;
         }
     }
-    let blamed = found(HONEST);
+    let missed = found(HONEST, Condition::Pages(64 << 10));
+    if missed != [Rule::Failed] {
+        say(&format!("control: a failure where nothing was in the way: {missed:?}"));
+        all = false;
+    }
+    let blamed = found(HONEST, Condition::NoHome);
     if !blamed.is_empty() {
         say(&format!("control: an honest failure was blamed: {blamed:?}"));
     }

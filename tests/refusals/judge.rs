@@ -16,6 +16,7 @@ pub(crate) enum Rule {
     LeftFile,
     NoSentence,
     Untrue,
+    Failed,
     Disagrees,
 }
 
@@ -30,6 +31,7 @@ impl fmt::Display for Rule {
             Rule::LeftFile => "it left a file behind",
             Rule::NoSentence => "its error is no sentence",
             Rule::Untrue => "it said that it was done, and was not",
+            Rule::Failed => "it failed, and nothing was in its way",
             Rule::Disagrees => "doctor says otherwise",
         })
     }
@@ -94,6 +96,9 @@ pub(crate) fn faults(case: &Case, outcome: &Outcome, limits: &Limits) -> Vec<Fau
         && let Some(why) = no_sentence(case, outcome)
     {
         say(Rule::NoSentence, format!("{why}: {said:?}, exit code {:?}", outcome.code));
+    }
+    if case.condition.hinders_nothing() && outcome.code != Some(0) {
+        say(Rule::Failed, format!("{said:?}, exit code {:?}", outcome.code));
     }
     if outcome.code == Some(0) && stdout_is_read(&case.condition) && !is_done(case.verb, &outcome.stdout) {
         say(Rule::Untrue, format!("{said:?} {:?}", tail(&outcome.stdout)));

@@ -160,6 +160,9 @@ fn environment(job: &Job) -> Vec<(String, String)> {
         _ => inside("tmp"),
     };
     env.push(("TMPDIR".to_owned(), temporary));
+    if let Condition::Pages(bytes) = job.condition {
+        env.push(("CROSSING_PAGE_BYTES".to_owned(), bytes.to_string()));
+    }
     match job.condition {
         Condition::NoHome => {}
         Condition::ForeignHome => env.push(("HOME".to_owned(), "/proc/1".to_owned())),

@@ -81,8 +81,13 @@ pub(super) const fn offset(word: Word) -> usize {
 
 /// The size of a page of memory, in bytes: 4 KiB on x86-64, up to 64 KiB elsewhere. Rings are mapped in whole pages, so it is
 /// the size of a region's header, and the smallest ring.
+///
+/// A debug build takes a larger one from the variable `CROSSING_PAGE_BYTES`, so that tests on a machine of small pages lay regions
+/// out as a machine of large ones does.
 pub(crate) fn page_bytes() -> u64 {
-    rustix::param::page_size() as u64
+    let page = rustix::param::page_size() as u64;
+    let emulated = cfg!(debug_assertions).then(|| std::env::var("CROSSING_PAGE_BYTES").ok()?.parse().ok());
+    emulated.flatten().filter(|larger: &u64| larger.is_power_of_two()).map_or(page, |larger| larger.max(page))
 }
 
 /// The part of the header that never changes: what a peer checks before it maps. Little-endian, from byte 0.
