@@ -29,7 +29,8 @@ use crate::wait::{Patience, Until};
 /// | any other, from a send | `Io`, the same every time: the connection is over | the same | the same |
 /// | any other, from a receive | `Io` | the same | the same |
 ///
-/// Shared memory asks the kernel for nothing while messages go; its peer's death is told as `Disconnected`. "–" never comes.
+/// Shared memory asks the kernel only for sleeps and wake-ups; a sleep that is refused is `Io`, and its peer's death is told as
+/// `Disconnected`. "–" never comes.
 ///
 /// # Examples
 /// ```
@@ -57,7 +58,8 @@ pub enum SendError {
     Full,
     /// The deadline came before there was room (only from the deadline forms). The message was not taken.
     Timeout,
-    /// The message was taken, but a non-blocking or deadline form ended before the kernel had all of it. The rest
+    /// The message was taken, but a non-blocking or deadline form ended before the kernel had all of it, or the kernel had no memory
+    /// for the rest (ENOMEM, ENOBUFS: from any form). The rest
     /// waits in this sender: it goes with the next send or [`flush`](crate::Sender::flush). Do not send the
     /// message again.
     Unfinished,

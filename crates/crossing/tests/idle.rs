@@ -1,11 +1,14 @@
 //! What a connection holds while nothing is sent: descriptors and mappings, of which a process has few.
 
+#[path = "../../lab/src/cannot_run.rs"]
+mod cannot_run;
 mod process;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use cannot_run::{Lacks, cannot_run};
 use crossing::{Config, Connection, Endpoint, Kind, Shm};
 use process::{LIMIT, Second, again, descriptors, eventually, mappings, part};
 use rustix::process::{PidfdFlags, Resource, Rlimit};
@@ -97,7 +100,7 @@ fn many() {
     const PIDFS: u64 = 0x5049_4446;
     let me = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty()).expect("pidfds");
     if rustix::fs::fstatfs(&me).expect("it is open").f_type as u64 != PIDFS {
-        return eprintln!("idle: not run: pidfds have no numbers of their own on this kernel");
+        return cannot_run(Lacks::Part, "pidfds have no numbers of their own on this kernel");
     }
     let limit = Rlimit { current: Some(FILES), ..rustix::process::getrlimit(Resource::Nofile) };
     rustix::process::setrlimit(Resource::Nofile, limit).expect("it is not raised");

@@ -3,6 +3,8 @@
 //! The container is a control group of this test's own. Where none can be made (by who is not root, mostly), the test says so; what
 //! the files of a group mean is tested everywhere, beside the code that reads them.
 
+#[path = "../../lab/src/cannot_run.rs"]
+mod cannot_run;
 mod process;
 
 use std::fs;
@@ -10,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use cannot_run::{Lacks, cannot_run};
 use crossing::{BlobMut, Config, ConnectError, Connection, Kind, MemoryLimit, Shortage};
 use process::{LIMIT, Second, again, part};
 
@@ -48,7 +51,7 @@ impl Drop for Group {
 fn a_container_is_not_asked_for_more_than_it_has() {
     let group = match Group::new() {
         Ok(group) => group,
-        Err(error) => return eprintln!("limits: not run: no control group can be made here: {error}"),
+        Err(error) => return cannot_run(Lacks::Part, format!("no control group can be made here: {error}")),
     };
     let mut command = again("contained");
     command.env(GROUP, &group.0).stdout(Stdio::inherit());

@@ -3,6 +3,8 @@
 // A handler of signals is installed, and a listener is dropped between fork and exec.
 #![allow(unsafe_code)]
 
+#[path = "../../lab/src/cannot_run.rs"]
+mod cannot_run;
 mod process;
 
 use std::ffi::c_int;
@@ -15,6 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cannot_run::{Lacks, cannot_run};
 use crossing::{Address, Config, ConnectError, Connection, Endpoint, Kind, ListenConfig, Listener, Peers};
 use process::{LIMIT, Second, again, forked, part, socket_path, within};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -303,8 +306,7 @@ fn each_end_says_whose_processes_it_talks_to() {
 #[test]
 fn a_stranger_at_a_path_is_refused_by_root() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("not tried: becoming another user takes root");
-        return;
+        return cannot_run(Lacks::Right, "becoming another user takes root");
     }
     const STRANGER: u32 = 4711;
     within("a client of a stranger", || {

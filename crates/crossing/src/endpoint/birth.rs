@@ -10,7 +10,7 @@
 //! parent's memory until the child's program runs. Pipes to the child that the command asks for are made in that table, and
 //! are passed back over a socket.
 //!
-//! **The thread stays as long as the child**, asleep and without any descriptor. The kernel takes the thread that made a child for
+//! **The thread stays as long as the child**, asleep and without any descriptor but one of its child (a pidfd). The kernel takes the thread that made a child for
 //! its parent: a child that has asked to be killed when its parent dies (prctl(2), `PR_SET_PDEATHSIG`) would be
 //! killed when this thread ends.
 //!
@@ -64,11 +64,13 @@ pub(super) fn spawn(order: Order) -> io::Result<Child> {
         // left here that a handler could write to.
         crate::sys::block_signals();
         table.close_all();
+        // Before the child can be reaped, after which its number may be another's.
+        let end = pid.map(|pid| (pid, pidfd_open(pid, PidfdFlags::empty())));
         // Whoever waits for it lends its table to what is closed here.
         let _ = tell.send((order, line, born));
         drop(tell);
-        if let Some(pid) = pid {
-            stay(pid);
+        if let Some((pid, pidfd)) = end {
+            stay(pid, pidfd);
         }
     });
     if thread.is_ok()
@@ -136,8 +138,8 @@ fn end(child: &mut Child, errno: Errno) -> io::Result<()> {
 ///
 /// Not by waitid(2) where the kernel gives a pidfd: another thread of this process may trace the child (ptrace(2)), and a wait would
 /// be told of each of its stops, before that thread is.
-fn stay(child: Pid) {
-    if let Ok(pidfd) = pidfd_open(child, PidfdFlags::empty()) {
+fn stay(child: Pid, pidfd: Result<OwnedFd, Errno>) {
+    if let Ok(pidfd) = pidfd {
         let mut ended = [PollFd::new(&pidfd, PollFlags::IN)];
         while let Ok(0) | Err(Errno::INTR) = poll(&mut ended, None) {}
         return;

@@ -49,15 +49,20 @@ pub(super) struct Watcher {
 #[derive(Debug, Default)]
 struct Table {
     last_id: u64,
+    /// Whether the thread has ended, so that nothing more can be watched.
+    retired: bool,
     watched: HashMap<u64, Weak<Watched>>,
 }
 
 impl Table {
-    /// The id under which it was entered.
-    fn insert(&mut self, watched: &Arc<Watched>) -> u64 {
+    /// The id under which it was entered. EBADF once the thread has ended: the epoll's number may be another file's by now.
+    fn insert(&mut self, watched: &Arc<Watched>) -> Result<u64, Errno> {
+        if self.retired {
+            return Err(Errno::BADF);
+        }
         self.last_id += 1;
         self.watched.insert(self.last_id, Arc::downgrade(watched));
-        self.last_id
+        Ok(self.last_id)
     }
 }
 
@@ -89,7 +94,7 @@ impl Watcher {
 
     /// Watches for the end of a peer. The id under which it does.
     pub(super) fn add(&self, watched: &Arc<Watched>) -> Result<u64, Errno> {
-        let id = lock(&self.table).insert(watched);
+        let id = lock(&self.table).insert(watched)?;
         let event = |pidfd: bool| epoll::EventData::new_u64(id << 1 | u64::from(pidfd));
         let flags = epoll::EventFlags::IN | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
         let added = epoll::add(&self.epoll, watched.rendezvous(), event(false), flags).and_then(|()| {
@@ -155,7 +160,11 @@ impl Watcher {
                 *slot = None;
             }
         }
-        let watched: Vec<_> = lock(&self.table).watched.values().filter_map(Weak::upgrade).collect();
+        let watched: Vec<_> = {
+            let mut table = lock(&self.table);
+            table.retired = true;
+            table.watched.values().filter_map(Weak::upgrade).collect()
+        };
         for watched in watched {
             watched.note_gone();
             unaware.look_after(&watched);
