@@ -422,10 +422,43 @@ fn a_path_that_is_taken_says_by_what() {
     }
     fs::remove_file(&path).expect("it is there");
     fs::write(&path, "a file").expect("a free path");
-    assert!(said(Kind::Shm).contains("no socket"), "{}", said(Kind::Shm));
+    for kind in LOCAL {
+        assert!(said(kind).contains("no socket"), "{}", said(kind));
+        let error = Endpoint::to(&at(kind, &path)).expect_err("no one listens").to_string();
+        assert!(error.contains("a file that is no socket is there"), "{error}");
+    }
     fs::remove_file(&path).expect("it is there");
     let error = Endpoint::to(&at(Kind::Pipe, &path)).expect_err("nothing is there").to_string();
     assert!(error.contains("no server has made it yet"), "{error}");
+}
+
+/// The kernel keeps abstract names apart by the type of the socket, and finds nothing where the other type listens.
+#[test]
+fn a_server_of_another_kind_is_named_at_an_abstract_name_too() {
+    within("ends of two kinds at one abstract name", || {
+        let name = format!("crossing-kinds-{}", std::process::id());
+        let at = |kind| Address::in_abstract(kind, name.as_str()).expect("a name");
+        for (serving, dialling) in LOCAL.iter().flat_map(|one| LOCAL.map(|other| (*one, other))) {
+            if serving == dialling {
+                continue;
+            }
+            let listener = Listener::bind(&at(serving)).expect("a free name");
+            let (client, server) = thread::scope(|scope| {
+                let client = scope.spawn(|| Connection::to(&at(dialling), &config()));
+                let server = listener.accept_deadline(Instant::now() + LIMIT).expect("the client comes");
+                let server = server.connect(&config());
+                (client.join().expect("no panic"), server)
+            });
+            for (outcome, this, other) in [(client, dialling, serving), (server, serving, dialling)] {
+                let error = outcome.expect_err("they are of two kinds").to_string();
+                assert!(error.contains(&format!("mechanism: {other}, and this end is {this}")), "{error}");
+            }
+        }
+        for kind in LOCAL {
+            let error = Endpoint::to(&at(kind)).expect_err("no one is there").to_string();
+            assert!(error.contains("no server listens there"), "{error}");
+        }
+    });
 }
 
 #[test]

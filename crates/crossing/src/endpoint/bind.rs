@@ -9,11 +9,11 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use rustix::fs::{CWD, FileType, Mode};
+use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 
 use super::address::Place;
-use super::dial::{connect_local, local_socket, resolve, socket_type};
+use super::dial::{connect_local, is_socket, local_socket, resolve, socket_type};
 use super::{Address, above_stdio};
 use crate::error::ConnectError;
 use crate::owner::{self, Owner};
@@ -80,12 +80,8 @@ fn bind_local(address: &Address, socket: &OwnedFd) -> Result<(), ConnectError> {
 
 /// What stands in the way at a place that is taken, and what to do about it.
 fn who_is_there(address: &Address) -> &'static str {
-    if let Some(path) = address.path() {
-        let is_socket = rustix::fs::lstat(path)
-            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket);
-        if !is_socket {
-            return "a file that is no socket is there";
-        }
+    if address.path().is_some_and(|path| !is_socket(path)) {
+        return "a file that is no socket is there";
     }
     let attempt = || {
         let socket = local_socket(socket_type(address.kind())).ok()?;

@@ -10,11 +10,14 @@
 //! # References
 //! connect(2), unix(7), tcp(7).
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
+use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, ipproto, sockopt};
 
@@ -57,24 +60,34 @@ pub(super) fn local_socket(shape: SocketType) -> Result<OwnedFd, ConnectError> {
 fn local(address: &Address, deadline: Instant) -> Result<OwnedFd, ConnectError> {
     let name = address.socket_name()?;
     let socket = local_socket(socket_type(address.kind()))?;
-    connect_local(&socket, &name, deadline)?.map_err(|errno| {
-        let remedy = match errno {
-            Errno::PROTOTYPE => return another_kind(address.kind(), &name, deadline),
-            Errno::CONNREFUSED => ": a server that is gone has left it, or does not listen yet",
-            Errno::NOENT => ": no server has made it yet",
-            _ => "",
-        };
-        ConnectError::io(format!("connect to {address}{remedy}"))(errno)
-    })?;
-    Ok(socket)
+    let Err(errno) = connect_local(&socket, &name, deadline)? else { return Ok(socket) };
+    // At a path the kernel says that the type is another. Abstract names it keeps apart by type: there it finds nothing.
+    let perhaps_another =
+        errno == Errno::PROTOTYPE || errno == Errno::CONNREFUSED && address.path().is_none();
+    if perhaps_another && let Some(named) = another_kind(address.kind(), &name, deadline) {
+        return Err(named);
+    }
+    let remedy = match (errno, address.path()) {
+        (Errno::CONNREFUSED, None) => ": no server listens there",
+        (Errno::CONNREFUSED, Some(path)) if !is_socket(path) => ": a file that is no socket is there",
+        (Errno::CONNREFUSED, Some(_)) => ": a server that is gone has left it, or does not listen yet",
+        (Errno::NOENT, _) => ": no server has made it yet",
+        _ => "",
+    };
+    Err(ConnectError::io(format!("connect to {address}{remedy}"))(errno))
+}
+
+/// Whether a path leads to a socket.
+pub(super) fn is_socket(path: &Path) -> bool {
+    rustix::fs::stat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket)
 }
 
 /// The longest that a server of another kind is asked what it is.
 const ASKING: Duration = Duration::from_secs(1);
 
-/// The server's socket is of another type than this mechanism's: which mechanism is it? Both sides tell each other in their
-/// hellos, so that the server learns of it as well.
-fn another_kind(kind: Kind, name: &SocketAddrUnix, deadline: Instant) -> ConnectError {
+/// A server whose socket is of the other type than this mechanism's: which mechanism is it? Both sides tell each other in their
+/// hellos, so that the server learns of it as well. `None` when there is none.
+fn another_kind(kind: Kind, name: &SocketAddrUnix, deadline: Instant) -> Option<ConnectError> {
     let (shape, is) = if socket_type(kind) == SocketType::STREAM {
         (SocketType::SEQPACKET, "a packet socket, as shm: and pipe: use,")
     } else {
@@ -93,8 +106,9 @@ fn another_kind(kind: Kind, name: &SocketAddrUnix, deadline: Instant) -> Connect
         recv_hello(socket.as_fd(), kind, until)
     };
     match ask() {
-        Err(named @ ConnectError::Refused { field: "mechanism" | "version", .. }) => named,
-        _ => unnamed,
+        Err(named @ ConnectError::Refused { field: "mechanism" | "version", .. }) => Some(named),
+        Err(ConnectError::Io { source, .. }) if source.kind() == ErrorKind::ConnectionRefused => None,
+        _ => Some(unnamed),
     }
 }
 
