@@ -1,7 +1,8 @@
-//! What does not change while the lab runs: the machine, the scenes, the limits; and what can be measured, which is asked for
-//! apart, because it takes a part of a second to try. Each is read once.
+//! What does not change while the lab runs, and is read once: the machine, the scenes, the limits. And what can be measured, which is
+//! asked for apart, because it takes a second or two to try, and is tried again: a shortage passes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -32,26 +33,36 @@ impl Facts {
     }
 }
 
-/// What this machine can and cannot measure, ready to be answered.
-#[derive(Debug)]
-pub(crate) struct Findings(Value);
+/// How long findings are told again without trying.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// What this machine can and cannot measure, ready to be answered, and when it was tried.
+#[derive(Debug, Default)]
+pub(crate) struct Findings(Mutex<Option<(Instant, Value)>>);
 
 impl Findings {
-    /// Tries everything.
-    fn read() -> Findings {
-        Findings(machine::findings().iter().map(finding).collect())
+    /// The latest, tried now by `look` unless they are fresh. While the lab is `busy` nothing is tried: then they are as old as
+    /// they are, and `None` if nothing was ever tried. Of several that ask at once one tries.
+    fn latest(&self, busy: bool, look: impl FnOnce() -> Value) -> Option<Value> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = last.as_ref().is_some_and(|(tried, _)| tried.elapsed() < FRESH);
+        if !busy && !fresh {
+            let found = look();
+            *last = Some((Instant::now(), found));
+        }
+        last.as_ref().map(|(_, found)| found.clone())
     }
 }
 
 /// `GET /api/doctor`.
 pub(crate) async fn doctor(State(lab): State<Arc<Lab>>) -> Response {
-    let answer = lab.blocking(|lab| match (lab.findings.get(), lab.live.busy()) {
+    let answer = lab.blocking(|lab| {
         // Trying starts processes, and what is measured has the machine to itself.
-        (None, Some(busy)) => json!({ "findings": [finding(&not_now(busy))] }),
-        _ => {
-            let Findings(findings) = lab.findings.get_or_init(Findings::read);
-            json!({ "findings": findings })
-        }
+        let busy = lab.live.busy();
+        let look = || machine::findings().iter().map(finding).collect();
+        let found = lab.findings.latest(busy.is_some(), look);
+        let nothing = || json!([finding(&not_now(busy.unwrap_or_default()))]);
+        json!({ "findings": found.unwrap_or_else(nothing) })
     });
     json_of(StatusCode::OK, &answer.await)
 }
@@ -88,4 +99,24 @@ pub(crate) async fn answer(State(lab): State<Arc<Lab>>) -> Response {
         answer
     });
     json_of(StatusCode::OK, &answer.await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_tried_again_once_they_are_old_and_never_beside_a_race() {
+        let findings = Findings::default();
+        let asked = |busy, found: &str| findings.latest(busy, || found.into());
+        assert_eq!(asked(true, "tried beside a race"), None);
+        assert_eq!(asked(false, "short of memory"), Some("short of memory".into()));
+        assert_eq!(asked(false, "tried again at once"), Some("short of memory".into()));
+        // The clock of a machine that has just started cannot tell of a time before.
+        let long_ago = Instant::now().checked_sub(FRESH);
+        let old = long_ago.map(|long_ago| (long_ago, "short of memory".into()));
+        *findings.0.lock().unwrap() = old;
+        assert_eq!(asked(true, "tried beside a race"), long_ago.map(|_| "short of memory".into()));
+        assert_eq!(asked(false, "all is well"), Some("all is well".into()));
+    }
 }

@@ -64,7 +64,7 @@ pub(crate) struct Lab {
     history: History,
     probes: Probes,
     facts: OnceLock<Facts>,
-    findings: OnceLock<Findings>,
+    findings: Findings,
     live: Live,
     replay: Option<Bytes>,
 }
@@ -84,7 +84,7 @@ impl Lab {
             history: History::open(),
             probes: Probes::open(),
             facts: OnceLock::new(),
-            findings: OnceLock::new(),
+            findings: Findings::default(),
             live: Live::new(),
             replay: setup.replay.map(Bytes::from),
         }))
