@@ -1,7 +1,8 @@
 //! A pipe each way.
 //!
 //! **One message.** The sender's write(2) copies the frame into pages of the kernel; the receiver's read(2) copies it out
-//! again. Two calls, two copies: that is the price of the wall between the two.
+//! again. Two calls, two copies: that is the price of the wall between the two. A message that is longer than a line goes by writev(2):
+//! its header and the message stand in two places.
 //!
 //! **The kernel's buffer** is a ring of 16 slots of a page each (pipe(7); F_GETPIPE_SZ says 64 KiB). Small writes share a
 //! slot. When all are used the writer sleeps, and is woken when the reader has emptied enough. A message of 64 KiB does not fit
@@ -332,7 +333,8 @@ pub(crate) static SCENE: Scene = Scene {
             Actor::Sender,
             Act::Syscall("write"),
             "sender",
-            "The sender calls write() with the framed message.",
+            "The sender calls write() with the framed message. One that is longer than 64 KiB is taken from where it \
+             stands, by writev().",
         )
         .to("buffer"),
         Step::new(

@@ -175,7 +175,8 @@ pub(crate) static SCENE: Scene = Scene {
             Actor::Sender,
             Act::Syscall("sendto"),
             "sender",
-            "The sender calls send() with the framed message.",
+            "The sender calls send() with the framed message. One that is longer than 128 KiB is taken from where it \
+             stands, by sendmsg().",
         )
         .to("socket"),
         Step::new(

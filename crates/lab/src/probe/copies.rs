@@ -32,7 +32,8 @@ const PAGES: usize = 256;
 pub struct Proof {
     /// The messages in which every watchpoint was where the byte was.
     pub lives: Vec<Life>,
-    /// Whether the kernel's own copy was among the places; of shared memory there is none.
+    /// Whether the kernel's own copy was among the places; of shared memory there is none. A long message goes to the kernel in
+    /// pieces, of which it is not learnt where they will be.
     pub whole: bool,
     /// The places that were watched.
     pub places: Vec<(Place, u64)>,
@@ -106,7 +107,9 @@ fn watch(aim: &mut Aim, guess: Option<Guess>, stop: &AtomicBool) -> io::Result<R
     });
     let lives: Vec<Life> = lives.collect();
     let met: Vec<Life> = lives.iter().filter(|life| life.kernel_was_met()).cloned().collect();
-    let whole = guess.is_none() || !met.is_empty();
+    let shared =
+        places.iter().any(|(place, _)| matches!(place, Place::SharedBySender | Place::SharedByReceiver));
+    let whole = if guess.is_some() { !met.is_empty() } else { shared };
     let mut lives = if guess.is_some() && whole { met } else { lives };
     lives.truncate(KEEP);
     let cores = aim.bench().cores();

@@ -322,7 +322,11 @@ impl<'a> Collected<'a> {
         if let Some(copies) = proof.copies() {
             let certainty = if proof.whole { Certainty::Exact } else { Certainty::AtLeast };
             let reading = Reading::whole(name, certainty, copies, proof.lives.len() as u64);
-            self.first(Question::KernelCopies, reading);
+            if proof.whole {
+                self.first(Question::KernelCopies, reading);
+            } else {
+                self.add(Question::KernelCopies, reading);
+            }
         }
         self.touches = touched(&proof);
         Ok(Ok(()))

@@ -23,6 +23,13 @@ pub(super) fn buffer(number: u64, args: &[u64; 6]) -> Option<(u64, u64)> {
     carries.then(|| (args[1], args[2]))
 }
 
+/// Whether what a call returns is how many bytes it gave to the kernel or took from it, in one piece or in several.
+pub(super) fn moves(number: u64) -> bool {
+    let in_one = ["read", "write", "recvfrom", "sendto"];
+    let in_several = ["readv", "writev", "preadv2", "pwritev2", "recvmsg", "sendmsg"];
+    in_one.iter().chain(&in_several).any(|name| calls::number(name) == Some(number))
+}
+
 /// How many bytes a call gives the kernel from its buffer; `None` when it gives none.
 pub(super) fn gives(number: u64, args: &[u64; 6]) -> Option<u64> {
     let gives = ["write", "sendto"].iter().any(|name| calls::number(name) == Some(number));
@@ -107,5 +114,7 @@ mod tests {
         );
         assert_eq!(buffer(number("read"), &args), Some((0x1000, 68)));
         assert_eq!(buffer(number("futex"), &args), None);
+        let moving = ["read", "writev", "sendmsg", "futex"].map(|name| moves(number(name)));
+        assert_eq!(moving, [true, true, true, false]);
     }
 }

@@ -56,8 +56,8 @@ pub(super) fn usual(calls: &[Called], windows: &[(u64, u64)]) -> Calls {
 /// How often a byte of the message crossed the line between a process and the kernel, by what the calls returned.
 pub(super) fn crossings(seen: &[Vec<Called>; 2], row: &Row, size_bytes: u32) -> Option<u64> {
     let moved = |calls: &[Called]| {
-        let with_buffer = calls.iter().filter(|call| spell::buffer(call.number, &call.args).is_some());
-        with_buffer.filter_map(|call| u64::try_from(call.result).ok()).sum::<u64>()
+        let moving = calls.iter().filter(|call| spell::moves(call.number));
+        moving.filter_map(|call| u64::try_from(call.result).ok()).sum::<u64>()
     };
     let bytes = row.messages.checked_mul(u64::from(size_bytes)).filter(|&bytes| bytes > 0)?;
     // What the library puts before a message crosses with it: whole messages are counted.

@@ -86,7 +86,8 @@ impl Life {
 
     /// Copies by the kernel: between its memory and the processes', and within its own.
     pub(super) fn kernel_copies(&self) -> usize {
-        let across = self.kernel_touches(Place::SendBuffer) + self.kernel_touches(Place::ReceiveBuffer);
+        let across = [Place::SentMessage, Place::SendBuffer, Place::ReceiveBuffer, Place::ReceivedMessage];
+        let across: usize = across.iter().map(|&place| self.kernel_touches(place)).sum();
         across.max(self.kernel_touches(Place::Kernel))
     }
 }
