@@ -93,7 +93,11 @@ impl<M: Mechanism> Connection<M> {
             let here = here.connect_as::<M>(config);
             // A panic there is ours, and no peer's doing.
             let there = there.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            Ok((here?, there?))
+            match (here, there) {
+                // Both ends are of this process: the one that failed says why, the other only that it did.
+                (Err(told), Err(cause)) if told.is_the_peers() => Err(cause),
+                (here, there) => Ok((here?, there?)),
+            }
         })
     }
 

@@ -247,6 +247,11 @@ impl RecvError {
 }
 
 impl ConnectError {
+    /// Whether it says no more than that the other end has given up.
+    pub(crate) fn is_the_peers(&self) -> bool {
+        matches!(self, ConnectError::PeerRefused { .. } | ConnectError::Disconnected | ConnectError::Timeout)
+    }
+
     /// What makes an error of an errno that came while `doing` something, as a clause: `bind /run/x.sock`.
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(Errno) -> ConnectError {
         move |errno| ConnectError::Io { doing: doing.into(), source: errno.into() }
