@@ -125,7 +125,7 @@ fn is_stdout(facts: &Metadata) -> bool {
         && stdout.is_ok_and(|stdout| (stdout.st_dev, stdout.st_ino) == (facts.dev(), facts.ino()))
 }
 
-/// Opens what is there, and waits for nobody.
+/// Opens what is there, without waiting for a reader.
 fn open_for_writing(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     OpenOptions::new().write(true).custom_flags(flags.bits() as i32).open(path)
@@ -213,7 +213,10 @@ fn opened(path: &Path) -> io::Result<File> {
                     && fs::metadata(path)?.file_type().is_fifo() =>
             {
                 if began.elapsed() > PATIENCE {
-                    return Err(io::Error::other(format!("nobody reads it, for {} s", PATIENCE.as_secs())));
+                    return Err(io::Error::other(format!(
+                        "it has had no reader for {} s",
+                        PATIENCE.as_secs()
+                    )));
                 }
                 crossing::pause(Duration::from_millis(20));
             }
@@ -225,7 +228,7 @@ fn opened(path: &Path) -> io::Result<File> {
 fn wait_for_room(to: &impl AsFd) -> io::Result<()> {
     let patience = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
     match poll(&mut [PollFd::new(to, PollFlags::OUT)], Some(&patience)) {
-        Ok(0) => Err(io::Error::other(format!("nobody reads on, for {} s", PATIENCE.as_secs()))),
+        Ok(0) => Err(io::Error::other(format!("its reader has taken nothing for {} s", PATIENCE.as_secs()))),
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
     }

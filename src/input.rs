@@ -117,7 +117,9 @@ impl<T: AsFd> Read for Waiting<'_, T> {
                     let ready = self.wait(Some(&left))?;
                     if ready.is_empty() {
                         let seconds = PATIENCE.as_secs();
-                        return Err(refusal(format!("nobody has written to this pipe for {seconds} s")));
+                        return Err(refusal(format!(
+                            "nothing has been written to this pipe for {seconds} s"
+                        )));
                     }
                     self.writer_by = None;
                 }

@@ -39,6 +39,7 @@ const RULES: &[Rule] = &[
         about: |path| {
             let data_path = ["memory.rs", "region.rs", "view.rs", "frame.rs"];
             is_ring(path)
+                || path.contains("crossing/src/frame/")
                 || path.starts_with("crates/crossing/src")
                     && data_path.iter().any(|file| path.ends_with(file))
         },
