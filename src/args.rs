@@ -92,9 +92,9 @@ pub(crate) struct Door {
 /// `ipcscope race`.
 #[derive(Debug, Args)]
 pub(crate) struct Race {
-    /// Mechanisms to race: shm, pipe, unix, tcp [default: all]
-    #[arg(value_name = "MECHANISM", value_delimiter = ',', value_parser = mechanism(), hide_possible_values = true)]
-    pub(crate) mechanisms: Vec<Kind>,
+    /// Mechanisms to race: shm, pipe, unix, tcp, or all [default: all]
+    #[arg(value_name = "MECHANISM", value_delimiter = ',', value_parser = mechanism_or_all(), hide_possible_values = true)]
+    pub(crate) mechanisms: Vec<Chosen>,
     /// Messages in each row; k and M are thousands and millions [default: 100k, with --quick 10k]
     #[arg(short = 'n', long, value_name = "N", value_parser = count)]
     pub(crate) count: Option<u64>,
@@ -215,6 +215,17 @@ pub(crate) enum Chosen {
     One(Kind),
 }
 
+impl Chosen {
+    /// The mechanisms that are named; none where all are meant.
+    pub(crate) fn named(these: &[Chosen]) -> Vec<Kind> {
+        let one = |chosen: &Chosen| match chosen {
+            Chosen::One(kind) => Some(*kind),
+            Chosen::All => None,
+        };
+        these.iter().map(one).collect::<Option<_>>().unwrap_or_default()
+    }
+}
+
 /// `ipcscope compare`.
 #[derive(Debug, Args)]
 pub(crate) struct Compare {
@@ -294,7 +305,9 @@ pub(crate) fn explain(refusal: &clap::Error) -> Result<Ended, Failure> {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .map(|line| line.trim_start_matches("error: "));
-    Err(Failure::told(advice.collect::<Vec<_>>().join("; ").replace(":; ", ": ")))
+    let verbs =
+        (refusal.kind() == ErrorKind::InvalidSubcommand).then_some("`ipcscope --help` lists the verbs");
+    Err(Failure::told(advice.chain(verbs).collect::<Vec<_>>().join("; ").replace(":; ", ": ")))
 }
 
 fn mechanism() -> impl TypedValueParser<Value = Kind> {

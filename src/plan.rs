@@ -10,7 +10,7 @@ use crossing::{Kind, WaitStrategy};
 use lab::machine;
 use lab::plan::{Placement, Plan, Workload};
 
-use crate::args;
+use crate::args::{self, Chosen};
 use crate::outcome::Failure;
 
 /// Messages a second of a paced row, unless another rate is typed.
@@ -44,7 +44,7 @@ pub(crate) struct Wish {
 impl From<&args::Race> for Wish {
     fn from(typed: &args::Race) -> Wish {
         Wish {
-            kinds: typed.mechanisms.clone(),
+            kinds: Chosen::named(&typed.mechanisms),
             workloads: typed.workloads.clone(),
             sizes: typed.sizes.clone(),
             placement: typed.placement,

@@ -10,7 +10,7 @@ use crate::args;
 use crate::input::{self, LIMIT_BYTES};
 use crate::outcome::{self, Ended, Failure};
 use crate::render::{self, Ink, comparison, foreign};
-use crate::state::History;
+use crate::state::{History, Missing};
 
 /// The most reasons that are told one by one: whoever reads stderr only at the end must not keep us waiting for room in its pipe.
 const TOLD: usize = 100;
@@ -57,9 +57,12 @@ fn report(name: &Path) -> Result<Report, Failure> {
     match input::text(name, LIMIT_BYTES) {
         Ok(text) => Report::read(&text).map_err(|why| fault(&why)),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault(&error)),
-        Err(error) => {
-            let kept = name.to_str().and_then(|id| History::open().report(id).ok());
-            kept.ok_or_else(|| fault(&error))
-        }
+        Err(error) => match name.to_str().map(|id| History::open().report(id)) {
+            Some(Ok(report)) => Ok(report),
+            Some(Err(Missing::Broken(why))) => Err(Failure::told(format_args!("in the history, {why}"))),
+            Some(Err(Missing::Unknown)) | None => {
+                Err(fault(&format_args!("{error}, and no run in the history has that id")))
+            }
+        },
     }
 }

@@ -111,12 +111,7 @@ fn setups(typed: &args::Probe, notices: &mut Vec<String>) -> Result<Vec<Setup>, 
             "messages {messages} is out of range: {LEAST_MESSAGES} to {MOST_MESSAGES}"
         )));
     }
-    let one = |chosen: &Chosen| match chosen {
-        Chosen::One(kind) => Some(*kind),
-        Chosen::All => None,
-    };
-    let named: Option<Vec<Kind>> = typed.mechanisms.iter().map(one).collect();
-    let kinds = plan::chosen(&named.unwrap_or_default(), &Kind::ALL);
+    let kinds = plan::chosen(&Chosen::named(&typed.mechanisms), &Kind::ALL);
     let waits = plan::chosen(&typed.waits, &[WaitStrategy::Spin, WaitStrategy::Block]);
     let placements: Vec<Placement> = match typed.placements.is_empty() {
         true => vec![plan::placement(None, notices)?],

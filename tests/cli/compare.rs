@@ -129,12 +129,23 @@ fn what_is_no_report_is_named_by_line_and_field() {
         ("other.json", "field `schema` is missing"),
         ("empty.json", "nothing in it"),
         ("nowhere.json", "nowhere.json: No such file"),
+        ("nowhere.json", "no run in the history has that id"),
         (".", "it is not a file"),
         ("/dev/zero", "it is not a file"),
     ] {
         desk.run(&format!("compare a.json {file}")).refused(words);
     }
     desk.run("compare a.json b.json --fail-over much").refused("number of percent");
+}
+
+#[test]
+fn a_kept_run_that_is_broken_says_so() {
+    let desk = desk();
+    let folder = desk.path("state/ipcscope/runs");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("20260101-000000-000.json"), "{\"schema\": 1").expect("half a report");
+    desk.run("compare a.json 20260101-000000-000")
+        .refused("in the history, 20260101-000000-000.json: line 1");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use crate::harness::Desk;
 
-const VERBS: [&str; 8] = ["serve", "race", "show", "compare", "replay", "doctor", "completions", "man"];
+const VERBS: [&str; 9] =
+    ["serve", "race", "show", "probe", "compare", "replay", "doctor", "completions", "man"];
 
 #[test]
 fn every_verb_has_help_on_stdout() {
@@ -40,9 +41,19 @@ fn the_version_is_the_packages() {
 fn a_typing_mistake_gets_a_suggestion() {
     let desk = Desk::new();
     desk.run("rac").refused("'race'");
+    desk.run("help").refused("`ipcscope --help` lists the verbs");
     desk.run("race pip").refused("'pipe'");
     desk.run("race --cuont 5").refused("'--count'");
     desk.run("race --workload ping-pnog").refused("'ping-pong'");
+}
+
+#[test]
+fn all_mechanisms_have_one_word_wherever_there_may_be_several() {
+    let desk = Desk::new();
+    for verb in ["race", "probe"] {
+        // What is refused is the size, and nothing before it.
+        desk.run(&format!("{verb} all --size 0")).refused("1 to 16777216 bytes");
+    }
 }
 
 #[test]
