@@ -1,12 +1,16 @@
 //! `ipcscope doctor`.
 
+// The filter is put in place between fork and exec.
+#![allow(unsafe_code)]
+
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::os::unix::process::CommandExt;
 
 use crossing::Kind;
 use lab::sys::calls;
 
 use crate::harness::{Desk, Ran};
+use crate::seccomp;
 
 #[test]
 fn findings_say_their_state_in_words() {
@@ -32,38 +36,17 @@ fn findings_as_json() {
     }
 }
 
-/// Refuses system calls by their numbers with an error, to itself and to what it starts (seccomp(2)): ERRNO NUMBER... -- COMMAND.
-const REFUSE: &str = r#"
-import ctypes, os, struct, sys
-at = sys.argv.index("--")
-errno, numbers, command = int(sys.argv[1]), [int(word) for word in sys.argv[2:at]], sys.argv[at + 1:]
-step = lambda code, yes, no, value: struct.pack("HBBI", code, yes, no, value)
-program = step(0x20, 0, 0, 0)
-for number in numbers:
-    program += step(0x15, 0, 1, number) + step(0x06, 0, 0, 0x00050000 | errno)
-program += step(0x06, 0, 0, 0x7fff0000)
-memory = ctypes.create_string_buffer(program)
-filter = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(memory)))
-libc = ctypes.CDLL(None, use_errno=True)
-if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, filter, 0, 0):
-    sys.exit("seccomp: " + os.strerror(ctypes.get_errno()))
-os.execv(command[0], command)
-"#;
-
-const PERM: i32 = 1;
-const NOSYS: i32 = 38;
+const PERM: u32 = 1;
+const NOSYS: u32 = 38;
 
 /// Runs the binary where `call` is refused with `errno`.
-fn refused(desk: &Desk, call: &str, errno: i32, line: &str) -> Ran {
-    let number = calls::number(call).expect("a call that is known").to_string();
-    let own = desk.command(line.split_whitespace());
-    let mut command = Command::new("python3");
-    command.args(["-c", REFUSE, &errno.to_string(), &number, "--"]);
-    command.arg(own.get_program()).args(own.get_args());
-    command.current_dir(desk.path("")).env("XDG_STATE_HOME", desk.path("state"));
-    let ran = Ran::of(&format!("without {call}: {line}"), command.output().expect("python3 is there"));
-    assert!(!ran.stderr.contains("seccomp: "), "{ran:#?}");
-    ran
+fn refused(desk: &Desk, call: &str, errno: u32, line: &str) -> Ran {
+    let number = calls::number(call).expect("a call that is known");
+    let filter = seccomp::refusing(&[u32::try_from(number).expect("a small number")], errno);
+    let mut command = desk.command(line.split_whitespace());
+    // SAFETY: between fork and exec the closure makes two system calls, and reads memory that it owns.
+    unsafe { command.pre_exec(move || seccomp::install(&filter)) };
+    Ran::of(&format!("without {call}: {line}"), command.output().expect("it starts behind a filter"))
 }
 
 fn states(ran: &Ran) -> BTreeMap<String, String> {

@@ -24,6 +24,8 @@ mod race;
 mod replay;
 mod rivals;
 mod schema;
+#[path = "../../crates/crossing/tests/process/seccomp.rs"]
+mod seccomp;
 mod serve;
 mod show;
 mod stage;

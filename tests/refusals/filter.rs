@@ -1,8 +1,4 @@
 //! Which system calls are made, asked of strace, and a filter that refuses one of them.
-//!
-//! # References
-//! seccomp(2), bpf(4) for the instructions, include/uapi/linux/seccomp.h.
-#![allow(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +7,9 @@ use std::process::{Command, Stdio};
 
 use crate::Place;
 use crate::case::Verb;
+use crate::seccomp::{
+    self, Instruction, NUMBER, allow, load, low_half_of_argument, refuse, unless, unless_any,
+};
 
 /// A system call, and the verbs that make it.
 #[derive(Debug, Clone)]
@@ -62,31 +61,7 @@ fn call_of(line: &str) -> Option<(String, u32)> {
 
 /// A program for the kernel that refuses some calls and allows the others.
 #[derive(Debug, Clone)]
-pub(crate) struct Filter(Vec<libc::sock_filter>);
-
-/// Where things stand in `struct seccomp_data`.
-const NUMBER: u32 = 0;
-const fn low_half_of_argument(number: u32) -> u32 {
-    16 + 8 * number + if cfg!(target_endian = "big") { 4 } else { 0 }
-}
-
-fn load(at: u32) -> libc::sock_filter {
-    libc::sock_filter { code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, jt: 0, jf: 0, k: at }
-}
-
-/// Passes over `otherwise` instructions unless what was loaded is `value`.
-fn unless(value: u32, otherwise: u8) -> libc::sock_filter {
-    let code = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-    libc::sock_filter { code, jt: 0, jf: otherwise, k: value }
-}
-
-fn answer(what: u32) -> libc::sock_filter {
-    libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: what }
-}
-
-fn refuse(errno: i32) -> libc::sock_filter {
-    answer(libc::SECCOMP_RET_ERRNO | errno as u32)
-}
+pub(crate) struct Filter(Vec<Instruction>);
 
 impl Filter {
     /// Refuses the call with this number. `but` is the address of the one path that may be executed all the same: that of
@@ -99,41 +74,30 @@ impl Filter {
             unless(execve, 3),
             load(low_half_of_argument(0)),
             unless(but as u32, 1),
-            answer(libc::SECCOMP_RET_ALLOW),
-            refuse(errno),
-            answer(libc::SECCOMP_RET_ALLOW),
+            allow(),
+            refuse(errno.unsigned_abs()),
+            allow(),
         ])
     }
 
     /// Lets no thread be started. Where its flags stand in memory (clone3) the call is not there, so that the older one is
     /// used.
     pub(crate) fn without_threads() -> Filter {
-        let thread = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
         Filter(vec![
             load(NUMBER),
             unless(libc::SYS_clone3 as u32, 1),
-            refuse(libc::ENOSYS),
+            refuse(libc::ENOSYS.unsigned_abs()),
             unless(libc::SYS_clone as u32, 3),
             load(low_half_of_argument(0)),
-            libc::sock_filter { code: thread, jt: 0, jf: 1, k: libc::CLONE_THREAD as u32 },
-            refuse(libc::EAGAIN),
-            answer(libc::SECCOMP_RET_ALLOW),
+            unless_any(libc::CLONE_THREAD as u32, 1),
+            refuse(libc::EAGAIN.unsigned_abs()),
+            allow(),
         ])
     }
 
     /// Puts it on this process and on all that it will start.
     pub(crate) fn install(&self) -> io::Result<()> {
-        // SAFETY: these numbers are what PR_SET_NO_NEW_PRIVS takes; it touches no memory.
-        let done = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-        if done < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let program = libc::sock_fprog { len: self.0.len() as u16, filter: self.0.as_ptr().cast_mut() };
-        // SAFETY: the program and the filter that it points to live until the call returns; the kernel copies them and
-        // writes nothing.
-        let done =
-            unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
-        if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        seccomp::install(&self.0)
     }
 }
 

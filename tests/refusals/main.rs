@@ -16,6 +16,8 @@ mod control;
 mod filter;
 mod judge;
 mod keeper;
+#[path = "../../crates/crossing/tests/process/seccomp.rs"]
+mod seccomp;
 mod setup;
 
 use std::collections::BTreeMap;

@@ -3,10 +3,9 @@
 //! Each test forks a child, which puts a filter before its own system calls (seccomp(2)) as container runtimes do. How a thread
 //! sleeps is judged by the scheduler's count of its time: one that asks again and again is found out.
 
-// The filter is put in place by prctl(2).
-#![allow(unsafe_code)]
-
 mod process;
+#[path = "process/seccomp.rs"]
+mod seccomp;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -39,36 +38,7 @@ const ENOSYS: u32 = 38;
 
 /// From now on the kernel answers each of `calls` with `errno`, in this thread and in those that it starts.
 fn refuse(calls: &[u32], errno: u32) -> Result<(), String> {
-    #[repr(C)]
-    struct Instruction {
-        code: u16,
-        jump_if: u8,
-        jump_else: u8,
-        value: u32,
-    }
-    #[repr(C)]
-    struct Program {
-        len: u16,
-        instructions: *const Instruction,
-    }
-    unsafe extern "C" {
-        fn prctl(option: i32, ...) -> i32;
-    }
-    const LOAD: u16 = 0x20;
-    const JUMP_IF_EQUAL: u16 = 0x15;
-    const RETURN: u16 = 0x06;
-    let say = |code, jump_if, jump_else, value| Instruction { code, jump_if, jump_else, value };
-    // The number of the call stands at the beginning of what a filter sees.
-    let mut program = vec![say(LOAD, 0, 0, 0)];
-    for &call in calls {
-        program.push(say(JUMP_IF_EQUAL, 0, 1, call));
-        program.push(say(RETURN, 0, 0, 0x0005_0000 | errno));
-    }
-    program.push(say(RETURN, 0, 0, 0x7fff_0000));
-    let program = Program { len: program.len() as u16, instructions: program.as_ptr() };
-    // SAFETY: PR_SET_NO_NEW_PRIVS, and PR_SET_SECCOMP with SECCOMP_MODE_FILTER and a program that lives through the call.
-    let done = unsafe { prctl(38, 1_u64, 0_u64, 0_u64, 0_u64) == 0 && prctl(22, 2_u64, &program) == 0 };
-    if done { Ok(()) } else { Err(format!("no filter: {}", std::io::Error::last_os_error())) }
+    seccomp::install(&seccomp::refusing(calls, errno)).map_err(|error| format!("no filter: {error}"))
 }
 
 fn pair() -> Result<(Connection, Connection), String> {
