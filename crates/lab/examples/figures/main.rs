@@ -14,6 +14,9 @@
 //! | `--only WORDS` | only rows in whose group, what and against the words stand |
 //! | `--quick` | 3 rounds with a tenth of the messages: a first look |
 //!
+//! A signal that ends a program (Ctrl-C, a lost terminal) ends the measuring, and the rounds that were finished are judged and written; a
+//! second one ends the program at once.
+//!
 //! `figures limit …` is one measure by itself: see `limit.rs`.
 
 mod judge;
@@ -29,6 +32,8 @@ use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use record::Record;
@@ -117,10 +122,12 @@ fn run(typed: &Typed) -> Result<(), Failed> {
     let table = narrowed(promises::table(), course, only.as_deref())?;
     record::room(folder)?;
     let mut record = Record::begin(&table, course);
+    let stop = stop_by_signal()?;
     let began = Instant::now();
-    let measured = rounds::measure(&table, course)?;
+    let measured = rounds::measure(&table, course, &stop)?;
     record.elapsed_ms = began.elapsed().as_millis() as u64;
     record.note(&measured);
+    record.interrupted = stop.load(Ordering::Relaxed);
     record.rows =
         table.rows.iter().map(|row| judge::judge(row, &measured.samples, &measured.missing)).collect();
     let markdown = record::markdown(&record, &table.rows);
@@ -130,8 +137,20 @@ fn run(typed: &Typed) -> Result<(), Failed> {
     written?;
     match printed {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ if record.interrupted => Err("interrupted: the record holds the rounds that were finished".into()),
         _ => Ok(()),
     }
+}
+
+/// A flag that the first signal which ends a program sets. The second one ends it.
+fn stop_by_signal() -> Result<Arc<AtomicBool>, Failed> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in lab::sys::signals::ENDING {
+        // In this order: the first one finds the flag unset.
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
 }
 
 /// Whether a build without a rule is one of this program, and without just that rule.

@@ -38,6 +38,8 @@ pub(crate) struct Record {
     repeated: u32,
     /// Rounds that were thrown away because others were at work, and what these took in each that was kept.
     disturbed: u32,
+    /// Whether a signal has cut it short.
+    pub(crate) interrupted: bool,
     others_percent: Vec<f64>,
     missing: std::collections::BTreeMap<String, String>,
 }
@@ -61,6 +63,7 @@ impl Record {
             rows: Vec::new(),
             repeated: 0,
             disturbed: 0,
+            interrupted: false,
             others_percent: Vec::new(),
             missing: std::collections::BTreeMap::new(),
         }
@@ -151,7 +154,9 @@ fn head(record: &Record, out: &mut String) {
     let without = record.without.iter().map(|rule| format!(" --without {rule}=PROGRAM")).collect::<String>();
     let most = record.others_percent.iter().copied().fold(0.0, f64::max);
     let kept = record.others_percent.len();
-    let gave_up = if kept < record.rounds as usize {
+    let gave_up = if record.interrupted {
+        format!(" It was interrupted: {kept} of {} rounds were finished.", record.rounds)
+    } else if kept < record.rounds as usize {
         format!(" Others would not rest, so only {kept} of {} rounds were kept.", record.rounds)
     } else {
         String::new()

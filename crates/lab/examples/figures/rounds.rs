@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use lab::plan::Plan;
@@ -66,23 +66,29 @@ struct Run<'a> {
     program: PathBuf,
 }
 
-/// Measures whatever `table` needs.
-pub(crate) fn measure(table: &Table, course: &Course) -> Result<Measured, Failed> {
+/// Measures whatever `table` needs, until `stop` is set: then only what finished rounds have found is left.
+pub(crate) fn measure(table: &Table, course: &Course, stop: &AtomicBool) -> Result<Measured, Failed> {
     let mut measured = Measured::default();
     let jobs = jobs(table, course, &mut measured.missing)?;
     let mut random = SplitMix::new(course.seed);
     let began = Instant::now();
-    undisturbed(course.rounds, &mut measured, |round, measured| {
+    undisturbed(course.rounds, &mut measured, stop, |round, measured| {
         eprintln!("round {} of {}, after {} s", round + 1, course.rounds, began.elapsed().as_secs());
         let before = Load::now()?;
         for index in random.shuffled(jobs.len()) {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
             match &jobs[index] {
                 Job::Race(race) if round % race.every > 0 => {}
-                Job::Race(race) => run_race(race, course, round, random.draw(), measured)?,
+                Job::Race(race) => run_race(race, course, round, random.draw(), measured, stop)?,
                 Job::Limits(runs) => {
                     let each: Vec<_> =
                         runs.iter().flat_map(|run| std::iter::repeat_n(run, run.limit.times)).collect();
                     for index in random.shuffled(each.len()) {
+                        if stop.load(Ordering::Relaxed) {
+                            break;
+                        }
                         run_limit(each[index], course, round, measured);
                     }
                 }
@@ -98,12 +104,19 @@ pub(crate) fn measure(table: &Table, course: &Course) -> Result<Measured, Failed
 fn undisturbed(
     rounds: u32,
     measured: &mut Measured,
+    stop: &AtomicBool,
     mut once: impl FnMut(u32, &mut Measured) -> Result<f64, Failed>,
 ) -> Result<(), Failed> {
     let mut round = 0;
     while round < rounds && measured.disturbed < rounds {
-        let kept = measured.samples.len();
+        let (kept, missing) = (measured.samples.len(), measured.missing.clone());
         let others_percent = once(round, measured)?;
+        if stop.load(Ordering::Relaxed) {
+            // What failed in this round may have failed by the signal.
+            measured.samples.truncate(kept);
+            measured.missing = missing;
+            break;
+        }
         if others_percent > TOO_MUCH_PERCENT {
             eprintln!("others took {others_percent:.0} % of the machine: thrown away");
             measured.samples.truncate(kept);
@@ -180,6 +193,7 @@ fn run_race(
     round: u32,
     seed: u64,
     measured: &mut Measured,
+    stop: &AtomicBool,
 ) -> Result<(), Failed> {
     let plan = Plan {
         kinds: race.kinds.to_vec(),
@@ -195,7 +209,7 @@ fn run_race(
         quick: course.quick,
         rivals: race.rivals.iter().filter_map(|name| program(course, name)).collect(),
     };
-    let report = lab::race::run(&plan, &mut |_| {}, &AtomicBool::new(false))?;
+    let report = lab::race::run(&plan, &mut |_| {}, stop)?;
     measured.repeated += report.rounds_dropped;
     for row in report.rows.iter().filter(|row| row.entrant != Entrant::Null) {
         let name = Series::Race(race.name, row.kind.clone(), row.wait.name()).to_string();
@@ -326,8 +340,24 @@ mod tests {
             measured.samples.push(Sample { round, ..sample });
             Ok(others.next().unwrap_or(0.0))
         };
-        undisturbed(3, &mut measured, once).unwrap();
+        undisturbed(3, &mut measured, &AtomicBool::new(false), once).unwrap();
         measured
+    }
+
+    #[test]
+    fn an_interruption_leaves_what_finished_rounds_have_found() {
+        let (mut measured, stop) = (Measured::default(), AtomicBool::new(false));
+        let once = |round, measured: &mut Measured| {
+            measured.samples.push(Sample { round, ..found([60.0, 61.0]) });
+            if round == 1 {
+                measured.missing.insert("a".into(), "killed by the signal".into());
+                stop.store(true, Ordering::Relaxed);
+            }
+            Ok(0.0)
+        };
+        undisturbed(3, &mut measured, &stop, once).unwrap();
+        let rounds: Vec<u32> = measured.samples.iter().map(|sample| sample.round).collect();
+        assert_eq!((rounds, measured.missing.len(), measured.others_percent.len()), (vec![0], 0, 1));
     }
 
     #[test]

@@ -219,15 +219,10 @@ mod tests {
         let mut guest = shell("sleep 1000 & echo $!; wait");
         let mut pid = [0; 16];
         let read = guest.child.stdout.as_mut().unwrap().read(&mut pid).unwrap();
-        let sleeper = format!("/proc/{}/stat", String::from_utf8_lossy(&pid[..read]).trim());
-        let gone = || std::fs::read_to_string(&sleeper).map_or(true, |stat| stat.contains(") Z "));
-        assert!(!gone(), "{sleeper}");
+        let sleeper = String::from_utf8_lossy(&pid[..read]).trim().to_owned();
+        assert!(!gone(&sleeper), "{sleeper}");
         assert_eq!(failure(guest, soon()), "it did not answer in time");
-        let patience = Instant::now() + Duration::from_secs(20);
-        while !gone() {
-            assert!(Instant::now() < patience, "{sleeper} is still there");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        eventually_gone(&sleeper);
     }
 
     #[test]
@@ -289,7 +284,10 @@ mod tests {
     #[test]
     fn one_that_closes_its_output_and_stays_is_bounded_and_obeys() {
         let stays = "echo an answer; exec >&-; exec sleep 1000";
-        let why = failure(shell(stays), soon());
+        let mut guest = shell(stays);
+        // It has closed its output before its time begins, however busy the machine is.
+        guest.child.stdout.as_mut().unwrap().read_to_end(&mut Vec::new()).unwrap();
+        let why = failure(guest, Instant::now() + Duration::from_secs(3));
         assert!(why.contains("did not end in time"), "{why}");
         let stop = AtomicBool::new(false);
         let far = Instant::now() + Duration::from_secs(600);
