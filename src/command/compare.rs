@@ -12,7 +12,8 @@ use crate::outcome::{self, Ended, Failure};
 use crate::render::{self, Ink, comparison, foreign};
 use crate::state::{History, Missing};
 
-/// The most reasons that are told one by one: whoever reads stderr only at the end must not keep us waiting for room in its pipe.
+/// The most reasons that are told one by one: a reader that takes stderr only at the end must not keep this program waiting for room in
+/// its pipe.
 const TOLD: usize = 100;
 
 /// Compares, and judges by the limit that was set.

@@ -57,7 +57,7 @@ pub(crate) fn lab(door: &args::Door, replay: Option<Vec<u8>>, place: &str) -> Re
         lab.end().await;
         Ok(Ended::Done)
     });
-    // Whoever still reads the disk for somebody is not waited for.
+    // A thread that still reads the disk for a page is not waited for.
     runtime.shutdown_background();
     ended
 }

@@ -23,7 +23,7 @@ pub(crate) struct Backpressure<S, P> {
     patience: Duration,
     /// Runs out when the kernel has had no room for so long.
     full: Option<Pin<Box<Sleep>>>,
-    /// Who wanted to read meanwhile.
+    /// The task that wanted to read meanwhile.
     reader: Option<Waker>,
     _place: P,
 }

@@ -108,7 +108,7 @@ fn again<W: Wire>(
         loop {
             match call(wire, false) {
                 Err(Errno::INTR) => {}
-                // Somebody who shares the descriptor has made it non-blocking: wait by polling.
+                // Another process that shares the descriptor has made it non-blocking: wait by polling.
                 Err(Errno::AGAIN) => break,
                 outcome => return Some(outcome),
             }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::machine::Machine;
 use crate::plan::{Placement, Plan, ROWS_LIMIT, Workload, as_text};
 
-/// The most rows that are read: a rival may have several for each of a plan's. Whoever compares them row by row is done in time.
+/// The most rows that are read: a rival may have several for each of a plan's. To compare them row by row takes a bounded time.
 const ROWS: usize = 2 * ROWS_LIMIT;
 
 /// The version of the report's structure. It changes when a field changes its meaning or goes away.

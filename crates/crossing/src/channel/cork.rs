@@ -100,7 +100,7 @@ impl<M: Mechanism> Cork<'_, M> {
 
 impl<M: Mechanism> Drop for Cork<'_, M> {
     fn drop(&mut self) {
-        // Whoever wants to know flushes; what does not go stays in line.
+        // A program that wants to know flushes; what does not go stays in line.
         let _ = self.try_flush();
     }
 }

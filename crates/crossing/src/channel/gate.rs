@@ -9,7 +9,7 @@ use crate::owner::Owner;
 /// Whether a half may be used.
 #[derive(Debug)]
 pub(super) struct Gate {
-    /// The process that may go through. Nobody once the peer has broken the protocol.
+    /// The process that may go through; none once the peer has broken the protocol.
     owner: Owner,
     violation: Option<Violation>,
 }

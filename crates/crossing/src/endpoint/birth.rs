@@ -10,8 +10,8 @@
 //! parent's memory until the child's program runs. Pipes to the child that the command asks for are made in that table, and
 //! are passed back over a socket.
 //!
-//! **The thread stays as long as the child**, asleep and without any descriptor but one of its child (a pidfd). The kernel takes the thread that made a child for
-//! its parent: a child that has asked to be killed when its parent dies (prctl(2), `PR_SET_PDEATHSIG`) would be
+//! **The thread stays as long as the child**, asleep and without any descriptor but one of its child (a
+//! pidfd). The kernel takes the thread that made a child for its parent: a child that has asked to be killed when its parent dies (prctl(2), `PR_SET_PDEATHSIG`) would be
 //! killed when this thread ends.
 //!
 //! Where the thread or a table of its own cannot be had, the child is started by fork(2).
@@ -66,7 +66,7 @@ pub(super) fn spawn(order: Order) -> io::Result<Child> {
         table.close_all();
         // Before the child can be reaped, after which its number may be another's.
         let end = pid.map(|pid| (pid, pidfd_open(pid, PidfdFlags::empty())));
-        // Whoever waits for it lends its table to what is closed here.
+        // The thread that waits for it lends its table to what is closed here.
         let _ = tell.send((order, line, born));
         drop(tell);
         if let Some((pid, pidfd)) = end {

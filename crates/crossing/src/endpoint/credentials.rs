@@ -35,7 +35,7 @@ pub enum Peers {
     SameUserOrRoot,
     /// Those of this user.
     User(u32),
-    /// Anybody's. Whoever can reach the socket is talked to: its mode (0600) and its folder decide.
+    /// Any user's. The mode of the socket (0600) and its folder decide which of them can reach it.
     Anyone,
 }
 

@@ -152,7 +152,7 @@ impl Listener {
                 Ok(endpoint) => return Ok(endpoint),
                 Err(Errno::AGAIN) => wait(self.as_fd(), PollFlags::IN, deadline)?,
                 Err(errno) if gave_up(errno) => {}
-                // Whoever has stood there longest makes room.
+                // The peer that has stood there longest makes room.
                 Err(errno) if shortage(errno).is_some() && self.half_open.shed_oldest() => {}
                 Err(errno) if shortage(errno).is_some() => {
                     let end = *lasting.get_or_insert_with(|| deadline::after(SHORTAGE));

@@ -92,7 +92,7 @@ impl<W: Wire> FrameSender<W> {
         let over = *self.over.get_or_insert_with(|| {
             let cut = self.wire.cut(errno);
             if cut.is_none() {
-                // Nobody can say how much of a frame has gone: nothing may follow it.
+                // How much of a frame has gone is not known: nothing may follow it.
                 self.wire.hang_up();
             }
             cut.map_or(Over::Failed(errno), Over::Cut)

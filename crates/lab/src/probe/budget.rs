@@ -33,7 +33,7 @@ pub(super) fn holds(
 ) -> bool {
     let not = if one_core { "sched_yield" } else { "" };
     let each = reading.count_without(not) as f64 / reading.messages.max(1) as f64;
-    // Nobody sleeps where nothing is foretold, and then there is nobody who could be awake still.
+    // Where no wake-up is foretold no receiver sleeps, and none could be awake still.
     let let_off = bounds.most != Some(0.0) && only_for_sleepers(question, scene);
     let slack = if let_off { NOT_YET_ASLEEP } else { 0.0 };
     match reading.certainty {

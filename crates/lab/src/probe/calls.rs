@@ -76,7 +76,7 @@ pub fn trace(
 
 /// Traces one thread up to its last mark. Says once whether it could be attached.
 pub(super) fn follow(tid: u32, ready: &mpsc::Sender<io::Result<()>>) -> Vec<Called> {
-    // Whoever listens has either heard both answers, or has gone for the failure of the other.
+    // The thread that listens has either heard both answers, or has gone for the failure of the other.
     let mut traced = match attach(tid) {
         Ok(traced) => traced,
         Err(error) => {

@@ -61,7 +61,7 @@ pub(super) fn remark(
             }
         }
         Question::Wakes if polls && reading.per_message < 0.5 => {
-            Some("who polls does not sleep, and need not be woken".into())
+            Some("a receiver that polls does not sleep, and need not be woken".into())
         }
         _ => None,
     }

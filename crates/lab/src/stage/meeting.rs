@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The most bytes of a socket's path: `sun_path` holds 108, and the last is a zero.
 const LONGEST: usize = 107;
 
-/// How many names are tried in one place. Whoever takes more of them away shall not keep us busy.
+/// How many names are tried in one place. A program that takes more of them away does not keep the lab busy.
 const TRIES: usize = 100;
 
 /// Where there is room for such a folder on nearly every machine, in short.

@@ -91,7 +91,7 @@ impl BlobMut {
         Ok(BlobMut { pages, memfd, owner, substitute: Substitute::default() })
     }
 
-    /// Nobody writes to it from now on.
+    /// Nothing writes to it from now on.
     ///
     /// # Errors
     /// What fcntl(2) and mmap(2) say. `ResourceBusy` (EBUSY) when somebody else still has its pages: a child that was forked
@@ -231,7 +231,7 @@ impl AsFd for Blob {
 struct Pages {
     base: NonNull<u8>,
     len: usize,
-    /// Who alone has them, if they are not for everybody.
+    /// The process that alone has them, if they are not for all.
     owner: Option<Owner>,
 }
 
@@ -269,7 +269,7 @@ impl Pages {
     }
 
     /// # Safety
-    /// Nobody writes to them while the slice is there.
+    /// Nothing writes to them while the slice is there.
     unsafe fn bytes(&self) -> &[u8] {
         // SAFETY: they are mapped as long as this value exists; the rest is the caller's.
         unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.len) }

@@ -1,6 +1,6 @@
 //! The plain sleep: on the peer's index alone, where futex_waitv(2) is [refused](super::sleeping).
 //!
-//! Such a sleeper is not woken by a change of what is known of its peer. Whoever learns of it wakes the sleeper by the address of
+//! Such a sleeper is not woken by a change of what is known of its peer. The thread that learns of it wakes the sleeper by the address of
 //! the index instead. That wake is lost if it comes after the sleeper has looked and before it sleeps; and the value that
 //! futex(2) compares is the peer's, so it notices nothing. Therefore:
 //!

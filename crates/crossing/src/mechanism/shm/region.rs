@@ -237,7 +237,7 @@ pub(super) struct Mapping {
     base: *mut u8,
     bytes: usize,
     header_bytes: usize,
-    /// Who alone has it, if a forked child does not inherit it.
+    /// The process that alone has it, if a forked child does not inherit it.
     owner: Option<Owner>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Each side owns one region. It holds what that side writes: the bytes it sends, its `tail` (how far it has
 //! written), its `head` for the *other* ring (how far it has read there), and two flags that say whether it
-//! sleeps. Nobody ever writes a word that somebody else writes, so there is nothing to lock and nothing to
+//! sleeps. No process ever writes a word that another one writes, so there is nothing to lock and nothing to
 //! repair after a kill.
 //!
 //! ```text

@@ -1,6 +1,6 @@
-//! Room: how much memory may be asked for before anybody has to die for it.
+//! Room: how much memory may be asked for before a process has to die for it.
 //!
-//! The kernel promises memory that it has not got. Whoever takes too much is told late, by the OOM killer, and it may end another
+//! The kernel promises memory that it has not got. A process that takes too much is told late, by the OOM killer, which may end another
 //! process than the one that asked. So before memory is made, its size is held against what is left: by the process's own limit
 //! on files, beyond which the kernel answers with a deadly signal (SIGXFSZ, a memfd is a file); by each control group that the
 //! process is in; and by the machine. A sixteenth of what is left stays with the others.

@@ -151,7 +151,7 @@ impl Watcher {
         }
     }
 
-    /// Ends for want of what it sleeps on, as when a program closes all descriptors, those of this library too. Nobody waits for
+    /// Ends for want of what it sleeps on, as when a program closes all descriptors, those of this library too. Nothing waits for
     /// ever because of it: every connection is over, and the next one starts another watcher.
     fn retire(&self, mut unaware: Unaware) {
         if let Ok(slot) = WATCHER.get() {

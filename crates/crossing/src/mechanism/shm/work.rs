@@ -96,7 +96,7 @@ impl<'a> Clock<'a> {
             match rustix::net::recv(self.rendezvous, &mut first, flags) {
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Ok((bytes, _)) => return Ok(first[..bytes] == WORKING),
-                // Who receives it is told of it.
+                // The end that receives it is told of it.
                 Err(_) => return Ok(false),
             }
         }

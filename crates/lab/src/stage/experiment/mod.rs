@@ -61,7 +61,7 @@ pub(super) fn run(
         "life-of-a-byte" => life_of_a_byte::run(&mut bench),
         "one-page" => one_page::run(&mut bench),
         "copied-or-shared" => copied_or_shared::run(&mut bench),
-        other => Err(Fault::Failed(format!("nobody knows how to run `{other}`"))),
+        other => Err(Fault::Failed(format!("there is no experiment called `{other}`"))),
     };
     let (verdict, fault) = match outcome {
         Ok(verdict) => (verdict, Ok(())),

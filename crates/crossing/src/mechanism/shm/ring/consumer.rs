@@ -318,7 +318,7 @@ impl<M: Memory> Consumer<M> {
         }
         self.tail = claim;
         self.found += 1;
-        // Who has just sent may be waiting for the answer: that is no stream, and must not be held back.
+        // An end that has just sent may be waiting for the answer: that is no stream, and must not be held back.
         let streaming = self.empty <= EMPTY_LOOKS && !self.memory.take_sent();
         self.eager = if streaming { (self.eager + 1).min(EAGER_LOOKS) } else { 0 };
         self.empty = 0;
