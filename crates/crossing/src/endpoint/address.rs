@@ -279,6 +279,18 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_a_path_a_name_or_a_port_and_no_two_of_them() {
+        let places = |text: &str| {
+            let address: Address = text.parse().unwrap();
+            let path = address.path().map(Path::to_path_buf);
+            (path, address.abstract_name().map(<[u8]>::to_vec), address.host_port().map(str::to_owned))
+        };
+        assert_eq!(places("pipe:%40name"), (Some("@name".into()), None, None));
+        assert_eq!(places("shm:@%FF"), (None, Some(vec![0xff]), None));
+        assert_eq!(places("tcp://[::1]:80"), (None, None, Some("[::1]:80".into())));
+    }
+
+    #[test]
     fn what_is_no_address_is_refused_by_its_name() {
         let long = format!("unix:/{}", "x".repeat(LONGEST));
         let long_name = format!("unix:@{}", "x".repeat(LONGEST + 1));
