@@ -161,7 +161,7 @@ fn in_a_namespace(desk: &Desk, words: &[&str]) -> Option<Lab> {
 #[test]
 fn a_user_whom_the_namespace_does_not_map_is_not_the_one_who_is_shown_alike() {
     let desk = Desk::new();
-    // Nobody is mapped: the lab's user is shown as 65534, and so is each other.
+    // The namespace maps no user: the lab's user is shown as 65534, and so is each other.
     let Some(lab) = in_a_namespace(&desk, &["--user"]) else { return };
     let answer = lab.get("/").with(403);
     assert!(answer.error().contains("user namespace") && answer.error().contains("map"), "{answer:#?}");

@@ -3,7 +3,7 @@
 mod adverse;
 mod attacks;
 mod bad_input;
-#[path = "../../crates/lab/src/cannot_run.rs"]
+#[path = "../../crates/crossing/tests/process/cannot_run.rs"]
 mod cannot_run;
 mod client;
 mod compare;

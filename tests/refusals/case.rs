@@ -56,15 +56,15 @@ pub(crate) enum Condition {
     Refused { call: String, number: u32, errno: i32 },
     /// No thread can be started: EAGAIN.
     NoThreads,
-    /// So many processes and threads of this user: RLIMIT_NPROC.
+    /// A limit on processes and threads of this user: RLIMIT_NPROC.
     Processes(u64),
-    /// So many descriptors: RLIMIT_NOFILE.
+    /// A limit on descriptors: RLIMIT_NOFILE.
     Descriptors(u64),
     /// Files of so many bytes: RLIMIT_FSIZE.
     FileSize(u64),
-    /// So many bytes of addresses: RLIMIT_AS.
+    /// A limit on addresses, in bytes: RLIMIT_AS.
     AddressSpace(u64),
-    /// So many bytes of memory: a control group.
+    /// A limit on memory, in bytes: a control group.
     Memory(u64),
     /// `/proc` is empty.
     NoProc,

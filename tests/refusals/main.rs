@@ -9,7 +9,7 @@
 //! `IPCSCOPE_REFUSALS=<words>` runs only the cases whose name holds all of the words.
 
 mod agree;
-#[path = "../../crates/lab/src/cannot_run.rs"]
+#[path = "../../crates/crossing/tests/process/cannot_run.rs"]
 mod cannot_run;
 mod case;
 mod control;

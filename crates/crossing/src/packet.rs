@@ -110,7 +110,7 @@ impl Packet {
         &self.bytes[..self.len]
     }
 
-    /// That it is one of `N` bytes and `FDS` descriptors.
+    /// Refuses a packet that has not exactly `N` bytes and `FDS` descriptors.
     pub(crate) fn exactly<const N: usize, const FDS: usize>(
         self,
     ) -> Result<([u8; N], [OwnedFd; FDS]), ConnectError> {

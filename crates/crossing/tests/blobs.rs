@@ -232,7 +232,7 @@ fn blobs_on_their_way_are_bounded_and_counted() {
         let outcome = sender.try_send_blob(&large);
         assert!(matches!(outcome, Err(SendError::Full)), "of bytes there are too many: {outcome:?}");
         assert_eq!((sender.blobs_in_flight(), sender.blob_bytes_in_flight()), (2, 6010));
-        // Who waits for room is woken when there is some.
+        // A sender that waits for room is woken when there is some.
         within("a wait for room", move || {
             let taking = thread::spawn(move || {
                 for number in [1, 2, 1] {

@@ -1,6 +1,6 @@
 //! What a connection holds while nothing is sent: descriptors and mappings, of which a process has few.
 
-#[path = "../../lab/src/cannot_run.rs"]
+#[path = "process/cannot_run.rs"]
 mod cannot_run;
 mod process;
 

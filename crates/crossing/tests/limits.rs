@@ -3,7 +3,7 @@
 //! The container is a control group of this test's own. Where none can be made (by who is not root, mostly), the test says so; what
 //! the files of a group mean is tested everywhere, beside the code that reads them.
 
-#[path = "../../lab/src/cannot_run.rs"]
+#[path = "process/cannot_run.rs"]
 mod cannot_run;
 mod process;
 

@@ -3,7 +3,7 @@
 // A handler of signals is installed, and a listener is dropped between fork and exec.
 #![allow(unsafe_code)]
 
-#[path = "../../lab/src/cannot_run.rs"]
+#[path = "process/cannot_run.rs"]
 mod cannot_run;
 mod process;
 
@@ -93,7 +93,7 @@ fn a_server_that_accepts_nobody_is_a_timeout() {
             let _waiting: Vec<_> = std::iter::from_fn(|| connected(&listener)).collect();
             let error = Connection::to(listener.address(), &soon()).expect_err("the queue is full");
             assert!(matches!(error, ConnectError::Timeout), "{kind}: {error:?}");
-            // Whoever waits for a place is given the next one.
+            // A client that waits for a place is given the next one.
             thread::scope(|scope| {
                 let client = scope.spawn(|| Endpoint::to(listener.address()));
                 while !client.is_finished() {
@@ -171,7 +171,7 @@ fn a_client_never_reaches_itself() {
                 Err(ConnectError::Io { source, .. }) => {
                     assert_eq!(source.kind(), std::io::ErrorKind::ConnectionRefused, "{source}");
                 }
-                // Somebody listens there meanwhile.
+                // A listener is there meanwhile.
                 Ok(_)
                     if TcpStream::connect(free)
                         .is_ok_and(|it| it.local_addr().ok() != it.peer_addr().ok()) =>
@@ -293,7 +293,7 @@ fn each_end_says_whose_processes_it_talks_to() {
                 talk(&mut client.expect("allowed"), &mut server.expect("allowed"));
             }
         }
-        // Whoever is born with its other end is not asked, and on TCP it is not known.
+        // The ends of a pair are not asked whose they are, and on TCP it is not known.
         for kind in Kind::ALL {
             Connection::pair(kind, &strict).expect("a pair");
         }

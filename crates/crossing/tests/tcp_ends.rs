@@ -3,7 +3,7 @@
 //! Each side of a connection that is used both ways has answers of the other unread when it ends: that is what makes a kernel reset
 //! it.
 
-#[path = "../../lab/src/cannot_run.rs"]
+#[path = "process/cannot_run.rs"]
 mod cannot_run;
 mod process;
 

@@ -12,6 +12,7 @@
 #![deny(missing_docs)]
 
 #[cfg(test)]
+#[path = "../../crossing/tests/process/cannot_run.rs"]
 mod cannot_run;
 pub mod choose;
 pub mod clock;

@@ -12,10 +12,10 @@ use crate::wait::{Patience, Until};
 /// How much a receiver reads at once, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// So many messages in one read are a burst: its sender sends faster than one message a look.
+/// The least number of messages in one read that make a burst: the sender is faster than one message a look.
 const BURST: usize = 4;
 
-/// So many bytes in one read are the doing of a sender that gathers, and of whom one look costs nothing.
+/// The least number of bytes in one read that a sender has gathered: one more look costs such a sender nothing.
 const GATHERED_BYTES: usize = 8 << 10;
 
 /// What a receiver does before it reads.
@@ -168,7 +168,7 @@ impl<W: Wire> FrameReceiver<W> {
         self.buffer = vec![0; BUFFER_BYTES].into_boxed_slice();
     }
 
-    /// So many bytes have been read.
+    /// Takes note of a read that brought `bytes` bytes.
     #[inline]
     fn came(&mut self, bytes: usize) {
         self.end += bytes;

@@ -165,8 +165,8 @@ fn fill(sender: &mut Sender, len: usize) -> u64 {
     }
 }
 
-/// Whoever drops a connection has all it sent received, however much that was, whatever it has left unread itself, and whichever
-/// half goes first; as long as the other side reads.
+/// All that a dropped connection had sent is received, however much that was, whatever was left unread, and whichever half went
+/// first; as long as the other side reads.
 pub(crate) fn a_drop_loses_nothing_while_the_other_side_reads() -> Sentence {
     const LEN: usize = 600;
     let config = Config { linger: LIMIT, connect_timeout: LIMIT, ..Config::default() };

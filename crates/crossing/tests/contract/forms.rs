@@ -6,27 +6,11 @@ use std::time::{Duration, Instant};
 use crossing::{Cork, SendError, Sender};
 
 use crate::process::message;
-use crate::{Sentence, Side, judge, sentence};
+use crate::waiting::{account, settle};
+use crate::{Sentence, judge, sentence};
 
 /// How long a deadline form may wait here.
 const MOMENT: Duration = Duration::from_millis(2);
-
-/// Says how many were taken, publishes what is left of them, and waits until the other side has received all of them, and no
-/// more.
-fn account(side: &mut Side, taken: u64) {
-    side.line.say(taken);
-    side.connection.sender().flush().expect("the other side receives");
-    assert_eq!(side.line.hear(), taken);
-}
-
-/// The other side of it.
-fn settle(side: &mut Side, len: usize) {
-    let taken = side.line.hear();
-    (0..taken).for_each(|number| side.expect(number, len));
-    let outcome = side.connection.receiver().try_recv(&mut vec![0; len]);
-    assert!(matches!(outcome, Err(crossing::RecvError::Empty)), "{outcome:?}");
-    side.line.say(taken);
-}
 
 /// Claims and commits in one form until there is no room. How many messages were taken.
 fn claim_all(
@@ -51,8 +35,8 @@ fn claim_all(
     }
 }
 
-/// Whoever was granted a claim without waiting commits it without waiting, although nobody reads; and is told when there is no
-/// room for another.
+/// A claim that was granted without waiting commits without waiting, although the other side does not read; and an error says
+/// when there is no room for another.
 pub(crate) fn a_granted_claim_commits_without_waiting() -> Sentence {
     const LENGTHS: [usize; 4] = [0, 100, 5000, 65_536];
     sentence(

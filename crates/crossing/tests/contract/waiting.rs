@@ -126,14 +126,14 @@ fn fill(side: &mut Side, len: usize, send: impl Fn(&mut Side, &[u8]) -> Result<(
 }
 
 /// Tells how many were taken, gives the rest a push, and waits until all were received.
-fn account(side: &mut Side, taken: u64) {
+pub(crate) fn account(side: &mut Side, taken: u64) {
     side.line.say(taken);
     side.connection.sender().flush().expect("the other side receives");
     assert_eq!(side.line.hear(), taken);
 }
 
 /// Receives as many as the other side says were taken, and sees that there is not one more.
-fn settle(side: &mut Side, len: usize) {
+pub(crate) fn settle(side: &mut Side, len: usize) {
     let taken = side.line.hear();
     (0..taken).for_each(|number| side.expect(number, len));
     let outcome = side.connection.receiver().try_recv(&mut [0; 8]);

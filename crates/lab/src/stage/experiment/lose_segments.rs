@@ -17,7 +17,7 @@ use crate::stage::pair::{BOTH, Pair, place};
 use crate::sys::socket::{TcpInfo, dropped, lose_everything, lose_nothing, tcp_info};
 use crate::trace::{Call, Side, Tone, What};
 
-/// So many messages are sent.
+/// The number of messages that are sent.
 const SENT: u64 = 12;
 /// The segment of every so many-th message is lost.
 const EVERY: u64 = 4;
