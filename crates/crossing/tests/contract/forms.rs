@@ -53,8 +53,13 @@ pub(crate) fn a_granted_claim_commits_without_waiting() -> Sentence {
             }
             let deadline = |sender: &'_ mut Sender| sender.claim_deadline(10, Instant::now()).map(drop);
             deadline(here.connection.sender()).expect("a deadline bounds the waiting only");
+            here.line.say(0);
         },
-        |mut there| LENGTHS.into_iter().for_each(|len| settle(&mut there, len)),
+        |mut there| {
+            LENGTHS.into_iter().for_each(|len| settle(&mut there, len));
+            // The last claims are made while this side lives.
+            there.line.hear();
+        },
     )
 }
 
