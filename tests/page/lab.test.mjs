@@ -121,6 +121,8 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
     const { page, close } = await open(browser, lab.url, { colorScheme, bypassCSP: true })
     for (const scene of scenes) {
       await page.goto(at(`m/${scene.kind}?speed=max`))
+      // The page before it stands until this one is made.
+      await page.getByRole('heading', { name: scene.title, level: 1 }).waitFor()
       for (const { title } of scene.experiments) {
         await ready(page)
         await press(page, title)

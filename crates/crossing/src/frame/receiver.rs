@@ -3,7 +3,7 @@
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
-use super::{Cut, END, HEADER_BYTES, Wire, again};
+use super::{Cut, END, HEADER_BYTES, Wire, again, copy};
 use crate::error::{End, RecvError, Violation};
 use crate::mechanism::Inbound;
 use crate::owner::Owner;
@@ -76,7 +76,7 @@ impl<W: Wire> FrameReceiver<W> {
         }
         let end = self.start + HEADER_BYTES + len;
         let frame = self.buffer[..self.end].get(self.start..end)?;
-        buffer.get_mut(..len)?.copy_from_slice(&frame[HEADER_BYTES..]);
+        copy(&frame[HEADER_BYTES..], buffer.get_mut(..len)?);
         self.start = end;
         Some(len)
     }

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
-use super::{Cut, END, HEADER_BYTES, Wire, again};
+use super::{Cut, END, HEADER_BYTES, Wire, again, copy};
 use crate::error::SendError;
 use crate::mechanism::Outbound;
 use crate::owner::Owner;
@@ -209,7 +209,7 @@ impl<W: Wire> FrameSender<W> {
     #[inline(always)]
     fn push(&mut self, message: &[u8]) -> bool {
         let Some(frame) = self.frame(message.len()) else { return false };
-        frame[HEADER_BYTES..].copy_from_slice(message);
+        copy(message, &mut frame[HEADER_BYTES..]);
         self.end += HEADER_BYTES + message.len();
         true
     }
