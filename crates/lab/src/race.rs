@@ -9,8 +9,9 @@
 //! can be started.
 
 use std::fmt;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossing::{Kind, WaitStrategy};
 
@@ -118,7 +119,8 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Progress), stop: &AtomicBool) -> 
                 continue;
             }
             let order = order(plan, entry, launch, cores, clock);
-            let Settled { found, disturbed, dropped } = settled_round(entry, &order, stop);
+            let ran = |found: &Found| (!matches!(found, Found::Gap(_))).then(|| found.moved());
+            let Settled { found, disturbed, dropped } = settled(ran, || one_round(entry, &order, stop));
             rounds_dropped += dropped;
             match found {
                 Ok(found) => gathered[index].add(&order, found, &disturbed),
@@ -175,29 +177,35 @@ impl Found {
             Found::Guest(_, floors, _) => *floors,
             Found::Gap(_) => None,
         };
-        floors.is_some_and(|[before, after]| before.ns.max(after.ns) > MOVED * before.ns.min(after.ns))
+        moved(floors)
     }
 }
 
+/// Whether two looks at the floor saw two states of the machine.
+fn moved(floors: Option<Floors>) -> bool {
+    floors.is_some_and(|[before, after]| before.ns.max(after.ns) > MOVED * before.ns.min(after.ns))
+}
+
 /// A round that counts, and those that were thrown away for it.
-struct Settled {
-    found: Result<Found, Fault>,
+struct Settled<T> {
+    found: Result<T, Fault>,
     /// What befell all of them.
     disturbed: Disturbance,
     dropped: u32,
 }
 
-/// Runs a round until it is undisturbed and its floor holds still, or patience ends.
-fn settled_round(entry: &Entry, order: &Order, stop: &AtomicBool) -> Settled {
+/// Runs a round until it is undisturbed and its floor holds still, or patience ends. `moved` says of a round that ran
+/// whether its floor moved.
+fn settled<T>(moved: impl Fn(&T) -> Option<bool>, mut once: impl FnMut() -> Result<T, Fault>) -> Settled<T> {
     let (mut dropped, mut disturbed) = (0, Disturbance::default());
     loop {
         let watch = Watch::begin();
-        let found = one_round(entry, order, stop);
+        let found = once();
         let befell = watch.end();
         disturbed = disturbed.and(&befell);
         let again = match &found {
-            Ok(Found::Gap(_)) | Err(Fault::Stopped | Fault::Environment(_)) => false,
-            Ok(found) => befell.any() || found.moved(),
+            Ok(found) => moved(found).is_some_and(|moved| moved || befell.any()),
+            Err(Fault::Stopped | Fault::Environment(_)) => false,
             // Its deadline has passed while nobody looked.
             Err(Fault::Failed(_)) => !befell.away.is_zero(),
         };
@@ -206,6 +214,55 @@ fn settled_round(entry: &Entry, order: &Order, stop: &AtomicBool) -> Settled {
         }
         dropped += 1;
     }
+}
+
+/// What a program answered that ran by itself, and where the cores were meanwhile.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProgramRun {
+    /// Everything it wrote to its standard output.
+    pub answer: Vec<u8>,
+    /// The floor before it and after it; `None` on one core, or where no cores were named.
+    pub floor_ns: Option<[f64; 2]>,
+    /// How many runs were thrown away because the floor moved or something disturbed them.
+    pub dropped: u32,
+}
+
+/// Runs a program that measures something by itself, between two looks at the floor of `cores`, as often as a race would run
+/// a round of it. Its processes are killed when it takes longer than `patience`, and when `stop` is set.
+///
+/// # Errors
+/// When it cannot be started, ends badly or late, when the floor is not seen, or when `stop` was set.
+pub fn run_program(
+    mut command: impl FnMut() -> Command,
+    cores: Option<[usize; 2]>,
+    patience: Duration,
+    stop: &AtomicBool,
+) -> Result<ProgramRun, RaceError> {
+    let order = Order {
+        task: Task::Race(Workload::Stream),
+        kind: Kind::Shm,
+        wait: WaitStrategy::Block,
+        cores,
+        size_bytes: 1,
+        warmup: 0,
+        messages: 1,
+        interval_ns: 0,
+        capacity_bytes: None,
+        clock: Clock::best(),
+    };
+    let once = || {
+        let run = || rival::answer_of(&mut command(), Instant::now() + patience, stop);
+        let (answer, floors, blind) = round::around(&order, stop, run)?;
+        if floors.is_none() && round::has_floor(&order) {
+            let unseen = || "the other core did not answer when the floor was looked at".into();
+            return Err(Fault::Failed(blind.unwrap_or_else(unseen)));
+        }
+        Ok((answer, floors))
+    };
+    let settled = settled(|(_, floors)| Some(moved(*floors)), once);
+    let (answer, floors) = settled.found.map_err(|fault| RaceError(fault.to_string()))?;
+    let floor_ns = floors.map(|floors| floors.map(|floor| floor.ns));
+    Ok(ProgramRun { answer, floor_ns, dropped: settled.dropped })
 }
 
 /// Why not one process could be started, if so. Nothing else has run either then, in whatever order it was tried.
@@ -338,6 +395,38 @@ mod tests {
         assert!(with(Kind::Tcp, Some(8192), 1024).is_some());
         assert_eq!(with(Kind::Tcp, Some(TCP_FLOWS_BYTES), 1024), None);
         assert_eq!([with(Kind::Pipe, Some(4096), 2048), with(Kind::Tcp, None, 65_536)], [None, None]);
+    }
+
+    #[test]
+    fn what_moved_is_run_again_up_to_twice_and_counted() {
+        for (moves, dropped) in [(0, 0), (1, 1), (2, 2), (3, 2)] {
+            let mut runs = 0;
+            let once = || {
+                runs += 1;
+                Ok(runs <= moves)
+            };
+            let settled = settled(|moved| Some(*moved), once);
+            assert_eq!(settled.found.unwrap(), moves > AGAIN, "{moves}");
+            assert_eq!(settled.dropped, dropped, "{moves}");
+        }
+    }
+
+    #[test]
+    fn a_program_by_itself_answers_fails_and_is_stopped() {
+        let soon = Duration::from_secs(60);
+        let run = |script: &str, patience, stop: bool| {
+            let command = || {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", script]);
+                shell
+            };
+            run_program(command, None, patience, &AtomicBool::new(stop)).map_err(|why| why.0)
+        };
+        let answered = run("echo a; echo b", soon, false).unwrap();
+        assert_eq!((&answered.answer[..], answered.floor_ns), (&b"a\nb\n"[..], None));
+        assert!(run("echo why >&2; exit 3", soon, false).unwrap_err().ends_with("exit status: 3: why"));
+        assert!(run("exec sleep 1000", Duration::from_millis(50), false).unwrap_err().contains("in time"));
+        assert!(run("exec sleep 1000", soon, true).is_err());
     }
 
     #[test]

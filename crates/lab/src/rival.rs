@@ -98,8 +98,8 @@ impl Rival {
         let fault = |why: &dyn std::fmt::Display| Fault::Failed(format!("rival {}: {why}", path.display()));
         let program = path.canonicalize().map_err(|error| fault(&error))?;
         let mut command = Command::new(&program);
-        let guest = Guest::start(command.arg("--describe"), None).map_err(|error| fault(&error))?;
-        let answer = guest.answer(Instant::now() + MEETING, stop).map_err(|why| match why {
+        command.arg("--describe");
+        let answer = answer_of(&mut command, Instant::now() + MEETING, stop).map_err(|why| match why {
             Fault::Stopped => Fault::Stopped,
             Fault::Environment(why) | Fault::Failed(why) => fault(&why),
         })?;
@@ -202,6 +202,16 @@ impl Outcome {
         (whole.abs_diff(told) > slack)
             .then(|| format!("its round trips add up to {whole} ns, its time is {told} ns"))
     }
+}
+
+/// What a program that reads nothing says until it ends.
+pub(crate) fn answer_of(
+    command: &mut Command,
+    deadline: Instant,
+    stop: &AtomicBool,
+) -> Result<Vec<u8>, Fault> {
+    let guest = Guest::start(command, None).map_err(|error| Fault::Failed(error.to_string()))?;
+    guest.answer(deadline, stop)
 }
 
 /// The name of a rival that has not told its own: that of its file.

@@ -132,7 +132,7 @@ pub(crate) fn around<T>(
 }
 
 /// Whether there are two cores that can bounce a line; on one core there is no such floor.
-fn has_floor(order: &Order) -> bool {
+pub(crate) fn has_floor(order: &Order) -> bool {
     order.cores.is_some_and(|[a, b]| a != b)
 }
 
