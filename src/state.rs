@@ -25,8 +25,9 @@ use crate::export;
 use crate::input::{self, LIMIT_BYTES};
 use crate::plan;
 use crate::private;
-use crate::render::{json, units};
+use crate::render::json;
 use crate::unkept::{Held, Unkept};
+use lab::units;
 
 /// The longest id: a time, and a number behind it.
 const ID_LENGTH: usize = 40;

@@ -6,7 +6,7 @@ use lab::report::Row;
 use lab::scene::{Budget, Range};
 use serde_json::{Value, json};
 
-use super::units;
+use lab::units;
 
 /// The answer as JSON.
 pub(crate) fn json(choice: &Choice) -> Value {

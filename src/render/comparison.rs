@@ -4,7 +4,9 @@ use lab::compare::{Change, Compared, Comparison, Judgement, Side};
 use lab::stats::Measure;
 
 use super::grid::{Column, Layout, wrap};
-use super::{Ink, units};
+use lab::units;
+
+use super::Ink;
 
 const COLUMNS: [Column; 6] = [
     Column { title: "row", gives_way: 0 },

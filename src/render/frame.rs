@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use lab::Report;
 use lab::report::{Channel, Entrant, Latency, LatencyBasis, Row, State};
 
-use super::units;
+use lab::units;
 
 /// The most notes of one row that are shown.
 const NOTES: usize = 32;

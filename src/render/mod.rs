@@ -1,4 +1,4 @@
-//! How results look: one file for each form, and the words, units and columns that the forms share.
+//! How results look: one file for each form, and the words and columns that the forms share.
 
 pub(crate) mod choice;
 pub(crate) mod comparison;
@@ -17,7 +17,6 @@ pub(crate) mod progress;
 mod results;
 pub(crate) mod table;
 pub(crate) mod timeline;
-pub(crate) mod units;
 mod words;
 
 pub(crate) use ink::Ink;

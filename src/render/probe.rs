@@ -5,7 +5,9 @@ use lab::trace::{Trace, What};
 
 use super::Ink;
 use super::grid::{Column, Layout, wrap};
-use super::{foreign, units};
+use lab::units;
+
+use super::foreign;
 
 const COLUMNS: [Column; 7] = [
     Column { title: "for each message", gives_way: 0 },
@@ -153,7 +155,7 @@ pub(crate) fn journey(trace: &Trace, title: &str, width: usize, ink: Ink) -> Str
     let first = trace.events.iter().find(|event| event.message.is_some()).map_or(0, |event| event.t_ns);
     let mut foretold = true;
     for event in &trace.events {
-        let after = super::units::duration(event.t_ns.saturating_sub(first) as f64);
+        let after = lab::units::duration(event.t_ns.saturating_sub(first) as f64);
         let who = event.side.map_or("", |side| side.name());
         let (step, text) = match &event.what {
             What::SendBegin { .. } => ("", "send() begins".to_owned()),

@@ -12,7 +12,9 @@ use lab::report::{Entrant, Row};
 use lab::stats::{Measure, Verdict, ratio};
 
 use super::grid::Column;
-use super::{frame, units};
+use lab::units;
+
+use super::frame;
 
 /// The cells of a row, in this order.
 pub(crate) const COLUMNS: [Column; 11] = [

@@ -7,7 +7,9 @@ use lab::scene::Scene;
 use lab::trace::{Trace, What};
 
 use super::grid::{Column, Layout, wrap};
-use super::{Ink, units, words};
+use lab::units;
+
+use super::{Ink, words};
 
 /// Characters in the bar of the slowest message.
 const BAR: usize = 40;

@@ -108,7 +108,7 @@ impl Lab {
         }
         let lost = self.history.put_unkept();
         if lost > 0 {
-            let races = crate::render::units::plural(lost as u64, "race");
+            let races = lab::units::plural(lost as u64, "race");
             outcome::note(format_args!("{races} could not be kept on disk and went with the lab"));
         }
     }

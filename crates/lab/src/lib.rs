@@ -38,6 +38,7 @@ pub mod stats;
 pub mod sys;
 pub mod text;
 pub mod trace;
+pub mod units;
 mod worker;
 mod workload;
 

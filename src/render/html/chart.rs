@@ -8,7 +8,7 @@ use lab::stats::Measure;
 
 use super::escape;
 use super::scale::Scale;
-use crate::render::units;
+use lab::units;
 
 const WIDTH: f64 = 720.0;
 /// Left of a chart: names of bars, marks of the vertical axis.

@@ -8,7 +8,9 @@ use lab::report::Row;
 use lab::stats::Measure;
 
 use super::results::{self, COLUMNS, Group, Line};
-use super::{foreign, units};
+use lab::units;
+
+use super::foreign;
 use crate::plan;
 
 /// The whole file.

@@ -1,12 +1,12 @@
 //! Numbers for people: three significant digits, a unit that fits, digits in groups of three.
 
 /// A duration in nanoseconds: `51 ns`, `4.21 µs`, `1.30 ms`.
-pub(crate) fn duration(ns: f64) -> String {
+pub fn duration(ns: f64) -> String {
     significant(ns, &["ns", "µs", "ms", "s"])
 }
 
 /// Two durations in nanoseconds, in the unit that fits the longer: `1.20+0.95 µs`.
-pub(crate) fn durations(ns: [f64; 2]) -> String {
+pub fn durations(ns: [f64; 2]) -> String {
     let longer = ns[0].max(ns[1]);
     let (unit, scale) = match longer {
         _ if longer < 999.5 => ("ns", 1.0),
@@ -24,14 +24,15 @@ pub(crate) fn durations(ns: [f64; 2]) -> String {
 }
 
 /// A number a second: `950`, `12.3 k`, `1.23 M`.
-pub(crate) fn rate(per_s: f64) -> String {
+pub fn rate(per_s: f64) -> String {
     significant(per_s, &["", "k", "M", "G"])
 }
 
-/// A size in bytes: `64 B`, `1 KiB`, `1.5 MiB`.
-pub(crate) fn bytes(size: u32) -> String {
-    let size = f64::from(size);
+/// A size in bytes: `64 B`, `1 KiB`, `1.5 MiB`, `23.5 GiB`.
+pub fn bytes(size: impl Into<u64>) -> String {
+    let size = size.into() as f64;
     let (value, unit) = match size {
+        gib if gib >= 1_073_741_824.0 => (size / 1_073_741_824.0, "GiB"),
         mib if mib >= 1_048_576.0 => (size / 1_048_576.0, "MiB"),
         kib if kib >= 1_024.0 => (size / 1_024.0, "KiB"),
         _ => (size, "B"),
@@ -41,12 +42,12 @@ pub(crate) fn bytes(size: u32) -> String {
 }
 
 /// Two sizes in bytes, or one where they are alike: `4 KiB to 8 KiB`.
-pub(crate) fn range([least, most]: [u32; 2]) -> String {
+pub fn range([least, most]: [u32; 2]) -> String {
     if least == most { bytes(least) } else { format!("{} to {}", bytes(least), bytes(most)) }
 }
 
 /// A count with its digits in groups: `100 000`.
-pub(crate) fn count(count: u64) -> String {
+pub fn count(count: u64) -> String {
     let digits = count.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -59,7 +60,7 @@ pub(crate) fn count(count: u64) -> String {
 }
 
 /// A count for each message: `1`, `0.05`, `12.3`; `~0` is a little more than none.
-pub(crate) fn each(count: f64) -> String {
+pub fn each(count: f64) -> String {
     let text = match count {
         small if small < 0.005 => return if count > 0.0 { "~0".into() } else { "0".into() },
         small if small < 10.0 => format!("{count:.2}"),
@@ -68,23 +69,28 @@ pub(crate) fn each(count: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A factor: `1.05×`, `20.8×`, `150×`.
-pub(crate) fn times(factor: f64) -> String {
-    format!("{}×", significant(factor, &[""]))
+/// A factor: `1.05×`, `20.8×`, `150×`, `120 000×`.
+pub fn times(factor: f64) -> String {
+    if !(999.5..1e15).contains(&factor) {
+        return format!("{}×", significant(factor, &[""]));
+    }
+    // Three digits; the others are zeros.
+    let scale = 10f64.powf(factor.log10().floor() - 2.0);
+    format!("{}×", count(((factor / scale).round() * scale).round() as u64))
 }
 
 /// `1 round`, `2 rounds`, `3 launches`.
-pub(crate) fn plural(n: u64, thing: &str) -> String {
+pub fn plural(n: u64, thing: &str) -> String {
     let ending = match thing {
         _ if n == 1 => "",
-        _ if thing.ends_with("ch") => "es",
+        _ if ["ch", "sh", "s", "x"].iter().any(|end| thing.ends_with(end)) => "es",
         _ => "s",
     };
     format!("{} {thing}{ending}", count(n))
 }
 
 /// Milliseconds since 1970-01-01 UTC as `2026-01-31 12:00:00 UTC`.
-pub(crate) fn date(unix_ms: u64) -> String {
+pub fn date(unix_ms: u64) -> String {
     let seconds = unix_ms / 1_000;
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
     let mut day = seconds / 86_400;
@@ -127,26 +133,30 @@ fn significant(value: f64, units: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
+    /// The same file holds web/js/format.js to the same texts: the page's charts write figures of their own.
     #[test]
-    fn durations_carry_three_digits() {
-        let shown = [
-            (0.0, "0 ns"),
-            (8.14, "8.14 ns"),
-            (51.0, "51 ns"),
-            (999.4, "999 ns"),
-            (999.6, "1.00 µs"),
-            (4_210.0, "4.21 µs"),
-            (9_996.0, "10.0 µs"),
-            (61_234.0, "61.2 µs"),
-            (1_300_000.0, "1.30 ms"),
-            (999_600_000.0, "1.00 s"),
-            (75_000_000_000.0, "75.0 s"),
-        ];
-        for (ns, text) in shown {
-            assert_eq!(duration(ns), text, "{ns}");
+    fn figures_are_written_as_the_page_writes_them() {
+        let written: BTreeMap<String, Vec<(f64, String)>> =
+            serde_json::from_str(include_str!("../../../tests/page/fixtures/units.json")).unwrap();
+        for (of, write) in [
+            ("duration", duration as fn(f64) -> String),
+            ("rate", rate),
+            ("times", times),
+            ("bytes", |size| bytes(size as u64)),
+            ("count", |n| count(n as u64)),
+            ("each", each),
+            ("launches", |n| plural(n as u64, "launch")),
+        ] {
+            assert!(written[of].len() > 1, "{of}");
+            for (figure, text) in &written[of] {
+                assert_eq!(&write(*figure), text, "{of} {figure}");
+            }
         }
+        assert_eq!(written.len(), 7);
     }
 
     #[test]
@@ -154,24 +164,6 @@ mod tests {
         assert_eq!(durations([150.0, 90.0]), "150+90 ns");
         assert_eq!(durations([1_200.0, 950.0]), "1.20+0.95 µs");
         assert_eq!(durations([0.0, 0.0]), "0+0 ns");
-    }
-
-    #[test]
-    fn counts_sizes_and_rates() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(999), "999");
-        assert_eq!(count(100_000), "100 000");
-        assert_eq!(count(1_234_567), "1 234 567");
-        assert_eq!(bytes(64), "64 B");
-        assert_eq!(bytes(1_536), "1.5 KiB");
-        assert_eq!(bytes(1 << 20), "1 MiB");
-        assert_eq!(rate(950.0), "950");
-        assert_eq!(rate(12_345.0), "12.3 k");
-        assert_eq!(times(1.049), "1.05×");
-        assert_eq!(times(150.4), "150×");
-        assert_eq!(each(1.0), "1");
-        assert_eq!(each(0.001), "~0");
-        assert_eq!(each(100.0), "100");
     }
 
     #[test]
