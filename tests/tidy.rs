@@ -2,6 +2,9 @@
 //!
 //! Every rule is run against the tree, and against a seeded violation that it must find.
 
+#[path = "tidy/arrows.rs"]
+mod arrows;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -119,6 +122,9 @@ const RULES: &[Rule] = &[
         absent: &["plain-c", "plain_c", "iceoryx", "rtrb", "zeromq", "nng", "zenoh", "ipc-channel"],
     },
 ];
+
+/// The crates, and the page, in which no arrow between two files leads back: see `arrows`.
+const ONE_WAY: &[&str] = &["web/js"];
 
 /// The only files that may say `unsafe`, and why.
 const UNSAFE: &[(&str, &str)] = &[
@@ -241,6 +247,71 @@ fn unsafe_stands_only_where_it_is_fenced() {
     assert_eq!(found, listed);
 }
 
+/// A circle of arrows between the files in `folder`, if there is one.
+fn circle(folder: &str, files: &[(String, String)]) -> Option<String> {
+    let page = folder.starts_with("web");
+    let arrows = if page { arrows::of_page(folder, files) } else { arrows::of_crate(folder, files) };
+    assert!(arrows.values().any(|ends| !ends.is_empty()), "no arrow was found in {folder}");
+    arrows::circle(&arrows).map(|way| way.join(" -> "))
+}
+
+#[test]
+fn no_arrow_points_back_between_the_files_of_a_crate() {
+    let files = files();
+    let found: Vec<String> = ONE_WAY.iter().filter_map(|folder| circle(folder, &files)).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn a_circle_is_found_however_its_arrows_are_written() {
+    let found = |folder, sources: &[(&str, &str)]| {
+        let files: Vec<_> =
+            sources.iter().map(|(path, text)| (format!("{folder}/{path}"), (*text).into())).collect();
+        circle(folder, &files)
+    };
+    let lib = ("lib.rs", "pub mod a; pub mod b; pub use a::A; use b::c::C as Seen;");
+    let a = |text| ("a.rs", text);
+    let (b, c) =
+        (("b/mod.rs", "pub mod c; pub const B: u8 = 0;"), ("b/c.rs", "use crate::a::A; pub struct C;"));
+    for back in [
+        "use crate::b::c::C; pub struct A;",
+        "use crate::{b::{self, c::C}, other}; pub struct A;",
+        "use super::b::c; pub struct A;",
+        "use super::b; pub type A = b::c::C;",
+        "use crate::b::c::*; pub struct A;",
+        "pub struct A; fn f() { one(crate::b::c::two()) }",
+        "pub struct A; fn f() { println!(\"{:?}\", crate::b::c::C) }",
+        // Through what another file imports, or hands on.
+        "use crate::Seen; pub struct A;",
+    ] {
+        let files = [lib, a(back), b, c];
+        assert_eq!(
+            found("crate", &files).as_deref(),
+            Some("crate/a.rs -> crate/b/c.rs -> crate/a.rs"),
+            "{back}"
+        );
+    }
+    for forth in [
+        "pub struct A; // crate::b::c::C",
+        "pub struct A; /// See [`C`](crate::b::c::C).\nfn f() {}",
+        "pub struct A; #[cfg(test)] mod tests { use crate::b::c::C; }",
+        "pub struct A; #[cfg(test)] use crate::b::c::C;",
+        "use crate::b::B; pub struct A;",
+        "use std::fs; pub struct A; fn f(c: C) -> b::c::C { c }",
+    ] {
+        assert_eq!(found("crate", &[lib, a(forth), b, c]), None, "{forth}");
+    }
+    // A child needs its parent as anything else does; that it is declared there is no arrow.
+    let child = ("b/c.rs", "use super::B; pub struct C;");
+    assert_eq!(found("crate", &[lib, b, child]), None);
+    assert!(found("crate", &[lib, ("b/mod.rs", "mod c; pub const B: u8 = c::C;"), child]).is_some());
+
+    let page = [("a.js", "import { b } from './b/c.js'"), ("b/c.js", "import {\n  a,\n} from '../a.js'")];
+    assert_eq!(found("web", &page).as_deref(), Some("web/a.js -> web/b/c.js -> web/a.js"));
+    let one_way = [page[0], ("b/c.js", "// import { a } from '../a.js'")];
+    assert_eq!(found("web", &one_way), None);
+}
+
 #[test]
 fn every_source_file_opens_by_explaining_itself() {
     let bare: Vec<String> = files()
@@ -305,7 +376,7 @@ fn files() -> Vec<(String, String)> {
             let text = fs::read_to_string(&path).ok()?;
             let name = path.strip_prefix(root()).ok()?.to_str()?.to_owned();
             // The proofs of the ring are tests, though they live beside it.
-            (!name.contains("/tests/") && name != "tests/tidy.rs").then_some((name, text))
+            (!name.contains("/tests/") && !name.starts_with("tests/tidy")).then_some((name, text))
         })
         .collect();
     files.sort();
