@@ -3,19 +3,16 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
 
 use rustix::io::Errno;
-use rustix::mm::{MapFlags, ProtFlags};
 use rustix::pipe::{IoSliceRaw, SpliceFlags};
 
-const BYTES: usize = 4096;
+use super::mapping::{Mapping, PAGE_BYTES};
 
 /// A page of this process's memory.
 #[derive(Debug)]
-pub struct Page {
-    at: NonNull<u8>,
-}
+pub struct Page(Mapping);
 
 impl Page {
     /// A page that begins with `bytes`; what is longer than a page is cut.
@@ -23,22 +20,15 @@ impl Page {
     /// # Errors
     /// What mmap(2) says.
     pub fn holding(bytes: &[u8]) -> io::Result<Page> {
-        let rights = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice replaces no memory that anyone uses.
-        let at =
-            unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), BYTES, rights, MapFlags::PRIVATE) }?;
-        let at = NonNull::new(at.cast()).ok_or_else(|| io::Error::other("mmap gave the null page"))?;
-        let page = Page { at };
+        let page = Page(Mapping::own_page()?);
         page.overwrite(0, bytes);
         Ok(page)
     }
 
     /// Writes `bytes` behind the first `from`; what does not fit on the page is cut.
     pub fn overwrite(&self, from: usize, bytes: &[u8]) {
-        for (i, &byte) in bytes.iter().enumerate().take(BYTES.saturating_sub(from)) {
-            // SAFETY: within the page, to which no reference exists. The kernel may be reading it: to Rust that
-            // is another process.
-            unsafe { self.at.as_ptr().add(from + i).write_volatile(byte) };
+        for (to, &byte) in self.0.bytes().iter().skip(from).zip(bytes) {
+            to.store(byte, Ordering::Relaxed);
         }
     }
 
@@ -50,7 +40,7 @@ impl Page {
         // SAFETY: the page stays mapped as long as `self`, and what is behind its end is never named. Without
         // SPLICE_F_GIFT it stays this process's own, to do with as it likes.
         let given = unsafe {
-            let slice = std::slice::from_raw_parts(self.at.as_ptr(), bytes.min(BYTES));
+            let slice = std::slice::from_raw_parts(self.0.bytes().as_ptr().cast(), bytes.min(PAGE_BYTES));
             rustix::pipe::vmsplice(&pipe, &[IoSliceRaw::from_slice(slice)], SpliceFlags::empty())
         };
         match given {
@@ -59,14 +49,6 @@ impl Page {
             Err(Errno::INTR) => self.give_to(pipe, bytes),
             Err(errno) => Err(errno.into()),
         }
-    }
-}
-
-impl Drop for Page {
-    fn drop(&mut self) {
-        // SAFETY: exactly what mmap returned, to which nothing refers; a pipe holds its own reference to the
-        // physical page.
-        let _ = unsafe { rustix::mm::munmap(self.at.as_ptr().cast(), BYTES) };
     }
 }
 

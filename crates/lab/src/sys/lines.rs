@@ -3,17 +3,15 @@
 //!
 //! Both processes map one memfd and both are the lab's own: this is a measuring instrument, not a channel.
 //! The first writes a number to line 0 and waits for it on line 1; the second does the reverse.
-#![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::ptr::NonNull;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create};
 use serde::{Deserialize, Serialize};
 
+use super::mapping::{self, Mapping};
 use crate::clock::Clock;
 
 /// Idle polls between two looks at the deadline.
@@ -73,67 +71,32 @@ impl Bounce {
     }
 }
 
-/// A word on a line of its own; 128 bytes, because processors fetch neighbouring 64-byte lines in pairs.
-#[repr(C, align(128))]
-struct Line(AtomicU64);
+/// The word that the first side writes.
+const THERE: usize = 0;
 
-/// What the memfd holds.
-#[repr(C)]
-struct Shared {
-    /// Written by the first side.
-    there: Line,
-    /// Written by the second.
-    back: Line,
-}
-
-const FILE_BYTES: usize = 4096;
-const _: () = assert!(size_of::<Shared>() <= FILE_BYTES && align_of::<Shared>() <= FILE_BYTES);
+/// The word that the second side writes: 128 bytes on, because processors fetch neighbouring 64-byte lines in pairs.
+const BACK: usize = 128 / size_of::<AtomicU64>();
 
 /// Two cache lines that two processes share.
 #[derive(Debug)]
-pub struct Lines {
-    map: NonNull<Shared>,
-}
+pub struct Lines(Mapping);
 
 impl Lines {
     /// Makes the lines and maps them; the descriptor (close-on-exec) is for the other process.
     ///
     /// # Errors
-    /// What memfd_create(2), ftruncate(2), fcntl(2) or mmap(2) say.
+    /// As [`mapping::page`] and [`Mapping::page`].
     pub fn create() -> io::Result<(Lines, OwnedFd)> {
-        let fd = memfd_create("ipcscope-floor", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-        ftruncate(&fd, FILE_BYTES as u64)?;
-        fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+        let fd = mapping::page("ipcscope-floor")?;
         Ok((Lines::map(&fd)?, fd))
     }
 
     /// Maps lines that were made by another process.
     ///
     /// # Errors
-    /// `InvalidData` when the file is not one that [`Lines::create`] made; else what mmap(2) says.
+    /// As [`Mapping::page`].
     pub fn map(fd: impl AsFd) -> io::Result<Lines> {
-        let fd = fd.as_fd();
-        let sealed = fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(SealFlags::SHRINK));
-        if !sealed || fstat(fd)?.st_size != FILE_BYTES as i64 {
-            let what = "not the floor's lines: a memfd of 4096 bytes, sealed against shrinking, was expected";
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-        }
-        // SAFETY: a new mapping at an address of the kernel's choice replaces no memory that anyone uses.
-        let at = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                FILE_BYTES,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED | libc::MAP_POPULATE,
-                fd.as_raw_fd(),
-                0,
-            )
-        };
-        if at == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let map = NonNull::new(at.cast()).ok_or_else(|| io::Error::other("mmap gave the null page"))?;
-        Ok(Lines { map })
+        Mapping::page(fd).map(Lines)
     }
 
     /// Leaves `number` on the line of this side, for the other to find: the first writes to its own line, as in a
@@ -152,9 +115,8 @@ impl Lines {
 
     /// The word of this side, and of the other.
     fn words(&self, first: bool) -> (&AtomicU64, &AtomicU64) {
-        // SAFETY: as in `side`.
-        let Shared { there, back } = unsafe { self.map.as_ref() };
-        if first { (&there.0, &back.0) } else { (&back.0, &there.0) }
+        let words = self.0.words();
+        if first { (&words[THERE], &words[BACK]) } else { (&words[BACK], &words[THERE]) }
     }
 
     /// Bounces a growing number: the side with `first` begins, the other answers. Both block until it is done.
@@ -183,16 +145,13 @@ impl Lines {
         mut each: impl FnMut(u64),
         pause: impl Fn(),
     ) -> bool {
-        // SAFETY: the mapping lives as long as `self`, is page-aligned and as long as `Shared`, and cannot
-        // lose its pages since the file is sealed against shrinking; any bytes are valid for the atomics it
-        // is made of.
-        let Shared { there, back } = unsafe { self.map.as_ref() };
+        let (mine, theirs) = self.words(first);
         let numbers = job.base + 1..=job.end();
         if first {
             let mut began = None;
             for number in numbers {
-                there.0.store(number, Ordering::Release);
-                if !arrives(&back.0, number, job.deadline, &pause) {
+                mine.store(number, Ordering::Release);
+                if !arrives(theirs, number, job.deadline, &pause) {
                     return false;
                 }
                 let now = clock.now();
@@ -203,10 +162,10 @@ impl Lines {
             }
         } else {
             for number in numbers {
-                if !arrives(&there.0, number, job.deadline, &pause) {
+                if !arrives(theirs, number, job.deadline, &pause) {
                     return false;
                 }
-                back.0.store(number, Ordering::Release);
+                mine.store(number, Ordering::Release);
             }
         }
         true
@@ -242,20 +201,6 @@ fn wait_some_ticks() {
 #[inline]
 fn wait_some_ticks() {
     std::hint::spin_loop();
-}
-
-// SAFETY: the mapping belongs to the process and not to a thread, and all that is reached through it is
-// atomic.
-unsafe impl Send for Lines {}
-// SAFETY: as above; `bounce` takes `&self` and touches atomics only.
-unsafe impl Sync for Lines {}
-
-impl Drop for Lines {
-    fn drop(&mut self) {
-        // SAFETY: `map` is exactly what mmap returned for FILE_BYTES, and no reference into it outlives
-        // `self`.
-        unsafe { libc::munmap(self.map.as_ptr().cast(), FILE_BYTES) };
-    }
 }
 
 #[cfg(test)]
@@ -321,17 +266,5 @@ mod tests {
         assert_eq!((ours.found(true), theirs.found(false)), (7, 0));
         ours.leave(true, 9);
         assert_eq!(theirs.found(false), 9);
-    }
-
-    #[test]
-    fn a_foreign_file_is_refused() {
-        let short = memfd_create("short", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
-        fcntl_add_seals(&short, SealFlags::SHRINK).unwrap();
-        let unsealed = memfd_create("unsealed", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
-        ftruncate(&unsealed, FILE_BYTES as u64).unwrap();
-        let disk = std::fs::File::open("/proc/self/exe").unwrap();
-        for fd in [short.as_fd(), unsealed.as_fd(), disk.as_fd()] {
-            assert_eq!(Lines::map(fd).unwrap_err().kind(), io::ErrorKind::InvalidData);
-        }
     }
 }

@@ -7,6 +7,7 @@ pub mod cpuid;
 pub mod given;
 pub mod heap;
 pub mod lines;
+pub mod mapping;
 pub mod mark;
 pub mod monotonic;
 pub mod perf;

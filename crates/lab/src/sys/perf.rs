@@ -12,8 +12,9 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::mapping::Mapping;
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,14 +246,11 @@ const DATA_TAIL: usize = 1032;
 #[derive(Debug)]
 pub struct Ring {
     owner: Counter,
-    map: NonNull<u8>,
+    map: Mapping,
     page: usize,
     /// A power of two.
     bytes: usize,
 }
-
-// SAFETY: the mapping belongs to the process and not to a thread; it is reached only through `&mut self`.
-unsafe impl Send for Ring {}
 
 impl Ring {
     /// Gives `owner` a ring of `pages` pages, a power of two.
@@ -262,21 +260,7 @@ impl Ring {
     pub fn of(owner: Counter, pages: usize) -> io::Result<Ring> {
         let page = rustix::param::page_size();
         let bytes = pages.next_power_of_two() * page;
-        // SAFETY: a new mapping at an address of the kernel's choice replaces no memory that anyone uses.
-        let at = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                page + bytes,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                owner.file.as_raw_fd(),
-                0,
-            )
-        };
-        if at == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let map = NonNull::new(at.cast()).ok_or_else(|| io::Error::other("mmap gave the null page"))?;
+        let map = Mapping::of_kernel(&owner.file, page + bytes)?;
         Ok(Ring { owner, map, page, bytes })
     }
 
@@ -294,9 +278,7 @@ impl Ring {
     }
 
     fn word(&self, offset: usize) -> &AtomicU64 {
-        // SAFETY: both words are aligned, within the mapping's first page, which lives as long as `self`, and are
-        // shared with the kernel as atomics are.
-        unsafe { AtomicU64::from_ptr(self.map.as_ptr().add(offset).cast()) }
+        &self.map.words()[offset / size_of::<AtomicU64>()]
     }
 
     /// Takes every record that has come since the last time. Whether the ring was full: then the kernel may have
@@ -329,18 +311,11 @@ impl Ring {
     }
 
     fn copy_out(&self, from: u64, to: &mut [u8]) {
+        let records = &self.map.bytes()[self.page..];
         for (i, byte) in to.iter_mut().enumerate() {
-            let at = self.page + ((from as usize + i) & (self.bytes - 1));
-            // SAFETY: within the mapping; the kernel does not write between tail and head.
-            *byte = unsafe { self.map.as_ptr().add(at).read_volatile() };
+            // The kernel does not write between tail and head.
+            *byte = records[(from as usize + i) & (self.bytes - 1)].load(Ordering::Relaxed);
         }
-    }
-}
-
-impl Drop for Ring {
-    fn drop(&mut self) {
-        // SAFETY: exactly what mmap returned, and no reference into it outlives `self`.
-        unsafe { libc::munmap(self.map.as_ptr().cast(), self.page + self.bytes) };
     }
 }
 
