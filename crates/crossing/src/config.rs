@@ -23,10 +23,12 @@ pub struct Config {
     pub max_message: usize,
     /// How this end waits; can be changed later. [`WaitStrategy::HYBRID`] by default.
     pub wait: WaitStrategy,
-    /// Shared memory: how many bytes may be on their way in the direction this end sends, each message with 8
-    /// bytes of header and padded to 8. Rounded up to a power of two that holds at least two of the longest
-    /// messages. 256 KiB by default. Long messages can stream faster through a ring about twice as large as the processor's
-    /// private cache (METHODOLOGY.md has figures). The other mechanisms use the kernel's own buffers.
+    /// Shared memory: how many bytes may be on their way in the direction this end sends, each
+    /// message with 8 bytes of header and padded to 8. Rounded up to a power of two that holds at
+    /// least two of the longest messages. 256 KiB by default. Long messages can stream faster
+    /// through a ring about twice as large as the processor's private cache (figures:
+    /// results/2026-11-25-kvm-epyc-2-cores/README.md). The other mechanisms use the kernel's own
+    /// buffers.
     pub capacity_bytes: usize,
     /// Shared memory: the largest ring that this end makes, or maps of the other end's, in bytes. 1 GiB by default, and at
     /// most. The other end chooses its ring, and its memory is counted against its own limits; this bounds the addresses

@@ -45,7 +45,7 @@ const WAITS_PER_YIELD: u32 = 256;
 const LOOKS_PER_CLOCK: u32 = 64;
 
 /// How many times [`Patience::linger`] lets the space between two looks go by: about 4 µs, found by measuring
-/// (METHODOLOGY.md, "Lingering").
+/// (results/2026-11-25-kvm-epyc-2-cores/README.md, "Lingering").
 const LINGER_PAUSES: u32 = 160;
 
 /// How often [`Patience::poll_briefly`] looks: about as long as it costs to fall asleep and to be woken, which is when

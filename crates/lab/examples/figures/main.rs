@@ -1,8 +1,8 @@
 //! The table of figures by one command: what was promised, measured and judged.
 //!
-//! `cargo run --release -p ipcscope-lab --example figures -- OUT_DIR` measures every row of `rivals/figures` in shuffled
-//! rounds, judges it, writes `OUT_DIR/figures.json` and `OUT_DIR/figures.md`, and prints the table. How is said in
-//! METHODOLOGY.md, "The table of figures".
+//! `cargo run --release -p ipcscope-lab --example figures -- OUT_DIR` measures every row of
+//! `rivals/figures` in shuffled rounds, judges it, writes `OUT_DIR/figures.json` and
+//! `OUT_DIR/figures.md`, and prints the table. `rivals/figures/README.md` describes the method.
 //!
 //! | typed | what it does |
 //! |---|---|

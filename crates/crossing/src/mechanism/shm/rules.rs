@@ -1,8 +1,9 @@
-//! The rules of safety that stand on the way of every message.
+//! The safety rules on the path of every message.
 //!
-//! All of them hold, in every build. What each costs is measured by leaving it out of a bench build, which is made by
-//! `RUSTFLAGS='--cfg crossing_off="claims"'` and by nothing else (METHODOLOGY.md, "What safety costs"). It is no cargo
-//! feature, because any crate of a build could turn a feature on for all the others.
+//! All of them hold in every build. A bench build leaves one out to measure its cost
+//! (results/2026-11-25-kvm-epyc-2-cores/README.md, "What safety costs"). Only `RUSTFLAGS='--cfg
+//! crossing_off="claims"'` makes such a build: a cargo feature could be turned on by any crate of a
+//! build for all the others.
 
 /// What the peer says of its indices and lengths is checked before it is believed.
 pub(super) const CLAIMS: bool = !cfg!(any(crossing_off = "claims", crossing_off = "all"));
