@@ -111,14 +111,13 @@ fn range(range: Range) -> String {
 mod tests {
     use crossing::Kind;
     use lab::choose::{Constraints, choose};
-    use lab::scene::Scene;
 
     use super::*;
     use crate::render::sample;
 
     #[test]
     fn every_reason_is_a_sentence_with_its_basis() {
-        let scenes = Kind::ALL.map(|kind| Scene::from(kind.scene()));
+        let scenes = crate::render::scenes();
         let runs = [("7".to_owned(), sample())];
         for constraints in [
             "{}",

@@ -2,33 +2,31 @@
 
 use lab::Report;
 
-use super::foreign;
-use super::results::{self, COLUMNS};
+use super::{foreign, judged};
 
 /// The report as Markdown.
 pub(crate) fn report(report: &Report, notices: &[String], sort: bool) -> String {
-    let sheet = results::sheet(report, sort);
+    let judged = judged(report, sort);
     let mut out = String::new();
-    for line in sheet.above.iter().chain(notices) {
-        out.push_str(&format!("- {}\n", escape(line)));
-    }
-    for group in &sheet.groups {
-        out.push_str(&format!("\n**{}, {}**\n\n", escape(&group.title), report.plan.placement));
-        out.push_str(&format!("| {} |\n", COLUMNS.map(|column| column.title).join(" | ")));
-        out.push_str(&format!("|:--|{}\n", "--:|".repeat(COLUMNS.len() - 1)));
-        for line in &group.lines {
-            let mut cells: Vec<String> = line.cells.iter().map(|cell| escape(cell)).collect();
-            if let Some(why) = &line.failed {
-                cells.push(format!("failed: {}", escape(why)));
-            }
-            cells.resize(COLUMNS.len(), String::new());
+    let list = |out: &mut String, lines: &[String]| {
+        lines.iter().for_each(|line| out.push_str(&format!("- {}\n", escape(line))));
+    };
+    list(&mut out, &judged.above);
+    list(&mut out, notices);
+    for group in &judged.groups {
+        out.push_str(&format!("\n**{}, {}**\n\n", escape(&group.title), group.placement));
+        out.push_str(&format!("| {} |\n", judged.columns.join(" | ")));
+        out.push_str(&format!("|:--|{}\n", "--:|".repeat(judged.columns.len() - 1)));
+        for row in &group.rows {
+            let mut cells: Vec<String> = row.cells.iter().map(|cell| escape(cell)).collect();
+            cells.extend(row.failed.iter().map(|why| format!("failed: {}", escape(why))));
+            cells.resize(judged.columns.len(), String::new());
             out.push_str(&format!("| {} |\n", cells.join(" | ")));
         }
     }
     out.push('\n');
-    for line in &sheet.below {
-        out.push_str(&format!("- {}\n", escape(line)));
-    }
+    list(&mut out, &judged.below);
+    list(&mut out, &judged.doubts);
     out
 }
 
@@ -62,7 +60,7 @@ mod tests {
         sample.rows[0].failed = Some("a | b".into());
         let text = report(&sample, &[], false);
         for line in text.lines().filter(|line| line.starts_with('|')) {
-            assert_eq!(line.replace("\\|", "").matches('|').count(), COLUMNS.len() + 1, "{line}");
+            assert_eq!(line.replace("\\|", "").matches('|').count(), lab::judge::COLUMNS.len() + 1, "{line}");
         }
         assert!(text.contains("failed: a \\| b"));
     }

@@ -1,4 +1,4 @@
-//! How results look: one file for each form, and the words and columns that the forms share.
+//! How results look: one file for each form, and the words that the forms share. What is said of a report is judged in [`lab::judge`].
 
 pub(crate) mod choice;
 pub(crate) mod comparison;
@@ -6,7 +6,6 @@ pub(crate) mod csv;
 pub(crate) mod doctor;
 pub(crate) mod foreign;
 pub(crate) mod form;
-mod frame;
 mod grid;
 pub(crate) mod html;
 mod ink;
@@ -14,12 +13,25 @@ pub(crate) mod json;
 pub(crate) mod markdown;
 pub(crate) mod probe;
 pub(crate) mod progress;
-mod results;
 pub(crate) mod table;
 pub(crate) mod timeline;
 mod words;
 
 pub(crate) use ink::Ink;
+
+use crossing::Kind;
+use lab::scene::Scene;
+
+/// The scenes of all mechanisms.
+pub(crate) fn scenes() -> Vec<Scene> {
+    Kind::ALL.map(|kind| Scene::from(kind.scene())).to_vec()
+}
+
+/// A report, judged, for those that draw it; `sort` puts the best of a group first.
+pub(crate) fn judged(report: &lab::Report, sort: bool) -> lab::judge::Judged {
+    let judged = lab::judge::judge(report, &scenes());
+    if sort { judged.sorted() } else { judged }
+}
 
 /// A report of made-up figures, for the tests of the forms.
 #[cfg(test)]

@@ -1,37 +1,42 @@
 //! The tables on the terminal.
 
 use lab::Report;
+use lab::judge::{COLUMNS, JudgedRow};
 
-use super::Ink;
-use super::grid::{Layout, wrap};
-use super::results::{self, COLUMNS, Line};
+use super::grid::{Column, Layout, wrap};
+use super::{Ink, judged};
 
 /// The width when there is no terminal to ask.
 pub(crate) const DEFAULT_WIDTH: usize = 100;
 
+/// Which of [`COLUMNS`] gives way first ([`Column::gives_way`]).
+const GIVES_WAY: [u8; COLUMNS.len()] = [0, 0, 1, 6, 5, 2, 0, 4, 3, 7, 8];
+
 /// The whole report for a terminal of `width` characters; `notices` are shown first.
 pub(crate) fn text(report: &Report, notices: &[String], sort: bool, width: usize, ink: Ink) -> String {
-    let sheet = results::sheet(report, sort);
-    let numbers = || sheet.groups.iter().flat_map(|group| &group.lines).filter(|line| line.failed.is_none());
-    let layout = Layout::fit(&COLUMNS, numbers().map(|line| line.cells.as_slice()), width);
+    let judged = judged(report, sort);
+    let columns: Vec<Column> =
+        COLUMNS.iter().zip(GIVES_WAY).map(|(title, gives_way)| Column { title, gives_way }).collect();
+    let numbers = || judged.groups.iter().flat_map(|group| &group.rows).filter(|row| row.failed.is_none());
+    let layout = Layout::fit(&columns, numbers().map(|row| row.cells.as_slice()), width);
     let mut out = String::new();
-    for line in &sheet.above {
+    for line in &judged.above {
         out.push_str(&format!("{}\n", wrap(line, width, 2)));
     }
     for notice in notices {
         out.push_str(&format!("{}\n", wrap(&format!("notice: {notice}"), width, 2)));
     }
-    for group in &sheet.groups {
+    for group in &judged.groups {
         out.push_str(&format!("\n{}\n", ink.bold(&group.title)));
-        if group.lines.iter().any(|line| line.failed.is_none()) {
-            out.push_str(&format!("{}\n", ink.dim(&layout.line(|column| COLUMNS[column].title))));
+        if group.rows.iter().any(|row| row.failed.is_none()) {
+            out.push_str(&format!("{}\n", ink.dim(&layout.line(|column| COLUMNS[column]))));
         }
-        for line in &group.lines {
-            out.push_str(&format!("{}\n", row(line, &layout, width, ink)));
+        for row in &group.rows {
+            out.push_str(&format!("{}\n", line(row, &layout, width, ink)));
         }
     }
     out.push('\n');
-    for line in &sheet.below {
+    for line in judged.below.iter().chain(&judged.doubts) {
         out.push_str(&format!("{}\n", wrap(line, width, 2)));
     }
     if !layout.left_out.is_empty() && numbers().next().is_some() {
@@ -41,14 +46,14 @@ pub(crate) fn text(report: &Report, notices: &[String], sort: bool, width: usize
     out
 }
 
-fn row(line: &Line, layout: &Layout, width: usize, ink: Ink) -> String {
-    match &line.failed {
+fn line(row: &JudgedRow, layout: &Layout, width: usize, ink: Ink) -> String {
+    match &row.failed {
         Some(why) => {
-            ink.bad(&format!("  {}", wrap(&format!("{}  failed: {why}", line.cells[0]), width - 2, 4)))
+            ink.bad(&format!("  {}", wrap(&format!("{}  failed: {why}", row.cells[0]), width - 2, 4)))
         }
         None => {
-            let text = layout.line(|column| &line.cells[column]);
-            if line.best { ink.bold(&text) } else { text }
+            let text = layout.line(|column| &row.cells[column]);
+            if row.best { ink.bold(&text) } else { text }
         }
     }
 }

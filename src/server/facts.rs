@@ -7,10 +7,8 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use crossing::Kind;
 use lab::machine::{self, Finding, Machine};
 use lab::plan::{COUNT_LIMIT, LAUNCH_LIMIT, SIZE_LIMIT};
-use lab::scene::Scene;
 use serde_json::{Value, json};
 
 use super::Lab;
@@ -26,7 +24,7 @@ impl Facts {
         Facts(json!({
             "version": env!("CARGO_PKG_VERSION"),
             "machine": Machine::read(),
-            "scenes": Kind::ALL.map(|kind| Scene::from(kind.scene())),
+            "scenes": crate::render::scenes(),
             "limits": { "size_bytes": SIZE_LIMIT, "count": COUNT_LIMIT, "launches": LAUNCH_LIMIT },
             "cores": machine::allowed_cores().unwrap_or_default(),
         }))

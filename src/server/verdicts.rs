@@ -5,19 +5,17 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use crossing::Kind;
 use lab::Report;
 use lab::choose::{Constraints, choose};
 use lab::compare::Comparison;
 use lab::machine::Machine;
-use lab::scene::Scene;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Lab;
 use super::body::{Json, REPORT_BYTES, Text, understand};
 use super::refusal::{Refusal, json_of};
-use crate::render::choice;
+use crate::render::{self, choice};
 
 /// How many of the newest runs a choice may rest on.
 const RUNS: usize = 32;
@@ -63,7 +61,7 @@ pub(crate) async fn choice(
         let runs = lab.history.list().runs.into_iter().take(RUNS);
         let runs: Vec<_> =
             runs.filter_map(|run| Some((run.id.clone(), lab.history.report(&run.id).ok()?))).collect();
-        let scenes = Kind::ALL.map(|kind| Scene::from(kind.scene()));
+        let scenes = render::scenes();
         choice::json(&choose(&scenes, &runs, &Machine::read(), &wanted))
     });
     Ok(json_of(StatusCode::OK, &choice.await))

@@ -20,6 +20,7 @@ pub mod compare;
 mod control;
 mod disturbance;
 mod itself;
+pub mod judge;
 mod lookout;
 pub mod machine;
 mod peer;

@@ -89,6 +89,30 @@ pub fn plural(n: u64, thing: &str) -> String {
     format!("{} {thing}{ending}", count(n))
 }
 
+/// `a`, `a and b`, `a, b and c`.
+pub fn list(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.clone(),
+        [all @ .., last] => format!("{} and {last}", all.join(", ")),
+    }
+}
+
+/// A duration written by a person, such as `~0.04 ms`, in nanoseconds.
+pub fn parse_duration(text: &str) -> Option<f64> {
+    let text = &text[text.find(|letter: char| letter.is_ascii_digit())?..];
+    let number = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+    let (number, rest) = text.split_at(number);
+    let scale = match rest.trim_start().split(|letter: char| !letter.is_alphabetic()).next()? {
+        "ns" => 1.0,
+        "µs" | "us" => 1e3,
+        "ms" => 1e6,
+        "s" => 1e9,
+        _ => return None,
+    };
+    Some(number.parse::<f64>().ok()? * scale)
+}
+
 /// Milliseconds since 1970-01-01 UTC as `2026-01-31 12:00:00 UTC`.
 pub fn date(unix_ms: u64) -> String {
     let seconds = unix_ms / 1_000;

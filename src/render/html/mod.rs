@@ -4,10 +4,11 @@ mod chart;
 mod scale;
 
 use lab::Report;
+use lab::judge::{COLUMNS, JudgedGroup, JudgedRow};
 use lab::report::Row;
 use lab::stats::Measure;
 
-use super::results::{self, COLUMNS, Group, Line};
+use super::judged;
 use lab::units;
 
 use super::foreign;
@@ -15,8 +16,8 @@ use crate::plan;
 
 /// The whole file.
 pub(crate) fn report(report: &Report, notices: &[String], sort: bool) -> String {
-    let sheet = results::sheet(report, sort);
-    let groups: String = sheet.groups.iter().map(|rows| group(rows, report)).collect();
+    let judged = judged(report, sort);
+    let groups: String = judged.groups.iter().map(|rows| group(rows, report)).collect();
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -27,11 +28,11 @@ pub(crate) fn report(report: &Report, notices: &[String], sort: bool) -> String 
          <section>\n<h2>To read these figures</h2>\n{below}</section>\n</main>\n</body>\n</html>\n",
         date = units::date(report.started_unix_ms),
         style = include_str!("style.css"),
-        above = list(&sheet.above),
+        above = list(&judged.above),
         notices = list(notices),
         command = escape(&plan::command(&report.plan)),
         sweeps = sweeps(report),
-        below = list(&sheet.below),
+        below = list(&[&judged.below[..], &judged.doubts].concat()),
     )
 }
 
@@ -43,15 +44,14 @@ fn list(lines: &[String]) -> String {
     format!("<ul>\n{items}</ul>\n")
 }
 
-fn group(group: &Group, report: &Report) -> String {
-    let rows: Vec<&Row> = group.lines.iter().filter_map(|line| report.rows.get(line.row)).collect();
+fn group(group: &JudgedGroup, report: &Report) -> String {
+    let rows: Vec<&Row> = group.rows.iter().filter_map(|row| report.rows.get(row.row)).collect();
     let Some(first) = rows.first() else { return String::new() };
     let fine: Vec<&Row> = rows.iter().copied().filter(|row| row.failed.is_none()).collect();
     let bars = chart::bars(&fine, Measure::of(first.workload), &group.title).unwrap_or_default();
     let curves = chart::percentiles(&fine, &group.title).unwrap_or_default();
-    let heads: String =
-        COLUMNS.iter().map(|column| format!("<th scope=\"col\">{}</th>", column.title)).collect();
-    let lines: String = group.lines.iter().map(row).collect();
+    let heads: String = COLUMNS.iter().map(|column| format!("<th scope=\"col\">{column}</th>")).collect();
+    let lines: String = group.rows.iter().map(row).collect();
     format!(
         "<section>\n<h2>{title}, {placement}</h2>\n{bars}<div class=\"wide\">\n<table>\n\
          <thead><tr>{heads}</tr></thead>\n<tbody>\n{lines}</tbody>\n</table>\n</div>\n{curves}</section>\n",
@@ -60,7 +60,7 @@ fn group(group: &Group, report: &Report) -> String {
     )
 }
 
-fn row(line: &Line) -> String {
+fn row(line: &JudgedRow) -> String {
     let who = escape(&line.cells[0]);
     if let Some(why) = &line.failed {
         let span = COLUMNS.len() - 1;
@@ -151,7 +151,7 @@ mod tests {
             let by_rate = Measure::of(workload) == Measure::MessagesPerS;
             let caption = if by_rate { ": messages a second" } else { ": median latency" };
             assert!(page.contains(caption), "{workload}");
-            let best = results::sheet(&report, false).groups[0].lines.iter().position(|line| line.best);
+            let best = judged(&report, false).groups[0].rows.iter().position(|line| line.best);
             assert_eq!(best, Some(usize::from(by_rate)), "{workload}");
             let widths: Vec<f64> = page
                 .split("x=\"76\"")

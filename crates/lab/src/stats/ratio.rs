@@ -1,15 +1,19 @@
 //! How many times one row is another, with the spread that their launches give, or that they do not differ.
 
+use serde::Serialize;
+
 use super::Spread;
 use crate::plan::Workload;
 use crate::report::{Launch, Row};
 
 /// What two rows are compared by; their workload decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum Measure {
     /// The median latency, for ping-pong and paced rows: less is better.
+    #[serde(rename = "p50")]
     LatencyP50,
     /// Messages a second, for streams: more is better.
+    #[serde(rename = "rate")]
     MessagesPerS,
 }
 

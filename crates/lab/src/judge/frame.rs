@@ -2,16 +2,14 @@
 
 use std::collections::HashMap;
 
-use lab::Report;
-use lab::report::{Channel, Entrant, Latency, LatencyBasis, Row, State};
-
-use lab::units;
+use crate::report::{Channel, Entrant, Latency, LatencyBasis, Report, Row, State};
+use crate::units;
 
 /// The most notes of one row that are shown.
 const NOTES: usize = 32;
 
 /// Where and how the race ran.
-pub(crate) fn above(report: &Report) -> Vec<String> {
+pub(super) fn above(report: &Report) -> Vec<String> {
     let plan = &report.plan;
     let two = report.rows.iter().filter(|row| row.entrant != Entrant::Null);
     let mut cores: Vec<[usize; 2]> = two.filter_map(|row| row.cores).collect();
@@ -65,7 +63,7 @@ fn machine(report: &Report) -> String {
 }
 
 /// What a reader must know to read the figures.
-pub(crate) fn below(report: &Report) -> Vec<String> {
+pub(super) fn below(report: &Report) -> Vec<String> {
     let mut lines = floors(report);
     if lines.is_empty() {
         lines.push(
@@ -107,7 +105,6 @@ pub(crate) fn below(report: &Report) -> Vec<String> {
     );
     lines.extend(channels(report));
     lines.extend(states(report));
-    lines.extend(notes(report));
     if report.rounds_dropped > 0 {
         let rounds = units::plural(report.rounds_dropped.into(), "round");
         lines.push(format!(
@@ -155,11 +152,11 @@ fn channels(report: &Report) -> Option<String> {
 }
 
 /// Every note once, with the rows that it is about.
-fn notes(report: &Report) -> Vec<String> {
+pub(super) fn doubts<'a>(rows: impl Iterator<Item = &'a Row>, name: impl Fn(&Row) -> String) -> Vec<String> {
     let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
-    // A row may hold any number of notes, whoever wrote them.
+    // A row may hold any number of notes.
     let mut places: HashMap<&str, usize> = HashMap::new();
-    for row in &report.rows {
+    for row in rows {
         for note in row.notes.iter().take(NOTES) {
             let place = *places.entry(note).or_insert(notes.len());
             if place == notes.len() {
@@ -220,14 +217,14 @@ fn floor(lines: u32, polls: &str, mut ns: Vec<f64>) -> String {
 }
 
 /// `pipe ping-pong 64 B spin`.
-fn name(row: &Row) -> String {
+pub(super) fn name(row: &Row) -> String {
     format!("{} {} {} {}", row.kind, row.workload, units::bytes(row.size_bytes), row.wait)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::sample;
+    use crate::judge::tests::sample;
 
     #[test]
     fn the_floor_names_its_lines_and_its_polls() {

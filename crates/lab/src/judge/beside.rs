@@ -1,0 +1,74 @@
+//! One mechanism of a race beside the others, for a stage that waits and sits like it.
+
+use crossing::WaitStrategy;
+use serde::Serialize;
+
+use super::{Group, NONE, gather, title, versus};
+use crate::plan::{Placement, Workload};
+use crate::report::{Entrant, Report, Row};
+use crate::scene::Scene;
+use crate::stats::{Measure, ratio};
+use crate::units;
+
+/// What a race found of one mechanism.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Beside {
+    /// The workload.
+    pub workload: Workload,
+    /// `64 B`: of the sizes that were measured, the nearest.
+    pub size: String,
+    /// Its median.
+    pub p50: String,
+    /// How many samples that rests on.
+    pub samples: u64,
+    /// How many launches.
+    pub launches: u32,
+    /// It against each of the others.
+    pub versus: Vec<Versus>,
+}
+
+/// One mechanism against another.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Versus {
+    /// The other's place among the scenes; `None` for what is none of them.
+    pub scene: Option<usize>,
+    /// What people call the other.
+    pub title: String,
+    /// How many times the time of the other a message takes.
+    pub ratio: String,
+}
+
+/// What `report` says of `kind` where it waited and sat like this, at the nearest size; `None` where it did not.
+pub fn beside(
+    report: &Report,
+    scenes: &[Scene],
+    kind: &str,
+    (wait, placement, size_bytes): (WaitStrategy, Placement, u32),
+) -> Option<Beside> {
+    let is_like = |group: &Group<'_>| {
+        let first = group.first();
+        first.wait == wait && first.placement == placement && group.measure() == Measure::LatencyP50
+    };
+    let is_own = |row: &Row| row.entrant == Entrant::Mechanism && row.failed.is_none();
+    let far =
+        |group: &Group<'_>| (f64::from(group.first().size_bytes) / f64::from(size_bytes.max(1))).ln().abs();
+    let groups = gather(report);
+    let like = groups.iter().filter(|group| is_like(group) && group.rows.iter().any(|(_, row)| is_own(row)));
+    let group = like.min_by(|a, b| far(a).total_cmp(&far(b)))?;
+    let rows = || group.rows.iter().map(|(_, row)| *row).filter(|row| is_own(row));
+    let own = rows().find(|row| row.kind == kind)?;
+    let latency = own.latency_ns.as_ref()?;
+    let against = |other: &Row| Versus {
+        scene: scenes.iter().position(|scene| scene.kind == other.kind),
+        title: title(other, scenes),
+        ratio: versus(ratio(own, other)),
+    };
+    Some(Beside {
+        workload: own.workload,
+        size: units::bytes(own.size_bytes),
+        p50: latency.p50.map_or_else(|| NONE.into(), |ns| units::duration(ns as f64)),
+        samples: latency.samples,
+        launches: own.launches,
+        versus: rows().filter(|other| !std::ptr::eq(*other, own)).map(against).collect(),
+    })
+}

@@ -1,0 +1,199 @@
+//! What textbooks say of each mechanism's latency, beside what was measured under each way of waiting, and why they differ.
+
+use serde::Serialize;
+
+use super::NONE;
+use crate::plan::{Placement, Workload};
+use crate::report::{Entrant, Report, Row};
+use crate::scene::Scene;
+use crate::stats::{Measure, Verdict, ratio};
+use crate::units::{duration, list, parse_duration, times};
+
+/// The size that is meant where textbooks name none.
+const LEAST_BYTES: u32 = 64;
+
+/// A factor that is worth a sentence.
+const TOLD: f64 = 1.5;
+
+/// The claims, and what was measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Claims {
+    /// The workload that was measured.
+    pub workload: Workload,
+    /// What the cells of a claim say.
+    pub columns: Vec<String>,
+    /// One for each mechanism of which something was measured.
+    pub rows: Vec<Claim>,
+    /// Why the two differ.
+    pub why: Vec<String>,
+}
+
+/// What is said of one mechanism.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Claim {
+    /// Its place among the scenes.
+    pub scene: usize,
+    /// One cell for each of the columns.
+    pub cells: Vec<String>,
+}
+
+/// A mechanism, and the rows that hold it against what is said.
+struct Held<'a> {
+    scene: &'a Scene,
+    quoted_ns: Option<f64>,
+    /// One for each way of waiting.
+    measured: Vec<Option<&'a Row>>,
+}
+
+pub(super) fn claims(report: &Report, scenes: &[Scene]) -> Option<Claims> {
+    let own = || report.rows.iter().filter(|row| row.entrant == Entrant::Mechanism && row.failed.is_none());
+    let timed = |row: &&Row| Measure::of(row.workload) == Measure::LatencyP50 && p50(row).is_some();
+    let all = [Workload::PingPong, Workload::Paced];
+    let workload =
+        all.into_iter().find(|&workload| own().filter(timed).any(|row| row.workload == workload))?;
+    let size = own().map(|row| row.size_bytes).filter(|&size| size >= LEAST_BYTES).min();
+    let mut waits = Vec::new();
+    for row in &report.rows {
+        if !waits.contains(&row.wait) {
+            waits.push(row.wait);
+        }
+    }
+    let rows: Vec<(usize, Held<'_>)> = scenes
+        .iter()
+        .enumerate()
+        .map(|(place, scene)| {
+            let find = |wait| {
+                own().filter(timed).find(|row| {
+                    row.kind == scene.kind
+                        && row.workload == workload
+                        && row.wait == wait
+                        && size.is_none_or(|size| row.size_bytes == size)
+                })
+            };
+            let measured = waits.iter().map(|&wait| find(wait)).collect();
+            let quoted_ns = parse_duration(&scene.quoted.latency).filter(|&ns| ns > 0.0);
+            (place, Held { scene, quoted_ns, measured })
+        })
+        .filter(|(_, held)| held.measured.iter().any(Option::is_some))
+        .collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let waits: Vec<String> = waits.iter().map(ToString::to_string).collect();
+    let measured = waits.iter().map(|wait| format!("measured, {wait}"));
+    let ends = |first: [&str; 2], last: [&str; 3], middle: Vec<String>| -> Vec<String> {
+        let [first, last] = [&first[..], &last[..]].map(|all| all.iter().map(|&text| text.to_owned()));
+        first.chain(middle).chain(last).collect()
+    };
+    let claim = |(place, held): &(usize, Held<'_>)| {
+        let text = |row: &Option<&Row>| row.and_then(p50).map_or_else(|| NONE.into(), duration);
+        let quoted = &held.scene.quoted;
+        Claim {
+            scene: *place,
+            cells: ends(
+                [&held.scene.title, &quoted.latency],
+                [&quoted.copies, &quoted.syscalls, &quoted.use_when],
+                held.measured.iter().map(text).collect(),
+            ),
+        }
+    };
+    Some(Claims {
+        workload,
+        columns: ends(
+            ["mechanism", "quoted"],
+            ["quoted copies", "quoted calls", "use it for"],
+            measured.collect(),
+        ),
+        why: [
+            waiting(&rows),
+            no_constant(&rows, &waits),
+            Some(placement(report.plan.placement)),
+            batched(report),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        rows: rows.iter().map(claim).collect(),
+    })
+}
+
+fn p50(row: &Row) -> Option<f64> {
+    Measure::LatencyP50.figure_of(row).filter(|&ns| ns > 0.0)
+}
+
+/// One mechanism under several ways of waiting: the one that they set farthest apart.
+fn waiting(rows: &[(usize, Held<'_>)]) -> Option<String> {
+    let span = |held: &Held<'_>| {
+        let values = held.measured.iter().flatten().filter_map(|row| p50(row));
+        values.fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), ns| (low.min(ns), high.max(ns)))
+    };
+    let spans = rows.iter().map(|(_, held)| (held.scene, span(held)));
+    let (scene, (low, high)) = spans.max_by(|(_, a), (_, b)| (a.1 / a.0).total_cmp(&(b.1 / b.0)))?;
+    (high / low > TOLD).then(|| {
+        format!(
+            "The way of waiting: {} takes {} or {}, with nothing changed but how both ends wait. A figure that does not say how \
+             one waits can be off by that, {} here.",
+            scene.title,
+            duration(low),
+            duration(high),
+            times(high / low)
+        )
+    })
+}
+
+/// What textbooks set farthest apart, and how far apart it is here.
+fn no_constant(rows: &[(usize, Held<'_>)], waits: &[String]) -> Option<String> {
+    let mut quoted: Vec<(f64, &Held<'_>)> =
+        rows.iter().filter_map(|(_, held)| Some((held.quoted_ns?, held))).collect();
+    quoted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let [(low_ns, low), .., (high_ns, high)] = quoted[..] else { return None };
+    let found = |((wait, a), b): ((&String, &Option<&Row>), &Option<&Row>)| {
+        let found = ratio((*a)?, (*b)?)?;
+        let alike = if found.verdict == Verdict::NoDifference { " (no difference)" } else { "" };
+        Some(format!("{} by {wait}{alike}", times(found.value)))
+    };
+    let here: Vec<String> = waits.iter().zip(&high.measured).zip(&low.measured).filter_map(found).collect();
+    (!here.is_empty()).then(|| {
+        format!(
+            "A ratio is not a constant: textbooks have {} at {} of {}; here it is {}.",
+            high.scene.title,
+            times(high_ns / low_ns),
+            low.scene.title,
+            list(&here)
+        )
+    })
+}
+
+fn placement(placement: Placement) -> String {
+    let place = match placement {
+        Placement::SameCore => "on the same core".into(),
+        Placement::CrossCore => "on two cores".into(),
+        other => other.to_string(),
+    };
+    format!(
+        "The placement: these processes ran {place}. A message that must wake a core pays for that, whatever carries it."
+    )
+}
+
+/// The channel that gains most where none has to be answered first.
+fn batched(report: &Report) -> Option<String> {
+    let rate = |row: &Row| Measure::MessagesPerS.figure_of(row).filter(|_| row.failed.is_none());
+    let own = || report.rows.iter().filter(|row| row.entrant == Entrant::Mechanism);
+    let gains = own().filter(|row| row.workload == Workload::Stream).filter_map(|row| {
+        let alone = own().find(|other| {
+            other.workload == Workload::PingPong
+                && (&other.kind, other.wait, other.size_bytes, other.placement)
+                    == (&row.kind, row.wait, row.size_bytes, row.placement)
+        })?;
+        Some((rate(row)? / rate(alone)?, row))
+    });
+    let (factor, row) = gains.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (factor > TOLD && factor.is_finite()).then(|| {
+        format!(
+            "One at a time, or many on their way: by {}, the same channel carries {} as many messages a second when none has to \
+             be answered first.",
+            row.wait,
+            times(factor)
+        )
+    })
+}
