@@ -41,6 +41,12 @@ use crate::wait::Patience;
 /// The length before each message, in bytes.
 const HEADER_BYTES: usize = 4;
 
+/// What stands before a message of `len` bytes: its length, which is at most `max_message`, far below 2^32.
+#[inline(always)]
+pub(crate) const fn header(len: usize) -> [u8; HEADER_BYTES] {
+    (len as u32).to_le_bytes()
+}
+
 /// What stands where a length would when no more messages come. Longer than any message.
 const END: u32 = u32::MAX;
 

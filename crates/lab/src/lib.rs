@@ -23,6 +23,8 @@ mod itself;
 pub mod judge;
 mod lookout;
 pub mod machine;
+mod mechanism;
+mod message;
 mod peer;
 pub mod plan;
 pub mod probe;

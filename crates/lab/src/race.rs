@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::control::Task;
 use crate::disturbance::{Disturbance, Watch};
 use crate::machine::{self, Machine};
+use crate::mechanism;
 use crate::peer::Fault;
 use crate::plan::{Plan, Workload};
 use crate::report::{Report, SCHEMA};
@@ -240,7 +241,7 @@ pub fn run_program(
 ) -> Result<ProgramRun, RaceError> {
     let order = Order {
         task: Task::Race(Workload::Stream),
-        kind: Kind::Shm,
+        kind: Kind::ALL[0],
         wait: WaitStrategy::Block,
         cores,
         size_bytes: 1,
@@ -320,8 +321,8 @@ fn order(plan: &Plan, entry: &Entry, launch: u32, cores: Option<[usize; 2]>, clo
     let share = plan.count / launches + u64::from(u64::from(launch) < plan.count % launches);
     let (kind, task) = match &entry.who {
         Who::Mechanism(kind) | Who::Rival(_, kind) => (*kind, Task::Race(entry.workload)),
-        // One that is absent runs no round.
-        Who::Null | Who::Absent(_) => (Kind::Shm, Task::Null(entry.workload)),
+        // One that is absent runs no round, and null sends nothing: any channel will do.
+        Who::Null | Who::Absent(_) => (Kind::ALL[0], Task::Null(entry.workload)),
     };
     Order {
         task,
@@ -346,17 +347,13 @@ fn order(plan: &Plan, entry: &Entry, launch: u32, cores: Option<[usize; 2]>, clo
 /// segment, and does not end in time.
 fn narrow(order: &Order) -> Option<String> {
     let (asked, size) = (order.capacity_bytes?, order.size_bytes);
-    let waits_for_timers = order.kind == Kind::Tcp && asked < TCP_FLOWS_BYTES;
+    let waits_for_timers = asked < mechanism::of(order.kind).flows_from_bytes();
     (waits_for_timers || asked < size.saturating_mul(2)).then(|| {
         format!(
             "; its channel was asked to hold {asked} bytes, too few for messages of {size}: ask for more room"
         )
     })
 }
-
-/// With buffers of so many bytes TCP kept flowing on loopback; with fewer it waited for its timers: with 8 KiB and messages of
-/// 1 KiB, with 16 KiB and messages of 16 KiB.
-const TCP_FLOWS_BYTES: u32 = 32 << 10;
 
 /// Messages before those that count: a tenth, within reason in number and in bytes.
 fn warmup(messages: u64, size_bytes: u32) -> u64 {
@@ -393,7 +390,7 @@ mod tests {
         let told = with(Kind::Pipe, Some(4096), 65_536).unwrap();
         assert!(told.contains("4096 bytes, too few for messages of 65536"), "{told}");
         assert!(with(Kind::Tcp, Some(8192), 1024).is_some());
-        assert_eq!(with(Kind::Tcp, Some(TCP_FLOWS_BYTES), 1024), None);
+        assert_eq!(with(Kind::Tcp, Some(32 << 10), 1024), None);
         assert_eq!([with(Kind::Pipe, Some(4096), 2048), with(Kind::Tcp, None, 65_536)], [None, None]);
     }
 

@@ -13,6 +13,7 @@ use rustix::process::Signal;
 
 use crate::control::{Answer, Control, Job, Request, Role, SideOutcome, Silence, Task};
 use crate::machine;
+use crate::mechanism;
 use crate::stats::Histogram;
 use crate::sys::lines::{Bounce, Lines};
 use crate::sys::usage::try_usage;
@@ -173,11 +174,11 @@ impl Worker {
         Ok(SideOutcome { channel_bytes, slept_by: self.slept_by(), uncounted, ..outcome })
     }
 
-    /// By which call it sleeps on shared memory, where that is not the usual one.
+    /// By which call it sleeps, where that is not the usual one.
     fn slept_by(&self) -> Option<String> {
-        let sleeps = self.job.kind == Kind::Shm && self.job.wait != WaitStrategy::Spin;
-        let how = sleeps.then(crossing::sleeping)?;
-        (how != Sleeping::Waitv).then(|| how.name().to_owned())
+        let how = mechanism::of(self.job.kind).sleeps_by()?;
+        let unusual = self.job.wait != WaitStrategy::Spin && how != Sleeping::Waitv;
+        unusual.then(|| how.name().to_owned())
     }
 
     /// Half a round trip of the cache lines: the median, at the initiator.

@@ -87,9 +87,12 @@ fn the_textbook_layout_is_the_control_that_is_harmed() {
 
 #[test]
 fn a_buffer_is_filled_until_its_writer_sleeps_and_nothing_is_lost() {
-    for (kind, call) in
-        [(Kind::Shm, "futex_waitv"), (Kind::Pipe, "write"), (Kind::Unix, "sendto"), (Kind::Tcp, "sendto")]
-    {
+    for kind in Kind::ALL {
+        let call = match kind {
+            Kind::Shm => "futex_waitv",
+            Kind::Pipe => "write",
+            Kind::Unix | Kind::Tcp => "sendto",
+        };
         let mut stage = Watched::open(kind);
         let seen = stage.experiment("fill");
         assert_eq!(seen.held, Some(true), "{kind}: {seen:#?}");
@@ -170,12 +173,11 @@ fn lost_segments_are_sent_again_and_the_order_is_kept() {
 
 #[test]
 fn bytes_are_copied_by_streams_and_shared_by_memory() {
-    for (kind, found) in [
-        (Kind::Shm, &["copied", "shared"][..]),
-        (Kind::Pipe, &["copied", "shared"]),
-        (Kind::Unix, &["copied"]),
-        (Kind::Tcp, &["copied"]),
-    ] {
+    for kind in Kind::ALL {
+        let found: &[&str] = match kind {
+            Kind::Shm | Kind::Pipe => &["copied", "shared"],
+            Kind::Unix | Kind::Tcp => &["copied"],
+        };
         let mut stage = Watched::open(kind);
         let seen = stage.experiment("copied-or-shared");
         assert_eq!(seen.held, Some(true), "{kind}: {seen:#?}");

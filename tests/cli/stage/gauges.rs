@@ -10,12 +10,13 @@ use super::{Watched, gauges, received, slept_in};
 
 #[test]
 fn in_a_step_the_message_is_seen_on_its_way() {
-    for (kind, field, frame) in [
-        (Kind::Shm, "tail", 72),
-        (Kind::Pipe, "pipe_bytes", 68),
-        (Kind::Unix, "queued_bytes", 68),
-        (Kind::Tcp, "queued_bytes", 68),
-    ] {
+    for kind in Kind::ALL {
+        let (field, frame) = match kind {
+            Kind::Shm => ("tail", 72),
+            Kind::Pipe => ("pipe_bytes", 68),
+            Kind::Unix | Kind::Tcp => ("queued_bytes", 68),
+        };
+        assert_eq!(kind.frame_bytes(64), frame, "{kind}");
         let mut stage = Watched::open(kind);
         let before = stage.run(r#"{"do":"look"}"#);
         assert_eq!(gauges(&before)[0][field], 0, "{kind}");
@@ -73,9 +74,12 @@ fn a_unix_socket_says_where_they_met_and_who_is_there() {
 
 #[test]
 fn a_receiver_that_came_first_is_seen_asleep() {
-    for (kind, call) in
-        [(Kind::Shm, "futex_waitv"), (Kind::Pipe, "read"), (Kind::Unix, "recvfrom"), (Kind::Tcp, "recvfrom")]
-    {
+    for kind in Kind::ALL {
+        let call = match kind {
+            Kind::Shm => "futex_waitv",
+            Kind::Pipe => "read",
+            Kind::Unix | Kind::Tcp => "recvfrom",
+        };
         let mut stage = Watched::open(kind);
         for (direction, side) in [("forward", Side::Receiver), ("back", Side::Sender)] {
             let events = stage.run(&format!(
@@ -95,9 +99,13 @@ fn a_receiver_that_came_first_is_seen_asleep() {
 
 #[test]
 fn a_message_that_fits_nowhere_is_seen_from_a_sleeping_sender() {
-    // The first call writes the length and the beginning of the message, the others write the rest.
-    let socket = ["sendmsg", "sendto"];
-    for (kind, calls) in [(Kind::Pipe, ["writev", "write"]), (Kind::Unix, socket), (Kind::Tcp, socket)] {
+    for kind in Kind::ALL {
+        // The first call writes the length and the beginning of the message, the others write the rest.
+        let calls = match kind {
+            Kind::Shm => continue,
+            Kind::Pipe => ["writev", "write"],
+            Kind::Unix | Kind::Tcp => ["sendmsg", "sendto"],
+        };
         // A receiver that keeps up ends a sleep before anybody looks: not each time, however busy the machine is.
         let mut slept = (0..200).map(|_| {
             let mut stage = Watched::with(kind, WaitStrategy::Block, 16 << 20);

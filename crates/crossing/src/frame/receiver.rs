@@ -3,7 +3,7 @@
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
-use super::{Cut, END, HEADER_BYTES, Wire, again, copy};
+use super::{Cut, END, HEADER_BYTES, Wire, again, copy, header};
 use crate::error::{End, RecvError, Violation};
 use crate::mechanism::Inbound;
 use crate::owner::Owner;
@@ -143,8 +143,7 @@ impl<W: Wire> FrameReceiver<W> {
                     let error = self.fail(ended);
                     if self.over.is_none() {
                         // It passes: what has come is kept for the next call.
-                        self.buffer =
-                            [&(len as u32).to_le_bytes(), &message[..at]].concat().into_boxed_slice();
+                        self.buffer = [&header(len), &message[..at]].concat().into_boxed_slice();
                         self.end = self.buffer.len();
                     }
                     return Err(error);

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
-use super::{Cut, END, HEADER_BYTES, Wire, again, copy};
+use super::{Cut, END, HEADER_BYTES, Wire, again, copy, header};
 use crate::error::SendError;
 use crate::mechanism::Outbound;
 use crate::owner::Owner;
@@ -151,7 +151,7 @@ impl<W: Wire> FrameSender<W> {
     /// error that passes.
     #[inline(never)]
     fn send_long(&mut self, message: &[u8], patience: &mut Patience) -> Result<(), SendError> {
-        let header = (message.len() as u32).to_le_bytes();
+        let header = header(message.len());
         let rest =
             |gone: usize| [&header[gone.min(HEADER_BYTES)..], &message[gone.saturating_sub(HEADER_BYTES)..]];
         let mut gone = 0;
@@ -200,8 +200,7 @@ impl<W: Wire> FrameSender<W> {
             return None;
         }
         let frame = self.buffer.get_mut(self.end..)?.get_mut(..HEADER_BYTES + len)?;
-        // `len` is at most `max_message`, which is far below 2^32.
-        frame[..HEADER_BYTES].copy_from_slice(&(len as u32).to_le_bytes());
+        frame[..HEADER_BYTES].copy_from_slice(&header(len));
         Some(frame)
     }
 

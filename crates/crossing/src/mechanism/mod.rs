@@ -20,6 +20,7 @@ use rustix::io::Errno;
 
 use crate::config::Config;
 use crate::error::{ConnectError, End, RecvError, SendError};
+use crate::frame;
 use crate::owner::Owner;
 use crate::scene::Scene;
 use crate::wait::Patience;
@@ -77,6 +78,29 @@ impl Kind {
             Kind::Pipe => &pipe::SCENE,
             Kind::Unix => &unix::SCENE,
             Kind::Tcp => &tcp::SCENE,
+        }
+    }
+
+    /// What stands before a message of `len` bytes in the channel: its length.
+    pub fn frame_header(self, len: usize) -> Vec<u8> {
+        match self {
+            // A word of shared memory.
+            Kind::Shm => (len as u64).to_ne_bytes().into(),
+            Kind::Pipe | Kind::Unix | Kind::Tcp => frame::header(len).into(),
+        }
+    }
+
+    /// How many bytes of the channel a message of `len` bytes takes: with its length before it, and in a ring padded.
+    ///
+    /// ```
+    /// use crossing::Kind;
+    ///
+    /// assert_eq!(Kind::ALL.map(|kind| kind.frame_bytes(5)), [16, 9, 9, 9]);
+    /// ```
+    pub fn frame_bytes(self, len: usize) -> u64 {
+        match self {
+            Kind::Shm => shm::frame_bytes(len),
+            Kind::Pipe | Kind::Unix | Kind::Tcp => (frame::header(len).len() + len) as u64,
         }
     }
 

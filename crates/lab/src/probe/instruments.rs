@@ -240,7 +240,7 @@ fn try_ptrace() -> io::Result<()> {
     let job = Job {
         role: Role::Initiator,
         task: Task::Probe,
-        kind: Kind::Pipe,
+        kind: Kind::ALL[0],
         wait: WaitStrategy::Block,
         core: None,
         size_bytes: 8,

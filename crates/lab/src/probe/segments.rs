@@ -3,8 +3,7 @@
 
 use crossing::Kind;
 
-use crate::stage::Window;
-use crate::sys::socket;
+use crate::mechanism;
 
 /// Segments that each side has sent since the connection began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +26,6 @@ impl Segments {
 
 /// Asks both sides; `None` where there are no segments, or where the kernel does not let us ask.
 pub(super) fn read(kind: Kind, pids: [u32; 2]) -> Option<Segments> {
-    let windows = Window::open_both(kind, pids).ok()?;
-    let [there, back] = windows.map(|window| {
-        let info = socket::tcp_info(window.take(window.outbound).ok()?).ok()?;
-        Some(u64::from(info.segs_out))
-    });
-    Some(Segments { there: there?, back: back? })
+    let [there, back] = mechanism::carried(kind, pids)?.map(|side| side.segments_out);
+    Some(Segments { there, back })
 }

@@ -4,7 +4,6 @@
 //! went out. It takes CAP_NET_RAW.
 
 use std::io;
-use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -127,13 +126,6 @@ fn realtime_ahead_ns() -> u64 {
     };
     // The reading between which the least time has passed is the nearest.
     (0..5).map(|_| read()).min().map_or(0, |(_, ahead_ns)| ahead_ns)
-}
-
-/// The ports of a connection of this process's copy of a socket: its own, and the peer's.
-pub(super) fn ports(socket: &OwnedFd) -> Option<[u16; 2]> {
-    let own = SocketAddrV4::try_from(rustix::net::getsockname(socket).ok()?).ok()?;
-    let peer = SocketAddrV4::try_from(rustix::net::getpeername(socket).ok()??).ok()?;
-    Some([own.port(), peer.port()])
 }
 
 /// Reads an IPv4 packet that carries a segment, and came in at `t_ns`.

@@ -27,8 +27,8 @@ use super::stream::{Stream, Want};
 use super::symbols::Symbols;
 use super::touch::Place;
 use super::tracefs::{Tracefs, Tracepoint};
-use super::wire::{Tap, ports};
-use crate::stage::Window;
+use super::wire::Tap;
+use crate::mechanism;
 use crate::sys::perf::{Watched, Whom};
 use crate::trace::Event;
 
@@ -107,11 +107,7 @@ fn through_the_kernel(
         }
     }
     let tap = Tap::open().ok();
-    let socket = || {
-        let [sender, _] = Window::open_both(setup.kind, aim.bench().pids()).ok()?;
-        ports(&sender.take(sender.outbound).ok()?)
-    };
-    let ports = socket();
+    let ports = mechanism::carried(setup.kind, aim.bench().pids()).map(|[sender, _]| sender.ports);
     let mut shown: Option<(bool, Xray)> = None;
     for guess in aim.guesses().into_iter().cycle().take(aim.guesses().len().max(ROWS)) {
         let mut wants = aim.wants(guess, Key::Byte);

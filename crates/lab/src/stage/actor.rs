@@ -3,23 +3,21 @@
 //! Between two orders it sleeps in poll(2) on the lab's line. In a call of the channel it is there for
 //! nothing else, so that whoever looks from outside sees it sleep where the mechanism puts it to sleep.
 
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crossing::{
-    Address, Config, Connection, Endpoint, Kind, Listener, Mechanism, Peers, Pipe, RecvError, SendError, Shm,
-    Tcp, Unix,
-};
+use crossing::{Address, Config, Connection, Endpoint, Kind, Listener, Peers, RecvError, SendError};
 
-use super::message::{Glimpse, compose};
-use super::order::{Course, Order, Sight, Source, Textbook, Told, Wrong};
-use super::scribble;
+use super::order::{Course, Order, Sight, Textbook, Told, Wrong};
 use super::textbook::{self, SLOT_BYTES};
 use crate::control::{Answer, Control, Job, Silence};
 use crate::itself::THIS_PROGRAM;
 use crate::machine;
+use crate::mechanism::{self, Place};
+use crate::message::{Glimpse, compose};
 use crate::peer;
 use crate::sys::stray;
 
@@ -40,12 +38,7 @@ pub(crate) fn run(mut control: Control, job: &Job) -> Result<(), Over> {
     let id = child.as_ref().map(Child::id);
     let placed = Answer::Placed { core: job.core, child: id };
     control.say(&placed, None).map_err(|_| Over)?;
-    match job.kind {
-        Kind::Shm => Actor::<Shm>::new(control, job, endpoint, child).serve(),
-        Kind::Pipe => Actor::<Pipe>::new(control, job, endpoint, child).serve(),
-        Kind::Unix => Actor::<Unix>::new(control, job, endpoint, child).serve(),
-        Kind::Tcp => Actor::<Tcp>::new(control, job, endpoint, child).serve(),
-    }
+    Actor::new(control, job, endpoint, child).serve()
 }
 
 /// A descriptor beside the job is the line of a peer that this process is to start itself: then the two ends
@@ -65,13 +58,13 @@ fn fail(control: &Control, why: String) -> Result<(), Over> {
     Err(Over)
 }
 
-struct Actor<'a, M: Mechanism> {
+struct Actor<'a> {
     control: Control,
     job: &'a Job,
     /// The end that was made here, when the peer was started here.
     endpoint: Option<Endpoint>,
     child: Option<Child>,
-    connection: Option<Connection<M>>,
+    connection: Option<Connection>,
     textbook: Option<textbook::Board>,
     /// Memory for one message.
     message: Vec<u8>,
@@ -79,7 +72,7 @@ struct Actor<'a, M: Mechanism> {
     expected: Vec<u8>,
 }
 
-impl<'a, M: Mechanism> Actor<'a, M> {
+impl<'a> Actor<'a> {
     fn new(control: Control, job: &'a Job, endpoint: Option<Endpoint>, child: Option<Child>) -> Self {
         let size = job.size_bytes as usize;
         Actor {
@@ -155,7 +148,7 @@ impl<'a, M: Mechanism> Actor<'a, M> {
         // of its own in this namespace, and could not be told from others.
         let peers = Peers::Anyone;
         let config = Config { max_message: size, wait: self.job.wait, peers, ..Config::default() };
-        self.connection = Some(endpoint.connect_as::<M>(&config).map_err(|error| error.to_string())?);
+        self.connection = Some(endpoint.connect(&config).map_err(|error| error.to_string())?);
         Ok(Told::Connected)
     }
 
@@ -229,13 +222,14 @@ impl<'a, M: Mechanism> Actor<'a, M> {
         Ok(notes.told())
     }
 
-    fn scribble(&mut self, number: u64, by: i32, of: Source) -> Result<Told, String> {
+    fn scribble(&mut self, number: u64, by: i32, of: Place) -> Result<Told, String> {
         let connection = connected(&mut self.connection)?;
         compose(&mut self.message, number, None);
         let glimpse = Glimpse::of(&self.message);
         let mut notes = Notes::new(1);
         let began = self.job.clock.now();
-        match scribble::send_then_overwrite(connection, self.job.kind, by, &mut self.message, of) {
+        let mut send = |message: &[u8]| connection.send(message).map_err(io::Error::other);
+        match mechanism::of(self.job.kind).send_then_overwrite(&mut send, by, &mut self.message, of) {
             Ok(()) => {
                 notes.take(number, began, self.job.clock.now(), Some(glimpse), None);
                 Ok(notes.told())
@@ -291,7 +285,7 @@ fn say(control: &Control, told: Told) -> Result<(), String> {
     control.say(&Answer::Stage(told), None).map_err(|error| error.to_string())
 }
 
-fn connected<M: Mechanism>(connection: &mut Option<Connection<M>>) -> Result<&mut Connection<M>, String> {
+fn connected(connection: &mut Option<Connection>) -> Result<&mut Connection, String> {
     connection.as_mut().ok_or_else(|| "told to use a channel before it was connected".into())
 }
 

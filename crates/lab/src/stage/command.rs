@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::scene::Scene;
 use crate::trace::Mode;
 
-use super::message::WORDS_LIMIT;
+use crate::message::WORDS_LIMIT;
 
 /// The most messages of one command.
 pub const COUNT_LIMIT: u64 = 1_000;

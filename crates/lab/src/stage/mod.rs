@@ -18,15 +18,10 @@
 pub(crate) mod actor;
 mod batch;
 mod command;
-mod descriptors;
 mod experiment;
-mod gauges;
 mod meeting;
-mod message;
 mod order;
 mod pair;
-mod region;
-mod scribble;
 mod state;
 mod teller;
 mod textbook;
@@ -49,10 +44,9 @@ use crate::plan::{Placement, SIZE_LIMIT};
 use crate::scene::Scene;
 use crate::trace::{Event, Header, Tone};
 
+pub use crate::message::WORDS_LIMIT;
 pub use command::{COUNT_LIMIT, Command, Direction, Messages};
-pub use message::WORDS_LIMIT;
 
-pub(crate) use descriptors::Window;
 pub(crate) use order::Told;
 
 /// What a stage is opened with.

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::mechanism::Place;
+
 /// What the lab asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -31,14 +33,14 @@ pub(crate) enum Order {
     Enough,
     /// Store all over the region that the peer owns.
     Stray,
-    /// Send one message, then overwrite `of` with [`SCRIBBLE`].
+    /// Send one message, then overwrite `of` with [`SCRIBBLE`](crate::mechanism::SCRIBBLE).
     Scribble {
         /// The message's number.
         number: u64,
         /// The descriptor that the process sends by.
         by: i32,
         /// What is overwritten.
-        of: Source,
+        of: Place,
     },
     /// The textbook's region, whose descriptor comes beside this line: one region that both may write.
     Textbook(Textbook),
@@ -67,21 +69,6 @@ impl Course {
         Course { first, count, gap_us: 0, text: None, announce: false }
     }
 }
-
-/// What is overwritten after a message was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Source {
-    /// The memory that was handed to the system call, or to `send`.
-    Buffer,
-    /// Pages that were given to the pipe (vmsplice(2)).
-    GivenPage,
-    /// The message's place in the sender's region.
-    Region,
-}
-
-/// What the bytes are overwritten with.
-pub(crate) const SCRIBBLE: u8 = b'#';
 
 /// What is done with the textbook's region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

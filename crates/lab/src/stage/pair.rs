@@ -1,7 +1,6 @@
 //! A pair: the two processes of a stage or of an experiment, with a channel between them.
 //!
-//! Both are told what to do over lines of their own. A pipe's two are parent and child, as it is mostly used;
-//! the two ends of a Unix socket meet at a path; the others inherit their ends from the lab. A pair that is
+//! Both are told what to do over lines of their own. How they meet is the mechanism's to say ([`Meets`]). A pair that is
 //! dropped leaves nothing behind, neither processes nor a path.
 
 use std::ffi::OsStr;
@@ -13,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use crossing::{Endpoint, Kind, WaitStrategy};
 
-use super::gauges::Gauges;
 use super::meeting::Meeting;
 use super::order::{Order, Sight, Told};
 use super::state::{self, Seen};
 use crate::clock::Clock;
 use crate::control::{Answer, Control, Job, Role, Task};
+use crate::mechanism::{self, Gauges, Meets};
 use crate::peer::{Death, Fault, Peer};
 use crate::round;
 use crate::scene::Actor;
@@ -52,7 +51,7 @@ pub(crate) struct Pair {
     busy: [bool; 2],
     /// `Err` when the kernel does not let us look.
     gauges: io::Result<Gauges>,
-    is_family: bool,
+    meets: Meets,
     wait: WaitStrategy,
 }
 
@@ -73,14 +72,14 @@ impl Pair {
     /// Starts the two, puts them in their places and lets them connect.
     pub(crate) fn start(cast: &Cast, stop: &AtomicBool) -> Result<Pair, Fault> {
         let deadline = Instant::now() + SETUP;
-        let is_family = cast.kind == Kind::Pipe;
-        let (sender, receiver) = match cast.kind {
-            Kind::Pipe => family(cast, deadline, stop)?,
-            Kind::Unix => (
+        let meets = mechanism::of(cast.kind).meets();
+        let (sender, receiver) = match meets {
+            Meets::AsFamily => family(cast, deadline, stop)?,
+            Meets::AtPath => (
                 begin(cast, Role::Initiator, None, deadline, stop)?,
                 begin(cast, Role::Responder, None, deadline, stop)?,
             ),
-            Kind::Shm | Kind::Tcp => {
+            Meets::Inheriting => {
                 let ends = Endpoint::pair(cast.kind).map_err(|error| round::no_ends(cast.kind, &error))?;
                 (
                     begin(cast, Role::Initiator, Some(ends.0), deadline, stop)?,
@@ -89,20 +88,20 @@ impl Pair {
             }
         };
         let gauges = Err(io::ErrorKind::NotConnected.into());
-        let mut pair = Pair { receiver, sender, busy: [false; 2], gauges, is_family, wait: cast.wait };
-        let path = pair.connect(cast.kind, deadline, stop)?;
+        let mut pair = Pair { receiver, sender, busy: [false; 2], gauges, meets, wait: cast.wait };
+        let path = pair.connect(deadline, stop)?;
         pair.gauges = Gauges::open(cast.kind, cast.size_bytes as usize, pair.pids(), path);
         Ok(pair)
     }
 
     /// Lets the two connect; the path where they met, if they did at one.
-    fn connect(&mut self, kind: Kind, deadline: Instant, stop: &AtomicBool) -> Result<Option<String>, Fault> {
+    fn connect(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<Option<String>, Fault> {
         let told = |pair: &mut Pair, side| match pair.peer(side).hear(deadline, stop)? {
             Answer::Stage(told) => Ok(told),
             answer => Err(Fault::out_of_turn(&answer)),
         };
         let mut met = None;
-        if kind == Kind::Unix {
+        if self.meets == Meets::AtPath {
             // The path is of use for the moment of meeting only, so nothing is left when everybody is killed.
             let meeting = Meeting::create()
                 .map_err(|error| Fault::Environment(format!("cannot make a folder for a socket: {error}")))?;
@@ -236,7 +235,7 @@ impl Pair {
     pub(crate) fn death_within(&mut self, side: Side, patience: Duration) -> Option<Death> {
         let death = self.peer(side).ended_within(patience)?;
         let unknown = death.signal.is_none() && death.exit_code.is_none();
-        if self.is_family && side == Side::Receiver && unknown && !self.busy[0] {
+        if self.meets == Meets::AsFamily && side == Side::Receiver && unknown && !self.busy[0] {
             return self.bury().or(Some(death));
         }
         Some(death)
@@ -256,7 +255,9 @@ impl Pair {
 impl Drop for Pair {
     fn drop(&mut self) {
         // A child of the sender is reaped by the sender, so that no zombie is left to whoever inherits orphans.
-        if self.is_family && self.kill(Side::Receiver).is_some_and(|death| death.signal.is_none()) {
+        if self.meets == Meets::AsFamily
+            && self.kill(Side::Receiver).is_some_and(|death| death.signal.is_none())
+        {
             // It could not: it was busy until now, and finds the channel closed.
             let never = AtomicBool::new(false);
             if self.busy[0] && matches!(self.told_within(Side::Sender, LAST_BREATH / 10, &never), Ok(Some(_)))

@@ -5,9 +5,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
+use crate::mechanism::SCRIBBLE;
 use crate::sys::board::{self, WORDS};
-
-use super::order::SCRIBBLE;
 
 /// Bytes in a slot.
 pub(crate) const SLOT_BYTES: usize = 64;
@@ -71,7 +70,7 @@ fn slot(number: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stage::message::compose;
+    use crate::message::compose;
 
     #[test]
     fn a_message_is_read_as_it_was_written_until_somebody_strays() {

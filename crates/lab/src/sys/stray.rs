@@ -9,6 +9,9 @@ use std::fs;
 use std::io;
 use std::ops::Range;
 
+/// What /proc says of the file of a region begins with this: the name that `crossing` gives to its memory.
+pub(crate) const REGION: &str = "/memfd:crossing";
+
 /// A mapping of a region in this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapped {
@@ -37,7 +40,7 @@ fn region(line: &str) -> Option<Mapped> {
     let rights = fields.next()?;
     let offset = u64::from_str_radix(fields.next()?, 16).ok()?;
     let inode = fields.nth(1)?.parse().ok()?;
-    fields.next()?.starts_with("/memfd:crossing").then_some(())?;
+    fields.next()?.starts_with(REGION).then_some(())?;
     let address = |text| usize::from_str_radix(text, 16).ok();
     Some(Mapped { at: address(from)?..address(to)?, writable: rights.contains('w'), offset, inode })
 }

@@ -57,6 +57,7 @@ use self::line::Line;
 use self::link::{Agreed, Link};
 use self::memory::Status;
 use self::passing::{Inlet, Outlet};
+pub(super) use self::ring::frame as frame_bytes;
 use self::ring::{Consumer, Producer, START, frame};
 pub use self::room::{MemoryLimit, Shortage};
 pub(crate) use self::scene::SCENE;

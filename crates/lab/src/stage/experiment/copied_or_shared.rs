@@ -1,60 +1,12 @@
 //! Copied or shared? What a message was sent from is overwritten after it was sent, and before it is received. If
 //! the old bytes arrive, somebody has copied them meanwhile; if the new ones, both look at the same memory.
 
-use crossing::Kind;
-
 use super::{Bench, Verdict};
+use crate::mechanism::{self, Overwrite, SCRIBBLE};
 use crate::peer::Fault;
-use crate::stage::order::{Course, Order, SCRIBBLE, Source};
+use crate::stage::order::{Course, Order};
 use crate::stage::pair::{BOTH, place};
 use crate::trace::{Call, Side, Tone};
-
-/// What is overwritten, in words, and whether a copy has been made by then.
-struct Try {
-    of: Source,
-    what: &'static str,
-    copied: bool,
-    why: &'static str,
-}
-
-fn tries(kind: Kind) -> &'static [Try] {
-    match kind {
-        Kind::Shm => &[
-            Try {
-                of: Source::Buffer,
-                what: "the sender's own buffer, after send()",
-                copied: true,
-                why: "the sender has copied it into its region",
-            },
-            Try {
-                of: Source::Region,
-                what: "the message's place in the region",
-                copied: false,
-                why: "the receiver reads the page that the sender writes",
-            },
-        ],
-        Kind::Pipe => &[
-            Try {
-                of: Source::Buffer,
-                what: "the buffer, after write()",
-                copied: true,
-                why: "write() has copied it into a page of the kernel",
-            },
-            Try {
-                of: Source::GivenPage,
-                what: "the page, after vmsplice()",
-                copied: false,
-                why: "vmsplice() has put the page itself into the pipe",
-            },
-        ],
-        Kind::Unix | Kind::Tcp => &[Try {
-            of: Source::Buffer,
-            what: "the buffer, after write() to the socket",
-            copied: true,
-            why: "the kernel has copied it into a socket buffer",
-        }],
-    }
-}
 
 pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
     let mut pair = bench.pair()?;
@@ -64,7 +16,7 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
     let mut held = true;
     let mut stories = Vec::new();
     let scribble = char::from(SCRIBBLE).to_string();
-    for Try { of, what, copied, why } in tries(bench.cast.kind) {
+    for Overwrite { of, what, copied, why } in mechanism::of(bench.cast.kind).overwrites() {
         let number = bench.numbers(1);
         let (calls, _) = bench.ask(&mut pair, Side::Sender, &Order::Scribble { number, by, of: *of })?;
         bench.tell_calls(Side::Sender, Call::Send, calls);

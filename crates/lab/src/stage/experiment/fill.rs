@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use crossing::{Kind, WaitStrategy};
+use crossing::WaitStrategy;
 
 use super::{Bench, Verdict, messages};
+use crate::mechanism::Gauges;
 use crate::peer::Fault;
-use crate::stage::gauges::Gauges;
 use crate::stage::order::{Course, Order};
 use crate::stage::pair::{BOTH, Pair};
 use crate::stage::state::Seen;
@@ -35,7 +35,7 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
     bench.teller.look(&pair, &BOTH);
     // The message that found no room is sent as soon as there is some; then the sender has heard enough.
     pair.order(Side::Sender, &Order::Enough)?;
-    let fitted = bytes / bench.frame_bytes();
+    let fitted = bytes / bench.cast.kind.frame_bytes(bench.cast.size_bytes as usize);
     let Drained { sent, received, damaged } = drain(bench, &mut pair, first, fitted)?;
     *bench.next += sent;
     bench.teller.look(&pair, &BOTH);
@@ -154,15 +154,4 @@ fn take(
         bench.tell_calls(Side::Receiver, Call::Recv, wrong);
     }
     Ok(())
-}
-
-impl Bench<'_, '_> {
-    /// What a message takes on its way, in bytes: with its length before it, and in a ring padded.
-    fn frame_bytes(&self) -> u64 {
-        let size = u64::from(self.cast.size_bytes);
-        match self.cast.kind {
-            Kind::Shm => 8 + size.next_multiple_of(8),
-            Kind::Pipe | Kind::Unix | Kind::Tcp => 4 + size,
-        }
-    }
 }

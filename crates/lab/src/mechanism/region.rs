@@ -5,6 +5,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use crossing::Kind;
 use rustix::fs::fstat;
 
 /// What a region begins with.
@@ -59,12 +60,11 @@ impl Region {
 
     /// Where the last message of `size` bytes stands in the file, if that is what was written last.
     pub(crate) fn last_message_at(&self, size: usize) -> Option<u64> {
-        let frame = 8 + (size as u64).next_multiple_of(8);
-        let begins = self.tail.checked_sub(frame)?;
-        let place = self.place(begins);
-        let mut length = [0; 8];
-        rustix::io::pread(&self.file, &mut length, place).ok().filter(|&read| read == 8)?;
-        (u64::from_le_bytes(length) == size as u64).then(|| self.place(begins + 8))
+        let header = Kind::Shm.frame_header(size);
+        let begins = self.tail.checked_sub(Kind::Shm.frame_bytes(size))?;
+        let mut found = vec![0; header.len()];
+        let read = rustix::io::pread(&self.file, &mut found, self.place(begins)).ok()?;
+        (read == header.len() && found == header).then(|| self.place(begins + header.len() as u64))
     }
 
     /// The beginning of the last message, at most 64 bytes of it.
@@ -104,11 +104,12 @@ fn word(header: &[u8], at: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossing::{Config, Connection, Kind};
+    use crossing::{Config, Connection};
 
     fn own_region() -> OwnedFd {
         let is_region = |entry: &std::fs::DirEntry| {
-            std::fs::read_link(entry.path()).is_ok_and(|link| link.starts_with("/memfd:crossing (deleted)"))
+            let link = std::fs::read_link(entry.path()).unwrap_or_default();
+            link.to_string_lossy().starts_with(crate::sys::stray::REGION)
         };
         let mut entries = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
         let entry = entries.find(is_region).unwrap();
