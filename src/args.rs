@@ -1,4 +1,4 @@
-//! What was typed. Nothing is decided here: see [`crate::plan`].
+//! The command line as typed. [`crate::plan`] turns it into decisions.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -30,7 +30,8 @@ pub(crate) struct Typed {
     pub(crate) color: Color,
 }
 
-/// When to use colour. The words explain themselves; a comment here would become a paragraph of help.
+/// When to use colour. The variants have no comments, because clap would print each as a paragraph
+/// of help.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
     #[default]
@@ -48,13 +49,13 @@ pub(crate) enum Verb {
     Race(Box<Race>),
     /// Show a few real messages of one mechanism as a timeline
     Show(Show),
-    /// Count what one message costs: system calls, copies, wake-ups, by instruments of the kernel
+    /// Count what one message costs: system calls, copies, wake-ups, with the kernel's instruments
     Probe(Probe),
     /// Compare two reports, row by row
     Compare(Compare),
     /// Open the lab with a recorded trace
     Replay(Replay),
-    /// Tell what this machine can and cannot measure
+    /// Check what this machine can and cannot measure
     Doctor(Doctor),
     /// Print a completion script for a shell
     Completions(Completions),
@@ -75,7 +76,7 @@ pub(crate) struct Serve {
     pub(crate) door: Door,
 }
 
-/// Where the lab is found, and where its page comes from.
+/// The lab's address, and the source of its page.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Door {
     /// Loopback address and port to listen on; port 0 picks a free one [default: 127.0.0.1:7878]
@@ -84,7 +85,7 @@ pub(crate) struct Door {
     /// Open the page in a browser
     #[arg(long)]
     pub(crate) open: bool,
-    /// Serve the page from a folder instead of from the binary, for those who work on it
+    /// Serve the page from a folder instead of the binary, to develop it
     #[arg(long, value_name = "DIR")]
     pub(crate) web_dir: Option<PathBuf>,
 }
@@ -101,7 +102,7 @@ pub(crate) struct Race {
     /// Bytes in each message, a list; k and M are KiB and MiB (1k = 1024) [default: 64]
     #[arg(short = 's', long = "size", value_name = "LIST", value_delimiter = ',', value_parser = size)]
     pub(crate) sizes: Vec<u32>,
-    /// How messages are offered, a list of ping-pong, stream, corked, paced [default: ping-pong,stream]
+    /// Workloads, a list of ping-pong, stream, corked, paced [default: ping-pong,stream]
     #[arg(long = "workload", value_name = "LIST", value_delimiter = ',', value_parser = workload(), hide_possible_values = true)]
     pub(crate) workloads: Vec<Workload>,
     /// Where the two processes run: same-core, cross-core, unpinned, or two cores such as 0,1 [default: cross-core]
@@ -119,17 +120,18 @@ pub(crate) struct Race {
     /// Messages a second in the paced workload; k and M are thousands and millions [default: 10k]
     #[arg(long, value_name = "N", value_parser = rate)]
     pub(crate) rate: Option<u32>,
-    /// Bytes that a channel is asked to hold in each direction: the ring of shared memory, the kernel's buffer of the others; the
-    /// report says what each had; k and M are KiB and MiB [default: the mechanism's own]
+    /// Bytes that a channel should hold in each direction: the ring of shared memory, the kernel's
+    /// buffer of the others. The report says what each got; k and M are KiB and MiB [default: the
+    /// mechanism's own]
     #[arg(long, value_name = "BYTES", value_parser = capacity)]
     pub(crate) capacity: Option<u32>,
-    /// A first look: 10k messages a row, 2 launches, and the table says so
+    /// Quick: 10k messages a row, 2 launches; the table is marked so
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Every rival that was built below a folder (make -C rivals) [default folder: rivals]
+    /// Race every rival built below a folder (make -C rivals) [default folder: rivals]
     #[arg(long = "rivals", value_name = "DIR", num_args = 0..=1, default_missing_value = "rivals")]
     pub(crate) rivals_below: Option<PathBuf>,
-    /// A program outside the project that runs the same rounds; may be repeated
+    /// Race an outside program that runs the same rounds; may be repeated
     #[arg(long = "rival", value_name = "PATH")]
     pub(crate) rivals: Vec<PathBuf>,
     /// Print the whole report as JSON on stdout, and nothing else
@@ -144,7 +146,7 @@ pub(crate) struct Race {
     /// Write the tables as Markdown (- is stdout)
     #[arg(long, value_name = "FILE")]
     pub(crate) export_markdown: Option<PathBuf>,
-    /// Write tables and charts as a web page of one file, to mail or to print (- is stdout)
+    /// Write tables and charts as one self-contained HTML file, to mail or print (- is stdout)
     #[arg(long, value_name = "FILE")]
     pub(crate) export_html: Option<PathBuf>,
     /// Show the best of each group first
@@ -178,7 +180,7 @@ pub(crate) struct Show {
 /// `ipcscope probe`.
 #[derive(Debug, Args)]
 pub(crate) struct Probe {
-    /// Mechanisms to look at: shm, pipe, unix, tcp, or all [default: all]
+    /// Mechanisms to probe: shm, pipe, unix, tcp, or all [default: all]
     #[arg(value_name = "MECHANISM", value_delimiter = ',', value_parser = mechanism_or_all(), hide_possible_values = true)]
     pub(crate) mechanisms: Vec<Chosen>,
     /// Messages in each row; k is thousands
@@ -194,7 +196,7 @@ pub(crate) struct Probe {
     /// [default: cross-core]
     #[arg(long = "placement", value_name = "PLACEMENT")]
     pub(crate) placements: Vec<Placement>,
-    /// Look through one message of each instead: its whole journey, on one axis of time
+    /// Instead, X-ray one message of each: every event on one time axis
     #[arg(long, conflicts_with_all = ["export_json", "export_markdown"])]
     pub(crate) xray: bool,
     /// Print the whole report as JSON on stdout, and nothing else
@@ -216,7 +218,7 @@ pub(crate) enum Chosen {
 }
 
 impl Chosen {
-    /// The mechanisms that are named; none where all are meant.
+    /// The named mechanisms; none for `all`.
     pub(crate) fn named(these: &[Chosen]) -> Vec<Kind> {
         let one = |chosen: &Chosen| match chosen {
             Chosen::One(kind) => Some(*kind),
@@ -232,17 +234,18 @@ pub(crate) struct Compare {
     /// The report to compare with: a file, - for stdin, or the id of a run in the history
     #[arg(value_name = "A")]
     pub(crate) a: PathBuf,
-    /// The report that is judged
+    /// The report to judge
     #[arg(value_name = "B")]
     pub(crate) b: PathBuf,
-    /// Exit with 3 if any row of B takes so much more time for a message than A's, beyond the spread of both, or if anything of A
-    /// was not compared
+    /// Exit with 3 if a message in any row of B takes this much longer than in A, beyond the spread
+    /// of both, or if any row of A was not compared
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) fail_over: Option<f64>,
-    /// With --fail-over: B may lack rows of A, and either race may have been cut short
+    /// With --fail-over: accept rows of A that B lacks, and interrupted races
     #[arg(long, requires = "fail_over")]
     pub(crate) allow_missing: bool,
-    /// With --fail-over: rows may stand in both and not be judged: one launch, no figure, another machine, failed in both
+    /// With --fail-over: accept rows that cannot be judged: one launch, no figure, another machine,
+    /// failed in both
     #[arg(long, requires = "fail_over")]
     pub(crate) allow_unjudged: bool,
     /// Print the comparison as JSON (docs/api.md)
@@ -253,7 +256,7 @@ pub(crate) struct Compare {
 /// `ipcscope replay`.
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
-    /// The trace: what `ipcscope show --json` prints, or the page saves; - is stdin
+    /// The trace, printed by `ipcscope show --json` or saved by the page; - is stdin
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     #[command(flatten)]
@@ -293,7 +296,7 @@ pub(crate) fn grammar() -> clap::Command {
     Typed::command()
 }
 
-/// Prints help or the version; tells a mistake in one line, with clap's advice.
+/// Prints help or the version; reports a mistake in one line, with clap's advice.
 pub(crate) fn explain(refusal: &clap::Error) -> Result<Ended, Failure> {
     let text = refusal.render().to_string();
     if matches!(refusal.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -331,7 +334,7 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     let named = text.rsplit_once(':').filter(|(host, _)| is_localhost(host));
     named
         .map_or_else(|| text.parse(), |(_, port)| format!("127.0.0.1:{port}").parse())
-        .map_err(|_| "an address and a port such as 127.0.0.1:7878 is needed".to_owned())
+        .map_err(|_| "not an address with a port, such as 127.0.0.1:7878".to_owned())
 }
 
 fn count(text: &str) -> Result<u64, String> {
@@ -346,7 +349,7 @@ fn rate(text: &str) -> Result<u32, String> {
 fn percent(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').unwrap_or(text).parse::<f64>().ok();
     let number = number.filter(|percent| percent.is_finite() && *percent >= 0.0);
-    number.ok_or_else(|| "a number of percent is needed, such as 10".into())
+    number.ok_or_else(|| "not a percentage, such as 10".into())
 }
 
 fn size(text: &str) -> Result<u32, String> {
@@ -374,7 +377,7 @@ fn number(text: &str, step: u64) -> Result<u64, String> {
         },
     };
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("a whole number is needed, such as 64, 1k or 1M".into());
+        return Err("not a whole number, such as 64, 1k or 1M".into());
     }
     let value = digits.parse::<u64>().ok().and_then(|digits| digits.checked_mul(unit));
     value.ok_or_else(|| "the number is too large".into())

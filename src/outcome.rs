@@ -1,4 +1,4 @@
-//! How a run ends, and what the shell is told about it.
+//! How a run ends, and its exit code.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -24,10 +24,11 @@ pub(crate) enum Ended {
 }
 
 impl Ended {
-    /// The end of a run whose results were written like this.
+    /// The end of a run, given the outcome of writing its results.
     ///
-    /// A verdict is the exit code whoever reads stdout: a comparison past its limit stays so when the disk is full, and so does an
-    /// interruption. Of any other run a result that could not be written is the failure.
+    /// A verdict stays the exit code even if stdout fails: a comparison past its limit stays so
+    /// when the disk is full, and so does an interruption. Any other run fails if its result cannot
+    /// be written.
     pub(crate) fn after(self, written: Result<(), Failure>) -> Result<Ended, Failure> {
         match (self, written) {
             (ended, Ok(())) => Ok(ended),
@@ -40,18 +41,19 @@ impl Ended {
     }
 }
 
-/// A run that did not: one sentence for the person, which says what was wrong, where, and what to do.
+/// A run that failed: one sentence for the user that says what is wrong, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure(pub(crate) String);
 
 impl Failure {
-    /// A failure that is told in one sentence.
+    /// A failure of one sentence.
     pub(crate) fn told(sentence: impl Display) -> Failure {
         Failure(sentence.to_string())
     }
 }
 
-/// What came of two writes. Of two failures the first is told at once, so that none is lost.
+/// Combines the outcomes of two writes. If both failed, the first is reported at once, so that
+/// neither is lost.
 pub(crate) fn both(first: Result<(), Failure>, second: Result<(), Failure>) -> Result<(), Failure> {
     match (first, second) {
         (Err(Failure(sentence)), Err(failure)) => {
@@ -62,13 +64,13 @@ pub(crate) fn both(first: Result<(), Failure>, second: Result<(), Failure>) -> R
     }
 }
 
-/// The exit code of a run; a failure is told on stderr first.
+/// The exit code of a run; a failure is first reported on stderr.
 pub(crate) fn exit_code(result: Result<Ended, Failure>) -> ExitCode {
     ExitCode::from(match result {
         Ok(Ended::Done) => 0,
         Ok(Ended::RunFailed) => 1,
         Ok(Ended::PastLimit) => 3,
-        // As a shell says it of a program that a signal has ended.
+        // A shell reports a program ended by a signal with the same number.
         Ok(Ended::Interrupted(signal)) => u8::try_from(128 + signal).unwrap_or(255),
         Err(Failure(sentence)) => {
             note(sentence);
@@ -77,14 +79,14 @@ pub(crate) fn exit_code(result: Result<Ended, Failure>) -> ExitCode {
     })
 }
 
-/// Says one line on stderr. A stderr that is closed is no reason to stop.
+/// Prints one line on stderr. A closed stderr is ignored.
 pub(crate) fn note(sentence: impl Display) {
     let line = sentence.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     let _ = writeln!(io::stderr(), "ipcscope: {}", foreign::clean(&line));
 }
 
-/// Writes a result to stdout, all of it. A reader that has gone (`| head`) misses nothing that it wanted: the rest is let go, and the
-/// run goes on to its own end.
+/// Writes a whole result to stdout. If the reader has gone (`| head`), the rest is dropped and the
+/// run goes on.
 ///
 /// # Errors
 ///
@@ -97,7 +99,7 @@ pub(crate) fn print(result: impl AsRef<[u8]>) -> Result<(), Failure> {
     }
 }
 
-/// Writes all of `bytes`, also where another program has made the file non-blocking for everyone who shares it.
+/// Writes all of `bytes`, even if another program that shares the file has made it non-blocking.
 fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         match rustix::io::write(to, bytes) {

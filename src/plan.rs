@@ -1,4 +1,4 @@
-//! What was decided: a complete plan, or the one sentence that says why there is none.
+//! The decision: a complete plan, or one sentence with the reason why there is none.
 
 use std::fmt::Display;
 use std::fs;
@@ -16,14 +16,14 @@ use crate::outcome::Failure;
 /// Messages a second of a paced row, unless another rate is typed.
 const RATE_PER_S: u32 = 10_000;
 
-/// A plan, and what the person must know about how it came to be.
+/// A plan, and notices for the user about its choices.
 #[derive(Debug)]
 pub(crate) struct Decided {
     pub(crate) plan: Plan,
     pub(crate) notices: Vec<String>,
 }
 
-/// What somebody wants, in a terminal or on the page; what is absent or empty is filled in by [`decide`].
+/// A race as requested in the terminal or on the page; [`decide`] fills in absent or empty fields.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Wish {
     pub(crate) kinds: Vec<Kind>,
@@ -61,7 +61,7 @@ impl From<&args::Race> for Wish {
     }
 }
 
-/// Fills in everything that was not wished and refuses what this machine cannot do.
+/// Fills in defaults, and refuses what this machine cannot do.
 ///
 /// # Errors
 ///
@@ -103,7 +103,7 @@ pub(crate) fn command(plan: &Plan) -> String {
     line.push_str(&format!(" --workload {} --size {}", list(workloads), list(sizes)));
     line.push_str(&format!(" --placement {placement} --wait {}", list(waits)));
     line.push_str(&format!(" --count {count} --launches {launches}"));
-    // Part of the plan also where nothing is paced.
+    // The rate is part of the plan even without a paced workload.
     if workloads.contains(&Workload::Paced) || *rate_per_s != RATE_PER_S {
         line.push_str(&format!(" --rate {rate_per_s}"));
     }
@@ -130,11 +130,11 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// The placement that was typed, if this machine has it; else the usual one. What is to be said of it is a notice.
+/// The typed placement if this machine has it, else the usual one. Remarks about it are notices.
 ///
 /// # Errors
 ///
-/// A sentence that names the core that is missing, and the ones that are there.
+/// A sentence that names the missing core, and the available ones.
 pub(crate) fn placement(typed: Option<Placement>, notices: &mut Vec<String>) -> Result<Placement, Failure> {
     let (placement, notice) = match typed {
         Some(placement) => {
@@ -147,7 +147,7 @@ pub(crate) fn placement(typed: Option<Placement>, notices: &mut Vec<String>) -> 
     Ok(placement)
 }
 
-/// What was typed, each once and in its order; or the default.
+/// The typed values, each once and in order; or the default.
 pub(crate) fn chosen<T: Clone + PartialEq>(typed: &[T], default: &[T]) -> Vec<T> {
     let mut chosen = Vec::new();
     for value in if typed.is_empty() { default } else { typed } {
@@ -163,7 +163,7 @@ fn random_seed() -> u64 {
     std::hash::RandomState::new().build_hasher().finish() % 1_000_000_000
 }
 
-/// The programs that were named, and those that were built below a folder; each once.
+/// The named programs and those built below a folder, each once.
 fn rivals(wish: &Wish) -> Result<Vec<PathBuf>, Failure> {
     let mut rivals = wish.rivals.iter().map(|path| rival(path)).collect::<Result<Vec<_>, _>>()?;
     if let Some(folder) = &wish.rivals_below {
@@ -182,7 +182,7 @@ fn built_below(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     found.sort();
     if found.is_empty() {
         return Err(refuse(&format_args!(
-            "no rival was built below it; `make -C {}` builds them",
+            "no rival is built there; build them with `make -C {}`",
             folder.display()
         )));
     }
@@ -195,7 +195,7 @@ fn rival(path: &Path) -> Result<PathBuf, Failure> {
     let whole = path.canonicalize().map_err(|error| refuse(&error.to_string()))?;
     let facts = fs::metadata(&whole).map_err(|error| refuse(&error.to_string()))?;
     if !facts.is_file() || facts.permissions().mode() & 0o111 == 0 {
-        return Err(refuse("is not a program that can be started"));
+        return Err(refuse("not an executable program"));
     }
     Ok(whole)
 }

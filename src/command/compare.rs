@@ -1,4 +1,4 @@
-//! `ipcscope compare`: what has become faster or slower between two reports.
+//! `ipcscope compare`: what became faster or slower between two reports.
 
 use std::io;
 use std::path::Path;
@@ -12,15 +12,15 @@ use crate::outcome::{self, Ended, Failure};
 use crate::render::{self, Ink, comparison, foreign};
 use crate::state::{History, Missing};
 
-/// The most reasons that are told one by one: a reader that takes stderr only at the end must not keep this program waiting for room in
-/// its pipe.
+/// How many reasons are printed one by one. More could fill the pipe of a reader that takes stderr
+/// only at the end, and block this program.
 const TOLD: usize = 100;
 
-/// Compares, and judges by the limit that was set.
+/// Compares, and judges by the limit if there is one.
 pub(crate) fn run(typed: &args::Compare, ink: Ink) -> Result<Ended, Failure> {
     if input::is_one_stream(&typed.a, &typed.b) {
         return Err(Failure::told(format_args!(
-            "{} and {} are one stream, which can be read once only: name a file for one of them",
+            "{} and {} are the same stream, which can be read only once: name a file for one of them",
             typed.a.display(),
             typed.b.display()
         )));
@@ -44,9 +44,7 @@ pub(crate) fn run(typed: &args::Compare, ink: Ink) -> Result<Ended, Failure> {
         outcome::note(format_args!("past the limit: {} more reasons", past.len() - TOLD));
     }
     if past.is_empty() && !comparison.has_common_rows() {
-        return Err(Failure::told(
-            "no row of the one report has its like in the other: nothing was compared",
-        ));
+        return Err(Failure::told("the two reports share no row: nothing was compared"));
     }
     let ended = if past.is_empty() { Ended::Done } else { Ended::PastLimit };
     ended.after(shown)

@@ -1,4 +1,4 @@
-//! `ipcscope completions`: a script that lets a shell finish our words.
+//! `ipcscope completions`: a completion script for a shell.
 
 use crate::args;
 use crate::outcome::{self, Ended, Failure};

@@ -1,4 +1,4 @@
-//! `ipcscope doctor`: what this machine can and cannot measure, before anyone believes a number.
+//! `ipcscope doctor`: what this machine can and cannot measure.
 
 use lab::machine::{self, State};
 
@@ -6,7 +6,7 @@ use crate::args;
 use crate::outcome::{self, Ended, Failure};
 use crate::render::{self, Ink};
 
-/// Tries everything the lab needs and tells what it found.
+/// Tries everything the lab needs, and prints the findings.
 pub(crate) fn run(typed: &args::Doctor, ink: Ink) -> Result<Ended, Failure> {
     let findings = machine::findings();
     outcome::print(match typed.json {

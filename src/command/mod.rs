@@ -1,4 +1,4 @@
-//! The verbs, one file each: what was decided is done, and what came of it is shown.
+//! The verbs, one file each: each carries out a decision and shows the outcome.
 
 pub(crate) mod compare;
 pub(crate) mod completions;

@@ -1,4 +1,5 @@
-//! `ipcscope probe`: look at one message with every instrument there is, and hold what was counted against the scene.
+//! `ipcscope probe`: count one message with every instrument, and compare the counts with the
+//! scene.
 
 use std::path::PathBuf;
 
@@ -15,7 +16,7 @@ use crate::plan;
 use crate::probes::{self, Probes};
 use crate::render::{self, Ink, progress::Bar};
 
-/// Looks, and tells what was seen. A count that leaves its scene's budget is a failed run.
+/// Counts, and prints the counts. A count outside its scene's budget is a failed run.
 pub(crate) fn run(typed: &args::Probe, ink: Ink) -> Result<Ended, Failure> {
     let mut notices = Vec::new();
     let setups = setups(typed, &mut notices)?;
@@ -36,20 +37,21 @@ pub(crate) fn run(typed: &args::Probe, ink: Ink) -> Result<Ended, Failure> {
     let cut = interruption.ended().filter(|_| report.rows.len() < setups.len());
     if cut.is_some() {
         let (rows, all) = (report.rows.len(), setups.len());
-        notices.push(format!("interrupted: {rows} of {all} rows were counted"));
+        notices.push(format!("interrupted after {rows} of {all} rows"));
     }
-    // One that was cut short before its first row is no news.
+    // A probe interrupted before its first row is not kept.
     if report.rows.is_empty() {
         return Ok(cut.unwrap_or(Ended::Done));
     }
     if let Err(why) = Probes::open().keep(&report) {
-        outcome::note(format_args!("the lab page will not know of this probe: {why}"));
+        outcome::note(format_args!("this probe is not kept for the lab page: {why}"));
     }
     let mut places = Vec::new();
     places.extend(json.map(|place| (place, render::probe::json(&report))));
     places.extend(markdown.map(|place| (place, render::probe::markdown(&report))));
     places.extend(typed.json.then(|| (Place::Stdout, render::probe::json(&report))));
-    // One place that fails does not keep the report from the others. Stdout comes last: its reader may keep us waiting.
+    // If one place fails, the report still goes to the others. Stdout comes last: its reader may
+    // block this program.
     let (last, first): (Vec<_>, Vec<_>) = places.into_iter().partition(|(place, _)| *place == Place::Stdout);
     let write = |shown, (place, text): (Place, String)| outcome::both(shown, place.write(text.as_bytes()));
     let shown = first.into_iter().fold(Ok(()), write);
@@ -64,7 +66,7 @@ pub(crate) fn run(typed: &args::Probe, ink: Ink) -> Result<Ended, Failure> {
     cut.unwrap_or_else(|| ended(&report)).after(shown)
 }
 
-/// One message of each, as a trace: for who reads, or as JSON.
+/// One message of each, as a trace: a timeline, or JSON.
 fn look_through(setups: &[Setup], json: bool, notices: &[String], ink: Ink) -> Result<Ended, Failure> {
     notices.iter().for_each(outcome::note);
     let interruption = Interruption::watch(|| {})?;
@@ -103,7 +105,7 @@ fn ended(report: &ProbeReport) -> Ended {
     if report.rows.iter().any(broken) { Ended::RunFailed } else { Ended::Done }
 }
 
-/// Every combination that was asked for.
+/// Every requested combination.
 fn setups(typed: &args::Probe, notices: &mut Vec<String>) -> Result<Vec<Setup>, Failure> {
     if !(LEAST_MESSAGES..=MOST_MESSAGES).contains(&typed.messages) {
         let messages = typed.messages;

@@ -1,4 +1,4 @@
-//! `ipcscope race`: check the places, run the plan, show the report, keep it.
+//! `ipcscope race`: check the destinations, run the plan, show the report, keep it.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use crate::state::History;
 /// A form of the report, and where it goes.
 type Export = (Form, Place);
 
-/// Races, and tells how it went.
+/// Races, and prints the report.
 pub(crate) fn run(typed: &args::Race, ink: Ink) -> Result<Ended, Failure> {
     let Decided { plan, notices } = plan::decide(&typed.into())?;
     let exports = exports(typed)?;
@@ -53,8 +53,8 @@ fn exports(typed: &args::Race) -> Result<Vec<Export>, Failure> {
     Ok(exports)
 }
 
-/// Keeps, exports and prints the report. One place that fails does not keep the report from the others. Stdout comes last: its
-/// reader may keep us waiting.
+/// Keeps, exports and prints the report. If one place fails, the report still goes to the others.
+/// Stdout comes last: its reader may block this program.
 fn show(
     report: &Report,
     notices: &[String],
@@ -63,11 +63,11 @@ fn show(
     interruption: &Interruption,
     ink: Ink,
 ) -> Result<(), Failure> {
-    // A race that was cut short before its first round is no news.
+    // A race interrupted before its first round is not kept.
     if !report.rows.is_empty()
         && let Err(why) = History::open().keep(report)
     {
-        outcome::note(format_args!("the lab page will not know of this race: {why}"));
+        outcome::note(format_args!("this race is not kept for the lab page: {why}"));
     }
     let (last, first): (Vec<&Export>, Vec<&Export>) =
         exports.iter().partition(|(_, place)| *place == Place::Stdout);

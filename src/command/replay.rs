@@ -1,4 +1,4 @@
-//! `ipcscope replay`: a trace that was recorded or mailed, on the lab page.
+//! `ipcscope replay`: a recorded trace on the lab page.
 
 use lab::trace::Trace;
 

@@ -16,7 +16,7 @@ pub(crate) fn run(typed: &args::Show, ink: Ink) -> Result<Ended, Failure> {
     let setup = Setup { wait: typed.wait, placement, size_bytes: typed.size, ..Setup::of(typed.mechanism) };
     let recorded = lab::show::record(&setup, typed.messages.into(), interruption.stop());
     let trace = match (recorded, interruption.ended()) {
-        // It was cut short before its first event.
+        // Interrupted before the first event.
         (Err(_), Some(cut)) => return Ok(cut),
         (recorded, _) => recorded.map_err(Failure::told)?,
     };

@@ -45,7 +45,7 @@ pub(crate) fn text(report: &ProbeReport, notices: &[String], width: usize, ink: 
     }
     let seconds = report.elapsed_ms as f64 / 1e3;
     let below = "the sender's pauses between two messages (clock_nanosleep) are not counted; nothing here is a benchmark: \
-                 who is looked at is slower";
+                 instruments slow a process down";
     out.push_str(&format!("{}\n", wrap(&format!("took {seconds:.1} s; {below}"), width, 2)));
     out
 }
@@ -94,7 +94,7 @@ fn one_row(row: &Probed, width: usize, ink: Ink) -> String {
         });
         let alone = units::duration(row.overheads[0].alone_ns_p50 as f64);
         let each = each.collect::<Vec<_>>().join(", ");
-        say(format!("overhead: a message took {alone} when nobody looked, {each} (medians)"));
+        say(format!("overhead: a message took {alone} without instruments, {each} (medians)"));
     } else {
         // The sender's stamp is the second word of a message.
         say("overhead: not measured: a message of less than 16 B does not carry the time at which it was sent".into());
@@ -102,7 +102,7 @@ fn one_row(row: &Probed, width: usize, ink: Ink) -> String {
     out
 }
 
-/// What the kernel touched, by the functions that did: who ran, and where the byte was.
+/// What the kernel touched, by function: the process that ran, and the place of the byte.
 fn by_function(touches: &[TouchedBy]) -> Vec<(&[String], &str, Vec<&str>)> {
     let mut found: Vec<(&[String], &str, Vec<&str>)> = Vec::new();
     for touch in touches.iter().filter(|touch| !touch.stack.is_empty()) {
@@ -149,7 +149,7 @@ fn amount(reading: &Reading) -> String {
     format!("{:.2}", reading.per_message)
 }
 
-/// One message's journey: when, who, which step of the scene, what.
+/// One message's journey: time, actor, step of the scene, event.
 pub(crate) fn journey(trace: &Trace, title: &str, width: usize, ink: Ink) -> String {
     let mut out = format!("\n{}\n", ink.bold(&format!("{title}: one message, looked through")));
     let first = trace.events.iter().find(|event| event.message.is_some()).map_or(0, |event| event.t_ns);

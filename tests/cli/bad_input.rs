@@ -64,7 +64,7 @@ fn values_out_of_range() {
 fn a_rival_that_is_no_program() {
     let desk = Desk::new();
     fs::write(desk.path("notes.txt"), "hello").expect("a file");
-    desk.run("race --rival notes.txt").refused("not a program");
+    desk.run("race --rival notes.txt").refused("not an executable program");
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn what_is_no_report_is_named_by_line_and_field() {
     ] {
         desk.run(&format!("compare a.json {file}")).refused(words);
     }
-    desk.run("compare a.json b.json --fail-over much").refused("number of percent");
+    desk.run("compare a.json b.json --fail-over much").refused("not a percentage");
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn stdin_has_its_names_and_is_read_once() {
     for name in ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"] {
         let ran = with_stdin(&desk, &format!("compare a.json {name} --fail-over 0"), SAMPLE.as_bytes());
         ran.ended_with(0);
-        with_stdin(&desk, &format!("compare {name} -"), SAMPLE.as_bytes()).refused("one stream");
+        with_stdin(&desk, &format!("compare {name} -"), SAMPLE.as_bytes()).refused("same stream");
     }
     with_stdin(&desk, "compare a.json -", b"").refused("nothing in it");
     // Also when it is a file, or nothing.

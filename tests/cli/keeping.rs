@@ -80,7 +80,10 @@ fn without_a_home_the_lab_serves_and_says_once_that_nothing_is_kept() {
         command.env_remove("HOME").env_remove("XDG_STATE_HOME");
         state.map(|name| command.env("XDG_STATE_HOME", desk.path(name)));
         let ran = Ran::of(RACE, command.output().expect("the binary starts")).ended_with(0);
-        assert!(ran.stderr.lines().count() == 1 && ran.stderr.contains("will not know"), "{ran:#?}");
+        assert!(
+            ran.stderr.lines().count() == 1 && ran.stderr.contains("not kept for the lab page"),
+            "{ran:#?}"
+        );
     }
 }
 

@@ -66,7 +66,7 @@ for (const kind of KINDS) {
     await until(async () => (await page.locator('.gauge .value').allTextContents()).every((value) => value !== '–'), 'every gauge has a value')
 
     await page.getByLabel('Text').fill('hello')
-    for (const how of ['one by one', 'burst', 'looked at', 'receiver looked at']) {
+    for (const how of ['one by one', 'burst', 'pause and inspect', 'inspect the receiver']) {
       await page.getByRole('radio', { name: how, exact: true }).check()
       await press(page, 'Send 10')
       await until(async () => /\/ 10/.test((await counter(page).textContent()) ?? ''), how)
@@ -203,7 +203,7 @@ test('what textbooks say stands beside a record that names its machine, until so
   await press(page, 'Count it here')
   await page.getByText(/\d+ of \d+.rows/).waitFor()
   await press(page, 'Cancel')
-  await page.getByText('It was stopped; nothing of it is kept.').first().waitFor()
+  await page.getByText('Stopped; its counts are not kept.').first().waitFor()
   await nobody()
   execFileSync(BINARY, ['probe', 'pipe', '--wait', 'block', '--messages', '100'], { env: { ...process.env, XDG_STATE_HOME: lab.state }, stdio: 'ignore' })
   await page.goto(at('m/pipe'))

@@ -58,12 +58,12 @@ async function go(arriving) {
 }
 
 /** @returns {Page} */
-const nowhere = () => ({ title: 'Nothing here', element: h('div', {}, h('h1', {}, 'Nothing here'), h('p', {}, 'This address leads nowhere. ', h('a', { href: '#/' }, 'Go to the start'))) })
+const nowhere = () => ({ title: 'Nothing here', element: h('div', {}, h('h1', {}, 'Nothing here'), h('p', {}, 'No page has this address. ', h('a', { href: '#/' }, 'Go to the start'))) })
 
 /** A page that could not be had, such as when the lab has gone. @param {unknown} error @returns {Page} */
 const broken = (error) => ({
   title: 'This page cannot be shown',
-  element: h('div', {}, h('h1', {}, 'This page cannot be shown'), h('p', {}, error instanceof TypeError ? 'The lab did not answer when it was asked for this page. Is ipcscope still running in its terminal?' : sentence(error)), h('p', {}, button('Try again', () => void go(true)))),
+  element: h('div', {}, h('h1', {}, 'This page cannot be shown'), h('p', {}, error instanceof TypeError ? 'The lab did not answer the request for this page. Is ipcscope still running in its terminal?' : sentence(error)), h('p', {}, button('Try again', () => void go(true)))),
 })
 
 /** Marks the link of this page. */

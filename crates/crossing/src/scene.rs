@@ -58,29 +58,29 @@ pub struct Experiment {
 }
 
 impl Experiment {
-    /// What a channel does that nobody reads.
+    /// A channel without a reader.
     pub(crate) const FILL: Experiment = Experiment::new(
         "fill",
         "Fill the buffer",
-        "Nobody receives. Look at how many messages fit, and at what the sender then sleeps in.",
+        "The receiver stops reading. See how many messages fit, and in which call the sender then sleeps.",
     );
-    /// What a sender is told of a death.
+    /// How a sender learns of a death.
     pub(crate) const KILL_READER: Experiment = Experiment::new(
         "kill-reader",
         "Kill the receiver",
-        "The receiver is killed while messages are on their way. Look at what the sender is told, and when.",
+        "The receiver is killed while messages are in flight. See which error the sender gets, and when.",
     );
     /// Whether a message is the sender's own bytes.
     pub(crate) const COPIED_OR_SHARED: Experiment = Experiment::new(
         "copied-or-shared",
         "Copied or shared?",
-        "Bytes are overwritten after they were sent. If the old byte arrives it was copied, if the new one, shared.",
+        "Bytes are overwritten after they were sent. If the old byte arrives, it was copied; if the new one, shared.",
     );
-    /// Who touches a message.
+    /// Every touch of a message.
     pub(crate) const LIFE_OF_A_BYTE: Experiment = Experiment::new(
         "life-of-a-byte",
         "The life of one byte",
-        "Watchpoints on one byte of a message. Look at who touches it, in which function, and how often.",
+        "Watchpoints on one byte of a message show which process touches it, in which function, and how often.",
     );
 
     /// An experiment.

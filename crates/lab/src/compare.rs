@@ -296,7 +296,7 @@ fn warnings(a: &Report, b: &Report) -> Vec<String> {
     }
     for (name, report) in [("a", a), ("b", b)] {
         if report.plan.quick {
-            warnings.push(format!("{name} was a quick race: a first look"));
+            warnings.push(format!("{name} was a quick race, not to be quoted"));
         }
         if report.rows.iter().any(|row| row.launches == 1) {
             warnings.push(format!("{name} had one launch a row: no spread is known, and nothing is judged"));

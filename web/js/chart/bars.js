@@ -105,6 +105,6 @@ export function bars(group, chosen) {
     h('ul', { class: 'bars' }, lines.map(({ element }) => element)),
     caption)
   draw()
-  if (!rows.length) show(element, h('p', {}, 'Nobody finished.'))
+  if (!rows.length) show(element, h('p', {}, 'No entrant finished.'))
   return { element, play, stop }
 }

@@ -1,4 +1,5 @@
-// Constraints in, a ranked answer out; each reason is a row of the reader's own measurements, or says that it is not.
+// Constraints in, a ranked answer out; each reason cites a row of your own measurements, or says
+// that there is none.
 
 import { api, sentence } from '../api.js'
 import { button, field, h, named, select, show } from '../dom.js'
@@ -20,8 +21,8 @@ export async function choose(place) {
     both_ways: select([['', 'either'], ['true', 'both ways'], ['false', 'one way']], asked('both_ways'), changed),
     size_bytes: h('input', { type: 'text', value: asked('size_bytes'), placeholder: '64', size: 8, onchange: changed }),
     rate_per_s: h('input', { type: 'text', inputmode: 'numeric', value: asked('rate_per_s'), placeholder: 'any', size: 8, onchange: changed }),
-    isolation: select([['', 'any'], ['none', 'none: one program'], ['crash', 'a crash must stay where it is'], ['hostile', 'the peer may be hostile']], asked('isolation'), changed),
-    cpu: select([['', 'any'], ['spare', 'a core may be kept busy'], ['shared', 'nobody may spin']], asked('cpu'), changed),
+    isolation: select([['', 'any'], ['none', 'none: one program'], ['crash', 'a crash must stay contained'], ['hostile', 'the peer may be hostile']], asked('isolation'), changed),
+    cpu: select([['', 'any'], ['spare', 'a core may be kept busy'], ['shared', 'no spinning']], asked('cpu'), changed),
     idle: select([['', 'either'], ['true', 'mostly idle'], ['false', 'always busy']], asked('idle'), changed),
   }
   const constraints = () => {
@@ -49,7 +50,7 @@ export async function choose(place) {
   await ask()
   const labels = { same_host: 'The peer is', both_ways: 'Messages go', size_bytes: 'Size of a message', rate_per_s: 'Messages a second', isolation: 'Isolation', cpu: 'CPU', idle: 'Traffic' }
   const element = h('div', {},
-    h('div', { class: 'title' }, h('h1', {}, 'Choose'), h('p', { class: 'lead' }, 'Say what you need. The answer rests on your own measurements, and says where it does not.')),
+    h('div', { class: 'title' }, h('h1', {}, 'Choose'), h('p', { class: 'lead' }, 'Say what you need. The answer rests on your own measurements, and marks what does not.')),
     h('div', { class: 'choosing' },
       h('form', { class: 'panel', 'aria-label': 'Your constraints', onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); changed() } },
         Object.entries(controls).map(([name, control]) => field(labels[/** @type {'cpu'} */ (name)], control)),
@@ -67,7 +68,7 @@ function answered({ answers, excluded, missing }) {
         h('ul', {}, one.reasons.map((reason) => h('li', {}, reason.text, ' ',
           reason.basis === 'measured' && reason.run ? h('a', { class: 'basis', href: `#/race?run=${encodeURIComponent(reason.run)}` }, 'measured here') : h('span', { class: 'basis' }, reason.basis === 'measured' ? 'measured here' : 'by design')))),
         h('p', {}, h('a', { href: href(`m/${encodeURIComponent(one.kind)}`, { wait: one.wait.split(':')[0] }) }, `See ${one.title} at work`)))))
-      : h('p', { class: 'panel' }, 'Nothing that this lab knows fits all of that.'),
+      : h('p', { class: 'panel' }, 'No mechanism fits all of these constraints.'),
     missing ? measure(missing) : null,
     excluded.length ? h('section', { class: 'panel', 'aria-labelledby': 'out-head' }, h('h2', { id: 'out-head' }, 'Ruled out'),
       h('ul', {}, excluded.map((one) => h('li', {}, named(one.title, accent(one.kind)), `: ${one.why}`)))) : null,
@@ -79,7 +80,7 @@ function measure(plan) {
   const fault = h('p', { class: 'bad', role: 'alert' })
   return h('section', { class: 'panel', 'aria-labelledby': 'missing-head' },
     h('h2', { id: 'missing-head' }, 'Not measured yet'),
-    h('p', {}, 'Some of this rests on no measurement of yours. A short race would give it.'),
+    h('p', {}, 'Some of this is not measured yet. A short race would measure it.'),
     button('Measure what is missing', async () => {
       try {
         await api.race(plan)

@@ -1,6 +1,6 @@
-// What textbooks say of a message beside what was counted of it: copies, calls, wake-ups. The figures are those of a probe
-// of this machine, or else of a record that came with the lab and says whose it is. Whoever is counted is slowed down, so
-// nothing here is a latency.
+// Textbook figures of a message beside counted ones: copies, calls, wake-ups. The figures come from
+// a probe of this machine, or from the record that came with the lab, named with its machine.
+// Counting slows a process down, so nothing here is a latency.
 
 import { api, sentence } from '../api.js'
 import { button, h, named, prose, say, show, table } from '../dom.js'
@@ -27,7 +27,7 @@ const figure = (row, question) => row.figures.find((figure) => figure.question =
 /** @param {Probed} row @param {string} question */
 const amount = (row, question) => figure(row, question)?.readings[0]?.per_message
 
-/** As a number for each message; `–` where nobody could count. @param {Probed} row @param {string} question */
+/** As a number for each message; `–` where it could not be counted. @param {Probed} row @param {string} question */
 function cell(row, question) {
   const found = amount(row, question)
   return found === undefined ? '–' : found < 10 ? each(found) : count(found)
@@ -111,7 +111,7 @@ export async function countedPanel(signal) {
       say(code, counted.command)
       show(figures, h('p', {}, whose(counted)), h('div', { class: 'settings' }, tables(counted)),
         h('p', { class: 'faint' }, `${instruments(counted.report.rows)}; counts are for each message, calls of the sender + of the receiver, bold where they are not as quoted. The sender pauses between messages; its pauses are not counted.`),
-        counted.unreadable.map(({ file, why }) => h('p', { class: 'missing' }, `${file} beside the probes of this machine is none: ${why}.`)))
+        counted.unreadable.map(({ file, why }) => h('p', { class: 'missing' }, `${file} among this machine's probes is not a probe: ${why}.`)))
     } catch (error) {
       show(figures, h('p', { class: 'bad' }, sentence(error)))
     }
@@ -138,16 +138,16 @@ export async function countedPanel(signal) {
       say(said, `${count(done)} of ${plural(total, 'row')}, ${label}. ${duration(elapsed_ms * 1e6)} so far.`)
     } else if (is === 'probe-ended' && state.probed) {
       const { error, interrupted } = state.probed
-      const text = error ?? (interrupted ? 'It was stopped; nothing of it is kept.' : 'Counted.')
+      const text = error ?? (interrupted ? 'Stopped; its counts are not kept.' : 'Counted.')
       say(said, text)
       status(text)
       void draw()
     }
   }, signal)
-  if (!state.probe) say(said, 'Takes about half a minute; stages are closed meanwhile.')
+  if (!state.probe) say(said, 'Takes about half a minute, and closes the stages.')
   await draw()
   return h('section', { class: 'panel', 'aria-labelledby': 'counted-head' },
-    h('h2', { id: 'counted-head' }, 'What textbooks say, and what was counted'),
+    h('h2', { id: 'counted-head' }, 'Textbook figures and counts'),
     figures,
     h('div', { class: 'row actions' }, start, cancel, bar, said),
     h('p', { class: 'command' }, code, copy))
@@ -170,12 +170,12 @@ export async function countedRows(scene, wait, cores) {
   const place = cores[0] === null ? '' : cores[0] === cores[1] ? 'one core' : 'two cores'
   const here = rows.find((row) => row.wait.split(':')[0] === wait.split(':')[0] && placed(row) === place)
   return [
-    table('For each message', ['who waits', 'copies', 'calls', 'wakes'], [
+    table('For each message', ['waiting', 'copies', 'calls', 'wakes'], [
       ['textbooks', quoted.copies, quoted.syscalls, '–'],
       ...rows.map((row) => /** @type {Child[]} */ ([h('span', { class: row === here ? 'here' : 'there' }, setting(row)), beside(row, 'kernel-copies'), calls(row), cell(row, 'wakes')])),
     ]),
     here ? h('p', {}, `${asSentence(setting(here))} `, prose(reasons(here) || 'All as quoted.')) : null,
     h('p', { class: 'faint' }, rows.length ? `${whose(counted)} Calls: sender + receiver. ` : 'This mechanism was not counted. ',
-      h('a', { href: '#/method' }, 'All of them, and count it here')),
+      h('a', { href: '#/method' }, 'All mechanisms, and count here')),
   ]
 }

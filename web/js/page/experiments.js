@@ -45,14 +45,14 @@ export class Results {
     const xray = recording.mode === 'xray'
     if (!end && !told.length && !xray) return
     const experiment = this.scene.experiments.find((one) => one.id === recording.experiment)
-    const name = experiment?.title ?? (xray ? 'X-ray' : 'Seen on the way')
+    const name = experiment?.title ?? (xray ? 'X-ray' : 'Seen in flight')
     const unforetold = recording.events.filter((event) => event.side === 'kernel' && event.step === undefined)
     this.put(name, recording.id,
       end && h('p', { class: `verdict ${end.held === false ? 'bad' : end.held ? 'good' : ''}` },
         h('strong', {}, end.held === false ? 'It did not hold. ' : end.held ? 'It held. ' : 'Could not be tried. '), prose(asSentence(end.verdict ?? ''))),
       told.map((event) => finding(event, `${name} ${recording.id}: `)),
       xray && unforetold.length
-        ? h('p', {}, `The scene did not foretell: ${list([...new Set(unforetold.map((event) => event.function ?? event.name ?? event.what))].slice(0, 12))}.`)
+        ? h('p', {}, `Not in the scene: ${list([...new Set(unforetold.map((event) => event.function ?? event.name ?? event.what))].slice(0, 12))}.`)
         : null)
   }
 

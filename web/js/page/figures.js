@@ -13,7 +13,7 @@ import { accent, brief, lastRun, title } from '../store.js'
 /** @import { Header, Report } from '../../types' */
 /** @import { Recording } from '../stage/recording.js' */
 
-const MODES = /** @type {Record<string, string>} */ ({ paced: 'one by one', burst: 'in a burst', step: 'looked at' })
+const MODES = /** @type {Record<string, string>} */ ({ paced: 'one by one', burst: 'in a burst', step: 'paused and inspected' })
 
 /** @param {[Child, Child][]} rows */
 const facts = (rows) => h('dl', { class: 'facts' }, rows.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))))
@@ -47,7 +47,7 @@ export class Figures {
     this.counted = null
     show(this.design, this.designed())
     this.showMeasured()
-    show(this.seenText, 'Send some messages, and their figures stand here.')
+    show(this.seenText, 'Send some messages to see their figures here.')
     void this.race()
     void this.books()
   }
@@ -115,7 +115,7 @@ export class Figures {
     }
     show(this.measured, facts(rows),
       h('p', { class: 'faint' }, `From before send to after recv, stamped in both processes (${clock}).`,
-        this.flights.has('step') ? ' Where a message was looked at on its way, looking is part of its time.' : '',
+        this.flights.has('step') ? ' The time of a message that was paused and inspected includes the pause.' : '',
         this.counted ? ` What was seen, was seen of ${plural(this.counted.messages, 'message')} under probes, which slow it down.` : ''))
   }
 

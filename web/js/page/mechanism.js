@@ -14,8 +14,8 @@ import { View } from './view.js'
 
 const WAITS = /** @type {[string, string][]} */ ([['block', 'block'], ['hybrid', 'hybrid'], ['spin', 'spin']])
 const PLACEMENTS = /** @type {[string, string][]} */ ([['cross-core', 'two cores'], ['same-core', 'same core']])
-/** With pauses, so that each message finds its receiver waiting; as fast as they go; or looked at, while they are on their way or while the receiver waits. */
-const MODES = /** @type {[string, string][]} */ ([['paced', 'one by one'], ['burst', 'burst'], ['step', 'looked at'], ['asleep', 'receiver looked at']])
+/** With pauses, so that each message finds its receiver waiting; as fast as possible; or paused and inspected, in flight or while the receiver waits. */
+const MODES = /** @type {[string, string][]} */ ([['paced', 'one by one'], ['burst', 'burst'], ['step', 'pause and inspect'], ['asleep', 'inspect the receiver']])
 const SIZES = [64, 1024, 65_536]
 const TEXT_LIMIT = 64
 /** The server closes a stage with this when it cannot have it now. */

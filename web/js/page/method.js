@@ -9,21 +9,21 @@ import { countedPanel } from './counted.js'
 const VERDICT = { yes: 'yes', partly: 'partly', no: 'no' }
 
 const HOW = /** @type {[string, string][]} */ ([
-  ['Two processes', 'Always two, never two threads, started anew for every round from this same program, each pinned to its core and read back. The lab itself sleeps while they run.'],
+  ['Two processes', 'Always two processes, never two threads, started anew for every round from this same program. Each is pinned to its core, and the core is read back. The lab itself sleeps while they run.'],
   ['Every message is verified', 'Each carries its number and a payload that its receiver compares. One that is lost, doubled, out of order or damaged fails the row, and a failed row has no number.'],
-  ['Waiting and placement', 'They decide more than the mechanism, so they are part of every row, and no ratio is shown between rows that do not share them.'],
-  ['The clock', 'One clock for both processes; what a reading costs is measured and shown, and never subtracted.'],
+  ['Waiting and placement', 'They matter more than the mechanism, so they are part of every row. Ratios are shown only between rows that share them.'],
+  ['The clock', 'One clock for both processes. The cost of a reading is measured and shown, never subtracted.'],
   ['Latency', 'In ping-pong, half of a measured round trip. In a stream and in paced rows, stamped on both sides; a paced message counts from when it was due.'],
   ['Throughput', 'The clock stops when the receiver has verified the last message.'],
-  ['Percentiles', 'Those that at least ten samples lie beyond; others are not printed. The maximum is one sample.'],
+  ['Percentiles', 'Printed only if at least ten samples lie beyond. The maximum is one sample.'],
   ['Launches', 'Rounds are shuffled among all entrants, over several launches. A range runs over all pairs of launches; if it contains 1, the two do not differ.'],
-  ['The floor', 'Cache lines bounced between the same two processes before and after each round: what the hardware itself takes. A round during which it changed is dropped and counted.'],
+  ['The floor', 'Cache lines bounced between the same two processes before and after each round: the time the hardware itself needs. If it changes during a round, the round is dropped and counted.'],
   ['This page', 'It stays still while a race is timed, and a report says whether a page was open.'],
   ['A stage', 'Ten real messages are recorded first and replayed afterwards, slowed by the factor shown. Only the stamps are measured; between them, steps are spread evenly.'],
-  ['Quoted, designed, measured', 'Three kinds of figure that are never mixed: what textbooks say, what follows from the design, and what was measured here with which instrument.'],
+  ['Quoted, designed, measured', 'Three kinds of figure, never mixed: quoted from textbooks, following from the design, and measured here with a named instrument.'],
 ])
 
-/** What a machine's facts are called by people. @type {Record<string, string>} */
+/** Plain names for a machine's facts. @type {Record<string, string>} */
 const FACTS = {
   cpu: 'processor', os: 'operating system', cores_online: 'cores', smt_active: 'two threads a core (SMT)', cache_l1d: 'data cache, level 1', cache_l2: 'cache, level 2',
   cache_l3: 'cache, level 3', memory_bytes: 'memory', virtualised: 'virtualised by',
@@ -43,7 +43,7 @@ export async function method(_place, signal) {
   const [counted, { findings }] = await Promise.all([countedPanel(signal), api.doctor()])
   const facts = Object.entries(machine).filter(([, value]) => value !== null && typeof value !== 'object')
   const element = h('div', {},
-    h('div', { class: 'title' }, h('h1', {}, 'Method'), h('p', { class: 'lead' }, 'What a message costs by the books and by the count, how each number is made, and what this machine cannot measure.')),
+    h('div', { class: 'title' }, h('h1', {}, 'Method'), h('p', { class: 'lead' }, 'What a message costs by textbooks and by counting, how each number is made, and what this machine cannot measure.')),
     counted,
     h('section', { class: 'panel', 'aria-labelledby': 'findings-head' }, h('h2', { id: 'findings-head' }, 'What this machine can measure'),
       h('ul', { class: 'doctor' }, findings.map((finding) =>

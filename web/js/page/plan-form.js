@@ -23,7 +23,7 @@ export class PlanForm {
     this.sizes = h('input', { type: 'text', name: 'size', value: listed('size', ['64']).join(', '), size: 9, autocomplete: 'off', spellcheck: 'false', oninput: () => this.check() })
     this.placement = select(PLACEMENTS, query.get('placement') ?? 'cross-core', undefined, { name: 'placement' })
     this.launches = h('input', { type: 'number', name: 'launches', min: 1, max: lab.limits.launches, value: String(number('launches', 5)), class: 'short' })
-    this.capacity = h('input', { type: 'text', name: 'capacity', value: query.get('capacity') ?? '', size: 6, placeholder: 'usual', title: 'Bytes that a channel is asked to hold in each direction; the report says what each had', autocomplete: 'off', spellcheck: 'false', oninput: () => this.check() })
+    this.capacity = h('input', { type: 'text', name: 'capacity', value: query.get('capacity') ?? '', size: 6, placeholder: 'usual', title: 'Bytes that a channel should hold in each direction; the report says what each got', autocomplete: 'off', spellcheck: 'false', oninput: () => this.check() })
     this.quick = h('input', { type: 'checkbox', name: 'quick', checked: query.has('quick') })
     this.waits = this.boxes('Waiting', 'wait', WAITS, listed('wait', ['spin', 'block']))
     this.workloads = this.boxes('Workload', 'workload', WORKLOADS, listed('workload', ['ping-pong', 'stream']))

@@ -98,7 +98,7 @@ class Race {
 
   /** @param {NonNullable<typeof state.ended>} ended */
   async ended({ run, interrupted, error }) {
-    const text = error ?? (interrupted ? 'The race was stopped; what was measured until then is kept.' : 'The race is over.')
+    const text = error ?? (interrupted ? 'The race was stopped; the results so far are kept.' : 'The race is over.')
     this.show(false, text)
     status(text)
     if (!run) return
@@ -134,7 +134,7 @@ class Race {
       show(this.results, this.view.element)
       if (replay) this.view.replay()
     } catch (error) {
-      show(this.results, h('section', { class: 'panel' }, h('p', { class: 'bad' }, `The run ${id} cannot be shown. ${sentence(error)}`), h('p', {}, h('a', { href: '#/runs' }, 'See the runs there are'))))
+      show(this.results, h('section', { class: 'panel' }, h('p', { class: 'bad' }, `The run ${id} cannot be shown. ${sentence(error)}`), h('p', {}, h('a', { href: '#/runs' }, 'See all runs'))))
     }
   }
 }

@@ -34,14 +34,14 @@ export async function replay(place, signal) {
       if (rest) made.record(rest, false)
       const first = made.recordings[0]
       if (first) made.load(first, true)
-      fault.textContent = rest ? 'The trace ends in the middle of a batch; what it holds is shown.' : ''
+      fault.textContent = rest ? 'The trace ends in the middle of a batch; the complete part is shown.' : ''
       status(`The trace ${name} is shown.`)
     } catch (error) {
       fault.textContent = `${name}: ${sentence(error)}`
     }
   }
   const element = h('div', {},
-    h('div', { class: 'title' }, h('h1', {}, 'Replay'), h('p', { class: 'lead' }, 'A recorded trace, shown as it was seen live: the file carries its own scene.')),
+    h('div', { class: 'title' }, h('h1', {}, 'Replay'), h('p', { class: 'lead' }, 'A recorded trace, shown as it was live. The file carries its own scene.')),
     h('section', { class: 'panel', 'aria-label': 'Which trace' }, dropzone('Drop a trace here, or choose one', (text, name) => void open(text, name), (text) => { fault.textContent = text }), fault),
     shown)
   signal.addEventListener('abort', () => view?.remove())

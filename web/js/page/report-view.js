@@ -66,7 +66,7 @@ export class ReportView {
       `the clock costs ${duration(Number(report.clock_cost_ns.toPrecision(2)))} a reading`,
       report.rounds_dropped ? `${plural(report.rounds_dropped, 'round')} dropped: the floor changed, or they were disturbed` : '',
       report.page_open ? 'a lab page was open' : '',
-      plan.quick ? 'a quick look, not to be quoted' : '',
+      plan.quick ? 'quick, not to be quoted' : '',
       report.interrupted ? 'stopped before its end' : '',
     ].filter(Boolean).join('; ') + '.'
   }

@@ -39,7 +39,7 @@ export async function runs(_place, signal) {
     if (key === drawn) return
     drawn = key
     ticked = ticked.filter((id) => runs.some((run) => run.id === id))
-    show(list, runs.length ? [h('ul', { class: 'runs' }, runs.map((run) => item(run, ticked.includes(run.id), tick, said))), state.older ? h('p', { class: 'faint' }, `${plural(state.older, 'older run')} kept, and not listed here.`) : null] : h('p', {}, 'No race was run on this machine yet. ', h('a', { href: '#/race' }, 'Run one'), '.'))
+    show(list, runs.length ? [h('ul', { class: 'runs' }, runs.map((run) => item(run, ticked.includes(run.id), tick, said))), state.older ? h('p', { class: 'faint' }, `${plural(state.older, 'older run')} kept but not listed here.`) : null] : h('p', {}, 'No race was run on this machine yet. ', h('a', { href: '#/race' }, 'Run one'), '.'))
     compare.setAttribute('aria-disabled', String(ticked.length !== 2))
   }
   const keep = async (/** @type {string} */ text, /** @type {string} */ name) => {

@@ -18,10 +18,10 @@ export async function start(_place, signal) {
   const element = h('div', {},
     h('div', { class: 'title' },
       h('h1', {}, 'Two processes, one message'),
-      h('p', { class: 'lead' }, 'See how a message gets from one process to another on this machine, step by step, and what each way costs here. The processes are real; so is every figure.')),
+      h('p', { class: 'lead' }, 'See how a message gets from one process to another on this machine, step by step, and what each mechanism costs here. The processes are real, and so is every figure.')),
     cards(
       ...lab.scenes.map((scene, index) => card(`#/m/${encodeURIComponent(scene.kind)}`, scene.title, scene.summary, scene.tags, miniature(scene, index), index)),
-      card('#/race', 'Race', 'All of them side by side: the same messages, verified, one after the other, nothing else running.', ['compare all', 'percentiles', 'export'], miniRace(), -1)),
+      card('#/race', 'Race', 'All mechanisms side by side: the same verified messages, one mechanism at a time, nothing else running.', ['compare all', 'percentiles', 'export'], miniRace(), -1)),
     h('section', { class: 'panel', 'aria-labelledby': 'last-head' }, h('h2', { id: 'last-head' }, 'The last race'), last),
     lab.replay ? h('p', {}, 'The lab was started with a trace. ', h('a', { href: '#/replay' }, 'Replay it')) : null,
     h('p', { class: 'faint' }, machineLine()))
@@ -54,7 +54,7 @@ async function showLast(into) {
   if (into.dataset.run === String(id)) return
   into.dataset.run = String(id)
   if (!id) {
-    return show(into, h('p', {}, 'None was run on this machine yet.'), h('p', {}, h('a', { href: '#/race', class: 'button' }, 'Go to the race')))
+    return show(into, h('p', {}, 'No race was run on this machine yet.'), h('p', {}, h('a', { href: '#/race', class: 'button' }, 'Go to the race')))
   }
   try {
     const found = await brief(id)

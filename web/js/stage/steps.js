@@ -29,7 +29,7 @@ export class Steps {
       return item
     })
     this.element = h('section', { class: 'panel', 'aria-labelledby': 'steps-head' },
-      h('h2', { id: 'steps-head' }, 'The way of one message'),
+      h('h2', { id: 'steps-head' }, 'One message, step by step'),
       h('ol', { class: 'steps' }, items),
       h('p', { class: 'faint' }, 'Sending and receiving are stamped by the processes themselves. Steps between two stamps are spread evenly, unless a probe saw them.'))
     /** @type {Set<HTMLElement>} */

@@ -288,9 +288,9 @@ pub(crate) static SCENE: Scene = Scene {
               reader sleeps until there is something to read.",
     explanation: "The two processes share no memory: the kernel stands between them and keeps the bytes. write() copies the \
                   message into pages of the kernel, read() copies it out of them, so each message costs two system calls \
-                  and two copies; that is the price of the wall. The buffer holds 16 pages, and a writer that has filled \
-                  them sleeps. Most of the time of a lone message is none of this, but the waking of the reader: keep both \
-                  on one core, or let them spin, and compare.",
+                  and two copies; that is the price of isolation. The buffer holds 16 pages, and a writer that has \
+                  filled them sleeps. A lone message spends most of its time waking the reader: put both on one core, \
+                  or let them spin, and compare.",
     tags: &["2 kernel copies", "2 syscalls", "one way each"],
     stage: &[
         Part::process(Actor::Sender),
@@ -325,7 +325,7 @@ pub(crate) static SCENE: Scene = Scene {
             Actor::Receiver,
             Act::Sleep,
             "receiver",
-            "It sleeps in the kernel until somebody writes.",
+            "It sleeps in the kernel until bytes arrive.",
         )
         .when(When::ReceiverFirst),
         Step::new(
@@ -333,8 +333,8 @@ pub(crate) static SCENE: Scene = Scene {
             Actor::Sender,
             Act::Syscall("write"),
             "sender",
-            "The sender calls write() with the framed message. One that is longer than 64 KiB is taken from where it \
-             stands, by writev().",
+            "The sender calls write() with the framed message. writev() sends one longer than 64 KiB from the program's own \
+             memory.",
         )
         .to("buffer"),
         Step::new(

@@ -175,8 +175,8 @@ pub(crate) static SCENE: Scene = Scene {
             Actor::Sender,
             Act::Syscall("sendto"),
             "sender",
-            "The sender calls send() with the framed message. One that is longer than 128 KiB is taken from where it \
-             stands, by sendmsg().",
+            "The sender calls send() with the framed message. sendmsg() sends one longer than 128 KiB from the \
+             program's own memory.",
         )
         .to("socket"),
         Step::new(
@@ -235,13 +235,13 @@ pub(crate) static SCENE: Scene = Scene {
     experiments: &[
         Experiment::FILL,
         Experiment {
-            text: "The receiver is killed, once with messages unread and once with none. Look at the first send after its death.",
+            text: "The receiver is killed, once with messages unread and once with none. See how the first send after its death fails.",
             ..Experiment::KILL_READER
         },
         Experiment::new(
             "lose-segments",
             "Lose segments",
-            "A filter at the receiving socket drops the segment of every fourth message. Look at the flights, the retransmits and the order.",
+            "A filter at the receiving socket drops the segment of every fourth message. See the flights, the retransmits and the order.",
         ),
         Experiment::COPIED_OR_SHARED,
         Experiment::LIFE_OF_A_BYTE,

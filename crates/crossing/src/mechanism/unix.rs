@@ -117,9 +117,9 @@ pub(crate) static SCENE: Scene = Scene {
               recv() copies it out. One socket carries both directions.",
     explanation: "send() copies the message into a buffer that the kernel takes from its heap, and hangs that buffer into the \
                   receiver's queue; recv() copies it out and frees it. Two calls and two copies as with a pipe, and somewhat \
-                  more work in between. In return both processes send and receive on the one socket, and the kernel says who \
-                  is at the other end. Each buffer is charged to the sender with all that it occupies, so a queue of small \
-                  messages is full long before the bytes in it add up to its size.",
+                  more work in between. In return both processes send and receive on one socket, and the kernel names the \
+                  process at the other end. Each buffer is charged to the sender at its full size in memory, so a queue of \
+                  small messages is full long before their bytes add up to its size.",
     tags: &["2 kernel copies", "both ways", "same host"],
     stage: &[
         Part::process(Actor::Sender),
@@ -175,8 +175,8 @@ pub(crate) static SCENE: Scene = Scene {
             Actor::Sender,
             Act::Syscall("sendto"),
             "sender",
-            "The sender calls send() with the framed message. One that is longer than 128 KiB is taken from where it \
-             stands, by sendmsg().",
+            "The sender calls send() with the framed message. sendmsg() sends one longer than 128 KiB from the \
+             program's own memory.",
         )
         .to("queue"),
         Step::new(

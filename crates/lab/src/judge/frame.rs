@@ -38,7 +38,7 @@ pub(super) fn above(report: &Report) -> Vec<String> {
     }
     if plan.quick {
         let count = units::plural(plan.count, "message");
-        lines.push(format!("quick: {count} a row; a first look, not a result to quote"));
+        lines.push(format!("quick: {count} a row; not a result to quote"));
     }
     if report.interrupted {
         lines.push("interrupted: the race was cut short; rows hold what was measured until then".into());
@@ -143,7 +143,7 @@ fn channels(report: &Report) -> Option<String> {
     });
     let had = had.collect::<Vec<_>>().join("; ");
     Some(match had.as_str() {
-        "" => "channels had: not told, so it is not known who took any notice of what was asked for".into(),
+        "" => "channels had: not reported, so the request may have had no effect".into(),
         _ => format!(
             "channels had: {had}. A ring holds two of the longest messages at least; of a socket the kernel counts twice what \
              was asked for, and no buffer grows beyond the system's limits"
@@ -266,6 +266,6 @@ mod tests {
         let told = channels(&report).unwrap();
         assert!(told.contains("shm 4 MiB to 8 MiB at 1 MiB, 256 KiB at 64 B; pipe 64 KiB; "), "{told}");
         report.rows.iter_mut().for_each(|row| row.channel_bytes = None);
-        assert!(channels(&report).unwrap().starts_with("channels had: not told"));
+        assert!(channels(&report).unwrap().starts_with("channels had: not reported"));
     }
 }

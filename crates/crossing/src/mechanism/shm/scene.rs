@@ -7,15 +7,15 @@ use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Ra
 pub(crate) static SCENE: Scene = Scene {
     kind: Kind::Shm,
     title: "Shared memory",
-    summary: "The sender writes the message into memory that the receiver can read. The kernel has no \
-              part in it, unless somebody sleeps.",
-    explanation: "The same pages of memory stand at an address of each process, so a message is there for the \
+    summary: "The sender writes the message into memory that the receiver can read. The kernel takes \
+              part only when a process has to be woken.",
+    explanation: "Both processes map the same pages of memory, so a message is there for the \
                   receiver the moment it is written. The sender copies it into its region and stores one number, tail; \
-                  the receiver reads tail and copies the message out. No call enters the kernel on the way: what a \
-                  message costs is the journey of a few cache lines from one core to the other. Somebody who sleeps \
-                  must be woken, though, and that takes the kernel after all (futex), which is why blocking shared \
-                  memory is about as slow as a pipe. Each process can write its own region only; the other's is mapped \
-                  for reading, so a stray write stops the one that strayed.",
+                  the receiver reads tail and copies the message out. No call enters the kernel on the way: a message costs \
+                  the transfer of a few cache lines from one core to the other. A sleeping receiver must be woken, \
+                  though, and that takes the kernel after all (futex), so blocking shared memory is about as slow as \
+                  a pipe. Each process can write only its own region; the other's is mapped for reading, so a stray \
+                  write stops the process that made it.",
     tags: &["0 kernel copies", "0 syscalls", "same host"],
     stage: &[
         Part::process(Actor::Sender),
@@ -46,7 +46,7 @@ pub(crate) static SCENE: Scene = Scene {
             ],
         ),
         Part::process(Actor::Receiver),
-        Part::kernel("futex", Form::Queue, "futex queue: who sleeps on a word of memory", &[]),
+        Part::kernel("futex", Form::Queue, "futex queue: threads asleep on a word of memory", &[]),
     ],
     steps: &[
         Step::new(
@@ -70,7 +70,7 @@ pub(crate) static SCENE: Scene = Scene {
             Actor::Receiver,
             Act::Syscall("membarrier"),
             "theirs",
-            "It has the kernel put a barrier on the sender's core, so that the sender needs none, and looks once more.",
+            "It has the kernel put a barrier on the sender's core, so that the sender needs none, and checks tail once more.",
         )
         .when(When::ReceiverAsleep),
         Step::new(
@@ -78,7 +78,7 @@ pub(crate) static SCENE: Scene = Scene {
             Actor::Receiver,
             Act::Syscall("futex_waitv"),
             "futex",
-            "It sleeps on tail, and on the word that would tell of the sender's death.",
+            "It sleeps on tail, and on a word that changes when the sender dies.",
         )
         .when(When::ReceiverAsleep),
         Step::new(
@@ -144,12 +144,12 @@ pub(crate) static SCENE: Scene = Scene {
         Experiment::new(
             "wild",
             "Let one process go wild",
-            "A process writes all over the other's region. Look at who dies, and whether any message was harmed.",
+            "A process writes all over the other's region. See which process dies, and whether any message is damaged.",
         ),
         Experiment::new(
             "wild-textbook",
             "The same with one region for both",
-            "The layout of the textbooks, one region that both may write: the same act. Look at the messages.",
+            "The same writes in the textbook layout, one region that both may write. See what happens to the messages.",
         ),
         Experiment { title: "Fill the ring", ..Experiment::FILL },
         Experiment::KILL_READER,
@@ -158,7 +158,7 @@ pub(crate) static SCENE: Scene = Scene {
         Experiment::new(
             "one-page",
             "One page, two addresses",
-            "Both have mapped the same memory. Look at the number of the physical page behind either address.",
+            "Both processes map the same memory. Compare the numbers of the physical pages behind their addresses.",
         ),
     ],
 };
