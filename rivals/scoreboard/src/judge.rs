@@ -6,19 +6,17 @@
 use std::collections::BTreeMap;
 
 use lab::stats::median;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::table::{Figure, Place, Row, Target, Value};
 
 /// Rounds with both sides that a verdict needs at least; a count needs one.
 const ENOUGH: usize = 3;
 
-/// One run. Times are whole nanoseconds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Sample {
-    pub(crate) series: String,
-    pub(crate) round: u32,
-    pub(crate) place: Place,
+/// What a run found. Times are whole nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Figures {
     pub(crate) messages: u64,
     /// Of all messages, where it is the time for a message that counts.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,12 +30,10 @@ pub(crate) struct Sample {
     pub(crate) receiver_cpu_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) floor_ns: Option<[f64; 2]>,
 }
 
-impl Sample {
-    fn figure(&self, figure: Figure) -> Option<f64> {
+impl Figures {
+    fn get(&self, figure: Figure) -> Option<f64> {
         let each = |ns: Option<u64>| Some(ns? as f64 / self.messages as f64);
         match figure {
             Figure::P50 => self.p50_ns.map(|ns| ns as f64),
@@ -49,12 +45,24 @@ impl Sample {
     }
 }
 
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sample {
+    pub(crate) series: String,
+    pub(crate) round: u32,
+    pub(crate) place: Place,
+    #[serde(flatten)]
+    pub(crate) figures: Figures,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) floor_ns: Option<[f64; 2]>,
+}
+
 /// A row with what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Judged {
-    pub(crate) group: &'static str,
+    pub(crate) group: String,
     pub(crate) what: String,
-    pub(crate) against: &'static str,
+    pub(crate) against: String,
     pub(crate) promised: String,
     /// Where it was promised.
     pub(crate) at: Place,
@@ -113,11 +121,10 @@ type Rounds = BTreeMap<u32, f64>;
 pub(crate) fn judge(row: &Row, samples: &[Sample], missing: &BTreeMap<String, String>) -> Judged {
     let [near, far, no_floor] =
         [Place::Near, Place::Far, Place::NoFloor].map(|place| reached(row, samples, place));
-    let values = || std::iter::once(&row.ours).chain(&row.theirs);
     let mut judged = Judged {
-        group: row.group,
+        group: row.group.clone(),
         what: row.what.clone(),
-        against: row.against,
+        against: row.against.clone(),
         promised: row.target.to_string(),
         at: row.at,
         verdict: Verdict::NotMeasured,
@@ -128,15 +135,15 @@ pub(crate) fn judge(row: &Row, samples: &[Sample], missing: &BTreeMap<String, St
         dropped: samples
             .iter()
             .filter(|sample| sample.place == Place::Moved)
-            .filter(|sample| values().any(|Value(_, series)| series.to_string() == sample.series))
+            .filter(|sample| row.values().any(|value| value.series == sample.series))
             .count(),
     };
-    let failed = values().filter_map(|Value(_, series)| missing.get(&series.to_string()).cloned());
+    let failed = row.values().filter_map(|value| missing.get(&value.series).cloned());
     let mut absent: Vec<String> = failed.chain(lacking(row, samples, missing)).collect();
     absent.dedup();
     let told = Some(absent.join("; ")).filter(|told| !told.is_empty());
     (judged.verdict, judged.why) = match judged.reached(row.at) {
-        None => (Verdict::NotMeasured, told.or_else(|| Some(format!("never {}", word(row.at))))),
+        None => (Verdict::NotMeasured, told.or_else(|| Some(format!("never {}", row.at.word())))),
         Some(reached) if reached.rounds < enough(row) => (Verdict::NotMeasured, told),
         Some(reached) if !row.target.holds(reached.ratio) => (Verdict::Missed, told),
         // Who is not there might have been the best of them.
@@ -154,10 +161,10 @@ fn enough(row: &Row) -> usize {
 fn lacking(row: &Row, samples: &[Sample], missing: &BTreeMap<String, String>) -> Vec<String> {
     let ours = rounds(&row.ours, samples, row.at);
     let mut told = Vec::new();
-    for theirs in row.theirs.iter().filter(|Value(_, series)| !missing.contains_key(&series.to_string())) {
+    for theirs in row.theirs.iter().filter(|value| !missing.contains_key(&value.series)) {
         let rounds = beside(&ours, &rounds(theirs, samples, row.at)).count();
-        let of = if row.theirs.len() > 1 { format!("{}: ", theirs.1) } else { String::new() };
-        let at = word(row.at);
+        let of = if row.theirs.len() > 1 { format!("{}: ", theirs.series) } else { String::new() };
+        let at = row.at.word();
         match rounds {
             0 => told.push(format!("{of}never {at}")),
             few if few < ENOUGH => told.push(format!("{of}{at} only {few} of at least {ENOUGH} rounds")),
@@ -165,15 +172,6 @@ fn lacking(row: &Row, samples: &[Sample], missing: &BTreeMap<String, String>) ->
         }
     }
     told
-}
-
-pub(crate) fn word(place: Place) -> &'static str {
-    match place {
-        Place::Near => "near",
-        Place::Far => "far",
-        Place::NoFloor => "without a floor",
-        Place::Moved => "moved",
-    }
 }
 
 /// What the samples of one state say; `None` when no round has both. Each of theirs is held against ours by itself, in the
@@ -214,16 +212,15 @@ fn held(row: &Row, ours: &Rounds, theirs: &Value, samples: &[Sample], place: Pla
         spread: [ratios[quarter], ratios[last - quarter]],
         ours: median(&mine)?,
         theirs: median(&other),
-        whose: Some(theirs.1.to_string()),
+        whose: Some(theirs.series.clone()),
         rounds: ratios.len(),
         messages: (messages(&row.ours, samples)?, messages(theirs, samples)),
     })
 }
 
 /// How many messages a run has: as many in each.
-fn messages(Value(_, series): &Value, samples: &[Sample]) -> Option<u64> {
-    let name = series.to_string();
-    samples.iter().find(|sample| sample.series == name).map(|sample| sample.messages)
+fn messages(value: &Value, samples: &[Sample]) -> Option<u64> {
+    samples.iter().find(|sample| sample.series == value.series).map(|sample| sample.figures.messages)
 }
 
 /// What both found, in the rounds that have both.
@@ -231,11 +228,10 @@ fn beside(ours: &Rounds, theirs: &Rounds) -> impl Iterator<Item = (f64, f64)> {
     ours.iter().filter_map(|(round, ours)| Some((*ours, *theirs.get(round)?)))
 }
 
-fn rounds(Value(figure, series): &Value, samples: &[Sample], place: Place) -> Rounds {
-    let name = series.to_string();
+fn rounds(value: &Value, samples: &[Sample], place: Place) -> Rounds {
     let mut runs: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-    for sample in samples.iter().filter(|sample| sample.place == place && sample.series == name) {
-        runs.entry(sample.round).or_default().extend(sample.figure(*figure));
+    for sample in samples.iter().filter(|sample| sample.place == place && sample.series == value.series) {
+        runs.entry(sample.round).or_default().extend(sample.figures.get(value.figure));
     }
     runs.into_iter().filter_map(|(round, figures)| Some((round, median(&figures)?))).collect()
 }
@@ -243,37 +239,20 @@ fn rounds(Value(figure, series): &Value, samples: &[Sample], place: Place) -> Ro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::Series;
 
     fn sample(series: &str, round: u32, place: Place, p50_ns: u64) -> Sample {
-        let (messages, p50_ns) = (10, Some(p50_ns));
-        let series = series.to_owned();
-        let (elapsed_ns, p99_ns, receiver_cpu_ns, bytes, floor_ns) = (None, None, None, None, None);
-        Sample {
-            series,
-            round,
-            place,
-            messages,
-            elapsed_ns,
-            p50_ns,
-            p99_ns,
-            receiver_cpu_ns,
-            bytes,
-            floor_ns,
-        }
+        let figures = Figures { messages: 10, p50_ns: Some(p50_ns), ..Figures::default() };
+        Sample { series: series.into(), round, place, figures, floor_ns: None }
     }
 
-    fn row(target: Target, theirs: &[&'static str]) -> Row {
-        let p50 = |name| Value(Figure::P50, Series::Limit(name));
-        Row {
-            group: "a group",
-            what: "ours".into(),
-            against: "theirs",
-            ours: p50("ours"),
-            theirs: theirs.iter().map(|name| p50(name)).collect(),
-            target,
-            at: Place::Near,
-        }
+    fn p50(series: &str) -> Value {
+        Value { figure: Figure::P50, series: series.into() }
+    }
+
+    fn row(target: Target, theirs: &[&str]) -> Row {
+        let (group, what, against) = ("a group".into(), "ours".into(), "theirs".into());
+        let theirs = theirs.iter().map(|name| p50(name)).collect();
+        Row { group, what, against, ours: p50("ours"), theirs, target, at: Place::Near }
     }
 
     /// Near, ours takes 80 and theirs 100, then 90 and 60; far everything is tenfold, and ours is slower.
@@ -328,8 +307,8 @@ mod tests {
             .into_iter()
             .map(|mut sample| {
                 if sample.series == "ours" {
-                    sample.p50_ns =
-                        sample.p50_ns.map(|ns| if sample.place == Place::Far { 1 } else { ns * 2 });
+                    let far = sample.place == Place::Far;
+                    sample.figures.p50_ns = sample.figures.p50_ns.map(|ns| if far { 1 } else { ns * 2 });
                 }
                 sample
             })
@@ -430,23 +409,25 @@ mod tests {
 
     #[test]
     fn of_bytes_the_most_counts() {
-        let memory = |bytes| Sample { bytes: Some(bytes), ..sample("memory", 0, Place::NoFloor, 0) };
+        let memory = |round, bytes| Sample {
+            figures: Figures { bytes: Some(bytes), ..Figures::default() },
+            ..sample("memory", round, Place::NoFloor, 0)
+        };
         let row = Row {
-            ours: Value(Figure::Bytes, Series::Limit("memory")),
+            ours: Value { figure: Figure::Bytes, series: "memory".into() },
             theirs: Vec::new(),
             at: Place::NoFloor,
             ..row(Target::Bytes(1_000), &[])
         };
-        assert_eq!(judged(&row, &[memory(1_000)]).verdict, Verdict::Reached);
-        assert_eq!(judged(&row, &[memory(1_001)]).verdict, Verdict::Missed);
-        let differ = [memory(900), Sample { round: 1, ..memory(1_950) }, Sample { round: 2, ..memory(900) }];
+        assert_eq!(judged(&row, &[memory(0, 1_000)]).verdict, Verdict::Reached);
+        assert_eq!(judged(&row, &[memory(0, 1_001)]).verdict, Verdict::Missed);
+        let differ = [memory(0, 900), memory(1, 1_950), memory(2, 900)];
         assert_eq!(judged(&row, &differ).verdict, Verdict::Missed);
     }
 
     #[test]
     fn a_message_of_a_stream_is_a_share_of_the_whole() {
-        let sample = Sample { elapsed_ns: Some(95), ..sample("a", 0, Place::Near, 1) };
-        assert_eq!(sample.figure(Figure::Each), Some(9.5));
-        assert_eq!(sample.figure(Figure::Cpu), None);
+        let figures = Figures { messages: 10, elapsed_ns: Some(95), ..Figures::default() };
+        assert_eq!((figures.get(Figure::Each), figures.get(Figure::Cpu)), (Some(9.5), None));
     }
 }

@@ -6,50 +6,41 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use lab::plan::Plan;
-use lab::race::AGAIN;
-use lab::report::{Entrant, Row};
+use crossing::{Kind, WaitStrategy};
+use lab::plan::{Placement, Plan};
+use lab::report::{Entrant, Row as ReportRow};
 use lab::shuffle::SplitMix;
-use rustix::process::{Pid, Signal};
+use serde::{Deserialize, Serialize};
 
-use crate::Failed;
-use crate::judge::Sample;
-use crate::limit::{Found, Limit};
+use crate::judge::{Figures, Sample};
+use crate::limit::{LIMIT_VERB, Told};
 use crate::load::{Load, TOO_MUCH_PERCENT};
-use crate::table::{Place, Race, Series, Table, Value};
+use crate::table::{Limit, Place, Race, Row, Table};
+use crate::{Course, Failed};
 
 /// How long one measure may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is typed.
-#[derive(Debug, Clone)]
-pub(crate) struct Course {
-    /// Where the rivals are, each in a folder of its name.
-    pub(crate) rivals: PathBuf,
-    /// Builds of this program in which a rule is left out.
-    pub(crate) without: Vec<(String, PathBuf)>,
-    pub(crate) rounds: u32,
-    pub(crate) seed: u64,
-    /// A tenth of the messages.
-    pub(crate) quick: bool,
-}
-
-/// What came of it.
-#[derive(Debug, Default)]
+/// What came of a course.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Measured {
-    pub(crate) samples: Vec<Sample>,
-    /// Series that could not be measured, and why.
-    pub(crate) missing: BTreeMap<String, String>,
     /// Runs that were run again because the cores moved.
     pub(crate) repeated: u32,
     /// Rounds that were thrown away because others were at work; at most as many as were asked for.
     pub(crate) disturbed: u32,
+    /// Whether a signal has cut it short.
+    #[serde(default)]
+    pub(crate) interrupted: bool,
     /// What others took of the machine in each round that was kept.
     pub(crate) others_percent: Vec<f64>,
+    /// Series that could not be measured, and why.
+    pub(crate) missing: BTreeMap<String, String>,
+    #[serde(skip_serializing)]
+    pub(crate) samples: Vec<Sample>,
 }
 
 /// What a round consists of.
@@ -66,14 +57,19 @@ struct Run<'a> {
     program: PathBuf,
 }
 
-/// Measures whatever `table` needs, until `stop` is set: then only what finished rounds have found is left.
-pub(crate) fn measure(table: &Table, course: &Course, stop: &AtomicBool) -> Result<Measured, Failed> {
+/// Measures whatever `rows` need, until `stop` is set: then only what finished rounds have found is left.
+pub(crate) fn measure(
+    table: &Table,
+    rows: &[Row],
+    course: &Course,
+    stop: &AtomicBool,
+) -> Result<Measured, Failed> {
     let mut measured = Measured::default();
-    let jobs = jobs(table, course, &mut measured.missing)?;
+    let jobs = jobs(table, rows, course, &mut measured.missing)?;
     let mut random = SplitMix::new(course.seed);
     let began = Instant::now();
-    undisturbed(course.rounds, &mut measured, stop, |round, measured| {
-        eprintln!("round {} of {}, after {} s", round + 1, course.rounds, began.elapsed().as_secs());
+    undisturbed(course.rounds(), &mut measured, stop, |round, measured| {
+        eprintln!("round {} of {}, after {} s", round + 1, course.rounds(), began.elapsed().as_secs());
         let before = Load::now()?;
         for index in random.shuffled(jobs.len()) {
             if stop.load(Ordering::Relaxed) {
@@ -89,7 +85,7 @@ pub(crate) fn measure(table: &Table, course: &Course, stop: &AtomicBool) -> Resu
                         if stop.load(Ordering::Relaxed) {
                             break;
                         }
-                        run_limit(each[index], course, round, measured);
+                        run_limit(each[index], course, round, measured, stop);
                     }
                 }
             }
@@ -115,6 +111,7 @@ fn undisturbed(
             // What failed in this round may have failed by the signal.
             measured.samples.truncate(kept);
             measured.missing = missing;
+            measured.interrupted = true;
             break;
         }
         if others_percent > TOO_MUCH_PERCENT {
@@ -129,55 +126,76 @@ fn undisturbed(
     Ok(())
 }
 
+/// What has to run for a series.
+enum Source<'a> {
+    /// A race, and the rival in it, if it is not ours.
+    Race(&'a Race, Option<&'a str>),
+    /// A limit, and the rule that is left out.
+    Limit(&'a Limit, Option<&'a str>),
+}
+
+/// Finds what has to run for `series`: `RACE: ENTRANT WAIT`, `LIMIT`, or `LIMIT, without RULE`.
+fn source<'a>(table: &'a Table, series: &'a str) -> Option<Source<'a>> {
+    let limit = |name: &str| table.limits.iter().flatten().find(|limit| limit.name == name);
+    if let Some(limit) = limit(series) {
+        return Some(Source::Limit(limit, None));
+    }
+    if let Some((name, rule)) = series.rsplit_once(", without ") {
+        return Some(Source::Limit(limit(name)?, Some(rule)));
+    }
+    let (race, entrant) = series.split_once(": ")?;
+    let race = table.races.iter().find(|known| known.name == race)?;
+    let (who, wait) = entrant.split_once(' ')?;
+    let has = |list: &[String], word: &str| list.iter().any(|known| known == word);
+    let (known, rival) = match who.split_once('/') {
+        Some((rival, _)) => (has(&race.rivals, rival), Some(rival)),
+        None => (has(&race.kinds, who), None),
+    };
+    (known && has(&race.waits, wait)).then_some(Source::Race(race, rival))
+}
+
 /// Everything that the rows name, once; what cannot be had is said.
 fn jobs<'a>(
     table: &'a Table,
+    rows: &[Row],
     course: &Course,
     missing: &mut BTreeMap<String, String>,
 ) -> Result<Vec<Job<'a>>, Failed> {
     let this = std::env::current_exe()?;
     let (mut races, mut runs) = (BTreeSet::new(), BTreeMap::new());
-    let values = table.rows.iter().flat_map(|row| std::iter::once(&row.ours).chain(&row.theirs));
-    for Value(_, series) in values {
-        let name = series.to_string();
-        match series {
-            Series::Race(race, who, _) => match who.split_once('/') {
-                Some((rival, _)) if program(course, rival).is_none() => {
-                    missing.insert(name, format!("{rival} is not built (make -C rivals)"));
+    for series in rows.iter().flat_map(Row::values).map(|value| &value.series) {
+        let unknown = || format!("promises.toml names what it does not have: {series}");
+        match source(table, series).ok_or_else(unknown)? {
+            Source::Race(_, Some(rival)) if program(course, rival).is_none() => {
+                missing.insert(series.clone(), format!("{rival} is not built (make -C rivals)"));
+            }
+            Source::Race(race, _) => drop(races.insert(race.name.clone())),
+            Source::Limit(limit, None) => drop(runs.insert(series.clone(), (&limit.name, this.clone()))),
+            Source::Limit(limit, Some(rule)) => {
+                match course.without.iter().find(|(given, _)| given == rule) {
+                    Some((_, program)) => drop(runs.insert(series.clone(), (&limit.name, program.clone()))),
+                    None => {
+                        let needs =
+                            format!("a build without {rule} was not given (--without {rule}=PROGRAM)");
+                        missing.insert(series.clone(), needs);
+                    }
                 }
-                _ => drop(races.insert(*race)),
-            },
-            Series::Limit(limit) => drop(runs.insert(name, (*limit, this.clone()))),
-            Series::Without(rule, limit) => match course.without.iter().find(|(given, _)| given == rule) {
-                Some((_, program)) => drop(runs.insert(name, (*limit, program.clone()))),
-                None => {
-                    let needs = format!("a build without {rule} was not given (--without {rule}=PROGRAM)");
-                    missing.insert(name, needs);
-                }
-            },
+            }
         }
     }
-    let mut jobs: Vec<Job<'a>> =
-        table.races.iter().filter(|race| races.remove(race.name)).map(Job::Race).collect();
-    for beside in &table.limits {
+    let races = table.races.iter().filter(|race| races.contains(&race.name)).map(Job::Race);
+    let together = table.limits.iter().map(|beside| {
         let of = |limit: &'a Limit| {
-            let these = runs.iter().filter(|(_, (name, _))| *name == limit.name);
+            let these = runs.iter().filter(|(_, (name, _))| **name == limit.name);
             these.map(move |(series, (_, program))| Run {
                 limit,
                 series: series.clone(),
                 program: program.clone(),
             })
         };
-        let together: Vec<Run<'a>> = beside.iter().flat_map(of).collect();
-        runs.retain(|series, _| !together.iter().any(|run| run.series == *series));
-        if !together.is_empty() {
-            jobs.push(Job::Limits(together));
-        }
-    }
-    match races.first().map(|race| (*race).to_owned()).or(runs.into_keys().next()) {
-        Some(unknown) => Err(format!("the table names what it does not have: {unknown}").into()),
-        None => Ok(jobs),
-    }
+        beside.iter().flat_map(of).collect::<Vec<_>>()
+    });
+    Ok(races.chain(together.filter(|runs| !runs.is_empty()).map(Job::Limits)).collect())
 }
 
 /// A rival's program, if it was built.
@@ -185,6 +203,24 @@ fn program(course: &Course, name: &str) -> Option<PathBuf> {
     let program = course.rivals.join(name).join(name);
     let facts = std::fs::metadata(&program).ok()?;
     (facts.is_file() && facts.permissions().mode() & 0o111 != 0).then_some(program)
+}
+
+/// What the lab runs for `race`.
+fn plan(race: &Race, course: &Course, seed: u64) -> Result<Plan, Failed> {
+    Ok(Plan {
+        kinds: race.kinds.iter().map(|kind| kind.parse::<Kind>()).collect::<Result<_, _>>()?,
+        workloads: vec![race.workload],
+        sizes: vec![race.size_bytes],
+        placement: race.placement.parse::<Placement>()?,
+        waits: race.waits.iter().map(|wait| wait.parse::<WaitStrategy>()).collect::<Result<_, _>>()?,
+        count: fewer(race.messages, course),
+        launches: 1,
+        rate_per_s: race.rate_per_s,
+        capacity_bytes: race.capacity_bytes,
+        seed,
+        quick: course.quick,
+        rivals: race.rivals.iter().filter_map(|name| program(course, name)).collect(),
+    })
 }
 
 fn run_race(
@@ -195,36 +231,20 @@ fn run_race(
     measured: &mut Measured,
     stop: &AtomicBool,
 ) -> Result<(), Failed> {
-    let plan = Plan {
-        kinds: race.kinds.to_vec(),
-        workloads: vec![race.workload],
-        sizes: vec![race.size_bytes],
-        placement: race.placement,
-        waits: race.waits.to_vec(),
-        count: fewer(race.messages, course),
-        launches: 1,
-        rate_per_s: race.rate_per_s,
-        capacity_bytes: race.capacity_bytes,
-        seed,
-        quick: course.quick,
-        rivals: race.rivals.iter().filter_map(|name| program(course, name)).collect(),
-    };
-    let report = lab::race::run(&plan, &mut |_| {}, stop)?;
+    let report = lab::race::run(&plan(race, course, seed)?, &mut |_| {}, stop)?;
     measured.repeated += report.rounds_dropped;
     for row in report.rows.iter().filter(|row| row.entrant != Entrant::Null) {
-        let name = Series::Race(race.name, row.kind.clone(), row.wait.name()).to_string();
+        let name = format!("{}: {} {}", race.name, row.kind, row.wait.name());
         match sample(row, name.clone(), round) {
             Ok(sample) => measured.samples.push(sample),
-            Err(why) => {
-                measured.missing.insert(name, format!("{}: {why}", row.kind));
-            }
+            Err(why) => drop(measured.missing.insert(name, format!("{}: {why}", row.kind))),
         }
     }
     Ok(())
 }
 
 /// What a race's row of one launch says; why it says nothing, if so.
-fn sample(row: &Row, series: String, round: u32) -> Result<Sample, String> {
+fn sample(row: &ReportRow, series: String, round: u32) -> Result<Sample, String> {
     if let Some(why) = &row.failed {
         return Err(why.clone());
     }
@@ -233,71 +253,50 @@ fn sample(row: &Row, series: String, round: u32) -> Result<Sample, String> {
     };
     let floor_ns = row.floor.as_ref().and_then(|floor| floor.each_round_ns.first().copied());
     let latency = row.latency_ns.as_ref();
-    Ok(Sample {
-        series,
-        round,
-        place: Place::of(floor_ns),
+    let figures = Figures {
         messages: row.messages,
         elapsed_ns: Some((row.messages as f64 * 1e9 / rate).round() as u64),
         p50_ns: latency.and_then(|latency| latency.p50),
         p99_ns: latency.and_then(|latency| latency.p99),
         receiver_cpu_ns: row.sides.map(|[_, receiver]| receiver.user_ns + receiver.system_ns),
         bytes: None,
-        floor_ns,
-    })
+    };
+    Ok(Sample { series, round, place: Place::of(floor_ns), figures, floor_ns })
 }
 
-fn run_limit(run: &Run<'_>, course: &Course, round: u32, measured: &mut Measured) {
+fn run_limit(run: &Run<'_>, course: &Course, round: u32, measured: &mut Measured, stop: &AtomicBool) {
     let Run { limit, series, program } = run;
-    let words = limit.words(fewer(limit.messages, course));
-    let once = || ask(program, &words).map(|found| of_limit(found, series.clone(), round));
-    match settled(once, &mut measured.repeated) {
-        Ok(sample) => measured.samples.push(sample),
+    // A count takes no time that could depend on where the cores are.
+    let counts = limit.measure == "memory";
+    let asked = lab::machine::resolve(Placement::CrossCore).map_err(Failed::from).and_then(|cores| {
+        let words = limit.words(fewer(limit.messages, course));
+        ask(program, &words, cores.filter(|_| !counts), stop)
+    });
+    match asked {
+        Ok((told, floor_ns, dropped)) => {
+            let (series, figures) = (series.clone(), told.figures);
+            measured.repeated += dropped;
+            measured.samples.push(Sample { series, round, place: Place::of(floor_ns), figures, floor_ns });
+        }
         Err(why) => drop(measured.missing.insert(series.clone(), format!("{series}: {why}"))),
     }
 }
 
-/// Runs until the cores hold still, or patience ends.
-fn settled(mut once: impl FnMut() -> Result<Sample, Failed>, repeated: &mut u32) -> Result<Sample, Failed> {
-    for _ in 0..AGAIN {
-        let sample = once()?;
-        if sample.place != Place::Moved {
-            return Ok(sample);
-        }
-        *repeated += 1;
-    }
-    once()
-}
-
-/// Starts `program` as the near process of a measure, and hears what it found.
-pub(crate) fn ask(program: &Path, words: &[String]) -> Result<Found, Failed> {
-    let mut command = Command::new(program);
-    let asked = command.arg(crate::LIMIT_VERB).args(words).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = asked.spawn()?;
-    let pid = Pid::from_child(&child);
-    let (tell, told) = std::sync::mpsc::channel();
-    let waiting = std::thread::spawn(move || tell.send(child.wait_with_output()));
-    let output = match told.recv_timeout(PATIENCE) {
-        Ok(output) => output?,
-        Err(_) => {
-            // It has not been reaped, so the number is its own; the far process ends when this one is gone.
-            rustix::process::kill_process(pid, Signal::KILL)?;
-            return Err(format!("it did not end within {PATIENCE:?}").into());
-        }
+/// Runs `program` as the near process of a measure between two looks at the floor of `cores`: what it told, the floor, and
+/// how many runs were thrown away for it.
+pub(crate) fn ask(
+    program: &Path,
+    words: &[String],
+    cores: Option<[usize; 2]>,
+    stop: &AtomicBool,
+) -> Result<(Told, Option<[f64; 2]>, u32), Failed> {
+    let command = || {
+        let mut command = Command::new(program);
+        command.arg(LIMIT_VERB).args(words);
+        command
     };
-    drop(waiting.join());
-    if !output.status.success() {
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        return Err(complaint.lines().last().unwrap_or("it failed, and says nothing").to_owned().into());
-    }
-    Ok(serde_json::from_slice(&output.stdout)?)
-}
-
-fn of_limit(found: Found, series: String, round: u32) -> Sample {
-    let Found { messages, elapsed_ns, p50_ns, p99_ns, bytes, floor_ns, crossing_off: _ } = found;
-    let place = Place::of(floor_ns);
-    let receiver_cpu_ns = None;
-    Sample { series, round, place, messages, elapsed_ns, p50_ns, p99_ns, receiver_cpu_ns, bytes, floor_ns }
+    let run = lab::race::run_program(command, cores, PATIENCE, stop)?;
+    Ok((serde_json::from_slice(&run.answer)?, run.floor_ns, run.dropped))
 }
 
 fn fewer(messages: u64, course: &Course) -> u64 {
@@ -308,27 +307,18 @@ fn fewer(messages: u64, course: &Course) -> u64 {
 mod tests {
     use super::*;
 
-    fn course() -> Course {
-        let (rivals, without) = ("/nowhere".into(), Vec::new());
-        Course { rivals, without, rounds: 1, seed: 1, quick: true }
+    fn course(line: &str) -> Course {
+        crate::tests::course(&format!("out --rivals /nowhere --quick {line}")).unwrap()
     }
 
-    fn found(floor_ns: [f64; 2]) -> Sample {
-        of_limit(Found { messages: 1, floor_ns: Some(floor_ns), ..Found::default() }, "a".into(), 0)
-    }
-
-    #[test]
-    fn what_moved_is_run_again_up_to_twice_and_counted() {
-        for (moves, repeated, place) in
-            [(0, 0, Place::Near), (1, 1, Place::Near), (2, 2, Place::Near), (3, 2, Place::Moved)]
-        {
-            let (mut runs, mut counted) = (0, 0);
-            let once = || {
-                runs += 1;
-                Ok(found([60.0, if runs <= moves { 250.0 } else { 61.0 }]))
-            };
-            assert_eq!(settled(once, &mut counted).unwrap().place, place, "{moves}");
-            assert_eq!(counted, repeated, "{moves}");
+    fn sample_of(round: u32) -> Sample {
+        let floor_ns = Some([60.0, 61.0]);
+        Sample {
+            series: "a".into(),
+            round,
+            place: Place::of(floor_ns),
+            figures: Figures::default(),
+            floor_ns,
         }
     }
 
@@ -336,8 +326,7 @@ mod tests {
     fn rounds_with(others_percent: &[f64]) -> Measured {
         let (mut measured, mut others) = (Measured::default(), others_percent.iter().copied());
         let once = |round, measured: &mut Measured| {
-            let sample = found([60.0, 61.0]);
-            measured.samples.push(Sample { round, ..sample });
+            measured.samples.push(sample_of(round));
             Ok(others.next().unwrap_or(0.0))
         };
         undisturbed(3, &mut measured, &AtomicBool::new(false), once).unwrap();
@@ -348,7 +337,7 @@ mod tests {
     fn an_interruption_leaves_what_finished_rounds_have_found() {
         let (mut measured, stop) = (Measured::default(), AtomicBool::new(false));
         let once = |round, measured: &mut Measured| {
-            measured.samples.push(Sample { round, ..found([60.0, 61.0]) });
+            measured.samples.push(sample_of(round));
             if round == 1 {
                 measured.missing.insert("a".into(), "killed by the signal".into());
                 stop.store(true, Ordering::Relaxed);
@@ -379,10 +368,10 @@ mod tests {
 
     #[test]
     fn the_table_names_only_what_it_has() {
-        let table = crate::narrowed(crate::promises::table(), &course(), None).unwrap();
+        let (table, course) = (Table::read().unwrap(), course("--without all=/bin/true"));
         let mut missing = BTreeMap::new();
-        let course = Course { without: vec![("all".into(), "/bin/true".into())], ..course() };
-        let jobs = jobs(&table, &course, &mut missing).unwrap();
+        let rows = table.rows(&course.rules(), None).unwrap();
+        let jobs = jobs(&table, &rows, &course, &mut missing).unwrap();
         let races = jobs.iter().filter(|job| matches!(job, Job::Race(_))).count();
         // Those of rivals alone are not run where none is built, and said to be missing.
         let alone = table.races.iter().filter(|race| race.kinds.is_empty()).count();
@@ -392,25 +381,48 @@ mod tests {
             Job::Race(_) => &[],
             Job::Limits(runs) => &runs[..],
         });
-        let used: BTreeSet<_> = used.map(|run| run.limit.name).collect();
-        let all: BTreeSet<_> = table.limits.iter().flatten().map(|limit| limit.name).collect();
+        let used: BTreeSet<_> = used.map(|run| &run.limit.name).collect();
+        let all: BTreeSet<_> = table.limits.iter().flatten().map(|limit| &limit.name).collect();
         assert_eq!(used, all, "every measure is there for a row");
     }
 
     #[test]
+    fn whatever_the_table_has_can_be_run() {
+        let (table, course) = (Table::read().unwrap(), course(""));
+        for race in &table.races {
+            let plan = plan(race, &course, 1).unwrap_or_else(|why| panic!("{}: {why}", race.name));
+            assert!(plan.fault().is_none() || plan.kinds.is_empty(), "{}: {:?}", race.name, plan.fault());
+        }
+        for limit in table.limits.iter().flatten() {
+            crate::limit::tests::job(&limit.words(limit.messages).join(" ")).unwrap();
+        }
+    }
+
+    #[test]
     fn a_row_about_nothing_is_a_fault_of_the_table() {
-        let mut table = crate::promises::table();
-        table.limits.retain(|beside| beside.iter().all(|limit| limit.name != "memory"));
-        let fault = jobs(&table, &course(), &mut BTreeMap::new()).err().unwrap().to_string();
-        assert!(fault.ends_with("does not have: memory"), "{fault}");
+        for series in [
+            "no limit",
+            "no limit, without all",
+            "no race: shm spin",
+            "stream: tcp spin",
+            "stream: plain-c/tcp spin",
+            "stream: shm block",
+            "stream",
+        ] {
+            let table = Table::read().unwrap();
+            let mut rows = table.rows(&[], None).unwrap();
+            rows[0].ours.series = series.into();
+            let fault = jobs(&table, &rows, &course(""), &mut BTreeMap::new()).err().unwrap().to_string();
+            assert!(fault.ends_with(&format!("does not have: {series}")), "{fault}");
+        }
     }
 
     #[test]
     fn a_program_that_measures_nothing_is_a_reason() {
         for (program, words) in
-            [("/bin/false", "says nothing"), ("/bin/true", "EOF"), ("/nowhere", "No such file")]
+            [("/bin/false", "exit status: 1"), ("/bin/true", "EOF"), ("/nowhere", "No such file")]
         {
-            let why = ask(program.as_ref(), &[]).unwrap_err().to_string();
+            let why = ask(program.as_ref(), &[], None, &AtomicBool::new(false)).unwrap_err().to_string();
             assert!(why.contains(words), "{program}: {why}");
         }
     }

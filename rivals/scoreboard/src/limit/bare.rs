@@ -8,10 +8,11 @@ use std::time::Duration;
 use lab::stats::Histogram;
 use lab::sys::lines::{Bounce, Lines, Polls};
 
-use super::{Found, Job};
+use super::Job;
 use crate::Failed;
+use crate::judge::Figures;
 
-pub(super) fn memcpy(job: &Job) -> Found {
+pub(super) fn memcpy(job: &Job) -> Figures {
     let (from, mut to) = (vec![1_u8; job.size], vec![0_u8; job.size]);
     let mut copy = |times: u64| {
         for _ in 0..times {
@@ -21,10 +22,10 @@ pub(super) fn memcpy(job: &Job) -> Found {
     copy((job.messages / 10).max(64));
     let began = job.clock.now();
     copy(job.messages);
-    Found { elapsed_ns: Some(job.clock.ns(job.clock.now() - began)), ..Found::default() }
+    Figures { elapsed_ns: Some(job.clock.ns(job.clock.now() - began)), ..Figures::default() }
 }
 
-pub(super) fn dirtied(job: &Job, far: usize) -> Result<Found, Failed> {
+pub(super) fn dirtied(job: &Job, far: usize) -> Result<Figures, Failed> {
     let (shared, turn) = (Arc::new(Mutex::new(vec![0_u8; job.size])), Arc::new(AtomicU64::new(0)));
     let (bytes, theirs) = (shared.clone(), turn.clone());
     let messages = job.messages;
@@ -56,7 +57,7 @@ pub(super) fn dirtied(job: &Job, far: usize) -> Result<Found, Failed> {
     if !writer.join().is_ok_and(|pinned| pinned) {
         return Err("the other thread could not be put in its place".into());
     }
-    Ok(Found::percentiles(&samples, 1))
+    Ok(Figures::percentiles(&samples, 1))
 }
 
 /// Naive: one look after the other, on both sides.
@@ -65,15 +66,15 @@ fn bounce(job: &Job) -> Result<Bounce, Failed> {
     Ok(Bounce { base: 0, rounds, polls: Polls::Tight, deadline: Duration::from_secs(5) })
 }
 
-pub(super) fn probe(lines: &Lines, job: &Job) -> Result<Found, Failed> {
+pub(super) fn probe(lines: &Lines, job: &Job) -> Result<Figures, Failed> {
     let mut samples = Histogram::new();
     if !lines.bounce(true, &bounce(job)?, &job.clock, |ticks| samples.record(job.clock.ns(ticks))) {
         return Err("the far process did not answer".into());
     }
-    Ok(Found::percentiles(&samples, 2))
+    Ok(Figures::percentiles(&samples, 2))
 }
 
-pub(super) fn answer(lines: &Lines, job: &Job) -> Result<(), Failed> {
+pub(super) fn answer(lines: &Lines, job: &Job) -> Result<Figures, Failed> {
     let answered = lines.bounce(false, &bounce(job)?, &job.clock, |_| {});
-    if answered { Ok(()) } else { Err("the near process did not ask".into()) }
+    if answered { Ok(Figures::default()) } else { Err("the near process did not ask".into()) }
 }

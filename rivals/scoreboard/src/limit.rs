@@ -1,0 +1,339 @@
+//! One measure, in a fresh pair of processes on the first two cores: shared memory without the making of messages,
+//! and what it is held against, memory itself and the bare cache lines.
+//!
+//! `scoreboard limit MEASURE BYTES MESSAGES RING WAIT PAYLOAD` prints one line of JSON. Both ends wait alike. A ring of 0 is
+//! the channel's own. With the payload `ends` a message holds its number in its first word and in its last, and
+//! both are verified; the rest is copied and not looked at, so that what is measured is the channel. `words` makes and
+//! verifies every byte, as a race does. The line says which rules of safety the program was built without (`crossing_off`).
+//!
+//! | measure | what is told |
+//! |---|---|
+//! | `memcpy` | the time of copying so many bytes in one process, again and again |
+//! | `dirtied` | the median of copying so many bytes that another core has just written (two threads) |
+//! | `probe` | half a round trip of two cache lines, one each way, polled without a pause: the naive probe |
+//! | `round-trip` | half a round trip of a message: median and p99 |
+//! | `one-way` | from just before `send` to just after `recv`, one message at a time: median and p99 |
+//! | `in-place` | the same, written by a claim and read where it stands: only the first word is touched |
+//! | `stream` | the time of a message, one `send` each, until its receiver has the last one |
+//! | `corked` | the same through a cork |
+//! | `variable` | the same as `stream`, lengths from half as long to half as long again |
+//! | `memory` | the bytes of shared memory that a side with a default channel owns |
+
+mod bare;
+mod channel;
+mod in_place;
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use clap::ValueEnum;
+use crossing::{Endpoint, Kind, WaitStrategy};
+use lab::clock::Clock;
+use lab::plan::Placement;
+use lab::stats::Histogram;
+use lab::sys::lines::Lines;
+use rustix::process::{Signal, set_parent_process_death_signal};
+use serde::{Deserialize, Serialize};
+
+use crate::Failed;
+use crate::judge::Figures;
+use crate::table::Limit;
+
+/// What makes this program the near process of a measure.
+pub(crate) const LIMIT_VERB: &str = "limit";
+/// What makes it the far one.
+pub(crate) const FAR_VERB: &str = "limit-far";
+
+/// The rules that a build can leave out, by the names of crossing's `mechanism/shm/rules.rs`, and whether this one does.
+/// RUSTFLAGS hold for every crate of a build alike, so what is set here is set there.
+pub(crate) const RULES: [(&str, bool); 8] = [
+    ("claims", cfg!(crossing_off = "claims")),
+    ("seal", cfg!(crossing_off = "seal")),
+    ("opaque", cfg!(crossing_off = "opaque")),
+    ("death", cfg!(crossing_off = "death")),
+    ("sleepers", cfg!(crossing_off = "sleepers")),
+    ("all", cfg!(crossing_off = "all")),
+    ("parts", cfg!(crossing_off = "parts")),
+    ("asymmetric", cfg!(crossing_off = "asymmetric")),
+];
+
+/// The rules that this program was built without.
+pub(crate) fn crossing_off() -> Vec<String> {
+    RULES.iter().filter(|(_, off)| *off).map(|(rule, _)| (*rule).to_owned()).collect()
+}
+
+impl Limit {
+    /// What is typed for it behind the verb: a [`Job`].
+    pub(crate) fn words(&self, messages: u64) -> [String; 6] {
+        let Limit { measure, size_bytes, ring_bytes, wait, payload, .. } = self;
+        let [size, ring] = [size_bytes, ring_bytes].map(ToString::to_string);
+        [measure.clone(), size, messages.to_string(), ring, wait.clone(), payload.clone()]
+    }
+}
+
+/// What the near process tells.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Told {
+    #[serde(flatten)]
+    pub(crate) figures: Figures,
+    /// The rules that the program which measured was built without.
+    #[serde(default)]
+    pub(crate) crossing_off: Vec<String>,
+}
+
+impl Figures {
+    /// The percentiles of `samples`, divided by `parts`: 2 for half a round trip.
+    fn percentiles(samples: &Histogram, parts: u64) -> Figures {
+        let [p50_ns, p99_ns] = [500, 990].map(|part| samples.per_mille(part).map(|ns| ns / parts));
+        Figures { p50_ns, p99_ns, ..Figures::default() }
+    }
+
+    /// What one side found, beside what the other one did: of memory the larger.
+    fn and(self, other: Figures) -> Figures {
+        Figures {
+            elapsed_ns: self.elapsed_ns.or(other.elapsed_ns),
+            p50_ns: self.p50_ns.or(other.p50_ns),
+            p99_ns: self.p99_ns.or(other.p99_ns),
+            bytes: self.bytes.max(other.bytes),
+            ..self
+        }
+    }
+}
+
+/// What is to be done, as both processes read it from their arguments.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Job {
+    measure: Measure,
+    /// The size of a message: 16 bytes to 32 MiB, in steps of 8
+    #[arg(value_name = "BYTES", value_parser = size)]
+    size: usize,
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    messages: u64,
+    /// The ring's bytes; 0 is the channel's own
+    ring: usize,
+    /// How both ends wait: spin, hybrid or block
+    wait: WaitStrategy,
+    payload: Payload,
+    #[arg(skip = Clock::best())]
+    clock: Clock,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Measure {
+    Memcpy,
+    Dirtied,
+    Probe,
+    RoundTrip,
+    OneWay,
+    Stream,
+    Corked,
+    Variable,
+    InPlace,
+    Memory,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Payload {
+    /// A message's number at both ends, and nothing in between
+    Ends,
+    /// Every byte, as in a race
+    Words,
+}
+
+/// The longest of variable length is half as long again, and crossing's longest message is 64 MiB.
+fn size(text: &str) -> Result<usize, String> {
+    let size: usize = text.parse().map_err(|_| "a whole number is needed")?;
+    let fits = (16..=32 << 20).contains(&size) && size.is_multiple_of(8);
+    if fits { Ok(size) } else { Err("a message has 16 bytes to 32 MiB, in steps of 8".into()) }
+}
+
+/// The near process of a measure: prints what both have found.
+pub(crate) fn near_main(job: &Job) -> Result<(), Failed> {
+    // Its starter may be ended in a hurry; the far process ends when this one is gone.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    let Some([near, far]) = lab::machine::resolve(Placement::CrossCore)? else {
+        return Err("this needs two cores".into());
+    };
+    lab::machine::pin(near)?;
+    let figures = match job.measure {
+        Measure::Memcpy => bare::memcpy(job),
+        Measure::Dirtied => bare::dirtied(job, far)?,
+        Measure::Probe => {
+            let (lines, fd) = Lines::create()?;
+            let path = format!("/proc/{}/fd/{}", std::process::id(), fd.as_raw_fd());
+            let child = far_process(far, &path)?.spawn()?;
+            both(child, bare::probe(&lines, job))?
+        }
+        _ => {
+            let (here, there) = Endpoint::pair(Kind::Shm)?;
+            let child = there.spawn(far_process(far, "-")?)?;
+            both(child, asks(here, job))?
+        }
+    };
+    let figures = Figures { messages: job.messages, ..figures };
+    println!("{}", serde_json::to_string(&Told { figures, crossing_off: crossing_off() })?);
+    Ok(())
+}
+
+/// The far process: prints what it has found itself.
+pub(crate) fn far_main(core: usize, lines: &Path, job: &Job) -> Result<(), Failed> {
+    lab::machine::pin(core)?;
+    let found = if job.measure == Measure::Probe {
+        let file = File::options().read(true).write(true).open(lines)?;
+        bare::answer(&Lines::map(&file)?, job)?
+    } else {
+        answers(Endpoint::inherited()?, job)?
+    };
+    println!("{}", serde_json::to_string(&found)?);
+    Ok(())
+}
+
+fn asks(endpoint: Endpoint, job: &Job) -> Result<Figures, Failed> {
+    match job.measure {
+        Measure::InPlace => in_place::near(endpoint, job),
+        _ => channel::near(endpoint, job),
+    }
+}
+
+fn answers(endpoint: Endpoint, job: &Job) -> Result<Figures, Failed> {
+    match job.measure {
+        Measure::InPlace => in_place::far(endpoint, job),
+        _ => channel::far(endpoint, job),
+    }
+}
+
+/// The far process: its core, the lines of a probe, and the words of the near one.
+fn far_process(core: usize, lines: &str) -> Result<Command, Failed> {
+    let mut command = Command::new(std::env::current_exe()?);
+    let words = std::env::args_os().skip(2);
+    command.args([FAR_VERB, &core.to_string(), lines]).args(words).stdout(Stdio::piped());
+    Ok(command)
+}
+
+/// What both have found, if the far one ended well too. Where both failed, the near one's failure is the echo.
+fn both(child: Child, found: Result<Figures, Failed>) -> Result<Figures, Failed> {
+    let far = child.wait_with_output()?;
+    if !far.status.success() {
+        return Err(format!("the far process ended with {}", far.status).into());
+    }
+    Ok(found?.and(serde_json::from_slice(&far.stdout)?))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        job: Job,
+    }
+
+    pub(crate) fn job(line: &str) -> Result<Job, clap::Error> {
+        Typed::try_parse_from(["limit"].into_iter().chain(line.split_whitespace())).map(|typed| typed.job)
+    }
+
+    /// Both ends in one process, each on a thread.
+    fn both_ends(near: &str, far: &str) -> [Result<Figures, String>; 2] {
+        let (near, far) = (job(near).unwrap(), job(far).unwrap());
+        let (here, there) = Endpoint::pair(Kind::Shm).unwrap();
+        std::thread::scope(|scope| {
+            let far = scope.spawn(move || answers(there, &far).map_err(|error| error.to_string()));
+            let near = asks(here, &near).map_err(|error| error.to_string());
+            [near, far.join().unwrap()]
+        })
+    }
+
+    fn found(line: &str) -> Figures {
+        let [near, far] =
+            both_ends(line, line).map(|found| found.unwrap_or_else(|why| panic!("{line}: {why}")));
+        near.and(far)
+    }
+
+    #[test]
+    fn every_measure_of_a_channel_finds_its_figures() {
+        for (line, figures) in [
+            ("stream 64 100 0 block ends", [true, false, false]),
+            ("stream 64 100 4096 hybrid words", [true, false, false]),
+            ("corked 64 100 0 block words", [true, false, false]),
+            ("variable 64 100 0 block ends", [true, false, false]),
+            ("variable 64 100 0 block words", [true, false, false]),
+            ("round-trip 64 1000 0 hybrid ends", [false, true, true]),
+            ("round-trip 64 100 0 block words", [false, true, false]),
+            ("one-way 1048576 20 0 block ends", [false, true, false]),
+            ("in-place 1048576 20 0 block ends", [false, true, false]),
+            ("stream 1048576 3 0 block ends", [true, false, false]),
+        ] {
+            let found = found(line);
+            let there = [found.elapsed_ns, found.p50_ns, found.p99_ns].map(|figure| figure.is_some());
+            assert_eq!(there, figures, "{line}: {found:?}");
+        }
+    }
+
+    /// The control: a message that is not the one that was due is seen, in each payload.
+    #[test]
+    fn a_wrong_message_fails_both_ends() {
+        for (near, far) in [
+            ("stream 64 100 0 block ends", "stream 72 100 0 block ends"),
+            ("stream 64 100 0 block ends", "stream 64 100 0 block words"),
+            ("variable 64 100 0 block words", "stream 64 100 0 block words"),
+            ("round-trip 64 100 0 block ends", "round-trip 64 100 0 block words"),
+        ] {
+            let [asked, answered] = both_ends(near, far);
+            let told = answered.unwrap_err();
+            assert!(told.contains("is not the one that was sent"), "{far}: {told}");
+            assert!(asked.is_err(), "{near}: {asked:?}");
+        }
+        let [_, told] = both_ends("in-place 64 9 0 block ends", "in-place 72 9 0 block ends");
+        assert!(told.is_err_and(|why| why.contains("not whole")));
+    }
+
+    #[test]
+    fn what_owns_memory_says_how_much() {
+        // Both ends are in this process here, so each counts both regions, and those of other tests.
+        let least = 2 * crossing::Config::default().capacity_bytes as u64;
+        assert!(found("memory 64 1 0 spin ends").bytes.unwrap() >= least);
+    }
+
+    #[test]
+    fn every_rule_that_can_be_left_out_would_be_told() {
+        let named = |text: &'static str| -> std::collections::BTreeSet<&str> {
+            let parts = text.split("cfg!(").skip(1).flat_map(|part| part.split(&['\n', ';'][..]).next());
+            let names = parts.flat_map(|part| part.split("crossing_off = \"").skip(1));
+            names.map(|rest| &rest[..rest.find('"').unwrap()]).collect()
+        };
+        let rules = named(include_str!("../../../crates/crossing/src/mechanism/shm/rules.rs"));
+        assert_eq!(named(include_str!("limit.rs")), rules);
+        assert!(rules.contains("all") && rules.contains("claims"), "{rules:?}");
+    }
+
+    #[test]
+    fn a_copy_takes_time() {
+        assert!(bare::memcpy(&job("memcpy 4096 1000 0 spin ends").unwrap()).elapsed_ns > Some(0));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for (line, words) in [
+            ("", "required"),
+            ("stream 64 1 0 spin", "<PAYLOAD>"),
+            ("swim 64 1 0 spin ends", "'swim' for '<MEASURE>'"),
+            ("stream 8 1 0 spin ends", "16 bytes to 32 MiB"),
+            ("stream 66 1 0 spin ends", "steps of 8"),
+            ("stream 64 0 0 spin ends", "0 is not in 1.."),
+            ("stream 64M 1 0 spin ends", "'64M' for '<BYTES>'"),
+            ("stream 64 many 0 spin ends", "'many' for '<MESSAGES>'"),
+            ("stream 64 1 x spin ends", "'x' for '<RING>'"),
+            ("stream 64 1 -1 spin ends", "unexpected argument '-1'"),
+            ("stream 64 1 0 dozing ends", "unknown way of waiting"),
+            ("stream 64 1 0 spin all", "'all' for '<PAYLOAD>'"),
+        ] {
+            let why = job(line).unwrap_err().to_string();
+            assert!(why.contains(words), "{line}: {why}");
+        }
+    }
+}
