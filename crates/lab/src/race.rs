@@ -347,7 +347,7 @@ fn order(plan: &Plan, entry: &Entry, launch: u32, cores: Option<[usize; 2]>, clo
 /// segment, and does not end in time.
 fn narrow(order: &Order) -> Option<String> {
     let (asked, size) = (order.capacity_bytes?, order.size_bytes);
-    let waits_for_timers = asked < mechanism::of(order.kind).flows_from_bytes();
+    let waits_for_timers = asked < mechanism::of(order.kind).flows_from_bytes;
     (waits_for_timers || asked < size.saturating_mul(2)).then(|| {
         format!(
             "; its channel was asked to hold {asked} bytes, too few for messages of {size}: ask for more room"

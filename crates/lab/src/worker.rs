@@ -176,7 +176,7 @@ impl Worker {
 
     /// By which call it sleeps, where that is not the usual one.
     fn slept_by(&self) -> Option<String> {
-        let how = mechanism::of(self.job.kind).sleeps_by()?;
+        let how = mechanism::of(self.job.kind).sleeps_by?();
         let unusual = self.job.wait != WaitStrategy::Spin && how != Sleeping::Waitv;
         unusual.then(|| how.name().to_owned())
     }

@@ -16,7 +16,7 @@ use crate::trace::Values;
 /// Windows into both processes, and what was counted before anything was looked at.
 #[derive(Debug)]
 pub(crate) struct Gauges {
-    mechanism: &'static dyn LabMechanism,
+    mechanism: &'static LabMechanism,
     pub(super) size: usize,
     pub(super) pids: [u32; 2],
     windows: [Window; 2],
@@ -44,14 +44,16 @@ impl Gauges {
 
     /// What was sent until now is not counted from here on.
     pub(crate) fn count_from_here(&mut self) {
-        self.mechanism.settle(self);
+        if let Some(settle) = self.mechanism.settle {
+            settle(self);
+        }
         self.before = self.read_all();
     }
 
     /// Everything that can be read now. A process that is gone takes its gauges with it.
     pub(crate) fn read(&self) -> Values {
         let mut values = self.read_all();
-        for counter in self.mechanism.counters() {
+        for counter in self.mechanism.counters {
             if let Some(value) = values.get_mut(*counter) {
                 *value = value.as_u64().unwrap_or(0).saturating_sub(self.before(counter)).into();
             }
@@ -61,7 +63,7 @@ impl Gauges {
 
     fn read_all(&self) -> Values {
         let mut sheet = Sheet::default();
-        self.mechanism.read(self, &mut sheet);
+        (self.mechanism.read)(self, &mut sheet);
         sheet.0
     }
 
@@ -73,7 +75,7 @@ impl Gauges {
     /// Bytes that are on their way forward: written by the sender and not taken by the receiver. `None` when
     /// neither process lets us look.
     pub(crate) fn on_the_way(&self) -> Option<u64> {
-        self.mechanism.bytes_on_the_way(self)
+        (self.mechanism.on_the_way)(self)
     }
 
     /// The region that a process owns.

@@ -1,8 +1,8 @@
 //! What the lab knows of each mechanism, one file a mechanism: how two ends meet, which descriptors they are, what can be
 //! read of them from outside, and what an overwrite shows.
 //!
-//! Everything else in the lab asks [`of`], and knows no mechanism by name. [`LabMechanism`] has no defaults, so a
-//! mechanism that leaves out an answer does not compile. Nothing here is called from a measured loop.
+//! Everything else in the lab asks [`of`], and knows no mechanism by name. A [`LabMechanism`] is written out
+//! in full, so a mechanism that leaves out an answer does not compile. Nothing here is called from a measured loop.
 
 mod gauges;
 mod pipe;
@@ -12,12 +12,10 @@ mod tcp;
 mod unix;
 mod window;
 
-use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use crossing::Kind;
-use serde::{Deserialize, Serialize};
+use crossing::{Kind, Sleeping};
 
 pub(crate) use self::gauges::Gauges;
 use self::gauges::Sheet;
@@ -25,62 +23,40 @@ pub(crate) use self::window::Window;
 use self::window::{ChannelEnd, own};
 
 /// What the lab knows of `kind`.
-pub(crate) fn of(kind: Kind) -> &'static dyn LabMechanism {
+pub(crate) const fn of(kind: Kind) -> &'static LabMechanism {
     match kind {
-        Kind::Shm => &shm::Shm,
-        Kind::Pipe => &pipe::Pipe,
-        Kind::Unix => &unix::Unix,
-        Kind::Tcp => &tcp::Tcp,
+        Kind::Shm => &shm::SHM,
+        Kind::Pipe => &pipe::PIPE,
+        Kind::Unix => &unix::UNIX,
+        Kind::Tcp => &tcp::TCP,
     }
 }
 
 /// What a mechanism must tell the lab of itself.
-pub(crate) trait LabMechanism: fmt::Debug + Sync {
+#[derive(Debug)]
+pub(crate) struct LabMechanism {
     /// How the two processes of a stage meet.
-    fn meets(&self) -> Meets;
-
+    pub(crate) meets: Meets,
     /// What /proc/PID/fd says of a descriptor that may be an end begins with this.
-    fn link(&self) -> &'static str;
-
-    /// Looks closer at a descriptor whose link in /proc/PID/fd is `link`; `None` when it is no end.
-    fn end(&self, link: String, fd: &OwnedFd) -> Option<ChannelEnd>;
-
+    link: &'static str,
+    /// Looks closer at such a descriptor, given all that /proc/PID/fd says of it; `None` when it is no end.
+    end: fn(String, &OwnedFd) -> Option<ChannelEnd>,
     /// Reads every gauge that the scene names.
-    fn read(&self, on: &Gauges, sheet: &mut Sheet);
-
+    read: fn(&Gauges, &mut Sheet),
     /// The gauges that count up from the beginning of the connection. They are shown from the opening of the stage on.
-    fn counters(&self) -> &'static [&'static str];
-
+    counters: &'static [&'static str],
     /// Waits until the counters of what was sent stand still, or a little while has passed.
-    fn settle(&self, on: &Gauges);
-
+    settle: Option<fn(&Gauges)>,
     /// Bytes that the sender has written and the receiver has not taken. `None` when neither process lets us look.
-    fn bytes_on_the_way(&self, on: &Gauges) -> Option<u64>;
-
+    on_the_way: fn(&Gauges) -> Option<u64>,
     /// What can be overwritten after a message was sent, and what that shows.
-    fn overwrites(&self) -> &'static [Overwrite];
-
-    /// Sends `message`, and then overwrites `of` with [`SCRIBBLE`]. `send` sends it through the channel, and `by` is the
-    /// descriptor that the channel sends by.
-    ///
-    /// # Errors
-    /// What the calls say; `Unsupported` when there is no such place.
-    fn send_then_overwrite(
-        &self,
-        send: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-        by: i32,
-        message: &mut [u8],
-        of: Place,
-    ) -> io::Result<()>;
-
-    /// What a network device carries for the connection behind `socket`; `None` where no device takes part.
-    fn carried(&self, socket: &OwnedFd) -> Option<Carried>;
-
+    pub(crate) overwrites: &'static [Overwrite],
+    /// What a network device carries for the connection behind a socket. `None` where no device takes part.
+    carried: Option<fn(&OwnedFd) -> Option<Carried>>,
     /// The least capacity, in bytes, with which messages flow without waiting for timers.
-    fn flows_from_bytes(&self) -> u32;
-
+    pub(crate) flows_from_bytes: u32,
     /// By which call an end sleeps, where there is a choice.
-    fn sleeps_by(&self) -> Option<crossing::Sleeping>;
+    pub(crate) sleeps_by: Option<fn() -> Sleeping>,
 }
 
 /// How the two processes of a stage meet.
@@ -94,28 +70,30 @@ pub(crate) enum Meets {
     AtPath,
 }
 
-/// What is overwritten after a message was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Place {
-    /// The memory that was handed to the system call, or to `send`.
-    Buffer,
-    /// Pages that were given to the pipe (vmsplice(2)).
-    GivenPage,
-    /// The message's place in the sender's region.
-    Region,
-}
-
 /// What the bytes are overwritten with.
 pub(crate) const SCRIBBLE: u8 = b'#';
 
-/// An overwrite, in words, and whether a copy has been made by then.
+/// Sending a message, and overwriting it afterwards where it came from.
 #[derive(Debug)]
 pub(crate) struct Overwrite {
-    pub(crate) of: Place,
+    /// What is overwritten, in words.
     pub(crate) what: &'static str,
+    /// Whether a copy has been made by then.
     pub(crate) copied: bool,
+    /// Why.
     pub(crate) why: &'static str,
+    /// Does it. Its error is what the calls say.
+    pub(crate) how: fn(Overwritten<'_>) -> io::Result<()>,
+}
+
+/// What an [`Overwrite`] is done to.
+pub(crate) struct Overwritten<'a> {
+    pub(crate) kind: Kind,
+    /// Sends a message through the channel.
+    pub(crate) send: &'a mut dyn FnMut(&[u8]) -> io::Result<()>,
+    /// The descriptor that the channel sends by.
+    pub(crate) by: i32,
+    pub(crate) message: &'a mut [u8],
 }
 
 /// What a network device carries for a connection.
@@ -130,15 +108,16 @@ pub(crate) struct Carried {
 /// What a device carries for the two processes of a channel: seen from the sender, and from the receiver. `None` where
 /// no device takes part, or the kernel does not let us ask.
 pub(crate) fn carried(kind: Kind, pids: [u32; 2]) -> Option<[Carried; 2]> {
+    let carried = of(kind).carried?;
     let windows = Window::open_both(kind, pids).ok()?;
-    let [sender, receiver] = windows.map(|window| of(kind).carried(&window.take(window.outbound).ok()?));
+    let [sender, receiver] = windows.map(|window| carried(&window.take(window.outbound).ok()?));
     Some([sender?, receiver?])
 }
 
-/// Sends `message` on a stream as one frame, by a plain write to a copy of the descriptor `by`, and then overwrites the buffer.
+/// Sends the message on a stream as one frame, by a plain write(2), and then overwrites the buffer.
 ///
 /// A channel of `crossing` gathers the frame in a buffer of its own first, and that copy would hide the kernel's.
-fn write_then_overwrite(kind: Kind, by: i32, message: &[u8]) -> io::Result<()> {
+fn overwrite_buffer(Overwritten { kind, by, message, .. }: Overwritten<'_>) -> io::Result<()> {
     let mut frame = framed(kind, message);
     let written = rustix::io::write(own(by)?, &frame)?;
     frame.fill(SCRIBBLE);
@@ -165,7 +144,7 @@ mod tests {
     fn counters_are_gauges_of_the_scene() {
         for kind in Kind::ALL {
             let named = gauges(kind);
-            for counter in of(kind).counters() {
+            for counter in of(kind).counters {
                 assert!(named.iter().any(|gauge| gauge.field == *counter), "{kind}: no gauge `{counter}`");
             }
         }
@@ -175,7 +154,7 @@ mod tests {
     fn something_of_every_mechanism_is_overwritten_if_its_scene_says_so() {
         for kind in Kind::ALL {
             let tried = kind.scene().experiments.iter().any(|experiment| experiment.id == "copied-or-shared");
-            assert_eq!(!of(kind).overwrites().is_empty(), tried, "{kind}");
+            assert_eq!(!of(kind).overwrites.is_empty(), tried, "{kind}");
         }
     }
 }

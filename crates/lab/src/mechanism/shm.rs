@@ -5,113 +5,81 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
-use crossing::Sleeping;
-
 use super::gauges::{Gauges, RECEIVER, SENDER, Sheet};
 use super::region::Region;
 use super::window::{ChannelEnd, own};
-use super::{Carried, LabMechanism, Meets, Overwrite, Place, SCRIBBLE};
+use super::{LabMechanism, Meets, Overwrite, Overwritten, SCRIBBLE};
 use crate::message;
 use crate::sys::stray::{self, Mapped};
 
-#[derive(Debug)]
-pub(super) struct Shm;
-
-impl LabMechanism for Shm {
-    fn meets(&self) -> Meets {
-        Meets::Inheriting
-    }
-
-    fn link(&self) -> &'static str {
-        stray::REGION
-    }
-
-    fn end(&self, _: String, fd: &OwnedFd) -> Option<ChannelEnd> {
-        // The files of two regions have the same name: what tells them apart is the number.
-        Some(ChannelEnd::both_ways(rustix::fs::fstat(fd).ok()?.st_ino.to_string()))
-    }
-
-    fn read(&self, on: &Gauges, sheet: &mut Sheet) {
-        let maps = on.pids.map(|pid| stray::regions(pid).unwrap_or_default());
-        for (side, name) in [(SENDER, "sender"), (RECEIVER, "receiver")] {
-            let Ok(region) = on.region(side) else { continue };
-            let (tail, head) = if side == SENDER { ("tail", "back_head") } else { ("back_tail", "head") };
-            sheet.put(tail, region.tail);
-            sheet.put(head, region.head);
-            sheet.put(&format!("{name}_asleep"), region.asleep);
-            if let Some(bytes) = region.last_message(on.size) {
-                sheet.put(&format!("{name}_region_message"), message::words(&bytes));
-            }
-            let mapped = maps.each_ref().map(|maps| maps.iter().find(|map| map.inode == region.inode));
-            if let [Some(here), Some(there)] = mapped {
-                let right = |map: &Mapped| if map.writable { "reads and writes" } else { "reads" };
-                let access = format!("sender {}, receiver {}", right(here), right(there));
-                sheet.put(&format!("{name}_region_access"), access);
-                sheet.put(&format!("{name}_region_page"), page(on.pids, [here, there]));
-            }
-        }
-    }
-
-    fn counters(&self) -> &'static [&'static str] {
-        &["tail", "head", "back_tail", "back_head"]
-    }
-
-    fn settle(&self, _: &Gauges) {}
-
-    fn bytes_on_the_way(&self, on: &Gauges) -> Option<u64> {
-        // A reader says rarely how far it has come; what was sent before we counted has been read.
-        let (own, theirs) = (on.region(SENDER).ok()?, on.region(RECEIVER).ok()?);
-        Some(own.tail - theirs.head.max(on.before("tail")).min(own.tail))
-    }
-
-    fn overwrites(&self) -> &'static [Overwrite] {
-        &[
-            Overwrite {
-                of: Place::Buffer,
-                what: "the sender's own buffer, after send()",
-                copied: true,
-                why: "the sender has copied it into its region",
+pub(super) const SHM: LabMechanism = LabMechanism {
+    meets: Meets::Inheriting,
+    link: stray::REGION,
+    end,
+    read,
+    counters: &["tail", "head", "back_tail", "back_head"],
+    settle: None,
+    on_the_way,
+    overwrites: &[
+        Overwrite {
+            what: "the sender's own buffer, after send()",
+            copied: true,
+            why: "the sender has copied it into its region",
+            how: |Overwritten { send, message, .. }| {
+                send(message)?;
+                message.fill(SCRIBBLE);
+                Ok(())
             },
-            Overwrite {
-                of: Place::Region,
-                what: "the message's place in the region",
-                copied: false,
-                why: "the receiver reads the page that the sender writes",
-            },
-        ]
-    }
+        },
+        Overwrite {
+            what: "the message's place in the region",
+            copied: false,
+            why: "the receiver reads the page that the sender writes",
+            how: overwrite_region,
+        },
+    ],
+    carried: None,
+    flows_from_bytes: 0,
+    sleeps_by: Some(crossing::sleeping),
+};
 
-    fn send_then_overwrite(
-        &self,
-        send: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-        by: i32,
-        message: &mut [u8],
-        of: Place,
-    ) -> io::Result<()> {
-        if of == Place::GivenPage {
-            return Err(io::ErrorKind::Unsupported.into());
+fn end(_: String, fd: &OwnedFd) -> Option<ChannelEnd> {
+    // The files of two regions have the same name: what tells them apart is the number.
+    Some(ChannelEnd::both_ways(rustix::fs::fstat(fd).ok()?.st_ino.to_string()))
+}
+
+fn read(on: &Gauges, sheet: &mut Sheet) {
+    let maps = on.pids.map(|pid| stray::regions(pid).unwrap_or_default());
+    for (side, name) in [(SENDER, "sender"), (RECEIVER, "receiver")] {
+        let Ok(region) = on.region(side) else { continue };
+        let (tail, head) = if side == SENDER { ("tail", "back_head") } else { ("back_tail", "head") };
+        sheet.put(tail, region.tail);
+        sheet.put(head, region.head);
+        sheet.put(&format!("{name}_asleep"), region.asleep);
+        if let Some(bytes) = region.last_message(on.size) {
+            sheet.put(&format!("{name}_region_message"), message::words(&bytes));
         }
-        send(message)?;
-        if of == Place::Buffer {
-            message.fill(SCRIBBLE);
-            return Ok(());
+        let mapped = maps.each_ref().map(|maps| maps.iter().find(|map| map.inode == region.inode));
+        if let [Some(here), Some(there)] = mapped {
+            let right = |map: &Mapped| if map.writable { "reads and writes" } else { "reads" };
+            let access = format!("sender {}, receiver {}", right(here), right(there));
+            sheet.put(&format!("{name}_region_access"), access);
+            sheet.put(&format!("{name}_region_page"), page(on.pids, [here, there]));
         }
-        let at = Region::look(own(by)?)?.last_message_at(message.len()).ok_or(io::ErrorKind::NotFound)?;
-        let at = usize::try_from(at).map_err(io::Error::other)?;
-        stray::over_own_region(at, &vec![SCRIBBLE; message.len()])
     }
+}
 
-    fn carried(&self, _: &OwnedFd) -> Option<Carried> {
-        None
-    }
+fn on_the_way(on: &Gauges) -> Option<u64> {
+    // A reader says rarely how far it has come; what was sent before we counted has been read.
+    let (own, theirs) = (on.region(SENDER).ok()?, on.region(RECEIVER).ok()?);
+    Some(own.tail - theirs.head.max(on.before("tail")).min(own.tail))
+}
 
-    fn flows_from_bytes(&self) -> u32 {
-        0
-    }
-
-    fn sleeps_by(&self) -> Option<Sleeping> {
-        Some(crossing::sleeping())
-    }
+fn overwrite_region(Overwritten { send, by, message, .. }: Overwritten<'_>) -> io::Result<()> {
+    send(message)?;
+    let at = Region::look(own(by)?)?.last_message_at(message.len()).ok_or(io::ErrorKind::NotFound)?;
+    let at = usize::try_from(at).map_err(io::Error::other)?;
+    stray::over_own_region(at, &vec![SCRIBBLE; message.len()])
 }
 
 /// What shows that both look at the same memory: the physical page, or at least the file.

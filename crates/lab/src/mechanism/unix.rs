@@ -1,99 +1,59 @@
 //! A Unix stream socket: what both ends are told of their queues and of each other (unix(7)).
 
-use std::io;
 use std::os::fd::OwnedFd;
 
-use crossing::{Kind, Sleeping};
 use rustix::io::ioctl_fionread;
 use rustix::net::{AddressFamily, getpeername, sockopt};
 
 use super::gauges::{BOTH_WAYS, Gauges, RECEIVER, SENDER, Sheet};
 use super::window::ChannelEnd;
-use super::{Carried, LabMechanism, Meets, Overwrite, Place, write_then_overwrite};
+use super::{LabMechanism, Meets, Overwrite, overwrite_buffer};
 use crate::sys::socket::outgoing_bytes;
+
+pub(super) const UNIX: LabMechanism = LabMechanism {
+    meets: Meets::AtPath,
+    link: "socket:",
+    end,
+    read,
+    counters: &[],
+    settle: None,
+    on_the_way: |on| ioctl_fionread(on.inbound(RECEIVER).ok()?).ok(),
+    overwrites: OVERWRITES,
+    carried: None,
+    flows_from_bytes: 0,
+    sleeps_by: None,
+};
 
 /// The one thing that can be overwritten on a socket.
 pub(super) const OVERWRITES: &[Overwrite] = &[Overwrite {
-    of: Place::Buffer,
     what: "the buffer, after write() to the socket",
     copied: true,
     why: "the kernel has copied it into a socket buffer",
+    how: overwrite_buffer,
 }];
 
-#[derive(Debug)]
-pub(super) struct Unix;
+fn end(link: String, fd: &OwnedFd) -> Option<ChannelEnd> {
+    let is_one = sockopt::socket_domain(fd).ok()? == AddressFamily::UNIX;
+    // It is connected, and does not listen.
+    (is_one && getpeername(fd).is_ok() && !sockopt::socket_acceptconn(fd).ok()?)
+        .then(|| ChannelEnd::both_ways(link))
+}
 
-impl LabMechanism for Unix {
-    fn meets(&self) -> Meets {
-        Meets::AtPath
+fn read(on: &Gauges, sheet: &mut Sheet) {
+    sheet.put_if("address", on.path.clone());
+    for (from, to, prefix) in BOTH_WAYS {
+        let queued = on.inbound(to).and_then(|socket| Ok(ioctl_fionread(socket)?));
+        sheet.put_if(&format!("{prefix}queued_bytes"), queued.ok());
+        let charged = on.outbound(from).and_then(outgoing_bytes);
+        sheet.put_if(&format!("{prefix}charged_bytes"), charged.ok());
     }
-
-    fn link(&self) -> &'static str {
-        "socket:"
-    }
-
-    fn end(&self, link: String, fd: &OwnedFd) -> Option<ChannelEnd> {
-        let is_one = sockopt::socket_domain(fd).ok()? == AddressFamily::UNIX;
-        // It is connected, and does not listen.
-        (is_one && getpeername(fd).is_ok() && !sockopt::socket_acceptconn(fd).ok()?)
-            .then(|| ChannelEnd::both_ways(link))
-    }
-
-    fn read(&self, on: &Gauges, sheet: &mut Sheet) {
-        sheet.put_if("address", on.path.clone());
-        for (from, to, prefix) in BOTH_WAYS {
-            let queued = on.inbound(to).and_then(|socket| Ok(ioctl_fionread(socket)?));
-            sheet.put_if(&format!("{prefix}queued_bytes"), queued.ok());
-            let charged = on.outbound(from).and_then(outgoing_bytes);
-            sheet.put_if(&format!("{prefix}charged_bytes"), charged.ok());
-        }
-        // Each end is told by the kernel which process is at the other.
-        for (side, name) in [(RECEIVER, "sender_credentials"), (SENDER, "receiver_credentials")] {
-            let peer = on.outbound(side).and_then(|socket| Ok(sockopt::socket_peercred(socket)?));
-            let told = peer.map(|peer| {
-                let (pid, uid, gid) = (peer.pid.as_raw_nonzero(), peer.uid.as_raw(), peer.gid.as_raw());
-                format!("pid {pid}, uid {uid}, gid {gid}")
-            });
-            sheet.put_if(name, told.ok());
-        }
-    }
-
-    fn counters(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    fn settle(&self, _: &Gauges) {}
-
-    fn bytes_on_the_way(&self, on: &Gauges) -> Option<u64> {
-        ioctl_fionread(on.inbound(RECEIVER).ok()?).ok()
-    }
-
-    fn overwrites(&self) -> &'static [Overwrite] {
-        OVERWRITES
-    }
-
-    fn send_then_overwrite(
-        &self,
-        _: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-        by: i32,
-        message: &mut [u8],
-        of: Place,
-    ) -> io::Result<()> {
-        match of {
-            Place::Buffer => write_then_overwrite(Kind::Unix, by, message),
-            Place::GivenPage | Place::Region => Err(io::ErrorKind::Unsupported.into()),
-        }
-    }
-
-    fn carried(&self, _: &OwnedFd) -> Option<Carried> {
-        None
-    }
-
-    fn flows_from_bytes(&self) -> u32 {
-        0
-    }
-
-    fn sleeps_by(&self) -> Option<Sleeping> {
-        None
+    // Each end is told by the kernel which process is at the other.
+    for (side, name) in [(RECEIVER, "sender_credentials"), (SENDER, "receiver_credentials")] {
+        let peer = on.outbound(side).and_then(|socket| Ok(sockopt::socket_peercred(socket)?));
+        let told = peer.map(|peer| {
+            let (pid, uid, gid) = (peer.pid.as_raw_nonzero(), peer.uid.as_raw(), peer.gid.as_raw());
+            format!("pid {pid}, uid {uid}, gid {gid}")
+        });
+        sheet.put_if(name, told.ok());
     }
 }

@@ -100,7 +100,7 @@ fn copy(pidfd: &OwnedFd, number: i32) -> io::Result<OwnedFd> {
 
 /// The open descriptors of a process that may be ends, without the standard streams and without further copies
 /// of its standard input, which is its line to the lab.
-fn ends(mechanism: &dyn LabMechanism, pid: u32, pidfd: &OwnedFd) -> io::Result<Vec<ChannelEnd>> {
+fn ends(mechanism: &LabMechanism, pid: u32, pidfd: &OwnedFd) -> io::Result<Vec<ChannelEnd>> {
     let folder = format!("/proc/{pid}/fd");
     let lab = fs::read_link(format!("{folder}/0")).ok();
     let mut found = Vec::new();
@@ -112,8 +112,8 @@ fn ends(mechanism: &dyn LabMechanism, pid: u32, pidfd: &OwnedFd) -> io::Result<V
             continue;
         }
         let link = link.to_string_lossy().into_owned();
-        if link.starts_with(mechanism.link()) {
-            let end = mechanism.end(link, &copy(pidfd, number)?);
+        if link.starts_with(mechanism.link) {
+            let end = (mechanism.end)(link, &copy(pidfd, number)?);
             found.extend(end.map(|end| ChannelEnd { number, ..end }));
         }
     }

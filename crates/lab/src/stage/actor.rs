@@ -16,7 +16,7 @@ use super::textbook::{self, SLOT_BYTES};
 use crate::control::{Answer, Control, Job, Silence};
 use crate::itself::THIS_PROGRAM;
 use crate::machine;
-use crate::mechanism::{self, Place};
+use crate::mechanism::{self, Overwritten};
 use crate::message::{Glimpse, compose};
 use crate::peer;
 use crate::sys::stray;
@@ -136,7 +136,7 @@ impl<'a> Actor<'a> {
                 Ok(stores) => Told::Refused { why: format!("{stores} stores, and still here") },
                 Err(error) => Told::Refused { why: error.to_string() },
             },
-            Order::Scribble { number, by, of } => self.scribble(number, by, of)?,
+            Order::Scribble { number, by, what } => self.scribble(number, by, what)?,
             Order::Textbook(act) => self.textbook(act)?,
             Order::Bury => self.bury(),
         }))
@@ -222,14 +222,16 @@ impl<'a> Actor<'a> {
         Ok(notes.told())
     }
 
-    fn scribble(&mut self, number: u64, by: i32, of: Place) -> Result<Told, String> {
+    fn scribble(&mut self, number: u64, by: i32, what: usize) -> Result<Told, String> {
         let connection = connected(&mut self.connection)?;
         compose(&mut self.message, number, None);
         let glimpse = Glimpse::of(&self.message);
         let mut notes = Notes::new(1);
         let began = self.job.clock.now();
         let mut send = |message: &[u8]| connection.send(message).map_err(io::Error::other);
-        match mechanism::of(self.job.kind).send_then_overwrite(&mut send, by, &mut self.message, of) {
+        let (kind, message) = (self.job.kind, &mut self.message[..]);
+        let overwrite = mechanism::of(kind).overwrites.get(what).ok_or("no such overwrite")?;
+        match (overwrite.how)(Overwritten { kind, send: &mut send, by, message }) {
             Ok(()) => {
                 notes.take(number, began, self.job.clock.now(), Some(glimpse), None);
                 Ok(notes.told())

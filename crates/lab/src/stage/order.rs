@@ -5,8 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::mechanism::Place;
-
 /// What the lab asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -33,14 +31,14 @@ pub(crate) enum Order {
     Enough,
     /// Store all over the region that the peer owns.
     Stray,
-    /// Send one message, then overwrite `of` with [`SCRIBBLE`](crate::mechanism::SCRIBBLE).
+    /// Send one message, then overwrite it.
     Scribble {
         /// The message's number.
         number: u64,
         /// The descriptor that the process sends by.
         by: i32,
-        /// What is overwritten.
-        of: Place,
+        /// Which of the mechanism's [overwrites](crate::mechanism::Overwrite).
+        what: usize,
     },
     /// The textbook's region, whose descriptor comes beside this line: one region that both may write.
     Textbook(Textbook),

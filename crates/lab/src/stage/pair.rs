@@ -72,7 +72,7 @@ impl Pair {
     /// Starts the two, puts them in their places and lets them connect.
     pub(crate) fn start(cast: &Cast, stop: &AtomicBool) -> Result<Pair, Fault> {
         let deadline = Instant::now() + SETUP;
-        let meets = mechanism::of(cast.kind).meets();
+        let meets = mechanism::of(cast.kind).meets;
         let (sender, receiver) = match meets {
             Meets::AsFamily => family(cast, deadline, stop)?,
             Meets::AtPath => (

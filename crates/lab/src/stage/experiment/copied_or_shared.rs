@@ -16,9 +16,11 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
     let mut held = true;
     let mut stories = Vec::new();
     let scribble = char::from(SCRIBBLE).to_string();
-    for Overwrite { of, what, copied, why } in mechanism::of(bench.cast.kind).overwrites() {
+    for (which, Overwrite { what, copied, why, .. }) in
+        mechanism::of(bench.cast.kind).overwrites.iter().enumerate()
+    {
         let number = bench.numbers(1);
-        let (calls, _) = bench.ask(&mut pair, Side::Sender, &Order::Scribble { number, by, of: *of })?;
+        let (calls, _) = bench.ask(&mut pair, Side::Sender, &Order::Scribble { number, by, what: which })?;
         bench.tell_calls(Side::Sender, Call::Send, calls);
         bench.teller.note(Tone::Plain, format!("overwritten with `{scribble}`: {what}"));
         bench.teller.look(&pair, &BOTH);
