@@ -211,7 +211,8 @@ fn follow<'a>(module: &Names, names: &[String], sources: &Sources<'a>, steps: us
 }
 
 fn is_for_tests(attribute: &str) -> bool {
-    attribute.replace(' ', "") == "[cfg(test)]"
+    let attribute = attribute.replace(' ', "");
+    ["[cfg(test)]", "[cfg(all(test,"].iter().any(|test| attribute.starts_with(test))
 }
 
 fn is(token: &TokenTree, sign: char) -> bool {

@@ -17,10 +17,8 @@ pub use self::receiver::Receiver;
 pub use self::sender::Sender;
 
 use crate::config::Config;
-use crate::endpoint::Endpoint;
-use crate::error::{ConnectError, RecvError, SendError};
-use crate::mechanism::{Any, Kind, Mechanism, Opened};
-use crate::sys::SignalsBlocked;
+use crate::error::{RecvError, SendError};
+use crate::halves::{Any, Mechanism, Opened};
 use crate::wait::{Patience, WaitStrategy};
 
 /// A full-duplex connection to the peer. [Split](Connection::split) it to send and receive from two threads.
@@ -65,42 +63,7 @@ pub struct Connection<M: Mechanism = Any> {
     receiver: Receiver<M>,
 }
 
-impl Connection<Any> {
-    /// Two connected ends in this process: for threads, and for tests.
-    ///
-    /// # Errors
-    /// See [`Endpoint::connect`].
-    pub fn pair(kind: Kind, config: &Config) -> Result<(Connection, Connection), ConnectError> {
-        Connection::pair_as(kind, config)
-    }
-}
-
 impl<M: Mechanism> Connection<M> {
-    /// Like [`Connection::pair`], for a mechanism known at compile time.
-    ///
-    /// # Errors
-    /// See [`Endpoint::connect`].
-    pub fn pair_as(kind: Kind, config: &Config) -> Result<(Connection<M>, Connection<M>), ConnectError> {
-        let (here, there) = Endpoint::pair(kind)?;
-        std::thread::scope(|scope| {
-            let there = {
-                let _blocked = SignalsBlocked::new();
-                let thread = std::thread::Builder::new().name("crossing-pair".into());
-                let there = thread.spawn_scoped(scope, || there.connect_as::<M>(config));
-                let doing = "start the thread that connects the other end of a pair";
-                there.map_err(|source| ConnectError::Io { doing: doing.into(), source })?
-            };
-            let here = here.connect_as::<M>(config);
-            // A panic there is ours, and no peer's doing.
-            let there = there.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            match (here, there) {
-                // Both ends are of this process: the one that failed says why, the other only that it did.
-                (Err(told), Err(cause)) if told.is_the_peers() => Err(cause),
-                (here, there) => Ok((here?, there?)),
-            }
-        })
-    }
-
     pub(crate) fn new(opened: Opened<M::Outbound, M::Inbound>, config: &Config) -> Self {
         let Opened { outbound, inbound, one_core, owner } = opened;
         let patience = Patience::new(config.wait, one_core);

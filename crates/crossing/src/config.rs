@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::credentials::Peers;
 use crate::deadline;
-use crate::endpoint::Peers;
 use crate::error::ConnectError;
 use crate::hello::MESSAGE_LIMIT;
 use crate::wait::WaitStrategy;

@@ -46,6 +46,11 @@ pub(crate) fn wait(
     }
 }
 
+/// Waits until `fd` can be read, or has ended.
+pub(crate) fn wait_readable(fd: BorrowedFd<'_>, deadline: Instant) -> Result<(), ConnectError> {
+    wait(fd, PollFlags::IN, Some(deadline))
+}
+
 /// What cannot be waited for is tried again, after pauses that grow.
 #[derive(Debug)]
 pub(crate) struct Pauses {

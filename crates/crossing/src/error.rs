@@ -9,7 +9,7 @@ use std::io;
 
 use rustix::io::Errno;
 
-use crate::mechanism::Kind;
+use crate::kind::Kind;
 use crate::wait::{Patience, Until};
 
 /// Why a message was not sent.

@@ -1,8 +1,8 @@
 //! Frames: messages over a stream of bytes, for the pipe and both sockets.
 //!
-//! A message is its length as four little-endian bytes, and its bytes (`docs/wire.md`). The [sender](FrameSender)
+//! A message is its length as four little-endian bytes, and its bytes (`docs/wire.md`). The [sender](sender::FrameSender)
 //! gathers a frame in one buffer and hands it to the kernel in one call; a corked sender gathers many. The
-//! [receiver](FrameReceiver) reads as much as has come, up to a whole buffer, so that one call brings many small messages.
+//! [receiver](receiver::FrameReceiver) reads as much as has come, up to a whole buffer, so that one call brings many small messages.
 //!
 //! A receiver that reads so is faster than any sender of single messages. Left to itself it would look, or fall
 //! asleep, after each message, and the sender would pay for it: with a lock that the look holds, with a wake-up.
@@ -22,10 +22,10 @@
 //! What differs between the streams is small and stands behind [`Wire`]: how to read, to write, and to close
 //! one direction; and what an error says of the connection.
 
-mod receiver;
+pub(crate) mod receiver;
 #[cfg(test)]
 mod script;
-mod sender;
+pub(crate) mod sender;
 
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
@@ -33,8 +33,6 @@ use std::os::fd::BorrowedFd;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-pub(crate) use self::receiver::FrameReceiver;
-pub(crate) use self::sender::FrameSender;
 use crate::deadline::timespec;
 use crate::wait::Patience;
 

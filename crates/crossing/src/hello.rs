@@ -4,16 +4,13 @@
 //! the connection itself; on shared memory and pipes through the rendezvous socket, before any descriptor. What it says first,
 //! its version and its mechanism, is judged first, so that ends of different kinds refuse each other by name. The bytes are written down in `docs/wire.md`, so that a program in any language can be the other end.
 
-use std::os::fd::BorrowedFd;
-use std::time::Instant;
+use std::os::fd::AsFd;
 
-use rustix::event::PollFlags;
+use rustix::net::SendFlags;
 
-use crate::deadline::wait;
 use crate::error::ConnectError;
-use crate::mechanism::Kind;
-use crate::packet::receive;
-use crate::refusal;
+use crate::kind::Kind;
+use crate::refusal::{self, Reason};
 
 /// The protocol's version: raised when an end of the old version could not talk to one of the new.
 const VERSION: u16 = 2;
@@ -96,11 +93,6 @@ impl Hello {
     }
 }
 
-/// Waits until `fd` can be read, or has ended.
-pub(crate) fn wait_readable(fd: BorrowedFd<'_>, deadline: Instant) -> Result<(), ConnectError> {
-    wait(fd, PollFlags::IN, Some(deadline))
-}
-
 /// What is wrong with what the other end said first, as far as it can be told before its length is known to be right: that it is
 /// no hello, or of another version or mechanism, or a refusal. Where this end's own mechanism is not at hand, whether it is a refusal.
 pub(crate) fn fault(bytes: &[u8], own: Option<Kind>) -> Option<ConnectError> {
@@ -133,19 +125,20 @@ pub(crate) fn kind_of(bytes: &[u8]) -> Option<Kind> {
     Kind::ALL.into_iter().find(|kind| kind.code() == *code)
 }
 
-/// The hello of the other end, as a packet. It is judged before it is asked whether the packet is what it should be: another
-/// mechanism's may be another.
-pub(crate) fn recv_hello(
-    socket: BorrowedFd<'_>,
+/// Tells the other end of an `outcome` that is an error, as far as it listens.
+pub(crate) fn telling<T>(
+    socket: impl AsFd,
     kind: Kind,
-    deadline: Instant,
-) -> Result<Hello, ConnectError> {
-    let packet = receive(socket, deadline)?;
-    if let Some(fault) = fault(packet.bytes(), Some(kind)) {
-        return Err(fault);
+    outcome: Result<T, ConnectError>,
+) -> Result<T, ConnectError> {
+    if let Some(reason) = outcome.as_ref().err().and_then(Reason::of) {
+        let mut bytes = Hello::bare(kind).encode();
+        bytes[11] = refusal::FLAG;
+        bytes[12..16].copy_from_slice(&(reason as u32).to_le_bytes());
+        // It may have gone, and it may not listen any more.
+        let _ = rustix::net::send(socket, &bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
     }
-    let (bytes, []) = packet.exactly::<{ Hello::BYTES }, 0>()?;
-    Hello::decode(&bytes, kind)
+    outcome
 }
 
 #[cfg(test)]

@@ -79,11 +79,15 @@ compile_error!("crossing needs Linux 5.16 or newer: sealed memfds, futex_waitv, 
 
 mod channel;
 mod config;
+mod credentials;
 mod deadline;
+mod descriptor;
 mod endpoint;
 mod error;
 mod frame;
+mod halves;
 mod hello;
+mod kind;
 mod mechanism;
 mod owner;
 mod packet;
@@ -95,11 +99,15 @@ mod wait;
 
 pub use channel::{Claim, Connection, Cork, CorkedConnection, Receiver, Sender};
 pub use config::Config;
-pub use endpoint::{Address, Endpoint, ListenConfig, Listener, Peers};
+pub use credentials::Peers;
+pub use endpoint::listener::{ListenConfig, Listener};
+pub use endpoint::{Address, Endpoint};
 pub use error::{ConnectError, End, RecvError, SendError, Violation};
+pub use halves::{Any, Mechanism};
+pub use kind::Kind;
 pub use mechanism::{
-    Any, Blob, BlobMut, Kind, Mechanism, MemoryLimit, Message, Pipe, SealError, Shm, Shortage, Sleeping, Tcp,
-    TrustedReceiver, Unix, sleeping,
+    Blob, BlobMut, MemoryLimit, Message, Pipe, SealError, Shm, Shortage, Sleeping, Tcp, TrustedReceiver,
+    Unix, sleeping,
 };
 #[doc(hidden)]
 pub use pause::pause;

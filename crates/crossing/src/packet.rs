@@ -1,38 +1,21 @@
-//! Packets: what goes over a rendezvous, with descriptors beside it.
-//!
-//! A packet holds what one call sent, whole, and its descriptors come with it or not at all. When this process has no room for them the
-//! kernel leaves them out and says that something was cut off. That is this side's shortage, and is told as that; more
-//! descriptors than belong there are the other side's doing.
+//! Packets: what goes over a rendezvous before there is a connection, within the deadline of the handshake.
 
-use std::io::{IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags,
-};
 
 use crate::deadline::wait;
-use crate::endpoint::above_stdio;
+use crate::descriptor::{self, Received};
 use crate::error::ConnectError;
-use crate::hello;
-
-/// How many descriptors there is room for: one more than belong beside any packet.
-const ROOM: usize = 4;
+use crate::hello::{self, Hello};
+use crate::kind::Kind;
 
 /// A packet as it came.
-pub(crate) struct Packet {
+struct Packet {
     bytes: [u8; 64],
-    len: usize,
-    fds: Vec<OwnedFd>,
-    /// Descriptors came for which there was no room in this process.
-    short: bool,
-    /// It was longer, or had more descriptors, than there is room for here.
-    long: bool,
+    came: Received,
 }
 
 /// Sends `bytes` as one packet, with `fds` beside it. A peer that reads nothing is waited for until the deadline.
@@ -42,23 +25,13 @@ pub(crate) fn send_packet(
     fds: &[BorrowedFd<'_>],
     deadline: Instant,
 ) -> Result<(), ConnectError> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ROOM))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !fds.is_empty() {
-        ancillary.push(SendAncillaryMessage::ScmRights(fds));
-    }
-    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     loop {
-        return match rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, flags) {
-            Err(Errno::INTR) => continue,
-            Err(Errno::AGAIN) => {
-                wait(socket, PollFlags::OUT, Some(deadline))?;
-                continue;
-            }
-            Err(Errno::PIPE | Errno::CONNRESET) => Err(last_word(socket, bytes)),
-            Err(errno) => Err(ConnectError::io("send the handshake")(errno)),
-            Ok(_) => Ok(()),
-        };
+        match descriptor::send(socket, bytes, fds) {
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => wait(socket, PollFlags::OUT, Some(deadline))?,
+            Err(Errno::PIPE | Errno::CONNRESET) => return Err(last_word(socket, bytes)),
+            sent => return sent.map_err(ConnectError::io("send the handshake")),
+        }
     }
 }
 
@@ -79,16 +52,12 @@ pub(crate) fn recv_packet<const N: usize, const FDS: usize>(
 }
 
 /// Receives one packet, whatever it is.
-pub(crate) fn receive(socket: BorrowedFd<'_>, deadline: Instant) -> Result<Packet, ConnectError> {
+fn receive(socket: BorrowedFd<'_>, deadline: Instant) -> Result<Packet, ConnectError> {
     wait(socket, PollFlags::IN, Some(deadline))?;
     let mut bytes = [0; 64];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ROOM))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
     let mut resets = 0;
-    let received = loop {
-        let mut data = [IoSliceMut::new(&mut bytes)];
-        match rustix::net::recvmsg(socket, &mut data, &mut ancillary, flags) {
+    let came = loop {
+        match descriptor::receive(socket, &mut bytes) {
             Err(Errno::INTR) => {}
             // An end that goes while something of ours is unread; what it said before stands behind this word.
             Err(Errno::CONNRESET) if resets == 0 => resets += 1,
@@ -96,28 +65,23 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, deadline: Instant) -> Result<Packe
             outcome => break outcome.map_err(ConnectError::io("receive the handshake"))?,
         }
     };
-    let (fds, left_out) = take(&mut ancillary);
-    if received.bytes == 0 && fds.is_empty() && !left_out {
+    if came.len == 0 && came.fds.is_empty() && !came.short {
         return Err(ConnectError::Disconnected);
     }
-    let cut = received.flags.contains(ReturnFlags::CTRUNC);
-    let long = received.flags.contains(ReturnFlags::TRUNC) || cut && fds.len() >= ROOM;
-    Ok(Packet { bytes, len: received.bytes, short: left_out || cut && !long, long, fds })
+    Ok(Packet { bytes, came })
 }
 
 impl Packet {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.came.len]
     }
 
     /// Refuses a packet that has not exactly `N` bytes and `FDS` descriptors.
-    pub(crate) fn exactly<const N: usize, const FDS: usize>(
-        self,
-    ) -> Result<([u8; N], [OwnedFd; FDS]), ConnectError> {
+    fn exactly<const N: usize, const FDS: usize>(self) -> Result<([u8; N], [OwnedFd; FDS]), ConnectError> {
         if let Some(refusal) = hello::fault(self.bytes(), None) {
             return Err(refusal);
         }
-        let Packet { bytes, len, fds, short, long } = self;
+        let Packet { bytes, came: Received { len, fds, short, long } } = self;
         let refused = |why| ConnectError::Refused { field: "handshake packet", why };
         let bytes = bytes[..len].try_into().ok().filter(|_| !long);
         let bytes = bytes.ok_or_else(|| {
@@ -135,6 +99,21 @@ impl Packet {
     }
 }
 
+/// The hello of the other end, as a packet. It is judged before it is asked whether the packet is what it should be: another
+/// mechanism's may be another.
+pub(crate) fn recv_hello(
+    socket: BorrowedFd<'_>,
+    kind: Kind,
+    deadline: Instant,
+) -> Result<Hello, ConnectError> {
+    let packet = receive(socket, deadline)?;
+    if let Some(fault) = hello::fault(packet.bytes(), Some(kind)) {
+        return Err(fault);
+    }
+    let (bytes, []) = packet.exactly::<{ Hello::BYTES }, 0>()?;
+    Hello::decode(&bytes, kind)
+}
+
 /// That a packet says what is due.
 pub(crate) fn expect(word: [u8; 1], due: [u8; 1]) -> Result<(), ConnectError> {
     if word == due {
@@ -144,35 +123,15 @@ pub(crate) fn expect(word: [u8; 1], due: [u8; 1]) -> Result<(), ConnectError> {
     Err(ConnectError::Refused { field: "handshake packet", why })
 }
 
-/// All the descriptors that came beside a packet: those that nobody keeps are closed. One for which there is no place is left
-/// out, as the kernel leaves it out.
-pub(crate) fn descriptors(ancillary: &mut RecvAncillaryBuffer<'_>) -> Vec<OwnedFd> {
-    take(ancillary).0
-}
-
-/// The same, and whether one was left out here.
-fn take(ancillary: &mut RecvAncillaryBuffer<'_>) -> (Vec<OwnedFd>, bool) {
-    let (mut fds, mut left_out) = (Vec::new(), false);
-    for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(rights) = message {
-            for fd in rights {
-                above_stdio(fd).map_or_else(|_| left_out = true, |fd| fds.push(fd));
-            }
-        }
-    }
-    (fds, left_out)
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
-    use crate::mechanism::Kind;
 
     #[test]
     fn a_peer_that_reads_nothing_is_waited_for_until_the_deadline() {
-        let (here, _there) = Kind::Shm.rendezvous().unwrap();
+        let (here, _there) = descriptor::packet_pair().unwrap();
         let said = (0..1 << 20).find_map(|_| send_packet(here.as_fd(), b"x", &[], Instant::now()).err());
         assert!(matches!(said, Some(ConnectError::Timeout)), "{said:?}");
     }

@@ -5,21 +5,17 @@
 //! sentences below: text from the other end would be shown by this one's programs.
 
 use std::io;
-use std::os::fd::AsFd;
 
 use rustix::io::Errno;
-use rustix::net::SendFlags;
 
 use crate::error::ConnectError;
-use crate::hello::Hello;
-use crate::mechanism::Kind;
 
 /// The flag that makes a hello a refusal.
 pub(crate) const FLAG: u8 = 0x80;
 
 /// Why an end will not connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reason {
+pub(crate) enum Reason {
     Stranger = 1,
     Descriptors = 2,
     Memory = 3,
@@ -39,7 +35,7 @@ impl Reason {
     ];
 
     /// What is told of an error; `None` where there is nobody to tell.
-    fn of(error: &ConnectError) -> Option<Reason> {
+    pub(crate) fn of(error: &ConnectError) -> Option<Reason> {
         match error {
             ConnectError::Refused { field: STRANGER, .. } => Some(Reason::Stranger),
             ConnectError::Refused { .. } => Some(Reason::Protocol),
@@ -73,20 +69,4 @@ pub(crate) const STRANGER: &str = "peer credentials";
 pub(crate) fn sentence(number: u32) -> &'static str {
     let known = Reason::ALL.into_iter().find(|reason| *reason as u32 == number);
     known.map_or("it has a reason that this version does not know", Reason::says)
-}
-
-/// Tells the other end of an `outcome` that is an error, as far as it listens.
-pub(crate) fn telling<T>(
-    socket: impl AsFd,
-    kind: Kind,
-    outcome: Result<T, ConnectError>,
-) -> Result<T, ConnectError> {
-    if let Some(reason) = outcome.as_ref().err().and_then(Reason::of) {
-        let mut bytes = Hello::bare(kind).encode();
-        bytes[11] = FLAG;
-        bytes[12..16].copy_from_slice(&(reason as u32).to_le_bytes());
-        // It may have gone, and it may not listen any more.
-        let _ = rustix::net::send(socket, &bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
-    }
-    outcome
 }

@@ -15,7 +15,7 @@
 //! assert!(calls.contains(&"write") && calls.contains(&"read"));
 //! ```
 
-use crate::mechanism::Kind;
+use crate::kind::Kind;
 
 /// The story of one mechanism.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,11 +2,64 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::time::{Duration, Instant};
 
-use super::Sender;
+use super::sender::Sender;
 use crate::error::SendError;
-use crate::mechanism::{Any, Mechanism, Outbound};
+use crate::halves::{Any, Mechanism, Outbound};
 use crate::wait::Until;
+
+impl<M: Mechanism> Sender<M> {
+    /// Room for a message of `len` bytes, to be written in place: on shared memory that is the ring itself.
+    /// The room holds arbitrary bytes. Nothing is sent until [`Claim::commit`].
+    ///
+    /// # Errors
+    /// Those of [`send`](Sender::send).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// let mut claim = here.sender().claim(3)?;
+    /// claim.copy_from_slice(b"abc");
+    /// claim.commit()?;
+    /// # let mut buffer = [0; 64];
+    /// # assert_eq!(there.recv(&mut buffer)?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn claim(&mut self, len: usize) -> Result<Claim<'_, M>, SendError> {
+        self.claim_until(len, Until::Forever)
+    }
+
+    /// Room for a message of `len` bytes, if there is any now. Its commit will not wait either.
+    ///
+    /// # Errors
+    /// Those of [`send`](Sender::send), and [`Full`](SendError::Full).
+    pub fn try_claim(&mut self, len: usize) -> Result<Claim<'_, M>, SendError> {
+        self.claim_until(len, Until::Now)
+    }
+
+    /// Room for a message of `len` bytes, if there is any before `deadline`. Its commit will not wait for longer either.
+    ///
+    /// # Errors
+    /// Those of [`send`](Sender::send), and [`Timeout`](SendError::Timeout).
+    pub fn claim_deadline(&mut self, len: usize, deadline: Instant) -> Result<Claim<'_, M>, SendError> {
+        self.claim_until(len, Until::At(deadline))
+    }
+
+    /// Room for a message of `len` bytes, if there is any within `timeout`. Its commit will not wait for longer either.
+    ///
+    /// # Errors
+    /// See [`claim_deadline`](Sender::claim_deadline).
+    pub fn claim_timeout(&mut self, len: usize, timeout: Duration) -> Result<Claim<'_, M>, SendError> {
+        self.claim_until(len, Until::after(timeout))
+    }
+
+    fn claim_until(&mut self, len: usize, until: Until) -> Result<Claim<'_, M>, SendError> {
+        self.with_room(len, until, |outbound| outbound.claim(len))?;
+        Ok(Claim { sender: self, until })
+    }
+}
 
 /// Room for one message, written in place. Dropped without a [commit](Claim::commit), it is given back and
 /// nothing is sent.

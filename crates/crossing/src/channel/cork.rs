@@ -3,10 +3,33 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::{Receiver, Sender};
+use super::receiver::Receiver;
+use super::sender::Sender;
 use crate::error::{RecvError, SendError};
-use crate::mechanism::{Any, Mechanism, Outbound};
+use crate::halves::{Any, Mechanism, Outbound};
 use crate::wait::Until;
+
+impl<M: Mechanism> Sender<M> {
+    /// Gathers messages: they are published together when the cork is [flushed](Cork::flush), is full or is
+    /// dropped.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Pipe, &Config::default())?;
+    /// let mut cork = here.cork();
+    /// for message in [b"one", b"two"] {
+    ///     cork.send(message)?;
+    /// }
+    /// cork.flush()?; // one system call
+    /// # let mut buffer = [0; 64];
+    /// # assert_eq!(there.recv(&mut buffer)?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cork(&mut self) -> Cork<'_, M> {
+        Cork { sender: self }
+    }
+}
 
 /// Messages that are gathered and published together.
 ///

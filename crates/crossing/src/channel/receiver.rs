@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::gate::{Closed, Gate};
 use crate::error::{End, RecvError};
-use crate::mechanism::{Any, Inbound, Mechanism};
+use crate::halves::{Any, Inbound, Mechanism};
 use crate::owner::Owner;
 use crate::wait::{Patience, Until, WaitStrategy};
 

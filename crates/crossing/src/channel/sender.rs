@@ -5,9 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::gate::Gate;
-use super::{Claim, Cork};
 use crate::error::SendError;
-use crate::mechanism::{Any, Mechanism, Outbound};
+use crate::halves::{Any, Mechanism, Outbound};
 use crate::owner::Owner;
 use crate::wait::{Patience, Until, WaitStrategy};
 
@@ -106,56 +105,6 @@ impl<M: Mechanism> Sender<M> {
         &mut self.outbound
     }
 
-    /// Room for a message of `len` bytes, to be written in place: on shared memory that is the ring itself.
-    /// The room holds arbitrary bytes. Nothing is sent until [`Claim::commit`].
-    ///
-    /// # Errors
-    /// Those of [`send`](Sender::send).
-    ///
-    /// # Examples
-    /// ```
-    /// # use crossing::{Config, Connection, Kind};
-    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
-    /// let mut claim = here.sender().claim(3)?;
-    /// claim.copy_from_slice(b"abc");
-    /// claim.commit()?;
-    /// # let mut buffer = [0; 64];
-    /// # assert_eq!(there.recv(&mut buffer)?, 3);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn claim(&mut self, len: usize) -> Result<Claim<'_, M>, SendError> {
-        self.claim_until(len, Until::Forever)
-    }
-
-    /// Room for a message of `len` bytes, if there is any now. Its commit will not wait either.
-    ///
-    /// # Errors
-    /// Those of [`send`](Sender::send), and [`Full`](SendError::Full).
-    pub fn try_claim(&mut self, len: usize) -> Result<Claim<'_, M>, SendError> {
-        self.claim_until(len, Until::Now)
-    }
-
-    /// Room for a message of `len` bytes, if there is any before `deadline`. Its commit will not wait for longer either.
-    ///
-    /// # Errors
-    /// Those of [`send`](Sender::send), and [`Timeout`](SendError::Timeout).
-    pub fn claim_deadline(&mut self, len: usize, deadline: Instant) -> Result<Claim<'_, M>, SendError> {
-        self.claim_until(len, Until::At(deadline))
-    }
-
-    /// Room for a message of `len` bytes, if there is any within `timeout`. Its commit will not wait for longer either.
-    ///
-    /// # Errors
-    /// See [`claim_deadline`](Sender::claim_deadline).
-    pub fn claim_timeout(&mut self, len: usize, timeout: Duration) -> Result<Claim<'_, M>, SendError> {
-        self.claim_until(len, Until::after(timeout))
-    }
-
-    fn claim_until(&mut self, len: usize, until: Until) -> Result<Claim<'_, M>, SendError> {
-        self.with_room(len, until, |outbound| outbound.claim(len))?;
-        Ok(Claim { sender: self, until })
-    }
-
     /// Does `ask` for a message of `len` bytes, and waits for room as often as there is none.
     #[inline]
     pub(super) fn with_room(
@@ -172,26 +121,6 @@ impl<M: Mechanism> Sender<M> {
             };
             self.judge(outcome)?;
         }
-    }
-
-    /// Gathers messages: they are published together when the cork is [flushed](Cork::flush), is full or is
-    /// dropped.
-    ///
-    /// # Examples
-    /// ```
-    /// # use crossing::{Config, Connection, Kind};
-    /// # let (mut here, mut there) = Connection::pair(Kind::Pipe, &Config::default())?;
-    /// let mut cork = here.cork();
-    /// for message in [b"one", b"two"] {
-    ///     cork.send(message)?;
-    /// }
-    /// cork.flush()?; // one system call
-    /// # let mut buffer = [0; 64];
-    /// # assert_eq!(there.recv(&mut buffer)?, 3);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn cork(&mut self) -> Cork<'_, M> {
-        Cork { sender: self }
     }
 
     /// Publishes what is in line: what an [`Unfinished`](SendError::Unfinished) send or commit, or a cork that was dropped, left

@@ -13,7 +13,7 @@ use std::str::FromStr;
 use rustix::net::SocketAddrUnix;
 
 use crate::error::ConnectError;
-use crate::mechanism::Kind;
+use crate::kind::Kind;
 
 /// The longest path of a Unix socket, and the longest abstract name, in bytes. See unix(7).
 const LONGEST: usize = 107;

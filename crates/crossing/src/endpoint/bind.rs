@@ -12,9 +12,9 @@ use std::time::Instant;
 use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 
-use super::address::Place;
+use super::address::{Address, Place};
 use super::dial::{connect_local, is_socket, local_socket, resolve, socket_type};
-use super::{Address, above_stdio};
+use crate::descriptor::above_stdio;
 use crate::error::ConnectError;
 use crate::owner::{self, Owner};
 

@@ -16,8 +16,7 @@
 //!
 //! Where the thread or a table of its own cannot be had, the child is started by fork(2).
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Child, Command};
 use std::sync::mpsc::sync_channel;
@@ -26,12 +25,9 @@ use std::thread;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, FdFlags};
-use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open};
 
-use super::descriptor::FIRST_FREE;
-use crate::mechanism::Kind;
-use crate::packet::descriptors;
+use crate::descriptor::{self, FIRST_FREE};
 use crate::sys::OwnTable;
 
 /// What is to be done. Its descriptors belong to the table that the threads of this process share, and are closed there.
@@ -50,7 +46,7 @@ pub(super) fn spawn(order: Order) -> io::Result<Child> {
     let mut order = order;
     order.command.env(order.variable, &order.text);
     // The way of the pipes to the child, from one table to the other.
-    let (here, there) = Kind::Shm.rendezvous()?;
+    let (here, there) = descriptor::packet_pair()?;
     let work = Arc::new(Mutex::new(Some((order, there))));
     let take = |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
     let (tell, told) = sync_channel(1);
@@ -95,25 +91,17 @@ fn bear(order: &mut Order, line: &OwnedFd) -> io::Result<Child> {
     ];
     let bytes = pipes.each_ref().map(|pipe| u8::from(pipe.is_some()));
     let fds: Vec<_> = pipes.iter().flatten().map(AsFd::as_fd).collect();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !fds.is_empty() {
-        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
-    }
-    let sent = rustix::net::sendmsg(line, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL);
-    sent.map(|_| ()).or_else(|errno| end(&mut child, errno))?;
+    descriptor::send(line, &bytes, &fds).or_else(|errno| end(&mut child, errno))?;
     Ok(child)
 }
 
 /// In the table that the threads share: the child with the pipes to it.
 fn adopt(mut child: Child, line: OwnedFd) -> io::Result<Child> {
     let mut bytes = [0; 3];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let received = rustix::net::recvmsg(&line, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags);
-    received.map(|_| ()).or_else(|errno| end(&mut child, errno))?;
-    let fds = descriptors(&mut ancillary);
+    let fds = match descriptor::receive(&line, &mut bytes) {
+        Ok(came) => came.fds,
+        Err(errno) => return end(&mut child, errno).map(|()| child),
+    };
     if fds.len() != bytes.iter().filter(|byte| **byte == 1).count() {
         // The kernel has left out what has no place in this process's table.
         end(&mut child, Errno::MFILE)?;

@@ -21,13 +21,14 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, ipproto, sockopt};
 
-use super::address::Place;
-use super::{Address, Peers, above_stdio};
+use super::address::{Address, Place};
+use crate::credentials::Peers;
 use crate::deadline::{self, Pauses, wait};
+use crate::descriptor::above_stdio;
 use crate::error::ConnectError;
-use crate::hello::{Hello, recv_hello};
-use crate::mechanism::Kind;
-use crate::packet::send_packet;
+use crate::hello::Hello;
+use crate::kind::Kind;
+use crate::packet::{recv_hello, send_packet};
 
 /// A socket that leads to `address`, and blocks.
 pub(super) fn dial(address: &Address, deadline: Instant) -> Result<OwnedFd, ConnectError> {

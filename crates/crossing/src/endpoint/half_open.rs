@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 
-use super::descriptor::FIRST_FREE;
+use crate::descriptor::FIRST_FREE;
 
 /// Those of one listener, the oldest first.
 #[derive(Debug)]

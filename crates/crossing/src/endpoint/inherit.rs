@@ -5,7 +5,6 @@
 //! mean another file. So the variable carries the file's device and inode beside the number, and a descriptor that is
 //! not that very file is left alone.
 
-use std::env;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::str::FromStr;
@@ -13,13 +12,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 
-use super::descriptor::FIRST_FREE;
-use super::{Endpoint, How};
-use crate::error::ConnectError;
-use crate::mechanism::Kind;
+use crate::descriptor::FIRST_FREE;
+use crate::kind::Kind;
 
 /// Where a child finds its endpoint.
 pub(super) const VARIABLE: &str = "CROSSING_ENDPOINT";
+
+/// How an end came to lead to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// Both were made at once, and each was given to whom it is for.
+    Given,
+    /// They met at an address, where anybody may come.
+    Met,
+}
+
+impl How {
+    fn name(self) -> &'static str {
+        match self {
+            How::Given => "given",
+            How::Met => "met",
+        }
+    }
+
+    fn named(name: &str) -> Option<How> {
+        [How::Given, How::Met].into_iter().find(|how| how.name() == name)
+    }
+}
 
 /// What the variable says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,22 +92,8 @@ impl FromStr for Legacy {
     }
 }
 
-impl Endpoint {
-    /// The end that this process was started with. It can be taken once.
-    ///
-    /// The variable by which it is found outlives it, and is inherited by whatever this process starts. A descriptor that
-    /// is not the very socket that was handed over is left as it is.
-    ///
-    /// # Errors
-    /// [`ConnectError::NotInherited`] when there is none, or it was taken.
-    pub fn inherited() -> Result<Endpoint, ConnectError> {
-        static TAKEN: AtomicBool = AtomicBool::new(false);
-        inherited(env::var(VARIABLE).ok(), &TAKEN).map_err(ConnectError::NotInherited)
-    }
-}
-
 /// Takes what `text` says, if it was not `taken` yet.
-fn inherited(text: Option<String>, taken: &AtomicBool) -> Result<Endpoint, String> {
+pub(super) fn take(text: Option<String>, taken: &AtomicBool) -> Result<(Legacy, OwnedFd), String> {
     let text = text
         .ok_or_else(|| format!("{VARIABLE} is not set: this process must be started by Endpoint::spawn"))?;
     let legacy: Legacy = text.parse()?;
@@ -102,7 +107,7 @@ fn inherited(text: Option<String>, taken: &AtomicBool) -> Result<Endpoint, Strin
         return Err(gone.into());
     }
     let socket = legacy.take()?;
-    Ok(Endpoint::new(legacy.kind, socket, legacy.how))
+    Ok((legacy, socket))
 }
 
 impl Legacy {
@@ -141,26 +146,26 @@ mod tests {
         Legacy { kind: Kind::Shm, how: How::Given, number: fd.as_raw_fd(), file }
     }
 
-    fn take(legacy: &Legacy, taken: &AtomicBool) -> Result<Endpoint, String> {
-        inherited(Some(legacy.to_string()), taken)
+    fn take_it(legacy: &Legacy, taken: &AtomicBool) -> Result<(Legacy, OwnedFd), String> {
+        take(Some(legacy.to_string()), taken)
     }
 
     #[test]
     fn what_was_handed_over_is_taken_once_and_kept_from_the_next_child() {
-        let (mine, _theirs) = Kind::Shm.rendezvous().unwrap();
+        let (mine, _theirs) = crate::descriptor::packet_pair().unwrap();
         rustix::io::fcntl_setfd(&mine, rustix::io::FdFlags::empty()).unwrap();
         let legacy = legacy(&mine);
         let number = mine.into_raw_fd();
         let taken = AtomicBool::new(false);
-        let endpoint = take(&legacy, &taken).unwrap();
-        assert_eq!((endpoint.kind(), endpoint.socket.as_raw_fd()), (Kind::Shm, number));
-        assert!(rustix::io::fcntl_getfd(&endpoint.socket).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
-        assert!(take(&legacy, &taken).unwrap_err().contains("taken already"));
+        let (told, socket) = take_it(&legacy, &taken).unwrap();
+        assert_eq!((told.kind, told.how, socket.as_raw_fd()), (Kind::Shm, How::Given, number));
+        assert!(rustix::io::fcntl_getfd(&socket).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
+        assert!(take_it(&legacy, &taken).unwrap_err().contains("taken already"));
     }
 
     #[test]
     fn a_strangers_descriptor_is_left_as_it_is() {
-        let (mine, theirs) = Kind::Shm.rendezvous().unwrap();
+        let (mine, theirs) = crate::descriptor::packet_pair().unwrap();
         let flags = rustix::io::FdFlags::empty();
         rustix::io::fcntl_setfd(&mine, flags).unwrap();
         let right = legacy(&mine);
@@ -174,12 +179,12 @@ mod tests {
             ("not open", Legacy { number: 1_000_000, ..right }),
         ];
         for (why, legacy) in wrong {
-            let error = take(&legacy, &taken).unwrap_err();
+            let error = take_it(&legacy, &taken).unwrap_err();
             assert!(error.contains(why), "{legacy}: {error}");
         }
         assert_eq!(rustix::io::fcntl_getfd(&mine).unwrap(), flags);
         // None of them counts as taking it. The number is the endpoint's from here on.
-        drop(take(&right, &taken).unwrap());
+        drop(take_it(&right, &taken).unwrap());
         let _ = mine.into_raw_fd();
     }
 
@@ -188,9 +193,9 @@ mod tests {
         for text in
             ["", "shm:5", "shm:given:5:1", "shm:given:5:1:2:3", "shm:found:5:1:2", "smoke:given:5:1:2"]
         {
-            let error = inherited(Some(text.into()), &AtomicBool::new(false)).unwrap_err();
+            let error = take(Some(text.into()), &AtomicBool::new(false)).unwrap_err();
             assert!(error.contains(VARIABLE), "{text}: {error}");
         }
-        assert!(inherited(None, &AtomicBool::new(false)).unwrap_err().contains("not set"));
+        assert!(take(None, &AtomicBool::new(false)).unwrap_err().contains("not set"));
     }
 }

@@ -13,10 +13,11 @@ use rustix::net::SocketFlags;
 
 use super::bind::{Bound, Made, bind};
 use super::half_open::HalfOpen;
-use super::{Address, Endpoint, above_stdio};
+use super::{Address, Endpoint};
 use crate::deadline::{self, Pauses, wait};
+use crate::descriptor::above_stdio;
 use crate::error::{ConnectError, shortage};
-use crate::mechanism::Kind;
+use crate::kind::Kind;
 
 /// How long [`Listener::accept`] waits for descriptors to come free before it says that there are none.
 const SHORTAGE: Duration = Duration::from_secs(1);

@@ -5,36 +5,34 @@
 mod address;
 mod bind;
 mod birth;
-mod credentials;
-mod descriptor;
 mod dial;
 mod half_open;
 mod inherit;
-mod listener;
+pub(crate) mod listener;
 
+use std::env;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Child, Command};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 pub use self::address::Address;
-pub use self::credentials::Peers;
-pub(crate) use self::descriptor::{above_stdio, both_above_stdio};
 use self::half_open::Seat;
-pub use self::listener::{ListenConfig, Listener};
-
-use self::inherit::{File, Legacy, VARIABLE};
+use self::inherit::{File, How, Legacy, VARIABLE};
 use crate::channel::Connection;
 use crate::config::Config;
 use crate::deadline;
 use crate::error::ConnectError;
-use crate::mechanism::{Any, Kind, Mechanism};
-use crate::refusal;
+use crate::halves::{Any, Mechanism};
+use crate::hello;
+use crate::kind::Kind;
+use crate::sys::SignalsBlocked;
 
 /// One end of a rendezvous: not yet a connection, but a socket that can travel to another process.
 ///
 /// A parent makes a [pair](Endpoint::pair), [spawns](Endpoint::spawn) a child with one end and connects the
-/// other. Or a server [listens](Listener) at an [`Address`] that the client [knows](Endpoint::to). Each side
+/// other. Or a server [listens](crate::Listener) at an [`Address`] that the client [knows](Endpoint::to). Each side
 /// then calls [`connect`](Endpoint::connect), which does the handshake.
 #[derive(Debug)]
 pub struct Endpoint {
@@ -44,28 +42,6 @@ pub struct Endpoint {
     how: How,
     /// Its place among those who were accepted, and have not finished their handshake.
     seat: Option<Seat>,
-}
-
-/// How an end came to lead to the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
-    /// Both were made at once, and each was given to whom it is for.
-    Given,
-    /// They met at an address, where anybody may come.
-    Met,
-}
-
-impl How {
-    fn name(self) -> &'static str {
-        match self {
-            How::Given => "given",
-            How::Met => "met",
-        }
-    }
-
-    fn named(name: &str) -> Option<How> {
-        [How::Given, How::Met].into_iter().find(|how| how.name() == name)
-    }
 }
 
 impl Endpoint {
@@ -118,6 +94,20 @@ impl Endpoint {
         birth::spawn(self.order(command)?)
     }
 
+    /// The end that this process was started with. It can be taken once.
+    ///
+    /// The variable by which it is found outlives it, and is inherited by whatever this process starts. A descriptor that
+    /// is not the very socket that was handed over is left as it is.
+    ///
+    /// # Errors
+    /// [`ConnectError::NotInherited`] when there is none, or it was taken.
+    pub fn inherited() -> Result<Endpoint, ConnectError> {
+        static TAKEN: AtomicBool = AtomicBool::new(false);
+        let text = env::var(VARIABLE).ok();
+        let (legacy, socket) = inherit::take(text, &TAKEN).map_err(ConnectError::NotInherited)?;
+        Ok(Endpoint::new(legacy.kind, socket, legacy.how))
+    }
+
     fn order(self, command: Command) -> io::Result<birth::Order> {
         let Endpoint { kind, socket, how, .. } = self;
         let file = File::of(&socket)?;
@@ -131,7 +121,7 @@ impl Endpoint {
     }
 
     /// Does the handshake, and makes the connection. Where both have met at an address, the other's process is checked
-    /// first: see [`Peers`].
+    /// first: see [`Peers`](crate::Peers).
     ///
     /// # Errors
     /// [`Timeout`](ConnectError::Timeout) and [`Disconnected`](ConnectError::Disconnected) when the other end
@@ -153,7 +143,7 @@ impl Endpoint {
         }
         config.check()?;
         if how == How::Met {
-            refusal::telling(&socket, kind, config.peers.check(&socket))?;
+            hello::telling(&socket, kind, config.peers.check(&socket))?;
         }
         // What a parent or a listener's owner has set, and both ends of one description share, is not asked for here.
         rustix::io::ioctl_fionbio(&socket, false).map_err(ConnectError::io("make a socket block"))?;
@@ -169,6 +159,14 @@ impl Endpoint {
 }
 
 impl Connection<Any> {
+    /// Two connected ends in this process: for threads, and for tests.
+    ///
+    /// # Errors
+    /// See [`Endpoint::connect`].
+    pub fn pair(kind: Kind, config: &Config) -> Result<(Connection, Connection), ConnectError> {
+        Connection::pair_as(kind, config)
+    }
+
     /// The connection to whoever listens at `address`: dialling and handshake, both together within
     /// [`connect_timeout`](Config::connect_timeout).
     ///
@@ -191,6 +189,31 @@ impl Connection<Any> {
 }
 
 impl<M: Mechanism> Connection<M> {
+    /// Like [`Connection::pair`], for a mechanism known at compile time.
+    ///
+    /// # Errors
+    /// See [`Endpoint::connect`].
+    pub fn pair_as(kind: Kind, config: &Config) -> Result<(Connection<M>, Connection<M>), ConnectError> {
+        let (here, there) = Endpoint::pair(kind)?;
+        std::thread::scope(|scope| {
+            let there = {
+                let _blocked = SignalsBlocked::new();
+                let thread = std::thread::Builder::new().name("crossing-pair".into());
+                let there = thread.spawn_scoped(scope, || there.connect_as::<M>(config));
+                let doing = "start the thread that connects the other end of a pair";
+                there.map_err(|source| ConnectError::Io { doing: doing.into(), source })?
+            };
+            let here = here.connect_as::<M>(config);
+            // A panic there is ours, and no peer's doing.
+            let there = there.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            match (here, there) {
+                // Both ends are of this process: the one that failed says why, the other only that it did.
+                (Err(told), Err(cause)) if told.is_the_peers() => Err(cause),
+                (here, there) => Ok((here?, there?)),
+            }
+        })
+    }
+
     /// Like [`Connection::to`], for a mechanism known at compile time.
     ///
     /// # Errors

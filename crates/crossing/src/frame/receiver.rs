@@ -5,7 +5,7 @@ use rustix::io::Errno;
 
 use super::{Cut, END, HEADER_BYTES, Wire, again, copy, header};
 use crate::error::{End, RecvError, Violation};
-use crate::mechanism::Inbound;
+use crate::halves::Inbound;
 use crate::owner::Owner;
 use crate::wait::{Patience, Until};
 

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::{Cut, END, HEADER_BYTES, Wire, again, copy, header};
 use crate::error::SendError;
-use crate::mechanism::Outbound;
+use crate::halves::Outbound;
 use crate::owner::Owner;
 use crate::wait::Patience;
 

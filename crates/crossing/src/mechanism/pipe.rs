@@ -27,15 +27,17 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::pipe::PipeFlags;
 
-use super::{Halves, Kind, Mechanism};
 use crate::config::Config;
-use crate::endpoint::{above_stdio, both_above_stdio};
+use crate::descriptor::{above_stdio, both_above_stdio};
 use crate::error::ConnectError;
-use crate::frame::{Cut, FrameReceiver, FrameSender, Wire};
-use crate::hello::{Hello, recv_hello};
+use crate::frame::receiver::FrameReceiver;
+use crate::frame::sender::FrameSender;
+use crate::frame::{Cut, Wire};
+use crate::halves::{Halves, Mechanism};
+use crate::hello::{self, Hello};
+use crate::kind::Kind;
 use crate::owner::{self, Owner};
-use crate::packet::{expect, recv_packet, send_packet};
-use crate::refusal;
+use crate::packet::{expect, recv_hello, recv_packet, send_packet};
 use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Scene, Step, When};
 use crate::wait::only_core;
 
@@ -53,7 +55,7 @@ impl Mechanism for Pipe {
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
         let shaken = shake(rendezvous.as_fd(), kind, config);
-        let Shaken { hello, peer, mine, inbound, owner } = refusal::telling(&rendezvous, kind, shaken)?;
+        let Shaken { hello, peer, mine, inbound, owner } = hello::telling(&rendezvous, kind, shaken)?;
         let inbound = match own_description(&inbound) {
             Ok(own) => PipeEnd::new(own),
             Err(_) => PipeEnd { shared: true, ..PipeEnd::new(inbound) },
@@ -104,11 +106,6 @@ fn shake(rendezvous: BorrowedFd<'_>, kind: Kind, config: &Config) -> Result<Shak
     let (word, []) = recv_packet(rendezvous, deadline)?;
     expect(word, READY)?;
     Ok(Shaken { hello, peer, mine, inbound, owner })
-}
-
-/// The rendezvous of two ends that know each other from birth.
-pub(crate) fn rendezvous() -> Result<(OwnedFd, OwnedFd), Errno> {
-    super::shm::rendezvous()
 }
 
 /// Makes the pipe as large as is wanted and allowed. More than an unprivileged user may have (pipe-max-size, 1 MiB

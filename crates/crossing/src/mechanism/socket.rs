@@ -17,9 +17,9 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
 
-use super::Kind;
 use super::farewell::{drain, is_over};
 use crate::frame::{Cut, Wire};
+use crate::kind::Kind;
 use crate::owner::Owner;
 
 /// A call was told that the connection was reset.

@@ -37,11 +37,13 @@ use rustix::net::{SocketAddrAny, sockopt};
 
 use super::socket::SocketHalf;
 use super::unix::{greet, socket_buffer};
-use super::{Halves, Kind, Mechanism};
 use crate::config::Config;
-use crate::endpoint::both_above_stdio;
+use crate::descriptor::both_above_stdio;
 use crate::error::ConnectError;
-use crate::frame::{FrameReceiver, FrameSender};
+use crate::frame::receiver::FrameReceiver;
+use crate::frame::sender::FrameSender;
+use crate::halves::{Halves, Mechanism};
+use crate::kind::Kind;
 use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Scene, Step, When};
 use crate::wait::only_core;
 

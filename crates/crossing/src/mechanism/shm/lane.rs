@@ -11,9 +11,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, Shutdown, SocketType, sockopt};
 
-use super::lanes::{self, Packet};
-use super::watch::Watch;
 use crate::deadline::timespec;
+use crate::descriptor::{self, Received};
 use crate::error::Violation;
 use crate::owner::Owner;
 use crate::wait::Patience;
@@ -47,14 +46,14 @@ impl Lane {
 
     /// Sends a descriptor, without waiting.
     pub(super) fn send(&self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
-        lanes::say(&self.socket, BLOB, Some(fd))
+        say(&self.socket, BLOB, Some(fd))
     }
 
     /// Receives a packet, without waiting: a descriptor, nothing after the last one, or what breaks the protocol.
     pub(super) fn recv(&self) -> Result<Option<Result<OwnedFd, Violation>>, Errno> {
-        let heard = match lanes::hear(&self.socket) {
+        let heard = match hear(&self.socket) {
             // The sender has closed it with words unread: said once, and before what it had sent.
-            Err(Errno::CONNRESET) => lanes::hear(&self.socket),
+            Err(Errno::CONNRESET) => hear(&self.socket),
             heard => heard,
         };
         match heard? {
@@ -68,7 +67,7 @@ impl Lane {
 
     /// Wakes a sender that waits until a blob is taken. One that does not listen has enough to wake it already.
     pub(super) fn tell_taken(&self) {
-        let _ = lanes::say(&self.socket, TAKEN, None);
+        let _ = say(&self.socket, TAKEN, None);
     }
 
     /// Takes away what has woken this sender, so that only what comes from now on wakes it. `EPIPE` at the lane's end.
@@ -87,11 +86,16 @@ impl Lane {
         Ok(())
     }
 
-    /// Sleeps until the lane is ready for `events`, the connection has ended, or patience ends.
-    pub(super) fn sleep(&self, events: PollFlags, watch: &Watch, patience: &Patience) -> Result<(), Errno> {
+    /// Sleeps until the lane is ready for `events`, the connection has ended, which the peer's `pidfd` and the `rendezvous` tell, or
+    /// patience ends.
+    pub(super) fn sleep(
+        &self,
+        events: PollFlags,
+        (pidfd, rendezvous): (Option<BorrowedFd<'_>>, BorrowedFd<'_>),
+        patience: &Patience,
+    ) -> Result<(), Errno> {
         let timeout = patience.left().map(timespec);
         let lane = PollFd::from_borrowed_fd(self.socket.as_fd(), events);
-        let (pidfd, rendezvous) = watch.descriptors();
         // A hang-up of the rendezvous need not be asked for.
         let rendezvous = PollFd::from_borrowed_fd(rendezvous, PollFlags::empty());
         let pidfd = pidfd.map(|pidfd| PollFd::from_borrowed_fd(pidfd, PollFlags::IN));
@@ -112,4 +116,38 @@ impl Drop for Lane {
             let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
         }
     }
+}
+
+/// Says one word over a packet socket, with a descriptor beside it, without waiting.
+pub(super) fn say(socket: impl AsFd, word: u8, fd: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
+    descriptor::send(socket, &[word], fd.as_slice())
+}
+
+/// A packet, as it came.
+#[derive(Debug)]
+pub(super) enum Packet {
+    /// One word, and nothing else.
+    Word(u8),
+    /// One word and one descriptor.
+    With(u8, OwnedFd),
+    /// One word and a descriptor that this process has no place for.
+    Lost(u8),
+    /// The end.
+    End,
+    /// Anything else.
+    Other,
+}
+
+/// Receives a packet, without waiting.
+pub(super) fn hear(socket: impl AsFd) -> Result<Packet, Errno> {
+    let mut bytes = [0; 1];
+    let Received { len, mut fds, short, long } = descriptor::receive(socket, &mut bytes)?;
+    Ok(match (len, fds.pop()) {
+        _ if long || !fds.is_empty() => Packet::Other,
+        (1, Some(fd)) if !short => Packet::With(bytes[0], fd),
+        (1, None) if short => Packet::Lost(bytes[0]),
+        (1, None) => Packet::Word(bytes[0]),
+        (0, None) if !short => Packet::End,
+        _ => Packet::Other,
+    })
 }

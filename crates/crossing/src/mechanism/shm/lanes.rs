@@ -9,18 +9,13 @@
 //! each call, and is told why it cannot. The asking one loses the answer, is told, and asks again with its next blob;
 //! a peer that asks more often than [`REQUESTS`] is cut off, and an answer that was not asked for as well.
 
-use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-};
 
-use super::lane::Lane;
-use crate::packet::descriptors;
+use super::lane::{Lane, say};
+use crate::descriptor::packet_pair;
 
 /// What a sender says over the rendezvous when it wants to send blobs.
 pub(super) const WANTED: u8 = b'L';
@@ -110,58 +105,11 @@ impl Inbound {
     /// Answers the peer, if that is owed.
     fn answer(&mut self, rendezvous: BorrowedFd<'_>) -> Result<(), Errno> {
         if self.owed {
-            let (mine, theirs) = super::rendezvous()?;
+            let (mine, theirs) = packet_pair()?;
             let mine = Lane::new(mine)?;
             say(rendezvous, LANE, Some(theirs.as_fd()))?;
             (self.owed, self.lane) = (false, Some(mine));
         }
         Ok(())
     }
-}
-
-/// Says one word over a packet socket, with a descriptor beside it, without waiting.
-pub(super) fn say(socket: impl AsFd, word: u8, fd: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if let Some(fd) = &fd {
-        ancillary.push(SendAncillaryMessage::ScmRights(std::slice::from_ref(fd)));
-    }
-    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-    rustix::net::sendmsg(socket, &[io::IoSlice::new(&[word])], &mut ancillary, flags).map(drop)
-}
-
-/// A packet, as it came.
-#[derive(Debug)]
-pub(super) enum Packet {
-    /// One word, and nothing else.
-    Word(u8),
-    /// One word and one descriptor.
-    With(u8, OwnedFd),
-    /// One word and a descriptor that this process has no place for.
-    Lost(u8),
-    /// The end.
-    End,
-    /// Anything else.
-    Other,
-}
-
-/// Receives a packet, without waiting.
-pub(super) fn hear(socket: impl AsFd) -> Result<Packet, Errno> {
-    let mut bytes = [0; 1];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let received =
-        rustix::net::recvmsg(socket, &mut [io::IoSliceMut::new(&mut bytes)], &mut ancillary, flags)?;
-    // The space for one descriptor has room for two, by its alignment.
-    let mut fds = descriptors(&mut ancillary);
-    let cut = received.flags.contains(ReturnFlags::CTRUNC);
-    let one_word = received.bytes == 1 && !received.flags.contains(ReturnFlags::TRUNC);
-    Ok(match (one_word, fds.pop(), fds.is_empty(), cut) {
-        (true, Some(fd), true, false) => Packet::With(bytes[0], fd),
-        (true, None, _, true) => Packet::Lost(bytes[0]),
-        (true, None, _, false) => Packet::Word(bytes[0]),
-        (false, None, _, false) if received.bytes == 0 => Packet::End,
-        _ => Packet::Other,
-    })
 }

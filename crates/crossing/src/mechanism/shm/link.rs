@@ -19,12 +19,11 @@ use super::watcher::Watcher;
 use super::work::{self, Clock};
 use super::{rules, sleeping};
 use crate::config::Config;
-use crate::endpoint::above_stdio;
+use crate::descriptor::above_stdio;
 use crate::error::ConnectError;
-use crate::hello::{Hello, recv_hello};
-use crate::mechanism::Kind;
-use crate::packet::{expect, send_packet};
-use crate::refusal;
+use crate::hello::{self, Hello};
+use crate::kind::Kind;
+use crate::packet::{expect, recv_hello, send_packet};
 use crate::wait::only_core;
 
 /// What both halves of a connection share.
@@ -56,8 +55,7 @@ impl Link {
     /// The handshake.
     pub(super) fn open(rendezvous: OwnedFd, config: &Config) -> Result<(Link, Agreed), ConnectError> {
         let shaken = shake(rendezvous.as_fd(), config);
-        let Shaken { own, theirs, watcher, pidfd, agreed } =
-            refusal::telling(&rendezvous, Kind::Shm, shaken)?;
+        let Shaken { own, theirs, watcher, pidfd, agreed } = hello::telling(&rendezvous, Kind::Shm, shaken)?;
         let watch = Watch::start(watcher, rendezvous, pidfd, theirs.clone())?;
         Ok((Link { own, theirs, watch, sent: AtomicBool::new(false) }, agreed))
     }

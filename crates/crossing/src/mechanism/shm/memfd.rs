@@ -10,7 +10,7 @@ use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, SeekFrom};
 use rustix::io::Errno;
 
 use super::room;
-use crate::endpoint::above_stdio;
+use crate::descriptor::above_stdio;
 
 /// How much is made at a time, in bytes.
 pub(super) const STEP: u64 = 16 << 20;

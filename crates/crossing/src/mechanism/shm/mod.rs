@@ -19,8 +19,9 @@
 //! pidfd_open(2).
 
 mod blob;
+mod blobs;
 mod flight;
-mod in_place;
+pub(crate) mod in_place;
 mod lane;
 mod lanes;
 mod line;
@@ -38,6 +39,7 @@ mod scene;
 mod sleeping;
 mod view;
 mod watch;
+mod watched;
 mod watcher;
 mod work;
 
@@ -47,27 +49,25 @@ mod tests;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
-
 pub use self::blob::{Blob, BlobMut, SealError};
 use self::flight::Flight;
-pub use self::in_place::{Message, TrustedReceiver};
 use self::line::Line;
 use self::link::{Agreed, Link};
 use self::memory::Status;
 use self::passing::{Inlet, Outlet};
+use self::ring::consumer::Consumer;
 pub(super) use self::ring::frame as frame_bytes;
-use self::ring::{Consumer, Producer, START, frame};
+use self::ring::producer::Producer;
+use self::ring::{START, frame};
 pub use self::room::{MemoryLimit, Shortage};
 pub(crate) use self::scene::SCENE;
 pub use self::sleeping::{Sleeping, sleeping};
 use self::view::View;
-use self::watch::{RECEIVER_CLOSES, SENDER_CLOSES, SENDER_GIVES_UP};
-use super::{Halves, Inbound, Kind, Mechanism, Outbound};
+use self::watched::{RECEIVER_CLOSES, SENDER_CLOSES, SENDER_GIVES_UP};
 use crate::config::Config;
-use crate::endpoint::both_above_stdio;
 use crate::error::{ConnectError, End, RecvError, SendError};
+use crate::halves::{Halves, Inbound, Mechanism, Outbound};
+use crate::kind::Kind;
 use crate::owner::{self, Owner, Substitute};
 use crate::wait::{Patience, Until};
 
@@ -112,16 +112,6 @@ impl Mechanism for Shm {
         };
         Ok(Halves::<Self> { outbound, inbound, one_core, owner })
     }
-}
-
-/// The rendezvous of two ends that know each other from birth.
-pub(crate) fn rendezvous() -> Result<(OwnedFd, OwnedFd), Errno> {
-    both_above_stdio(rustix::net::socketpair(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        SocketFlags::CLOEXEC,
-        None,
-    )?)
 }
 
 /// The sending half.

@@ -45,11 +45,9 @@
 //! message was taken, and a wake-up that comes then ends nothing. And one sleep is ended by one system call,
 //! however many messages follow before the sleeper runs.
 
-mod consumer;
-mod producer;
+pub(crate) mod consumer;
+pub(crate) mod producer;
 
-pub(crate) use self::consumer::Consumer;
-pub(crate) use self::producer::Producer;
 use super::memory::Status;
 use super::rules;
 

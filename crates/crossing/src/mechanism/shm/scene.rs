@@ -1,6 +1,6 @@
 //! The story of shared memory, as data: what [`scene`](crate::scene) asks of every mechanism.
 
-use crate::mechanism::Kind;
+use crate::kind::Kind;
 use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Range, Scene, Step, When};
 
 /// The story of one message through shared memory.

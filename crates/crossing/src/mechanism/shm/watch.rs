@@ -19,23 +19,16 @@ use rustix::net::SendFlags;
 use rustix::thread::futex;
 
 use super::lane::Lane;
-use super::lanes::{self, Lanes, Packet};
+use super::lanes::Lanes;
 use super::memory::Status;
 use super::plain::Known;
 use super::region::Theirs;
-use super::view;
+use super::watched::Watched;
 use super::watcher::Watcher;
 use crate::deadline::timespec;
 use crate::error::ConnectError;
 use crate::owner::{self, Owner};
 use crate::wait::Patience;
-
-/// What an end says over the rendezvous when its sender goes.
-pub(super) const SENDER_CLOSES: u8 = b'S';
-/// … when its sender goes and leaves messages in line, for which there was no room.
-pub(super) const SENDER_GIVES_UP: u8 = b'G';
-/// … when its receiver goes.
-pub(super) const RECEIVER_CLOSES: u8 = b'R';
 
 /// What is watched for one connection. Dropping it ends the watch and closes the rendezvous.
 #[derive(Debug)]
@@ -44,18 +37,6 @@ pub(super) struct Watch {
     id: u64,
     owner: Owner,
     watched: Arc<Watched>,
-}
-
-/// What the watcher looks at, and where it notes what it sees.
-#[derive(Debug)]
-pub(super) struct Watched {
-    rendezvous: OwnedFd,
-    /// `None` where the peer is of this process.
-    pidfd: Option<OwnedFd>,
-    known: Known,
-    /// The peer's region, on whose words its sleepers may sleep.
-    theirs: Arc<Theirs>,
-    lanes: Lanes,
 }
 
 impl Watch {
@@ -134,72 +115,6 @@ impl Drop for Watch {
         // A forked child's copy of the watcher is its parent's.
         if self.owner.is_me() {
             self.watcher.remove(self.id, &self.watched);
-        }
-    }
-}
-
-impl Watched {
-    pub(super) fn rendezvous(&self) -> BorrowedFd<'_> {
-        self.rendezvous.as_fd()
-    }
-
-    pub(super) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
-        self.pidfd.as_ref().map(AsFd::as_fd)
-    }
-
-    /// Notes that there is no peer any more.
-    pub(super) fn note_gone(&self) {
-        self.set(Status::GONE);
-    }
-
-    /// Notes what became of the peer, and wakes everyone in this process who sleeps on it.
-    fn set(&self, what: Status) {
-        let status = &self.known.status;
-        status.fetch_or(what.0, Ordering::SeqCst);
-        // Fails on no address that exists.
-        let _ = futex::wake(status, futex::Flags::PRIVATE, i32::MAX as u32);
-        self.wake_unaware();
-    }
-
-    /// Wakes those who sleep on the peer's words alone and do not know what is known. Whether there are any: then the watcher does
-    /// it again after a while. (Where this end hangs up itself, it is the rendezvous that tells the watcher.)
-    pub(super) fn wake_unaware(&self) -> bool {
-        view::wake_unaware(&self.theirs, &self.known)
-    }
-
-    /// What a packet of the peer's means.
-    fn told(&self, packet: Packet) -> Status {
-        let known = Status(self.known.status.load(Ordering::SeqCst));
-        // Said twice is no better than said wrong: a peer cannot keep this thread busy.
-        let (what, right) = match packet {
-            Packet::Word(SENDER_CLOSES) => (Status::SENDER_CLOSED, !known.intersects(Status::SENDER_CLOSED)),
-            Packet::Word(SENDER_GIVES_UP) => {
-                (Status::SENDER_CLOSED | Status::SENDER_GAVE_UP, !known.intersects(Status::SENDER_CLOSED))
-            }
-            Packet::Word(RECEIVER_CLOSES) => {
-                (Status::RECEIVER_CLOSED, !known.intersects(Status::RECEIVER_CLOSED))
-            }
-            Packet::Word(lanes::WANTED) => (Status::LANE_WANTED, self.lanes.wanted(self.rendezvous.as_fd())),
-            Packet::With(lanes::LANE, fd) => (Status::LANE_CAME, self.lanes.came(Some(fd))),
-            Packet::Lost(lanes::LANE) => (Status::LANE_CAME, self.lanes.came(None)),
-            // The end of file, or something that no correct peer says.
-            _ => (Status::GONE, false),
-        };
-        if right { what } else { Status::GONE }
-    }
-
-    /// Reads what the rendezvous has to say. Whether there is more to come.
-    pub(super) fn listen(&self) -> bool {
-        loop {
-            let what = match lanes::hear(&self.rendezvous) {
-                Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) => return true,
-                packet => packet.map_or(Status::GONE, |packet| self.told(packet)),
-            };
-            self.set(what);
-            if what == Status::GONE {
-                return false;
-            }
         }
     }
 }

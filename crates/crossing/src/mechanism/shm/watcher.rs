@@ -27,9 +27,9 @@ use std::time::Duration;
 use rustix::event::epoll;
 use rustix::io::Errno;
 
-use super::watch::Watched;
+use super::watched::Watched;
 use crate::deadline::timespec;
-use crate::endpoint::above_stdio;
+use crate::descriptor::above_stdio;
 use crate::error::ConnectError;
 use crate::owner::{self, PerProcess};
 use crate::sys::SignalsBlocked;

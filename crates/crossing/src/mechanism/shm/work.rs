@@ -14,8 +14,8 @@ use rustix::net::{RecvFlags, SendFlags};
 use super::memfd;
 use super::region::Layout;
 use crate::config::Config;
+use crate::deadline::wait_readable;
 use crate::error::ConnectError;
-use crate::hello::wait_readable;
 use crate::packet::recv_packet;
 
 /// The least time that a peer has for a part. It is a bound, not a measure: a part of 16 MiB takes milliseconds.
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn own_work_takes_nothing_from_the_clock() {
         const WORK: Duration = Duration::from_millis(20);
-        let (here, there) = super::super::rendezvous().expect("a pair");
+        let (here, there) = crate::descriptor::packet_pair().expect("a pair");
         let config = Config::default();
         let mut clock = Clock::start(here.as_fd(), &config);
         let before = clock.deadline;
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_works_has_its_time_again_as_often_as_there_are_parts() {
-        let (here, there) = super::super::rendezvous().expect("a pair");
+        let (here, there) = crate::descriptor::packet_pair().expect("a pair");
         let config = Config::default();
         let mut clock = Clock::start(here.as_fd(), &config);
         clock.deadline = Instant::now();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::super::plain::Known;
-use super::super::ring::{Consumer, Producer, START};
+use super::super::ring::START;
+use super::super::ring::consumer::Consumer;
+use super::super::ring::producer::Producer;
 use super::super::view::View;
 use super::*;
 use crate::error::RecvError;

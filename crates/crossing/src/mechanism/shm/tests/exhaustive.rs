@@ -14,7 +14,9 @@ use std::cell::Cell;
 use std::io;
 
 use super::super::memory::{Memory, Status, Word};
-use super::super::ring::{Consumer, GRAIN, Producer, frame};
+use super::super::ring::consumer::Consumer;
+use super::super::ring::producer::Producer;
+use super::super::ring::{GRAIN, frame};
 use super::slot;
 use crate::error::{RecvError, SendError, Violation};
 use crate::wait::Patience;

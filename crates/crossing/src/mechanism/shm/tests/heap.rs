@@ -11,7 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::memory::{Memory, Status, Word};
-use super::super::ring::{Consumer, GRAIN, Producer, START};
+use super::super::ring::consumer::Consumer;
+use super::super::ring::producer::Producer;
+use super::super::ring::{GRAIN, START};
 use super::{block, recv, send, slot};
 use crate::error::{RecvError, SendError};
 use crate::wait::{Patience, Until};

@@ -6,7 +6,9 @@
 //! auditor sees what it should.
 
 use super::super::memory::{Memory, Word};
-use super::super::ring::{Consumer, GRAIN, Producer, frame};
+use super::super::ring::consumer::Consumer;
+use super::super::ring::producer::Producer;
+use super::super::ring::{GRAIN, frame};
 use super::hostile_memory::{CAPACITY, Hostile, LONGEST};
 use super::seed::seed;
 use super::{Random, block};

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::memory::{Memory, Status};
-use super::super::ring::{Consumer, Producer};
+use super::super::ring::consumer::Consumer;
+use super::super::ring::producer::Producer;
 use super::loom_memory::{Loom, Mutant};
 use super::{block, frames, recv, recv_in_place, send};
 use crate::error::{RecvError, SendError};

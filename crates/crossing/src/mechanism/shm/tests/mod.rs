@@ -22,7 +22,9 @@ use crate::error::{RecvError, SendError};
 use crate::wait::{Patience, WaitStrategy};
 
 use super::memory::{Memory, Word};
-use super::ring::{Consumer, GRAIN, Producer, frame};
+use super::ring::consumer::Consumer;
+use super::ring::producer::Producer;
+use super::ring::{GRAIN, frame};
 
 /// Sleeps at once, for ever: what never looks at a clock. Nor does it poll first, as if the peer shared its only core.
 fn block() -> Patience {

@@ -11,7 +11,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use super::super::memory::{Memory, Word};
-use super::super::ring::{Consumer, GRAIN, Producer, frame};
+use super::super::ring::consumer::Consumer;
+use super::super::ring::producer::Producer;
+use super::super::ring::{GRAIN, frame};
 use super::frames;
 use super::heap::Heap;
 use super::seed::seed;

@@ -41,7 +41,7 @@ pub enum Peers {
 
 impl Peers {
     /// Refuses a peer that is another's. Asks nothing of what is no Unix socket.
-    pub(super) fn check(self, socket: &OwnedFd) -> Result<(), ConnectError> {
+    pub(crate) fn check(self, socket: &OwnedFd) -> Result<(), ConnectError> {
         if self == Peers::Anyone || sockopt::socket_domain(socket) != Ok(AddressFamily::UNIX) {
             return Ok(());
         }
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_pair_of_this_process_is_its_own() {
-        let (here, _there) = crate::Kind::Unix.rendezvous().unwrap();
+        let (here, _there) = crate::kind::Kind::Unix.rendezvous().unwrap();
         // Where this user has no number in its namespace, the check must refuse it.
         let me = rustix::process::geteuid().as_raw();
         assert_eq!(Peers::SameUserOrRoot.check(&here).is_ok(), !may_be_anybody(me));

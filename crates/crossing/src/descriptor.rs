@@ -1,0 +1,91 @@
+//! Descriptors: which numbers they have in this process, and how they go to another. This is the one place that passes them.
+//!
+//! **Numbers.** Numbers 0, 1 and 2 are written to and read from by whatever prints, and are replaced in a child before it starts.
+//! A process that has closed one of them is given its number with the next thing that it opens. So what is kept, or handed over,
+//! is moved to a number above them.
+//!
+//! **Passing.** A packet holds what one call sent, whole, and its descriptors come with it or not at all. When this process has no
+//! room for them, the kernel leaves them out and says that something was cut off. That is a shortage on this side, and is told as
+//! one. More descriptors than there is room for are the other side's doing.
+//!
+//! # References
+//! unix(7), SCM_RIGHTS.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+
+/// How many descriptors there is room for beside a packet: one more than belong beside any.
+const ROOM: usize = 4;
+
+/// The first number that is not one of standard input, output and error.
+pub(crate) const FIRST_FREE: RawFd = 3;
+
+/// The same file under a number above 2. It costs a look at the number.
+pub(crate) fn above_stdio(fd: OwnedFd) -> Result<OwnedFd, Errno> {
+    if fd.as_raw_fd() >= FIRST_FREE { Ok(fd) } else { rustix::io::fcntl_dupfd_cloexec(fd, FIRST_FREE) }
+}
+
+/// The same, of two.
+pub(crate) fn both_above_stdio((one, other): (OwnedFd, OwnedFd)) -> Result<(OwnedFd, OwnedFd), Errno> {
+    Ok((above_stdio(one)?, above_stdio(other)?))
+}
+
+/// Two packet sockets that lead to each other.
+pub(crate) fn packet_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    both_above_stdio(rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
+}
+
+/// Sends `bytes` as one packet with `fds` beside it, without waiting.
+pub(crate) fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ROOM))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(fds));
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, flags).map(drop)
+}
+
+/// What came with one packet.
+pub(crate) struct Received {
+    /// How many bytes.
+    pub(crate) len: usize,
+    /// The descriptors. Those that are not kept are closed.
+    pub(crate) fds: Vec<OwnedFd>,
+    /// Descriptors came for which there was no room in this process.
+    pub(crate) short: bool,
+    /// It was longer, or had more descriptors, than there is room for here.
+    pub(crate) long: bool,
+}
+
+/// Receives one packet into `bytes`, without waiting.
+pub(crate) fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<Received, Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ROOM))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let received = rustix::net::recvmsg(socket, &mut [IoSliceMut::new(bytes)], &mut ancillary, flags)?;
+    let (mut fds, mut left_out) = (Vec::new(), false);
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            for fd in rights {
+                // One for which there is no place is left out, as the kernel leaves it out.
+                above_stdio(fd).map_or_else(|_| left_out = true, |fd| fds.push(fd));
+            }
+        }
+    }
+    let cut = received.flags.contains(ReturnFlags::CTRUNC);
+    let long = received.flags.contains(ReturnFlags::TRUNC) || cut && fds.len() >= ROOM;
+    Ok(Received { len: received.bytes, fds, short: left_out || cut && !long, long })
+}

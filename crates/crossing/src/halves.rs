@@ -1,0 +1,152 @@
+//! The halves of a connection: the two traits that [`channel`](crate::channel) builds the contract on, and what a mechanism
+//! must supply so that there are any.
+
+use std::os::fd::OwnedFd;
+
+use crate::config::Config;
+use crate::error::{ConnectError, End, RecvError, SendError};
+use crate::kind::Kind;
+use crate::owner::Owner;
+use crate::wait::Patience;
+
+/// What a handshake makes.
+#[derive(Debug)]
+pub struct Opened<O, I> {
+    pub(crate) outbound: O,
+    pub(crate) inbound: I,
+    /// Whether both ends share their only core.
+    pub(crate) one_core: bool,
+    /// This process, whose connection it is.
+    pub(crate) owner: Owner,
+}
+
+impl<O, I> Opened<O, I> {
+    pub(crate) fn map<P, J>(
+        self,
+        outbound: impl FnOnce(O) -> P,
+        inbound: impl FnOnce(I) -> J,
+    ) -> Opened<P, J> {
+        let Opened { one_core, owner, .. } = self;
+        Opened { outbound: outbound(self.outbound), inbound: inbound(self.inbound), one_core, owner }
+    }
+}
+
+/// What a mechanism opens.
+pub(crate) type Halves<M> = Opened<<M as Mechanism>::Outbound, <M as Mechanism>::Inbound>;
+
+/// A way for two processes to talk: [`Shm`](crate::Shm), [`Pipe`](crate::Pipe), [`Unix`](crate::Unix), [`Tcp`](crate::Tcp), or [`Any`] of them, chosen at run
+/// time.
+///
+/// The trait is used as a type parameter of [`Connection`](crate::Connection), [`Sender`](crate::Sender) and
+/// [`Receiver`](crate::Receiver); it cannot be implemented outside this crate, because the types it names are
+/// not public.
+pub trait Mechanism: 'static {
+    /// What sends.
+    #[doc(hidden)]
+    type Outbound: Outbound;
+    /// What receives.
+    #[doc(hidden)]
+    type Inbound: Inbound;
+
+    /// Whether an endpoint of this kind can be opened as this type.
+    fn accepts(kind: Kind) -> bool;
+
+    /// The handshake with the other end.
+    #[doc(hidden)]
+    fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError>
+    where
+        Self: Sized;
+}
+
+/// The sending half of a mechanism. Lengths have been checked against `max_message` before any call.
+pub trait Outbound: Send {
+    /// The longest message in bytes.
+    fn max_message(&self) -> usize;
+
+    /// Sends and publishes one message, if it can be done without a wait and without an error; else nothing has happened,
+    /// and [`Outbound::send`] follows. For mechanisms where a call costs more than the message.
+    #[inline(always)]
+    fn send_at_once(&mut self, message: &[u8]) -> bool {
+        let _ = message;
+        false
+    }
+
+    /// Sends one message and publishes it, with all that was staged before.
+    fn send(&mut self, message: &[u8], patience: &mut Patience) -> Result<(), SendError>;
+
+    /// Whether a message of `len` bytes is never put in line with others, because it would fill a line by itself.
+    fn goes_alone(&self, len: usize) -> bool {
+        let _ = len;
+        false
+    }
+
+    /// Puts one message in line, under the same condition; [`Outbound::stage`] follows.
+    #[inline(always)]
+    fn stage_at_once(&mut self, message: &[u8]) -> bool {
+        let _ = message;
+        false
+    }
+
+    /// Puts one message in line. `Full` if there is no room before the next publication.
+    fn stage(&mut self, message: &[u8]) -> Result<(), SendError>;
+
+    /// Room for a message of `len` bytes, to be written in place. `Full` as above.
+    fn claim(&mut self, len: usize) -> Result<(), SendError>;
+
+    /// The room claimed last.
+    fn claimed(&self) -> &[u8];
+
+    /// The room claimed last, to write to.
+    fn claimed_mut(&mut self) -> &mut [u8];
+
+    /// Puts the message that was written in place in line.
+    fn commit(&mut self);
+
+    /// Gives the room claimed last back.
+    fn abandon(&mut self);
+
+    /// Publishes everything in line.
+    fn publish(&mut self, patience: &mut Patience) -> Result<(), SendError>;
+
+    /// Whether something waits in line to be published.
+    fn has_in_line(&self) -> bool;
+
+    /// Publishes, and waits until a message of `len` bytes can be staged.
+    fn wait_room(&mut self, len: usize, patience: &mut Patience) -> Result<(), SendError>;
+
+    /// How large the ring or the kernel's buffer is that the messages go into, in bytes. `None` when it is not told.
+    fn capacity_bytes(&self) -> Option<usize>;
+
+    /// Publishes what is in line, and tells the peer that nothing more comes: the last call before the half is dropped.
+    fn close(&mut self, patience: &mut Patience);
+
+    /// Ends the whole connection: the peer broke the protocol.
+    fn hang_up(&mut self);
+}
+
+/// The receiving half of a mechanism.
+pub trait Inbound: Send {
+    /// The longest message in bytes.
+    fn max_message(&self) -> usize;
+
+    /// Copies the next message into `buffer`, if it can be done without a wait and without an error; else nothing has
+    /// happened, and [`Inbound::recv`] follows.
+    #[inline(always)]
+    fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let _ = buffer;
+        None
+    }
+
+    /// Copies the next message into `buffer` and returns its length.
+    fn recv(&mut self, buffer: &mut [u8], patience: &mut Patience) -> Result<usize, RecvError>;
+
+    /// How the direction ended, for who was told that it did.
+    fn end(&self) -> End;
+
+    /// Ends the whole connection: the peer broke the protocol.
+    fn hang_up(&mut self);
+}
+
+/// Any mechanism, chosen at run time: each call is a `match` over the four.
+#[derive(Debug, Clone, Copy)]
+pub struct Any;

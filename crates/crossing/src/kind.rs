@@ -1,0 +1,84 @@
+//! The kinds of mechanism, by name and by number. What each of them does stands in [`mechanism`](crate::mechanism).
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The enum, and the list of its variants: one text makes both, so that no mechanism can be missing from the list.
+macro_rules! kinds {
+    ($(#[$about:meta])* pub enum Kind { $($(#[$what:meta])* $kind:ident,)* }) => {
+        $(#[$about])*
+        pub enum Kind { $($(#[$what])* $kind,)* }
+
+        impl Kind {
+            /// Every mechanism, in the order in which tables show them.
+            pub const ALL: [Kind; [$(Kind::$kind),*].len()] = [$(Kind::$kind),*];
+        }
+    };
+}
+
+kinds! {
+    /// Which mechanism: the run-time name of a [`Mechanism`](crate::Mechanism).
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum Kind {
+        /// Shared memory: a ring in memory that each process owns and the other may only read.
+        Shm,
+        /// A pipe each way.
+        Pipe,
+        /// A Unix stream socket.
+        Unix,
+        /// A TCP connection.
+        Tcp,
+    }
+}
+
+impl Kind {
+    /// The short name, on the command line, in addresses and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Shm => "shm",
+            Kind::Pipe => "pipe",
+            Kind::Unix => "unix",
+            Kind::Tcp => "tcp",
+        }
+    }
+
+    /// The number in a handshake.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Kind::Shm => 1,
+            Kind::Pipe => 2,
+            Kind::Unix => 3,
+            Kind::Tcp => 4,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Kind::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+            let names = Kind::ALL.map(Kind::name).join(", ");
+            format!("unknown mechanism `{text}`: one of {names}")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_codes_are_distinct() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+            assert_eq!(Kind::ALL.iter().filter(|other| other.code() == kind.code()).count(), 1);
+        }
+        assert!("smoke".parse::<Kind>().unwrap_err().contains(&Kind::ALL.map(Kind::name).join(", ")));
+    }
+}

@@ -1,0 +1,155 @@
+//! The calls that send and receive blobs, in every form: see [`passing`](super::passing).
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::blob::Blob;
+use super::flight::Flight;
+use super::passing::{Inlet, Outlet};
+use super::{RingReceiver, RingSender, Shm};
+use crate::channel::{Receiver, Sender};
+use crate::error::{RecvError, SendError, Violation};
+use crate::wait::{Patience, Until};
+
+impl Sender<Shm> {
+    /// Hands a blob to the peer. It stays ours as well. Waits while as many are on their way as may be:
+    /// [`Config::blobs_in_flight`](crate::Config::blobs_in_flight) and
+    /// [`blob_bytes_in_flight`](crate::Config::blob_bytes_in_flight).
+    ///
+    /// Before the first blob the other process is asked for a way to send them on. Its library answers, whatever the
+    /// program does there; a stopped process does not.
+    ///
+    /// # Errors
+    /// Those of [`send`](Sender::send). [`Io`](SendError::Io) also when the user has too many descriptors on their way
+    /// (`ETOOMANYREFS`), or this process as many as it may have (`EMFILE`): nothing was sent then.
+    pub fn send_blob(&mut self, blob: &Blob) -> Result<(), SendError> {
+        self.send_blob_until(blob, Until::Forever)
+    }
+
+    /// Hands a blob to the peer, if there is room for it on the way now. There is none yet when it is the first: the peer is
+    /// asked for a way, and does not answer at once.
+    ///
+    /// # Errors
+    /// Those of [`send_blob`](Sender::send_blob), and [`Full`](SendError::Full).
+    pub fn try_send_blob(&mut self, blob: &Blob) -> Result<(), SendError> {
+        self.send_blob_until(blob, Until::Now)
+    }
+
+    /// Hands a blob to the peer, if there is room for it on the way before `deadline`.
+    ///
+    /// # Errors
+    /// Those of [`send_blob`](Sender::send_blob), and [`Timeout`](SendError::Timeout).
+    pub fn send_blob_deadline(&mut self, blob: &Blob, deadline: Instant) -> Result<(), SendError> {
+        self.send_blob_until(blob, Until::At(deadline))
+    }
+
+    /// Hands a blob to the peer, if there is room for it on the way within `timeout`.
+    ///
+    /// # Errors
+    /// Those of [`send_blob_deadline`](Sender::send_blob_deadline).
+    pub fn send_blob_timeout(&mut self, blob: &Blob, timeout: Duration) -> Result<(), SendError> {
+        self.send_blob_until(blob, Until::after(timeout))
+    }
+
+    /// How many blobs are on their way: sent, and not yet taken by the receiver.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{BlobMut, Config, Connection, Kind, Shm};
+    ///
+    /// let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// let (mut sender, mut receiver) = (here.split().0, there.split().1);
+    /// sender.send_blob(&BlobMut::new(5000)?.seal()?)?;
+    /// assert_eq!((sender.blobs_in_flight(), sender.blob_bytes_in_flight()), (1, 5000));
+    /// receiver.recv_blob()?;
+    /// assert_eq!((sender.blobs_in_flight(), sender.blob_bytes_in_flight()), (0, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn blobs_in_flight(&mut self) -> usize {
+        self.outbound_mut().flight().blobs()
+    }
+
+    /// How many bytes the blobs have that are on their way.
+    pub fn blob_bytes_in_flight(&mut self) -> u64 {
+        self.outbound_mut().flight().bytes()
+    }
+
+    fn send_blob_until(&mut self, blob: &Blob, until: Until) -> Result<(), SendError> {
+        self.ask(until, |out, patience| out.send_blob(blob, patience))
+    }
+}
+
+impl Receiver<Shm> {
+    /// Waits for the next blob.
+    ///
+    /// # Errors
+    /// Those of [`recv`](Receiver::recv). [`Poisoned`](RecvError::Poisoned) when what came could still be changed by its
+    /// sender. [`Io`](RecvError::Io) with `EMFILE` when this process has as many descriptors as it may have: that blob is
+    /// lost, the connection goes on.
+    pub fn recv_blob(&mut self) -> Result<Blob, RecvError> {
+        self.recv_blob_until(Until::Forever)
+    }
+
+    /// Takes the next blob, if there is one now.
+    ///
+    /// # Errors
+    /// Those of [`recv_blob`](Receiver::recv_blob), and [`Empty`](RecvError::Empty).
+    pub fn try_recv_blob(&mut self) -> Result<Blob, RecvError> {
+        self.recv_blob_until(Until::Now)
+    }
+
+    /// Waits for the next blob until `deadline`.
+    ///
+    /// # Errors
+    /// Those of [`recv_blob`](Receiver::recv_blob), and [`Timeout`](RecvError::Timeout).
+    pub fn recv_blob_deadline(&mut self, deadline: Instant) -> Result<Blob, RecvError> {
+        self.recv_blob_until(Until::At(deadline))
+    }
+
+    /// Waits for the next blob for `timeout`.
+    ///
+    /// # Errors
+    /// Those of [`recv_blob_deadline`](Receiver::recv_blob_deadline).
+    pub fn recv_blob_timeout(&mut self, timeout: Duration) -> Result<Blob, RecvError> {
+        self.recv_blob_until(Until::after(timeout))
+    }
+
+    fn recv_blob_until(&mut self, until: Until) -> Result<Blob, RecvError> {
+        self.ask(until, RingReceiver::recv_blob)
+    }
+}
+
+impl RingSender {
+    fn send_blob(&mut self, blob: &Blob, patience: &mut Patience) -> Result<(), SendError> {
+        let view = self.ring.memory();
+        let look = |outlet: &mut Outlet| outlet.send(view, blob).transpose();
+        match patience.wait(&mut self.outlet, look, |outlet, patience| outlet.sleep(view, patience)) {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => Err(SendError::timeout(patience)),
+            Err(errno) => Err(SendError::Io(errno.into())),
+        }
+    }
+
+    /// What is on its way. What the peer says of it, and what cannot be true, is told by the next call that sends.
+    fn flight(&mut self) -> &Flight {
+        let _ = self.outlet.look(self.ring.memory());
+        &self.outlet.flight
+    }
+}
+
+impl RingReceiver {
+    fn recv_blob(&mut self, patience: &mut Patience) -> Result<Blob, RecvError> {
+        let view = self.ring.memory();
+        let look = |inlet: &mut Inlet| inlet.recv(view).transpose();
+        let memfd = match patience.wait(&mut self.inlet, look, |inlet, patience| inlet.sleep(view, patience))
+        {
+            Ok(Some(outcome)) => outcome?,
+            Ok(None) => return Err(RecvError::timeout(patience)),
+            Err(errno) => return Err(RecvError::Io(errno.into())),
+        };
+        Blob::open(memfd).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => Violation::Blob { why: "it is not sealed as a blob is" }.into(),
+            _ => RecvError::Io(error),
+        })
+    }
+}

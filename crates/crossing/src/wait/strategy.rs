@@ -1,0 +1,117 @@
+//! How an end waits, and how long: what its owner chooses, and what comes with a call.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+/// How an end waits when there is nothing to receive, or no room to send.
+///
+/// The way of waiting decides more than the mechanism: a spinning wait ends within a cache line's journey but
+/// burns a core; a sleeping one costs nothing while it lasts and tens of microseconds to end on an idle core.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use crossing::WaitStrategy;
+///
+/// assert_eq!("block".parse(), Ok(WaitStrategy::Block));
+/// assert_eq!("hybrid:20us".parse(), Ok(WaitStrategy::Hybrid { spin: Duration::from_micros(20) }));
+/// assert_eq!(WaitStrategy::HYBRID.to_string(), "hybrid");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WaitStrategy {
+    /// Poll until it comes. Never sleeps. Where both ends were bound to the same single core when they
+    /// connected, every poll yields that core, since otherwise the peer could not run at all.
+    Spin,
+    /// Poll for so long, then sleep; but sleep at once while waits last longer than that: polling would not save the
+    /// sleep. Where both ends share their only core it does not poll at all.
+    Hybrid {
+        /// The budget of one wait. The best budget is about what a wake-up costs on the machine: if the
+        /// message comes sooner, sleeping would have cost more.
+        spin: Duration,
+    },
+    /// Sleep, and do not poll for longer than a sleep costs. Only somebody in the middle of a stream polls at all.
+    Block,
+}
+
+impl WaitStrategy {
+    /// A hybrid wait with a budget of 50 µs, about one wake-up of an idle core.
+    pub const HYBRID: WaitStrategy = WaitStrategy::Hybrid { spin: Duration::from_micros(50) };
+
+    /// The name on the command line and in JSON: `spin`, `hybrid`, `block`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            WaitStrategy::Spin => "spin",
+            WaitStrategy::Hybrid { .. } => "hybrid",
+            WaitStrategy::Block => "block",
+        }
+    }
+}
+
+impl fmt::Display for WaitStrategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            WaitStrategy::Hybrid { spin } if *self != WaitStrategy::HYBRID => {
+                f.pad(&format!("hybrid:{}us", spin.as_micros()))
+            }
+            _ => f.pad(self.name()),
+        }
+    }
+}
+
+impl FromStr for WaitStrategy {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let budget = || text.strip_prefix("hybrid:")?.strip_suffix("us")?.parse().ok();
+        match text {
+            "spin" => Ok(WaitStrategy::Spin),
+            "hybrid" => Ok(WaitStrategy::HYBRID),
+            "block" => Ok(WaitStrategy::Block),
+            _ => match budget() {
+                Some(micros) => Ok(WaitStrategy::Hybrid { spin: Duration::from_micros(micros) }),
+                None => Err(format!("unknown way of waiting `{text}`: spin, hybrid, hybrid:<N>us or block")),
+            },
+        }
+    }
+}
+
+/// How long a call may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Not at all.
+    Now,
+    /// Until then.
+    At(Instant),
+    /// For ever.
+    Forever,
+}
+
+impl Until {
+    /// Until `timeout` from now.
+    pub(crate) fn after(timeout: Duration) -> Until {
+        // A time beyond what the clock can count is for ever.
+        Instant::now().checked_add(timeout).map_or(Until::Forever, Until::At)
+    }
+}
+
+/// The core of the calling thread, if it may run on one only.
+pub(crate) fn only_core() -> Option<u16> {
+    let cores = rustix::thread::sched_getaffinity(None).ok()?;
+    let core = (0..rustix::thread::CpuSet::MAX_CPU).find(|&core| cores.is_set(core))?;
+    (cores.count() == 1).then(|| u16::try_from(core).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        let long = WaitStrategy::Hybrid { spin: Duration::from_micros(7) };
+        for strategy in [WaitStrategy::Spin, WaitStrategy::HYBRID, long, WaitStrategy::Block] {
+            assert_eq!(strategy.to_string().parse(), Ok(strategy));
+        }
+        assert!("busy".parse::<WaitStrategy>().is_err());
+        assert!("hybrid:us".parse::<WaitStrategy>().is_err());
+    }
+}
