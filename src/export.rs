@@ -6,7 +6,6 @@
 //! written in place.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -15,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
+use tempfile::NamedTempFile;
 
 use crate::outcome::{self, Failure};
 
@@ -53,7 +53,7 @@ impl Place {
             Ok(facts) => facts,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let path = followed(path)?;
-                Beside::create(&path, OF_THE_PERSON)?;
+                beside(&path, OF_THE_PERSON)?;
                 return Ok(Place::File(path));
             }
             Err(error) => return Err(error),
@@ -168,14 +168,15 @@ fn is_ours_alone(facts: &Metadata) -> bool {
 
 /// Writes a file beside `path`, which then takes its name.
 fn take_name(path: &Path, bytes: &[u8], permissions: Option<Permissions>, mode: u32) -> io::Result<()> {
-    let mut beside = Beside::create(path, mode)?;
-    beside.file.write_all(bytes)?;
+    let mut beside = beside(path, mode)?;
+    beside.write_all(bytes)?;
     if let Some(permissions) = permissions {
-        beside.file.set_permissions(permissions)?;
+        beside.as_file().set_permissions(permissions)?;
     }
     // A disk may only now find out that it is full.
-    beside.file.sync_all()?;
-    fs::rename(&beside.path, path)
+    beside.as_file().sync_all()?;
+    beside.persist(path)?;
+    Ok(())
 }
 
 /// Writes over the file that is there. A disk that is full loses what was in it; where this is needed there is no other way.
@@ -236,98 +237,70 @@ fn wait_for_room(to: &impl AsFd) -> io::Result<()> {
 
 /// Puts a file with `bytes` and this mode at `path`, where there must be none yet.
 pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut beside = Beside::create(path, mode)?;
-    beside.file.write_all(bytes)?;
-    beside.file.sync_all()?;
-    match fs::hard_link(&beside.path, path) {
+    let mut beside = beside(path, mode)?;
+    beside.write_all(bytes)?;
+    beside.as_file().sync_all()?;
+    match beside.persist_noclobber(path).map_err(|refused| refused.error) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            // Some file systems know no second name for a file.
+            // Some file systems can neither rename without replacing nor give a file a second name.
             let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
             let written = file.write_all(bytes).and_then(|()| file.sync_all());
             written.inspect_err(|_| drop(fs::remove_file(path)))
         }
-        linked => linked,
+        kept => kept.map(drop),
     }
 }
 
-/// A file that is gone when this value is, unless it took another name.
-struct Beside {
-    path: PathBuf,
-    file: File,
-}
-
-impl Beside {
-    /// A new file beside `path`. Its mode is never wider than `mode`, not for a moment.
-    fn create(path: &Path, mode: u32) -> io::Result<Beside> {
-        if path.file_name().is_none() {
-            return Err(io::ErrorKind::InvalidFilename.into());
-        }
-        let unlike_any = RandomState::new().build_hasher().finish();
-        let path = path.with_file_name(format!(".ipcscope-{unlike_any:016x}.part"));
-        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path)?;
-        Ok(Beside { path, file })
+/// A new file beside `path`, gone with its value unless it takes a name. Its mode is never wider than `mode`, not for a moment.
+fn beside(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
+    if path.file_name().is_none() {
+        return Err(io::ErrorKind::InvalidFilename.into());
     }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::Builder::new()
+        .prefix(".ipcscope-")
+        .suffix(".part")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder)
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
+    use tempfile::{TempDir, tempdir};
 
-    /// A fresh folder that is gone afterwards.
-    pub(crate) struct Folder(pub(crate) PathBuf);
-
-    impl Folder {
-        pub(crate) fn new(name: &str) -> Folder {
-            let path = std::env::temp_dir().join(format!("ipcscope-export-{name}-{}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            Folder(path)
-        }
-
-        fn names(&self) -> Vec<std::ffi::OsString> {
-            let mut names: Vec<_> =
-                fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-            names.sort();
-            names
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+    fn names(folder: &TempDir) -> Vec<std::ffi::OsString> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
     }
 
     #[test]
     fn a_check_leaves_nothing() {
-        let folder = Folder::new("check");
-        Place::check(&folder.0.join("a.json")).unwrap();
-        assert!(folder.names().is_empty());
+        let folder = tempdir().unwrap();
+        Place::check(&folder.path().join("a.json")).unwrap();
+        assert!(names(&folder).is_empty());
     }
 
     #[test]
     fn the_file_is_whole_and_alone() {
-        let folder = Folder::new("whole");
-        let path = folder.0.join("a.json");
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("a.json");
         fs::write(&path, "something longer than the new content").unwrap();
         Place::check(&path).unwrap().write(b"{}").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"{}");
-        assert_eq!(folder.names(), ["a.json"]);
+        assert_eq!(names(&folder), ["a.json"]);
     }
 
     #[test]
     fn a_link_stays_a_link() {
-        let folder = Folder::new("link");
-        fs::write(folder.0.join("real"), "old").unwrap();
-        std::os::unix::fs::symlink("real", folder.0.join("link")).unwrap();
-        Place::check(&folder.0.join("link")).unwrap().write(b"new").unwrap();
-        assert!(fs::symlink_metadata(folder.0.join("link")).unwrap().is_symlink());
-        assert_eq!(fs::read(folder.0.join("real")).unwrap(), b"new");
+        let folder = tempdir().unwrap();
+        fs::write(folder.path().join("real"), "old").unwrap();
+        std::os::unix::fs::symlink("real", folder.path().join("link")).unwrap();
+        Place::check(&folder.path().join("link")).unwrap().write(b"new").unwrap();
+        assert!(fs::symlink_metadata(folder.path().join("link")).unwrap().is_symlink());
+        assert_eq!(fs::read(folder.path().join("real")).unwrap(), b"new");
     }
 
     #[test]
@@ -340,49 +313,53 @@ pub(crate) mod tests {
 
     #[test]
     fn a_link_that_leads_nowhere_yet_stays_a_link() {
-        let folder = Folder::new("dangling");
-        std::os::unix::fs::symlink("real", folder.0.join("link")).unwrap();
-        Place::check(&folder.0.join("link")).unwrap().write(b"new").unwrap();
-        assert!(fs::symlink_metadata(folder.0.join("link")).unwrap().is_symlink());
-        assert_eq!(fs::read(folder.0.join("real")).unwrap(), b"new");
-        assert_eq!(Place::check(&folder.0.join("link")), Place::check(&folder.0.join("./real")), "one file");
-        std::os::unix::fs::symlink("round", folder.0.join("round")).unwrap();
-        assert!(Place::check(&folder.0.join("round")).is_err());
+        let folder = tempdir().unwrap();
+        std::os::unix::fs::symlink("real", folder.path().join("link")).unwrap();
+        Place::check(&folder.path().join("link")).unwrap().write(b"new").unwrap();
+        assert!(fs::symlink_metadata(folder.path().join("link")).unwrap().is_symlink());
+        assert_eq!(fs::read(folder.path().join("real")).unwrap(), b"new");
+        assert_eq!(
+            Place::check(&folder.path().join("link")),
+            Place::check(&folder.path().join("./real")),
+            "one file"
+        );
+        std::os::unix::fs::symlink("round", folder.path().join("round")).unwrap();
+        assert!(Place::check(&folder.path().join("round")).is_err());
     }
 
     #[test]
     fn a_file_with_two_names_is_written_in_place() {
-        let folder = Folder::new("names");
-        fs::write(folder.0.join("a"), "something longer than the new content").unwrap();
-        fs::hard_link(folder.0.join("a"), folder.0.join("b")).unwrap();
-        Place::check(&folder.0.join("a")).unwrap().write(b"new").unwrap();
-        assert_eq!(fs::read(folder.0.join("b")).unwrap(), b"new");
-        assert_eq!(folder.names(), ["a", "b"]);
+        let folder = tempdir().unwrap();
+        fs::write(folder.path().join("a"), "something longer than the new content").unwrap();
+        fs::hard_link(folder.path().join("a"), folder.path().join("b")).unwrap();
+        Place::check(&folder.path().join("a")).unwrap().write(b"new").unwrap();
+        assert_eq!(fs::read(folder.path().join("b")).unwrap(), b"new");
+        assert_eq!(names(&folder), ["a", "b"]);
     }
 
     #[test]
     fn the_person_s_modes_are_kept() {
-        let folder = Folder::new("modes");
-        let path = folder.0.join("a");
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("a");
         fs::write(&path, "old").unwrap();
         for mode in [0o600, 0o644, 0o666] {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             replace(&path, b"new").unwrap();
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
         }
-        let fresh = folder.0.join("fresh");
+        let fresh = folder.path().join("fresh");
         replace(&fresh, b"new").unwrap();
-        fs::write(folder.0.join("plain"), "").unwrap();
-        let mode = |name: &str| fs::metadata(folder.0.join(name)).unwrap().permissions().mode();
+        fs::write(folder.path().join("plain"), "").unwrap();
+        let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode("fresh"), mode("plain"), "what the umask leaves");
-        create(&folder.0.join("kept"), b"", 0o600).unwrap();
+        create(&folder.path().join("kept"), b"", 0o600).unwrap();
         assert_eq!(mode("kept") & 0o777, 0o600);
     }
 
     #[test]
     fn a_named_pipe_may_get_its_reader_later() {
-        let folder = Folder::new("fifo");
-        let path = folder.0.join("pipe");
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("pipe");
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         let place = Place::check(&path).unwrap();
         assert_eq!(place, Place::Stream(path.clone()));
@@ -394,9 +371,9 @@ pub(crate) mod tests {
 
     #[test]
     fn folders_and_missing_folders_are_refused() {
-        let folder = Folder::new("refused");
-        assert!(Place::check(&folder.0).is_err());
-        assert!(Place::check(&folder.0.join("missing/a.json")).is_err());
+        let folder = tempdir().unwrap();
+        assert!(Place::check(folder.path()).is_err());
+        assert!(Place::check(&folder.path().join("missing/a.json")).is_err());
         assert!(Place::check(Path::new("")).is_err());
     }
 }

@@ -164,18 +164,18 @@ fn refusal(why: String) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::tests::Folder;
     use std::io::Write;
+    use tempfile::tempdir;
 
-    fn named_pipe(folder: &Folder) -> std::path::PathBuf {
-        let path = folder.0.join("pipe");
+    fn named_pipe(folder: &tempfile::TempDir) -> std::path::PathBuf {
+        let path = folder.path().join("pipe");
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         path
     }
 
     #[test]
     fn a_named_pipe_may_get_its_writer_later_and_its_text_in_parts() {
-        let folder = Folder::new("input-pipe");
+        let folder = tempdir().unwrap();
         let path = named_pipe(&folder);
         let other = path.clone();
         let reader = std::thread::spawn(move || text(&other, 1_000));
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_pipe_that_never_ends_is_read_up_to_the_limit() {
-        let folder = Folder::new("input-endless");
+        let folder = tempdir().unwrap();
         let path = named_pipe(&folder);
         let other = path.clone();
         let reader = std::thread::spawn(move || text(&other, 1_000).unwrap_err().to_string());
@@ -201,14 +201,14 @@ mod tests {
 
     #[test]
     fn a_file_is_no_stream_and_what_is_none_is_named() {
-        let folder = Folder::new("input-file");
-        let path = folder.0.join("a");
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("a");
         fs::write(&path, "text").unwrap();
         assert!(!is_one_stream(&path, &path));
         assert_eq!(text(&path, 4).unwrap(), b"text");
         assert!(text(&path, 3).unwrap_err().to_string().contains("longer"));
-        assert!(text(&folder.0, 9).unwrap_err().to_string().contains("a directory"));
+        assert!(text(folder.path(), 9).unwrap_err().to_string().contains("a directory"));
         assert!(text(Path::new("/dev/zero"), 9).unwrap_err().to_string().contains("a device"));
-        assert_eq!(text(&folder.0.join("none"), 9).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(text(&folder.path().join("none"), 9).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

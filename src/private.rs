@@ -68,7 +68,7 @@ fn is_wide(facts: &Metadata) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::tests::Folder;
+    use tempfile::tempdir;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -76,11 +76,11 @@ mod tests {
 
     #[test]
     fn what_is_made_is_closed_and_what_was_open_is_closed() {
-        let folder = Folder::new("private");
-        let runs = folder.0.join("ipcscope/runs");
+        let folder = tempdir().unwrap();
+        let runs = folder.path().join("ipcscope/runs");
         make(&runs).unwrap();
-        assert_eq!((mode(&folder.0.join("ipcscope")), mode(&runs)), (0o700, 0o700));
-        let (file, elsewhere) = (runs.join("1.json"), folder.0.join("elsewhere.json"));
+        assert_eq!((mode(&folder.path().join("ipcscope")), mode(&runs)), (0o700, 0o700));
+        let (file, elsewhere) = (runs.join("1.json"), folder.path().join("elsewhere.json"));
         fs::write(runs.join("shopping.txt"), "milk").unwrap();
         fs::set_permissions(runs.join("shopping.txt"), Permissions::from_mode(0o644)).unwrap();
         fs::write(&file, "{}").unwrap();
@@ -89,9 +89,9 @@ mod tests {
         for (path, wide) in [(&file, 0o644), (&runs, 0o755), (&elsewhere, 0o644)] {
             fs::set_permissions(path, Permissions::from_mode(wide)).unwrap();
         }
-        tighten(&folder.0.join("ipcscope"));
+        tighten(&folder.path().join("ipcscope"));
         assert_eq!((mode(&runs), mode(&file), mode(&elsewhere)), (0o700, 0o600, 0o644));
         assert_eq!(mode(&runs.join("shopping.txt")), 0o644, "none of ours");
-        tighten(&folder.0.join("missing"));
+        tighten(&folder.path().join("missing"));
     }
 }

@@ -183,7 +183,7 @@ pub(crate) fn label(setup: &Setup) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::tests::Folder;
+    use tempfile::tempdir;
 
     fn rows(count: usize, started_unix_ms: u64) -> ProbeReport {
         let mut report = built_in();
@@ -211,15 +211,15 @@ mod tests {
 
     #[test]
     fn the_newest_that_tells_most_is_shown_and_what_is_none_of_ours_is_named() {
-        let folder = Folder::new("probes");
-        let probes = Probes::at(Ok(folder.0.join("probes")));
+        let folder = tempdir().unwrap();
+        let probes = Probes::at(Ok(folder.path().join("probes")));
         assert_eq!(probes.best().id, None, "nothing was counted yet");
         let whole = probes.keep(&rows(16, 1_000)).unwrap();
         let later = probes.keep(&rows(16, 2_000)).unwrap();
         let part = probes.keep(&rows(1, 3_000)).unwrap();
         assert!(whole < later && later < part);
-        fs::write(folder.0.join("probes/9.json"), "{}").unwrap();
-        fs::write(folder.0.join("probes/notes"), "hello").unwrap();
+        fs::write(folder.path().join("probes/9.json"), "{}").unwrap();
+        fs::write(folder.path().join("probes/notes"), "hello").unwrap();
         let best = probes.best();
         assert_eq!((best.id, best.report.started_unix_ms), (Some(later), 2_000));
         let named: Vec<_> = best.unreadable.iter().map(|unreadable| unreadable.file.as_str()).collect();

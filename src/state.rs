@@ -138,7 +138,7 @@ impl History {
             |id: &str| self.path(id).is_some_and(|path| path.exists()) || self.unkept.get(id).is_some();
         let mut ids = ids(report.started_unix_ms);
         // The last one is taken over where all are taken: a thousand reports of one millisecond.
-        let id = ids.find(|id| !is_taken(id)).unwrap_or_else(|| began(report.started_unix_ms));
+        let id = ids.find(|id| !is_taken(id)).unwrap_or_else(|| units::stamp(report.started_unix_ms));
         self.unkept.hold(Held { id: id.clone(), text: json::report(report).into_bytes(), why: why.into() });
         id
     }
@@ -266,6 +266,7 @@ fn brief(id: &str, text: &[u8], bytes: u64) -> Result<Run, String> {
 ///
 /// A sentence, when there is no place for it.
 pub(crate) fn folder() -> Result<PathBuf, String> {
+    // The crate etcetera would ask passwd for a home that the environment does not name: nothing is kept unasked.
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
     let state = state.ok_or("no state folder: neither XDG_STATE_HOME nor HOME is an absolute path")?;
@@ -318,7 +319,7 @@ pub(crate) fn keep(folder: &Path, started_unix_ms: u64, bytes: &[u8]) -> Result<
 
 /// The ids that a report of this moment may have, in the order in which they are taken.
 fn ids(started_unix_ms: u64) -> impl Iterator<Item = String> {
-    let began = began(started_unix_ms);
+    let began = units::stamp(started_unix_ms);
     (1..=1_000).map(move |number| if number == 1 { began.clone() } else { format!("{began}-{number}") })
 }
 
@@ -356,14 +357,6 @@ pub(crate) fn title(plan: &Plan) -> String {
     words.join(" · ")
 }
 
-/// `20261124-153012-250`.
-fn began(unix_ms: u64) -> String {
-    let date = units::date(unix_ms);
-    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
-    let (day, time) = date.split_once(' ').unwrap_or((&date, ""));
-    format!("{}-{}-{:03}", digits(day), digits(time), unix_ms % 1_000)
-}
-
 pub(crate) fn is_id(text: &str) -> bool {
     (1..=ID_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
 }
@@ -371,13 +364,13 @@ pub(crate) fn is_id(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::tests::Folder;
     use crate::render::sample;
+    use tempfile::tempdir;
 
     #[test]
     fn what_was_kept_is_listed_and_read_newest_first() {
-        let folder = Folder::new("history");
-        let history = History::at(Ok(folder.0.join("runs")));
+        let folder = tempdir().unwrap();
+        let history = History::at(Ok(folder.path().join("runs")));
         assert_eq!(history.list(), Listing::default());
         let old = sample();
         let mut new = sample();
@@ -397,9 +390,9 @@ mod tests {
 
     #[test]
     fn what_the_disk_does_not_take_is_held_listed_and_put_there_later() {
-        let folder = Folder::new("unkept");
-        fs::write(folder.0.join("runs"), "a file where the folder belongs").unwrap();
-        let history = History::at(Ok(folder.0.join("runs")));
+        let folder = tempdir().unwrap();
+        fs::write(folder.path().join("runs"), "a file where the folder belongs").unwrap();
+        let history = History::at(Ok(folder.path().join("runs")));
         let why = history.keep(&sample()).unwrap_err();
         let id = history.hold(&sample(), &why);
         let other = history.hold(&sample(), &why);
@@ -408,7 +401,7 @@ mod tests {
         assert_eq!(history.report(&id).unwrap(), sample());
         history.delete(&other).unwrap();
         assert_eq!((history.put_unkept(), history.report(&other)), (1, Err(Missing::Unknown)));
-        fs::remove_file(folder.0.join("runs")).unwrap();
+        fs::remove_file(folder.path().join("runs")).unwrap();
         assert_eq!(history.put_unkept(), 0);
         let runs = history.list().runs;
         assert_eq!(
@@ -432,8 +425,8 @@ mod tests {
 
     #[test]
     fn no_report_takes_the_place_of_another() {
-        let folder = Folder::new("collide");
-        let history = History::at(Ok(folder.0.clone()));
+        let folder = tempdir().unwrap();
+        let history = History::at(Ok(folder.path().to_owned()));
         let mut other = sample();
         other.elapsed_ms += 1;
         let (first, _) = history.keep(&sample()).unwrap();
@@ -446,13 +439,13 @@ mod tests {
 
     #[test]
     fn foreign_and_broken_files_are_left_alone_and_named() {
-        let folder = Folder::new("foreign");
-        let history = History::at(Ok(folder.0.clone()));
+        let folder = tempdir().unwrap();
+        let history = History::at(Ok(folder.path().to_owned()));
         history.keep(&sample()).unwrap();
-        fs::write(folder.0.join("1.json"), "{\"schema\": 1, \"vers").unwrap();
-        fs::write(folder.0.join("2.json"), "{\"schema\": 9}").unwrap();
-        fs::write(folder.0.join("notes.txt"), "hello").unwrap();
-        fs::create_dir(folder.0.join("3.json")).unwrap();
+        fs::write(folder.path().join("1.json"), "{\"schema\": 1, \"vers").unwrap();
+        fs::write(folder.path().join("2.json"), "{\"schema\": 9}").unwrap();
+        fs::write(folder.path().join("notes.txt"), "hello").unwrap();
+        fs::create_dir(folder.path().join("3.json")).unwrap();
         let listing = history.list();
         assert_eq!(listing.runs.len(), 1);
         let named: Vec<_> = listing.unreadable.iter().map(|unreadable| unreadable.file.as_str()).collect();
@@ -463,13 +456,13 @@ mod tests {
 
     #[test]
     fn an_id_never_leads_out_of_the_folder() {
-        let folder = Folder::new("ids");
-        fs::write(folder.0.join("secret.json"), "{}").unwrap();
-        let history = History::at(Ok(folder.0.join("runs")));
+        let folder = tempdir().unwrap();
+        fs::write(folder.path().join("secret.json"), "{}").unwrap();
+        let history = History::at(Ok(folder.path().join("runs")));
         for id in ["", "../secret", "..", "/etc/passwd", "1/2", "secret", "1\0", &"1".repeat(41)] {
             assert_eq!(history.read(id), Err(Missing::Unknown), "{id}");
             assert_eq!(history.delete(id), Err(Missing::Unknown), "{id}");
         }
-        assert!(folder.0.join("secret.json").exists());
+        assert!(folder.path().join("secret.json").exists());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use csv::{Terminator, WriterBuilder};
 use lab::Report;
 use lab::report::{LatencyBasis, Row, SideUse};
 
@@ -57,14 +58,16 @@ pub(crate) const HEADER: [&str; 44] = [
 
 /// The report as CSV; a figure that there is none of is an empty field.
 pub(crate) fn report(report: &Report) -> String {
-    let mut out = HEADER.join(",");
-    out.push_str("\r\n");
-    for row in &report.rows {
-        let fields: Vec<String> = fields(row, report.interrupted).iter().map(|text| field(text)).collect();
-        out.push_str(&fields.join(","));
-        out.push_str("\r\n");
+    let rows = report.rows.iter().map(|row| fields(row, report.interrupted));
+    written([HEADER.map(str::to_owned).to_vec()].into_iter().chain(rows))
+}
+
+fn written(records: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut out = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
+    for record in records {
+        out.write_record(record.iter().map(|text| field(text))).expect("memory takes what is written");
     }
-    out
+    String::from_utf8(out.into_inner().expect("memory takes what is written")).expect("every field is text")
 }
 
 fn fields(row: &Row, interrupted: bool) -> Vec<String> {
@@ -139,18 +142,7 @@ fn field(text: &str) -> String {
     let begins_a_formula = |letter: char| {
         matches!(letter, '=' | '+' | '-' | '@' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}')
     };
-    match text.trim_start().starts_with(begins_a_formula) {
-        true => quoted(&format!("'{text}")),
-        false => quoted(&text),
-    }
-}
-
-fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_owned()
-    }
+    if text.trim_start().starts_with(begins_a_formula) { format!("'{text}") } else { text.into_owned() }
 }
 
 #[cfg(test)]
@@ -169,8 +161,8 @@ mod tests {
 
     #[test]
     fn commas_and_quotes_are_kept_inside_a_field() {
-        assert_eq!(quoted("a, \"b\""), "\"a, \"\"b\"\"\"");
-        assert_eq!(quoted("0 1"), "0 1");
+        let record = ["a, \"b\"", "0 1", "=HYPERLINK(\"x\",1)"].map(str::to_owned).to_vec();
+        assert_eq!(written([record]), "\"a, \"\"b\"\"\",0 1,\"'=HYPERLINK(\"\"x\"\",1)\"\r\n");
     }
 
     #[test]
@@ -179,6 +171,5 @@ mod tests {
             assert!(field(text).starts_with('\''), "{text}: {}", field(text));
         }
         assert_eq!(field("a=b"), "a=b");
-        assert_eq!(field("=HYPERLINK(\"x\",1)"), "\"'=HYPERLINK(\"\"x\"\",1)\"");
     }
 }

@@ -143,10 +143,10 @@ mod tests {
 
     #[test]
     fn no_name_leads_out_of_the_folder() {
-        let folder = crate::export::tests::Folder::new("page");
-        let web = folder.0.join("web");
+        let folder = tempfile::tempdir().unwrap();
+        let web = folder.path().join("web");
         std::fs::create_dir(&web).unwrap();
-        std::fs::write(folder.0.join("secret"), "x").unwrap();
+        std::fs::write(folder.path().join("secret"), "x").unwrap();
         std::fs::write(web.join("a.js"), "x").unwrap();
         let page = Page::Folder(web.clone());
         assert!(page.file("a.js").is_ok());

@@ -58,12 +58,10 @@ export function plural(n, thing) {
 export const list = (words) =>
   words.length < 2 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} and ${words[words.length - 1]}`
 
-/** The reader's own day and time of day, to the minute. @param {number} unixMs */
+/** In UTC, as everywhere: a report says the same wherever it is read. @param {number} unixMs */
 export function date(unixMs) {
-  const at = new Date(unixMs)
-  const two = (/** @type {number} */ n) => String(n).padStart(2, '0')
-  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`
-  return `${day}${NBSP}${two(at.getHours())}:${two(at.getMinutes())}`
+  const [day, time] = new Date(unixMs).toISOString().split('T')
+  return `${day}${NBSP}${time.slice(0, 8)}${NBSP}UTC`
 }
 
 /** A gauge's value with its unit. @param {import('../types').Value} value @param {string} unit */

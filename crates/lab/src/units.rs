@@ -1,5 +1,7 @@
 //! Numbers for people: three significant digits, a unit that fits, digits in groups of three.
 
+use jiff::Timestamp;
+
 /// A duration in nanoseconds: `51 ns`, `4.21 µs`, `1.30 ms`.
 pub fn duration(ns: f64) -> String {
     significant(ns, &["ns", "µs", "ms", "s"])
@@ -113,27 +115,21 @@ pub fn parse_duration(text: &str) -> Option<f64> {
     Some(number.parse::<f64>().ok()? * scale)
 }
 
-/// Milliseconds since 1970-01-01 UTC as `2026-01-31 12:00:00 UTC`.
+/// Milliseconds since 1970-01-01 UTC as `2026-01-31 12:00:00 UTC`. Every date is shown in UTC, on the page as well: a
+/// report says the same wherever it is read.
 pub fn date(unix_ms: u64) -> String {
-    let seconds = unix_ms / 1_000;
-    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-    let mut day = seconds / 86_400;
-    let mut year = 1970;
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    while year < 9999 && day >= 365 + u64::from(leap(year)) {
-        day -= 365 + u64::from(leap(year));
-        year += 1;
-    }
-    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut month = 1;
-    for length in lengths {
-        if day < length {
-            break;
-        }
-        day -= length;
-        month += 1;
-    }
-    format!("{year}-{month:02}-{:02} {hour:02}:{minute:02}:{second:02} UTC", day + 1)
+    moment(unix_ms).strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// Milliseconds since 1970-01-01 UTC as a name that sorts by time: `20260131-120000-250`.
+pub fn stamp(unix_ms: u64) -> String {
+    moment(unix_ms).strftime("%Y%m%d-%H%M%S-%3f").to_string()
+}
+
+/// The last moment of the year 9999 stands for all that come after it.
+fn moment(unix_ms: u64) -> Timestamp {
+    let moment = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    moment.unwrap_or(Timestamp::MAX)
 }
 
 /// Three significant digits in the first unit that holds them; a whole number of the first unit stays whole.
@@ -174,13 +170,14 @@ mod tests {
             ("count", |n| count(n as u64)),
             ("each", each),
             ("launches", |n| plural(n as u64, "launch")),
+            ("date", |unix_ms| date(unix_ms as u64)),
         ] {
             assert!(written[of].len() > 1, "{of}");
             for (figure, text) in &written[of] {
                 assert_eq!(&write(*figure), text, "{of} {figure}");
             }
         }
-        assert_eq!(written.len(), 7);
+        assert_eq!(written.len(), 8);
     }
 
     #[test]
@@ -191,9 +188,9 @@ mod tests {
     }
 
     #[test]
-    fn dates_know_leap_years() {
-        assert_eq!(date(0), "1970-01-01 00:00:00 UTC");
-        assert_eq!(date(951_782_400_000), "2000-02-29 00:00:00 UTC");
-        assert_eq!(date(1_767_225_599_000), "2025-12-31 23:59:59 UTC");
+    fn a_stamp_sorts_by_time_and_no_number_is_beyond_it() {
+        assert_eq!(stamp(951_782_400_250), "20000229-000000-250");
+        assert_eq!(date(u64::MAX), "9999-12-30 22:00:00 UTC");
+        assert!(stamp(u64::MAX) > stamp(951_782_400_250));
     }
 }
