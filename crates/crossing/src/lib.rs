@@ -95,6 +95,7 @@ mod pause;
 mod refusal;
 pub mod scene;
 mod sys;
+mod tuning;
 mod wait;
 
 pub use channel::{Claim, Connection, Cork, CorkedConnection, Receiver, Sender};

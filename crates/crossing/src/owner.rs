@@ -93,7 +93,7 @@ fn map() -> Result<*mut AtomicU32, Errno> {
     match unsafe { madvise(page, PAGE_BYTES, Advice::LinuxWipeOnFork) } {
         Ok(()) => Ok(page.cast()),
         Err(errno) => {
-            // SAFETY: as in `word`.
+            // SAFETY: just mapped, and nothing else has its address. A failure would leak a page, nothing else.
             let _ = unsafe { munmap(page, PAGE_BYTES) };
             Err(errno)
         }

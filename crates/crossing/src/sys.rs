@@ -127,7 +127,8 @@ impl SignalsBlocked {
 
 impl Drop for SignalsBlocked {
     fn drop(&mut self) {
-        // SAFETY: as above.
+        // SAFETY: the call reads the set that `new` was given, and changes the mask of the thread that it was given for: this value
+        // cannot be sent to another. It cannot fail: the pointer and `how` are right.
         unsafe { pthread_sigmask(SIG_SETMASK, &self.before, std::ptr::null_mut()) };
     }
 }
@@ -183,7 +184,8 @@ fn last_errno() -> Errno {
 
 /// Lends what stands under `number`, which may be closed: then each call says `EBADF`.
 pub(crate) fn with_number<T>(number: RawFd, look: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
-    // SAFETY: it is lent for a look by its number only, and is not closed here. Minus one is refused by the caller.
+    // SAFETY: the number is lent while `look` runs and is not closed here. Those that stand in a variable are 3 or more, never the
+    // minus one that is no descriptor.
     look(unsafe { BorrowedFd::borrow_raw(number) })
 }
 

@@ -7,16 +7,8 @@ use super::{Cut, END, HEADER_BYTES, Wire, again, copy, header};
 use crate::error::{End, RecvError, Violation};
 use crate::halves::Inbound;
 use crate::owner::Owner;
+use crate::tuning::{BURST, GATHERED_BYTES, READ_BYTES};
 use crate::wait::{Patience, Until};
-
-/// How much a receiver reads at once, in bytes.
-const BUFFER_BYTES: usize = 64 << 10;
-
-/// The least number of messages in one read that make a burst: the sender is faster than one message a look.
-const BURST: usize = 4;
-
-/// The least number of bytes in one read that a sender has gathered: one more look costs such a sender nothing.
-const GATHERED_BYTES: usize = 8 << 10;
 
 /// What a receiver does before it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +26,7 @@ enum First {
 pub struct FrameReceiver<W: Wire> {
     wire: W,
     max_message: usize,
-    /// What has come and was not taken is `buffer[start..end]`. Longer than [`BUFFER_BYTES`] it is at most as long as the one
+    /// What has come and was not taken is `buffer[start..end]`. Longer than [`READ_BYTES`] it is at most as long as the one
     /// frame that it holds.
     buffer: Box<[u8]>,
     start: usize,
@@ -51,7 +43,7 @@ impl<W: Wire> FrameReceiver<W> {
         FrameReceiver {
             wire,
             max_message,
-            buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
             start: 0,
             end: 0,
             first: First::Nothing,
@@ -100,7 +92,7 @@ impl<W: Wire> FrameReceiver<W> {
             if len > room {
                 return Err(RecvError::TooLong { len, room });
             }
-            if HEADER_BYTES + len > BUFFER_BYTES && patience.until == Until::Forever {
+            if HEADER_BYTES + len > READ_BYTES && patience.until == Until::Forever {
                 return Ok(Some(len));
             }
         }
@@ -157,14 +149,14 @@ impl<W: Wire> FrameReceiver<W> {
     #[inline]
     fn let_go(&mut self) {
         (self.start, self.end) = (0, 0);
-        if self.buffer.len() != BUFFER_BYTES {
+        if self.buffer.len() != READ_BYTES {
             self.shrink();
         }
     }
 
     #[cold]
     fn shrink(&mut self) {
-        self.buffer = vec![0; BUFFER_BYTES].into_boxed_slice();
+        self.buffer = vec![0; READ_BYTES].into_boxed_slice();
     }
 
     /// Takes note of a read that brought `bytes` bytes.

@@ -39,6 +39,7 @@ use crate::kind::Kind;
 use crate::owner::{self, Owner};
 use crate::packet::{expect, recv_hello, recv_packet, send_packet};
 use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Scene, Step, When};
+use crate::tuning;
 use crate::wait::only_core;
 
 /// A pipe each way.
@@ -216,8 +217,7 @@ impl PipeEnd {
 }
 
 impl Wire for PipeEnd {
-    /// What the kernel's buffer holds unless it is asked for another.
-    const LINE_BYTES: usize = 64 << 10;
+    const LINE_BYTES: usize = tuning::PIPE_LINE_BYTES;
 
     #[inline]
     fn read(&mut self, buffer: &mut [u8], now: bool) -> Result<usize, Errno> {

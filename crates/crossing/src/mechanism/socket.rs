@@ -21,6 +21,7 @@ use super::farewell::{drain, is_over};
 use crate::frame::{Cut, Wire};
 use crate::kind::Kind;
 use crate::owner::Owner;
+use crate::tuning;
 
 /// A call was told that the connection was reset.
 const RESET: u8 = 1;
@@ -104,9 +105,7 @@ pub struct SocketHalf {
 }
 
 impl Wire for SocketHalf {
-    /// As much as the kernel's buffer takes at once by default: the longer the line, the more rarely a receiver that has
-    /// taken it all must be woken.
-    const LINE_BYTES: usize = 128 << 10;
+    const LINE_BYTES: usize = tuning::SOCKET_LINE_BYTES;
 
     #[inline]
     fn read(&mut self, buffer: &mut [u8], now: bool) -> Result<usize, Errno> {

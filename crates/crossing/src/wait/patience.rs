@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use super::{Spacing, Until, WaitStrategy};
+use crate::tuning::{BRIEF_LOOKS, LINGER_PAUSES, LOOKS_PER_CLOCK, WAITS_PER_YIELD};
 
 /// How one half of a connection waits, and what it has learnt from its last wait.
 #[derive(Debug, Clone, Copy)]
@@ -36,21 +37,6 @@ pub(crate) enum Polled<T> {
     /// Patience is over.
     TimedOut,
 }
-
-/// After so many waits that it polled, a hybrid gives its core away for once. Two ends that happen to run at the same time
-/// would else keep both cores, exchanging thousands of messages while many other pairs wait for their turn.
-const WAITS_PER_YIELD: u32 = 256;
-
-/// How many looks go by between two looks at the clock.
-const LOOKS_PER_CLOCK: u32 = 64;
-
-/// How many times [`Patience::linger`] lets the space between two looks go by: about 4 µs, found by measuring
-/// (results/2026-11-25-kvm-epyc-2-cores/README.md, "Lingering").
-const LINGER_PAUSES: u32 = 160;
-
-/// How often [`Patience::poll_briefly`] looks: about as long as it costs to fall asleep and to be woken, which is when
-/// polling has cost as much as the sleep that it might have saved.
-const BRIEF_LOOKS: u32 = 512;
 
 impl Patience {
     /// Waits by `strategy`, for ever.

@@ -4,6 +4,8 @@ use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use crate::tuning::{PAUSES_TIMED, SPACING_NS, TIMINGS};
+
 /// How far apart two looks at a cache line are while a wait polls.
 ///
 /// A reader that hammers the line fights the writer for it; one that looks rarely sees the message late. The processor's
@@ -18,14 +20,6 @@ pub struct Spacing {
     /// What one of them takes, in nanoseconds.
     pub pause_ns: f64,
 }
-
-/// The least time between two looks that is aimed at, in nanoseconds: about a third of a cache line's journey between near
-/// cores.
-const SPACING_NS: f64 = 15.0;
-/// How many pauses are timed at once, …
-const PAUSES_TIMED: u32 = 64;
-/// … and how often: the shortest time counts, since an interruption only adds to it.
-const TIMINGS: u32 = 8;
 
 /// The bits of no number.
 const NOT_FOUND: u64 = u64::MAX;

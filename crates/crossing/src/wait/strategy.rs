@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use crate::tuning;
+
 /// How an end waits when there is nothing to receive, or no room to send.
 ///
 /// The way of waiting decides more than the mechanism: a spinning wait ends within a cache line's journey but
@@ -36,7 +38,7 @@ pub enum WaitStrategy {
 
 impl WaitStrategy {
     /// A hybrid wait with a budget of 50 µs, about one wake-up of an idle core.
-    pub const HYBRID: WaitStrategy = WaitStrategy::Hybrid { spin: Duration::from_micros(50) };
+    pub const HYBRID: WaitStrategy = WaitStrategy::Hybrid { spin: tuning::HYBRID_SPIN };
 
     /// The name on the command line and in JSON: `spin`, `hybrid`, `block`.
     pub const fn name(self) -> &'static str {

@@ -32,7 +32,7 @@ fn a_long_message_leaves_no_buffer_behind() {
         for expected in [&short, &long, &short] {
             let len = recv(&mut receiver, &mut buffer, until).unwrap();
             assert!(buffer[..len] == expected[..], "{until:?}");
-            assert_eq!(receiver.buffer.len(), BUFFER_BYTES, "{until:?}: after {len} bytes");
+            assert_eq!(receiver.buffer.len(), READ_BYTES, "{until:?}: after {len} bytes");
         }
     }
 }
@@ -46,7 +46,7 @@ fn a_message_too_long_for_its_buffer_leaves_none_either() {
     let mut buffer = vec![0; LONG];
     assert_eq!(recv(&mut receiver, &mut buffer, Until::Now).unwrap(), LONG);
     assert!(buffer == long);
-    assert_eq!(receiver.buffer.len(), BUFFER_BYTES);
+    assert_eq!(receiver.buffer.len(), READ_BYTES);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_shortage_in_the_middle_of_a_long_message_loses_nothing() {
     buffer.fill(0);
     assert_eq!(recv(&mut receiver, &mut buffer, Until::Forever).unwrap(), LONG);
     assert!(buffer == long);
-    assert_eq!(receiver.buffer.len(), BUFFER_BYTES);
+    assert_eq!(receiver.buffer.len(), READ_BYTES);
 }
 
 /// The same error, in every form, and the same end.

@@ -178,7 +178,8 @@ impl DerefMut for BlobMut {
         if !self.owner.is_me() {
             return self.substitute.bytes_mut(self.pages.len);
         }
-        // SAFETY: as above, and mapped for writing.
+        // SAFETY: the pages are mapped for writing as long as this value exists, no other process has the descriptor, and `&mut self`
+        // is the only way to them here.
         unsafe { std::slice::from_raw_parts_mut(self.pages.base.as_ptr(), self.pages.len) }
     }
 }
@@ -271,7 +272,8 @@ impl Pages {
     /// # Safety
     /// Nothing writes to them while the slice is there.
     unsafe fn bytes(&self) -> &[u8] {
-        // SAFETY: they are mapped as long as this value exists; the rest is the caller's.
+        // SAFETY: they are mapped as long as this value exists, and nobody writes to them while the slice is there: that is what this
+        // function requires.
         unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.len) }
     }
 }

@@ -7,10 +7,7 @@
 
 use super::opaque;
 use super::ring::{GRAIN, frame};
-
-/// What a line holds, in bytes: enough to share a publication among many messages, and little enough that the receiver can
-/// begin while the sender goes on, and that it stays in the nearest cache.
-const LINE_BYTES: u64 = 4 << 10;
+use crate::tuning::SHM_LINE_BYTES;
 
 /// Frames in line.
 #[derive(Debug)]
@@ -24,7 +21,7 @@ impl Line {
     /// An empty line before a ring of `capacity` bytes.
     pub(super) fn new(capacity: u64) -> Line {
         // As with a message: no more than half of the ring.
-        let words = LINE_BYTES.min(capacity / 2) / GRAIN;
+        let words = SHM_LINE_BYTES.min(capacity / 2) / GRAIN;
         Line { words: vec![0; words as usize].into_boxed_slice(), filled: 0 }
     }
 

@@ -20,8 +20,8 @@ pub(super) unsafe fn load_acquire(word: *const u64) -> u64 {
     #[cfg(target_arch = "x86_64")]
     {
         let value: u64;
-        // SAFETY: the caller's. On x86-64 every load is an acquire load; without `nomem` the compiler moves
-        // nothing across.
+        // SAFETY: the block loads eight bytes from `word`, which is aligned and mapped for reading, and writes one register. On
+        // x86-64 every load is an acquire load; without `nomem` the compiler moves nothing across.
         unsafe {
             std::arch::asm!("mov {value}, qword ptr [{word}]", word = in(reg) word, value = out(reg) value,
                 options(nostack, preserves_flags));
@@ -31,7 +31,8 @@ pub(super) unsafe fn load_acquire(word: *const u64) -> u64 {
     #[cfg(target_arch = "aarch64")]
     {
         let value: u64;
-        // SAFETY: the caller's.
+        // SAFETY: the block loads eight bytes from `word`, which is aligned and mapped for reading, and writes one register.
+        // LDAR is an acquire load; without `nomem` the compiler moves nothing across.
         unsafe {
             std::arch::asm!("ldar {value}, [{word}]", word = in(reg) word, value = out(reg) value,
                 options(nostack, preserves_flags));
@@ -40,7 +41,8 @@ pub(super) unsafe fn load_acquire(word: *const u64) -> u64 {
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     {
-        // SAFETY: the caller's; a shared atomic is the nearest thing Rust has on this machine.
+        // SAFETY: `word` is aligned and mapped, and is only loaded through, which needs no right to write. Another process
+        // stores to it whole; an atomic is the nearest thing to that in Rust.
         unsafe { std::sync::atomic::AtomicU64::from_ptr(word.cast_mut()) }.load(Ordering::Acquire)
     }
 }
@@ -52,20 +54,22 @@ pub(super) unsafe fn load_acquire(word: *const u64) -> u64 {
 #[inline]
 pub(super) unsafe fn store_release(word: *mut u64, value: u64) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the caller's. On x86-64 every store is a release store; without `nomem` the compiler moves
-    // nothing across.
+    // SAFETY: the block stores eight bytes to `word`, which is aligned, mapped for writing, and stored to by nobody else. On
+    // x86-64 every store is a release store; without `nomem` the compiler moves nothing across.
     unsafe {
         std::arch::asm!("mov qword ptr [{word}], {value}", word = in(reg) word, value = in(reg) value,
             options(nostack, preserves_flags));
     }
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: the caller's.
+    // SAFETY: the block stores eight bytes to `word`, which is aligned, mapped for writing, and stored to by nobody else. STLR is
+    // a release store; without `nomem` the compiler moves nothing across.
     unsafe {
         std::arch::asm!("stlr {value}, [{word}]", word = in(reg) word, value = in(reg) value,
             options(nostack, preserves_flags));
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    // SAFETY: the caller's.
+    // SAFETY: `word` is aligned and mapped for writing. Other processes only load it, whole; an atomic is the nearest thing to
+    // that in Rust.
     unsafe {
         std::sync::atomic::AtomicU64::from_ptr(word).store(value, Ordering::Release);
     }
@@ -78,14 +82,16 @@ pub(super) unsafe fn store_release(word: *mut u64, value: u64) {
 #[inline(always)]
 pub(super) unsafe fn write(to: *mut u8, message: &[u8]) {
     if !rules::OPAQUE {
-        // SAFETY: the caller's.
+        // SAFETY: `to` is mapped for writing for the whole message, and used by nobody else here, so it cannot overlap `message`.
         return unsafe { to.copy_from_nonoverlapping(message.as_ptr(), message.len()) };
     }
-    // SAFETY: the caller's.
+    // SAFETY: `message` has these whole words to read. `to` is a multiple of 8, mapped for writing for as many, and used by
+    // nobody else here, so the two do not overlap.
     unsafe { copy_in(message.as_ptr(), to, message.len() & !7) };
     let (words, rest) = message.as_chunks::<8>();
     if !rest.is_empty() {
-        // SAFETY: the caller's: the whole word belongs to this message.
+        // SAFETY: the word behind the whole ones is aligned, because `to` is, and holds the message's last bytes and its padding,
+        // for which `to` is mapped for writing.
         unsafe { to.cast::<u64>().add(words.len()).write_volatile(padded(rest)) };
     }
 }
@@ -118,47 +124,13 @@ pub(super) fn prefetch(place: *const u8) {
 #[inline(always)]
 pub(super) unsafe fn evict(line: *const u8) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the caller's. It changes where the line is, not what it holds, and needs no right to write.
+    // SAFETY: `line` is mapped for reading. The instruction changes where the line is, not what it holds, and needs no right to
+    // write.
     unsafe {
         std::arch::asm!("clflushopt [{line}]", line = in(reg) line, options(nostack, preserves_flags));
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = line;
-}
-
-/// Up to which size of a ring, in bytes, its reader had better [evict] what it has read.
-///
-/// On AMD's Zen 4 a writer pays dearly for a line that another core holds in its private cache: there it streams three times
-/// faster (ten times between distant cores) if the reader has put it out. A larger ring than that cache does so
-/// by itself. Other processors have not been measured, and are left alone.
-pub(super) fn letting_go_pays_up_to() -> u64 {
-    if is_zen_4() { 1 << 20 } else { 0 }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn is_zen_4() -> bool {
-    false
-}
-
-/// By CPUID: AMD, family 25, the models of Zen 4, with CLFLUSHOPT.
-#[cfg(target_arch = "x86_64")]
-fn is_zen_4() -> bool {
-    use std::arch::x86_64::__cpuid;
-    let vendor = __cpuid(0);
-    if (vendor.ebx, vendor.edx, vendor.ecx) != (0x6874_7541, 0x6974_6e65, 0x444d_4163) || vendor.eax < 7 {
-        return false;
-    }
-    let signature = __cpuid(1).eax;
-    let family = (signature >> 8 & 0xf) + (signature >> 20 & 0xff);
-    let model = (signature >> 4 & 0xf) | (signature >> 12 & 0xf0);
-    let zen_4 = family == 25 && matches!(model, 0x10..=0x1f | 0x60..=0x7f | 0xa0..=0xaf);
-    zen_4 && has_clflushopt()
-}
-
-/// By CPUID, whose leaf 7 must be there.
-#[cfg(target_arch = "x86_64")]
-fn has_clflushopt() -> bool {
-    std::arch::x86_64::__cpuid_count(7, 0).ebx & 1 << 23 != 0
 }
 
 /// Private words as bytes.
@@ -174,13 +146,14 @@ pub(super) fn bytes(words: &[u64]) -> &[u8] {
 #[inline(always)]
 pub(super) unsafe fn read(from: *const u8, message: &mut [u8]) {
     if !rules::OPAQUE {
-        // SAFETY: the caller's.
+        // SAFETY: `from` is mapped for reading for the whole message; `message` is a private buffer, so the two do not overlap.
         return unsafe { from.copy_to_nonoverlapping(message.as_mut_ptr(), message.len()) };
     }
-    // SAFETY: the caller's.
+    // SAFETY: `from` is a multiple of 8 and mapped for reading for these whole words; `message` has room for them, is borrowed
+    // for writing, and does not overlap a ring.
     unsafe { copy_out(from, message.as_mut_ptr(), message.len() & !7) };
     if !message.len().is_multiple_of(8) {
-        // SAFETY: the caller's.
+        // SAFETY: `from` is a multiple of 8 and mapped for reading for the message and its padding, as `read_rest` requires.
         unsafe { read_rest(from, message) }
     }
 }
@@ -193,9 +166,10 @@ pub(super) unsafe fn read(from: *const u8, message: &mut [u8]) {
 #[inline(always)]
 unsafe fn read_rest(from: *const u8, message: &mut [u8]) {
     match message.len().checked_sub(8) {
-        // SAFETY: the caller's; here a load need not be aligned.
+        // SAFETY: the last eight bytes of the message are mapped at `from + place`, and `message` has room for them. On x86-64 a
+        // load need not be aligned.
         Some(place) => unsafe { copy_out(from.add(place), message.as_mut_ptr().add(place), 8) },
-        // SAFETY: the caller's.
+        // SAFETY: `from` is a multiple of 8, and the message with its padding, one word, is mapped for reading there.
         None => unpad(unsafe { load_acquire(from.cast()) }, message),
     }
 }
@@ -208,7 +182,8 @@ unsafe fn read_rest(from: *const u8, message: &mut [u8]) {
 #[inline(always)]
 unsafe fn read_rest(from: *const u8, message: &mut [u8]) {
     let (words, rest) = message.as_chunks_mut::<8>();
-    // SAFETY: the caller's: the whole word belongs to this message.
+    // SAFETY: the word behind the whole ones is aligned, because `from` is, and holds the message's last bytes and its padding,
+    // for which `from` is mapped for reading.
     let word = unsafe { from.cast::<u64>().add(words.len()).read_volatile() };
     unpad(word, rest);
 }
@@ -238,7 +213,9 @@ fn unpad(word: u64, rest: &mut [u8]) {
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn copy_words(from: *const u8, to: *mut u8, bytes: usize) {
-    // SAFETY: the caller's. Loads and stores of the hardware, of which the compiler knows nothing.
+    // SAFETY: the block loads `bytes` bytes from `from`, mapped for reading, and stores them to `to`, mapped for writing, neither
+    // of them further: `left` counts down in words to nothing. It writes no other register than it names; the hardware asks for no
+    // alignment.
     unsafe {
         std::arch::asm!(
             "sub {left}, 64",
@@ -290,7 +267,8 @@ unsafe fn copy_words(from: *const u8, to: *mut u8, bytes: usize) {
 #[cfg(not(target_arch = "x86_64"))]
 unsafe fn copy_in(from: *const u8, to: *mut u8, bytes: usize) {
     for place in (0..bytes).step_by(8) {
-        // SAFETY: the caller's.
+        // SAFETY: the word at `place` lies within the `bytes` that are mapped at both; `to` is a multiple of 8, so it is aligned
+        // there, and `from` need not be.
         unsafe { to.add(place).cast::<u64>().write_volatile(from.add(place).cast::<u64>().read_unaligned()) };
     }
 }
@@ -302,7 +280,8 @@ unsafe fn copy_in(from: *const u8, to: *mut u8, bytes: usize) {
 #[cfg(not(target_arch = "x86_64"))]
 unsafe fn copy_out(from: *const u8, to: *mut u8, bytes: usize) {
     for place in (0..bytes).step_by(8) {
-        // SAFETY: the caller's.
+        // SAFETY: the word at `place` lies within the `bytes` that are mapped at both; `from` is a multiple of 8, so it is
+        // aligned there, and `to` need not be.
         unsafe { to.add(place).cast::<u64>().write_unaligned(from.add(place).cast::<u64>().read_volatile()) };
     }
 }
@@ -318,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_line_that_was_put_out_holds_what_it_held() {
-        if std::arch::x86_64::__cpuid(0).eax < 7 || !has_clflushopt() {
+        if !crate::tuning::has_clflushopt() {
             // A processor on which nothing is ever put out.
             return;
         }

@@ -52,11 +52,10 @@ use super::memory::Word;
 use super::{opaque, rules};
 use crate::error::ConnectError;
 use crate::owner::{self, Owner};
+use crate::tuning::PART_BYTES;
 
 /// The largest ring that will be made or accepted, in bytes.
 pub(crate) const CAPACITY_LIMIT: u64 = 1 << 30;
-/// The parts in which long messages are published, in bytes.
-pub(super) const PART_BYTES: usize = 16 << 10;
 /// What the sealed end must have.
 const SEALS: SealFlags = {
     let seals = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
@@ -278,7 +277,7 @@ impl Mapping {
 
     fn keep_from_children(&mut self) -> Result<(), ConnectError> {
         self.owner = Some(Owner::me().map_err(ConnectError::io(owner::NOTICING))?);
-        // SAFETY: the range is ours; the advice changes what a fork inherits, not what is there.
+        // SAFETY: the range was reserved by `new`; the advice changes what a fork inherits, not what is there.
         unsafe { rustix::mm::madvise(self.base.cast(), self.bytes, Advice::LinuxDontFork) }
             .map_err(ConnectError::io("keep shared memory from forked children"))
     }
@@ -291,14 +290,15 @@ impl Mapping {
         step: &mut dyn FnMut(),
     ) -> Result<(), ConnectError> {
         let failed = || ConnectError::io(format!("bring {} bytes of shared memory in", self.bytes));
-        // SAFETY: the range is ours; nobody has an address in it yet.
+        // SAFETY: the range was reserved by `new`, and is not used yet: nothing holds an address in it.
         unsafe { rustix::mm::mprotect(self.base.cast(), self.bytes, protection) }.map_err(failed())?;
         for at in (0..self.bytes).step_by(memfd::STEP as usize) {
             if at > 0 {
                 step();
             }
             let part = self.bytes.min(at + memfd::STEP as usize) - at;
-            // SAFETY: a part of the same range; the advice changes nothing that is there.
+            // SAFETY: `at .. at + part` lies in the range that `new` has reserved; the advice brings pages in and changes nothing that
+            // is there.
             unsafe { rustix::mm::madvise(self.base.add(at).cast(), part, populate) }.map_err(failed())?;
         }
         Ok(())

@@ -22,8 +22,9 @@ use rustix::thread::futex::{self, Timespec, Wait, WaitFlags, WaitPtr, WaitvFlags
 
 use super::memory::{Memory, Status, Word};
 use super::plain::{self, Bed, Known};
-use super::region::{Own, PART_BYTES, Theirs, offset};
+use super::region::{Own, Theirs, offset};
 use super::{opaque, sleeping};
+use crate::tuning::{self, PART_BYTES};
 use crate::wait::Patience;
 
 /// Both regions and what is known of the peer, as one half of a connection sees them.
@@ -64,7 +65,7 @@ impl<L> View<L> {
             their_ring: theirs.mapping.ring(),
             their_mask: theirs.layout().capacity - 1,
             asymmetric,
-            lets_go: theirs.layout().capacity <= opaque::letting_go_pays_up_to(),
+            lets_go: theirs.layout().capacity <= tuning::letting_go_pays_up_to(),
             known: ptr::from_ref(known),
             sent: ptr::from_ref(sent),
             link,
@@ -88,7 +89,9 @@ impl<L> View<L> {
     /// The same, to write to.
     pub(crate) fn place_mut(&mut self, at: u64, len: usize) -> &mut [u8] {
         assert!(len as u64 <= self.own_mask, "a message is shorter than its ring");
-        // SAFETY: as above; the receiving half's view never touches the own ring.
+        // SAFETY: the place starts inside the ring and is shorter than a ring, so it ends before the second copy of the ring
+        // does. Only this process may write it, and only through this slice: `&mut self` is the sending half's view, and the receiving
+        // half's never touches the own ring.
         unsafe { std::slice::from_raw_parts_mut(self.own_ring.add(index(at, self.own_mask)), len) }
     }
 
@@ -99,7 +102,8 @@ impl<L> View<L> {
     pub(crate) unsafe fn published(&self, at: u64, len: usize) -> &[u8] {
         assert!(len as u64 <= self.their_mask, "a message is shorter than its ring");
         // SAFETY: the place starts inside the ring and is shorter than a ring, so it ends before the second copy of the
-        // ring does; the pages cannot go away. That nobody writes it is the caller's.
+        // ring does; the pages cannot go away. The peer does not write to it while the slice is there: that is what this function
+        // requires.
         unsafe { std::slice::from_raw_parts(self.their_ring.add(index(at, self.their_mask)), len) }
     }
 

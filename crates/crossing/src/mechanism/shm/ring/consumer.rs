@@ -6,22 +6,8 @@ use super::super::memory::{Memory, Word};
 use super::super::rules;
 use super::{ASLEEP, AWAKE, GRAIN, ends_sleep, frame};
 use crate::error::{RecvError, Violation};
+use crate::tuning::{EAGER_LOOKS, EMPTY_LOOKS, HOLD_BACK, STREAMED_BYTES};
 use crate::wait::{Patience, Polled};
-
-/// How many looks in a row must have found something (almost) at once before the reader holds back.
-const EAGER_LOOKS: u32 = 4;
-
-/// How many empty looks before it still count as at once. A writer and a reader in lockstep take a line from
-/// each other for every message, and half of the looks come too early.
-const EMPTY_LOOKS: u32 = 2;
-
-/// How long it then holds back, in `pause` instructions: about one journey of a cache line between distant
-/// cores. The writer gets ahead, and one journey then brings many messages.
-const HOLD_BACK: u32 = 16;
-
-/// So many bytes found by a look, on average, are a stream: the lines of what was read are let go, before the writer is told
-/// that it may have them.
-const STREAMED: u64 = 256;
 
 /// How long a message is, and what it takes in the ring.
 #[derive(Debug, Clone, Copy)]
@@ -329,7 +315,7 @@ impl<M: Memory> Consumer<M> {
     #[cold]
     fn let_go(&mut self) {
         let taken = self.head.wrapping_sub(self.published);
-        if taken >= STREAMED * u64::from(self.found) {
+        if taken >= STREAMED_BYTES * u64::from(self.found) {
             self.memory.let_go(self.published, self.head);
         }
     }
