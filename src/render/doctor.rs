@@ -1,6 +1,6 @@
 //! Findings as lines: the state in words first, the remedy set in below.
 
-use lab::machine::{Finding, State};
+use lab::doctor::{Finding, FindingState};
 use serde_json::{Value, json};
 
 use super::grid::wrap;
@@ -14,9 +14,9 @@ pub(crate) fn lines(findings: &[Finding], ink: Ink) -> String {
     for finding in findings {
         let state = format!("{:<8}", word(finding.state));
         let state = match finding.state {
-            State::Good => ink.good(&state),
-            State::Limited => ink.fair(&state),
-            State::Missing => ink.bad(&state),
+            FindingState::Good => ink.good(&state),
+            FindingState::Limited => ink.fair(&state),
+            FindingState::Missing => ink.bad(&state),
         };
         let text = format!("{}: {}", finding.what, finding.detail);
         lines.push_str(&format!("{state} {}\n", wrap(&text, WIDTH - 9, 9)));
@@ -25,7 +25,8 @@ pub(crate) fn lines(findings: &[Finding], ink: Ink) -> String {
         }
     }
     let number = |state| findings.iter().filter(|finding| finding.state == state).count();
-    let (good, limited, missing) = (number(State::Good), number(State::Limited), number(State::Missing));
+    let (good, limited, missing) =
+        (number(FindingState::Good), number(FindingState::Limited), number(FindingState::Missing));
     lines.push_str(&format!("\n{good} ok, {limited} limited, {missing} missing\n"));
     lines
 }
@@ -46,10 +47,10 @@ pub(crate) fn json(findings: &[Finding]) -> String {
     foreign::json(format!("{:#}\n", json!({ "schema": 1, "findings": findings })))
 }
 
-fn word(state: State) -> &'static str {
+fn word(state: FindingState) -> &'static str {
     match state {
-        State::Good => "ok",
-        State::Limited => "limited",
-        State::Missing => "missing",
+        FindingState::Good => "ok",
+        FindingState::Limited => "limited",
+        FindingState::Missing => "missing",
     }
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use lab::machine::{self, Finding, Machine};
+use lab::doctor::{self, Finding, FindingState};
+use lab::machine::{self, Machine};
 use lab::plan::{COUNT_LIMIT, LAUNCH_LIMIT, SIZE_LIMIT};
 use serde_json::{Value, json};
 
@@ -57,7 +58,7 @@ pub(crate) async fn doctor(State(lab): State<Arc<Lab>>) -> Response {
     let answer = lab.blocking(|lab| {
         // Trying starts processes, and what is measured has the machine to itself.
         let busy = lab.live.busy();
-        let look = || machine::findings().iter().map(finding).collect();
+        let look = || doctor::findings().iter().map(finding).collect();
         let found = lab.findings.latest(busy.is_some(), look);
         let nothing = || json!([finding(&not_now(busy.unwrap_or_default()))]);
         json!({ "findings": found.unwrap_or_else(nothing) })
@@ -69,7 +70,7 @@ pub(crate) async fn doctor(State(lab): State<Arc<Lab>>) -> Response {
 fn not_now(busy: &str) -> Finding {
     Finding {
         what: "nothing was tried".into(),
-        state: machine::State::Limited,
+        state: FindingState::Limited,
         detail: busy.into(),
         remedy: Some("ask again when it has ended".into()),
     }
@@ -77,9 +78,9 @@ fn not_now(busy: &str) -> Finding {
 
 fn finding(finding: &Finding) -> Value {
     let verdict = match finding.state {
-        machine::State::Good => "yes",
-        machine::State::Limited => "partly",
-        machine::State::Missing => "no",
+        FindingState::Good => "yes",
+        FindingState::Limited => "partly",
+        FindingState::Missing => "no",
     };
     json!({ "what": finding.what, "verdict": verdict, "text": finding.detail, "remedy": finding.remedy })
 }

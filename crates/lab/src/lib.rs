@@ -19,6 +19,7 @@ pub mod clock;
 pub mod compare;
 mod control;
 mod disturbance;
+pub mod doctor;
 mod itself;
 pub mod judge;
 mod lookout;

@@ -3,9 +3,7 @@
 
 mod cgroup;
 mod cores;
-mod findings;
 mod topology;
-mod trial;
 
 use std::fmt;
 use std::fs;
@@ -14,8 +12,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use cgroup::{Cgroup, killed_by};
+pub(crate) use cores::list as list_of_cores;
 pub use cores::{allowed_cores, obtainable_cores, pin, resolve, siblings_note, usual_placement};
-pub use findings::{Finding, State, findings};
+pub(crate) use topology::Topology;
 
 /// Something this machine will not give.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,7 +184,7 @@ fn cache(level: u32) -> Option<String> {
     })
 }
 
-fn governor() -> Option<String> {
+pub(crate) fn governor() -> Option<String> {
     word("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 }
 
@@ -204,7 +203,7 @@ fn mitigations(folder: &Path) -> Option<Vec<String>> {
     Some(found)
 }
 
-fn virtualised(cpuinfo: &str) -> Option<String> {
+pub(crate) fn virtualised(cpuinfo: &str) -> Option<String> {
     let firmware = || {
         let names = ["sys_vendor", "product_name"].map(|name| word(format!("/sys/class/dmi/id/{name}")));
         names.iter().flatten().find_map(|name| hypervisor_of(name)).map(str::to_owned)

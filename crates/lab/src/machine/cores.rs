@@ -146,7 +146,7 @@ fn not_there(what: String, core: usize, errno: Errno) -> Unavailable {
 }
 
 /// `core 3`, `cores 0, 1, 2`.
-pub(super) fn list(cores: &[usize]) -> String {
+pub(crate) fn list(cores: &[usize]) -> String {
     let names: Vec<String> = cores.iter().map(ToString::to_string).collect();
     match names.len() {
         0 => "no core".into(),

@@ -39,13 +39,13 @@ impl Topology {
     }
 
     /// Whether the kernel tells it at all.
-    pub(super) fn is_told(&self) -> bool {
+    pub(crate) fn is_told(&self) -> bool {
         !self.0.is_empty()
     }
 
     /// The first of `cores`, and the first that is another core; else, the first two, which are siblings. `None` for fewer
     /// than two.
-    pub(super) fn two_apart(&self, cores: &[usize]) -> Option<[usize; 2]> {
+    pub(crate) fn two_apart(&self, cores: &[usize]) -> Option<[usize; 2]> {
         let apart = cores.iter().enumerate().find_map(|(i, &a)| {
             let other = cores[i + 1..].iter().find(|&&b| !self.are_siblings(a, b))?;
             Some([a, *other])

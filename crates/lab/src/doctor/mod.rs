@@ -1,4 +1,8 @@
-//! What this machine can and cannot measure. Every finding comes from trying, not from a version number.
+//! The doctor: what this machine can and cannot measure. Every finding comes from trying, not from a version
+//! number.
+
+mod finding;
+mod trial;
 
 use std::fs;
 use std::io;
@@ -13,39 +17,16 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
-use serde::{Deserialize, Serialize};
 
-use super::topology::Topology;
-use super::{Cgroup, allowed_cores, cores, governor, steal_ticks, trial, usual_placement, virtualised};
+pub use self::finding::{Finding, FindingState};
+use self::finding::{good, limited, missing};
 use crate::clock::Clock;
 use crate::control::Control;
+use crate::machine::{
+    Cgroup, Topology, allowed_cores, governor, list_of_cores, steal_ticks, usual_placement, virtualised,
+};
 use crate::plan::Placement;
 use crate::probe::{Instrument, instruments};
-
-/// How good a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// As it should be.
-    Good,
-    /// It works, with a consequence that a reader of numbers should know.
-    Limited,
-    /// It is not there.
-    Missing,
-}
-
-/// One thing that was tried.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// What was tried.
-    pub what: String,
-    /// How it went.
-    pub state: State,
-    /// What was seen.
-    pub detail: String,
-    /// What to do about it, where something can be done.
-    pub remedy: Option<String>,
-}
 
 /// Tries everything, in a second or two, without privileges, and leaves nothing behind.
 ///
@@ -76,18 +57,6 @@ fn causes() -> Vec<Finding> {
         hypervisor(),
         frequency(governor()),
     ]
-}
-
-pub(super) fn good(what: &str, detail: impl Into<String>) -> Finding {
-    Finding { what: what.into(), state: State::Good, detail: detail.into(), remedy: None }
-}
-
-pub(super) fn limited(what: &str, detail: impl Into<String>, remedy: &str) -> Finding {
-    Finding { what: what.into(), state: State::Limited, detail: detail.into(), remedy: Some(remedy.into()) }
-}
-
-pub(super) fn missing(what: &str, detail: impl Into<String>, remedy: &str) -> Finding {
-    Finding { what: what.into(), state: State::Missing, detail: detail.into(), remedy: Some(remedy.into()) }
 }
 
 /// How a process sleeps on shared memory.
@@ -231,7 +200,7 @@ fn core_count(topology: &Topology) -> Finding {
     let what = "cores";
     match allowed_cores() {
         Ok(allowed) if allowed.len() >= 2 => {
-            let may = format!("this process may use {}", cores::list(&allowed));
+            let may = format!("this process may use {}", list_of_cores(&allowed));
             match topology.two_apart(&allowed) {
                 Some([a, b]) if topology.are_siblings(a, b) => limited(
                     what,
@@ -248,7 +217,7 @@ fn core_count(topology: &Topology) -> Finding {
             what,
             format!(
                 "this process may use only {}: no cross-core rows, and a spinning side starves its peer",
-                cores::list(&allowed)
+                list_of_cores(&allowed)
             ),
             "allow it a second core (taskset, cpuset, the container's limits)",
         ),
@@ -346,7 +315,7 @@ fn frequency(governor: Option<String>) -> Finding {
         ),
         None => Finding {
             what: what.into(),
-            state: State::Limited,
+            state: FindingState::Limited,
             detail: "not told: the processor's frequency may change unseen".into(),
             remedy: None,
         },
@@ -375,7 +344,7 @@ mod tests {
         for finding in &found {
             assert!(!finding.what.is_empty() && !finding.detail.is_empty(), "{finding:?}");
             assert!(!finding.detail.contains('\n'), "{finding:?}");
-            if finding.state == State::Missing {
+            if finding.state == FindingState::Missing {
                 assert!(finding.remedy.is_some(), "{finding:?}");
             }
         }
@@ -408,8 +377,8 @@ mod tests {
 
     #[test]
     fn governors_are_judged() {
-        assert_eq!(frequency(Some("performance".into())).state, State::Good);
-        assert_eq!(frequency(Some("powersave".into())).state, State::Limited);
-        assert_eq!(frequency(None).state, State::Limited);
+        assert_eq!(frequency(Some("performance".into())).state, FindingState::Good);
+        assert_eq!(frequency(Some("powersave".into())).state, FindingState::Limited);
+        assert_eq!(frequency(None).state, FindingState::Limited);
     }
 }

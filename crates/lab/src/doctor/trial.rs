@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use crossing::{Kind, WaitStrategy};
 
-use super::findings::{Finding, good, limited, missing};
-use super::{resolve, usual_placement};
+use super::finding::{Finding, good, limited, missing};
 use crate::clock::Clock;
 use crate::control::Task;
+use crate::machine::{resolve, usual_placement};
 use crate::plan::Workload;
 use crate::round::{self, Order};
 use crate::stage::Setup;
@@ -114,7 +114,7 @@ mod tests {
     fn processes_that_do_not_do_their_part_are_no_mechanism() {
         // The program of this test is no measured process.
         let found = mechanism(Kind::Pipe);
-        assert_eq!(found.state, super::super::State::Missing, "{found:?}");
+        assert_eq!(found.state, super::super::FindingState::Missing, "{found:?}");
         assert!(found.detail.contains("show: ") && found.detail.contains("race: "), "{found:?}");
     }
 }
