@@ -20,15 +20,13 @@ use crate::peer::Fault;
 use crate::plan::{Workload, as_text};
 use crate::round::Order;
 
-use self::guest::Guest;
+use self::guest::{Guest, sentence};
 pub use self::guest::end_guests;
 
 /// How long a rival may take to say who it is.
 const MEETING: Duration = Duration::from_secs(5);
 /// The longest name, in characters.
 const NAME_LIMIT: usize = 31;
-/// How much of a sentence of a rival's is shown, in characters.
-const SENTENCE_LIMIT: usize = 200;
 
 /// A program that takes part, and what it says it can do.
 #[derive(Debug, Clone)]
@@ -221,12 +219,6 @@ pub(crate) fn name_of(path: &Path) -> String {
     plain.take(NAME_LIMIT).collect()
 }
 
-/// A rival's sentence, fit to be shown: one line, no control characters, not too long.
-fn sentence(text: &str) -> String {
-    let shown = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    shown.take(SENTENCE_LIMIT).collect::<String>().trim().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,11 +264,5 @@ mod tests {
             assert!(fault(&lie, Workload::PingPong).is_some(), "{lie:?}");
         }
         assert!(fault(&honest, Workload::Stream).is_some());
-    }
-
-    #[test]
-    fn a_sentence_cannot_write_on_the_terminal() {
-        assert_eq!(sentence("\x1b[31mred\nand\tmore\x07 "), "[31mred and more");
-        assert_eq!(sentence(&"ä".repeat(1_000)).chars().count(), SENTENCE_LIMIT);
     }
 }

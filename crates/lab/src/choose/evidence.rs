@@ -1,6 +1,5 @@
 //! Which race the answer rests on, and what it says about one mechanism.
 
-use super::reasons::rate_fact;
 use super::{Constraints, Fact, IDLE_PER_S, Reason, Source, Way, size};
 use crate::machine::Machine;
 use crate::plan::Workload;
@@ -142,6 +141,10 @@ impl<'a> Evidence<'a> {
         (says_something && found < f64::from(wanted_per_s))
             .then(|| rate.reason(rate_fact(rate.row, found, wanted_per_s)))
     }
+}
+
+pub(super) fn rate_fact(row: &Row, messages_per_s: f64, wanted_per_s: u32) -> Fact {
+    Fact::Rate { messages_per_s, row: Box::new(row.clone()), wanted_per_s }
 }
 
 /// How far a size is from the one that is asked for, in hundredths of a doubling.

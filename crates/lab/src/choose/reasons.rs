@@ -1,8 +1,7 @@
 //! Why a mechanism does what is needed: facts from the rows of a race, and facts of its scene.
 
-use super::evidence::{Found, Place};
+use super::evidence::{Found, Place, rate_fact};
 use super::{Answer, Constraints, Excluded, Fact, Isolation, Reason, Way};
-use crate::report::Row;
 use crate::scene::{Budget, Form, Range, Scene};
 use crate::stats::{Verdict, ratio};
 
@@ -56,10 +55,6 @@ fn measured(found: &Found<'_>, best: Option<Place<'_>>, wanted: &Constraints) ->
         reasons.push(latency.reason(Fact::Cpu { ns: ns / row.messages as f64 }));
     }
     reasons
-}
-
-pub(super) fn rate_fact(row: &Row, messages_per_s: f64, wanted_per_s: u32) -> Fact {
-    Fact::Rate { messages_per_s, row: Box::new(row.clone()), wanted_per_s }
 }
 
 /// The facts of the scene that answer what was asked.

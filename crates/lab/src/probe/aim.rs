@@ -8,15 +8,11 @@ use std::sync::atomic::AtomicBool;
 
 use super::bench::{Bench, ProbeError, Row, Setup};
 use super::counters::cores;
-use super::learn::{Guess, Learnt, learn};
+use super::learn::{Guess, Learnt, WATCH, learn};
 use super::stream::Want;
 use super::touch::Place;
 use super::tracefs::Tracefs;
 use crate::sys::perf::{Watched, Whom};
-
-/// Messages that are watched. An allocator that serves two cores hands out a dozen pieces in turn before it comes
-/// back to the one that is watched.
-pub(super) const WATCH: u64 = 64;
 
 /// A bench, and where on it the byte of the next message will be.
 #[derive(Debug)]

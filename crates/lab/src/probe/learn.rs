@@ -4,7 +4,6 @@
 use std::io;
 use std::sync::atomic::AtomicBool;
 
-use super::aim::WATCH;
 use super::bench::{Bench, ProbeError, Setup};
 use super::stream::{Seen, Stream, Want};
 use super::touch::Place;
@@ -13,6 +12,9 @@ use super::{direct_map, pages, spell};
 use crate::sys::mark::Mark;
 use crate::sys::perf::{Watched, Whom};
 
+/// Messages that are watched. An allocator that serves two cores hands out a dozen pieces in turn before it comes
+/// back to the one that is watched.
+pub(super) const WATCH: u64 = 64;
 /// Messages from which is learnt where the next ones will be.
 const LEARN: u64 = 6;
 /// Which byte of the message: behind its number and its stamp.

@@ -7,6 +7,7 @@
 
 mod events;
 mod inside;
+mod journey;
 mod looks;
 mod outside;
 mod packets;
@@ -17,7 +18,8 @@ use std::io;
 use std::sync::atomic::AtomicBool;
 
 use self::outside::from_outside;
-use self::scan::Scan;
+pub use self::scan::Xray;
+use self::scan::{Scan, TraceKey};
 use super::aim::Aim;
 use super::bench::{Bench, ProbeError, Setup};
 use super::copies::LEAST_BYTES;
@@ -25,51 +27,25 @@ use super::counters::cores;
 use super::refusal::refused;
 use super::stream::{Stream, Want};
 use super::symbols::Symbols;
-use super::touch::Place;
 use super::tracefs::{Tracefs, Tracepoint};
 use super::wire::Tap;
 use crate::mechanism;
 use crate::sys::perf::{Watched, Whom};
-use crate::trace::Event;
 
 /// Pages of each ring.
 const PAGES: usize = 2048;
 /// Rows that are sent until one is met by the watchpoint on the kernel's copy.
 const ROWS: usize = 3;
-/// One message, looked through.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Xray {
-    /// The sender's and the receiver's process.
-    pub pids: [u32; 2],
-    /// The cores they were read back on.
-    pub cores: Option<[usize; 2]>,
-    /// What happened; times are on CLOCK_MONOTONIC.
-    pub events: Vec<Event>,
-}
 
-/// What the stream holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Enter,
-    Leave,
-    Waking,
-    Switch,
-    UserFault,
-    KernelFault,
-    Out,
-    In,
-    Byte(Place),
-}
-
-const TRACEPOINTS: [(Key, &str); 8] = [
-    (Key::Enter, "raw_syscalls/sys_enter"),
-    (Key::Leave, "raw_syscalls/sys_exit"),
-    (Key::Waking, "sched/sched_waking"),
-    (Key::Switch, "sched/sched_switch"),
-    (Key::UserFault, "exceptions/page_fault_user"),
-    (Key::KernelFault, "exceptions/page_fault_kernel"),
-    (Key::Out, "net/net_dev_start_xmit"),
-    (Key::In, "net/netif_receive_skb"),
+const TRACEPOINTS: [(TraceKey, &str); 8] = [
+    (TraceKey::Enter, "raw_syscalls/sys_enter"),
+    (TraceKey::Leave, "raw_syscalls/sys_exit"),
+    (TraceKey::Waking, "sched/sched_waking"),
+    (TraceKey::Switch, "sched/sched_switch"),
+    (TraceKey::UserFault, "exceptions/page_fault_user"),
+    (TraceKey::KernelFault, "exceptions/page_fault_kernel"),
+    (TraceKey::Out, "net/net_dev_start_xmit"),
+    (TraceKey::In, "net/netif_receive_skb"),
 ];
 
 /// Looks through one message of at least [`LEAST_BYTES`], with the best instruments that this machine allows.
@@ -110,7 +86,7 @@ fn through_the_kernel(
     let ports = mechanism::carried(setup.kind, aim.bench().pids()).map(|[sender, _]| sender.ports);
     let mut shown: Option<(bool, Xray)> = None;
     for guess in aim.guesses().into_iter().cycle().take(aim.guesses().len().max(ROWS)) {
-        let mut wants = aim.wants(guess, Key::Byte);
+        let mut wants = aim.wants(guess, TraceKey::Byte);
         wants.extend(traced(&formats, aim.bench()));
         let mut stream = Stream::open(&wants, PAGES, true, true)?;
         stream.begin()?;
@@ -135,14 +111,14 @@ fn through_the_kernel(
 }
 
 /// What is wanted of the kernel's tracepoints.
-fn traced(formats: &BTreeMap<Key, Tracepoint>, bench: &Bench) -> Vec<Want<Key>> {
+fn traced(formats: &BTreeMap<TraceKey, Tracepoint>, bench: &Bench) -> Vec<Want<TraceKey>> {
     let [sender, receiver] = bench.pids();
     let mut wants = Vec::new();
     for (&key, format) in formats {
         let watched = Watched::Tracepoint(format.id);
         let only = match key {
-            Key::Waking => Some(format!("pid == {sender} || pid == {receiver}")),
-            Key::Switch => Some(
+            TraceKey::Waking => Some(format!("pid == {sender} || pid == {receiver}")),
+            TraceKey::Switch => Some(
                 [sender, receiver].map(|pid| format!("prev_pid == {pid} || next_pid == {pid}")).join(" || "),
             ),
             _ => None,

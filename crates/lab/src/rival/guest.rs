@@ -19,13 +19,14 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
 };
 
-use super::sentence;
 use crate::lookout::{self, Cut};
 use crate::machine::killed_by;
 use crate::peer::Fault;
 
 /// The longest answer that is believed, in bytes.
 const ANSWER_LIMIT: usize = 16 << 20;
+/// How much of a sentence of a rival's is shown, in characters.
+const SENTENCE_LIMIT: usize = 200;
 /// How long a guest may take to end once it has closed its output.
 const PARTING: Duration = Duration::from_secs(10);
 /// How often the lab looks whether a guest has ended where the kernel gives no descriptor of a process.
@@ -195,9 +196,21 @@ fn take(stdout: &mut ChildStdout, answer: &mut Vec<u8>) -> Result<bool, Fault> {
     }
 }
 
+/// A guest's sentence, fit to be shown: one line, no control characters, not too long.
+pub(super) fn sentence(text: &str) -> String {
+    let shown = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    shown.take(SENTENCE_LIMIT).collect::<String>().trim().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sentence_cannot_write_on_the_terminal() {
+        assert_eq!(sentence("\x1b[31mred\nand\tmore\x07 "), "[31mred and more");
+        assert_eq!(sentence(&"ä".repeat(1_000)).chars().count(), SENTENCE_LIMIT);
+    }
 
     fn shell(script: &str) -> Guest {
         Guest::start(Command::new("sh").args(["-c", script]), Some(b"a job\n")).unwrap()

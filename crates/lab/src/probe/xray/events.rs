@@ -1,8 +1,7 @@
 //! What each event of the stream is in the story of one message: by whom, in which words, and which step of the scene.
 
-use super::Key;
 use super::inside::{Entered, Inside};
-use super::scan::{Scan, stack_of, who};
+use super::scan::{Scan, TraceKey, stack_of, who};
 use crate::probe::spell;
 use crate::probe::steps::{Sign, step};
 use crate::probe::stream::Seen;
@@ -22,7 +21,7 @@ pub(super) struct Walk {
 
 impl Scan<'_> {
     /// What one event of the stream is, if it belongs to this message.
-    pub(super) fn event(&self, seen: &Seen<Key>, walk: &mut Walk, events: &mut Vec<Event>) {
+    pub(super) fn event(&self, seen: &Seen<TraceKey>, walk: &mut Walk, events: &mut Vec<Event>) {
         let Walk { windows, calls, aside } = walk;
         let scene = self.setup.kind.scene();
         let sample = &seen.sample;
@@ -36,9 +35,9 @@ impl Scan<'_> {
             ..Event::new(sample.t_ns, what).by(who(side)).of(0)
         };
         match (seen.key, side) {
-            (Key::Enter, Some(side)) => {
+            (TraceKey::Enter, Some(side)) => {
                 let args = std::array::from_fn(|index| {
-                    let format = self.formats.get(&Key::Enter);
+                    let format = self.formats.get(&TraceKey::Enter);
                     format.and_then(|format| format.number(&sample.fields, "args", index)).unwrap_or(0) as u64
                 });
                 let number = self.number(seen, "id").unwrap_or(-1) as u64;
@@ -49,11 +48,11 @@ impl Scan<'_> {
                     );
                 }
             }
-            (Key::Leave, Some(side)) => {
+            (TraceKey::Leave, Some(side)) => {
                 let result = self.number(seen, "ret").unwrap_or(0);
                 calls.leave(self.setup, side, result, sample.t_ns, events);
             }
-            (Key::Waking, _) => {
+            (TraceKey::Waking, _) => {
                 let woken = self.number(seen, "pid").unwrap_or(-1);
                 let Some(woken) = self.pids.iter().position(|&pid| i64::from(pid) == woken) else { return };
                 // The sender's own pause ends with a wake-up too, before its part begins.
@@ -71,7 +70,7 @@ impl Scan<'_> {
                 let event = by(by_whom, what, Some(sign)).saying(text);
                 events.push(if side.is_some() { event } else { event.by(Side::Kernel) });
             }
-            (Key::Switch, _) => {
+            (TraceKey::Switch, _) => {
                 for (field, out) in [("prev_pid", true), ("next_pid", false)] {
                     let pid = self.number(seen, field).unwrap_or(-1);
                     let Some(side) = self.pids.iter().position(|&own| i64::from(own) == pid) else {
@@ -104,14 +103,14 @@ impl Scan<'_> {
                     events.push(event);
                 }
             }
-            (Key::UserFault | Key::KernelFault, Some(side)) if inside(side) => {
+            (TraceKey::UserFault | TraceKey::KernelFault, Some(side)) if inside(side) => {
                 let what = What::Fault { function: function(), detail: detail() };
                 events.push(by(side, what, None).saying("a page was not there yet"));
             }
-            (Key::Out, Some(side)) if inside(side) => {
+            (TraceKey::Out, Some(side)) if inside(side) => {
                 events.push(self.packet_out(seen, side));
             }
-            (Key::In, Some(side)) if inside(side) => {
+            (TraceKey::In, Some(side)) if inside(side) => {
                 let len = self.number(seen, "len").unwrap_or(0);
                 let what = What::Packet { function: function(), detail: detail() };
                 let within = calls.name(side).unwrap_or_else(|| "no call".into());
@@ -124,10 +123,10 @@ impl Scan<'_> {
                         .saying(text),
                 );
             }
-            (Key::Byte(place), Some(side)) if inside(side) => {
+            (TraceKey::Byte(place), Some(side)) if inside(side) => {
                 events.push(self.touched(place, seen, side, by));
             }
-            (Key::Byte(place), None) if inside(0) || inside(1) => {
+            (TraceKey::Byte(place), None) if inside(0) || inside(1) => {
                 let touched = touch(place, sample, &self.pids);
                 let function = touched.function.unwrap_or_else(|| "another program".into());
                 let what = What::Copy { function, bytes: None };
@@ -141,7 +140,7 @@ impl Scan<'_> {
     fn touched(
         &self,
         place: Place,
-        seen: &Seen<Key>,
+        seen: &Seen<TraceKey>,
         side: usize,
         by: impl Fn(usize, What, Option<Sign<'_>>) -> Event,
     ) -> Event {

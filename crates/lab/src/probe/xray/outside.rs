@@ -2,9 +2,9 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::Xray;
 use super::inside::{Entered, Inside};
 use super::looks::without_empty_looks;
+use super::scan::Xray;
 use crate::machine::Unavailable;
 use crate::probe::bench::{Bench, ProbeError, Row, Setup};
 use crate::probe::calls::{self, Called};

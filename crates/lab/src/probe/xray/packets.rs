@@ -1,7 +1,6 @@
 //! Packets: which segment each one is that goes out, by the tap on the wire, and the acknowledgement that comes back.
 
-use super::Key;
-use super::scan::{Scan, stack_of, who};
+use super::scan::{Scan, TraceKey, stack_of, who};
 use crate::probe::steps::{Sign, step};
 use crate::probe::stream::Seen;
 use crate::probe::symbols;
@@ -15,7 +14,7 @@ const BEFORE_NS: u64 = 5_000;
 
 impl Scan<'_> {
     /// What the tap says of a packet that goes out; `None` where there is no tap.
-    fn segment_of(&self, seen: &Seen<Key>) -> Option<&Segment> {
+    fn segment_of(&self, seen: &Seen<TraceKey>) -> Option<&Segment> {
         let t_ns = seen.sample.t_ns;
         let near = |segment: &&Segment| {
             (t_ns.saturating_sub(BEFORE_NS)..=t_ns + AFTER_NS).contains(&segment.t_ns)
@@ -25,7 +24,7 @@ impl Scan<'_> {
     }
 
     /// Whether a packet has the message in it: it is longer than its headers.
-    pub(super) fn carries(&self, seen: &Seen<Key>) -> bool {
+    pub(super) fn carries(&self, seen: &Seen<TraceKey>) -> bool {
         match self.number(seen, "data_len") {
             Some(bytes) => bytes > 0,
             None => self.number(seen, "len").is_some_and(|len| len > i64::from(self.setup.size_bytes)),
@@ -33,7 +32,7 @@ impl Scan<'_> {
     }
 
     /// A packet goes out, while `side` runs.
-    pub(super) fn packet_out(&self, seen: &Seen<Key>, side: usize) -> Event {
+    pub(super) fn packet_out(&self, seen: &Seen<TraceKey>, side: usize) -> Event {
         let (what, sign) = match self.carries(seen) {
             true => ("a segment with the message goes out", Sign::Numbered),
             false => ("an acknowledgement goes out", Sign::Acknowledged),
@@ -44,14 +43,14 @@ impl Scan<'_> {
         Event { step: found, ..self.packet(seen, side).saying(text) }
     }
 
-    fn packet(&self, seen: &Seen<Key>, side: usize) -> Event {
+    fn packet(&self, seen: &Seen<TraceKey>, side: usize) -> Event {
         let function = seen.sample.stack.get(1).copied().map(symbols::name);
         let what =
             What::Packet { function, detail: Some(stack_of(&seen.sample)).filter(|stack| !stack.is_empty()) };
         Event { cpu: Some(seen.sample.cpu), ..Event::new(seen.sample.t_ns, what).by(who(side)).of(0) }
     }
 
-    fn checksum(&self, seen: &Seen<Key>) -> &'static str {
+    fn checksum(&self, seen: &Seen<TraceKey>) -> &'static str {
         /// The kernel's name for a checksum that is left to the device: only what precedes the data is summed.
         const PARTIAL: i64 = 3;
         match self.number(seen, "ip_summed") {
@@ -63,9 +62,9 @@ impl Scan<'_> {
     /// The acknowledgement of this message, if it goes out when both are back from their calls: with a later message, or by
     /// a timer.
     pub(super) fn acknowledgement(&self, windows: &[(u64, u64); 2]) -> Option<Event> {
-        let out = || self.events.iter().filter(|seen| seen.key == Key::Out);
-        let side_of = |seen: &Seen<Key>| self.pids.iter().position(|&pid| pid == seen.sample.tid);
-        let inside = |seen: &Seen<Key>| {
+        let out = || self.events.iter().filter(|seen| seen.key == TraceKey::Out);
+        let side_of = |seen: &Seen<TraceKey>| self.pids.iter().position(|&pid| pid == seen.sample.tid);
+        let inside = |seen: &Seen<TraceKey>| {
             let t_ns = seen.sample.t_ns;
             side_of(seen).is_some_and(|side| (windows[side].0..=windows[side].1).contains(&t_ns))
         };

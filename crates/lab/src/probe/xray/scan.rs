@@ -1,11 +1,7 @@
-//! One message's journey, read from the stream of a whole row.
+//! A scan: what the stream told of a whole row, and the message in it that is shown.
 
 use std::collections::BTreeMap;
 
-use super::events::Walk;
-use super::inside::Inside;
-use super::looks::without_empty_looks;
-use super::{Key, Xray};
 use crate::probe::bench::{Bench, Row, Setup};
 use crate::probe::stream::Seen;
 use crate::probe::symbols;
@@ -13,13 +9,38 @@ use crate::probe::touch::{Life, Place, touch};
 use crate::probe::tracefs::Tracepoint;
 use crate::probe::wire::Segment;
 use crate::sys::perf::Sample;
-use crate::trace::{Basis, Event, Side, Tone, What};
+use crate::trace::{Event, Side};
+
+/// One message, looked through.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Xray {
+    /// The sender's and the receiver's process.
+    pub pids: [u32; 2],
+    /// The cores they were read back on.
+    pub cores: Option<[usize; 2]>,
+    /// What happened; times are on CLOCK_MONOTONIC.
+    pub events: Vec<Event>,
+}
+
+/// What the stream holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum TraceKey {
+    Enter,
+    Leave,
+    Waking,
+    Switch,
+    UserFault,
+    KernelFault,
+    Out,
+    In,
+    Byte(Place),
+}
 
 /// A row that was looked at.
 pub(super) struct Scan<'a> {
     pub(super) setup: &'a Setup,
-    pub(super) formats: &'a BTreeMap<Key, Tracepoint>,
-    pub(super) events: &'a [Seen<Key>],
+    pub(super) formats: &'a BTreeMap<TraceKey, Tracepoint>,
+    pub(super) events: &'a [Seen<TraceKey>],
     pub(super) pids: [u32; 2],
     pub(super) cores: Option<[usize; 2]>,
     pub(super) row: &'a Row,
@@ -31,8 +52,8 @@ pub(super) struct Scan<'a> {
 impl<'a> Scan<'a> {
     pub(super) fn new(
         setup: &'a Setup,
-        formats: &'a BTreeMap<Key, Tracepoint>,
-        events: &'a [Seen<Key>],
+        formats: &'a BTreeMap<TraceKey, Tracepoint>,
+        events: &'a [Seen<TraceKey>],
         bench: &Bench,
         row: &'a Row,
         segments: Vec<Segment>,
@@ -44,7 +65,7 @@ impl<'a> Scan<'a> {
                 .iter()
                 .filter(|seen| (window.0..=window.1).contains(&seen.sample.t_ns))
                 .filter_map(|seen| match seen.key {
-                    Key::Byte(place) => Some(touch(place, &seen.sample, &pids)),
+                    TraceKey::Byte(place) => Some(touch(place, &seen.sample, &pids)),
                     _ => None,
                 })
                 .collect(),
@@ -54,76 +75,8 @@ impl<'a> Scan<'a> {
     }
 
     /// A field of an event.
-    pub(super) fn number(&self, seen: &Seen<Key>, name: &str) -> Option<i64> {
+    pub(super) fn number(&self, seen: &Seen<TraceKey>, name: &str) -> Option<i64> {
         self.formats.get(&seen.key)?.number(&seen.sample.fields, name, 0)
-    }
-
-    /// The journey of one message: from its receiver's call to both being back from theirs.
-    pub(super) fn xray(&self, lost: bool) -> Xray {
-        let index = self.met.unwrap_or(self.row.sends.len().saturating_sub(1));
-        let (Some(&send), Some(&recv)) = (self.row.sends.get(index), self.row.recvs.get(index)) else {
-            return Xray { pids: self.pids, cores: self.cores, events: Vec::new() };
-        };
-        let windows = [send, recv];
-        let mut events = vec![
-            Event::new(recv.0, What::RecvBegin {}).by(Side::Receiver).of(0),
-            Event::new(send.0, What::SendBegin { payload: None }).by(Side::Sender).of(0),
-            Event::new(send.1, What::SendEnd {}).by(Side::Sender).of(0),
-            Event::new(recv.1, What::RecvEnd { payload: None }).by(Side::Receiver).of(0),
-        ];
-        let mut walk = Walk { windows, calls: Inside::default(), aside: [false; 2] };
-        for seen in self.events {
-            self.event(seen, &mut walk, &mut events);
-        }
-        events.extend(self.acknowledgement(&windows));
-        let end = send.1.max(recv.1);
-        for side in 0..2 {
-            walk.calls.left_open(self.setup, side, end, &mut events);
-        }
-        events.sort_by_key(|event| event.t_ns);
-        let mut events = without_empty_looks(events);
-        events.extend(self.copies(index, end));
-        if lost {
-            let text = "events found no room in the ring: some may be missing here";
-            events.push(Event::new(end, What::Note { tone: Tone::Bad }).saying(text));
-        }
-        Xray { pids: self.pids, cores: self.cores, events }
-    }
-
-    /// How often the message was copied, beside what textbooks say.
-    fn copies(&self, index: usize, end: u64) -> Vec<Event> {
-        let Some(&send) = self.row.sends.get(index) else { return Vec::new() };
-        let window = (send.0, end);
-        let inside = self.events.iter().filter(|seen| (window.0..=window.1).contains(&seen.sample.t_ns));
-        let touches = inside.filter_map(|seen| match seen.key {
-            Key::Byte(place) => Some(touch(place, &seen.sample, &self.pids)),
-            _ => None,
-        });
-        let life = Life { window, touches: touches.collect() };
-        let row = |name: &str, count: String| vec![name.to_owned(), count];
-        let mut rows: Vec<Vec<String>> = [Place::SendBuffer, Place::Kernel, Place::ReceiveBuffer]
-            .into_iter()
-            .filter(|&place| life.kernel_touches(place) > 0)
-            .map(|place| {
-                row(
-                    &format!("touches by the kernel of {}", place.words()),
-                    life.kernel_touches(place).to_string(),
-                )
-            })
-            .collect();
-        let whole = self.met.is_some() || life.kernel_touches(Place::SendBuffer) == 0;
-        let count = life.kernel_copies();
-        let count = if whole { count.to_string() } else { format!("at least {count}") };
-        rows.push(row("copies by the kernel, counted", count));
-        rows.push(row("copies, as textbooks say", self.setup.kind.scene().quoted.copies.into()));
-        let what = What::Table {
-            title: "How often this message was copied".into(),
-            columns: vec!["what".into(), "how often".into()],
-            rows,
-            basis: Basis::Measured,
-            instrument: "watchpoints on one byte of the message".into(),
-        };
-        vec![Event::new(end, what)]
     }
 }
 
@@ -132,7 +85,7 @@ pub(super) fn stack_of(sample: &Sample) -> String {
     sample.stack.iter().copied().map(symbols::name).collect::<Vec<_>>().join(" < ")
 }
 
-/// By whom.
+/// The side of one of the two processes.
 pub(super) fn who(side: usize) -> Side {
     if side == 0 { Side::Sender } else { Side::Receiver }
 }
