@@ -10,7 +10,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use crossing::{Kind, WaitStrategy};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
@@ -20,81 +19,15 @@ use rustix::net::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Clock;
 use crate::lookout::{self, Cut};
-use crate::plan::{Workload, as_text};
-use crate::report::SideUse;
-use crate::sys::lines::Bounce;
 
 /// The longest line that is believed, in bytes.
 const LINE_LIMIT: usize = 16 << 20;
 
-/// Which end of a round a process plays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Role {
-    /// Sends first, and stamps round trips.
-    Initiator,
-    /// Answers, or receives.
-    Responder,
-}
-
-/// What a round is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Task {
-    /// A workload over the channel.
-    Race(Workload),
-    /// A workload without a channel, in the initiator alone.
-    Null(Workload),
-    /// Rows of single messages, to be looked at from outside.
-    Probe,
-    /// One process of a stage: it does what it is told, order by order.
-    Stage,
-}
-
-/// Everything a process needs to know; the first line it gets. The floor's memory comes beside it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Job {
-    pub(crate) role: Role,
-    pub(crate) task: Task,
-    #[serde(with = "as_text::one")]
-    pub(crate) kind: Kind,
-    #[serde(with = "as_text::one")]
-    pub(crate) wait: WaitStrategy,
-    pub(crate) core: Option<usize>,
-    pub(crate) size_bytes: u32,
-    pub(crate) warmup: u64,
-    pub(crate) messages: u64,
-    pub(crate) interval_ns: u64,
-    /// How much room the channel is asked to have; `None`: its own choice.
-    pub(crate) capacity_bytes: Option<u32>,
-    pub(crate) clock: Clock,
-}
-
-/// What the lab asks for, after the job.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Request {
-    /// Do the handshake.
-    Connect,
-    /// Bounce cache lines.
-    Floor(Bounce),
-    /// Run the task.
-    Run,
-    /// Send or receive messages, one at a time ([`Task::Probe`]).
-    Messages {
-        /// How many.
-        count: u64,
-        /// Whether the time of each call is told.
-        times: bool,
-    },
-}
-
-/// What a process answers.
+/// What a process answers: `T` is what its task knows to say.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Answer {
+pub(crate) enum Answer<T> {
     /// To the job: it is in its place.
     Placed {
         /// The core that was read back.
@@ -102,17 +35,8 @@ pub(crate) enum Answer {
         /// The peer's process id, when this process was told to start it.
         child: Option<u32>,
     },
-    /// To [`Request::Connect`].
-    Connected,
-    /// To [`Request::Floor`]: the median of half a round trip, at the initiator.
-    Floor {
-        /// In nanoseconds.
-        median_ns: Option<f64>,
-    },
-    /// To [`Request::Run`].
-    Ran(SideOutcome),
-    /// To an [`Order`](crate::stage::Order).
-    Stage(crate::stage::Told),
+    /// To what it was asked for.
+    Said(T),
     /// To anything that went wrong; it is the last word.
     Failed {
         /// One line.
@@ -120,40 +44,9 @@ pub(crate) enum Answer {
     },
 }
 
-/// What one side found in one round.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct SideOutcome {
-    /// When its part began, in ticks of the job's clock.
-    pub(crate) began: u64,
-    /// When it ended: with the last verification.
-    pub(crate) ended: u64,
-    /// Messages it verified.
-    pub(crate) verified: u64,
-    /// Samples in nanoseconds, with their counts.
-    pub(crate) samples: Vec<(u64, u64)>,
-    /// How far it was at some times, in ticks and counted messages or round trips.
-    #[serde(default)]
-    pub(crate) progress: Vec<(u64, u64)>,
-    /// Messages that were sent more than one interval late.
-    pub(crate) missed: u64,
-    /// What it cost.
-    pub(crate) usage: SideUse,
-    /// What the channel had room for in the end, in the direction that this side sends.
-    #[serde(default)]
-    pub(crate) channel_bytes: Option<u32>,
-    /// How it slept, when that was not the usual way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) slept_by: Option<String>,
-    /// Why `usage` says nothing, if so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) uncounted: Option<String>,
-    /// When each call of the channel began and ended, in ticks, when it is looked at from outside.
-    pub(crate) calls: Vec<(u64, u64)>,
-    /// How often it slept of its own accord, between two messages.
-    pub(crate) pauses: u64,
-    /// Where the message is in its memory.
-    pub(crate) message_at: u64,
-}
+/// The lab has gone, or has been told what went wrong: nothing more can be said to it.
+#[derive(Debug)]
+pub(crate) struct LineEnded;
 
 /// Why there was no answer.
 #[derive(Debug)]
@@ -217,6 +110,23 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// Tells the lab that this process is in its place, and which process it has started.
+    pub(crate) fn placed(&self, core: Option<usize>, child: Option<u32>) -> Result<(), LineEnded> {
+        self.say(&Answer::<()>::Placed { core, child }, None).map_err(|_| LineEnded)
+    }
+
+    /// Answers the lab.
+    pub(crate) fn answer(&self, what: impl Serialize) -> Result<(), LineEnded> {
+        self.say(&Answer::Said(what), None).map_err(|_| LineEnded)
+    }
+
+    /// Tells the lab what went wrong; nothing is said after that.
+    pub(crate) fn fail(&self, why: String) -> LineEnded {
+        // If the lab cannot be told it is gone, and so is its interest.
+        let _ = self.say(&Answer::<()>::Failed { why }, None);
+        LineEnded
     }
 
     /// Waits for one line, until `deadline` or until `stop` is set.

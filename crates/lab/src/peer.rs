@@ -5,6 +5,7 @@
 //! that is dropped is killed and reaped.
 
 use std::ffi::OsStr;
+use std::fmt::{self, Debug};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
@@ -20,9 +21,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::control::{Answer, Control, Job, Silence};
-use crate::itself::{self, THIS_PROGRAM};
+use crate::control::{Answer, Control, Silence};
+use crate::itself;
+use crate::job::Job;
 use crate::machine::killed_by;
 use crate::sys::signals;
 
@@ -97,19 +100,9 @@ fn signal_name(number: i32) -> String {
 }
 
 impl Peer {
-    /// Starts a process, gives it `endpoint` and `job`, and waits until it is in its place.
+    /// Starts `program`, which must call [`worker_main`](crate::worker_main), gives it `endpoint` and `job`, and waits
+    /// until it is in its place.
     pub(crate) fn start(
-        endpoint: Option<Endpoint>,
-        job: &Job,
-        beside: Option<BorrowedFd<'_>>,
-        deadline: Instant,
-        stop: &AtomicBool,
-    ) -> Result<Peer, Fault> {
-        Peer::start_program(THIS_PROGRAM.as_ref(), endpoint, job, beside, deadline, stop)
-    }
-
-    /// The same, of another program that calls [`worker_main`](crate::worker_main).
-    pub(crate) fn start_program(
         program: &OsStr,
         endpoint: Option<Endpoint>,
         job: &Job,
@@ -153,7 +146,7 @@ impl Peer {
         stop: &AtomicBool,
     ) -> Result<Peer, Fault> {
         self.ask_with(job, beside)?;
-        match self.hear(deadline, stop)? {
+        match self.hear_line::<IgnoredAny>(deadline, stop)?.ok_or_else(Fault::late)? {
             Answer::Placed { core, child } => (self.core, self.child) = (core, child),
             other => return Err(Fault::out_of_turn(&other)),
         }
@@ -179,17 +172,29 @@ impl Peer {
     }
 
     /// Waits for an answer.
-    pub(crate) fn hear(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<Answer, Fault> {
-        let late = || Fault::Failed("a process did not finish in time".into());
-        self.hear_until(deadline, stop)?.ok_or_else(late)
+    pub(crate) fn hear<T>(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<T, Fault>
+    where
+        T: DeserializeOwned + Debug,
+    {
+        self.hear_until(deadline, stop)?.ok_or_else(Fault::late)
     }
 
     /// Waits for an answer; `None` when there is none by `deadline`, and then it may still come.
-    pub(crate) fn hear_until(
-        &mut self,
-        deadline: Instant,
-        stop: &AtomicBool,
-    ) -> Result<Option<Answer>, Fault> {
+    pub(crate) fn hear_until<T>(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<Option<T>, Fault>
+    where
+        T: DeserializeOwned + Debug,
+    {
+        match self.hear_line(deadline, stop)? {
+            None => Ok(None),
+            Some(Answer::Said(said)) => Ok(Some(said)),
+            Some(other) => Err(Fault::out_of_turn(&other)),
+        }
+    }
+
+    fn hear_line<T>(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<Option<Answer<T>>, Fault>
+    where
+        T: DeserializeOwned,
+    {
         match self.control.hear(Some(deadline), stop) {
             Ok(Answer::Failed { why }) => Err(Fault::Failed(why)),
             Ok(answer) => Ok(Some(answer)),
@@ -392,8 +397,8 @@ pub(crate) enum Fault {
     Failed(String),
 }
 
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Stopped => f.write_str("stopped"),
             Fault::Environment(why) | Fault::Failed(why) => f.write_str(why),
@@ -402,7 +407,11 @@ impl std::fmt::Display for Fault {
 }
 
 impl Fault {
-    pub(crate) fn out_of_turn(answer: &Answer) -> Fault {
+    fn late() -> Fault {
+        Fault::Failed("a process did not finish in time".into())
+    }
+
+    pub(crate) fn out_of_turn(answer: &impl Debug) -> Fault {
         Fault::Failed(format!("a process answered out of turn: {answer:?}"))
     }
 

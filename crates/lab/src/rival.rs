@@ -16,12 +16,12 @@ use crossing::{Kind, WaitStrategy};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+use crate::job::PairJob;
 use crate::peer::Fault;
 use crate::plan::{Workload, as_text};
-use crate::round::Order;
 
-use self::guest::{Guest, sentence};
 pub use self::guest::end_guests;
+use self::guest::{Guest, sentence};
 
 /// How long a rival may take to say who it is.
 const MEETING: Duration = Duration::from_secs(5);
@@ -72,7 +72,7 @@ struct GuestJob {
 
 /// What a rival has done.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(crate) struct Outcome {
+pub(crate) struct RivalOutcome {
     messages: u64,
     pub(crate) verified: u64,
     pub(crate) elapsed_ns: u64,
@@ -82,8 +82,8 @@ pub(crate) struct Outcome {
 /// What a rival answers.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
-pub(crate) enum Answer {
-    Done(Outcome),
+pub(crate) enum RivalAnswer {
+    Done(RivalOutcome),
     /// It cannot do this, and says so: a gap, not a failure.
     Unsupported {
         unsupported: String,
@@ -136,48 +136,40 @@ impl Rival {
     /// Runs one round.
     pub(crate) fn run(
         &self,
-        kind: Kind,
         workload: Workload,
-        order: &Order,
+        job: &PairJob,
         stop: &AtomicBool,
-    ) -> Result<Answer, Fault> {
-        let job = GuestJob {
-            kind,
-            workload,
-            size_bytes: order.size_bytes,
-            messages: order.messages,
-            warmup: order.warmup,
-            cores: order.cores,
-            wait: order.wait.name(),
-            clock: order.clock,
-        };
-        let mut line = serde_json::to_vec(&job).map_err(|error| Fault::Failed(error.to_string()))?;
+    ) -> Result<RivalAnswer, Fault> {
+        let PairJob { kind, size_bytes, messages, warmup, cores, clock, .. } = *job;
+        let wait = job.wait.name();
+        let told = GuestJob { kind, workload, size_bytes, messages, warmup, cores, wait, clock };
+        let mut line = serde_json::to_vec(&told).map_err(|error| Fault::Failed(error.to_string()))?;
         line.push(b'\n');
         let began = Instant::now();
         let guest = Guest::start(&mut Command::new(&self.program), Some(&line))
             .map_err(|error| Fault::spawn(&error))?;
-        let answer = guest.answer(began + order.time(), stop)?;
+        let answer = guest.answer(began + job.time(), stop)?;
         let lied = |why: String| Fault::Failed(format!("rival {}: {why}", self.name()));
         match serde_json::from_slice(&answer) {
-            Ok(Answer::Unsupported { unsupported }) => {
-                Ok(Answer::Unsupported { unsupported: sentence(&unsupported) })
+            Ok(RivalAnswer::Unsupported { unsupported }) => {
+                Ok(RivalAnswer::Unsupported { unsupported: sentence(&unsupported) })
             }
-            Ok(Answer::Done(outcome)) => match outcome.fault(workload, order, began.elapsed()) {
+            Ok(RivalAnswer::Done(outcome)) => match outcome.fault(workload, job, began.elapsed()) {
                 Some(why) => Err(lied(why)),
-                None => Ok(Answer::Done(outcome)),
+                None => Ok(RivalAnswer::Done(outcome)),
             },
             Err(error) => Err(lied(format!("it answered what is no answer: {error}"))),
         }
     }
 }
 
-impl Outcome {
+impl RivalOutcome {
     /// What cannot be true of it. That every message was verified is checked for all entrants alike.
-    fn fault(&self, workload: Workload, order: &Order, ran: Duration) -> Option<String> {
-        if self.messages != order.messages {
+    fn fault(&self, workload: Workload, job: &PairJob, ran: Duration) -> Option<String> {
+        if self.messages != job.messages {
             return Some(format!(
                 "it tells of {} messages, and {} were asked for",
-                self.messages, order.messages
+                self.messages, job.messages
             ));
         }
         let time = Duration::from_nanos(self.elapsed_ns);
@@ -222,43 +214,34 @@ pub(crate) fn name_of(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::Task;
+    use crate::job::Task;
 
-    fn order() -> Order {
-        Order {
-            task: Task::Race(Workload::PingPong),
-            kind: Kind::Pipe,
-            wait: WaitStrategy::Block,
-            cores: None,
-            size_bytes: 64,
-            warmup: 0,
-            messages: 10,
-            interval_ns: 0,
-            capacity_bytes: None,
-            clock: Clock::Monotonic,
-        }
+    fn job() -> PairJob {
+        let task = Task::Race(Workload::PingPong);
+        let job = PairJob::new(task, Kind::Pipe, WaitStrategy::Block, None, 64, Clock::Monotonic);
+        PairJob { messages: 10, ..job }
     }
 
     #[test]
     fn what_cannot_be_true_is_found() {
-        let honest = Outcome {
+        let honest = RivalOutcome {
             messages: 10,
             verified: 10,
             elapsed_ns: 20_009,
             latency_ns: vec![(900, 5), (1_101, 5)],
         };
         let ran = Duration::from_millis(1);
-        let fault = |outcome: &Outcome, workload| outcome.fault(workload, &order(), ran);
+        let fault = |outcome: &RivalOutcome, workload| outcome.fault(workload, &job(), ran);
         assert_eq!(fault(&honest, Workload::PingPong), None);
-        let streamed = Outcome { latency_ns: Vec::new(), ..honest.clone() };
+        let streamed = RivalOutcome { latency_ns: Vec::new(), ..honest.clone() };
         assert_eq!(fault(&streamed, Workload::Stream), None);
         for lie in [
-            Outcome { messages: 11, ..honest.clone() },
-            Outcome { elapsed_ns: 2_000_000, ..honest.clone() },
-            Outcome { elapsed_ns: 15_000, ..honest.clone() },
-            Outcome { latency_ns: vec![(1_000, 9)], ..honest.clone() },
-            Outcome { latency_ns: vec![(u64::MAX, 10)], ..honest.clone() },
-            Outcome { latency_ns: vec![(u64::MAX, u64::MAX), (u64::MAX, u64::MAX)], ..honest.clone() },
+            RivalOutcome { messages: 11, ..honest.clone() },
+            RivalOutcome { elapsed_ns: 2_000_000, ..honest.clone() },
+            RivalOutcome { elapsed_ns: 15_000, ..honest.clone() },
+            RivalOutcome { latency_ns: vec![(1_000, 9)], ..honest.clone() },
+            RivalOutcome { latency_ns: vec![(u64::MAX, 10)], ..honest.clone() },
+            RivalOutcome { latency_ns: vec![(u64::MAX, u64::MAX), (u64::MAX, u64::MAX)], ..honest.clone() },
             streamed,
         ] {
             assert!(fault(&lie, Workload::PingPong).is_some(), "{lie:?}");

@@ -1,16 +1,18 @@
 //! From rounds to a row: what all launches of one entrant found together, and each by itself.
 
 use crate::disturbance::Disturbance;
+use crate::entrant::{RaceEntrant, Runner};
+use crate::job::PairJob;
 use crate::plan::{Plan, Workload};
-use crate::race::{Entry, Found, Who};
 use crate::report::{Entrant, Floor, LatencyBasis, Launch, Row, SideUse, State};
-use crate::round::{Floors, Order, Round};
+use crate::round::{Floors, Round};
+use crate::settle::RoundFound;
 use crate::stats::{self, Histogram};
 
 /// The rounds of one entrant so far.
 #[derive(Debug)]
 pub(crate) struct Gathered {
-    pub(crate) entry: Entry,
+    pub(crate) entrant: RaceEntrant,
     pub(crate) failed: Option<String>,
     /// Whether it failed because no process could be started.
     not_started: bool,
@@ -39,9 +41,9 @@ pub(crate) struct Gathered {
 
 impl Gathered {
     /// No rounds yet, and none to come if it `failed` already.
-    pub(crate) fn new(entry: Entry, failed: Option<String>) -> Gathered {
+    pub(crate) fn new(entrant: RaceEntrant, failed: Option<String>) -> Gathered {
         Gathered {
-            entry,
+            entrant,
             failed,
             not_started: false,
             gap: None,
@@ -89,39 +91,39 @@ impl Gathered {
     }
 
     /// Adds a round. One that did not verify every message fails the entrant.
-    pub(crate) fn add(&mut self, order: &Order, found: Found, disturbed: &Disturbance) {
+    pub(crate) fn add(&mut self, job: &PairJob, found: RoundFound, disturbed: &Disturbance) {
         self.disturbed = self.disturbed.and(disturbed);
         let per_count = self.messages_per_count();
-        let messages = order.messages * per_count;
+        let messages = job.messages * per_count;
         let moved = found.moved();
         let (samples, elapsed_ns, verified, progress) = match found {
-            Found::Ours(round) => {
+            RoundFound::Ours(round) => {
                 self.note_round(&round);
                 // A stream ends when its receiver has verified the last message.
-                let one_sided =
-                    matches!(self.entry.who, Who::Null) || self.entry.workload == Workload::PingPong;
+                let one_sided = matches!(self.entrant.runner, Runner::Null)
+                    || self.entrant.workload == Workload::PingPong;
                 let ended = if one_sided { round.initiator.ended } else { round.responder.ended };
-                let elapsed_ns = order.clock.ns(ended.saturating_sub(round.initiator.began));
-                let verified = match self.entry.who {
-                    Who::Null => round.initiator.verified * per_count,
-                    Who::Mechanism(_) | Who::Rival(..) | Who::Absent(_) => {
+                let elapsed_ns = job.clock.ns(ended.saturating_sub(round.initiator.began));
+                let verified = match self.entrant.runner {
+                    Runner::Null => round.initiator.verified * per_count,
+                    Runner::Mechanism(_) | Runner::Rival(..) | Runner::Absent(_) => {
                         round.initiator.verified + round.responder.verified
                     }
                 };
                 let from =
                     if round.initiator.samples.is_empty() { &round.responder } else { &round.initiator };
-                let since = |ticks: u64| order.clock.ns(ticks.saturating_sub(round.initiator.began));
+                let since = |ticks: u64| job.clock.ns(ticks.saturating_sub(round.initiator.began));
                 let points = from.progress.iter().map(|&(ticks, done)| (since(ticks), done * per_count));
                 let progress: Vec<_> = points.collect();
                 let progress = Some(progress).filter(|points| !points.is_empty());
                 (Histogram::from_pairs(&from.samples), elapsed_ns, verified, progress)
             }
-            Found::Gap(why) => {
+            RoundFound::Gap(why) => {
                 self.gap = Some(why);
                 return;
             }
-            Found::Guest(outcome, floors, blind) => {
-                self.cores = order.cores;
+            RoundFound::Guest(outcome, floors, blind) => {
+                self.cores = job.cores;
                 self.floors.extend(floors);
                 self.blind = blind.or(self.blind.take());
                 let samples = Histogram::from_pairs(&outcome.latency_ns);
@@ -146,7 +148,7 @@ impl Gathered {
 
     /// A round trip counts as two messages.
     fn messages_per_count(&self) -> u64 {
-        if self.entry.workload == Workload::PingPong { 2 } else { 1 }
+        if self.entrant.workload == Workload::PingPong { 2 } else { 1 }
     }
 
     fn note_round(&mut self, round: &Round) {
@@ -171,16 +173,16 @@ impl Gathered {
         if self.is_empty() && self.failed.is_none() && self.gap.is_none() {
             return None;
         }
-        let (kind, entrant) = match &self.entry.who {
-            Who::Mechanism(kind) => (kind.to_string(), Entrant::Mechanism),
-            Who::Null => ("null".to_string(), Entrant::Null),
-            Who::Absent(name) => (name.clone(), Entrant::Rival),
-            Who::Rival(rival, kind) => {
+        let (kind, entrant) = match &self.entrant.runner {
+            Runner::Mechanism(kind) => (kind.to_string(), Entrant::Mechanism),
+            Runner::Null => ("null".to_string(), Entrant::Null),
+            Runner::Absent(name) => (name.clone(), Entrant::Rival),
+            Runner::Rival(rival, kind) => {
                 let entrant = if rival.is_bound() { Entrant::Bound } else { Entrant::Rival };
                 (format!("{}/{kind}", rival.name()), entrant)
             }
         };
-        let basis = match self.entry.workload {
+        let basis = match self.entrant.workload {
             Workload::PingPong => LatencyBasis::HalfRoundTrip,
             Workload::Stream | Workload::Corked => LatencyBasis::OneWayStamped,
             Workload::Paced => LatencyBasis::FromDueTime,
@@ -194,11 +196,11 @@ impl Gathered {
         Some(Row {
             kind,
             entrant,
-            workload: self.entry.workload,
-            size_bytes: self.entry.size_bytes,
+            workload: self.entrant.workload,
+            size_bytes: self.entrant.size_bytes,
             placement: plan.placement,
             cores: self.cores,
-            wait: self.entry.wait,
+            wait: self.entrant.wait,
             messages: self.messages,
             verified: self.verified,
             latency_ns: self.samples.latency(basis).filter(|_| fine),
@@ -211,7 +213,7 @@ impl Gathered {
             sides: self.sides.filter(|_| fine && self.uncounted.is_none()),
             channel_bytes: self.channel_bytes,
             progress: progress.filter(|_| fine),
-            missed: (self.entry.workload == Workload::Paced).then_some(self.missed),
+            missed: (self.entrant.workload == Workload::Paced).then_some(self.missed),
             failed,
             notes,
         })
@@ -227,7 +229,7 @@ impl Gathered {
 
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        if let Who::Rival(rival, _) = &self.entry.who {
+        if let Runner::Rival(rival, _) = &self.entrant.runner {
             notes.extend(rival.notes());
         }
         notes.extend(self.gap.as_ref().map(|why| format!("cannot do this: {why}")));

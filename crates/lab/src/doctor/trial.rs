@@ -11,10 +11,10 @@ use crossing::{Kind, WaitStrategy};
 
 use super::finding::{Finding, good, limited, missing};
 use crate::clock::Clock;
-use crate::control::Task;
+use crate::job::{PairJob, Task};
 use crate::machine::{resolve, usual_placement};
 use crate::plan::Workload;
-use crate::round::{self, Order};
+use crate::round;
 use crate::stage::Setup;
 use crate::trace::{Tone, Trace, What};
 
@@ -30,7 +30,7 @@ pub(super) fn mechanism(kind: Kind) -> Finding {
     let stop = Arc::new(AtomicBool::new(false));
     let _patience = set_after(PATIENCE, &stop);
     let shown = crate::show::record(&Setup::of(kind), MESSAGES, &stop).map_err(|over| over.0);
-    let raced = round::run(&order(kind), &stop).map_err(|fault| fault.to_string());
+    let raced = round::run(&job(kind), &stop).map_err(|fault| fault.to_string());
     let late = stop.load(Ordering::Relaxed);
     match (shown, raced) {
         _ if late => missing(
@@ -79,19 +79,10 @@ fn set_after(patience: Duration, flag: &Arc<AtomicBool>) -> Option<Sender<()>> {
 }
 
 /// A small round, in the places that a race would take.
-fn order(kind: Kind) -> Order {
-    Order {
-        task: Task::Race(Workload::PingPong),
-        kind,
-        wait: WaitStrategy::Block,
-        cores: resolve(usual_placement().0).ok().flatten(),
-        size_bytes: 64,
-        warmup: 0,
-        messages: ROUND_TRIPS,
-        interval_ns: 0,
-        capacity_bytes: None,
-        clock: Clock::best(),
-    }
+fn job(kind: Kind) -> PairJob {
+    let (task, cores) = (Task::Race(Workload::PingPong), resolve(usual_placement().0).ok().flatten());
+    let job = PairJob::new(task, kind, WaitStrategy::Block, cores, 64, Clock::best());
+    PairJob { messages: ROUND_TRIPS, ..job }
 }
 
 #[cfg(test)]

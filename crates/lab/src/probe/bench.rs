@@ -13,17 +13,17 @@ use std::time::{Duration, Instant};
 use crossing::{Endpoint, Kind, WaitStrategy};
 
 use crate::clock::Clock;
-use crate::control::{Answer, Job, Request, Role, SideOutcome, Task};
 use crate::itself::THIS_PROGRAM;
+use crate::job::{PairJob, SETUP, Task};
 use crate::machine;
-use crate::peer::{Fault, Peer};
+use crate::peer::Fault;
 use crate::plan::Placement;
 use crate::report::SideUse;
+use crate::request::{Request, SideOutcome};
 use crate::stats::Histogram;
 use crate::sys::lines::Lines;
+use crate::two_peers::TwoPeers;
 
-/// How long starting may take.
-const SETUP: Duration = Duration::from_secs(30);
 /// How long one message may take, far above anything seen: step by step under a tracer.
 const PER_MESSAGE: Duration = Duration::from_millis(50);
 /// How long a process may take from its answer to its sleep.
@@ -75,8 +75,7 @@ impl From<Fault> for ProbeError {
 /// Two processes with a channel between them.
 #[derive(Debug)]
 pub struct Bench {
-    sender: Peer,
-    receiver: Peer,
+    peers: TwoPeers,
     cores: Option<[usize; 2]>,
 }
 
@@ -125,14 +124,14 @@ impl Bench {
         let cores = machine::resolve(setup.placement).map_err(|gone| ProbeError(gone.to_string()))?;
         let environment = |error: &dyn std::fmt::Display| ProbeError(error.to_string());
         let deadline = Instant::now() + SETUP;
-        let (here, there) = Endpoint::pair(setup.kind).map_err(|error| environment(&error))?;
+        let ends = Endpoint::pair(setup.kind).map_err(|error| environment(&error))?;
         let (_, lines) = Lines::create().map_err(|error| environment(&error))?;
-        let start = |endpoint, role| {
-            let job = job(setup, cores, role);
-            let beside = Some(lines.as_fd());
-            Peer::start_program(setup.program.as_os_str(), Some(endpoint), &job, beside, deadline, stop)
-        };
-        Ok(Bench { sender: start(here, Role::Initiator)?, receiver: start(there, Role::Responder)?, cores })
+        // The clock that the kernel's records carry.
+        let job =
+            PairJob::new(Task::Probe, setup.kind, setup.wait, cores, setup.size_bytes, Clock::Monotonic);
+        let program = setup.program.as_os_str();
+        let peers = TwoPeers::start(program, Some(ends), &job, Some(lines.as_fd()), deadline, stop)?;
+        Ok(Bench { peers, cores })
     }
 
     /// Connects the two.
@@ -140,15 +139,13 @@ impl Bench {
     /// # Errors
     /// When the handshake fails.
     pub fn connect(&mut self, stop: &AtomicBool) -> Result<(), ProbeError> {
-        match self.ask(&Request::Connect, Instant::now() + SETUP, stop)? {
-            [Answer::Connected, Answer::Connected] => self.rest(),
-            [Answer::Connected, other] | [other, _] => Err(Fault::out_of_turn(&other).into()),
-        }
+        self.peers.connect(Instant::now() + SETUP, stop)?;
+        self.rest()
     }
 
     /// The sender's and the receiver's process.
     pub fn pids(&self) -> [u32; 2] {
-        [self.sender.pid(), self.receiver.pid()]
+        self.peers.pids()
     }
 
     /// The cores they were read back on.
@@ -179,13 +176,10 @@ impl Bench {
 
     fn row(&mut self, count: u64, times: bool, stop: &AtomicBool) -> Result<Row, ProbeError> {
         let patience = PER_MESSAGE.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
-        match self.ask(&Request::Messages { count, times }, Instant::now() + SETUP + patience, stop)? {
-            [Answer::Ran(sender), Answer::Ran(receiver)] => {
-                self.rest()?;
-                Ok(row(sender, receiver))
-            }
-            [Answer::Ran(_), other] | [other, _] => Err(Fault::out_of_turn(&other).into()),
-        }
+        let request = Request::Messages { count, times };
+        let [sender, receiver] = self.peers.run(&request, Instant::now() + SETUP + patience, stop)?;
+        self.rest()?;
+        Ok(row(sender, receiver))
     }
 
     /// Waits until both sleep on their line. Who has answered does nothing else before it sleeps there; without this it
@@ -205,16 +199,7 @@ impl Bench {
 
     /// Ends both, whatever they are doing.
     pub(crate) fn kill(&mut self) {
-        self.sender.kill();
-        self.receiver.kill();
-    }
-
-    fn ask(&mut self, request: &Request, deadline: Instant, stop: &AtomicBool) -> Result<[Answer; 2], Fault> {
-        // The receiver first: it is to wait for the message, not the message for it.
-        self.receiver.ask(request)?;
-        self.sender.ask(request)?;
-        let sender = self.sender.hear(deadline, stop)?;
-        Ok([sender, self.receiver.hear(deadline, stop)?])
+        self.peers.kill();
     }
 }
 
@@ -224,23 +209,6 @@ fn sleeps(pid: u32) -> Result<bool, ProbeError> {
     let stat = fs::read_to_string(&path).map_err(|error| ProbeError(format!("{path}: {error}")))?;
     // Behind the name, which may itself hold anything.
     Ok(stat.rsplit_once(')').is_some_and(|(_, behind)| behind.trim_start().starts_with('S')))
-}
-
-fn job(setup: &Setup, cores: Option<[usize; 2]>, role: Role) -> Job {
-    Job {
-        role,
-        task: Task::Probe,
-        kind: setup.kind,
-        wait: setup.wait,
-        core: cores.map(|[first, second]| if role == Role::Initiator { first } else { second }),
-        size_bytes: setup.size_bytes,
-        warmup: 0,
-        messages: 0,
-        interval_ns: 0,
-        capacity_bytes: None,
-        // The clock that the kernel's records carry.
-        clock: Clock::Monotonic,
-    }
 }
 
 fn row(sender: SideOutcome, receiver: SideOutcome) -> Row {

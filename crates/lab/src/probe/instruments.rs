@@ -17,8 +17,8 @@ use super::refusal::refused;
 use super::symbols::Symbols;
 use super::tracefs::Tracefs;
 use crate::clock::Clock;
-use crate::control::{Job, Role, Task};
 use crate::itself::THIS_PROGRAM;
+use crate::job::{PairJob, Role, Task};
 use crate::machine::{self, Unavailable};
 use crate::peer::Peer;
 use crate::sys::perf::{Counter, Records, Watched, Whom};
@@ -237,22 +237,11 @@ fn try_page_frames() -> io::Result<()> {
 
 /// Takes hold of a process of the lab that waits for its job.
 fn try_ptrace() -> io::Result<()> {
-    let job = Job {
-        role: Role::Initiator,
-        task: Task::Probe,
-        kind: Kind::ALL[0],
-        wait: WaitStrategy::Block,
-        core: None,
-        size_bytes: 8,
-        warmup: 0,
-        messages: 0,
-        interval_ns: 0,
-        capacity_bytes: None,
-        clock: Clock::Monotonic,
-    };
+    let job = PairJob::new(Task::Probe, Kind::ALL[0], WaitStrategy::Block, None, 8, Clock::Monotonic)
+        .for_role(Role::Initiator);
     let deadline = Instant::now() + Duration::from_secs(2);
     let never = AtomicBool::new(false);
-    let peer = Peer::start_program(THIS_PROGRAM.as_ref(), None, &job, None, deadline, &never)
+    let peer = Peer::start(THIS_PROGRAM.as_ref(), None, &job, None, deadline, &never)
         .map_err(|fault| io::Error::other(fault.to_string()))?;
     attach(peer.pid()).map(drop)
 }

@@ -13,54 +13,38 @@ use crossing::{Address, Config, Connection, Endpoint, Kind, Listener, Peers, Rec
 
 use super::order::{Course, Order, Sight, Textbook, Told, Wrong};
 use super::textbook::{self, SLOT_BYTES};
-use crate::control::{Answer, Control, Job, Silence};
+use crate::control::{Control, LineEnded, Silence};
 use crate::itself::THIS_PROGRAM;
-use crate::machine;
+use crate::job::{Job, PairJob};
 use crate::mechanism::{self, Overwritten};
 use crate::message::{Glimpse, compose};
 use crate::peer;
 use crate::sys::stray;
 
-/// The lab has gone, or has been told what went wrong.
-#[derive(Debug)]
-pub(crate) struct Over;
-
 /// Runs a process of a stage until the lab goes away.
-pub(crate) fn run(mut control: Control, job: &Job) -> Result<(), Over> {
-    match job.core.map_or(Ok(()), machine::pin) {
-        Ok(()) => {}
-        Err(unavailable) => return fail(&control, unavailable.to_string()),
-    }
+pub(crate) fn run(mut control: Control, job: &Job) -> Result<(), LineEnded> {
     let (endpoint, child) = match birth(&mut control, job) {
         Ok(born) => born,
-        Err(why) => return fail(&control, why),
+        Err(why) => return Err(control.fail(why)),
     };
-    let id = child.as_ref().map(Child::id);
-    let placed = Answer::Placed { core: job.core, child: id };
-    control.say(&placed, None).map_err(|_| Over)?;
-    Actor::new(control, job, endpoint, child).serve()
+    control.placed(job.core(), child.as_ref().map(Child::id))?;
+    Actor::new(control, &job.pair, endpoint, child).serve()
 }
 
 /// A descriptor beside the job is the line of a peer that this process is to start itself: then the two ends
 /// of the channel are made here, and the child inherits one.
 fn birth(control: &mut Control, job: &Job) -> Result<(Option<Endpoint>, Option<Child>), String> {
     let Some(line) = control.descriptor() else { return Ok((None, None)) };
-    let (here, there) = Endpoint::pair(job.kind).map_err(|error| error.to_string())?;
+    let (here, there) = Endpoint::pair(job.pair.kind).map_err(|error| error.to_string())?;
     let command = peer::command(THIS_PROGRAM.as_ref(), line);
     let child = command.and_then(|command| peer::spawn(command, Some(there)));
     let child = child.map_err(|error| format!("cannot start a child: {error}"))?;
     Ok((Some(here), Some(child)))
 }
 
-fn fail(control: &Control, why: String) -> Result<(), Over> {
-    // If the lab cannot be told it is gone, and so are we.
-    let _ = control.say(&Answer::Failed { why }, None);
-    Err(Over)
-}
-
 struct Actor<'a> {
     control: Control,
-    job: &'a Job,
+    job: &'a PairJob,
     /// The end that was made here, when the peer was started here.
     endpoint: Option<Endpoint>,
     child: Option<Child>,
@@ -73,8 +57,8 @@ struct Actor<'a> {
 }
 
 impl<'a> Actor<'a> {
-    fn new(control: Control, job: &'a Job, endpoint: Option<Endpoint>, child: Option<Child>) -> Self {
-        let size = job.size_bytes as usize;
+    fn new(control: Control, job: &'a PairJob, endpoint: Option<Endpoint>, child: Option<Child>) -> Self {
+        let size = job.size();
         Actor {
             control,
             job,
@@ -87,24 +71,20 @@ impl<'a> Actor<'a> {
         }
     }
 
-    fn serve(mut self) -> Result<(), Over> {
+    fn serve(mut self) -> Result<(), LineEnded> {
         let never = AtomicBool::new(false);
         loop {
             let order: Order = match self.control.hear(None, &never) {
                 Ok(order) => order,
                 Err(Silence::Gone) => return Ok(()),
-                Err(_) => return Err(Over),
+                Err(_) => return Err(LineEnded),
             };
             match self.obey(order) {
-                Ok(Some(told)) => self.tell(told)?,
+                Ok(Some(told)) => self.control.answer(told)?,
                 Ok(None) => {}
-                Err(why) => return fail(&self.control, why),
+                Err(why) => return Err(self.control.fail(why)),
             }
         }
-    }
-
-    fn tell(&self, told: Told) -> Result<(), Over> {
-        self.control.say(&Answer::Stage(told), None).map_err(|_| Over)
     }
 
     /// Does what is asked for. An error is the last word: only for what leaves no sense in going on.
@@ -143,7 +123,7 @@ impl<'a> Actor<'a> {
     }
 
     fn connect(&mut self, endpoint: Endpoint) -> Result<Told, String> {
-        let size = self.job.size_bytes as usize;
+        let size = self.job.size();
         // Both were started by the lab, and meet in a folder that only its user can enter: also where that user has no number
         // of its own in this namespace, and could not be told from others.
         let peers = Peers::Anyone;
@@ -284,7 +264,7 @@ impl<'a> Actor<'a> {
 }
 
 fn say(control: &Control, told: Told) -> Result<(), String> {
-    control.say(&Answer::Stage(told), None).map_err(|error| error.to_string())
+    control.answer(told).map_err(|LineEnded| "the lab is gone".into())
 }
 
 fn connected(connection: &mut Option<Connection>) -> Result<&mut Connection, String> {

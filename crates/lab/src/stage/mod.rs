@@ -47,8 +47,6 @@ use crate::trace::{Event, Header, Tone};
 pub use crate::message::WORDS_LIMIT;
 pub use command::{COUNT_LIMIT, Command, Direction, Messages};
 
-pub(crate) use order::Told;
-
 /// What a stage is opened with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setup {

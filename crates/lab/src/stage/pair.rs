@@ -16,7 +16,8 @@ use super::meeting::Meeting;
 use super::order::{Order, Sight, Told};
 use super::state::{self, Seen};
 use crate::clock::Clock;
-use crate::control::{Answer, Control, Job, Role, Task};
+use crate::control::Control;
+use crate::job::{Job, PairJob, Role, Task};
 use crate::mechanism::{self, Gauges, Meets};
 use crate::peer::{Death, Fault, Peer};
 use crate::round;
@@ -96,10 +97,7 @@ impl Pair {
 
     /// Lets the two connect; the path where they met, if they did at one.
     fn connect(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<Option<String>, Fault> {
-        let told = |pair: &mut Pair, side| match pair.peer(side).hear(deadline, stop)? {
-            Answer::Stage(told) => Ok(told),
-            answer => Err(Fault::out_of_turn(&answer)),
-        };
+        let told = |pair: &mut Pair, side| pair.peer(side).hear::<Told>(deadline, stop);
         let mut met = None;
         if self.meets == Meets::AtPath {
             // The path is of use for the moment of meeting only, so nothing is left when everybody is killed.
@@ -165,13 +163,11 @@ impl Pair {
         patience: Duration,
         stop: &AtomicBool,
     ) -> Result<Option<Told>, Fault> {
-        let told = match self.peer(side).hear_until(Instant::now() + patience, stop)? {
-            None => return Ok(None),
-            Some(Answer::Stage(told)) => told,
-            Some(answer) => return Err(Fault::out_of_turn(&answer)),
-        };
-        self.busy[place(side)] = matches!(told, Told::About | Told::Listening);
-        Ok(Some(told))
+        let told = self.peer(side).hear_until(Instant::now() + patience, stop)?;
+        if let Some(told) = &told {
+            self.busy[place(side)] = matches!(told, Told::About | Told::Listening);
+        }
+        Ok(told)
     }
 
     /// The calls that a process tells of when it has done what it was told, and how many brought a message.
@@ -276,7 +272,7 @@ fn begin(
     deadline: Instant,
     stop: &AtomicBool,
 ) -> Result<Peer, Fault> {
-    Peer::start_program(program(cast), end, &job(cast, role), None, deadline, stop)
+    Peer::start(program(cast), end, &job(cast, role), None, deadline, stop)
 }
 
 /// Starts the sender, which starts the receiver.
@@ -284,7 +280,7 @@ fn family(cast: &Cast, deadline: Instant, stop: &AtomicBool) -> Result<(Peer, Pe
     let (control, theirs) = Control::pair().map_err(|error| Fault::spawn(&error))?;
     let job_of = |role| job(cast, role);
     let line = Some(theirs.as_fd());
-    let parent = Peer::start_program(program(cast), None, &job_of(Role::Initiator), line, deadline, stop)?;
+    let parent = Peer::start(program(cast), None, &job_of(Role::Initiator), line, deadline, stop)?;
     drop(theirs);
     let no_child = || Fault::Failed("the sender has started no receiver".into());
     let pid = parent.child().ok_or_else(no_child)?;
@@ -297,18 +293,5 @@ fn program(cast: &Cast) -> &OsStr {
 }
 
 fn job(cast: &Cast, role: Role) -> Job {
-    let place = usize::from(role == Role::Responder);
-    Job {
-        role,
-        task: Task::Stage,
-        kind: cast.kind,
-        wait: cast.wait,
-        core: cast.cores.map(|cores| cores[place]),
-        size_bytes: cast.size_bytes,
-        warmup: 0,
-        messages: 0,
-        interval_ns: 0,
-        capacity_bytes: None,
-        clock: cast.clock,
-    }
+    PairJob::new(Task::Stage, cast.kind, cast.wait, cast.cores, cast.size_bytes, cast.clock).for_role(role)
 }

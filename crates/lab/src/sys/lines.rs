@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::mapping::{self, Mapping};
-use crate::clock::Clock;
 
 /// Idle polls between two looks at the deadline.
 const POLLS_PER_LOOK: u32 = 4096;
@@ -121,18 +120,18 @@ impl Lines {
 
     /// Bounces a growing number: the side with `first` begins, the other answers. Both block until it is done.
     ///
-    /// `each` is called by the first side after every stamped round trip with its length in ticks of `clock`.
+    /// `each` is called by the first side after every stamped round trip with its length in ticks of `now`.
     /// There is one clock reading for each round trip, since the end of one is the start of the next; what
     /// `each` does is therefore part of the next sample, as in the ping-pong workload.
     ///
     /// Returns false when the peer did not answer in time. The lines can be used again after that, with a
     /// fresh base.
     #[must_use]
-    pub fn bounce(&self, first: bool, job: &Bounce, clock: &Clock, each: impl FnMut(u64)) -> bool {
+    pub fn bounce(&self, first: bool, job: &Bounce, now: impl Fn() -> u64, each: impl FnMut(u64)) -> bool {
         match job.polls {
-            Polls::Tight => self.side(first, job, clock, each, || {}),
-            Polls::Pause => self.side(first, job, clock, each, std::hint::spin_loop),
-            Polls::Tsc => self.side(first, job, clock, each, wait_some_ticks),
+            Polls::Tight => self.side(first, job, now, each, || {}),
+            Polls::Pause => self.side(first, job, now, each, std::hint::spin_loop),
+            Polls::Tsc => self.side(first, job, now, each, wait_some_ticks),
         }
     }
 
@@ -141,7 +140,7 @@ impl Lines {
         &self,
         first: bool,
         job: &Bounce,
-        clock: &Clock,
+        now: impl Fn() -> u64,
         mut each: impl FnMut(u64),
         pause: impl Fn(),
     ) -> bool {
@@ -154,11 +153,11 @@ impl Lines {
                 if !arrives(theirs, number, job.deadline, &pause) {
                     return false;
                 }
-                let now = clock.now();
+                let ended = now();
                 if let Some(began) = began {
-                    each(now.saturating_sub(began));
+                    each(ended.saturating_sub(began));
                 }
-                began = Some(now);
+                began = Some(ended);
             }
         } else {
             for number in numbers {
@@ -206,6 +205,7 @@ fn wait_some_ticks() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::monotonic::monotonic_ns;
 
     const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -229,14 +229,12 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for job in &plan {
-                    assert!(
-                        theirs.bounce(false, job, &Clock::Monotonic, |_| panic!("the second side stamped"))
-                    );
+                    assert!(theirs.bounce(false, job, monotonic_ns, |_| panic!("the second side stamped")));
                 }
             });
             for job in &plan {
                 let mut stamped = 0;
-                assert!(ours.bounce(true, job, &Clock::Monotonic, |_| stamped += 1));
+                assert!(ours.bounce(true, job, monotonic_ns, |_| stamped += 1));
                 assert_eq!(stamped, job.rounds);
             }
         });
@@ -248,12 +246,12 @@ mod tests {
         let theirs = Lines::map(&fd).unwrap();
         let given_up = Bounce { deadline: Duration::from_millis(5), ..job(0, 10, Polls::Pause) };
         for first in [true, false] {
-            assert!(!ours.bounce(first, &given_up, &Clock::Monotonic, |_| {}));
+            assert!(!ours.bounce(first, &given_up, monotonic_ns, |_| {}));
         }
         let next = job(given_up.end(), 5, Polls::Pause);
         std::thread::scope(|scope| {
-            scope.spawn(|| assert!(theirs.bounce(false, &next, &Clock::Monotonic, |_| {})));
-            assert!(ours.bounce(true, &next, &Clock::Monotonic, |_| {}));
+            scope.spawn(|| assert!(theirs.bounce(false, &next, monotonic_ns, |_| {})));
+            assert!(ours.bounce(true, &next, monotonic_ns, |_| {}));
         });
     }
 

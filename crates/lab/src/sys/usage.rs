@@ -4,8 +4,6 @@
 use std::io;
 use std::mem::MaybeUninit;
 
-use crate::report::SideUse;
-
 /// What this process has cost since it began, all its threads together.
 ///
 /// The kernel measures the *sum* of user and system time exactly and splits it by sampling at its timer
@@ -54,23 +52,6 @@ pub fn try_usage() -> io::Result<Usage> {
     })
 }
 
-impl Usage {
-    /// What was spent between `earlier` and this snapshot, with the peak of memory until now.
-    ///
-    /// The peak is read here and not in [`usage`], because reading /proc costs many times what the snapshot
-    /// does and would stand in the window that the two snapshots bound.
-    pub fn since(&self, earlier: &Usage) -> SideUse {
-        SideUse {
-            user_ns: self.user_ns.saturating_sub(earlier.user_ns),
-            system_ns: self.system_ns.saturating_sub(earlier.system_ns),
-            voluntary_switches: self.voluntary.saturating_sub(earlier.voluntary),
-            involuntary_switches: self.involuntary.saturating_sub(earlier.involuntary),
-            minor_faults: self.minor_faults.saturating_sub(earlier.minor_faults),
-            peak_rss_kib: peak_rss_kib().unwrap_or(0),
-        }
-    }
-}
-
 /// The most memory this program ever held, in KiB (VmHWM of /proc/self/status); `None` where /proc is not
 /// mounted.
 ///
@@ -95,16 +76,5 @@ mod tests {
         assert_eq!(vm_hwm_kib("Name:\tkthread\n"), None);
         assert_eq!(vm_hwm_kib("VmHWM:\tmany kB\n"), None);
         assert!(peak_rss_kib().unwrap() > 0);
-    }
-
-    #[test]
-    fn a_window_counts_only_what_happened_in_it() {
-        let before = usage();
-        let fresh = vec![1_u8; 8 << 20];
-        std::hint::black_box(&fresh);
-        let spent = usage().since(&before);
-        assert!(spent.minor_faults > 0, "{spent:?}");
-        assert!(spent.peak_rss_kib >= 8 << 10, "{spent:?}");
-        assert_eq!(before.since(&usage()).voluntary_switches, 0);
     }
 }

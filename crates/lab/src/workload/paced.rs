@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use crossing::{Connection, Mechanism, WaitStrategy};
 
+use super::course::{Broken, await_signal, send_warmup, spent_since};
 use super::payload::fill;
-use super::{Broken, Course, await_signal, send_warmup};
 use crate::clock::Clock;
-use crate::control::SideOutcome;
+use crate::job::PairJob;
+use crate::request::SideOutcome;
 use crate::sys::usage::usage;
 
 /// A sender that may sleep wakes this long before a message is due and spins the rest: longer than a timer is
@@ -20,24 +21,24 @@ const WAKE_EARLY: Duration = Duration::from_micros(200);
 
 pub(super) fn send<M: Mechanism>(
     connection: &mut Connection<M>,
-    course: &Course,
+    job: &PairJob,
 ) -> Result<SideOutcome, Broken> {
-    let clock = course.clock;
-    let mut message = vec![0; course.size];
-    send_warmup(connection, course, &mut message)?;
-    let interval = clock.ticks(course.interval_ns).max(1);
+    let clock = job.clock;
+    let mut message = vec![0; job.size()];
+    send_warmup(connection, job, &mut message)?;
+    let interval = clock.ticks(job.interval_ns).max(1);
     let mut missed = 0;
     let before = usage();
     let began = clock.now();
-    for count in 0..course.messages {
+    for count in 0..job.messages {
         let due = began + count * interval;
-        wait_until(due, &clock, course.wait);
+        wait_until(due, &clock, job.wait);
         missed += u64::from(clock.now().saturating_sub(due) > interval);
-        fill(&mut message, course.warmup + count, due);
+        fill(&mut message, job.warmup + count, due);
         connection.send(&message)?;
     }
-    let usage = usage().since(&before);
-    await_signal(connection, course)?;
+    let usage = spent_since(&before);
+    await_signal(connection, job)?;
     Ok(SideOutcome { began, ended: clock.now(), missed, usage, ..SideOutcome::default() })
 }
 

@@ -6,35 +6,36 @@
 
 use crossing::{Connection, Mechanism};
 
+use super::course::{Broken, POINTS, spent_since, stretches};
 use super::payload::{check, fill};
-use super::{Broken, Course, POINTS, stretches};
-use crate::control::SideOutcome;
+use crate::job::PairJob;
+use crate::request::SideOutcome;
 use crate::stats::Histogram;
 use crate::sys::usage::usage;
 
 pub(super) fn initiate<M: Mechanism>(
     connection: &mut Connection<M>,
-    course: &Course,
+    job: &PairJob,
 ) -> Result<SideOutcome, Broken> {
-    let clock = course.clock;
-    let mut ping = vec![0; course.size];
-    let mut pong = vec![0; course.size];
+    let clock = job.clock;
+    let mut ping = vec![0; job.size()];
+    let mut pong = vec![0; job.size()];
     let mut samples = Histogram::new();
     let mut progress = Vec::with_capacity(POINTS as usize);
     let mut round_trip = |seq| -> Result<(), Broken> {
         fill(&mut ping, seq, 0);
         connection.send(&ping)?;
         let len = connection.recv(&mut pong)?;
-        check(&pong[..len], course.size, seq)?;
+        check(&pong[..len], job.size(), seq)?;
         Ok(())
     };
-    for seq in 0..course.warmup {
+    for seq in 0..job.warmup {
         round_trip(seq)?;
     }
     let before = usage();
     let first = clock.now();
     let mut began = first;
-    for stretch in stretches(course) {
+    for stretch in stretches(job) {
         let end = stretch.end;
         for seq in stretch {
             round_trip(seq)?;
@@ -42,13 +43,13 @@ pub(super) fn initiate<M: Mechanism>(
             samples.record(clock.ns(ended.saturating_sub(began)) / 2);
             began = ended;
         }
-        progress.push((began, end - course.warmup));
+        progress.push((began, end - job.warmup));
     }
-    let usage = usage().since(&before);
+    let usage = spent_since(&before);
     Ok(SideOutcome {
         began: first,
         ended: began,
-        verified: course.messages,
+        verified: job.messages,
         samples: samples.pairs(),
         progress,
         usage,
@@ -58,26 +59,26 @@ pub(super) fn initiate<M: Mechanism>(
 
 pub(super) fn respond<M: Mechanism>(
     connection: &mut Connection<M>,
-    course: &Course,
+    job: &PairJob,
 ) -> Result<SideOutcome, Broken> {
-    let mut ping = vec![0; course.size];
-    let mut pong = vec![0; course.size];
+    let mut ping = vec![0; job.size()];
+    let mut pong = vec![0; job.size()];
     let mut answer = |seq| -> Result<(), Broken> {
         let len = connection.recv(&mut ping)?;
-        check(&ping[..len], course.size, seq)?;
+        check(&ping[..len], job.size(), seq)?;
         fill(&mut pong, seq, 0);
         connection.send(&pong)?;
         Ok(())
     };
-    for seq in 0..course.warmup {
+    for seq in 0..job.warmup {
         answer(seq)?;
     }
     let before = usage();
-    let began = course.clock.now();
-    for seq in course.warmup..course.warmup + course.messages {
+    let began = job.clock.now();
+    for seq in job.warmup..job.warmup + job.messages {
         answer(seq)?;
     }
-    let ended = course.clock.now();
-    let usage = usage().since(&before);
-    Ok(SideOutcome { began, ended, verified: course.messages, usage, ..SideOutcome::default() })
+    let ended = job.clock.now();
+    let usage = spent_since(&before);
+    Ok(SideOutcome { began, ended, verified: job.messages, usage, ..SideOutcome::default() })
 }

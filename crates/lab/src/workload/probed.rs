@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use crossing::{Connection, Mechanism};
 
-use super::Broken;
+use super::course::{Broken, spent_since};
 use super::payload::{check, fill};
 use crate::clock::Clock;
-use crate::control::{Role, SideOutcome};
+use crate::job::Role;
+use crate::request::SideOutcome;
 use crate::stats::Histogram;
 use crate::sys::lines::Lines;
 use crate::sys::mark::Mark;
@@ -28,7 +29,7 @@ const GAP: Duration = Duration::from_micros(120);
 
 /// Messages that follow each other over one connection, in as many rows as are asked for.
 #[derive(Debug)]
-pub(crate) struct Row {
+pub(crate) struct ProbedRow {
     message: Vec<u8>,
     clock: Clock,
     samples: Histogram,
@@ -36,10 +37,10 @@ pub(crate) struct Row {
     next: u64,
 }
 
-impl Row {
+impl ProbedRow {
     /// No message yet; each will have `size` bytes.
-    pub(crate) fn new(size: usize, clock: Clock) -> Row {
-        Row { message: vec![0; size], clock, samples: Histogram::new(), next: 0 }
+    pub(crate) fn new(size: usize, clock: Clock) -> ProbedRow {
+        ProbedRow { message: vec![0; size], clock, samples: Histogram::new(), next: 0 }
     }
 
     /// This side's part of `count` messages.
@@ -69,7 +70,7 @@ impl Row {
         let done = { numbers }.try_for_each(&mut each);
         Mark::End.leave();
         done.map_err(|broken| broken.to_string())?;
-        outcome.usage = usage().since(&before);
+        outcome.usage = spent_since(&before);
         outcome.samples = self.samples.pairs();
         outcome.message_at = self.message.as_ptr().expose_provenance() as u64;
         Ok(outcome)

@@ -7,9 +7,12 @@
 
 use crossing::{Connection, Mechanism, SendError};
 
+use super::course::{
+    Broken, POINTS, await_signal, receive_warmup, send_warmup, signal, spent_since, stretches,
+};
 use super::payload::{check, fill};
-use super::{Broken, Course, POINTS, await_signal, receive_warmup, send_warmup, signal, stretches};
-use crate::control::SideOutcome;
+use crate::job::PairJob;
+use crate::request::SideOutcome;
 use crate::stats::Histogram;
 use crate::sys::usage::usage;
 
@@ -18,77 +21,74 @@ const STAMP_EVERY: u64 = 64;
 
 pub(super) fn send<M: Mechanism>(
     connection: &mut Connection<M>,
-    course: &Course,
+    job: &PairJob,
 ) -> Result<SideOutcome, Broken> {
-    send_warmup(connection, course, &mut vec![0; course.size])?;
-    let sent = offer(course, |message| connection.send(message))?;
+    send_warmup(connection, job, &mut vec![0; job.size()])?;
+    let sent = offer(job, |message| connection.send(message))?;
     // Stays until the receiver has it all: an end that goes early would be part of what the receiver measures.
-    await_signal(connection, course)?;
+    await_signal(connection, job)?;
     Ok(sent)
 }
 
 pub(super) fn send_corked<M: Mechanism>(
     connection: &mut Connection<M>,
-    course: &Course,
+    job: &PairJob,
 ) -> Result<SideOutcome, Broken> {
-    send_warmup(connection, course, &mut vec![0; course.size])?;
+    send_warmup(connection, job, &mut vec![0; job.size()])?;
     let mut cork = connection.cork();
-    let sent = offer(course, |message| cork.send(message))?;
+    let sent = offer(job, |message| cork.send(message))?;
     cork.flush()?;
     drop(cork);
-    await_signal(connection, course)?;
+    await_signal(connection, job)?;
     Ok(sent)
 }
 
 /// Makes every message that counts, and gives it to `send`.
 #[inline(always)]
-fn offer(
-    course: &Course,
-    mut send: impl FnMut(&[u8]) -> Result<(), SendError>,
-) -> Result<SideOutcome, Broken> {
-    let clock = course.clock;
-    let mut message = vec![0; course.size];
+fn offer(job: &PairJob, mut send: impl FnMut(&[u8]) -> Result<(), SendError>) -> Result<SideOutcome, Broken> {
+    let clock = job.clock;
+    let mut message = vec![0; job.size()];
     let before = usage();
     let began = clock.now();
-    for seq in course.warmup..course.warmup + course.messages {
+    for seq in job.warmup..job.warmup + job.messages {
         let stamp = if seq.is_multiple_of(STAMP_EVERY) { clock.now() } else { 0 };
         fill(&mut message, seq, stamp);
         send(&message)?;
     }
-    Ok(SideOutcome { began, ended: clock.now(), usage: usage().since(&before), ..SideOutcome::default() })
+    Ok(SideOutcome { began, ended: clock.now(), usage: spent_since(&before), ..SideOutcome::default() })
 }
 
 /// Also receives what is paced: there every message is stamped, with the time it was due.
 pub(super) fn receive<M: Mechanism>(
     connection: &mut Connection<M>,
-    course: &Course,
+    job: &PairJob,
 ) -> Result<SideOutcome, Broken> {
-    let clock = course.clock;
-    let mut message = vec![0; course.size];
+    let clock = job.clock;
+    let mut message = vec![0; job.size()];
     let mut samples = Histogram::new();
     let mut progress = Vec::with_capacity(POINTS as usize);
-    receive_warmup(connection, course, &mut message)?;
+    receive_warmup(connection, job, &mut message)?;
     let before = usage();
     let began = clock.now();
-    signal(connection, course)?;
-    for stretch in stretches(course) {
+    signal(connection, job)?;
+    for stretch in stretches(job) {
         let end = stretch.end;
         for seq in stretch {
             let len = connection.recv(&mut message)?;
-            let stamp = check(&message[..len], course.size, seq)?;
+            let stamp = check(&message[..len], job.size(), seq)?;
             if stamp != 0 {
                 samples.record(clock.ns(clock.now().saturating_sub(stamp)));
             }
         }
-        progress.push((clock.now(), end - course.warmup));
+        progress.push((clock.now(), end - job.warmup));
     }
     let ended = clock.now();
-    let usage = usage().since(&before);
-    signal(connection, course)?;
+    let usage = spent_since(&before);
+    signal(connection, job)?;
     Ok(SideOutcome {
         began,
         ended,
-        verified: course.messages,
+        verified: job.messages,
         samples: samples.pairs(),
         progress,
         usage,

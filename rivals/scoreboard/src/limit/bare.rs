@@ -68,13 +68,13 @@ fn bounce(job: &Job) -> Result<Bounce, Failed> {
 
 pub(super) fn probe(lines: &Lines, job: &Job) -> Result<Figures, Failed> {
     let mut samples = Histogram::new();
-    if !lines.bounce(true, &bounce(job)?, &job.clock, |ticks| samples.record(job.clock.ns(ticks))) {
+    if !lines.bounce(true, &bounce(job)?, || job.clock.now(), |ticks| samples.record(job.clock.ns(ticks))) {
         return Err("the far process did not answer".into());
     }
     Ok(Figures::percentiles(&samples, 2))
 }
 
 pub(super) fn answer(lines: &Lines, job: &Job) -> Result<Figures, Failed> {
-    let answered = lines.bounce(false, &bounce(job)?, &job.clock, |_| {});
+    let answered = lines.bounce(false, &bounce(job)?, || job.clock.now(), |_| {});
     if answered { Ok(Figures::default()) } else { Err("the near process did not ask".into()) }
 }

@@ -175,8 +175,9 @@ fn waits_to_be_told() {
     act(times);
     Mark::End.leave();
     let ended = monotonic_ns();
-    let spent = usage().since(&before);
-    println!("{SAYS} {} {} {began} {ended}", spent.voluntary_switches, spent.minor_faults);
+    let after = usage();
+    let (slept, faults) = (after.voluntary - before.voluntary, after.minor_faults - before.minor_faults);
+    println!("{SAYS} {slept} {faults} {began} {ended}");
     // It stays until everybody has looked.
     let _ = io::stdin().read(&mut [0]);
 }

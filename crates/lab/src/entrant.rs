@@ -1,0 +1,148 @@
+//! Entrants: everything that runs in a race, and the job that each has in its rounds.
+
+use std::sync::atomic::AtomicBool;
+
+use crossing::{Kind, WaitStrategy};
+
+use crate::clock::Clock;
+use crate::job::{PairJob, Task};
+use crate::mechanism;
+use crate::peer::Fault;
+use crate::plan::{Plan, Workload};
+use crate::rival::{self, Rival};
+
+/// What runs in a round.
+#[derive(Debug, Clone)]
+pub(crate) enum Runner {
+    Mechanism(Kind),
+    Null,
+    Rival(Rival, Kind),
+    /// A rival that could not say what it can do; its file's name.
+    Absent(String),
+}
+
+/// One entrant: what runs, under what.
+#[derive(Debug, Clone)]
+pub(crate) struct RaceEntrant {
+    pub(crate) runner: Runner,
+    pub(crate) workload: Workload,
+    pub(crate) size_bytes: u32,
+    pub(crate) wait: WaitStrategy,
+}
+
+impl RaceEntrant {
+    /// Its words while it runs: `shm ping-pong 64 B spin`.
+    pub(crate) fn label(&self) -> String {
+        let RaceEntrant { workload, size_bytes, wait, .. } = self;
+        let runner = match &self.runner {
+            Runner::Mechanism(kind) => kind.to_string(),
+            Runner::Null => "null".into(),
+            Runner::Rival(rival, kind) => format!("{} {kind}", rival.name()),
+            Runner::Absent(name) => name.clone(),
+        };
+        format!("{runner} {workload} {size_bytes} B {wait}")
+    }
+    /// What its processes do in its round of `launch`.
+    pub(crate) fn job(&self, plan: &Plan, launch: u32, cores: Option<[usize; 2]>, clock: Clock) -> PairJob {
+        let RaceEntrant { workload, size_bytes, wait, .. } = *self;
+        let launches = u64::from(plan.launches);
+        let share = plan.count / launches + u64::from(u64::from(launch) < plan.count % launches);
+        let (kind, task) = match &self.runner {
+            Runner::Mechanism(kind) | Runner::Rival(_, kind) => (*kind, Task::Race(workload)),
+            // One that is absent runs no round, and null sends nothing: any channel will do.
+            Runner::Null | Runner::Absent(_) => (Kind::ALL[0], Task::Null(workload)),
+        };
+        PairJob {
+            warmup: warmup(share, size_bytes),
+            // A round trip is two messages.
+            messages: if workload == Workload::PingPong { share.div_ceil(2) } else { share },
+            interval_ns: match workload {
+                Workload::Paced => 1_000_000_000 / u64::from(plan.rate_per_s),
+                Workload::PingPong | Workload::Stream | Workload::Corked => 0,
+            },
+            capacity_bytes: plan.capacity_bytes,
+            ..PairJob::new(task, kind, wait, cores, size_bytes, clock)
+        }
+    }
+}
+
+/// Every entrant of the plan; beside one that cannot take part, why.
+pub(crate) fn of_plan(plan: &Plan, stop: &AtomicBool) -> Vec<(RaceEntrant, Option<String>)> {
+    let met: Vec<_> = plan.rivals.iter().map(|path| (path, Rival::meet(path, stop))).collect();
+    let mut entrants = Vec::new();
+    for &workload in &plan.workloads {
+        for &size_bytes in &plan.sizes {
+            for &wait in &plan.waits {
+                let mut add = |runner, absent| {
+                    entrants.push((RaceEntrant { runner, workload, size_bytes, wait }, absent));
+                };
+                plan.kinds.iter().for_each(|&kind| add(Runner::Mechanism(kind), None));
+                for (path, rival) in &met {
+                    let rival = match rival {
+                        Ok(rival) => rival,
+                        Err(Fault::Stopped) => continue,
+                        Err(fault) => {
+                            add(Runner::Absent(rival::name_of(path)), Some(fault.to_string()));
+                            continue;
+                        }
+                    };
+                    let kinds = if plan.kinds.is_empty() { &Kind::ALL[..] } else { &plan.kinds };
+                    let takes_part = kinds.iter().filter(|&&kind| rival.can(kind, workload, wait));
+                    takes_part.for_each(|&kind| add(Runner::Rival(rival.clone(), kind), None));
+                }
+            }
+            if workload != Workload::Paced {
+                entrants.push((
+                    RaceEntrant { runner: Runner::Null, workload, size_bytes, wait: plan.waits[0] },
+                    None,
+                ));
+            }
+        }
+    }
+    entrants
+}
+
+/// What a failure may come from where little room was asked for. TCP waits for its timers when a buffer is far shorter than a
+/// segment, and does not end in time.
+pub(crate) fn narrow(job: &PairJob) -> Option<String> {
+    let (asked, size) = (job.capacity_bytes?, job.size_bytes);
+    let waits_for_timers = asked < mechanism::of(job.kind).flows_from_bytes;
+    (waits_for_timers || asked < size.saturating_mul(2)).then(|| {
+        format!(
+            "; its channel was asked to hold {asked} bytes, too few for messages of {size}: ask for more room"
+        )
+    })
+}
+
+/// Messages before those that count: a tenth, within reason in number and in bytes.
+fn warmup(messages: u64, size_bytes: u32) -> u64 {
+    const BYTES: u64 = 64 << 20;
+    (messages / 10).clamp(64, 10_000).min((BYTES / u64::from(size_bytes)).max(4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_when_the_channel_was_narrow() {
+        let with = |kind, capacity_bytes, size_bytes| {
+            let task = Task::Race(Workload::Stream);
+            let job = PairJob::new(task, kind, WaitStrategy::Block, None, size_bytes, Clock::Monotonic);
+            narrow(&PairJob { messages: 1, capacity_bytes, ..job })
+        };
+        let told = with(Kind::Pipe, Some(4096), 65_536).unwrap();
+        assert!(told.contains("4096 bytes, too few for messages of 65536"), "{told}");
+        assert!(with(Kind::Tcp, Some(8192), 1024).is_some());
+        assert_eq!(with(Kind::Tcp, Some(32 << 10), 1024), None);
+        assert_eq!([with(Kind::Pipe, Some(4096), 2048), with(Kind::Tcp, None, 65_536)], [None, None]);
+    }
+
+    #[test]
+    fn warm_up_is_bounded_in_number_and_in_bytes() {
+        assert_eq!(warmup(10, 64), 64);
+        assert_eq!(warmup(100_000, 64), 10_000);
+        assert_eq!(warmup(100_000, 1 << 20), 64);
+        assert_eq!(warmup(100_000, 64 << 20), 4);
+    }
+}

@@ -1,0 +1,87 @@
+//! Two peers with a channel between them, asked alike: both are asked before either is heard.
+
+use std::ffi::OsStr;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use crossing::Endpoint;
+
+use crate::job::{PairJob, Role};
+use crate::peer::{Fault, Peer};
+use crate::request::{Request, RoundAnswer, SideOutcome};
+
+/// The two peers of a round or of a bench.
+#[derive(Debug)]
+pub(crate) struct TwoPeers {
+    initiator: Peer,
+    responder: Peer,
+}
+
+impl TwoPeers {
+    /// Starts both and waits until they are in their places; `beside` is the floor's memory.
+    pub(crate) fn start(
+        program: &OsStr,
+        ends: Option<(Endpoint, Endpoint)>,
+        job: &PairJob,
+        beside: Option<BorrowedFd<'_>>,
+        deadline: Instant,
+        stop: &AtomicBool,
+    ) -> Result<TwoPeers, Fault> {
+        let (here, there) = ends.unzip();
+        let start = |end, role| Peer::start(program, end, &job.for_role(role), beside, deadline, stop);
+        Ok(TwoPeers { initiator: start(here, Role::Initiator)?, responder: start(there, Role::Responder)? })
+    }
+
+    /// Lets both do the handshake.
+    pub(crate) fn connect(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<(), Fault> {
+        match self.ask(&Request::Connect, deadline, stop)? {
+            [RoundAnswer::Connected, RoundAnswer::Connected] => Ok(()),
+            [RoundAnswer::Connected, other] | [other, _] => Err(Fault::out_of_turn(&other)),
+        }
+    }
+
+    /// Lets both do what makes them tell an outcome.
+    pub(crate) fn run(
+        &mut self,
+        request: &Request,
+        deadline: Instant,
+        stop: &AtomicBool,
+    ) -> Result<[SideOutcome; 2], Fault> {
+        match self.ask(request, deadline, stop)? {
+            [RoundAnswer::Ran(first), RoundAnswer::Ran(second)] => Ok([*first, *second]),
+            [RoundAnswer::Ran(_), other] | [other, _] => Err(Fault::out_of_turn(&other)),
+        }
+    }
+
+    /// Asks both for the same, and hears both.
+    pub(crate) fn ask(
+        &mut self,
+        request: &Request,
+        deadline: Instant,
+        stop: &AtomicBool,
+    ) -> Result<[RoundAnswer; 2], Fault> {
+        // The responder first: it is to wait for the message, not the message for it.
+        self.responder.ask(request)?;
+        self.initiator.ask(request)?;
+        // When one side fails the other is waiting for it: its failure is only the echo.
+        let first = self.initiator.hear(deadline, stop)?;
+        Ok([first, self.responder.hear(deadline, stop)?])
+    }
+
+    /// Their processes, the initiator's first.
+    pub(crate) fn pids(&self) -> [u32; 2] {
+        [self.initiator.pid(), self.responder.pid()]
+    }
+
+    /// The cores they were read back on.
+    pub(crate) fn cores(&self) -> Option<[usize; 2]> {
+        self.initiator.core().zip(self.responder.core()).map(|(a, b)| [a, b])
+    }
+
+    /// Ends both, whatever they are doing.
+    pub(crate) fn kill(&mut self) {
+        self.initiator.kill();
+        self.responder.kill();
+    }
+}
