@@ -224,19 +224,58 @@ export interface Counted {
   unreadable: { file: string; why: string }[]
 }
 
-export interface Figures { latency_ns_p50: number | null; messages_per_s: number | null }
-export interface Compared { ratio: number; low: number; high: number; verdict: 'better' | 'worse' | 'no-difference' }
-export interface Comparison {
-  rows: {
-    label: string
-    a: Figures | null
-    b: Figures | null
-    latency_ratio: Compared | null
-    throughput_ratio: Compared | null
-    only_in: 'a' | 'b' | null
-  }[]
-  warnings: string[]
+export interface Figure { by: string; label: string; name: string; unit: string; less: boolean }
+export interface JudgedRow {
+  row: number
+  title: string
+  scene: number | null
+  best: boolean
+  cells: string[]
+  figures: ({ value: number; text: string } | null)[]
+  failed: string | null
 }
+export interface JudgedGroup {
+  title: string
+  workload: string
+  size_bytes: number
+  wait: string
+  placement: string
+  measure: string
+  rows: JudgedRow[]
+  ranked: number[]
+  verdicts: string[]
+  doubts: string[]
+}
+export interface Judged {
+  columns: string[]
+  figures: Figure[]
+  above: string[]
+  groups: JudgedGroup[]
+  below: string[]
+  doubts: string[]
+  advice: { text: string; rows: number[] }[]
+  claims: { workload: string; columns: string[]; rows: { scene: number; cells: string[] }[]; why: string[] } | null
+}
+export interface JudgedRun { report: Report; judged: Judged }
+export interface Beside {
+  workload: string
+  size: string
+  p50: string
+  samples: number
+  launches: number
+  versus: { title: string; scene: number | null; ratio: string }[]
+}
+
+export interface Change { ratio: number; low: number; high: number; verdict: 'better' | 'worse' | 'no-difference' | 'unknown' }
+export interface Compared {
+  label: string
+  judged_by: string
+  cells: string[]
+  latency_ratio: Change | null
+  throughput_ratio: Change | null
+  failed: string | null
+}
+export interface Comparison { columns: string[]; rows: Compared[]; warnings: string[] }
 export interface Choice {
   answers: {
     kind: string

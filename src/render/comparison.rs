@@ -1,32 +1,17 @@
 //! Two reports side by side, one line for each row, by the figure that its workload is judged by.
 
-use lab::compare::{Change, Compared, Comparison, Judgement, Side};
-use lab::stats::Measure;
-
-use super::grid::{Column, Layout, wrap};
-use lab::units;
+use lab::compare::{COLUMNS, Comparison, Judgement};
 
 use super::Ink;
-
-const COLUMNS: [Column; 6] = [
-    Column { title: "row", gives_way: 0 },
-    Column { title: "by", gives_way: 1 },
-    Column { title: "a", gives_way: 0 },
-    Column { title: "b", gives_way: 0 },
-    Column { title: "b / a", gives_way: 0 },
-    Column { title: "b is", gives_way: 0 },
-];
-
-/// A figure that there is none of.
-const NONE: &str = "–";
+use super::grid::{Column, Layout, wrap};
 
 /// The whole of `ipcscope compare` for a terminal of `width` characters.
 pub(crate) fn text(comparison: &Comparison, width: usize, ink: Ink) -> String {
-    let lines: Vec<Vec<String>> = comparison.rows.iter().map(cells).collect();
-    let layout = Layout::fit(&COLUMNS, lines.iter().map(Vec::as_slice), width);
-    let mut out = format!("{}\n", ink.dim(&layout.line(|column| COLUMNS[column].title)));
-    for (row, cells) in comparison.rows.iter().zip(&lines) {
-        let line = layout.line(|column| &cells[column]);
+    let columns = COLUMNS.map(|title| Column { title, gives_way: u8::from(title == "by") });
+    let layout = Layout::fit(&columns, comparison.rows.iter().map(|row| row.cells.as_slice()), width);
+    let mut out = format!("{}\n", ink.dim(&layout.line(|column| COLUMNS[column])));
+    for row in &comparison.rows {
+        let line = layout.line(|column| &row.cells[column]);
         out.push_str(&match row.change().map(|change| change.verdict) {
             Some(Judgement::Worse) => ink.bad(&line),
             Some(Judgement::Better) => ink.good(&line),
@@ -52,55 +37,6 @@ pub(crate) fn text(comparison: &Comparison, width: usize, ink: Ink) -> String {
 /// What a reader must know besides.
 pub(crate) fn warnings(comparison: &Comparison) -> impl Iterator<Item = String> {
     comparison.warnings.iter().map(|warning| format!("warning: {warning}"))
-}
-
-fn cells(row: &Compared) -> Vec<String> {
-    let figure = |figures: Option<lab::compare::Figures>| {
-        let shown = figures.and_then(|figures| match row.judged_by {
-            Measure::LatencyP50 => figures.latency_ns_p50.map(|ns| units::duration(ns as f64)),
-            Measure::MessagesPerS => figures.messages_per_s.map(units::rate),
-        });
-        shown.unwrap_or_else(|| NONE.into())
-    };
-    let by = match row.judged_by {
-        Measure::LatencyP50 => "p50",
-        Measure::MessagesPerS => "msg/s",
-    };
-    vec![
-        row.label.clone(),
-        by.into(),
-        figure(row.a),
-        figure(row.b),
-        row.change().map_or_else(|| NONE.into(), quotient),
-        verdict(row).into(),
-    ]
-}
-
-/// `1.31× (1.24–1.37)`.
-fn quotient(change: Change) -> String {
-    let bare = |factor| units::times(factor).trim_end_matches('×').to_owned();
-    match change.verdict {
-        Judgement::NoDifference => format!("{} ≈", units::times(change.ratio)),
-        Judgement::Unknown => format!("{} ?", units::times(change.ratio)),
-        Judgement::Better | Judgement::Worse => {
-            format!("{} ({}–{})", units::times(change.ratio), bare(change.low), bare(change.high))
-        }
-    }
-}
-
-fn verdict(row: &Compared) -> &'static str {
-    match (row.only_in, row.change()) {
-        (Some(Side::A), _) => "only in a",
-        (Some(Side::B), _) => "only in b",
-        (None, None) if row.failed.is_some() => "failed",
-        (None, None) => "not comparable",
-        (None, Some(change)) => match change.verdict {
-            Judgement::Better => "better",
-            Judgement::Worse => "worse",
-            Judgement::NoDifference => "no different",
-            Judgement::Unknown => "not judged",
-        },
-    }
 }
 
 #[cfg(test)]

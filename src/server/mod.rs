@@ -171,8 +171,10 @@ fn routes(lab: Arc<Lab>) -> Router {
         .route("/api/stage", get(stage::open))
         .route("/api/runs", get(runs::list).post(runs::import))
         .route("/api/runs/{id}", get(runs::open).delete(runs::delete))
+        .route("/api/runs/{id}/beside", get(runs::beside))
         .route("/api/runs/{id}/brief", get(runs::brief))
         .route("/api/runs/{id}/export/{form}", get(runs::export))
+        .route("/api/runs/{id}/judged", get(runs::judged))
         .fallback(async || Refusal::not_found("there is nothing here"))
         .method_not_allowed_fallback(async || {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "not by this method")

@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use crossing::WaitStrategy;
 use lab::Report;
+use lab::plan::Placement;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::Lab;
 use super::body::{REPORT_BYTES, Text, Way};
+use super::race::Word;
 use super::refusal::{Refusal, json_of, json_text};
-use crate::render::form::Form;
+use crate::render::{self, form::Form};
 use crate::state::Kept;
 
 /// `GET /api/runs`.
@@ -30,21 +35,57 @@ pub(crate) async fn open(State(lab): State<Arc<Lab>>, Path(id): Path<String>) ->
     Ok(([(CONTENT_TYPE, Form::Json.content_type())], way.body(text)).into_response())
 }
 
-/// `GET /api/runs/{id}/brief`: who was how fast, without what curves and replays are drawn from. That is nearly all of a
-/// report, and the first page does not wait for it.
+/// `GET /api/runs/{id}/judged`: the report, and what is said of it.
+pub(crate) async fn judged(State(lab): State<Arc<Lab>>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    told(lab, id, |_| {}).await
+}
+
+/// `GET /api/runs/{id}/brief`: the same without what curves and replays are drawn from. That is nearly all of a report, and the
+/// first page does not wait for it.
 pub(crate) async fn brief(State(lab): State<Arc<Lab>>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let way = Way::take().await?;
-    let report = lab.blocking(move |lab| {
-        let mut report = lab.history.report(&id)?;
+    let shorten = |report: &mut Report| {
         for row in &mut report.rows {
             row.progress = None;
             if let Some(latency) = &mut row.latency_ns {
                 latency.histogram.clear();
             }
         }
-        Ok::<_, Refusal>(json_text(&report))
+    };
+    told(lab, id, shorten).await
+}
+
+async fn told(lab: Arc<Lab>, id: String, change: fn(&mut Report)) -> Result<Response, Refusal> {
+    let way = Way::take().await?;
+    let text = lab.blocking(move |lab| {
+        let mut report = lab.history.report(&id)?;
+        change(&mut report);
+        Ok::<_, Refusal>(json_text(&json!({ "judged": render::judged(&report, false), "report": report })))
     });
-    Ok(([(CONTENT_TYPE, "application/json")], way.body(report.await?)).into_response())
+    Ok(([(CONTENT_TYPE, "application/json")], way.body(text.await?)).into_response())
+}
+
+/// How a stage waits and sits, and of what mechanism it is.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Like {
+    kind: String,
+    wait: Word<WaitStrategy>,
+    placement: Word<Placement>,
+    size: u32,
+}
+
+/// `GET /api/runs/{id}/beside`: a mechanism beside the others of a race that waited and sat like a stage, or `null`.
+pub(crate) async fn beside(
+    State(lab): State<Arc<Lab>>,
+    Path(id): Path<String>,
+    like: Result<Query<Like>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(Like { kind, wait: Word(wait), placement: Word(placement), size }) =
+        like.map_err(|error| Refusal::senseless(error.body_text()))?;
+    let found = lab.blocking(move |lab| {
+        let report = lab.history.report(&id)?;
+        Ok::<_, Refusal>(lab::judge::beside(&report, &render::scenes(), &kind, (wait, placement, size)))
+    });
+    Ok(json_of(StatusCode::OK, &found.await?))
 }
 
 /// `GET /api/runs/{id}/export/{form}`.

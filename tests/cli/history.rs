@@ -66,8 +66,20 @@ fn a_report_is_taken_in_exported_and_deleted() {
         assert!(answer.body.contains(words), "{answer:#?}");
     }
     let brief = lab.get(&format!("/api/runs/{id}/brief")).with(200).json();
-    assert_eq!(brief["rows"][0]["latency_ns"]["histogram"], json!([]));
-    assert!(brief["rows"][0]["latency_ns"]["p50"].is_number(), "{brief}");
+    assert_eq!(brief["report"]["rows"][0]["latency_ns"]["histogram"], json!([]));
+    assert!(brief["report"]["rows"][0]["latency_ns"]["p50"].is_number(), "{brief}");
+    let judged = lab.get(&format!("/api/runs/{id}/judged")).with(200).json();
+    assert_eq!(
+        (&judged["report"], &judged["judged"]),
+        (&serde_json::from_str(SAMPLE).expect("JSON"), &brief["judged"])
+    );
+    assert_eq!(judged["judged"]["groups"][0]["rows"][1]["cells"][1], "2.10 µs");
+    let beside = |query: &str| lab.get(&format!("/api/runs/{id}/beside?{query}"));
+    let found = beside("kind=pipe&wait=spin&placement=cross-core&size=64").with(200).json();
+    assert_eq!((&found["p50"], &found["versus"][0]["title"]), (&json!("2.10 µs"), &json!("Shared memory")));
+    assert_eq!(beside("kind=pipe&wait=spin&placement=same-core&size=64").with(200).json(), json!(null));
+    beside("kind=pipe&wait=sometimes&placement=same-core&size=64").with(422);
+    lab.get("/api/runs/1/judged").with(404);
     lab.get("/api/runs/1/brief").with(404);
     assert!(lab.get(&format!("/api/runs/{id}/export/pdf")).with(404).error().contains("json, csv"));
     lab.ask("DELETE", &format!("/api/runs/{id}"), "").with(204);

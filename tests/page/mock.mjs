@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { WebSocketServer } from 'ws'
 
+import { beside, judged } from './fixtures/judged.mjs'
 import { probe } from './fixtures/probe.mjs'
 import { machine, report } from './fixtures/report.mjs'
 import { pigeon, scenes } from './fixtures/scenes.mjs'
@@ -93,13 +94,12 @@ export async function mock({ port = 0, replay = null, roundMs = 120 } = {}) {
   }
 
   const compared = (a, b) => ({
-    rows: b.rows.map((row, index) => ({
-      label: `${row.kind}, ${row.workload}, ${row.size_bytes} B, ${row.wait}`,
-      a: { latency_ns_p50: a.rows[index]?.latency_ns.p50 ?? null, messages_per_s: a.rows[index]?.messages_per_s ?? null },
-      b: { latency_ns_p50: row.latency_ns.p50, messages_per_s: row.messages_per_s },
-      latency_ratio: { ratio: 1.21, low: 1.1, high: 1.3, verdict: index % 3 === 0 ? 'worse' : index % 3 === 1 ? 'better' : 'no-difference' },
-      throughput_ratio: { ratio: 0.98, low: 0.9, high: 1.06, verdict: 'no-difference' }, only_in: a.rows[index] ? null : 'b',
-    })),
+    columns: ['row', 'by', 'a', 'b', 'b / a', 'b is'],
+    rows: b.rows.map((row, index) => {
+      const label = `${row.kind}, ${row.workload}, ${row.size_bytes} B, ${row.wait}`
+      const verdict = ['worse', 'better', 'no-difference'][index % 3]
+      return { label, judged_by: 'p50', cells: [label, 'p50', '21 ns', '25 ns', '1.21× (1.10–1.30)', verdict.replace('no-difference', 'no different')], latency_ratio: { ratio: 1.21, low: 1.1, high: 1.3, verdict }, throughput_ratio: null, failed: a.rows[index] ? null : 'failed in a: it fell' }
+    }),
     warnings: ['The two were measured on machines with different kernels.'],
   })
 
@@ -130,7 +130,7 @@ export async function mock({ port = 0, replay = null, roundMs = 120 } = {}) {
       const text = Buffer.concat(chunks).toString()
       const body = text ? JSON.parse(text) : null
       const report = (it) => (typeof it === 'string' ? reports.get(it) : it)
-      const run = /^\/api\/runs\/([^/]+)(?:\/(?:export\/(\w+)|brief))?$/.exec(path)
+      const run = /^\/api\/runs\/([^/]+)(?:\/(?:export\/(\w+)|(brief|judged|beside)))?$/.exec(path)
 
       if (path === '/') return send(200, (await readFile(join(WEB, 'index.html'), 'utf8')).replace('{{token}}', TOKEN), TYPES['.html'])
       if (path.startsWith('/web/')) return send(200, await readFile(join(WEB, normalize(path.slice(5)))), TYPES[extname(path)])
@@ -150,6 +150,8 @@ export async function mock({ port = 0, replay = null, roundMs = 120 } = {}) {
       }
       if (run && !reports.has(run[1])) return refuse(404, `there is no run ${run[1]}`)
       if (run?.[2]) return send(200, reports.get(run[1]), 'application/json', { 'Content-Disposition': `attachment; filename="${run[1]}.${run[2]}"` })
+      if (run?.[3] === 'beside') return send(200, beside(reports.get(run[1]), url.searchParams.get('kind'), url.searchParams.get('wait')))
+      if (run?.[3]) return send(200, { report: reports.get(run[1]), judged: judged(reports.get(run[1])) })
       if (run) return send(200, reports.get(run[1]))
       if (path === '/api/race' && request.method === 'POST') {
         if (race) return refuse(409, 'a race is running already')

@@ -186,7 +186,7 @@ test('a race: silent while it runs, replayed afterwards, exported, compared', as
     assert.match(download.suggestedFilename(), new RegExp(form.toLowerCase()))
   }
   await page.getByText('ipcscope race lamp,pigeon,post', { exact: false }).waitFor()
-  await page.getByRole('radio', { name: 'stream, spin' }).check()
+  await page.getByRole('radio', { name: /^stream, 64.B, spin$/ }).check()
   await page.getByText('The most messages a second: Signal lamp', { exact: false }).waitFor()
   await page.getByText('What textbooks say, and what was measured').waitFor()
 
@@ -194,7 +194,7 @@ test('a race: silent while it runs, replayed afterwards, exported, compared', as
   writeFileSync(older, JSON.stringify(report({ seed: 3 })))
   const chooser = page.getByLabel('Drop a report here (JSON), or choose one')
   await chooser.setInputFiles(older)
-  await page.getByText('no difference').first().waitFor()
+  await page.getByText('no different').first().waitFor()
   const broken = join(folder, 'broken.json')
   writeFileSync(broken, '{"rows":')
   await chooser.setInputFiles(broken)
@@ -214,9 +214,9 @@ test('a race can be stopped, and what was measured is kept', async () => {
   assert.match(page.url(), /capacity=65536/)
   await page.getByRole('button', { name: 'Cancel' }).click()
   await page.getByText('The race was stopped', { exact: false }).first().waitFor()
-  await page.getByText('stopped before its end', { exact: false }).waitFor()
-  await page.getByText(/channels asked to hold 64.KiB each way/).waitFor()
-  await page.getByText(/Channels were asked to hold 64.KiB each way, and had: .*64.KiB to 128.KiB/).waitFor()
+  await page.getByText('interrupted: the race was cut short', { exact: false }).waitFor()
+  await page.getByText(/channels asked to hold 64.KiB in each direction/).waitFor()
+  await page.getByText(/Channels had: .*64.KiB to 128.KiB/).waitFor()
   await close()
 })
 

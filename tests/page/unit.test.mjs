@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import * as format from '../../web/js/format.js'
-import { bimodal, channels, differs, groups, judgedBy, MEASURES, ranked, ratio, slower, twoModes } from '../../web/js/results.js'
 import { href, parse } from '../../web/js/router.js'
 import * as scale from '../../web/js/scale.js'
 import { along, layout, route, wrap } from '../../web/js/stage/layout.js'
@@ -14,8 +13,6 @@ import { Cutter, flights, onTheWay } from '../../web/js/stage/recording.js'
 import { warp } from '../../web/js/stage/warp.js'
 import { asleep, mirrored, wayOf } from '../../web/js/stage/way.js'
 import { read } from '../../web/js/trace.js'
-import { advice, claims, verdicts } from '../../web/js/verdict.js'
-import { report } from './fixtures/report.mjs'
 import { lamp, pigeon, post, scenes } from './fixtures/scenes.mjs'
 import { header, Teller, traceText } from './fixtures/trace.mjs'
 import { ROOT } from './harness.mjs'
@@ -35,18 +32,8 @@ test('numbers carry three digits and a unit that fits', () => {
 
 test('a count differs from what is quoted by more than half a one, or is less than “or more”', () => {
   for (const [found, quoted, expected] of [[2, '2', false], [2.4, '2', false], [3, '2', true], [1, '2', true], [2, '3+', true], [900, '3+', false], [undefined, '2', false], [2, null, false]]) {
-    assert.equal(differs(found, quoted), expected, `${found} ${quoted}`)
+    assert.equal(format.differs(found, quoted), expected, `${found} ${quoted}`)
   }
-})
-
-// The same file holds `Measure::of` in crates/lab/src/stats/ratio.rs to the same answers.
-test('a workload is judged by what the terminal judges it by', () => {
-  const judged = JSON.parse(readFileSync(join(ROOT, 'tests/page/fixtures/judged.json'), 'utf8'))
-  for (const [workload, by] of Object.entries(judged)) {
-    assert.equal(judgedBy(workload), by, workload)
-    assert.equal(MEASURES[by].less, by !== 'rate')
-  }
-  assert.equal(Object.keys(judged).length, 4)
 })
 
 test('words from elsewhere become sentences with numbers as they are written here', () => {
@@ -64,20 +51,10 @@ test('a unit never leaves its number', () => {
   for (const text of [format.duration(5), format.bytes(5), format.rate(5e6), format.count(1e6), format.value(3, 'B')]) assert.doesNotMatch(text, / /)
 })
 
-test('what channels had is said row by row, and nothing where it is not told', () => {
-  const rows = [{ kind: 'a', channel_bytes: [4096, 4096] }, { kind: 'null' }, { kind: 'b', channel_bytes: [4096, 8192] }]
-  const told = (rows) => plain(channels({ rows }, (kind) => kind.toUpperCase()))
-  assert.equal(told(rows), 'A 4 KiB, B 4 KiB to 8 KiB')
-  assert.equal(told([{ kind: 'a' }]), '')
-})
-
 test('what people type is read, or refused', () => {
   assert.deepEqual(format.parseSizes('64'), [64])
   assert.deepEqual(format.parseSizes('8, 1k 64 KiB;1M'), [8, 1024, 65_536, 1 << 20])
   for (const bad of ['', 'x', '64, x', '-1', '0', '1.5k', '1e3']) assert.equal(format.parseSizes(bad), null, bad)
-  assert.equal(format.parseDuration('~0.04 ms'), 40_000)
-  assert.equal(format.parseDuration('2 µs'), 2_000)
-  assert.equal(format.parseDuration('fast'), null)
   assert.equal(format.cutUtf8('äöü', 4), 'äö')
   assert.equal(format.cutUtf8('🕊🕊', 7), '🕊')
 })
@@ -266,38 +243,9 @@ test('ways lead from part to part', () => {
   assert.deepEqual(route(at, 'sender', 'nowhere'), [])
 })
 
-test('a ratio exists only between rows that work, wait and sit alike', () => {
-  const { rows } = report()
-  const [a, b] = rows
-  assert.ok(ratio(a, b))
-  for (const change of [{ wait: 'hybrid' }, { placement: 'same-core' }, { size_bytes: 65 }, { workload: 'paced' }, { failed: 'it fell' }, { latency_ns: null }]) assert.equal(ratio(a, { ...b, ...change }), null, JSON.stringify(change))
-  const launches = (values) => values.map((latency_ns_p50) => ({ latency_ns_p50, messages_per_s: 1 }))
-  const of = (p50, values) => ({ ...a, latency_ns: { ...a.latency_ns, p50 }, each_launch: launches(values) })
-  assert.deepEqual(ratio(of(600, [500, 600, 800]), of(200, [160, 200, 250])), { value: 3, low: 2, high: 5, verdict: 'different' })
-  assert.equal(ratio(of(210, [190, 230]), of(200, [180, 220])).verdict, 'no-difference')
-  assert.equal(ratio(of(210, [190]), of(200, [180, 220])).verdict, 'unknown')
-})
-
-test('two camps are told from noise and from an outlier', () => {
-  assert.ok(twoModes([63, 265, 61, 260]))
-  assert.ok(twoModes([24, 23, 63, 66, 61]))
-  for (const numbers of [[60, 62, 61, 66, 72], [60, 62, 61, 265], [24, 62, 61, 65], [60, 265, 61], [10, 15, 22, 33, 49], [0, 0, 5, 5], []]) assert.ok(!twoModes(numbers), String(numbers))
-  assert.ok(report().rows.some(bimodal))
-})
-
-test('sentences name their figure, and follow from the numbers', () => {
-  const found = report()
-  const title = (kind) => scenes.find((scene) => scene.kind === kind)?.title ?? kind
-  const [spin] = groups(found.rows)
-  assert.equal(ranked(spin)[0].kind, 'lamp')
-  assert.ok(slower(ranked(spin)[2], ranked(spin)[0]).value > 1)
-  assert.match(plain(verdicts(spin, title)[0]), /^The lowest median latency: Signal lamp, \d+ ns\. Post coach is behind by [\d.]+×\.$/)
-  const told = claims(found, scenes)
-  assert.deepEqual(told.rows.map(({ quoted }) => quoted), [2_000, 40_000, 150_000])
-  assert.match(told.why.join(' '), /The way of waiting: Signal lamp/)
-  assert.ok(advice(found, scenes, title).some((text) => text.includes('Choose by what you need')))
-  assert.deepEqual(verdicts({ ...spin, rows: [] }, title), [])
-  assert.deepEqual(advice({ ...found, rows: [] }, scenes, title), [])
+test('numbers of the lab are tied to their units, and words are not', () => {
+  const tied = (text) => format.tied(text).replaceAll('\u00a0', '_')
+  for (const [text, expected] of [['2.10 µs', '2.10_µs'], ['4.90 M/s', '4.90_M/s'], ['100 000', '100_000'], ['1.02× ≈', '1.02×_≈'], ['3.20× (2.9–3.4)', '3.20×_(2.9–3.4)'], ['64 B of 3 messages on 2 cores', '64_B of 3 messages on 2 cores']]) assert.equal(tied(text), expected)
 })
 
 const files = readdirSync(join(ROOT, 'web'), { recursive: true, withFileTypes: true })

@@ -54,10 +54,12 @@ export const api = {
   doctor: () => ask('GET', '/api/doctor'),
   /** @returns {Promise<import('../types').Run[]>} */
   runs: () => ask('GET', '/api/runs'),
-  /** @param {string} id @returns {Promise<import('../types').Report>} */
-  run: (id) => ask('GET', run(id)),
-  /** Without histograms and progress. @param {string} id @returns {Promise<import('../types').Report>} */
+  /** @param {string} id @returns {Promise<import('../types').JudgedRun>} */
+  judged: (id) => ask('GET', `${run(id)}/judged`),
+  /** Without histograms and progress. @param {string} id @returns {Promise<import('../types').JudgedRun>} */
   brief: (id) => ask('GET', `${run(id)}/brief`),
+  /** A mechanism in a race that waited and sat like this. @param {string} id @param {Record<string, string>} like @returns {Promise<import('../types').Beside | null>} */
+  beside: (id, like) => ask('GET', `${run(id)}/beside?${new URLSearchParams(like)}`),
   /** @param {string} id */
   remove: (id) => ask('DELETE', run(id)),
   /** @param {string} report the text of a report @returns {Promise<{id: string}>} */

@@ -1,5 +1,5 @@
-// Numbers for people: three significant digits, a unit that fits, a space that never breaks between the two.
-// The same rules as the terminal's tables.
+// Numbers for people: three significant digits, a unit that fits, a space that never breaks between the two. What the lab says comes
+// with its units; these are for what is drawn here: axes, cursors, gauges. The same rules, held to the same figures.
 
 /** Never breaks a line: stands between a number and its unit. */
 export const NBSP = '\u00a0'
@@ -27,6 +27,12 @@ export const duration = (ns) => significant(ns, ['ns', 'µs', 'ms', 's'])
 
 /** `950`, `12.3 k`, `1.23 M`. @param {number} perSecond */
 export const rate = (perSecond) => significant(perSecond, ['', 'k', 'M', 'G'])
+
+/** A figure of a race: `51 ns`, `4.90 M/s`, `1.20 GB/s`. @param {number} value @param {string} unit */
+export const figure = (value, unit) => (unit === 'ns' ? duration(value) : `${rate(value)}${unit}`)
+
+/** The lab's words, their numbers tied to their units. @param {string} text */
+export const tied = (text) => text.replace(/(\d) (?=(?:[nµm]?s|[kMG]|[kMG]?B|[KMG]iB)(?:\b|\/)|\d{3}\b|[≈?])/g, `$1${NBSP}`).replace(/× (?=[≈?(])/g, `×${NBSP}`)
 
 /** `1.05×`, `150×`, `120 000×`. @param {number} factor */
 export const times = (factor) =>
@@ -90,12 +96,12 @@ export function asSentence(text) {
   return /[.?!]$/.test(begun) || begun === '' ? begun : `${begun}.`
 }
 
-/** A duration written by a person, such as `~0.04 ms`, in nanoseconds; `null` if there is none. @param {string} text */
-export function parseDuration(text) {
-  const found = /(\d+(?:\.\d+)?)\s*(ns|µs|us|ms|s)\b/.exec(text)
-  if (!found) return null
-  const scale = { ns: 1, µs: 1e3, us: 1e3, ms: 1e6, s: 1e9 }[/** @type {'ns'} */ (found[2])]
-  return Number(found[1]) * scale
+/** Whether a count is not what is quoted: `2` is two, `3+` is three or more. @param {number | undefined} found @param {string | null | undefined} quoted */
+export function differs(found, quoted) {
+  const said = /^(\d+)(\+?)$/.exec(quoted ?? '')
+  if (found === undefined || !said) return false
+  const than = Number(said[1])
+  return found < than - 0.5 || (!said[2] && found > than + 0.5)
 }
 
 /**

@@ -3,7 +3,7 @@
 import { api } from './api.js'
 import { state } from './live.js'
 
-/** @import { Lab, Machine, Report, Scene } from '../types' */
+/** @import { JudgedRun, Lab, Machine, Scene } from '../types' */
 
 /** @type {Lab} */
 export let lab
@@ -22,9 +22,9 @@ export const title = (kind) => lab.scenes[accent(kind)]?.title ?? kind
 /** @param {string} kind @returns {Scene | undefined} */
 export const sceneOf = (kind) => lab.scenes[accent(kind)]
 
-/** Reports never change, so each is asked for once. @param {(id: string) => Promise<Report>} ask */
+/** Reports never change, so each is asked for once. @param {(id: string) => Promise<JudgedRun>} ask */
 function kept(ask) {
-  /** @type {Map<string, Promise<Report>>} */
+  /** @type {Map<string, Promise<JudgedRun>>} */
   const reports = new Map()
   return (/** @type {string} */ id) => {
     let found = reports.get(id)
@@ -39,7 +39,7 @@ function kept(ask) {
 }
 
 /** A report of the history. */
-export const report = kept(api.run)
+export const report = kept(api.judged)
 
 /** The same without what curves and replays are drawn from: a small part of it. */
 export const brief = kept(api.brief)

@@ -16,19 +16,26 @@ use std::collections::{HashMap, HashSet};
 use crossing::WaitStrategy;
 use serde::Serialize;
 
+use crate::judge::{NONE, versus};
 use crate::machine::Machine;
 use crate::plan::{Placement, Workload};
 use crate::report::{Channel, Entrant, Report, Row};
 use crate::stats::{Measure, Ratio, Verdict, median, ratio_by};
+use crate::units;
 
 pub use gate::Limit;
 
 /// Floors that differ by more than this factor say that the cores were at another distance.
 const FLOORS_APART: f64 = 1.5;
 
+/// What the cells of a row say, in this order.
+pub const COLUMNS: [&str; 6] = ["row", "by", "a", "b", "b / a", "b is"];
+
 /// What two reports say together; `a` is the one to compare with, `b` is judged.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
+    /// [`COLUMNS`].
+    pub columns: [&'static str; 6],
     /// Every row of `a` in its order, then those that only `b` has.
     pub rows: Vec<Compared>,
     /// Sentences that a reader must know.
@@ -59,8 +66,9 @@ pub struct Compared {
     /// Why one of them, or both, have no figures.
     pub failed: Option<String>,
     /// Which of the two this workload is judged by.
-    #[serde(skip)]
     pub judged_by: Measure,
+    /// One cell for each of [`COLUMNS`], by that figure.
+    pub cells: Vec<String>,
     /// Why a gate cannot judge this row; `None` where it can, and where `a` has nothing that could become worse.
     #[serde(skip)]
     pub(crate) open: Option<Open>,
@@ -146,7 +154,7 @@ impl Comparison {
             Some(Open::Broken(why)) => Some(format!("{}: {why}", row.label)),
             _ => None,
         }));
-        Comparison { rows, warnings, unlike, cut_short }
+        Comparison { columns: COLUMNS, rows, warnings, unlike, cut_short }
     }
 
     /// Whether any row stands in both reports.
@@ -165,14 +173,14 @@ impl Compared {
             fine(a, report_a) && fine(b, report_b)
         };
         let both = a.zip(b).filter(|both| paced_alike && sound(both));
-        let change = |measure| both.and_then(|(a, b)| ratio_by(measure, b, a)).map(Change::from);
-        Compared {
+        let ratio = |measure| both.and_then(|(a, b)| ratio_by(measure, b, a));
+        let mut compared = Compared {
             open: a.zip(b).and_then(|(a, b)| gate::open(a, b, (report_a, report_b))),
             label,
             a: a.and_then(Figures::of),
             b: b.and_then(Figures::of),
-            latency_ratio: change(Measure::LatencyP50),
-            throughput_ratio: change(Measure::MessagesPerS),
+            latency_ratio: ratio(Measure::LatencyP50).map(Change::from),
+            throughput_ratio: ratio(Measure::MessagesPerS).map(Change::from),
             only_in: match (a, b) {
                 (Some(_), None) => Some(Side::A),
                 (None, Some(_)) => Some(Side::B),
@@ -180,7 +188,20 @@ impl Compared {
             },
             failed: failed(a, b),
             judged_by: Measure::of(workload),
-        }
+            cells: Vec::new(),
+        };
+        let by = compared.judged_by;
+        let figure =
+            |figures: Option<Figures>| figures.and_then(|figures| figures.text(by)).unwrap_or(NONE.into());
+        compared.cells = vec![
+            compared.label.clone(),
+            if by.more_is_better() { "msg/s" } else { "p50" }.into(),
+            figure(compared.a),
+            figure(compared.b),
+            versus(ratio(by)),
+            compared.verdict().into(),
+        ];
+        compared
     }
 
     /// The change that this row is judged by.
@@ -192,7 +213,30 @@ impl Compared {
     }
 }
 
+impl Compared {
+    /// What `b` is, in a word.
+    fn verdict(&self) -> &'static str {
+        match (self.only_in, self.change().map(|change| change.verdict)) {
+            (Some(Side::A), _) => "only in a",
+            (Some(Side::B), _) => "only in b",
+            (None, None) if self.failed.is_some() => "failed",
+            (None, None) => "not comparable",
+            (None, Some(Judgement::Better)) => "better",
+            (None, Some(Judgement::Worse)) => "worse",
+            (None, Some(Judgement::NoDifference)) => "no different",
+            (None, Some(Judgement::Unknown)) => "not judged",
+        }
+    }
+}
+
 impl Figures {
+    fn text(self, by: Measure) -> Option<String> {
+        match by {
+            Measure::LatencyP50 => self.latency_ns_p50.map(|ns| units::duration(ns as f64)),
+            Measure::MessagesPerS => self.messages_per_s.map(units::rate),
+        }
+    }
+
     fn of(row: &Row) -> Option<Figures> {
         row.failed.is_none().then(|| Figures {
             latency_ns_p50: row.latency_ns.as_ref().and_then(|latency| latency.p50),

@@ -188,6 +188,25 @@ mod tests {
     }
 
     #[test]
+    fn what_people_write_is_read_or_is_nothing() {
+        let read = [
+            ("~0.04 ms", Some(4e4)),
+            ("2 µs", Some(2e3)),
+            ("2us, once", Some(2e3)),
+            ("fast", None),
+            ("3 minutes", None),
+        ];
+        for (text, ns) in read {
+            assert_eq!(parse_duration(text), ns, "{text}");
+        }
+        let list = |words: &[&str]| list(&words.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(
+            [list(&[]), list(&["a"]), list(&["a", "b"]), list(&["a", "b", "c"])],
+            ["", "a", "a and b", "a, b and c"]
+        );
+    }
+
+    #[test]
     fn a_stamp_sorts_by_time_and_no_number_is_beyond_it() {
         assert_eq!(stamp(951_782_400_250), "20000229-000000-250");
         assert_eq!(date(u64::MAX), "9999-12-30 22:00:00 UTC");

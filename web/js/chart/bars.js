@@ -1,14 +1,11 @@
 // Bars of one group of rows; and the joint replay, in which all of them set off at once, as they really went.
 
 import { button, h, named, say, segments, show } from '../dom.js'
-import { count, duration, rate, times } from '../format.js'
+import { count, duration, tied, times } from '../format.js'
 import { still } from '../prefs.js'
-import { MEASURES } from '../results.js'
 import { atMost, decades, linear, log } from '../scale.js'
-import { accent, title } from '../store.js'
 
-/** @import { Row } from '../../types' */
-/** @import { Group } from '../results.js' */
+/** @import { Figure, JudgedRow, Report, Row } from '../../types' */
 
 /** How long the slowest takes in the replay, in ms. */
 const REPLAY_MS = 6_000
@@ -39,32 +36,33 @@ export function progressOf(row) {
   }
 }
 
-/** @param {Group} group @param {{ by: string, scale: string }} chosen kept by the caller from group to group */
-export function bars(group, chosen) {
-  const rows = group.rows.filter((row) => row.entrant !== 'null' && !row.failed)
+/** @param {Report} report @param {JudgedRow[]} judged @param {Figure[]} figures @param {{ by: string, scale: string }} chosen kept by the caller from group to group */
+export function bars(report, judged, figures, chosen) {
+  const rows = judged.filter((row) => row.figures.some(Boolean))
   const lines = rows.map((row) => {
     const bar = h('i', {})
     const value = h('span', { class: 'nums value' })
-    const index = accent(row.kind)
-    return { row, bar, value, element: h('li', { 'data-accent': index < 0 ? undefined : index % 8 }, named(title(row.kind), index), h('span', { class: 'track' }, bar), value) }
+    const index = row.scene ?? -1
+    return { row, bar, value, element: h('li', { 'data-accent': index < 0 ? undefined : index % 8 }, named(row.title, index), h('span', { class: 'track' }, bar), value) }
   })
   const caption = h('p', { class: 'faint nums' })
 
   const draw = () => {
-    const measure = MEASURES[chosen.by]
-    const values = rows.map((row) => Number(measure.of(row) ?? 0))
+    const at = figures.findIndex(({ by }) => by === chosen.by)
+    const { name, less } = figures[at]
+    const values = rows.map((row) => row.figures[at]?.value ?? 0)
     const { domain } = decades(values)
     const scale = chosen.scale === 'log' ? log([domain[0] / 2, domain[1]], [0, 100]) : linear([0, Math.max(...values, 1)], [0, 100])
-    lines.forEach(({ bar, value }, index) => {
+    lines.forEach(({ row, bar, value }, index) => {
       bar.style.width = `${values[index] > 0 ? Math.max(0.5, scale(values[index])) : 0}%`
-      say(value, values[index] > 0 ? (measure.unit === 'ns' ? duration(values[index]) : `${rate(values[index])}/s`) : '–')
+      say(value, tied(row.figures[at]?.text ?? '–'))
     })
-    say(caption, `${measure.name[0].toUpperCase()}${measure.name.slice(1)}: ${measure.less ? 'shorter' : 'longer'} is better.${chosen.scale === 'log' ? ' Logarithmic: equal steps are equal factors.' : ''}`)
+    say(caption, `${name[0].toUpperCase()}${name.slice(1)}: ${less ? 'shorter' : 'longer'} is better.${chosen.scale === 'log' ? ' Logarithmic: equal steps are equal factors.' : ''}`)
   }
 
   let frame = 0
   let stopped = true
-  const progress = rows.map(progressOf)
+  const progress = rows.map(({ row }) => progressOf(report.rows[row]))
   const slowest = Math.max(...progress.map(({ ns }) => ns), 1)
   const stop = () => {
     cancelAnimationFrame(frame)
@@ -96,11 +94,10 @@ export function bars(group, chosen) {
     frame = requestAnimationFrame(tick)
   }
   const replay = button('Replay the race', () => (stopped ? play() : stop()))
-  const measures = /** @type {[string, string][]} */ ([['p50', 'median'], ['p99', 'p99'], ['rate', 'rate'], ['cpu', 'CPU']])
   const element = h('div', { class: 'bars-frame' },
     h('div', { class: 'row' },
       replay,
-      segments('Figure', measures, chosen.by, (by) => { chosen.by = by; stop() }),
+      segments('Figure', figures.map(({ by, label }) => [by, label]), chosen.by, (by) => { chosen.by = by; stop() }),
       segments('Scale', [['log', 'log'], ['linear', 'linear']], chosen.scale, (scale) => { chosen.scale = scale; stop() })),
     h('ul', { class: 'bars' }, lines.map(({ element }) => element)),
     caption)

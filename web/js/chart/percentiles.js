@@ -3,16 +3,16 @@
 
 import { duration } from '../format.js'
 import { at, curve, decades, log, percent, quantileTicks, tail } from '../scale.js'
-import { accent, title } from '../store.js'
 import { frame } from './frame.js'
 
-/** @import { Row } from '../../types' */
+/** @import { JudgedRow, Report } from '../../types' */
 
-/** @param {Row[]} rows @param {string} label */
-export function percentiles(rows, label) {
+/** @param {Report} report @param {JudgedRow[]} rows @param {string} label */
+export function percentiles(report, rows, label) {
   const curves = rows
-    .filter((row) => row.latency_ns && !row.failed && row.entrant !== 'null' && row.latency_ns.samples > 20)
-    .map((row) => ({ title: title(row.kind), accent: accent(row.kind), points: curve(row.latency_ns?.histogram ?? []) }))
+    .filter(({ figures }) => figures.some(Boolean))
+    .map(({ row, title, scene }) => ({ title, accent: scene ?? -1, latency: report.rows[row].latency_ns }))
+    .flatMap(({ title, accent, latency }) => (latency && latency.samples > 20 ? [{ title, accent, points: curve(latency.histogram) }] : []))
     .filter(({ points }) => points.length > 1)
   if (!curves.length) return null
   const last = Math.max(...curves.map(({ points }) => points[points.length - 1][0]))

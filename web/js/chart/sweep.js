@@ -1,26 +1,23 @@
-// One figure by the size of the message, a line for each mechanism; both axes logarithmic.
+// One figure by the size of the message, a line for each entrant; both axes logarithmic.
 
-import { bytes, duration, rate } from '../format.js'
-import { MEASURES } from '../results.js'
+import { bytes, figure } from '../format.js'
 import { decades, log } from '../scale.js'
-import { accent, title } from '../store.js'
 import { frame } from './frame.js'
 
-/** @import { Row } from '../../types' */
+/** @import { Figure, JudgedGroup } from '../../types' */
 
-/**
- * @param {Row[]} rows of one workload, way of waiting and placement @param {string} by `p50`, `rate`, or `bandwidth`
- * @param {string} label
- */
-export function sweep(rows, by, label) {
-  const value = (/** @type {Row} */ row) =>
-    by === 'bandwidth' ? (row.messages_per_s ?? 0) * row.size_bytes : Number(MEASURES[by].of(row) ?? 0)
-  const text = (/** @type {number} */ value) => (by === 'p50' ? duration(value) : by === 'bandwidth' ? `${rate(value)}B/s` : `${rate(value)}/s`)
-  const usable = rows.filter((row) => row.entrant === 'mechanism' && !row.failed && value(row) > 0).sort((a, b) => a.size_bytes - b.size_bytes)
-  const sizes = [...new Set(usable.map((row) => row.size_bytes))]
+/** @param {JudgedGroup[]} groups of one workload and way of waiting @param {Figure[]} figures @param {string} by @param {string} label */
+export function sweep(groups, figures, by, label) {
+  const at = figures.findIndex((figure) => figure.by === by)
+  const text = (/** @type {number} */ value) => figure(value, figures[at].unit)
+  const points = groups
+    .flatMap(({ size_bytes: size, rows }) => rows.map(({ title, scene, figures }) => ({ title, accent: scene ?? -1, size, value: figures[at]?.value ?? 0 })))
+    .filter(({ value }) => value > 0)
+    .sort((a, b) => a.size - b.size)
+  const sizes = [...new Set(points.map(({ size }) => size))]
   if (sizes.length < 2) return null
-  const kinds = [...new Set(usable.map((row) => row.kind))]
-  const { domain, ticks } = decades(usable.map(value))
+  const lines = [...new Map(points.map(({ title, accent }) => [title, accent]))]
+  const { domain, ticks } = decades(points.map(({ value }) => value))
   /** @param {import('./frame.js').Area} area */
   const x = (area) => log([sizes[0], sizes[sizes.length - 1]], [area.left, area.right])
   return frame(`${label}: cursor over the sizes`, {
@@ -30,16 +27,16 @@ export function sweep(rows, by, label) {
       return {
         x: sizes.filter((_, index) => index % every === 0).map((size) => ({ at: x(area)(size), text: bytes(size) })),
         y: ticks.map((tick) => ({ at: y(tick), text: text(tick) })),
-        lines: kinds.map((kind) => ({
-          title: title(kind),
-          accent: accent(kind),
-          points: usable.filter((row) => row.kind === kind).map((row) => [x(area)(row.size_bytes), y(value(row))]),
+        lines: lines.map(([title, accent]) => ({
+          title,
+          accent,
+          points: points.filter((point) => point.title === title).map(({ size, value }) => [x(area)(size), y(value)]),
         })),
       }
     },
     stops: sizes.map((size) => ({
       at: (area) => x(area)(size),
-      text: `${bytes(size)}: ${usable.filter((row) => row.size_bytes === size).map((row) => `${title(row.kind)} ${text(value(row))}`).join(', ')}`,
+      text: `${bytes(size)}: ${points.filter((point) => point.size === size).map(({ title, value }) => `${title} ${text(value)}`).join(', ')}`,
     })),
   })
 }

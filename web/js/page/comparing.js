@@ -2,12 +2,10 @@
 
 import { api, sentence } from '../api.js'
 import { button, h, select, show, table } from '../dom.js'
-import { date, duration, rate, times } from '../format.js'
+import { date, tied } from '../format.js'
 import { state } from '../live.js'
 
 /** @import { Compared, Comparison } from '../../types' */
-
-const VERDICTS = { better: 'better', worse: 'worse', 'no-difference': 'no difference' }
 
 /** A report is at most this long, in bytes. */
 const LIMIT = 64 << 20
@@ -72,20 +70,16 @@ export class Comparing {
   }
 }
 
-/** @param {Compared | null} found */
-const change = (found) =>
-  found ? h('span', { class: found.verdict === 'better' ? 'good' : found.verdict === 'worse' ? 'bad' : '' }, `${times(found.ratio)} (${times(found.low).replace('×', '')}–${times(found.high).replace('×', '')}) ${VERDICTS[found.verdict] ?? found.verdict}`) : '–'
-
 /** @param {Comparison} found @param {string} a @param {string} b */
-export function comparison({ rows, warnings }, a, b) {
+export function comparison({ columns, rows, warnings }, a, b) {
+  const tone = (/** @type {Compared} */ { judged_by, latency_ratio, throughput_ratio }) => {
+    const verdict = (judged_by === 'rate' ? throughput_ratio : latency_ratio)?.verdict
+    return verdict === 'better' ? 'good' : verdict === 'worse' ? 'bad' : undefined
+  }
   return [
     warnings.length ? h('ul', { class: 'doubts' }, warnings.map((text) => h('li', {}, text))) : null,
-    table(`${b}, measured against ${a}`, ['row', 'p50 before', 'p50 now', 'change', 'msg/s before', 'msg/s now', 'change'], rows.map((row) => [
-      row.label,
-      row.a?.latency_ns_p50 ? duration(row.a.latency_ns_p50) : '–', row.b?.latency_ns_p50 ? duration(row.b.latency_ns_p50) : '–',
-      row.only_in ? `only in ${row.only_in === 'a' ? a : b}` : change(row.latency_ratio),
-      row.a?.messages_per_s ? rate(row.a.messages_per_s) : '–', row.b?.messages_per_s ? rate(row.b.messages_per_s) : '–',
-      change(row.throughput_ratio),
-    ])),
+    table(`b: ${b}, measured against a: ${a}`, columns, rows.map((row) => row.cells.map((cell, index) =>
+      index === columns.length - 1 ? h('span', { class: tone(row) }, cell) : index ? tied(cell) : cell))),
+    rows.some(({ failed }) => failed) ? h('ul', { class: 'doubts' }, rows.flatMap(({ label, failed }) => (failed ? [h('li', {}, `${label}: ${failed}`)] : []))) : null,
   ]
 }

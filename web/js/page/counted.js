@@ -4,9 +4,8 @@
 
 import { api, sentence } from '../api.js'
 import { button, h, named, prose, say, show, table } from '../dom.js'
-import { asSentence, bytes, count, date, duration, each, list, plural } from '../format.js'
+import { asSentence, bytes, count, date, differs, duration, each, list, plural } from '../format.js'
 import { state, watch } from '../live.js'
-import { differs } from '../results.js'
 import { copyText } from '../stage/log.js'
 import { accent, machineText, status, title } from '../store.js'
 

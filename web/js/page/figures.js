@@ -1,16 +1,16 @@
 // Two lists that never mix: what follows from the design, and what was measured here, with its instrument and its count.
 
+import { api } from '../api.js'
 import { h, named, show } from '../dom.js'
-import { bytes, count, duration, list, plural, times } from '../format.js'
+import { count, duration, list, plural, tied } from '../format.js'
 import { median } from '../scale.js'
-import { ratio, rowsLike } from '../results.js'
 import { flights } from '../stage/recording.js'
 import { range } from '../stage/words.js'
 import { countedRows } from './counted.js'
-import { accent, brief, lastRun, title } from '../store.js'
+import { lastRun } from '../store.js'
 
 /** @import { Child } from '../dom.js' */
-/** @import { Header, Report } from '../../types' */
+/** @import { Beside, Header } from '../../types' */
 /** @import { Recording } from '../stage/recording.js' */
 
 const MODES = /** @type {Record<string, string>} */ ({ paced: 'one by one', burst: 'in a burst', step: 'paused and inspected' })
@@ -124,39 +124,29 @@ export class Figures {
     const { scene, wait, placement, size_bytes } = this.header
     const id = lastRun()
     if (!id) return show(this.raced, h('p', { class: 'faint' }, 'No race was run yet: ', h('a', { href: '#/race' }, 'run one'), ' to compare.'))
-    /** @type {Report} */
+    /** @type {Beside | null} */
     let found
     try {
-      found = await brief(id)
+      found = await api.beside(id, { kind: scene.kind, wait, placement, size: String(size_bytes || 64) })
     } catch {
       return show(this.raced, h('p', { class: 'faint' }, 'The last race cannot be read.'))
     }
     if (this.header.scene !== scene || this.header.wait !== wait) return
-    const rows = rowsLike(found, { wait, placement, size: size_bytes || 64 })
-    const own = rows.find((row) => row.kind === scene.kind)
     const again = h('a', { href: `#/race?wait=${wait}&placement=${placement}` }, 'run one')
-    if (!own?.latency_ns) return show(this.raced, h('p', { class: 'faint' }, `The last race did not wait and sit like this stage (${wait}, ${placement}): `, again, '.'))
-    const others = rows.filter((row) => row !== own)
+    if (!found) return show(this.raced, h('p', { class: 'faint' }, `The last race did not wait and sit like this stage (${wait}, ${placement}): `, again, '.'))
     show(this.raced,
       h('h3', {}, 'In your last race'),
       facts([
-        [`Median, ${own.workload}, ${bytes(own.size_bytes)}`, own.latency_ns.p50 === null ? '–' : duration(own.latency_ns.p50)],
-        ...others.map((row) => /** @type {[Child, Child]} */ ([h('span', {}, 'vs ', named(title(row.kind), accent(row.kind))), versus(ratio(own, row))])),
+        [`Median, ${found.workload}, ${tied(found.size)}`, tied(found.p50)],
+        ...found.versus.map(({ title, scene, ratio }) => /** @type {[Child, Child]} */ ([h('span', {}, 'vs ', named(title, scene ?? -1)), tied(ratio)])),
       ]),
-      h('p', { class: 'faint' }, `${wait}, ${placement}; ${plural(own.latency_ns.samples, 'sample')} over ${plural(own.launches, 'launch')}. `, h('a', { href: `#/race?run=${id}` }, 'The whole race')))
+      h('p', { class: 'faint' }, `${wait}, ${placement}; ${plural(found.samples, 'sample')} over ${plural(found.launches, 'launch')}. `, h('a', { href: `#/race?run=${id}` }, 'The whole race')))
   }
 
   /** The explanation's other half: the numbers just seen. @param {Recording} recording */
   seen(recording) {
     show(this.seenText, justSeen(recording))
   }
-}
-
-/** @param {ReturnType<typeof ratio>} found */
-export function versus(found) {
-  if (!found) return '–'
-  if (found.verdict === 'no-difference') return `${times(found.value)} ≈`
-  return found.verdict === 'unknown' ? `${times(found.value)} ?` : `${times(found.value)} (${times(found.low).replace('×', '')}–${times(found.high).replace('×', '')})`
 }
 
 /** @param {Recording} recording */

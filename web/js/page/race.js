@@ -6,6 +6,8 @@ import { count, duration, plural } from '../format.js'
 import { state, watch } from '../live.js'
 import { href, rename } from '../router.js'
 import { lab, lastRun, report, status } from '../store.js'
+import { copyText } from '../stage/log.js'
+import { Comparing } from './comparing.js'
 import { PlanForm, SWEEP } from './plan-form.js'
 import { ReportView } from './report-view.js'
 
@@ -130,11 +132,27 @@ class Race {
       this.view?.stop()
       // A race that has just ended may be in the history before the page was told.
       const known = state.runs.some((run) => run.id === id) ? state.runs : await api.runs()
-      this.view = new ReportView(found, id, known.find((run) => run.id === id)?.command)
+      this.view = new ReportView(found, {
+        exports: exports(id),
+        command: commandLine(known.find((run) => run.id === id)?.command),
+        advice: h('p', {}, h('a', { href: '#/choose' }, 'Choose by your own constraints')),
+        below: new Comparing(id).element,
+      })
       show(this.results, this.view.element)
       if (replay) this.view.replay()
     } catch (error) {
       show(this.results, h('section', { class: 'panel' }, h('p', { class: 'bad' }, `The run ${id} cannot be shown. ${sentence(error)}`), h('p', {}, h('a', { href: '#/runs' }, 'See all runs'))))
     }
   }
+}
+
+/** @param {string} id */
+const exports = (id) => h('span', { class: 'exports' }, ['json', 'csv', 'markdown', 'html'].map((form) =>
+  h('a', { href: api.exported(id, form), download: true, class: 'button quiet' }, form === 'markdown' ? 'Markdown' : form.toUpperCase())))
+
+/** @param {string | undefined} command */
+function commandLine(command) {
+  if (!command) return null
+  const copy = button('Copy', () => void copyText(command, copy), { class: 'quiet' })
+  return h('p', { class: 'command' }, h('code', {}, command), copy)
 }

@@ -1,14 +1,12 @@
 // The first page: a card for each mechanism, one for the race, and what the last race found.
 
 import { h, named, show } from '../dom.js'
-import { bytes, date, duration, plural, rate, times } from '../format.js'
+import { date, plural, tied } from '../format.js'
 import { watch } from '../live.js'
-import { groups, judgedBy, MEASURES, ranked, slower } from '../results.js'
 import { miniature } from '../stage/draw.js'
-import { accent, brief, lab, lastRun, machineLine, title } from '../store.js'
+import { brief, lab, lastRun, machineLine } from '../store.js'
 
-/** @import { Report } from '../../types' */
-/** @import { Group } from '../results.js' */
+/** @import { Judged, JudgedGroup, JudgedRun } from '../../types' */
 
 /** @param {unknown} _place @param {AbortSignal} signal */
 export async function start(_place, signal) {
@@ -64,29 +62,27 @@ async function showLast(into) {
   }
 }
 
-/** @param {Report} found @param {string} id */
-function summary(found, id) {
-  const told = groups(found.rows).slice(0, 4)
-  const sizes = new Set(found.rows.map((row) => row.size_bytes)).size
+/** @param {JudgedRun} found @param {string} id */
+function summary({ report, judged }, id) {
   return [
-    h('p', { class: 'faint' }, date(found.started_unix_ms), `, ${found.plan.placement}, ${plural(found.plan.count, 'message')} a row`, found.interrupted ? ', interrupted' : ''),
-    h('div', { class: 'podia' }, told.map((group) => podium(group, sizes > 1))),
+    h('p', { class: 'faint' }, date(report.started_unix_ms), `, ${report.plan.placement}, ${plural(report.plan.count, 'message')} a row`, report.interrupted ? ', interrupted' : ''),
+    h('div', { class: 'podia' }, judged.groups.slice(0, 4).map((group) => podium(group, judged))),
     h('p', {}, h('a', { href: `#/race?run=${id}` }, 'The whole race')),
   ]
 }
 
-/** @param {Group} group @param {boolean} sized whether the race had several sizes */
-function podium(group, sized) {
-  const measure = MEASURES[judgedBy(group.workload)]
-  const best = ranked(group)[0]
+/** @param {JudgedGroup} group @param {Judged} judged */
+function podium({ title, measure, rows, ranked }, { figures }) {
+  const at = figures.findIndex(({ by }) => by === measure)
   return h('div', { class: 'podium' },
-    h('h3', {}, [group.workload, sized ? bytes(group.size) : '', group.wait].filter(Boolean).join(', ')),
-    h('p', { class: 'faint' }, measure.name),
-    h('ol', {}, ranked(group).map((row) => {
-      const value = Number(measure.of(row))
-      const behind = best && row !== best ? slower(row, best) : null
-      return h('li', {}, named(title(row.kind), accent(row.kind)),
-        h('span', { class: 'nums' }, measure.unit === 'ns' ? duration(value) : `${rate(value)}/s`),
-        h('span', { class: 'nums faint' }, behind ? (behind.verdict === 'no-difference' ? '≈' : times(behind.value)) : ''))
+    h('h3', {}, tied(title)),
+    h('p', { class: 'faint' }, figures[at].name),
+    h('ol', {}, ranked.map((place) => {
+      const { title, scene, best, cells, figures } = rows[place]
+      const behind = best ? '' : cells[cells.length - 1]
+      return h('li', {}, named(title, scene ?? -1),
+        h('span', { class: 'nums' }, tied(figures[at]?.text ?? '')),
+        // The spread has no room here.
+        h('span', { class: 'nums faint' }, behind.endsWith('≈') ? '≈' : behind.split(' ')[0]))
     })))
 }
