@@ -197,7 +197,8 @@ mod tests {
         let report = built_in();
         let told: Vec<_> = report.rows.iter().map(|row| (row.kind, row.wait, row.placement)).collect();
         for setup in whole(&[Placement::SameCore, Placement::CrossCore]) {
-            assert!(told.contains(&(setup.kind, setup.wait, setup.placement)), "{}", label(&setup));
+            let is_told = told.contains(&(setup.kind, setup.wait, setup.placement));
+            assert!(is_told, "the record lacks `{}`: make it anew", label(&setup));
         }
         assert!(report.machine.cpu.is_some(), "it says whose it is");
     }

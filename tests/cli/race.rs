@@ -103,8 +103,12 @@ fn every_channel_tells_what_it_had_of_what_was_asked() {
     let most = std::fs::read_to_string("/proc/sys/net/core/wmem_max").expect("every Linux has it");
     let socket = 2 * most.trim().parse::<u32>().expect("a number").min(100_000);
     let asked = had("--capacity 100000");
-    for (kind, bytes) in [("shm", 131_072), ("pipe", 131_072), ("unix", socket), ("tcp", socket)] {
-        assert!(asked.contains(&(kind.into(), Some([bytes; 2]))), "{kind}: {asked:?}");
+    for kind in Kind::ALL {
+        let bytes = match kind {
+            Kind::Shm | Kind::Pipe => 131_072,
+            Kind::Unix | Kind::Tcp => socket,
+        };
+        assert!(asked.contains(&(kind.to_string(), Some([bytes; 2]))), "{kind}: {asked:?}");
     }
     assert!(asked.contains(&("null".into(), None)), "{asked:?}");
     // The control: unless asked, each has its own.

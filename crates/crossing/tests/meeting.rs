@@ -19,12 +19,10 @@ use std::time::{Duration, Instant};
 
 use cannot_run::{Lacks, cannot_run};
 use crossing::{Address, Config, ConnectError, Connection, Endpoint, Kind, ListenConfig, Listener, Peers};
-use process::{LIMIT, Second, again, forked, part, socket_path, within};
+use process::{LIMIT, Second, again, forked, local, part, socket_path, within};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::Signal;
 use rustix::thread::set_thread_res_uid;
-
-const LOCAL: [Kind; 3] = [Kind::Shm, Kind::Pipe, Kind::Unix];
 
 fn config() -> Config {
     Config { connect_timeout: LIMIT, ..Config::default() }
@@ -70,9 +68,9 @@ fn meet(address: &Address, client: &Config, server: &Config) -> Outcomes {
 fn every_place_is_met_at() {
     within("meeting everywhere", || {
         let name = format!("crossing-test-{}", std::process::id());
-        let named = LOCAL.map(|kind| Address::in_abstract(kind, name.as_str()).expect("a name"));
+        let named = local().map(|kind| Address::in_abstract(kind, name.as_str()).expect("a name"));
         let strange = socket_path().with_file_name(format!("@{name}\n%41"));
-        let strange = LOCAL.map(|kind| at(kind, &strange));
+        let strange = local().map(|kind| at(kind, &strange));
         for address in Kind::ALL.map(anywhere).into_iter().chain(named).chain(strange) {
             let text = address.to_string();
             let (client, server) = meet(&text.parse().expect("its own text"), &config(), &config());
@@ -88,7 +86,7 @@ fn every_place_is_met_at() {
 #[test]
 fn a_server_that_accepts_nobody_is_a_timeout() {
     within("clients of a server that accepts nobody", || {
-        for kind in LOCAL {
+        for kind in local() {
             let listener = Listener::bind(&anywhere(kind)).expect("a free path");
             let _waiting: Vec<_> = std::iter::from_fn(|| connected(&listener)).collect();
             let error = Connection::to(listener.address(), &soon()).expect_err("the queue is full");
@@ -280,7 +278,7 @@ fn each_end_says_whose_processes_it_talks_to() {
             let said = error.to_string();
             assert!(said.contains(&format!("process {} of user {me}", std::process::id())), "{said}");
         };
-        for kind in LOCAL {
+        for kind in local() {
             let (client, server) = meet(&anywhere(kind), &strict, &config());
             said(&client.expect_err("the server is not of that user"));
             server.expect_err("the client has gone");
@@ -310,7 +308,7 @@ fn a_stranger_at_a_path_is_refused_by_root() {
     }
     const STRANGER: u32 = 4711;
     within("a client of a stranger", || {
-        for kind in LOCAL {
+        for kind in local() {
             let folder = socket_path().with_extension("folder");
             fs::create_dir(&folder).expect("it is new");
             fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o1777))
@@ -411,18 +409,18 @@ fn a_path_that_is_taken_says_by_what() {
     let path = socket_path();
     let said = |kind| Listener::bind(&at(kind, &path)).expect_err("it is taken").to_string();
     let listener = UnixListener::bind(&path).expect("a free path");
-    for kind in LOCAL {
+    for kind in local() {
         assert!(said(kind).contains("a server listens there"), "{}", said(kind));
     }
     drop(listener);
-    for kind in LOCAL {
+    for kind in local() {
         assert!(said(kind).contains("a server that is gone has left its socket"), "{}", said(kind));
         let error = Endpoint::to(&at(kind, &path)).expect_err("no one listens").to_string();
         assert!(error.contains("a server that is gone has left it"), "{error}");
     }
     fs::remove_file(&path).expect("it is there");
     fs::write(&path, "a file").expect("a free path");
-    for kind in LOCAL {
+    for kind in local() {
         assert!(said(kind).contains("no socket"), "{}", said(kind));
         let error = Endpoint::to(&at(kind, &path)).expect_err("no one listens").to_string();
         assert!(error.contains("a file that is no socket is there"), "{error}");
@@ -438,7 +436,7 @@ fn a_server_of_another_kind_is_named_at_an_abstract_name_too() {
     within("ends of two kinds at one abstract name", || {
         let name = format!("crossing-kinds-{}", std::process::id());
         let at = |kind| Address::in_abstract(kind, name.as_str()).expect("a name");
-        for (serving, dialling) in LOCAL.iter().flat_map(|one| LOCAL.map(|other| (*one, other))) {
+        for (serving, dialling) in local().flat_map(|one| local().map(move |other| (one, other))) {
             if serving == dialling {
                 continue;
             }
@@ -454,7 +452,7 @@ fn a_server_of_another_kind_is_named_at_an_abstract_name_too() {
                 assert!(error.contains(&format!("mechanism: {other}, and this end is {this}")), "{error}");
             }
         }
-        for kind in LOCAL {
+        for kind in local() {
             let error = Endpoint::to(&at(kind)).expect_err("no one is there").to_string();
             assert!(error.contains("no server listens there"), "{error}");
         }

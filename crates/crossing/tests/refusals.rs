@@ -9,10 +9,8 @@ use std::thread;
 use std::time::Instant;
 
 use crossing::{Address, Config, ConnectError, Connection, Endpoint, Kind, Listener};
-use process::{LIMIT, Second, again, part, socket_path, within};
+use process::{LIMIT, Second, again, local, part, socket_path, within};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-const LOCAL: [Kind; 3] = [Kind::Shm, Kind::Pipe, Kind::Unix];
 
 fn config() -> Config {
     Config { connect_timeout: LIMIT, ..Config::default() }
@@ -21,8 +19,8 @@ fn config() -> Config {
 #[test]
 fn ends_of_different_mechanisms_at_one_path_name_each_other() {
     within("ends of different mechanisms", || {
-        for serving in LOCAL {
-            for dialling in LOCAL {
+        for serving in local() {
+            for dialling in local() {
                 let path = socket_path();
                 let listener =
                     Listener::bind(&Address::at_path(serving, &path).expect("a path")).expect("a free path");
@@ -52,10 +50,10 @@ fn ends_of_different_mechanisms_at_one_path_name_each_other() {
 #[test]
 fn a_silent_server_of_another_mechanism_is_named_by_its_socket() {
     within("a client of a silent server", || {
-        for (serving, dialling, is) in [
-            (Kind::Unix, Kind::Shm, "a stream socket, as unix: uses"),
-            (Kind::Shm, Kind::Unix, "a packet socket, as shm: and pipe: use"),
-        ] {
+        let is_stream = |kind: &Kind| *kind == Kind::Unix;
+        let pairs = local().flat_map(|one| local().map(move |other| (one, other)));
+        for (serving, dialling) in pairs.filter(|(one, other)| is_stream(one) != is_stream(other)) {
+            let is = if is_stream(&serving) { "a stream socket, as " } else { "a packet socket, as " };
             let path = socket_path();
             let _listener =
                 Listener::bind(&Address::at_path(serving, &path).expect("a path")).expect("a free path");
@@ -63,6 +61,7 @@ fn a_silent_server_of_another_mechanism_is_named_by_its_socket() {
                 Endpoint::to(&Address::at_path(dialling, &path).expect("a path")).expect_err("not alike");
             let said = error.to_string();
             assert!(said.contains(is) && said.contains(&format!("this end is {dialling}")), "{said}");
+            assert!(said.contains(&format!("{serving}:")), "the sentence names each that it may be: {said}");
         }
     });
 }
@@ -121,8 +120,12 @@ fn a_shortage_is_told_on_the_side_that_has_it() {
                 shortages += 1;
                 assert!(shortages < 100, "{kind}: it never has enough");
             }
-            // A stream needs no descriptor but the one that it was given.
-            assert_eq!(shortages > 1, [Kind::Shm, Kind::Pipe].contains(&kind), "{kind}: {shortages}");
+            let passes_descriptors = match kind {
+                Kind::Shm | Kind::Pipe => true,
+                // A stream needs no descriptor but the one that it was given.
+                Kind::Unix | Kind::Tcp => false,
+            };
+            assert_eq!(shortages > 1, passes_descriptors, "{kind}: {shortages}");
         }
     });
 }
@@ -160,7 +163,7 @@ fn a_stranger_is_told_that_it_is_one() {
     within("ends with a policy", || {
         let other = crossing::Peers::User(rustix::process::geteuid().as_raw() + 1);
         let strict = Config { peers: other, ..config() };
-        for kind in LOCAL {
+        for kind in local() {
             let path = socket_path();
             let address = Address::at_path(kind, &path).expect("a path");
             let listener = Listener::bind(&address).expect("a free path");

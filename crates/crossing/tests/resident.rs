@@ -91,19 +91,10 @@ fn in_a_process_of_its_own(kind: Kind) {
     }
 }
 
+/// The memory of a ring is there from the beginning.
 #[test]
-fn a_pipe_keeps_nothing_of_a_long_message() {
-    in_a_process_of_its_own(Kind::Pipe);
-}
-
-#[test]
-fn a_unix_socket_keeps_nothing_of_a_long_message() {
-    in_a_process_of_its_own(Kind::Unix);
-}
-
-#[test]
-fn a_tcp_connection_keeps_nothing_of_a_long_message() {
-    in_a_process_of_its_own(Kind::Tcp);
+fn a_channel_of_the_kernel_keeps_nothing_of_a_long_message() {
+    Kind::ALL.into_iter().filter(|&kind| kind != Kind::Shm).for_each(in_a_process_of_its_own);
 }
 
 #[test]

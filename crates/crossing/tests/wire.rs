@@ -117,6 +117,9 @@ fn hexdump(text: &str) -> Vec<u8> {
 #[test]
 fn the_examples_of_the_document_are_true() {
     let document = include_str!("../../../docs/wire.md");
+    for kind in Kind::ALL {
+        assert!(document.contains(&format!("`{kind}:")), "docs/wire.md says nothing of `{kind}:`");
+    }
     let mut examples = document.split("```text\n").skip(1).map(|rest| rest.split("```").next().unwrap_or(""));
     let [unix, tcp] = [examples.next(), examples.next()].map(|text| hexdump(text.expect("two examples")));
 

@@ -26,8 +26,11 @@ fn the_two_processes_are_real_and_leave_with_the_stage() {
             assert_eq!(program, Path::new(env!("CARGO_BIN_EXE_ipcscope")), "{kind}");
         }
         let parents = stage.stage.header().processes.each_ref().map(|process| process.parent);
-        // The two ends of a pipe are parent and child.
-        let second = if kind == Kind::Pipe { sender } else { std::process::id() };
+        let second = match kind {
+            // The two ends of a pipe are parent and child.
+            Kind::Pipe => sender,
+            Kind::Shm | Kind::Unix | Kind::Tcp => std::process::id(),
+        };
         assert_eq!(parents, [std::process::id(), second], "{kind}");
         drop(stage);
         assert!(!exists(sender) && !exists(receiver), "{kind}: not even a zombie is left");

@@ -14,15 +14,21 @@ use crate::{alone, config};
 trait Raw: Read + Write + Send {}
 impl<T: Read + Write + Send> Raw for T {}
 
-fn strangers() -> [(Kind, Endpoint, Box<dyn Raw>); 2] {
-    let (server, socket) = meet(Kind::Unix);
-    let listener = Listener::bind(&"tcp://127.0.0.1:0".parse().unwrap()).unwrap();
-    let host_port = listener.address().host_port().expect("it listens on TCP");
-    let stream = TcpStream::connect(host_port).unwrap();
-    [
-        (Kind::Unix, server, Box::new(UnixStream::from(socket))),
-        (Kind::Tcp, listener.accept().unwrap(), Box::new(stream)),
-    ]
+/// One for each mechanism that `docs/wire.md` describes to programs in any language.
+fn strangers() -> impl Iterator<Item = (Kind, Endpoint, Box<dyn Raw>)> {
+    Kind::ALL.into_iter().filter_map(|kind| match kind {
+        Kind::Unix => {
+            let (server, socket) = meet(kind);
+            Some((kind, server, Box::new(UnixStream::from(socket)) as Box<dyn Raw>))
+        }
+        Kind::Tcp => {
+            let listener = Listener::bind(&"tcp://127.0.0.1:0".parse().unwrap()).unwrap();
+            let host_port = listener.address().host_port().expect("it listens on TCP");
+            let stream = TcpStream::connect(host_port).unwrap();
+            Some((kind, listener.accept().unwrap(), Box::new(stream)))
+        }
+        Kind::Shm | Kind::Pipe => None,
+    })
 }
 
 /// The hello that `docs/wire.md` prescribes.

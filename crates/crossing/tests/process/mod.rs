@@ -22,7 +22,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossing::Kind;
+use crossing::{Address, Kind};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// Calls the macro `$then` with every mechanism, as `[name Variant, …]`, and with what stands behind its name.
@@ -52,6 +52,11 @@ const _: () = {
 
 #[allow(unused_imports)]
 pub(crate) use for_every_kind;
+
+/// The mechanisms whose ends meet at a path.
+pub(crate) fn local() -> impl Iterator<Item = Kind> + Clone {
+    Kind::ALL.into_iter().filter(|&kind| Address::at_path(kind, "/a").is_ok())
+}
 
 /// Where the second process finds its part.
 const PART: &str = "CROSSING_TEST_PART";
