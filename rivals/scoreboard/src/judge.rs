@@ -60,12 +60,8 @@ pub(crate) struct Sample {
 /// A row with what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Judged {
-    pub(crate) group: String,
-    pub(crate) what: String,
-    pub(crate) against: String,
-    pub(crate) promised: String,
-    /// Where it was promised.
-    pub(crate) at: Place,
+    #[serde(flatten)]
+    pub(crate) row: Row,
     pub(crate) verdict: Verdict,
     /// Why it was not measured, or who was not there.
     pub(crate) why: Option<String>,
@@ -77,8 +73,9 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
-    pub(crate) fn reached(&self, place: Place) -> Option<&Reached> {
-        match place {
+    /// What was reached where the promise was made.
+    pub(crate) fn reached(&self) -> Option<&Reached> {
+        match self.row.at {
             Place::Near => self.near.as_ref(),
             Place::Far => self.far.as_ref(),
             Place::NoFloor => self.no_floor.as_ref(),
@@ -121,31 +118,19 @@ type Rounds = BTreeMap<u32, f64>;
 pub(crate) fn judge(row: &Row, samples: &[Sample], missing: &BTreeMap<String, String>) -> Judged {
     let [near, far, no_floor] =
         [Place::Near, Place::Far, Place::NoFloor].map(|place| reached(row, samples, place));
-    let mut judged = Judged {
-        group: row.group.clone(),
-        what: row.what.clone(),
-        against: row.against.clone(),
-        promised: row.target.to_string(),
-        at: row.at,
-        verdict: Verdict::NotMeasured,
-        why: None,
-        near,
-        far,
-        no_floor,
-        dropped: samples
-            .iter()
-            .filter(|sample| sample.place == Place::Moved)
-            .filter(|sample| row.values().any(|value| value.series == sample.series))
-            .count(),
-    };
+    let moved = samples.iter().filter(|sample| sample.place == Place::Moved);
+    let dropped = moved.filter(|sample| row.values().any(|value| value.series == sample.series)).count();
+    let (row, verdict, why) = (row.clone(), Verdict::NotMeasured, None);
+    let mut judged = Judged { row, verdict, why, near, far, no_floor, dropped };
+    let row = &judged.row;
     let failed = row.values().filter_map(|value| missing.get(&value.series).cloned());
     let mut absent: Vec<String> = failed.chain(lacking(row, samples, missing)).collect();
     absent.dedup();
     let told = Some(absent.join("; ")).filter(|told| !told.is_empty());
-    (judged.verdict, judged.why) = match judged.reached(row.at) {
+    (judged.verdict, judged.why) = match judged.reached() {
         None => (Verdict::NotMeasured, told.or_else(|| Some(format!("never {}", row.at.word())))),
         Some(reached) if reached.rounds < enough(row) => (Verdict::NotMeasured, told),
-        Some(reached) if !row.target.holds(reached.ratio) => (Verdict::Missed, told),
+        Some(reached) if row.target.margin(reached.ratio) < 0.0 => (Verdict::Missed, told),
         // Who is not there might have been the best of them.
         Some(_) if told.is_some() => (Verdict::NotMeasured, told),
         Some(_) => (Verdict::Reached, None),
@@ -195,8 +180,8 @@ fn reached(row: &Row, samples: &[Sample], place: Place) -> Option<Reached> {
     let each = row.theirs.iter().filter_map(|theirs| held(row, &ours, theirs, samples, place));
     // Those with too few rounds are shown only where there is nobody else.
     let (enough, few): (Vec<Reached>, Vec<Reached>) = each.partition(|one| one.rounds >= ENOUGH);
-    let worst =
-        |these: Vec<Reached>| these.into_iter().reduce(|a, b| row.target.worse(a, b, |one| one.ratio));
+    let margin = |one: &Reached| row.target.margin(one.ratio);
+    let worst = |these: Vec<Reached>| these.into_iter().min_by(|a, b| margin(a).total_cmp(&margin(b)));
     worst(enough).or_else(|| worst(few))
 }
 
@@ -273,6 +258,11 @@ mod tests {
         judge(row, samples, &BTreeMap::new())
     }
 
+    /// The verdict, and why.
+    fn said(judged: &Judged) -> (Verdict, &str) {
+        (judged.verdict, judged.why.as_deref().unwrap_or_default())
+    }
+
     #[test]
     fn a_ratio_is_of_one_state_round_by_round_and_to_the_best_of_them() {
         let judged = judged(&row(Target::AtMost(0.82), &["slow", "theirs"]), &samples());
@@ -324,13 +314,9 @@ mod tests {
         let far: Vec<Sample> =
             samples().into_iter().filter(|sample| sample.place == Place::Far || sample.round < 2).collect();
         let row = row(Target::AtMost(0.8), &["theirs"]);
-        let few = judged(&row, &far);
-        assert_eq!(
-            (few.verdict, few.why.as_deref()),
-            (Verdict::NotMeasured, Some("near only 2 of at least 3 rounds"))
-        );
-        let none = judged(&row, &[]);
-        assert_eq!((none.verdict, none.why.as_deref()), (Verdict::NotMeasured, Some("never near")));
+        for (samples, why) in [(&far[..], "near only 2 of at least 3 rounds"), (&[], "never near")] {
+            assert_eq!(said(&judged(&row, samples)), (Verdict::NotMeasured, why));
+        }
     }
 
     /// The control of the pairing: where both become slower together, ours is not faster for having run in the better rounds.
@@ -383,28 +369,26 @@ mod tests {
     fn who_is_not_there_might_have_been_the_best() {
         let missing = BTreeMap::from([("absent".to_owned(), "absent is not built".to_owned())]);
         let all = ["theirs", "absent"];
-        let reached = judge(&row(Target::AtMost(0.9), &all), &samples(), &missing);
-        assert_eq!(
-            (reached.verdict, reached.why.as_deref()),
-            (Verdict::NotMeasured, Some("absent is not built"))
-        );
-        let unseen = judged(&row(Target::AtMost(0.9), &all), &samples());
-        assert_eq!(
-            (unseen.verdict, unseen.why.as_deref()),
-            (Verdict::NotMeasured, Some("absent: never near"))
-        );
+        for (missing, why) in [(&missing, "absent is not built"), (&BTreeMap::new(), "absent: never near")] {
+            let reached = judge(&row(Target::AtMost(0.9), &all), &samples(), missing);
+            assert_eq!(said(&reached), (Verdict::NotMeasured, why));
+        }
         let missed = judge(&row(Target::AtMost(0.7), &all), &samples(), &missing);
         assert_eq!(missed.verdict, Verdict::Missed, "whoever else is there");
     }
 
     #[test]
     fn a_floor_that_flipped_is_of_no_state() {
-        assert_eq!(Place::of(Some([60.0, 70.0])), Place::Near);
-        assert_eq!(Place::of(Some([240.0, 250.0])), Place::Far);
-        assert_eq!(Place::of(Some([60.0, 250.0])), Place::Moved);
-        assert_eq!(Place::of(Some([24.0, 60.0])), Place::Moved, "both near, but not alike");
-        assert_eq!(Place::of(Some([110.0, 130.0])), Place::Moved, "on both sides of the line");
-        assert_eq!(Place::of(None), Place::NoFloor);
+        for (floor_ns, place, why) in [
+            (Some([60.0, 70.0]), Place::Near, "alike"),
+            (Some([240.0, 250.0]), Place::Far, "alike"),
+            (Some([60.0, 250.0]), Place::Moved, "of two states"),
+            (Some([24.0, 60.0]), Place::Moved, "both near, but not alike"),
+            (Some([110.0, 130.0]), Place::Moved, "on both sides of the line"),
+            (None, Place::NoFloor, "no floor"),
+        ] {
+            assert_eq!(Place::of(floor_ns), place, "{why}");
+        }
     }
 
     #[test]
@@ -419,10 +403,14 @@ mod tests {
             at: Place::NoFloor,
             ..row(Target::Bytes(1_000), &[])
         };
-        assert_eq!(judged(&row, &[memory(0, 1_000)]).verdict, Verdict::Reached);
-        assert_eq!(judged(&row, &[memory(0, 1_001)]).verdict, Verdict::Missed);
-        let differ = [memory(0, 900), memory(1, 1_950), memory(2, 900)];
-        assert_eq!(judged(&row, &differ).verdict, Verdict::Missed);
+        for (bytes, verdict) in [
+            (&[1_000][..], Verdict::Reached),
+            (&[1_001], Verdict::Missed),
+            (&[900, 1_950, 900], Verdict::Missed),
+        ] {
+            let samples: Vec<Sample> = (0..).zip(bytes).map(|(round, bytes)| memory(round, *bytes)).collect();
+            assert_eq!(judged(&row, &samples).verdict, verdict, "{bytes:?}");
+        }
     }
 
     #[test]

@@ -5,19 +5,6 @@
 //! the channel's own. With the payload `ends` a message holds its number in its first word and in its last, and
 //! both are verified; the rest is copied and not looked at, so that what is measured is the channel. `words` makes and
 //! verifies every byte, as a race does. The line says which rules of safety the program was built without (`crossing_off`).
-//!
-//! | measure | what is told |
-//! |---|---|
-//! | `memcpy` | the time of copying so many bytes in one process, again and again |
-//! | `dirtied` | the median of copying so many bytes that another core has just written (two threads) |
-//! | `probe` | half a round trip of two cache lines, one each way, polled without a pause: the naive probe |
-//! | `round-trip` | half a round trip of a message: median and p99 |
-//! | `one-way` | from just before `send` to just after `recv`, one message at a time: median and p99 |
-//! | `in-place` | the same, written by a claim and read where it stands: only the first word is touched |
-//! | `stream` | the time of a message, one `send` each, until its receiver has the last one |
-//! | `corked` | the same through a cork |
-//! | `variable` | the same as `stream`, lengths from half as long to half as long again |
-//! | `memory` | the bytes of shared memory that a side with a default channel owns |
 
 mod bare;
 mod channel;
@@ -122,15 +109,25 @@ pub(crate) struct Job {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Measure {
+    /// The time of copying so many bytes in one process, again and again
     Memcpy,
+    /// The median of copying so many bytes that another core has just written (two threads)
     Dirtied,
+    /// Half a round trip of two cache lines, one each way, polled without a pause: the naive probe
     Probe,
+    /// Half a round trip of a message: median and p99
     RoundTrip,
+    /// From just before `send` to just after `recv`, one message at a time: median and p99
     OneWay,
+    /// The time of a message, one `send` each, until its receiver has the last one
     Stream,
+    /// The same through a cork
     Corked,
+    /// The same as `stream`, lengths from half as long to half as long again
     Variable,
+    /// As `one-way`, written by a claim and read where it stands: only the first word is touched
     InPlace,
+    /// The bytes of shared memory that a side with a default channel owns
     Memory,
 }
 
@@ -190,17 +187,25 @@ pub(crate) fn far_main(core: usize, lines: &Path, job: &Job) -> Result<(), Faile
     Ok(())
 }
 
+/// What the near process does over a channel.
 fn asks(endpoint: Endpoint, job: &Job) -> Result<Figures, Failed> {
-    match job.measure {
-        Measure::InPlace => in_place::near(endpoint, job),
-        _ => channel::near(endpoint, job),
+    let connection = channel::connect(endpoint, job)?;
+    match (job.measure, job.payload) {
+        (Measure::Memory, _) => channel::own_memory(),
+        (Measure::InPlace, _) => in_place::sends(connection, job),
+        (_, Payload::Words) => channel::sends::<true>(connection, job),
+        (_, Payload::Ends) => channel::sends::<false>(connection, job),
     }
 }
 
+/// What the far one does.
 fn answers(endpoint: Endpoint, job: &Job) -> Result<Figures, Failed> {
-    match job.measure {
-        Measure::InPlace => in_place::far(endpoint, job),
-        _ => channel::far(endpoint, job),
+    let connection = channel::connect(endpoint, job)?;
+    match (job.measure, job.payload) {
+        (Measure::Memory, _) => channel::own_memory(),
+        (Measure::InPlace, _) => in_place::receives(connection, job),
+        (_, Payload::Words) => channel::receives::<true>(connection, job),
+        (_, Payload::Ends) => channel::receives::<false>(connection, job),
     }
 }
 

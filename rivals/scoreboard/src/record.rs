@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lab::machine::Machine;
+use lab::units;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::{Judged, Reached, Verdict, judge};
@@ -98,34 +99,32 @@ impl Record {
     }
 
     /// The table, as Markdown.
-    pub(crate) fn markdown(&self, rows: &[Row]) -> String {
+    pub(crate) fn markdown(&self) -> String {
         let mut out = String::new();
         self.head(&mut out);
         let mut group = "";
-        for (row, judged) in rows.iter().zip(&self.rows) {
-            if judged.group != group {
-                group = &judged.group;
+        for judged in &self.rows {
+            let Judged { row, verdict, why, near, far, no_floor, dropped } = judged;
+            if row.group != group {
+                group = &row.group;
                 let _ = write!(out, "\n**{group}**\n\n{HEADER}");
             }
-            let verdict = match judged.verdict {
-                Verdict::Reached => "reached".to_owned(),
-                Verdict::Missed => "**missed**".to_owned(),
-                Verdict::NotMeasured => "not measured".to_owned(),
+            let verdict = match verdict {
+                Verdict::Reached => "reached",
+                Verdict::Missed => "**missed**",
+                Verdict::NotMeasured => "not measured",
             };
-            let why = judged.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-            let at = if judged.at == Place::Far { ", far" } else { "" };
-            let reached = judged.reached(judged.at);
-            let rounds = reached.map_or(0, |reached| reached.rounds);
-            let messages = reached.map_or_else(|| "–".into(), |reached| counts(reached.messages));
+            let why = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+            let at = if row.at == Place::Far { ", far" } else { "" };
+            let near = cell(row, near.as_ref().or(no_floor.as_ref()));
+            let far = cell(row, far.as_ref());
+            let (rounds, messages) = judged
+                .reached()
+                .map_or((0, "–".into()), |reached| (reached.rounds, counts(reached.messages)));
+            let Row { what, against, target, .. } = row;
             let _ = writeln!(
                 out,
-                "| {} | {} | {}{at} | {} | {} | {verdict}{why} | {rounds} | {} | {messages} |",
-                judged.what,
-                judged.against,
-                judged.promised,
-                cell(row, judged.near.as_ref().or(judged.no_floor.as_ref())),
-                cell(row, judged.far.as_ref()),
-                judged.dropped,
+                "| {what} | {against} | {target}{at} | {near} | {far} | {verdict}{why} | {rounds} | {dropped} | {messages} |",
             );
         }
         out
@@ -139,8 +138,7 @@ impl Record {
         } else {
             ""
         };
-        let without =
-            self.without.iter().map(|rule| format!(" --without {rule}=PROGRAM")).collect::<String>();
+        let without: String = self.without.iter().map(|rule| format!(" --without {rule}=PROGRAM")).collect();
         let most = others_percent.iter().copied().fold(0.0, f64::max);
         let kept = others_percent.len();
         let gave_up = if *interrupted {
@@ -200,7 +198,7 @@ const HEADER: &str = "\
 fn cell(row: &Row, reached: Option<&Reached>) -> String {
     let Some(reached) = reached else { return "–".into() };
     if let Target::Bytes(_) = row.target {
-        return format!("{} KiB", digits(reached.ours / 1024.0));
+        return units::bytes(reached.ours as u64);
     }
     let [low, high] = reached.spread.map(digits);
     let theirs = reached.theirs.map_or_else(String::new, |ns| format!(" / {}", time(ns)));
@@ -213,17 +211,9 @@ fn cell(row: &Row, reached: Option<&Reached>) -> String {
 /// `1 000 000 / 20 000`, or one of them where they are alike.
 fn counts((ours, theirs): (u64, Option<u64>)) -> String {
     match theirs.filter(|theirs| *theirs != ours) {
-        Some(theirs) => format!("{} / {}", grouped(ours), grouped(theirs)),
-        None => grouped(ours),
+        Some(theirs) => format!("{} / {}", units::count(ours), units::count(theirs)),
+        None => units::count(ours),
     }
-}
-
-/// Digits in groups of three.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let (first, rest) = digits.split_at((digits.len() - 1) % 3 + 1);
-    let groups = rest.as_bytes().chunks(3).map(|group| String::from_utf8_lossy(group));
-    groups.fold(first.to_owned(), |all, group| format!("{all} {group}"))
 }
 
 fn time(ns: f64) -> String {
@@ -234,7 +224,7 @@ fn time(ns: f64) -> String {
     }
 }
 
-/// Three digits that count.
+/// Three digits that count, of whole numbers too: so they stand in every record.
 fn digits(number: f64) -> String {
     let decimals = match number {
         n if n < 9.995 => 2,
@@ -277,7 +267,7 @@ mod tests {
     fn a_record_says_what_was_missed_and_holds_every_sample() {
         let folder = std::env::temp_dir().join(format!("scoreboard-{}", std::process::id()));
         let (record, rows) = missed();
-        let text = record.markdown(&rows);
+        let text = record.markdown();
         let line = "| ours | theirs | ≤ 1.00 × | 2.00 [2.00–2.00], 2.00 µs / 1.00 µs | – | **missed** | 4 | 0 | 1 000 000 / 20 000 |";
         assert!(text.contains(line), "{text}");
         for words in [
@@ -305,7 +295,7 @@ mod tests {
 
         let mut again = Record::read(&folder).unwrap();
         again.judge(&rows);
-        assert_eq!(again.markdown(&rows), text, "a record judged again says the same");
+        assert_eq!(again.markdown(), text, "a record judged again says the same");
         fs::write(folder.join(JSON), written.replace("\"schema\": 2", "\"schema\": 1")).unwrap();
         let old = Record::read(&folder).unwrap_err().to_string();
         assert!(old.contains("figures.json: its schema is 1, and this program reads 2"), "{old}");
@@ -319,33 +309,24 @@ mod tests {
         let mut record = Record::read(&folder).unwrap();
         let rows = Table::read().unwrap().rows(&record.without, None).unwrap();
         record.judge(&rows);
-        let (now, then) = (record.markdown(&rows), fs::read_to_string(folder.join(MARKDOWN)).unwrap());
-        let table = |text: &str| text[text.find("\n**").unwrap()..].to_owned();
-        assert_eq!(table(&now), table(&then));
+        let (now, then) = (record.markdown(), fs::read_to_string(folder.join(MARKDOWN)).unwrap());
+        let table =
+            |text: &str| text.lines().skip_while(|line| !line.starts_with("**")).map(str::to_owned).collect();
+        let (now_says, said): (Vec<String>, Vec<String>) = (table(&now), table(&then));
+        now_says.iter().zip(&said).for_each(|(now, then)| assert_eq!(now, then));
+        assert_eq!(now_says.len(), said.len());
+        let json: serde_json::Value = serde_json::from_slice(&fs::read(folder.join(JSON)).unwrap()).unwrap();
+        assert_eq!(serde_json::to_value(&record.rows).unwrap(), json["rows"]);
         assert!(now.contains("73 reached, 24 missed, 0 not measured"), "{now}");
     }
 
     #[test]
-    fn counts_are_readable() {
-        for (number, text) in
-            [(1, "1"), (999, "999"), (1_000, "1 000"), (20_000, "20 000"), (1_000_000, "1 000 000")]
-        {
-            assert_eq!(counts((number, Some(number))), text);
-            assert_eq!(counts((number, None)), text);
+    fn three_digits_and_a_unit_and_counts_are_readable() {
+        let times = [9.994, 99.94, 999.4, 1_234.0, 2.5e6].map(time);
+        assert_eq!(times, ["9.99 ns", "99.9 ns", "999 ns", "1.23 µs", "2.50 ms"]);
+        for (number, text) in [(1, "1"), (999, "999"), (1_000, "1 000"), (1_000_000, "1 000 000")] {
+            assert_eq!([counts((number, Some(number))), counts((number, None))], [text; 2]);
         }
         assert_eq!(counts((1_000, Some(2))), "1 000 / 2");
-    }
-
-    #[test]
-    fn three_digits_and_a_unit() {
-        for (ns, text) in [
-            (9.994, "9.99 ns"),
-            (99.94, "99.9 ns"),
-            (999.4, "999 ns"),
-            (1_234.0, "1.23 µs"),
-            (2.5e6, "2.50 ms"),
-        ] {
-            assert_eq!(time(ns), text);
-        }
     }
 }

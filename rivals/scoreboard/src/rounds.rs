@@ -126,32 +126,31 @@ fn undisturbed(
     Ok(())
 }
 
-/// What has to run for a series.
-enum Source<'a> {
-    /// A race, and the rival in it, if it is not ours.
-    Race(&'a Race, Option<&'a str>),
-    /// A limit, and the rule that is left out.
-    Limit(&'a Limit, Option<&'a str>),
+/// What a series asks for beside this program.
+enum Need<'a> {
+    Nothing,
+    Rival(&'a str),
+    BuildWithout(&'a str),
 }
 
-/// Finds what has to run for `series`: `RACE: ENTRANT WAIT`, `LIMIT`, or `LIMIT, without RULE`.
-fn source<'a>(table: &'a Table, series: &'a str) -> Option<Source<'a>> {
-    let limit = |name: &str| table.limits.iter().flatten().find(|limit| limit.name == name);
-    if let Some(limit) = limit(series) {
-        return Some(Source::Limit(limit, None));
+/// What `series` needs: `RACE: ENTRANT WAIT`, `LIMIT`, or `LIMIT, without RULE`; `None` when the table has no such thing.
+fn need<'a>(table: &Table, series: &'a str) -> Option<Need<'a>> {
+    let limit = |name: &str| table.limits.iter().flatten().any(|limit| limit.name == name);
+    if limit(series) {
+        return Some(Need::Nothing);
     }
     if let Some((name, rule)) = series.rsplit_once(", without ") {
-        return Some(Source::Limit(limit(name)?, Some(rule)));
+        return limit(name).then_some(Need::BuildWithout(rule));
     }
     let (race, entrant) = series.split_once(": ")?;
     let race = table.races.iter().find(|known| known.name == race)?;
     let (who, wait) = entrant.split_once(' ')?;
     let has = |list: &[String], word: &str| list.iter().any(|known| known == word);
-    let (known, rival) = match who.split_once('/') {
-        Some((rival, _)) => (has(&race.rivals, rival), Some(rival)),
-        None => (has(&race.kinds, who), None),
+    let (known, need) = match who.split_once('/') {
+        Some((rival, _)) => (has(&race.rivals, rival), Need::Rival(rival)),
+        None => (has(&race.kinds, who), Need::Nothing),
     };
-    (known && has(&race.waits, wait)).then_some(Source::Race(race, rival))
+    (known && has(&race.waits, wait)).then_some(need)
 }
 
 /// Everything that the rows name, once; what cannot be had is said.
@@ -161,40 +160,36 @@ fn jobs<'a>(
     course: &Course,
     missing: &mut BTreeMap<String, String>,
 ) -> Result<Vec<Job<'a>>, Failed> {
-    let this = std::env::current_exe()?;
-    let (mut races, mut runs) = (BTreeSet::new(), BTreeMap::new());
+    let mut wanted = BTreeSet::new();
     for series in rows.iter().flat_map(Row::values).map(|value| &value.series) {
         let unknown = || format!("promises.toml names what it does not have: {series}");
-        match source(table, series).ok_or_else(unknown)? {
-            Source::Race(_, Some(rival)) if program(course, rival).is_none() => {
-                missing.insert(series.clone(), format!("{rival} is not built (make -C rivals)"));
+        let lacks = match need(table, series).ok_or_else(unknown)? {
+            Need::Rival(rival) if program(course, rival).is_none() => {
+                format!("{rival} is not built (make -C rivals)")
             }
-            Source::Race(race, _) => drop(races.insert(race.name.clone())),
-            Source::Limit(limit, None) => drop(runs.insert(series.clone(), (&limit.name, this.clone()))),
-            Source::Limit(limit, Some(rule)) => {
-                match course.without.iter().find(|(given, _)| given == rule) {
-                    Some((_, program)) => drop(runs.insert(series.clone(), (&limit.name, program.clone()))),
-                    None => {
-                        let needs =
-                            format!("a build without {rule} was not given (--without {rule}=PROGRAM)");
-                        missing.insert(series.clone(), needs);
-                    }
-                }
+            Need::BuildWithout(rule) if !course.without.iter().any(|(given, _)| given == rule) => {
+                format!("a build without {rule} was not given (--without {rule}=PROGRAM)")
             }
-        }
-    }
-    let races = table.races.iter().filter(|race| races.contains(&race.name)).map(Job::Race);
-    let together = table.limits.iter().map(|beside| {
-        let of = |limit: &'a Limit| {
-            let these = runs.iter().filter(|(_, (name, _))| **name == limit.name);
-            these.map(move |(series, (_, program))| Run {
-                limit,
-                series: series.clone(),
-                program: program.clone(),
-            })
+            _ => {
+                wanted.insert(series.as_str());
+                continue;
+            }
         };
-        beside.iter().flat_map(of).collect::<Vec<_>>()
-    });
+        missing.insert(series.clone(), lacks);
+    }
+    let runs_in = |race: &Race| wanted.iter().any(|series| series.starts_with(&format!("{}: ", race.name)));
+    let races = table.races.iter().filter(|race| runs_in(race)).map(Job::Race);
+    let this = std::env::current_exe()?;
+    let programs = |limit: &'a Limit| {
+        let of_rule = |(rule, program): &(String, PathBuf)| {
+            (format!("{}, without {rule}", limit.name), program.clone())
+        };
+        let all =
+            std::iter::once((limit.name.clone(), this.clone())).chain(course.without.iter().map(of_rule));
+        let wanted = all.filter(|(series, _)| wanted.contains(series.as_str()));
+        wanted.map(move |(series, program)| Run { limit, series, program }).collect::<Vec<_>>()
+    };
+    let together = table.limits.iter().map(|beside| beside.iter().flat_map(programs).collect::<Vec<_>>());
     Ok(races.chain(together.filter(|runs| !runs.is_empty()).map(Job::Limits)).collect())
 }
 

@@ -35,22 +35,25 @@ struct Group {
     rows: Vec<Row>,
 }
 
-/// One promise.
-#[derive(Debug, Clone, Deserialize)]
+/// One promise. The record holds what it says, and not what it is made of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Row {
-    #[serde(skip)]
+    #[serde(skip_deserializing)]
     pub(crate) group: String,
     /// What is measured.
     pub(crate) what: String,
     /// What it is held against.
     pub(crate) against: String,
+    #[serde(rename(serialize = "promised"))]
     pub(crate) target: Target,
     /// Where the promise was made.
     #[serde(default)]
     pub(crate) at: Place,
+    #[serde(skip_serializing)]
     pub(crate) ours: Value,
     /// The best of these counts: the one against which ours stands worst.
+    #[serde(skip_serializing)]
     pub(crate) theirs: Vec<Value>,
 }
 
@@ -127,19 +130,19 @@ impl Target {
         }
     }
 
-    /// Whichever of the two, by its ratio, is farther from what is promised.
-    pub(crate) fn worse<T>(self, a: T, b: T, ratio: impl Fn(&T) -> f64) -> T {
-        let less = ratio(&a) <= ratio(&b);
-        let a_is_worse = if let Target::Times(_) = self { less } else { !less };
-        if a_is_worse { a } else { b }
-    }
-
-    pub(crate) fn holds(self, ratio: f64) -> bool {
+    /// How much better than promised `ratio` is; less than nothing where the promise is not kept.
+    pub(crate) fn margin(self, ratio: f64) -> f64 {
         match self {
-            Target::AtMost(limit) => ratio <= limit,
-            Target::Times(least) => ratio >= least,
-            Target::Bytes(limit) => ratio <= limit as f64,
+            Target::AtMost(most) => most - ratio,
+            Target::Times(least) => ratio - least,
+            Target::Bytes(most) => most as f64 - ratio,
         }
+    }
+}
+
+impl Serialize for Target {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 

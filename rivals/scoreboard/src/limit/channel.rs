@@ -7,7 +7,7 @@ use lab::payload;
 use lab::stats::Histogram;
 use procfs::process::{MMPermissions, MMapPath, Process};
 
-use super::{Job, Measure, Payload};
+use super::{Job, Measure};
 use crate::Failed;
 use crate::judge::Figures;
 
@@ -30,24 +30,6 @@ fn is<const WORDS: bool>(message: &[u8], len: usize, n: u64) -> bool {
     }
     let n = &n.to_le_bytes();
     message.len() == len && message.first_chunk() == Some(n) && message.last_chunk() == Some(n)
-}
-
-pub(super) fn near(endpoint: Endpoint, job: &Job) -> Result<Figures, Failed> {
-    let mut connection = connect(endpoint, job)?;
-    match (job.measure, job.payload) {
-        (Measure::Memory, _) => own_memory(),
-        (_, Payload::Words) => sends::<true>(&mut connection, job),
-        (_, Payload::Ends) => sends::<false>(&mut connection, job),
-    }
-}
-
-pub(super) fn far(endpoint: Endpoint, job: &Job) -> Result<Figures, Failed> {
-    let mut connection = connect(endpoint, job)?;
-    match (job.measure, job.payload) {
-        (Measure::Memory, _) => own_memory(),
-        (_, Payload::Words) => receives::<true>(&mut connection, job),
-        (_, Payload::Ends) => receives::<false>(&mut connection, job),
-    }
 }
 
 pub(super) fn connect(endpoint: Endpoint, job: &Job) -> Result<Connection<Shm>, Failed> {
@@ -82,14 +64,17 @@ pub(super) fn parts(job: &Job) -> [Range<u64>; 2] {
 }
 
 /// The process that sends, and asks.
-fn sends<const WORDS: bool>(connection: &mut Connection<Shm>, job: &Job) -> Result<Figures, Failed> {
+pub(super) fn sends<const WORDS: bool>(
+    mut connection: Connection<Shm>,
+    job: &Job,
+) -> Result<Figures, Failed> {
     let mut message = vec![0; longest(job)];
     let mut found = Figures::default();
     for part in parts(job) {
         let began = job.clock.now();
         match job.measure {
             Measure::RoundTrip => {
-                found = round_trips::<WORDS>(connection, job, part, &mut message)?;
+                found = round_trips::<WORDS>(&mut connection, job, part, &mut message)?;
                 continue;
             }
             Measure::OneWay => {
@@ -148,7 +133,10 @@ fn round_trips<const WORDS: bool>(
 }
 
 /// The process that receives, and answers.
-fn receives<const WORDS: bool>(connection: &mut Connection<Shm>, job: &Job) -> Result<Figures, Failed> {
+pub(super) fn receives<const WORDS: bool>(
+    mut connection: Connection<Shm>,
+    job: &Job,
+) -> Result<Figures, Failed> {
     let mut message = vec![0; longest(job)];
     let mut samples = Histogram::new();
     for part in parts(job) {
@@ -181,7 +169,7 @@ fn receives<const WORDS: bool>(connection: &mut Connection<Shm>, job: &Job) -> R
 }
 
 /// The memory files that this process has mapped for writing: the region that it owns.
-fn own_memory() -> Result<Figures, Failed> {
+pub(super) fn own_memory() -> Result<Figures, Failed> {
     let mut own = std::collections::BTreeMap::new();
     for map in Process::myself()?.maps()? {
         let writes = map.perms.contains(MMPermissions::READ | MMPermissions::WRITE);

@@ -2,16 +2,16 @@
 //! peer. The first word is its time, and the rest is not touched by either.
 #![allow(unsafe_code)]
 
-use crossing::Endpoint;
+use crossing::{Connection, Shm};
 use lab::stats::Histogram;
 
 use super::Job;
-use super::channel::{connect, parts};
+use super::channel::parts;
 use crate::Failed;
 use crate::judge::Figures;
 
-pub(super) fn near(endpoint: Endpoint, job: &Job) -> Result<Figures, Failed> {
-    let (mut sender, mut receiver) = connect(endpoint, job)?.split();
+pub(super) fn sends(connection: Connection<Shm>, job: &Job) -> Result<Figures, Failed> {
+    let (mut sender, mut receiver) = connection.split();
     for _ in parts(job).into_iter().flatten() {
         let mut claim = sender.claim(job.size)?;
         claim[..8].copy_from_slice(&job.clock.now().to_le_bytes());
@@ -21,8 +21,8 @@ pub(super) fn near(endpoint: Endpoint, job: &Job) -> Result<Figures, Failed> {
     Ok(Figures::default())
 }
 
-pub(super) fn far(endpoint: Endpoint, job: &Job) -> Result<Figures, Failed> {
-    let (mut sender, receiver) = connect(endpoint, job)?.split();
+pub(super) fn receives(connection: Connection<Shm>, job: &Job) -> Result<Figures, Failed> {
+    let (mut sender, receiver) = connection.split();
     // SAFETY: the near process is this same program: it writes to a message only before it commits it.
     let mut receiver = unsafe { receiver.trusting() };
     let mut samples = Histogram::new();
