@@ -42,10 +42,11 @@ use crate::wait::{Patience, WaitStrategy};
 /// | `Sender<Shm>` | `send_blob` | `try_send_blob` | `send_blob_deadline` | `send_blob_timeout` |
 /// | `Receiver<Shm>` | `recv_blob` | `try_recv_blob` | `recv_blob_deadline` | `recv_blob_timeout` |
 ///
-/// A [commit](Claim::commit) waits no longer than the form that granted its claim. A [`Cork`] that is dropped never waits. A
-/// [`Sender`] that is dropped waits for [`Config::linger`](crate::Config::linger) at most, and only for a channel that is full; on
-/// TCP the last half to go waits as well, so long at most, until what was sent has arrived. In a panic, and in a forked child, no
-/// drop waits.
+/// A [commit](Claim::commit) waits no longer than the form that granted its claim. Dropping a
+/// [`Cork`] never waits. Dropping a [`Sender`] waits only for a full channel, and at most
+/// [`Config::linger`](crate::Config::linger). On TCP dropping the last half also waits until
+/// everything sent has arrived, within the same limit. In a panic, and in a forked child, no drop
+/// waits.
 ///
 /// # Examples
 /// ```

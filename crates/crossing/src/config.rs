@@ -30,9 +30,9 @@ pub struct Config {
     /// results/2026-11-25-kvm-epyc-2-cores/README.md). The other mechanisms use the kernel's own
     /// buffers.
     pub capacity_bytes: usize,
-    /// Shared memory: the largest ring that this end makes, or maps of the other end's, in bytes. 1 GiB by default, and at
-    /// most. The other end chooses its ring, and its memory is counted against its own limits; this bounds the addresses
-    /// and page tables that it takes here.
+    /// Shared memory: the largest ring that this end makes, or maps of the other end's, in bytes. 1
+    /// GiB by default, and at most. The other end chooses the size of its ring, whose memory counts
+    /// against its own limits; this bounds the addresses and page tables that the ring takes here.
     pub ring_limit_bytes: usize,
     /// Shared memory: how many blobs of this end's may be on their way, sent and not yet taken. At least 1, 64 by default; the
     /// kernel has room for some hundred. What is on its way holds its memory, and a descriptor for which the user
@@ -54,16 +54,17 @@ pub struct Config {
     /// 16 MiB as long as this, and at least 5 s. What a peer can make of that is bounded by
     /// [`ring_limit_bytes`](Config::ring_limit_bytes).
     pub connect_timeout: Duration,
-    /// Whose processes this end talks to, when they have met at a path or at an abstract name. Its own user's and root's by
-    /// default.
+    /// Which users' processes this end talks to, if they met at a path or an abstract name. By
+    /// default this user's and root's.
     pub peers: Peers,
     /// How long each of the two waits below may take that a drop may need, if the peer has not got everything yet. 1 s by default.
     ///
-    /// A dropped [`Sender`](crate::Sender) waits so long, at most, for room for what is still in line and for its last word;
-    /// where the channel is not full that is no wait at all. On TCP the last half to go waits as well until the peer's kernel has
-    /// acknowledged everything (mostly at once; 40 ms, and a round trip more, when the peer neither reads nor closes): without it
-    /// messages could be lost. Zero never waits; nor does a drop in a panic, which must not hold the program up, or one in a forked
-    /// child, to which the connection does not belong.
+    /// The longest that dropping a [`Sender`](crate::Sender) waits for room for what is still in
+    /// line and for its last word; in a channel with room it does not wait. On TCP dropping the
+    /// last half also waits until the peer's kernel has acknowledged everything, because messages
+    /// could be lost otherwise. That is mostly immediate; it takes 40 ms and a round trip when the
+    /// peer neither reads nor closes. Zero never waits. Nor does a drop in a panic, which must not
+    /// hold the program up, or in a forked child, which does not own the connection.
     pub linger: Duration,
 }
 

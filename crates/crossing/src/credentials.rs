@@ -1,11 +1,12 @@
-//! Credentials: whose process is at the other end.
+//! Credentials: the user of the process at the other end.
 //!
-//! A path says where a socket is, and not who listens there: in a folder like /tmp any user can be there first. So each end
-//! of a Unix socket that was met at an address asks the kernel whose process the other is (unix(7), `SO_PEERCRED`), before it says or
-//! hands over anything. The kernel keeps what was true when the other end listened, or connected.
+//! A path names a socket, not the user that listens there: in a folder like /tmp any user can bind
+//! first. So each end of a Unix socket met at an address asks the kernel for the user of the other
+//! process (unix(7), `SO_PEERCRED`), before it sends or hands over anything. The kernel answers
+//! with the user at the time when the other end listened or connected.
 //!
-//! Inside a user namespace a user without a number there is shown under the overflow number, 65534 by default: that one may be
-//! anybody, so it is nobody. See user_namespaces(7).
+//! Inside a user namespace, all unmapped users share the overflow number, 65534 by default. It
+//! identifies no user, so it is refused. See user_namespaces(7).
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -15,10 +16,10 @@ use rustix::net::{AddressFamily, sockopt};
 use crate::error::ConnectError;
 use crate::refusal::STRANGER;
 
-/// Whose processes an end talks to, when they have met at a path or at an abstract name. A peer of another user is
-/// refused by both ends, before anything is said or handed over.
+/// Which users' processes an end talks to, if they met at a path or an abstract name. Both ends
+/// refuse a peer of another user before they send or hand over anything.
 ///
-/// On TCP it is not known whose process the other is.
+/// On TCP the other process's user is unknown.
 ///
 /// # Examples
 /// ```
@@ -46,7 +47,7 @@ impl Peers {
             return Ok(());
         }
         let peer = crate::sys::peer_credentials(socket)
-            .map_err(ConnectError::io("ask whose process the other end is"))?;
+            .map_err(ConnectError::io("ask for the user of the process at the other end"))?;
         let me = rustix::process::geteuid().as_raw();
         match self.fault(peer.uid, me, may_be_anybody) {
             None => Ok(()),

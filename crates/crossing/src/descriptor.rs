@@ -1,8 +1,8 @@
 //! Descriptors: which numbers they have in this process, and how they go to another. This is the one place that passes them.
 //!
-//! **Numbers.** Numbers 0, 1 and 2 are written to and read from by whatever prints, and are replaced in a child before it starts.
-//! A process that has closed one of them is given its number with the next thing that it opens. So what is kept, or handed over,
-//! is moved to a number above them.
+//! **Numbers.** Any code that prints or reads uses numbers 0, 1 and 2, and starting a child
+//! replaces them there. A process that has closed one of them is given its number with the next
+//! thing that it opens. So what is kept, or handed over, is moved to a number above them.
 //!
 //! **Passing.** A packet holds what one call sent, whole, and its descriptors come with it or not at all. When this process has no
 //! room for them, the kernel leaves them out and says that something was cut off. That is a shortage on this side, and is told as

@@ -131,7 +131,8 @@ pub enum RecvError {
     Io(io::Error),
 }
 
-/// How the direction from the peer ended, once a receive has told that it did: see [`Receiver::end`](crate::Receiver::end).
+/// How the direction from the peer ended, once a receive has reported its end: see
+/// [`Receiver::end`](crate::Receiver::end).
 ///
 /// | | `Closed` | `Abrupt` | `Reset` |
 /// |---|---|---|---|
@@ -139,14 +140,15 @@ pub enum RecvError {
 /// | pipe, Unix socket | its sender was dropped | its process died; or its sender gave up after its linger | never |
 /// | TCP | its sender was dropped | the same, and nothing that it had sent is missing | something may be missing |
 ///
-/// A sender says that it closes by a last word behind its last message (`docs/wire.md`). The word is missing when the process
-/// was killed, exited without dropping its sender, or dropped it while nobody read for longer than
-/// [`Config::linger`](crate::Config::linger). What such a sender had in line is missing as well; what it had published is not.
+/// A sender closes with a last word behind its last message (`docs/wire.md`). The word is missing
+/// if the process was killed, exited without dropping its sender, or dropped it into a channel that
+/// stayed full for longer than [`Config::linger`](crate::Config::linger). What such a sender had in
+/// line is missing as well; what it had published is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum End {
-    /// The peer dropped its sender. Every message that it was given has been received.
+    /// The peer dropped its sender. Every message given to it has been received.
     Closed,
-    /// The peer's sender ended without closing. Every message that it had published has been received.
+    /// The peer's sender ended without closing. Every message published by it has been received.
     Abrupt,
     /// The connection was cut ([`RecvError::Reset`]). Messages may be lost.
     Reset,
@@ -266,7 +268,7 @@ impl ConnectError {
     }
 }
 
-/// What has run out, and whose it is.
+/// The exhausted resource, and its owner.
 pub(crate) fn shortage(errno: Errno) -> Option<String> {
     match errno {
         Errno::MFILE => {

@@ -90,7 +90,7 @@ pub trait Wire: Send {
     fn hang_up(&mut self);
 }
 
-/// Waits until `wire` is ready for `events`, or patience ends. Only for those who may sleep.
+/// Waits until `wire` is ready for `events`, or patience ends. Only for strategies that may sleep.
 fn sleep(wire: &impl Wire, events: PollFlags, patience: &Patience) -> Result<(), Errno> {
     let timeout = patience.left().map(timespec);
     match poll(&mut [PollFd::from_borrowed_fd(wire.fd()?, events)], timeout.as_ref()) {

@@ -16,7 +16,7 @@ pub struct Opened<O, I> {
     pub(crate) inbound: I,
     /// Whether both ends share their only core.
     pub(crate) one_core: bool,
-    /// This process, whose connection it is.
+    /// This process, the owner of the connection.
     pub(crate) owner: Owner,
 }
 
@@ -140,7 +140,7 @@ pub trait Inbound: Send {
     /// Copies the next message into `buffer` and returns its length.
     fn recv(&mut self, buffer: &mut [u8], patience: &mut Patience) -> Result<usize, RecvError>;
 
-    /// How the direction ended, for who was told that it did.
+    /// How the direction ended, once its end was reported.
     fn end(&self) -> End;
 
     /// Ends the whole connection: the peer broke the protocol.

@@ -93,8 +93,9 @@ impl Hello {
     }
 }
 
-/// What is wrong with what the other end said first, as far as it can be told before its length is known to be right: that it is
-/// no hello, or of another version or mechanism, or a refusal. Where this end's own mechanism is not at hand, whether it is a refusal.
+/// The fault in the other end's first packet, as far as it shows before the length is checked: not
+/// a hello, another version or mechanism, or a refusal. Without this end's own mechanism, only a
+/// refusal shows.
 pub(crate) fn fault(bytes: &[u8], own: Option<Kind>) -> Option<ConnectError> {
     let refused = |field, why| Some(ConnectError::Refused { field, why });
     let [magic @ .., v0, v1, mechanism, flags] = bytes.first_chunk::<12>()?;

@@ -5,11 +5,11 @@
 //! blocking, a non-blocking and a deadline form; each end chooses [how it waits](WaitStrategy); a plain
 //! `send` is published when it returns, and a [`Cork`] lets many messages share one publication.
 //!
-//! Shared memory is **safe against the peer**: each process writes only memory that it owns, which the kernel
-//! keeps the other from writing; what the peer says is checked before it is believed. A peer that dies is
-//! told of within milliseconds, after everything it had published has been received; a peer that is merely
-//! stopped is a [timeout](RecvError::Timeout). A peer that breaks the protocol poisons its own connection
-//! with a [`Violation`], and nothing else.
+//! Shared memory is **safe against the peer**: each process writes only memory that it owns; the
+//! kernel keeps the peer from writing it, and everything from the peer is checked before use. A
+//! peer's death is reported within milliseconds, after everything it had published has been
+//! received; a peer that is merely stopped is a [timeout](RecvError::Timeout). A peer that breaks
+//! the protocol poisons its own connection with a [`Violation`], and nothing else.
 //!
 //! # Parent and child
 //!
@@ -38,15 +38,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Each end of a Unix socket checks whose process the other is ([`Peers`]). A server that lives on is in
-//! `examples/echo.rs`: it bounds those who say nothing ([`ListenConfig`]), and goes on when descriptors are short.
+//! Each end of a Unix socket checks the other process's user ([`Peers`]). `examples/echo.rs` is a
+//! robust server: it bounds silent peers ([`ListenConfig`]), and goes on when descriptors run out.
 //!
 //! # Fewer copies
 //!
-//! A message is copied into the channel and out of it. On shared memory there are ways around either: [`Sender::claim`]
-//! lends the place in the ring, so that a message is made where it goes out from; [`Receiver::trusting`] lends it where it
-//! came in, to those who trust the peer; and a [`Blob`] is memory that nobody can write any more, so that it can be read
-//! as it is even from a peer that nobody trusts.
+//! A message is copied into the channel and out of it. On shared memory you can avoid either copy:
+//! [`Sender::claim`] lends the place in the ring, so that you make the message in place;
+//! [`Receiver::trusting`] lends the arrived message in place, if you trust the peer; and a [`Blob`]
+//! is memory that can never be written again, so that you can read it in place even from an
+//! untrusted peer.
 //!
 //! # Fork
 //!
@@ -68,9 +69,9 @@
 //!
 //! # What it does not do
 //!
-//! One sender and one receiver for each direction; no broadcast. No serialisation: a message is bytes. That
-//! `send` returned says the message is published, not that it was received: only an answer says that. Linux
-//! 5.16 or newer.
+//! One sender and one receiver for each direction; no broadcast. No serialisation: a message is
+//! bytes. When `send` returns, the message is published, not received: only an answer confirms
+//! that. Linux 5.16 or newer.
 
 #![deny(missing_docs)]
 

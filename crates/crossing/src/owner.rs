@@ -37,7 +37,7 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    /// This process. Fails when the kernel has not got the one page that it takes, the first time that it is asked.
+    /// This process. The first call takes one page, and fails if the kernel lacks it.
     pub(crate) fn me() -> Result<Owner, Errno> {
         // A fork copies it: what a child draws, none of its ancestors has drawn.
         static LAST_DRAWN: AtomicU32 = AtomicU32::new(NOT_DRAWN);
@@ -100,9 +100,9 @@ fn map() -> Result<*mut AtomicU32, Errno> {
     }
 }
 
-/// A value of which each process has its own, made at its first need: a child never comes upon its parent's, whose lock may have
-/// been held by a thread that it has not got. What its parent had made stays in a child's memory, untouched: some other copy may
-/// still refer to it.
+/// A value that each process makes for itself at first use. A child never uses its parent's, whose
+/// lock may have been held by a thread that the child lacks. The parent's value stays in the
+/// child's memory, untouched, because other copies may still refer to it.
 pub(crate) struct PerProcess<T: 'static>(AtomicPtr<Made<T>>);
 
 struct Made<T> {
@@ -141,8 +141,8 @@ impl<T: Default + Send + Sync> PerProcess<T> {
     }
 }
 
-/// What a forked child is lent in place of memory that it has not inherited: as many bytes of its own, which begin as zeros
-/// and go nowhere.
+/// Memory lent to a forked child in place of memory it does not inherit: as many bytes of its own,
+/// zeroed, which go nowhere.
 #[derive(Debug, Default)]
 pub(crate) struct Substitute(OnceCell<Box<[u8]>>);
 

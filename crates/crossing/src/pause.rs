@@ -5,9 +5,9 @@ use std::time::Duration;
 use rustix::event::{Timespec, poll};
 use rustix::thread::{ClockId, NanosleepRelativeResult, clock_nanosleep_relative};
 
-/// Sleeps for so long, or nearly. `std::thread::sleep` panics where clock_nanosleep(2) is refused; this waits for no
-/// descriptor then, for as long (ppoll(2)), and returns at once where that is refused, too: whoever calls it looks again and has
-/// a limit.
+/// Sleeps for about this long. `std::thread::sleep` panics where clock_nanosleep(2) is refused;
+/// this then uses ppoll(2) without descriptors, and returns at once where that is refused too.
+/// Callers therefore check their condition again, and have a limit.
 #[doc(hidden)]
 pub fn pause(time: Duration) {
     let longest = Timespec { tv_sec: i64::MAX, tv_nsec: 0 };

@@ -1,8 +1,9 @@
 //! Refusals: an end that will not connect says why, so that the other does not have to guess.
 //!
-//! A refusal looks like a hello (`docs/wire.md`) with flag 0x80, and a number where a hello has its `max_message`. On a stream it
-//! comes in place of the hello, on a rendezvous also in place of any later packet. The number stands for one of the
-//! sentences below: text from the other end would be shown by this one's programs.
+//! A refusal looks like a hello (`docs/wire.md`) with flag 0x80, and a number where a hello has its
+//! `max_message`. On a stream it comes in place of the hello, on a rendezvous also in place of any
+//! later packet. The number stands for one of the sentences below, so that programs at this end
+//! never show text from the other.
 
 use std::io;
 
@@ -34,7 +35,7 @@ impl Reason {
         Reason::System,
     ];
 
-    /// What is told of an error; `None` where there is nobody to tell.
+    /// The refusal to send for an error; `None` if no peer can receive one.
     pub(crate) fn of(error: &ConnectError) -> Option<Reason> {
         match error {
             ConnectError::Refused { field: STRANGER, .. } => Some(Reason::Stranger),

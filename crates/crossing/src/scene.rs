@@ -1,10 +1,10 @@
 //! A mechanism's story, as data.
 //!
-//! Every mechanism carries one [`Scene`]: the parts of its *stage* (what there is to see), the ordered
-//! [`Step`]s of one message (who does what, where, and under which condition) and a [`Budget`] for each way
-//! of waiting (what one message may cost). Whoever shows the mechanism draws the scene; whoever measures it
-//! holds the counts against the budget. One source, so the explanation cannot drift from the code it
-//! explains. Only the mechanisms of this crate make scenes; everybody else reads them.
+//! Every mechanism carries one [`Scene`]: the parts of its *stage* (what there is to see), the
+//! ordered [`Step`]s of one message (actor, act, place and condition) and a [`Budget`] for each way
+//! of waiting (what one message may cost). A display draws the scene; a probe compares its counts
+//! with the budget. One source, so the explanation cannot drift from the code. Only the mechanisms
+//! of this crate make scenes.
 //!
 //! ```
 //! use crossing::{Kind, scene::Act};
@@ -20,7 +20,7 @@ use crate::kind::Kind;
 /// The story of one mechanism.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scene {
-    /// Whose story it is.
+    /// The mechanism.
     pub kind: Kind,
     /// What people call it, for headings: `Shared memory`.
     pub title: &'static str,
@@ -49,7 +49,7 @@ pub struct Scene {
 /// Something that can be tried on a mechanism, with real processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Experiment {
-    /// A short name, unique in its scene. Whoever runs experiments knows them by it.
+    /// A short name, unique in its scene; the key by which an experiment is run.
     pub id: &'static str,
     /// The words on the button.
     pub title: &'static str,
@@ -132,14 +132,14 @@ impl Part {
     }
 }
 
-/// The vocabulary of a stage. Whoever draws these can draw a mechanism it has never heard of.
+/// The vocabulary of a stage. A display that draws these forms can draw any mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// A process; the actor that it is.
+    /// A process, by its actor.
     Process(Actor),
     /// Memory that a process has mapped; the actor that may write it.
     Region(Actor),
-    /// A kernel buffer of so many slots, passed through in order.
+    /// A kernel buffer with this many slots, passed through in order.
     Buffer(u32),
     /// A queue of bytes.
     Queue,
@@ -181,7 +181,7 @@ impl Gauge {
     }
 }
 
-/// Who does a step.
+/// The actor of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Actor {
     /// The process that sends.
@@ -208,7 +208,7 @@ impl Actor {
 pub struct Step {
     /// A short name, unique in its scene.
     pub id: &'static str,
-    /// Who does it.
+    /// Its actor.
     pub actor: Actor,
     /// What is done.
     pub act: Act,
@@ -277,9 +277,9 @@ pub enum When {
     Full,
 }
 
-/// What one message costs that its receiver waits for, under one way of waiting: the bounds that measured counts are
-/// held against. A message that comes before its receiver does wakes nobody, and many of those may be taken by one
-/// call.
+/// The cost of one message whose receiver waits for it, under one way of waiting: bounds for
+/// measured counts. A message that arrives before its receiver waits needs no wake-up, and one call
+/// may take many of those.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Budget {
     /// The way of waiting, by name: `spin`, `hybrid` or `block`.
@@ -320,7 +320,7 @@ pub struct Range {
 }
 
 impl Range {
-    /// Exactly so many.
+    /// Exactly this many.
     pub const fn exactly(count: f64) -> Range {
         Range { least: count, most: Some(count) }
     }

@@ -91,8 +91,9 @@ pub(crate) fn block_signals() {
     std::mem::forget(SignalsBlocked::new());
 }
 
-/// While this exists, the thread that made it takes no signal; and a thread that it starts meanwhile takes none, from its first
-/// instruction to its last, since it begins with the mask of the one that starts it. See pthread_sigmask(3).
+/// While this exists, the thread that made it takes no signal. A thread started meanwhile takes
+/// none either, from its first instruction to its last, because it inherits the mask. See
+/// pthread_sigmask(3).
 pub(crate) struct SignalsBlocked {
     before: SignalSet,
     /// A mask is a thread's own, so this cannot be sent to another.
@@ -133,7 +134,7 @@ impl Drop for SignalsBlocked {
     }
 }
 
-/// Whose process the other end of a Unix socket is.
+/// The user of the process at the other end of a Unix socket.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub(crate) struct Credentials {

@@ -78,9 +78,9 @@ pub(crate) const HOLD_BACK: u32 = 16;
 /// How long a hybrid polls before it sleeps: about one wake-up of an idle core. "What the hybrid is worth".
 pub(crate) const HYBRID_SPIN: Duration = Duration::from_micros(50);
 
-/// The least time between two looks that is aimed at, in nanoseconds: about a third of a cache line's journey between near
-/// cores. METHODOLOGY.md, "The floor", tells how ways of polling are compared; "What the table misses" has looks closer together,
-/// which are slower.
+/// The target for the least time between two polls, in nanoseconds: about a third of a cache line's
+/// transfer between near cores. METHODOLOGY.md, "The floor", tells how ways of polling are
+/// compared; "What the table misses" has looks closer together, which are slower.
 pub(crate) const SPACING_NS: f64 = 15.0;
 
 /// How many pauses are timed at once to find out what one takes, …
@@ -88,9 +88,9 @@ pub(crate) const PAUSES_TIMED: u32 = 64;
 /// … and how often: the shortest time counts, since an interruption only adds to it.
 pub(crate) const TIMINGS: u32 = 8;
 
-/// After so many waits that it polled, a hybrid gives its core away for once. Two ends that happen to run at the same time
-/// would else keep both cores, exchanging thousands of messages while many other pairs wait for their turn. "What the hybrid is
-/// worth".
+/// A hybrid yields its core once in this many polled waits. Otherwise two ends that happen to run
+/// at the same time would keep both cores, exchanging thousands of messages while other pairs wait
+/// for their turn. "What the hybrid is worth".
 pub(crate) const WAITS_PER_YIELD: u32 = 256;
 
 /// How many looks go by between two looks at the clock, which take as long as one or two of them.

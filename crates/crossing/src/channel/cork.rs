@@ -134,7 +134,7 @@ impl<M: Mechanism> fmt::Debug for Cork<'_, M> {
     }
 }
 
-/// A connection whose sends are gathered: see [`Connection::cork`](crate::Connection::cork).
+/// A connection that gathers its sends: see [`Connection::cork`](crate::Connection::cork).
 pub struct CorkedConnection<'a, M: Mechanism = Any> {
     pub(super) cork: Cork<'a, M>,
     pub(super) receiver: &'a mut Receiver<M>,
@@ -162,8 +162,8 @@ impl<'a, M: Mechanism> CorkedConnection<'a, M> {
         &mut self.cork
     }
 
-    /// Publishes everything in line, then waits for the next message as [`Receiver::recv`] does: who waits
-    /// for an answer has asked first.
+    /// Publishes everything in line, then waits for the next message as [`Receiver::recv`] does,
+    /// because an answer needs its question sent first.
     ///
     /// # Errors
     /// Those of [`Receiver::recv`].
@@ -196,7 +196,8 @@ impl<'a, M: Mechanism> CorkedConnection<'a, M> {
     }
 
     fn recv_until(&mut self, buffer: &mut [u8], until: Until) -> Result<usize, RecvError> {
-        // That it cannot be sent any more is told by the next send; what has come can still be received.
+        // The next send reports a failure to publish; messages that have arrived can still be
+        // received.
         let _ = self.cork.sender.flush_until(until);
         match self.receiver.recv_at_once(buffer) {
             Some(len) => Ok(len),

@@ -1,7 +1,8 @@
-//! The gate of a half: closed to those who may not use it any more.
+//! The gate of a half: closed once the half may no longer be used.
 //!
-//! It closes in two ways. The peer broke the protocol: then it stays closed. Or this process is not the one that made the
-//! connection, but a child that it forked. Whether it is open costs a load and a comparison, for both at once.
+//! A gate is closed for one of two reasons. The peer broke the protocol: then it stays closed. Or
+//! this process is a forked child of the one that made the connection. One load and one comparison
+//! check both.
 
 use crate::error::{RecvError, SendError, Violation};
 use crate::owner::Owner;

@@ -11,9 +11,10 @@ use crate::wait::{Patience, Until, WaitStrategy};
 
 /// The half of a connection that receives.
 ///
-/// Dropping it tells the peer's sender, whose sends then end in [`Disconnected`](crate::SendError::Disconnected); on
-/// TCP that is told only when both halves are gone, and the last of them to go may wait for
-/// [`Config::linger`](crate::Config::linger): see [`Sender`](crate::Sender).
+/// Dropping the receiver makes the peer's sends fail with
+/// [`Disconnected`](crate::SendError::Disconnected). On TCP this needs both halves dropped, and
+/// dropping the last may wait up to [`Config::linger`](crate::Config::linger): see
+/// [`Sender`](crate::Sender).
 pub struct Receiver<M: Mechanism = Any> {
     inbound: M::Inbound,
     gate: Gate,

@@ -16,10 +16,11 @@ use crate::wait::{Patience, Until, WaitStrategy};
 /// [cork](Sender::cork) it.
 ///
 /// Dropping the sender ends its direction: the peer receives what was sent, then
-/// [`Disconnected`](crate::RecvError::Disconnected), and can ask [whether it was closed](crate::Receiver::end). What is still
-/// in line goes first. If there is no room for it, the drop waits for at most [`Config::linger`](crate::Config::linger); what
-/// has not gone by then is lost, and the peer is told that the end was abrupt. On TCP the last half to go may wait so long as
-/// well, for what it has sent to arrive. A drop in a panic never waits, nor does one in a forked child.
+/// [`Disconnected`](crate::RecvError::Disconnected), and can ask [whether it was
+/// closed](crate::Receiver::end). The drop first sends what is still in line. If there is no room,
+/// it waits at most [`Config::linger`](crate::Config::linger); the rest is then lost, and the peer
+/// sees an abrupt end. On TCP dropping the last half waits, within the same limit, for everything
+/// sent to arrive. A drop in a panic or in a forked child never waits.
 pub struct Sender<M: Mechanism = Any> {
     pub(super) outbound: M::Outbound,
     pub(super) gate: Gate,
@@ -35,8 +36,8 @@ impl<M: Mechanism> Sender<M> {
 
     /// Sends a message, and waits for room if there is none.
     ///
-    /// That it returns says that the message is published: the peer can receive it even if this process dies
-    /// now. It does not say that anybody has received it.
+    /// When it returns, the message is published: the peer can receive it even if this process dies
+    /// now. It does not mean that the peer has received it.
     ///
     /// # Errors
     /// [`TooLong`](SendError::TooLong), [`Disconnected`](SendError::Disconnected), [`Reset`](SendError::Reset),

@@ -1,8 +1,9 @@
 //! Addresses: where two processes can meet, as a value and as text.
 //!
-//! A path is any bytes but NUL, and text is not. What text cannot show as it is stands as `%` and two hexadecimal digits, as in
-//! an URL: bytes that are not UTF-8, control characters, and `%` itself. So every address survives being printed and read back,
-//! and none of them can break out of the line that it is printed in.
+//! A path is any bytes but NUL; text is not. Bytes that text cannot show are written as `%` and two
+//! hexadecimal digits, as in a URL: bytes that are not UTF-8, control characters, and `%` itself.
+//! So every address survives being printed and parsed, and none can break out of the line it is
+//! printed in.
 
 use std::ffi::OsString;
 use std::fmt::{self, Write};

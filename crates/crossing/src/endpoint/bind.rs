@@ -1,4 +1,4 @@
-//! Binding: a listener gets its place, and a socket in the file system is removed by whoever made it.
+//! Binding: a listener takes its place, and removes the socket file that it made.
 //!
 //! Such a socket is a name that outlives the process which made it, and that another process can take over. So it is remembered
 //! which file was made, and that one is removed and no other. What was there before is never removed: that a server
@@ -128,7 +128,7 @@ fn absolute(address: &Address) -> Address {
 pub(super) struct Made {
     /// Absolute.
     path: PathBuf,
-    /// Device and inode. The inode is not given to another file while the socket that it belongs to is open.
+    /// Device and inode. No other file gets the inode while its socket is open.
     file: (u64, u64),
     owner: Owner,
 }

@@ -122,7 +122,7 @@ fn end(child: &mut Child, errno: Errno) -> io::Result<()> {
     Err(errno.into())
 }
 
-/// Sleeps until the child has ended, and leaves it to be reaped by whoever holds it.
+/// Sleeps until the child has ended, and leaves the reaping to the owner of the `Child`.
 ///
 /// Not by waitid(2) where the kernel gives a pidfd: another thread of this process may trace the child (ptrace(2)), and a wait would
 /// be told of each of its stops, before that thread is.

@@ -1,8 +1,9 @@
 //! Dialling: from an address to a socket that leads there, within one deadline.
 //!
-//! The socket does not block while it dials, so nothing but the deadline decides how long it takes: not a server that is stopped,
-//! whose queue is full (a Unix socket says EAGAIN then, and cannot be waited for), and not a machine that does not
-//! answer. Several addresses of one host are tried in turn, each with its share of what is left.
+//! The socket does not block while dialling, so only the deadline bounds the time: neither a
+//! stopped server with a full queue (a Unix socket returns EAGAIN then, and cannot be polled for
+//! room) nor a silent machine can extend it. Several addresses of one host are tried in turn, each
+//! with its share of the remaining time.
 //!
 //! One call cannot be bounded: the name of a host is looked up by getaddrinfo(3), which waits as long as the machine's
 //! configuration says (resolv.conf(5)). A numeric address is not looked up.
@@ -86,8 +87,9 @@ pub(super) fn is_socket(path: &Path) -> bool {
 /// The longest that a server of another kind is asked what it is.
 const ASKING: Duration = Duration::from_secs(1);
 
-/// A server whose socket is of the other type than this mechanism's: which mechanism is it? Both sides tell each other in their
-/// hellos, so that the server learns of it as well. `None` when there is none.
+/// The mechanism of a server whose socket has the other type than this mechanism's. The two
+/// exchange hellos, so that the server learns of the mismatch as well. `None` if no server is
+/// there.
 fn another_kind(kind: Kind, name: &SocketAddrUnix, deadline: Instant) -> Option<ConnectError> {
     let (shape, is) = if socket_type(kind) == SocketType::STREAM {
         (SocketType::SEQPACKET, "a packet socket, as shm: and pipe: use,")

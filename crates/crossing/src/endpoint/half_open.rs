@@ -1,8 +1,9 @@
-//! Half-open peers: those who were accepted, and have not finished their handshake.
+//! Half-open peers: accepted, with an unfinished handshake.
 //!
-//! Each costs a descriptor and, as servers are written, a thread, and a peer that says nothing costs them until the deadline. So
-//! there is a limit, and whoever comes beyond it takes the place of the oldest, which a correct peer has long left: a
-//! handshake takes less than a millisecond. Shedding one shuts its socket down, so that its handshake ends wherever it stands.
+//! Each costs a descriptor and, in a typical server, a thread; a silent peer costs them until the
+//! deadline. So their number is limited, and a new peer beyond the limit replaces the oldest. A
+//! correct peer is never the oldest for long: a handshake takes less than a millisecond. Shedding a
+//! peer shuts its socket down, which ends its handshake at any stage.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};

@@ -21,9 +21,9 @@ pub(super) const VARIABLE: &str = "CROSSING_ENDPOINT";
 /// How an end came to lead to the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum How {
-    /// Both were made at once, and each was given to whom it is for.
+    /// Both ends were made together, and handed to their processes.
     Given,
-    /// They met at an address, where anybody may come.
+    /// The ends met at an address, which any process may dial.
     Met,
 }
 
@@ -102,7 +102,7 @@ pub(super) fn take(text: Option<String>, taken: &AtomicBool) -> Result<(Legacy, 
         return Err(gone.into());
     }
     legacy.look()?;
-    // Nothing is published by it: whoever sets it takes the descriptor.
+    // It publishes no data: the thread that sets the flag takes the descriptor.
     if taken.swap(true, Ordering::Relaxed) {
         return Err(gone.into());
     }

@@ -1,7 +1,7 @@
 //! The listener: a place where others can find this process.
 //!
-//! How it gets its place is told in [`bind`](super::bind). It keeps count of those who have come and have not finished their
-//! handshake yet: see [`half_open`](super::half_open).
+//! [`bind`](super::bind) takes its place. It counts accepted peers with an unfinished handshake:
+//! see [`half_open`](super::half_open).
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -36,9 +36,9 @@ const SHORTAGE: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenConfig {
-    /// TCP: whether other machines may connect. There is no authentication and no encryption: whoever reaches the port is
-    /// served. `false` by default: then every address must be a loopback one (127.0.0.0/8 or `::1`). Any user of this
-    /// machine may connect even so.
+    /// TCP: whether other machines may connect. There is no authentication and no encryption: every
+    /// client that reaches the port is served. `false` by default: then every address must be a
+    /// loopback one (127.0.0.0/8 or `::1`), and any user of this machine can still connect.
     pub allow_remote: bool,
     /// How many peers may be between [`Listener::accept`] and the end of their handshake. When one more comes, the oldest of them
     /// is shed: its handshake ends with [`ConnectError::Shed`]. At least 1. 64 by default.
@@ -109,8 +109,8 @@ impl Listener {
         &self.address
     }
 
-    /// Waits for the next peer. The handshake is left to [`Endpoint::connect`], so that a slow peer keeps
-    /// nobody waiting.
+    /// Waits for the next peer. The handshake happens in [`Endpoint::connect`], so that a slow peer
+    /// does not delay the others.
     ///
     /// A server lives on by going on with its loop after an error that [is a shortage](ConnectError::is_shortage): a peer that
     /// is waiting is still there the next time, and this has waited for a second before it said so.
@@ -176,7 +176,8 @@ impl Listener {
     }
 }
 
-/// A peer that gave up, or whose network failed, before it was accepted is none. See accept(2).
+/// A peer that gave up, or whose network failed, before it was accepted does not count. See
+/// accept(2).
 fn gave_up(errno: Errno) -> bool {
     const GAVE_UP: [Errno; 8] = [
         Errno::INTR,

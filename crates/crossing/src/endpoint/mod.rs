@@ -40,7 +40,7 @@ pub struct Endpoint {
     /// Its number is above those of standard input, output and error.
     socket: OwnedFd,
     how: How,
-    /// Its place among those who were accepted, and have not finished their handshake.
+    /// Its place among the accepted peers with an unfinished handshake.
     seat: Option<Seat>,
 }
 
@@ -63,15 +63,16 @@ impl Endpoint {
         Ok((Endpoint::new(kind, here, How::Given), Endpoint::new(kind, there, How::Given)))
     }
 
-    /// The end that leads to whoever listens at `address`. It takes at most as long as the default
-    /// [`connect_timeout`](Config::connect_timeout); for one deadline of dialling and handshake together see [`Connection::to`].
+    /// Dials the listener at `address`. Takes at most the default
+    /// [`connect_timeout`](Config::connect_timeout); [`Connection::to`] has one deadline for
+    /// dialling and handshake together.
     ///
     /// A host that is not a numeric address is looked up first, by getaddrinfo(3), which no deadline can end. Several
     /// addresses of one host are tried in turn.
     ///
     /// # Errors
-    /// [`ConnectError::Io`] when nobody listens there, or it may not be reached; [`ConnectError::Timeout`] when nothing is
-    /// answered, or the queue of the listener stays full.
+    /// [`ConnectError::Io`] if nothing listens there or it may not be reached;
+    /// [`ConnectError::Timeout`] if there is no answer or the listener's queue stays full.
     pub fn to(address: &Address) -> Result<Endpoint, ConnectError> {
         Endpoint::to_until(address, Config::default().connect_deadline())
     }
@@ -96,8 +97,8 @@ impl Endpoint {
 
     /// The end that this process was started with. It can be taken once.
     ///
-    /// The variable by which it is found outlives it, and is inherited by whatever this process starts. A descriptor that
-    /// is not the very socket that was handed over is left as it is.
+    /// The variable that names the descriptor outlives it, and every process started later inherits
+    /// it. So a descriptor that is not the very socket that was handed over is left alone.
     ///
     /// # Errors
     /// [`ConnectError::NotInherited`] when there is none, or it was taken.
@@ -167,7 +168,7 @@ impl Connection<Any> {
         Connection::pair_as(kind, config)
     }
 
-    /// The connection to whoever listens at `address`: dialling and handshake, both together within
+    /// Connects to the listener at `address`: dialling and handshake together take at most
     /// [`connect_timeout`](Config::connect_timeout).
     ///
     /// # Errors
@@ -204,10 +205,11 @@ impl<M: Mechanism> Connection<M> {
                 there.map_err(|source| ConnectError::Io { doing: doing.into(), source })?
             };
             let here = here.connect_as::<M>(config);
-            // A panic there is ours, and no peer's doing.
+            // A panic there is a bug of this crate, not caused by a peer.
             let there = there.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             match (here, there) {
-                // Both ends are of this process: the one that failed says why, the other only that it did.
+                // Both ends are in this process. The end that failed has the reason; the other
+                // knows only that its peer failed.
                 (Err(told), Err(cause)) if told.is_the_peers() => Err(cause),
                 (here, there) => Ok((here?, there?)),
             }

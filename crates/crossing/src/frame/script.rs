@@ -12,7 +12,8 @@ use crate::wait::{Patience, Until, WaitStrategy};
 /// One direction of such a stream.
 #[derive(Debug, Default)]
 pub(super) struct Script {
-    /// What the next writes do: so many bytes are taken, or an error. All is taken when nothing is left.
+    /// The outcomes of the next writes: a number of bytes taken, or an error. After the last one,
+    /// writes take everything.
     pub(super) takes: VecDeque<Result<usize, Errno>>,
     /// What was taken.
     pub(super) taken: Vec<u8>,

@@ -1,12 +1,13 @@
 //! The farewell of a TCP connection: what was sent arrives before the socket is closed.
 //!
-//! A TCP socket that is closed with bytes unread, or that gets bytes after it was closed, answers with a reset; and a reset
-//! throws away whatever the peer's kernel has not acknowledged yet. So the last half to go waits until all that was sent is
-//! acknowledged: it is then in the peer's queue, which no reset empties. Until then it reads and throws away what still
-//! comes, so that neither end waits for the other. The wait is mostly nothing: a peer that reads, or that is about to
-//! close too, acknowledges at once; one that does neither, within the 40 ms that TCP may delay an acknowledgement. It
-//! is bounded by [`Config::linger`](crate::Config::linger): a peer that is stopped with its buffers full holds nobody up for longer,
-//! and a panic not at all.
+//! A TCP socket that is closed with bytes unread, or that gets bytes after it was closed, answers
+//! with a reset; and a reset throws away whatever the peer's kernel has not acknowledged yet. So
+//! the last half to go waits until all that was sent is acknowledged: it is then in the peer's
+//! queue, which no reset empties. Until then it reads and throws away what still comes, so that
+//! neither end waits for the other. The wait is mostly nothing: a peer that reads, or that is about
+//! to close too, acknowledges at once; one that does neither, within the 40 ms that TCP may delay
+//! an acknowledgement. It is bounded by [`Config::linger`](crate::Config::linger): a stopped peer
+//! with full buffers cannot delay the drop for longer, and a panic never waits.
 //!
 //! # References
 //! RFC 1122, 4.2.2.13 (closing a connection); RFC 2525, 2.17; tcp_close() in net/ipv4/tcp.c of the kernel.
@@ -22,7 +23,7 @@ use crate::sys::unacknowledged_bytes;
 /// The end of the stream counts as a byte of it.
 const END_OF_STREAM: usize = 1;
 
-/// How much is thrown away between two looks at the clock, at most: so many reads of a buffer.
+/// The most that is discarded between two readings of the clock, in reads of a buffer.
 const READS: usize = 64;
 
 /// Waits until the peer's kernel has all that was sent, or for `limit`.

@@ -4,10 +4,10 @@
 //! again. Two calls, two copies: that is the price of the wall between the two. A message that is longer than a line goes by writev(2):
 //! its header and the message stand in two places.
 //!
-//! **The kernel's buffer** is a ring of 16 slots of a page each (pipe(7); F_GETPIPE_SZ says 64 KiB). Small writes share a
-//! slot. When all are used the writer sleeps, and is woken when the reader has emptied enough. A message of 64 KiB does not fit
-//! with its header: who sends such asks for more
-//! ([`Config::kernel_buffer_bytes`](crate::Config::kernel_buffer_bytes)).
+//! **The kernel's buffer** is a ring of 16 slots of a page each (pipe(7); F_GETPIPE_SZ says 64
+//! KiB). Small writes share a slot. When all are used the writer sleeps, and is woken when the
+//! reader has emptied enough. A message of 64 KiB does not fit with its header: for such messages
+//! ask for more ([`Config::kernel_buffer_bytes`](crate::Config::kernel_buffer_bytes)).
 //!
 //! **Waiting.** A sleeping reader is woken by the write. A spinning end makes its descriptor non-blocking and asks again and
 //! again; each empty answer is a system call.
@@ -188,11 +188,11 @@ fn is_ignored(status: &str) -> bool {
 #[derive(Debug)]
 pub struct PipeEnd {
     fd: Option<OwnedFd>,
-    /// Whether the descriptor is non-blocking at the moment. It follows the calls: who alternates pays a call
-    /// for each change.
+    /// Whether the descriptor is non-blocking at the moment. It follows the calls: alternating
+    /// forms cost one more call for each change.
     non_blocking: bool,
-    /// Whether somebody else may change the descriptor's flags: then each call says itself that it may not
-    /// wait.
+    /// Whether another process may change the descriptor's flags: then each call itself states that
+    /// it may not wait.
     shared: bool,
     quiet: Quiet,
 }

@@ -1,8 +1,8 @@
 //! What the two stream sockets share: one socket that two halves use, and what is known of its end.
 //!
-//! A half never says on its own authority how a connection ended. The kernel tells a reset once, to whichever call comes first,
-//! and an end of the stream or EPIPE to all others; the two halves may be in two threads. So whoever is told writes it down
-//! where the other half looks.
+//! The two halves share how their connection ended. The kernel reports a reset once, to the first
+//! call, and an end of the stream or EPIPE to all later ones; the two halves may be in two threads.
+//! So the half that sees the reset records it where the other half looks.
 //!
 //! # References
 //! tcp_reset() in net/ipv4/tcp_input.c, tcp_recvmsg() in net/ipv4/tcp.c, unix_release_sock() in net/unix/af_unix.c.

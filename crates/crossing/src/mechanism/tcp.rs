@@ -11,15 +11,19 @@
 //!
 //! **Meeting.** Over the connection itself: each end sends a hello of 32 bytes and reads the other's (`docs/wire.md`).
 //!
-//! **The end.** An end that is dropped says its last word, sends the end of the stream, and goes on reading until the peer's
-//! kernel has acknowledged everything (`farewell.rs`): so all that it had sent arrives, whatever it left unread itself. It does so
-//! for [`Config::linger`](crate::Config::linger). A peer that has not taken everything by then may lose the rest, and is told so.
+//! **The end.** A dropped end sends its last word and the end of the stream, and keeps reading
+//! until the peer's kernel has acknowledged everything (`farewell.rs`), at most for
+//! [`Config::linger`](crate::Config::linger). So everything it sent arrives, whatever it left
+//! unread itself. A peer that has not taken everything by then may lose the rest, and gets an
+//! error.
 //!
-//! A process that is killed cannot do that; its kernel closes the connection. If it had read everything that had come, what it had sent
-//! still arrives, then the end of the stream. If not, the kernel resets the connection: what had arrived is still read,
-//! and what was still on its way is lost, although its `send` had returned. That is told as [`Reset`](crate::RecvError::Reset) and
-//! never as [`Disconnected`](crate::RecvError::Disconnected). So "published or not published at any kill" is promised on TCP for a
-//! connection that is used one way; one that is used both ways can lose messages at a kill, and says that it may have.
+//! A process that is killed cannot do that; its kernel closes the connection. If it had read
+//! everything that had come, what it had sent still arrives, then the end of the stream. If not,
+//! the kernel resets the connection: what had arrived is still read, and what was still on its way
+//! is lost, although its `send` had returned. That is told as [`Reset`](crate::RecvError::Reset)
+//! and never as [`Disconnected`](crate::RecvError::Disconnected). So "published or not published at
+//! any kill" is promised on TCP for a connection that is used one way. One used both ways can lose
+//! messages at a kill, and reports that it may have.
 //!
 //! The first `send` after a death succeeds and is lost: a `send` that returns says that the kernel has the message, not that anyone
 //! has read it. A machine that vanishes says nothing at all: use deadlines. TCP cannot say "I receive no

@@ -45,7 +45,7 @@ impl Patience {
         Patience { strategy, until: Until::Forever, one_core, polls: true, polled: 0, began: None, pauses }
     }
 
-    /// The same, for a call that may wait so long.
+    /// The same, for a call with this limit.
     pub(crate) fn until(&mut self, until: Until) -> &mut Patience {
         self.until = until;
         self.began = None;
@@ -58,7 +58,7 @@ impl Patience {
         self.polls = true;
     }
 
-    /// Looks again and again, as long as the strategy polls.
+    /// Polls until the condition holds or the strategy's polling is over.
     #[inline]
     pub(crate) fn poll<T>(&mut self, mut look: impl FnMut() -> Option<T>) -> Polled<T> {
         if self.until == Until::Now {
@@ -81,7 +81,7 @@ impl Patience {
                 thread::yield_now();
             }
         }
-        // A budget beyond what the clock can count never ends.
+        // A budget beyond the clock's range never ends.
         let give_up = budget.zip(self.began).and_then(|(spin, began)| began.checked_add(spin));
         loop {
             for _ in 0..LOOKS_PER_CLOCK {
@@ -107,14 +107,14 @@ impl Patience {
         mut look: impl FnMut(&mut W) -> Option<T>,
         sleep: impl FnMut(&W, &Patience) -> Result<(), E>,
     ) -> Result<Option<T>, E> {
-        // One look before the clock is read: on the data path there is no clock.
+        // One poll before the clock is read: the data path reads no clock.
         match look(what) {
             Some(found) => Ok(Some(found)),
             None => self.wait_on(what, look, sleep),
         }
     }
 
-    /// The same, for who has just looked in vain.
+    /// The same, after one failed poll.
     #[inline]
     pub(crate) fn wait_on<W, T, E>(
         &mut self,
@@ -162,9 +162,10 @@ impl Patience {
         }
     }
 
-    /// Waits for some microseconds *without* a look, for one whose look costs the peer more than the delay: the look at a
-    /// pipe takes its lock. So it serves every strategy, a spinning one too. Not before a deadline, which it could
-    /// overrun, nor where it would keep the peer from running. Its opposite is [`Patience::poll_briefly`].
+    /// Waits for some microseconds *without* polling. For channels where a poll costs the peer more
+    /// than the delay: polling a pipe takes its lock. It serves every strategy, a spinning one too.
+    /// It does nothing before a deadline, which it could overrun, or on a core shared with the
+    /// peer. Its opposite is [`Patience::poll_briefly`].
     #[cold]
     pub(crate) fn linger(&self) {
         if self.until == Until::Forever && !self.one_core {
@@ -172,9 +173,10 @@ impl Patience {
         }
     }
 
-    /// *Looks* for about as long as a sleep would cost both sides, for one whose look costs the peer next to nothing, and who
-    /// has reason to think that it comes sooner than a sleep would end. Only for strategies that sleep: [`Patience::poll`]
-    /// does all the looking for one that spins. Not where it would keep the peer from running.
+    /// *Polls* for about as long as a sleep would cost both sides. For channels where a poll costs
+    /// the peer next to nothing, when the condition is likely to hold before a sleep would end.
+    /// Only for strategies that sleep, since [`Patience::poll`] does all the polling for one that
+    /// spins, and not on a core shared with the peer.
     pub(crate) fn poll_briefly<T>(&self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
         if self.strategy == WaitStrategy::Spin || self.until == Until::Now || self.one_core {
             return None;

@@ -1,4 +1,4 @@
-//! Spacing: how often a wait that polls looks.
+//! Spacing: how often a polling wait polls.
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use crate::tuning::{PAUSES_TIMED, SPACING_NS, TIMINGS};
 
-/// How far apart two looks at a cache line are while a wait polls.
+/// The time between two polls of a cache line.
 ///
-/// A reader that hammers the line fights the writer for it; one that looks rarely sees the message late. The processor's
-/// `pause` takes anything from 3 to 50 ns, by its make, so it is timed once in each process.
+/// A reader that polls constantly fights the writer for the line; one that polls rarely sees the
+/// message late. The processor's `pause` takes 3 to 50 ns, depending on the model, so each process
+/// times it once.
 ///
 /// # References
 /// Intel's optimization manual on the PAUSE instruction; METHODOLOGY.md on the floor by ways of polling.
@@ -21,13 +22,14 @@ pub struct Spacing {
     pub pause_ns: f64,
 }
 
-/// The bits of no number.
+/// No bits of a time: not measured yet.
 const NOT_FOUND: u64 = u64::MAX;
 
 impl Spacing {
-    /// What this process found, the first time it was asked. Takes some tens of microseconds then.
+    /// What this process measured. The first call takes some tens of microseconds.
     pub fn calibrated() -> Spacing {
-        // The nanoseconds that were found, as bits. No lock: a child could be forked while another thread holds it.
+        // The measured nanoseconds, as bits. No lock: a child could be forked while another thread
+        // holds it.
         static FOUND: AtomicU64 = AtomicU64::new(NOT_FOUND);
         let there = FOUND.load(Ordering::Relaxed);
         if there != NOT_FOUND {
@@ -40,7 +42,7 @@ impl Spacing {
         };
         let least = (0..TIMINGS).map(timing).min().unwrap_or_default();
         let found = (least.as_nanos() as f64 / f64::from(PAUSES_TIMED)).to_bits();
-        // The first to find it has found it for all.
+        // The first thread's measurement serves all.
         let set = FOUND.compare_exchange(NOT_FOUND, found, Ordering::Relaxed, Ordering::Relaxed);
         Spacing::of(f64::from_bits(set.map_or_else(|there| there, |_| found)))
     }

@@ -25,14 +25,15 @@ pub enum WaitStrategy {
     /// Poll until it comes. Never sleeps. Where both ends were bound to the same single core when they
     /// connected, every poll yields that core, since otherwise the peer could not run at all.
     Spin,
-    /// Poll for so long, then sleep; but sleep at once while waits last longer than that: polling would not save the
-    /// sleep. Where both ends share their only core it does not poll at all.
+    /// Poll for this long, then sleep. While recent waits have been longer, sleep at once, because
+    /// polling would be wasted. Where both ends share their only core it does not poll at all.
     Hybrid {
         /// The budget of one wait. The best budget is about what a wake-up costs on the machine: if the
         /// message comes sooner, sleeping would have cost more.
         spin: Duration,
     },
-    /// Sleep, and do not poll for longer than a sleep costs. Only somebody in the middle of a stream polls at all.
+    /// Sleep. Only an end in the middle of a stream polls first, for no longer than a sleep would
+    /// cost.
     Block,
 }
 
@@ -80,7 +81,7 @@ impl FromStr for WaitStrategy {
 /// How long a call may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Until {
-    /// Not at all.
+    /// Return at once.
     Now,
     /// Until then.
     At(Instant),
@@ -91,7 +92,7 @@ pub(crate) enum Until {
 impl Until {
     /// Until `timeout` from now.
     pub(crate) fn after(timeout: Duration) -> Until {
-        // A time beyond what the clock can count is for ever.
+        // A timeout beyond the clock's range never ends.
         Instant::now().checked_add(timeout).map_or(Until::Forever, Until::At)
     }
 }
