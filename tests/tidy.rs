@@ -51,7 +51,12 @@ const RULES: &[Rule] = &[
     Rule {
         says: "crossing does not count, log or serialise, and has no async runtime",
         about: |path| path.starts_with("crates/crossing/src") || path == "crates/crossing/Cargo.toml",
-        absent: &["println!", "log::", "tracing", "serde", "tokio", "async fn", "libc ="],
+        absent: &["println!", "log::", "tracing", "tokio", "async fn", "libc ="],
+    },
+    Rule {
+        says: "crossing serialises nothing: only the vocabulary of scenes knows how, and it is behind a feature",
+        about: |path| path.starts_with("crates/crossing/src") && path != "crates/crossing/src/scene.rs",
+        absent: &["serde", "schemars"],
     },
     Rule {
         says: "crossing's ring allocates nothing",
@@ -367,6 +372,36 @@ fn every_link_in_the_documents_leads_somewhere() {
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// What a program that only talks would compile of `crossing` beside rustix: dependencies that are not optional, a feature
+/// that is on by itself, a scene that no feature asked for.
+fn beside_rustix(manifest: &str, library: &str) -> Vec<String> {
+    let section = |name: &'static str| {
+        let lines = manifest.lines().skip_while(move |line| *line != name).skip(1);
+        lines.take_while(|line| !line.starts_with('[')).filter(|line| line.contains('='))
+    };
+    let dependencies = section("[dependencies]")
+        .filter(|line| !line.starts_with("rustix ") && !line.contains("optional = true"));
+    let on_by_itself = section("[features]").filter(|line| line.starts_with("default"));
+    let always =
+        (!library.contains("#[cfg(feature = \"scene\")]\npub mod scene;")).then_some("pub mod scene;");
+    dependencies.chain(on_by_itself).chain(always).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_program_that_only_talks_compiles_rustix_and_no_scene() {
+    let read = |path: &str| fs::read_to_string(root().join("crates/crossing").join(path)).unwrap();
+    let (manifest, library) = (read("Cargo.toml"), read("src/lib.rs"));
+    assert_eq!(beside_rustix(&manifest, &library), Vec::<String>::new());
+    for (was, seeded) in [
+        ("serde = { workspace = true, optional = true }", "serde = { workspace = true }"),
+        ("[features]\n", "[features]\ndefault = [\"scene\"]\n"),
+    ] {
+        assert!(manifest.contains(was), "{was}");
+        assert_eq!(beside_rustix(&manifest.replace(was, seeded), &library).len(), 1, "{seeded}");
+    }
+    assert_eq!(beside_rustix(&manifest, &library.replace("#[cfg(feature = \"scene\")]\n", "")).len(), 1);
 }
 
 /// Where `rule` is broken: file, line, word.

@@ -24,7 +24,7 @@ use lab::scene::Scene;
 
 /// The scenes of all mechanisms.
 pub(crate) fn scenes() -> Vec<Scene> {
-    Kind::ALL.map(|kind| Scene::from(kind.scene())).to_vec()
+    Kind::ALL.map(Scene::of).to_vec()
 }
 
 /// A report, judged, for those that draw it; `sort` puts the best of a group first.

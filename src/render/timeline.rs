@@ -202,7 +202,7 @@ mod tests {
         let header = serde_json::json!({
             "format": "ipcscope-trace",
             "schema": lab::trace::SCHEMA,
-            "scene": Scene::from(crossing::Kind::Pipe.scene()),
+            "scene": Scene::of(crossing::Kind::Pipe),
             "wait": "block",
             "placement": "cross-core",
             "processes": [process("sender", 10, 0), process("receiver", 11, 1)],

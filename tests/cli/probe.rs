@@ -24,7 +24,11 @@ fn setup(kind: Kind, wait: WaitStrategy) -> Setup {
 
 fn budget(kind: Kind, wait: WaitStrategy) -> Budget {
     let budgets = kind.scene().budgets.iter();
-    *budgets.clone().find(|budget| budget.wait == wait.name()).expect("a budget for each way of waiting")
+    budgets
+        .clone()
+        .find(|budget| budget.wait == wait.name())
+        .expect("a budget for each way of waiting")
+        .clone()
 }
 
 /// Which instrument answered, and what it read.

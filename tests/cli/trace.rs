@@ -82,7 +82,7 @@ fn the_example_in_the_documents_is_a_trace() {
     let mut lines: Vec<String> =
         DOCUMENT.lines().filter(|line| line.starts_with('{')).map(str::to_owned).collect();
     // The document leaves the scene out.
-    let scene = lab::scene::Scene::from(crossing::Kind::Pipe.scene());
+    let scene = lab::scene::Scene::of(Kind::Pipe);
     let scene = serde_json::to_string(&scene).expect("JSON");
     lines[0] = lines[0].replace("\"scene\":{}", &format!("\"scene\":{scene}"));
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();

@@ -94,6 +94,7 @@ mod owner;
 mod packet;
 mod pause;
 mod refusal;
+#[cfg(feature = "scene")]
 pub mod scene;
 mod sys;
 mod tuning;

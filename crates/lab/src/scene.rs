@@ -1,22 +1,23 @@
-//! A scene as a trace carries it: what [`crossing::scene`] says of a mechanism, in words of its own, so that a
-//! trace can be drawn by whoever has it, even of a mechanism that this program has never heard of.
+//! A scene as a trace carries it: a mechanism's design ([`crossing::scene`]) and the words about it, so that a trace can be
+//! drawn by any program that has it, even of a mechanism that this one has never heard of.
 //!
 //! The structure is written in `docs/trace.md`. A form, an act or a condition that is not known is read as
 //! `Other`, and is to be shown as nothing in particular.
 
-use crossing::scene as design;
 use serde::{Deserialize, Serialize};
 
+pub use crossing::scene::{Act, Actor, Budget, Form, Part, Range, Space, Step, When};
+
 /// The story of one mechanism.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scene {
     /// Its short name, such as `pipe`.
     pub kind: String,
     /// What people call it.
     pub title: String,
-    /// One or two sentences.
+    /// One or two sentences: what happens to a message.
     pub summary: String,
-    /// The paragraph that explains.
+    /// The paragraph that explains: what the kernel does, what it costs, and where that can be seen.
     pub explanation: String,
     /// A few words each, for a card.
     pub tags: Vec<String>,
@@ -24,10 +25,10 @@ pub struct Scene {
     pub duplex: bool,
     /// Whether the peer may be on another machine.
     pub cross_host: bool,
-    /// What textbooks say.
+    /// What textbooks say; never measured.
     pub quoted: Quoted,
     /// What there is to see, from top to bottom.
-    pub stage: Vec<Part>,
+    pub stage: Vec<ScenePart>,
     /// What happens to one message, in order.
     pub steps: Vec<Step>,
     /// What one message may cost, for each way of waiting.
@@ -36,8 +37,8 @@ pub struct Scene {
     pub experiments: Vec<Experiment>,
 }
 
-/// What textbooks say; never measured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What textbooks say, word for word short; never measured.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quoted {
     /// Copies per message.
     pub copies: String,
@@ -49,59 +50,14 @@ pub struct Quoted {
     pub use_when: String,
 }
 
-/// One thing on the stage.
+/// One thing on the stage, with what can be read of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    /// The name by which steps refer to it.
-    pub id: String,
+pub struct ScenePart {
     /// What it is.
-    pub form: Form,
-    /// The words beside it.
-    pub label: String,
-    /// On which side of the line it stands.
-    pub space: Space,
-    /// What can be read of it.
+    #[serde(flatten)]
+    pub part: Part,
+    /// What can be read of it while it is shown.
     pub gauges: Vec<Gauge>,
-}
-
-/// What a part is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "kebab-case")]
-pub enum Form {
-    /// A process.
-    Process {
-        /// Which.
-        actor: Actor,
-    },
-    /// Memory that a process has mapped.
-    Region {
-        /// Who may write it.
-        writer: Actor,
-    },
-    /// A kernel buffer.
-    Buffer {
-        /// Of so many slots.
-        slots: u32,
-    },
-    /// A queue of bytes.
-    Queue,
-    /// A layer that a message passes.
-    Layer,
-    /// A name by which the two find each other.
-    Name,
-    /// Something that this program does not know.
-    #[serde(other)]
-    Other,
-}
-
-/// The two sides of the line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Space {
-    /// The processes' own memory.
-    User,
-    /// Only a system call gets there.
-    Kernel,
 }
 
 /// A figure that can be read of a part.
@@ -111,123 +67,14 @@ pub struct Gauge {
     pub field: String,
     /// The words beside it.
     pub label: String,
-    /// Its unit; empty for a plain number, a text or a boolean.
+    /// Its unit; empty for a plain number or a yes or no, `text` for words.
     pub unit: String,
 }
 
-/// Who does something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Actor {
-    /// The process that sends forward.
-    Sender,
-    /// The process that receives.
-    Receiver,
-    /// The kernel.
-    Kernel,
-}
-
-impl Actor {
-    /// The word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Actor::Sender => "sender",
-            Actor::Receiver => "receiver",
-            Actor::Kernel => "kernel",
-        }
-    }
-}
-
-/// One step of a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
-    /// A short name, unique in its scene.
-    pub id: String,
-    /// Who does it.
-    pub actor: Actor,
-    /// What is done.
-    pub act: Act,
-    /// The part it is done at.
-    pub at: String,
-    /// The part that bytes go to, if they move.
-    pub to: Option<String>,
-    /// When it happens at all.
-    pub when: When,
-    /// One sentence.
-    pub text: String,
-}
-
-/// What a step is made of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "kebab-case")]
-pub enum Act {
-    /// A system call.
-    Syscall {
-        /// Its name.
-        name: String,
-    },
-    /// The process writes memory itself.
-    Store,
-    /// The process reads memory itself.
-    Load,
-    /// The kernel copies the message.
-    Copy,
-    /// The kernel makes the other process runnable.
-    Wake,
-    /// The process gives up its core.
-    Sleep,
-    /// The process looks whether something has arrived.
-    Poll,
-    /// Something that this program does not know.
-    #[serde(other)]
-    Other,
-}
-
-/// Under which condition a step happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum When {
-    /// For every message.
-    Always,
-    /// Only if the receiver came before the message.
-    ReceiverFirst,
-    /// Only if the receiver sleeps.
-    ReceiverAsleep,
-    /// Only if there is no room.
-    Full,
-    /// A condition that this program does not know.
-    #[serde(other)]
-    Other,
-}
-
-/// What one message may cost under one way of waiting.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Budget {
-    /// The way of waiting, by name.
-    pub wait: String,
-    /// System calls of the sender.
-    pub sender_syscalls: Range,
-    /// System calls of the receiver.
-    pub receiver_syscalls: Range,
-    /// Copies made by the kernel.
-    pub kernel_copies: Range,
-    /// Times a sleeping receiver is made runnable.
-    pub wakes: Range,
-}
-
-/// From least to most, per message.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Range {
-    /// At least this many.
-    pub least: f64,
-    /// At most this many; `None` where polling sets no bound.
-    pub most: Option<f64>,
-}
-
-/// Something that can be tried.
+/// Something that can be tried on a mechanism, with real processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Experiment {
-    /// The name by which it is asked for.
+    /// The name by which it is asked for, unique in its scene.
     pub id: String,
     /// The words on the button.
     pub title: String,
@@ -235,113 +82,76 @@ pub struct Experiment {
     pub text: String,
 }
 
-impl From<&design::Scene> for Scene {
-    fn from(scene: &design::Scene) -> Scene {
-        Scene {
-            kind: scene.kind.to_string(),
-            title: scene.title.into(),
-            summary: scene.summary.into(),
-            explanation: scene.explanation.into(),
-            tags: scene.tags.iter().map(|&tag| tag.into()).collect(),
-            duplex: scene.duplex,
-            cross_host: scene.cross_host,
-            quoted: Quoted {
-                copies: scene.quoted.copies.into(),
-                syscalls: scene.quoted.syscalls.into(),
-                latency: scene.quoted.latency.into(),
-                use_when: scene.quoted.use_when.into(),
-            },
-            stage: scene.stage.iter().map(Part::from).collect(),
-            steps: scene.steps.iter().map(Step::from).collect(),
-            budgets: scene.budgets.iter().map(Budget::from).collect(),
-            experiments: scene.experiments.iter().map(Experiment::from).collect(),
+impl Scene {
+    /// The same, with what can be read of the part `id`.
+    pub(crate) fn showing(mut self, id: &str, gauges: impl Into<Vec<Gauge>>) -> Scene {
+        let part = self.stage.iter_mut().find(|shown| shown.part.id == id);
+        debug_assert!(part.is_some(), "{}: no part `{id}`", self.kind);
+        if let Some(shown) = part {
+            shown.gauges = gauges.into();
         }
+        self
     }
 }
 
-impl From<&design::Part> for Part {
-    fn from(part: &design::Part) -> Part {
-        Part {
-            id: part.id.into(),
-            form: match part.form {
-                design::Form::Process(actor) => Form::Process { actor: actor.into() },
-                design::Form::Region(writer) => Form::Region { writer: writer.into() },
-                design::Form::Buffer(slots) => Form::Buffer { slots },
-                design::Form::Queue => Form::Queue,
-                design::Form::Layer => Form::Layer,
-                design::Form::Name => Form::Name,
-            },
-            label: part.label.into(),
-            space: match part.space {
-                design::Space::User => Space::User,
-                design::Space::Kernel => Space::Kernel,
-            },
-            gauges: part
-                .gauges
-                .iter()
-                .map(|gauge| Gauge {
-                    field: gauge.field.into(),
-                    label: gauge.label.into(),
-                    unit: gauge.unit.into(),
-                })
-                .collect(),
-        }
+impl Quoted {
+    pub(crate) fn new(copies: &str, syscalls: &str, latency: &str, use_when: &str) -> Quoted {
+        let [copies, syscalls, latency, use_when] = [copies, syscalls, latency, use_when].map(Into::into);
+        Quoted { copies, syscalls, latency, use_when }
     }
 }
 
-impl From<design::Actor> for Actor {
-    fn from(actor: design::Actor) -> Actor {
-        match actor {
-            design::Actor::Sender => Actor::Sender,
-            design::Actor::Receiver => Actor::Receiver,
-            design::Actor::Kernel => Actor::Kernel,
-        }
+impl Gauge {
+    /// A gauge that `field` fills.
+    pub(crate) fn new(field: &str, label: &str, unit: &str) -> Gauge {
+        Gauge { field: field.into(), label: label.into(), unit: unit.into() }
+    }
+
+    /// A gauge that `field` fills with words.
+    pub(crate) fn text(field: &str, label: &str) -> Gauge {
+        Gauge::new(field, label, "text")
     }
 }
 
-impl From<&design::Step> for Step {
-    fn from(step: &design::Step) -> Step {
-        Step {
-            id: step.id.into(),
-            actor: step.actor.into(),
-            act: match step.act {
-                design::Act::Store => Act::Store,
-                design::Act::Load => Act::Load,
-                design::Act::Syscall(name) => Act::Syscall { name: name.into() },
-                design::Act::Copy => Act::Copy,
-                design::Act::Wake => Act::Wake,
-                design::Act::Sleep => Act::Sleep,
-                design::Act::Poll => Act::Poll,
-            },
-            at: step.at.into(),
-            to: step.to.map(Into::into),
-            when: match step.when {
-                design::When::Always => When::Always,
-                design::When::ReceiverFirst => When::ReceiverFirst,
-                design::When::ReceiverAsleep => When::ReceiverAsleep,
-                design::When::Full => When::Full,
-            },
-            text: step.text.into(),
-        }
+impl Experiment {
+    pub(crate) fn new(id: &str, title: &str, text: &str) -> Experiment {
+        Experiment { id: id.into(), title: title.into(), text: text.into() }
     }
-}
 
-impl From<&design::Budget> for Budget {
-    fn from(budget: &design::Budget) -> Budget {
-        let range = |range: design::Range| Range { least: range.least, most: range.most };
-        Budget {
-            wait: budget.wait.into(),
-            sender_syscalls: range(budget.sender_syscalls),
-            receiver_syscalls: range(budget.receiver_syscalls),
-            kernel_copies: range(budget.kernel_copies),
-            wakes: range(budget.wakes),
-        }
+    /// A channel without a reader.
+    pub(crate) fn fill() -> Experiment {
+        Experiment::new(
+            "fill",
+            "Fill the buffer",
+            "The receiver stops reading. See how many messages fit, and in which call the sender then sleeps.",
+        )
     }
-}
 
-impl From<&design::Experiment> for Experiment {
-    fn from(experiment: &design::Experiment) -> Experiment {
-        Experiment { id: experiment.id.into(), title: experiment.title.into(), text: experiment.text.into() }
+    /// How a sender learns of a death.
+    pub(crate) fn kill_reader() -> Experiment {
+        Experiment::new(
+            "kill-reader",
+            "Kill the receiver",
+            "The receiver is killed while messages are in flight. See which error the sender gets, and when.",
+        )
+    }
+
+    /// Whether a message is the sender's own bytes.
+    pub(crate) fn copied_or_shared() -> Experiment {
+        Experiment::new(
+            "copied-or-shared",
+            "Copied or shared?",
+            "Bytes are overwritten after they were sent. If the old byte arrives, it was copied; if the new one, shared.",
+        )
+    }
+
+    /// Every touch of a message.
+    pub(crate) fn life_of_a_byte() -> Experiment {
+        Experiment::new(
+            "life-of-a-byte",
+            "The life of one byte",
+            "Watchpoints on one byte of a message show which process touches it, in which function, and how often.",
+        )
     }
 }
 
@@ -353,15 +163,18 @@ mod tests {
     #[test]
     fn every_scene_is_read_back_as_it_was_written() {
         for kind in Kind::ALL {
-            let scene = Scene::from(kind.scene());
+            let scene = Scene::of(kind);
             let text = serde_json::to_string(&scene).unwrap();
             assert_eq!(serde_json::from_str::<Scene>(&text).unwrap(), scene, "{kind}");
+            for experiment in &scene.experiments {
+                assert_eq!(scene.experiments.iter().filter(|other| other.id == experiment.id).count(), 1);
+            }
         }
     }
 
     #[test]
     fn the_words_are_those_of_the_document() {
-        let scene = serde_json::to_value(Scene::from(Kind::Shm.scene())).unwrap();
+        let scene = serde_json::to_value(Scene::of(Kind::Shm)).unwrap();
         assert_eq!(scene["stage"][0]["form"], serde_json::json!({"is": "process", "actor": "sender"}));
         assert_eq!(scene["stage"][1]["form"], serde_json::json!({"is": "region", "writer": "sender"}));
         assert_eq!(scene["steps"][2]["act"], serde_json::json!({"is": "syscall", "name": "membarrier"}));

@@ -221,7 +221,7 @@ mod tests {
         let process = |actor, pid| Process { actor, pid, parent: 9, core: Some(0) };
         Trace {
             header: Header::new(
-                Scene::from(Kind::Pipe.scene()),
+                Scene::of(Kind::Pipe),
                 crossing::WaitStrategy::Block,
                 crate::plan::Placement::CrossCore,
                 [process(Actor::Sender, 10), process(Actor::Receiver, 11)],
@@ -255,7 +255,7 @@ mod tests {
             .replace(r#"{"is":"buffer","slots":16}"#, r#"{"is":"loft"}"#);
         let trace = Trace::read(text.as_bytes()).unwrap();
         assert_eq!(trace.header.scene.kind, "carrier-pigeon");
-        assert!(trace.header.scene.stage.iter().any(|part| part.form == crate::scene::Form::Other));
+        assert!(trace.header.scene.stage.iter().any(|shown| shown.part.form == crate::scene::Form::Other));
     }
 
     #[test]

@@ -38,7 +38,8 @@ use crate::hello::{self, Hello};
 use crate::kind::Kind;
 use crate::owner::{self, Owner};
 use crate::packet::{expect, recv_hello, recv_packet, send_packet};
-use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Scene, Step, When};
+#[cfg(feature = "scene")]
+use crate::scene::{Act, Actor, Budget, Form, Part, Scene, Step, When};
 use crate::tuning;
 use crate::wait::only_core;
 
@@ -278,41 +279,20 @@ impl Wire for PipeEnd {
 }
 
 /// The story of one message through a pipe.
+#[cfg(feature = "scene")]
 pub(crate) static SCENE: Scene = Scene {
     kind: Kind::Pipe,
-    title: "Pipe",
-    summary: "write() copies the message into a buffer of the kernel, read() copies it out again. The \
-              reader sleeps until there is something to read.",
-    explanation: "The two processes share no memory: the kernel stands between them and keeps the bytes. write() copies the \
-                  message into pages of the kernel, read() copies it out of them, so each message costs two system calls \
-                  and two copies; that is the price of isolation. The buffer holds 16 pages, and a writer that has \
-                  filled them sleeps. A lone message spends most of its time waking the reader: put both on one core, \
-                  or let them spin, and compare.",
-    tags: &["2 kernel copies", "2 syscalls", "one way each"],
     stage: &[
         Part::process(Actor::Sender),
-        Part::kernel(
-            "buffer",
-            Form::Buffer(16),
-            "pipe buffer: 16 slots of a page",
-            &[Gauge::new("pipe_bytes", "in the pipe", "B"), Gauge::new("pipe_size_bytes", "size", "B")],
-        ),
-        Part::kernel(
-            "back",
-            Form::Buffer(16),
-            "a second pipe, for the way back",
-            &[
-                Gauge::new("back_pipe_bytes", "in the pipe", "B"),
-                Gauge::new("back_pipe_size_bytes", "size", "B"),
-            ],
-        ),
+        Part::kernel("buffer", Form::Buffer { slots: 16 }, "pipe buffer: 16 slots of a page"),
+        Part::kernel("back", Form::Buffer { slots: 16 }, "a second pipe, for the way back"),
         Part::process(Actor::Receiver),
     ],
     steps: &[
         Step::new(
             "wait",
             Actor::Receiver,
-            Act::Syscall("read"),
+            Act::syscall("read"),
             "buffer",
             "The receiver calls read(); the pipe is empty.",
         )
@@ -328,7 +308,7 @@ pub(crate) static SCENE: Scene = Scene {
         Step::new(
             "write",
             Actor::Sender,
-            Act::Syscall("write"),
+            Act::syscall("write"),
             "sender",
             "The sender calls write() with the framed message. writev() sends one longer than 64 KiB from the program's own \
              memory.",
@@ -354,7 +334,7 @@ pub(crate) static SCENE: Scene = Scene {
         Step::new(
             "read",
             Actor::Receiver,
-            Act::Syscall("read"),
+            Act::syscall("read"),
             "buffer",
             "The receiver is in read(), which finds the bytes.",
         )
@@ -370,13 +350,6 @@ pub(crate) static SCENE: Scene = Scene {
     budgets: &Budget::IN_AND_OUT,
     duplex: false,
     cross_host: false,
-    quoted: Quoted { copies: "2", syscalls: "2", latency: "~0.04 ms", use_when: "simple IPC" },
-    experiments: &[
-        Experiment::FILL,
-        Experiment::KILL_READER,
-        Experiment::COPIED_OR_SHARED,
-        Experiment::LIFE_OF_A_BYTE,
-    ],
 };
 
 #[cfg(test)]

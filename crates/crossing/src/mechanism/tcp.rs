@@ -48,7 +48,8 @@ use crate::frame::receiver::FrameReceiver;
 use crate::frame::sender::FrameSender;
 use crate::halves::{Halves, Mechanism};
 use crate::kind::Kind;
-use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Scene, Step, When};
+#[cfg(feature = "scene")]
+use crate::scene::{Act, Actor, Budget, Form, Part, Scene, Step, When};
 use crate::wait::only_core;
 
 /// A TCP connection.
@@ -101,69 +102,23 @@ pub(crate) fn rendezvous() -> Result<(OwnedFd, OwnedFd), Errno> {
 }
 
 /// The story of one message through TCP on loopback.
+#[cfg(feature = "scene")]
 pub(crate) static SCENE: Scene = Scene {
     kind: Kind::Tcp,
-    title: "TCP socket",
-    summary: "send() hands the message to the whole network stack, which numbers it, sends it through \
-              the loopback device and queues it at the receiver; recv() copies it out, and an \
-              acknowledgement goes back.",
-    explanation: "The message goes through the whole network stack, although it never leaves the machine: TCP numbers its bytes, \
-                  keeps a copy until they are acknowledged and would send them again after a loss; IP routes the segment to \
-                  the loopback device, which hands it straight back. All of that runs inside the sender's send(), which is \
-                  why that call is the longest of the four mechanisms, and the receiver only copies the message out. On \
-                  loopback the payload is copied no more often than by a pipe, and its checksum is never computed. What the \
-                  stack buys is the other machine: the same two calls reach across a network.",
-    tags: &["sequence numbers and ACKs", "both ways", "cross-host"],
     stage: &[
         Part::process(Actor::Sender),
-        Part::kernel(
-            "socket",
-            Form::Layer,
-            "socket: send, recv",
-            &[
-                Gauge::text("sender_address", "sender"),
-                Gauge::text("receiver_address", "receiver"),
-                Gauge::new("unacked_bytes", "kept until acknowledged", "B"),
-                Gauge::new("back_unacked_bytes", "kept, the other way", "B"),
-            ],
-        ),
-        Part::kernel(
-            "tcp",
-            Form::Layer,
-            "TCP: sequence numbers, acknowledgements",
-            &[
-                Gauge::new("seq_bytes", "sequence number", "B"),
-                Gauge::new("ack_bytes", "acknowledged", "B"),
-                Gauge::new("back_seq_bytes", "sequence number, the other way", "B"),
-                Gauge::new("back_ack_bytes", "acknowledged, the other way", "B"),
-                Gauge::new("data_segments_out", "segments with data", ""),
-                Gauge::new("segments_out", "segments out", ""),
-                Gauge::new("segments_in", "segments in", ""),
-                Gauge::new("retransmits", "retransmits", ""),
-                Gauge::new("rtt_us", "round trip", "us"),
-                Gauge::new("retransmission_timer_us", "retransmission timer", "us"),
-            ],
-        ),
-        Part::kernel("ip", Form::Layer, "IP and the loopback device", &[]),
-        Part::kernel(
-            "queue",
-            Form::Queue,
-            "the receiver's queue",
-            &[Gauge::new("queued_bytes", "queued", "B")],
-        ),
-        Part::kernel(
-            "back",
-            Form::Queue,
-            "the sender's queue, for the way back",
-            &[Gauge::new("back_queued_bytes", "queued", "B")],
-        ),
+        Part::kernel("socket", Form::Layer, "socket: send, recv"),
+        Part::kernel("tcp", Form::Layer, "TCP: sequence numbers, acknowledgements"),
+        Part::kernel("ip", Form::Layer, "IP and the loopback device"),
+        Part::kernel("queue", Form::Queue, "the receiver's queue"),
+        Part::kernel("back", Form::Queue, "the sender's queue, for the way back"),
         Part::process(Actor::Receiver),
     ],
     steps: &[
         Step::new(
             "wait",
             Actor::Receiver,
-            Act::Syscall("recvfrom"),
+            Act::syscall("recvfrom"),
             "queue",
             "The receiver calls recv(); its queue is empty.",
         )
@@ -179,7 +134,7 @@ pub(crate) static SCENE: Scene = Scene {
         Step::new(
             "send",
             Actor::Sender,
-            Act::Syscall("sendto"),
+            Act::syscall("sendto"),
             "sender",
             "The sender calls send() with the framed message. sendmsg() sends one longer than 128 KiB from the \
              program's own memory.",
@@ -214,7 +169,7 @@ pub(crate) static SCENE: Scene = Scene {
         Step::new(
             "recv",
             Actor::Receiver,
-            Act::Syscall("recvfrom"),
+            Act::syscall("recvfrom"),
             "queue",
             "The receiver is in recv(), which finds the segment.",
         )
@@ -237,19 +192,4 @@ pub(crate) static SCENE: Scene = Scene {
     budgets: &Budget::IN_AND_OUT,
     duplex: true,
     cross_host: true,
-    quoted: Quoted { copies: "3+", syscalls: "3+", latency: "~0.15 ms", use_when: "cross-host" },
-    experiments: &[
-        Experiment::FILL,
-        Experiment {
-            text: "The receiver is killed, once with messages unread and once with none. See how the first send after its death fails.",
-            ..Experiment::KILL_READER
-        },
-        Experiment::new(
-            "lose-segments",
-            "Lose segments",
-            "A filter at the receiving socket drops the segment of every fourth message. See the flights, the retransmits and the order.",
-        ),
-        Experiment::COPIED_OR_SHARED,
-        Experiment::LIFE_OF_A_BYTE,
-    ],
 };

@@ -34,7 +34,8 @@ use crate::halves::{Halves, Mechanism, Opened};
 use crate::hello::Hello;
 use crate::kind::Kind;
 use crate::owner::{self, Owner};
-use crate::scene::{Act, Actor, Budget, Experiment, Form, Gauge, Part, Quoted, Scene, Step, When};
+#[cfg(feature = "scene")]
+use crate::scene::{Act, Actor, Budget, Form, Part, Scene, Step, When};
 use crate::wait::only_core;
 
 /// A Unix stream socket.
@@ -113,54 +114,21 @@ pub(crate) fn greet(
 }
 
 /// The story of one message through a Unix socket.
+#[cfg(feature = "scene")]
 pub(crate) static SCENE: Scene = Scene {
     kind: Kind::Unix,
-    title: "Unix socket",
-    summary: "send() copies the message into a socket buffer and puts it into the receiver's queue; \
-              recv() copies it out. One socket carries both directions.",
-    explanation: "send() copies the message into a buffer that the kernel takes from its heap, and hangs that buffer into the \
-                  receiver's queue; recv() copies it out and frees it. Two calls and two copies as with a pipe, and somewhat \
-                  more work in between. In return both processes send and receive on one socket, and the kernel names the \
-                  process at the other end. Each buffer is charged to the sender at its full size in memory, so a queue of \
-                  small messages is full long before their bytes add up to its size.",
-    tags: &["2 kernel copies", "both ways", "same host"],
     stage: &[
         Part::process(Actor::Sender),
-        Part::kernel(
-            "name",
-            Form::Name,
-            "socket: a path, or a pair without a name",
-            &[
-                Gauge::text("address", "address"),
-                Gauge::text("sender_credentials", "the receiver sees"),
-                Gauge::text("receiver_credentials", "the sender sees"),
-            ],
-        ),
-        Part::kernel(
-            "queue",
-            Form::Queue,
-            "the receiver's queue",
-            &[
-                Gauge::new("queued_bytes", "queued", "B"),
-                Gauge::new("charged_bytes", "charged to the sender", "B"),
-            ],
-        ),
-        Part::kernel(
-            "back",
-            Form::Queue,
-            "the sender's queue, for the way back",
-            &[
-                Gauge::new("back_queued_bytes", "queued", "B"),
-                Gauge::new("back_charged_bytes", "charged to the receiver", "B"),
-            ],
-        ),
+        Part::kernel("name", Form::Name, "socket: a path, or a pair without a name"),
+        Part::kernel("queue", Form::Queue, "the receiver's queue"),
+        Part::kernel("back", Form::Queue, "the sender's queue, for the way back"),
         Part::process(Actor::Receiver),
     ],
     steps: &[
         Step::new(
             "wait",
             Actor::Receiver,
-            Act::Syscall("recvfrom"),
+            Act::syscall("recvfrom"),
             "queue",
             "The receiver calls recv(); its queue is empty.",
         )
@@ -176,7 +144,7 @@ pub(crate) static SCENE: Scene = Scene {
         Step::new(
             "send",
             Actor::Sender,
-            Act::Syscall("sendto"),
+            Act::syscall("sendto"),
             "sender",
             "The sender calls send() with the framed message. sendmsg() sends one longer than 128 KiB from the \
              program's own memory.",
@@ -202,7 +170,7 @@ pub(crate) static SCENE: Scene = Scene {
         Step::new(
             "recv",
             Actor::Receiver,
-            Act::Syscall("recvfrom"),
+            Act::syscall("recvfrom"),
             "queue",
             "The receiver is in recv(), which finds the buffer.",
         )
@@ -218,11 +186,4 @@ pub(crate) static SCENE: Scene = Scene {
     budgets: &Budget::IN_AND_OUT,
     duplex: true,
     cross_host: false,
-    quoted: Quoted { copies: "2", syscalls: "2", latency: "~0.05 ms", use_when: "bidirectional" },
-    experiments: &[
-        Experiment::FILL,
-        Experiment::KILL_READER,
-        Experiment::COPIED_OR_SHARED,
-        Experiment::LIFE_OF_A_BYTE,
-    ],
 };

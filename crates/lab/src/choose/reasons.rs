@@ -67,7 +67,7 @@ fn by_design(scene: &Scene, way: Way, wanted: &Constraints) -> Vec<Fact> {
         facts.push(if scene.duplex { Fact::BothWays } else { Fact::OneWayEach });
     }
     if matches!(wanted.isolation, Some(Isolation::Crash | Isolation::Hostile)) {
-        let shares = scene.stage.iter().any(|part| matches!(part.form, Form::Region { .. }));
+        let shares = scene.stage.iter().any(|shown| matches!(shown.part.form, Form::Region { .. }));
         facts.push(if shares { Fact::OwnMemoryOnly } else { Fact::NoSharedMemory });
     }
     facts.extend(budget(scene, way).map(|budget| Fact::Cost(Box::new(budget.clone()))));

@@ -3,40 +3,27 @@
 use super::*;
 use crate::plan::Placement;
 use crate::report::{Entrant, Latency, LatencyBasis, Launch, Row, SideUse};
-use crate::scene::{Actor, Budget, Form, Part, Quoted, Range, Space};
-
-fn exactly(count: f64) -> Range {
-    Range { least: count, most: Some(count) }
-}
+use crate::scene::{Actor, Budget, Form, Part, Range, ScenePart, Space};
 
 /// A mechanism that nobody knows, with so many copies a message.
 fn scene(kind: &str, copies: f64, duplex: bool, cross_host: bool) -> Scene {
-    let budget = |wait: &str| Budget {
+    let budget = |wait: &'static str| Budget {
         wait: wait.into(),
-        sender_syscalls: exactly(copies / 2.0),
-        receiver_syscalls: exactly(copies / 2.0),
-        kernel_copies: exactly(copies),
-        wakes: exactly(0.0),
+        sender_syscalls: Range::exactly(copies / 2.0),
+        receiver_syscalls: Range::exactly(copies / 2.0),
+        kernel_copies: Range::exactly(copies),
+        wakes: Range::exactly(0.0),
     };
     let form = if copies == 0.0 { Form::Region { writer: Actor::Sender } } else { Form::Queue };
+    let part = Part { id: "x".into(), form, label: "x".into(), space: Space::User };
     Scene {
         kind: kind.into(),
         title: kind.to_uppercase(),
-        summary: String::new(),
-        explanation: String::new(),
-        tags: vec![],
         duplex,
         cross_host,
-        quoted: Quoted {
-            copies: String::new(),
-            syscalls: String::new(),
-            latency: String::new(),
-            use_when: String::new(),
-        },
-        stage: vec![Part { id: "x".into(), form, label: "x".into(), space: Space::User, gauges: vec![] }],
-        steps: vec![],
+        stage: vec![ScenePart { part, gauges: vec![] }],
         budgets: ["spin", "hybrid", "block"].map(budget).to_vec(),
-        experiments: vec![],
+        ..Scene::default()
     }
 }
 

@@ -10,7 +10,7 @@ pub(super) fn sample() -> Report {
 }
 
 fn scenes() -> Vec<Scene> {
-    Kind::ALL.map(|kind| Scene::from(kind.scene())).to_vec()
+    Kind::ALL.map(Scene::of).to_vec()
 }
 
 fn judged(report: &Report) -> Judged {

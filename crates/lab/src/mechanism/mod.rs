@@ -1,5 +1,5 @@
-//! What the lab knows of each mechanism, one file a mechanism: how two ends meet, which descriptors they are, what can be
-//! read of them from outside, and what an overwrite shows.
+//! What the lab knows of each mechanism, one file a mechanism: the words about it, how two ends meet, which descriptors
+//! they are, what can be read of them from outside, and what an overwrite shows.
 //!
 //! Everything else in the lab asks [`of`], and knows no mechanism by name. A [`LabMechanism`] is written out
 //! in full, so a mechanism that leaves out an answer does not compile. Nothing here is called from a measured loop.
@@ -21,6 +21,7 @@ pub(crate) use self::gauges::Gauges;
 use self::gauges::Sheet;
 pub(crate) use self::window::Window;
 use self::window::{ChannelEnd, own};
+use crate::scene::{Scene, ScenePart};
 
 /// What the lab knows of `kind`.
 pub(crate) const fn of(kind: Kind) -> &'static LabMechanism {
@@ -32,9 +33,27 @@ pub(crate) const fn of(kind: Kind) -> &'static LabMechanism {
     }
 }
 
+impl Scene {
+    /// The story of one of our mechanisms: its design, as crossing holds it, and the words about it.
+    pub fn of(kind: Kind) -> Scene {
+        let design = kind.scene();
+        (of(kind).words)(Scene {
+            kind: kind.to_string(),
+            duplex: design.duplex,
+            cross_host: design.cross_host,
+            stage: design.stage.iter().map(|part| ScenePart { part: part.clone(), gauges: vec![] }).collect(),
+            steps: design.steps.to_vec(),
+            budgets: design.budgets.to_vec(),
+            ..Scene::default()
+        })
+    }
+}
+
 /// What a mechanism must tell the lab of itself.
 #[derive(Debug)]
 pub(crate) struct LabMechanism {
+    /// Adds to the scene what is said about it: its title, its gauges, what textbooks say, what can be tried on it.
+    words: fn(Scene) -> Scene,
     /// How the two processes of a stage meet.
     pub(crate) meets: Meets,
     /// What /proc/PID/fd says of a descriptor that may be an end begins with this.
@@ -134,10 +153,10 @@ fn framed(kind: Kind, message: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossing::scene::Gauge;
+    use crate::scene::Gauge;
 
-    fn gauges(kind: Kind) -> Vec<&'static Gauge> {
-        kind.scene().stage.iter().flat_map(|part| part.gauges).collect()
+    fn gauges(kind: Kind) -> Vec<Gauge> {
+        Scene::of(kind).stage.into_iter().flat_map(|part| part.gauges).collect()
     }
 
     #[test]
@@ -153,7 +172,8 @@ mod tests {
     #[test]
     fn something_of_every_mechanism_is_overwritten_if_its_scene_says_so() {
         for kind in Kind::ALL {
-            let tried = kind.scene().experiments.iter().any(|experiment| experiment.id == "copied-or-shared");
+            let tried =
+                Scene::of(kind).experiments.iter().any(|experiment| experiment.id == "copied-or-shared");
             assert_eq!(!of(kind).overwrites.is_empty(), tried, "{kind}");
         }
     }

@@ -9,9 +9,11 @@ use rustix::io::ioctl_fionread;
 use super::gauges::{BOTH_WAYS, Gauges, SENDER, Sheet};
 use super::window::{ChannelEnd, own};
 use super::{LabMechanism, Meets, Overwrite, Overwritten, SCRIBBLE, framed, overwrite_buffer};
+use crate::scene::{Experiment, Gauge, Quoted, Scene};
 use crate::sys::given::Page;
 
 pub(super) const PIPE: LabMechanism = LabMechanism {
+    words,
     // As it is mostly used.
     meets: Meets::AsFamily,
     link: "pipe:",
@@ -65,4 +67,28 @@ fn overwrite_given_page(Overwritten { kind, by, message, .. }: Overwritten<'_>) 
     page.give_to(own(by)?, frame.len())?;
     page.overwrite(frame.len() - message.len(), &vec![SCRIBBLE; message.len()]);
     Ok(())
+}
+
+/// What is said about it.
+fn words(bare: Scene) -> Scene {
+    Scene {
+    title: "Pipe".into(),
+    summary: "write() copies the message into a buffer of the kernel, read() copies it out again. The \
+              reader sleeps until there is something to read.".into(),
+    explanation: "The two processes share no memory: the kernel stands between them and keeps the bytes. write() copies the \
+                  message into pages of the kernel, read() copies it out of them, so each message costs two system calls \
+                  and two copies; that is the price of isolation. The buffer holds 16 pages, and a writer that has \
+                  filled them sleeps. A lone message spends most of its time waking the reader: put both on one core, \
+                  or let them spin, and compare.".into(),
+    tags: ["2 kernel copies", "2 syscalls", "one way each"].map(Into::into).to_vec(),
+    quoted: Quoted::new("2", "2", "~0.04 ms", "simple IPC"),
+    experiments: vec![
+        Experiment::fill(),
+        Experiment::kill_reader(),
+        Experiment::copied_or_shared(),
+        Experiment::life_of_a_byte(),
+    ],
+..bare }
+    .showing("buffer", [Gauge::new("pipe_bytes", "in the pipe", "B"), Gauge::new("pipe_size_bytes", "size", "B")])
+    .showing("back", [Gauge::new("back_pipe_bytes", "in the pipe", "B"), Gauge::new("back_pipe_size_bytes", "size", "B")])
 }

@@ -10,9 +10,11 @@ use super::region::Region;
 use super::window::{ChannelEnd, own};
 use super::{LabMechanism, Meets, Overwrite, Overwritten, SCRIBBLE};
 use crate::message;
+use crate::scene::{Experiment, Gauge, Quoted, Scene};
 use crate::sys::stray::{self, Mapped};
 
 pub(super) const SHM: LabMechanism = LabMechanism {
+    words,
     meets: Meets::Inheriting,
     link: stray::REGION,
     end,
@@ -104,4 +106,45 @@ fn frame_number(pid: u32, address: usize) -> Option<u64> {
     File::open(format!("/proc/{pid}/pagemap")).ok()?.read_exact_at(&mut entry, at).ok()?;
     let entry = u64::from_ne_bytes(entry);
     (entry & PRESENT != 0 && entry & FRAME != 0).then_some(entry & FRAME)
+}
+
+/// What is said about it.
+fn words(bare: Scene) -> Scene {
+    Scene {
+    title: "Shared memory".into(),
+    summary: "The sender writes the message into memory that the receiver can read. The kernel takes \
+              part only when a process has to be woken.".into(),
+    explanation: "Both processes map the same pages of memory, so a message is there for the \
+                  receiver the moment it is written. The sender copies it into its region and stores one number, tail; \
+                  the receiver reads tail and copies the message out. No call enters the kernel on the way: a message costs \
+                  the transfer of a few cache lines from one core to the other. A sleeping receiver must be woken, \
+                  though, and that takes the kernel after all (futex), so blocking shared memory is about as slow as \
+                  a pipe. Each process can write only its own region; the other's is mapped for reading, so a stray \
+                  write stops the process that made it.".into(),
+    tags: ["0 kernel copies", "0 syscalls", "same host"].map(Into::into).to_vec(),
+    quoted: Quoted::new("0", "0", "~0.002 ms", "maximum speed"),
+    experiments: vec![
+        Experiment::new(
+            "wild",
+            "Let one process go wild",
+            "A process writes all over the other's region. See which process dies, and whether any message is damaged.",
+        ),
+        Experiment::new(
+            "wild-textbook",
+            "The same with one region for both",
+            "The same writes in the textbook layout, one region that both may write. See what happens to the messages.",
+        ),
+        Experiment { title: "Fill the ring".into(), ..Experiment::fill() },
+        Experiment::kill_reader(),
+        Experiment::copied_or_shared(),
+        Experiment::life_of_a_byte(),
+        Experiment::new(
+            "one-page",
+            "One page, two addresses",
+            "Both processes map the same memory. Compare the numbers of the physical pages behind their addresses.",
+        ),
+    ],
+..bare }
+    .showing("own", [Gauge::text("sender_region_access", "mapped"), Gauge::new("tail", "tail: written so far", "B"), Gauge::new("back_head", "head: taken of the other region", "B"), Gauge::new("sender_asleep", "sender asleep", ""), Gauge::text("sender_region_message", "last message"), Gauge::text("sender_region_page", "page")])
+    .showing("theirs", [Gauge::text("receiver_region_access", "mapped"), Gauge::new("back_tail", "tail: written so far", "B"), Gauge::new("head", "head: taken of the other region", "B"), Gauge::new("receiver_asleep", "receiver asleep", ""), Gauge::text("receiver_region_message", "last message"), Gauge::text("receiver_region_page", "page")])
 }

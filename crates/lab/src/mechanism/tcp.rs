@@ -10,9 +10,11 @@ use rustix::net::{getpeername, getsockname};
 use super::gauges::{BOTH_WAYS, Gauges, RECEIVER, SENDER, Sheet};
 use super::window::ChannelEnd;
 use super::{Carried, LabMechanism, Meets, unix};
+use crate::scene::{Experiment, Gauge, Quoted, Scene};
 use crate::sys::socket::{outgoing_bytes, tcp_info};
 
 pub(super) const TCP: LabMechanism = LabMechanism {
+    words,
     meets: Meets::Inheriting,
     link: "socket:",
     end,
@@ -96,4 +98,40 @@ fn addresses(socket: &OwnedFd) -> Option<[SocketAddr; 2]> {
     let own = SocketAddr::try_from(getsockname(socket).ok()?).ok()?;
     let peer = SocketAddr::try_from(getpeername(socket).ok()??).ok()?;
     Some([own, peer])
+}
+
+/// What is said about it.
+fn words(bare: Scene) -> Scene {
+    Scene {
+    title: "TCP socket".into(),
+    summary: "send() hands the message to the whole network stack, which numbers it, sends it through \
+              the loopback device and queues it at the receiver; recv() copies it out, and an \
+              acknowledgement goes back.".into(),
+    explanation: "The message goes through the whole network stack, although it never leaves the machine: TCP numbers its bytes, \
+                  keeps a copy until they are acknowledged and would send them again after a loss; IP routes the segment to \
+                  the loopback device, which hands it straight back. All of that runs inside the sender's send(), which is \
+                  why that call is the longest of the four mechanisms, and the receiver only copies the message out. On \
+                  loopback the payload is copied no more often than by a pipe, and its checksum is never computed. What the \
+                  stack buys is the other machine: the same two calls reach across a network.".into(),
+    tags: ["sequence numbers and ACKs", "both ways", "cross-host"].map(Into::into).to_vec(),
+    quoted: Quoted::new("3+", "3+", "~0.15 ms", "cross-host"),
+    experiments: vec![
+        Experiment::fill(),
+        Experiment {
+            text: "The receiver is killed, once with messages unread and once with none. See how the first send after its death fails.".into(),
+            ..Experiment::kill_reader()
+        },
+        Experiment::new(
+            "lose-segments",
+            "Lose segments",
+            "A filter at the receiving socket drops the segment of every fourth message. See the flights, the retransmits and the order.",
+        ),
+        Experiment::copied_or_shared(),
+        Experiment::life_of_a_byte(),
+    ],
+..bare }
+    .showing("socket", [Gauge::text("sender_address", "sender"), Gauge::text("receiver_address", "receiver"), Gauge::new("unacked_bytes", "kept until acknowledged", "B"), Gauge::new("back_unacked_bytes", "kept, the other way", "B")])
+    .showing("tcp", [Gauge::new("seq_bytes", "sequence number", "B"), Gauge::new("ack_bytes", "acknowledged", "B"), Gauge::new("back_seq_bytes", "sequence number, the other way", "B"), Gauge::new("back_ack_bytes", "acknowledged, the other way", "B"), Gauge::new("data_segments_out", "segments with data", ""), Gauge::new("segments_out", "segments out", ""), Gauge::new("segments_in", "segments in", ""), Gauge::new("retransmits", "retransmits", ""), Gauge::new("rtt_us", "round trip", "us"), Gauge::new("retransmission_timer_us", "retransmission timer", "us")])
+    .showing("queue", [Gauge::new("queued_bytes", "queued", "B")])
+    .showing("back", [Gauge::new("back_queued_bytes", "queued", "B")])
 }

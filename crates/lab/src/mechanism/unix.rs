@@ -8,9 +8,11 @@ use rustix::net::{AddressFamily, getpeername, sockopt};
 use super::gauges::{BOTH_WAYS, Gauges, RECEIVER, SENDER, Sheet};
 use super::window::ChannelEnd;
 use super::{LabMechanism, Meets, Overwrite, overwrite_buffer};
+use crate::scene::{Experiment, Gauge, Quoted, Scene};
 use crate::sys::socket::outgoing_bytes;
 
 pub(super) const UNIX: LabMechanism = LabMechanism {
+    words,
     meets: Meets::AtPath,
     link: "socket:",
     end,
@@ -56,4 +58,29 @@ fn read(on: &Gauges, sheet: &mut Sheet) {
         });
         sheet.put_if(name, told.ok());
     }
+}
+
+/// What is said about it.
+fn words(bare: Scene) -> Scene {
+    Scene {
+    title: "Unix socket".into(),
+    summary: "send() copies the message into a socket buffer and puts it into the receiver's queue; \
+              recv() copies it out. One socket carries both directions.".into(),
+    explanation: "send() copies the message into a buffer that the kernel takes from its heap, and hangs that buffer into the \
+                  receiver's queue; recv() copies it out and frees it. Two calls and two copies as with a pipe, and somewhat \
+                  more work in between. In return both processes send and receive on one socket, and the kernel names the \
+                  process at the other end. Each buffer is charged to the sender at its full size in memory, so a queue of \
+                  small messages is full long before their bytes add up to its size.".into(),
+    tags: ["2 kernel copies", "both ways", "same host"].map(Into::into).to_vec(),
+    quoted: Quoted::new("2", "2", "~0.05 ms", "bidirectional"),
+    experiments: vec![
+        Experiment::fill(),
+        Experiment::kill_reader(),
+        Experiment::copied_or_shared(),
+        Experiment::life_of_a_byte(),
+    ],
+..bare }
+    .showing("name", [Gauge::text("address", "address"), Gauge::text("sender_credentials", "the receiver sees"), Gauge::text("receiver_credentials", "the sender sees")])
+    .showing("queue", [Gauge::new("queued_bytes", "queued", "B"), Gauge::new("charged_bytes", "charged to the sender", "B")])
+    .showing("back", [Gauge::new("back_queued_bytes", "queued", "B"), Gauge::new("back_charged_bytes", "charged to the receiver", "B")])
 }

@@ -51,8 +51,8 @@ fn only_for_sleepers(question: Question, scene: &Scene) -> bool {
         _ => return false,
     };
     let calls = || {
-        scene.steps.iter().filter_map(move |step| match step.act {
-            Act::Syscall(name) if step.actor == actor => Some((name, step.when)),
+        scene.steps.iter().filter_map(move |step| match &step.act {
+            Act::Syscall { name } if step.actor == actor => Some((name, step.when)),
             _ => None,
         })
     };

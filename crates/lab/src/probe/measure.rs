@@ -22,6 +22,7 @@ use super::tracefs::Tracefs;
 use super::wakes;
 use super::{segments, spell};
 use crate::machine::Unavailable;
+use crate::scene::Scene;
 
 /// Messages before anything is counted: the first of all pays for cold caches and pages.
 const WARMUP: u64 = 100;
@@ -347,7 +348,7 @@ impl<'a> Collected<'a> {
 
     fn probed(self, budget: Option<&Budget>, failed: Option<String>) -> Probed {
         let Collected { setup, one_core, mut readings, mut unavailable, .. } = self;
-        let scene = setup.kind.scene();
+        let (design, scene) = (setup.kind.scene(), Scene::of(setup.kind));
         let figure = |question: Question| {
             let readings = readings.remove(&question).unwrap_or_default();
             let unavailable = unavailable.remove(&question);
@@ -356,18 +357,19 @@ impl<'a> Collected<'a> {
             }
             let bounds = budget.and_then(|budget| budget::bounds(question, budget));
             let best = readings.first();
-            let held =
-                best.zip(bounds).map(|(best, bounds)| budget::holds(question, scene, bounds, best, one_core));
+            let held = best
+                .zip(bounds)
+                .map(|(best, bounds)| budget::holds(question, design, bounds, best, one_core));
             Some(Figure {
                 question,
                 budget: bounds.map(|range| Bounds { least: range.least, most: range.most }),
                 held,
                 quoted: match question {
-                    Question::Calls => Some(scene.quoted.syscalls.into()),
-                    Question::KernelCopies => Some(scene.quoted.copies.into()),
+                    Question::Calls => Some(scene.quoted.syscalls.clone()),
+                    Question::KernelCopies => Some(scene.quoted.copies.clone()),
                     _ => None,
                 },
-                remark: best.and_then(|best| remark(question, scene, setup.wait, one_core, best)),
+                remark: best.and_then(|best| remark(question, &scene, setup.wait, one_core, best)),
                 unavailable: if best.is_some_and(|best| best.certainty == Certainty::Exact) {
                     None
                 } else {

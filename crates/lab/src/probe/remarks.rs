@@ -3,7 +3,8 @@
 //! They follow from the scene and from what was counted, and name no mechanism.
 
 use crossing::WaitStrategy;
-use crossing::scene::{Scene, Space};
+
+use crate::scene::{Scene, Space};
 
 use super::figure::{Certainty, Question, Reading};
 
@@ -16,10 +17,10 @@ pub(super) fn remark(
     reading: &Reading,
 ) -> Option<String> {
     let polls = wait != WaitStrategy::Block;
-    let through_kernel = scene
-        .stage
-        .iter()
-        .any(|part| part.space == Space::Kernel && scene.steps.iter().any(|step| step.to == Some(part.id)));
+    let through_kernel = scene.stage.iter().any(|shown| {
+        shown.part.space == Space::Kernel
+            && scene.steps.iter().any(|step| step.to.as_ref() == Some(&shown.part.id))
+    });
     let quoted = |text: &str| text.trim_end_matches('+').parse::<f64>().ok();
     match question {
         Question::Calls | Question::ReceiverCalls if one_core && polls && yields(reading) => Some(
@@ -27,7 +28,7 @@ pub(super) fn remark(
                 .into(),
         ),
         Question::Calls => {
-            let (measured, quoted) = (reading.per_message, quoted(scene.quoted.syscalls)?);
+            let (measured, quoted) = (reading.per_message, quoted(&scene.quoted.syscalls)?);
             match () {
                 () if measured > quoted + 0.5 && polls => {
                     Some("each empty look of a polling receiver is a call of its own".into())
@@ -47,7 +48,7 @@ pub(super) fn remark(
                 .into(),
         ),
         Question::KernelCopies => {
-            let (measured, quoted) = (reading.per_message, quoted(scene.quoted.copies)?);
+            let (measured, quoted) = (reading.per_message, quoted(&scene.quoted.copies)?);
             match () {
                 () if measured < quoted - 0.5 && scene.cross_host => Some(
                     "on loopback the page that send() filled is the page that recv() reads: nothing is copied in \

@@ -38,14 +38,14 @@ pub(super) enum Sign<'a> {
 }
 
 /// The step of `scene` that `side` (0 the sender, 1 the receiver) does with this sign.
-pub(super) fn step(scene: &Scene, side: usize, sign: Sign<'_>) -> Option<&'static str> {
+pub(super) fn step(scene: &'static Scene, side: usize, sign: Sign<'_>) -> Option<&'static str> {
     let actor = if side == 0 { Actor::Sender } else { Actor::Receiver };
     let of = |who: Actor| scene.steps.iter().filter(move |step| step.actor == who);
     let call = |name: &str| {
-        let is = |step: &&Step| step.act == Act::Syscall(static_name(step)) && static_name(step) == name;
+        let is = |step: &&Step| matches!(&step.act, Act::Syscall { name: called } if called == name);
         of(actor).filter(is).collect::<Vec<_>>()
     };
-    let kernel_stores: Vec<&Step> = of(Actor::Kernel).filter(|step| step.act == Act::Store).collect();
+    let kernel_stores: Vec<&'static Step> = of(Actor::Kernel).filter(|step| step.act == Act::Store).collect();
     let found = match sign {
         Sign::Call { name, waits } => {
             let steps = call(name);
@@ -71,14 +71,7 @@ pub(super) fn step(scene: &Scene, side: usize, sign: Sign<'_>) -> Option<&'stati
         Sign::Carried => kernel_stores.iter().copied().find(|step| step.to.is_some()),
         Sign::Acknowledged => kernel_stores.iter().copied().rfind(|step| step.to.is_none()),
     };
-    found.map(|step| step.id)
-}
-
-fn static_name(step: &Step) -> &'static str {
-    match step.act {
-        Act::Syscall(name) => name,
-        _ => "",
-    }
+    found.map(|step| &*step.id)
 }
 
 #[cfg(test)]

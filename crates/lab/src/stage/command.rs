@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn what_is_out_of_range_is_said_with_its_limit() {
-        let scene = Scene::from(Kind::Pipe.scene());
+        let scene = Scene::of(Kind::Pipe);
         let send = |count, text: Option<String>| {
             Command::Send(Messages {
                 count,

@@ -133,7 +133,7 @@ impl Stage {
         };
         let pair = experiment::warm_pair(&cast, &stop).map_err(|fault| Over(fault.to_string()))?;
         let header = Header::new(
-            Scene::from(setup.kind.scene()),
+            Scene::of(setup.kind),
             setup.wait,
             setup.placement,
             pair.processes(),

@@ -35,6 +35,7 @@ mod region;
 mod ring;
 mod room;
 mod rules;
+#[cfg(feature = "scene")]
 mod scene;
 mod sleeping;
 mod view;
@@ -60,6 +61,7 @@ pub(super) use self::ring::frame as frame_bytes;
 use self::ring::producer::Producer;
 use self::ring::{START, frame};
 pub use self::room::{MemoryLimit, Shortage};
+#[cfg(feature = "scene")]
 pub(crate) use self::scene::SCENE;
 pub use self::sleeping::{Sleeping, sleeping};
 use self::view::View;

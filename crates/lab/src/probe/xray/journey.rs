@@ -5,6 +5,7 @@ use super::inside::Inside;
 use super::looks::without_empty_looks;
 use super::scan::{Scan, TraceKey, Xray};
 use crate::probe::touch::{Life, Place, touch};
+use crate::scene::Scene;
 use crate::trace::{Basis, Event, Side, Tone, What};
 
 impl Scan<'_> {
@@ -65,7 +66,7 @@ impl Scan<'_> {
         let count = life.kernel_copies();
         let count = if whole { count.to_string() } else { format!("at least {count}") };
         rows.push(row("copies by the kernel, counted", count));
-        rows.push(row("copies, as textbooks say", self.setup.kind.scene().quoted.copies.into()));
+        rows.push(row("copies, as textbooks say", Scene::of(self.setup.kind).quoted.copies));
         let what = What::Table {
             title: "How often this message was copied".into(),
             columns: vec!["what".into(), "how often".into()],

@@ -7,6 +7,7 @@ use super::{Bench, Verdict};
 use crate::peer::Fault;
 use crate::probe::copies::{self, Proof};
 use crate::probe::tracefs::Tracefs;
+use crate::scene::Scene;
 use crate::stage::xray::{processes, setup};
 use crate::sys::monotonic::monotonic_ns;
 use crate::trace::{Event, Side, What};
@@ -91,7 +92,7 @@ fn tell(bench: &mut Bench<'_, '_>, proof: &Proof) {
 }
 
 fn verdict(bench: &Bench<'_, '_>, proof: &Proof, privileged: bool) -> Verdict {
-    let quoted = bench.cast.kind.scene().quoted.copies;
+    let quoted = Scene::of(bench.cast.kind).quoted.copies;
     let Some(copies) = proof.copies_per_message().filter(|_| privileged) else {
         let touches = proof.lives.last().map_or(0, |life| life.touches.len());
         return Verdict::untried(format!(
