@@ -1,6 +1,7 @@
-//! Embeds the page: every file of `web/`, as a table of name, tag and packed bytes; and the record of a probe, for who has
+//! Embeds the page: every file of `web/`, as a table of name, tag and packed bytes; the page of an exported report, in one file; and the record of a probe, for who has
 //! counted nothing yet.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
@@ -18,6 +19,9 @@ fn main() {
     let mut files = Vec::new();
     walk(&web, &mut files);
     files.sort();
+    // What an export is made of is no part of the served page.
+    let exported = web.join("exported.html");
+    files.retain(|file| *file != exported);
     assert!(files.contains(&web.join("index.html")), "{}: the page has no index.html", web.display());
     let folder = PathBuf::from(std::env::var("OUT_DIR").expect("cargo says where to write"));
     let table: String = files
@@ -27,9 +31,66 @@ fn main() {
         .collect();
     let out = folder.join("page.rs");
     fs::write(&out, format!("&[\n{table}]\n")).unwrap_or_else(|error| panic!("{}: {error}", out.display()));
+    pack(export(&web, &exported).as_bytes(), &folder.join("exported.html.gz"));
     let record = root.join(RECORD);
     println!("cargo:rerun-if-changed={}", record.display());
     pack(&read(&record), &folder.join("probe.json.gz"));
+}
+
+/// The page of an exported report, with its style and its modules inside: an import map names each as a `data:` URL, so that a
+/// browser runs them from a disk.
+fn export(web: &Path, page: &Path) -> String {
+    let text = |file: &Path| {
+        String::from_utf8(read(file)).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    };
+    let mut left = vec![web.join("js/exported.js")];
+    let mut modules = BTreeMap::new();
+    while let Some(file) = left.pop() {
+        let name = module_name(web, &file);
+        if modules.contains_key(&name) {
+            continue;
+        }
+        let mut url = String::from("data:text/javascript,");
+        for line in text(&file).lines() {
+            let wanted = line
+                .starts_with("import ")
+                .then(|| line.split_once(" from './").or(line.split_once(" from '../")));
+            match wanted.flatten() {
+                Some((names, _)) => {
+                    let from = line.split('\'').nth(1).expect("a module is named between quotes");
+                    let other = file.parent().expect("a file is in a folder").join(from);
+                    url.push_str(&encoded(&format!("{names} from '{}'\n", module_name(web, &other))));
+                    left.push(other);
+                }
+                None => url.push_str(&encoded(&format!("{}\n", line.trim_start()))),
+            }
+        }
+        modules.insert(name, url);
+    }
+    let imports: Vec<String> = modules.iter().map(|(name, url)| format!("\"{name}\":\"{url}\"")).collect();
+    let styles = ["style.css", "stage.css"].map(|name| text(&web.join(name))).concat();
+    text(page)
+        .replace("{{style}}", &styles)
+        .replace("{{modules}}", &format!("{{\"imports\":{{{}}}}}", imports.join(",")))
+}
+
+/// `ipcscope/js/dom.js`.
+fn module_name(web: &Path, file: &Path) -> String {
+    let file = file.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let web = web.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", web.display()));
+    format!("ipcscope/{}", file.strip_prefix(web).expect("a module of the page").display())
+}
+
+/// Text of a `data:` URL inside of JSON inside of a script: what ends one of the three, or is dropped from a URL, is escaped.
+fn encoded(text: &str) -> String {
+    let mut out = String::new();
+    for letter in text.chars() {
+        match letter {
+            '%' | '#' | '<' | '"' | '\\' | '\n' | '\t' => out.push_str(&format!("%{:02X}", letter as u32)),
+            _ => out.push(letter),
+        }
+    }
+    out
 }
 
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -2,12 +2,10 @@
 //! like them. Who has counted nothing yet is shown the record that came with the program, which says whose it is.
 
 use std::fs;
-use std::io::Read;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use crossing::{Kind, WaitStrategy};
-use flate2::read::GzDecoder;
 use lab::machine;
 use lab::plan::Placement;
 use lab::probe::{ProbeReport, SCHEMA, Setup};
@@ -136,9 +134,7 @@ fn understand(text: &[u8]) -> Result<ProbeReport, String> {
 }
 
 fn built_in() -> ProbeReport {
-    let mut text = Vec::new();
-    GzDecoder::new(BUILT_IN).read_to_end(&mut text).expect("the build packed it");
-    understand(&text).expect("a test has read it")
+    understand(&crate::input::unpacked(BUILT_IN)).expect("a test has read it")
 }
 
 /// Where the two processes of a whole probe run: on one core, and on two where there are two.

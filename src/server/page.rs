@@ -1,7 +1,6 @@
 //! The page: the files that were built in, or, with `--web-dir`, those of a folder as they are now.
 
 use std::borrow::Cow;
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use axum::http::header::{
@@ -9,7 +8,6 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use flate2::read::GzDecoder;
 
 use super::refusal::Refusal;
 use crate::input;
@@ -51,7 +49,7 @@ impl Page {
                 } else if takes_gzip(asked) {
                     (content, [(CONTENT_ENCODING, "gzip")], packed).into_response()
                 } else {
-                    (content, unpacked(packed)).into_response()
+                    (content, input::unpacked(packed)).into_response()
                 };
                 response.headers_mut().insert(ETAG, HeaderValue::from_static(tag));
                 response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
@@ -65,7 +63,7 @@ impl Page {
 
     fn file(&self, name: &str) -> Result<Cow<'static, [u8]>, Refusal> {
         match self {
-            Page::BuiltIn => built_in(name).map(|(_, packed)| Cow::Owned(unpacked(packed))),
+            Page::BuiltIn => built_in(name).map(|(_, packed)| Cow::Owned(input::unpacked(packed))),
             Page::Folder(folder) => {
                 let path = Path::new(name);
                 let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
@@ -84,12 +82,6 @@ fn built_in(name: &str) -> Result<(&'static str, &'static [u8]), Refusal> {
 
 fn none(name: &str) -> Refusal {
     Refusal::not_found(format_args!("the page has no file `{name}`"))
-}
-
-fn unpacked(packed: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    GzDecoder::new(packed).read_to_end(&mut bytes).expect("the build packed it");
-    bytes
 }
 
 /// Whether the one who asks takes gzip; every browser does.
@@ -132,7 +124,7 @@ mod tests {
             let asked = HeaderMap::from_iter([(ACCEPT_ENCODING, "br, gzip;q=0.5".parse().unwrap())]);
             let response = Page::BuiltIn.part(name, &asked).unwrap();
             assert_eq!(response.headers()[CONTENT_ENCODING], "gzip");
-            assert!(!unpacked(packed).is_empty());
+            assert!(!input::unpacked(packed).is_empty());
         }
         for refused in ["", "br", "gzip;q=0", "xgzip"] {
             let asked = HeaderMap::from_iter([(ACCEPT_ENCODING, refused.parse().unwrap())]);

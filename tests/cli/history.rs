@@ -57,7 +57,7 @@ fn a_report_is_taken_in_exported_and_deleted() {
         ("json", "json", "application/json", "\"schema\": 1"),
         ("csv", "csv", "text/csv", "kind,entrant,"),
         ("markdown", "md", "text/markdown", "| entrant |"),
-        ("html", "html", "text/html", "<table>"),
+        ("html", "html", "text/html", "id=\"report\""),
     ] {
         let answer = lab.get(&format!("/api/runs/{id}/export/{form}")).with(200);
         assert!(answer.head.contains(&format!("content-type: {kind}")), "{answer:#?}");

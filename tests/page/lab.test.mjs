@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
-import { axe, begin, BINARY, boxes, closeAll, descendants, keep, launch, open, pids, ready, shifts, startLab, until } from './harness.mjs'
+import { axe, begin, BINARY, boxes, closeAll, descendants, keep, launch, open, pids, ready, ROOT, shifts, startLab, until } from './harness.mjs'
 
 /** @type {import('playwright-core').Browser} */
 let browser
@@ -192,6 +192,51 @@ test('a race: still while it runs, exported, compared, kept', async () => {
   await page.getByText('vs', { exact: false }).first().waitFor()
   await close()
   await nobody()
+})
+
+/** The sample with two rows that the two figures put in opposite orders, as an exported page. @param {string} workload */
+async function exported(workload) {
+  const report = JSON.parse(readFileSync(join(ROOT, 'tests/cli/sample.json'), 'utf8'))
+  report.rows = report.rows.slice(0, 2).map((row, index) => {
+    const [ns, rate] = [[100, 1e3], [900, 1e6]][index]
+    return { ...row, workload, latency_ns: { ...row.latency_ns, p50: ns }, messages_per_s: rate, each_launch: row.each_launch.map(() => ({ latency_ns_p50: ns, messages_per_s: rate })) }
+  })
+  const { page, close } = await open(browser, lab.url)
+  const text = await page.evaluate(async (report) => {
+    const token = document.querySelector('meta[name=token]')?.getAttribute('content') ?? ''
+    const kept = await (await fetch('/api/runs', { method: 'POST', headers: { 'Content-Type': 'application/json', 'X-Ipcscope-Token': token }, body: JSON.stringify(report) })).json()
+    const text = await (await fetch(`/api/runs/${kept.id}/export/html`)).text()
+    await fetch(`/api/runs/${kept.id}`, { method: 'DELETE', headers: { 'X-Ipcscope-Token': token } })
+    return text
+  }, report)
+  await close()
+  const file = join(folder, `${workload}.html`)
+  writeFileSync(file, text)
+  return `file://${file}`
+}
+
+test('an exported page opens from a disk, asks nobody, and its chart shows the figure that judges', async () => {
+  for (const workload of ['ping-pong', 'stream', 'corked', 'paced']) {
+    const { page, complaints, foreign, close } = await open(browser, await exported(workload))
+    const byRate = workload === 'stream' || workload === 'corked'
+    assert.match((await page.locator('.bars-frame > p').textContent()) ?? '', byRate ? /^Messages a second: longer/ : /^Median latency: shorter/, workload)
+    const best = await page.locator('.report tbody tr').evaluateAll((rows) => rows.slice(0, 2).findIndex((row) => row.lastElementChild?.textContent === 'best'))
+    assert.equal(best, byRate ? 1 : 0, workload)
+    const [first, second] = await page.locator('.bars .track i').evaluateAll((bars) => bars.map((bar) => bar.getBoundingClientRect().width))
+    assert.ok(second > first, `${workload}: ${first} ${second}`)
+    assert.equal(await page.locator('svg.chart').count(), 1)
+    assert.ok(await page.locator('svg.chart path.line').count() === 2)
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+    assert.ok(over <= 0, `${over} px too wide`)
+    assert.deepEqual([complaints, foreign], [[], []])
+    await close()
+  }
+  const context = await browser.newContext({ javaScriptEnabled: false })
+  const page = await context.newPage()
+  await page.goto(`file://${join(folder, 'paced.html')}`)
+  assert.ok(await page.locator('pre').isVisible())
+  assert.match((await page.locator('pre').textContent()) ?? '', /vs best/)
+  await context.close()
 })
 
 test('what textbooks say stands beside a record that names its machine, until something was counted here', async () => {
