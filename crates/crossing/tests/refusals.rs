@@ -53,7 +53,7 @@ fn a_silent_server_of_another_mechanism_is_named_by_its_socket() {
         let is_stream = |kind: &Kind| *kind == Kind::Unix;
         let pairs = local().flat_map(|one| local().map(move |other| (one, other)));
         for (serving, dialling) in pairs.filter(|(one, other)| is_stream(one) != is_stream(other)) {
-            let is = if is_stream(&serving) { "a stream socket, as " } else { "a packet socket, as " };
+            let is = if is_stream(&serving) { "a stream socket (" } else { "a packet socket (" };
             let path = socket_path();
             let _listener =
                 Listener::bind(&Address::at_path(serving, &path).expect("a path")).expect("a free path");

@@ -16,10 +16,14 @@ fn in_a_step_the_message_is_seen_on_its_way() {
             Kind::Pipe => ("pipe_bytes", 68),
             Kind::Unix | Kind::Tcp => ("queued_bytes", 68),
         };
-        assert_eq!(kind.frame_bytes(64), frame, "{kind}");
+        assert_eq!(
+            kind.frame_bytes(64),
+            frame,
+            "{kind}: what crossing says that a message of 64 bytes takes"
+        );
         let mut stage = Watched::open(kind);
         let before = stage.run(r#"{"do":"look"}"#);
-        assert_eq!(gauges(&before)[0][field], 0, "{kind}");
+        assert_eq!(gauges(&before)[0].get(field), Some(&0.into()), "{kind}: `{field}`");
         for (direction, prefix) in [("forward", ""), ("back", "back_")] {
             let events =
                 stage.run(&format!(r#"{{"do":"send","count":1,"mode":"step","direction":"{direction}"}}"#));

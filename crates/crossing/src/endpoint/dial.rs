@@ -91,14 +91,15 @@ const ASKING: Duration = Duration::from_secs(1);
 /// exchange hellos, so that the server learns of the mismatch as well. `None` if no server is
 /// there.
 fn another_kind(kind: Kind, name: &SocketAddrUnix, deadline: Instant) -> Option<ConnectError> {
-    let (shape, is) = if socket_type(kind) == SocketType::STREAM {
-        (SocketType::SEQPACKET, "a packet socket, as shm: and pipe: use,")
-    } else {
-        (SocketType::STREAM, "a stream socket, as unix: uses,")
+    let (shape, is) = match socket_type(kind) {
+        SocketType::STREAM => (SocketType::SEQPACKET, "a packet socket"),
+        _ => (SocketType::STREAM, "a stream socket"),
     };
+    let local = Kind::ALL.into_iter().filter(|&other| other != Kind::Tcp && socket_type(other) == shape);
+    let used_by = local.map(|other| format!("{other}:")).collect::<Vec<_>>().join(" or ");
     let unnamed = ConnectError::Refused {
         field: "mechanism",
-        why: format!("{is} listens there, and this end is {kind}"),
+        why: format!("{is} ({used_by}) listens there, and this end is {kind}"),
     };
     let until = deadline::after(ASKING).min(deadline);
     let ask = || {
