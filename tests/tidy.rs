@@ -149,6 +149,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "crates/crossing/src/sys.rs",
         "what neither std nor rustix has: a table of descriptors of one's own, a step before exec, an inherited number, signals",
     ),
+    ("crates/lab/src/sys/cpuid.rs", "an instruction that Rust called unsafe before 1.93"),
     ("crates/lab/src/sys/given.rs", "a page that a pipe refers to"),
     ("crates/lab/src/sys/heap.rs", "malloc_trim"),
     ("crates/lab/src/sys/mapping.rs", "mmap, for all of the lab"),

@@ -96,7 +96,8 @@ impl Socket {
 
     /// Closes it with a reason, and gives the peer a moment to take it.
     pub(crate) async fn close(mut self, code: CloseCode, reason: &str) {
-        let reason = &reason[..reason.floor_char_boundary(REASON_BYTES)];
+        let end = (0..=REASON_BYTES.min(reason.len())).rev().find(|&end| reason.is_char_boundary(end));
+        let reason = &reason[..end.unwrap_or(0)];
         let frame = CloseFrame { code, reason: reason.into() };
         let closing = async {
             if self.inner.send(Message::Close(Some(frame))).await.is_ok() {

@@ -122,9 +122,7 @@ impl<T: Default + Send + Sync> PerProcess<T> {
         let mut there = self.0.load(Ordering::Acquire);
         loop {
             // SAFETY: what stands here was made by `Box::into_raw` below, and is never freed.
-            if let Some(made) = unsafe { there.as_ref() }
-                && made.owner.is_me()
-            {
+            if let Some(made) = unsafe { there.as_ref() }.filter(|made| made.owner.is_me()) {
                 return Ok(&made.value);
             }
             let mine = Box::into_raw(Box::new(Made { owner, value: T::default() }));

@@ -230,3 +230,11 @@ pub(crate) fn ignore_sigpipe() {
         }
     }
 }
+
+/// One leaf of CPUID, and the first part of it where it has several.
+#[cfg(target_arch = "x86_64")]
+#[allow(unused_unsafe, reason = "Rust before 1.93 calls the instruction unsafe")]
+pub(crate) fn cpuid(leaf: u32) -> std::arch::x86_64::CpuidResult {
+    // SAFETY: every processor of this architecture has the instruction; it reads no memory.
+    unsafe { std::arch::x86_64::__cpuid_count(leaf, 0) }
+}

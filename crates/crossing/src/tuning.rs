@@ -40,12 +40,12 @@ fn is_zen_4() -> bool {
 /// By CPUID: AMD, family 25, the models of Zen 4, with CLFLUSHOPT.
 #[cfg(target_arch = "x86_64")]
 fn is_zen_4() -> bool {
-    use std::arch::x86_64::__cpuid;
-    let vendor = __cpuid(0);
+    use crate::sys::cpuid;
+    let vendor = cpuid(0);
     if (vendor.ebx, vendor.edx, vendor.ecx) != (0x6874_7541, 0x6974_6e65, 0x444d_4163) {
         return false;
     }
-    let signature = __cpuid(1).eax;
+    let signature = cpuid(1).eax;
     let family = (signature >> 8 & 0xf) + (signature >> 20 & 0xff);
     let model = (signature >> 4 & 0xf) | (signature >> 12 & 0xf0);
     let zen_4 = family == 25 && matches!(model, 0x10..=0x1f | 0x60..=0x7f | 0xa0..=0xaf);
@@ -55,8 +55,8 @@ fn is_zen_4() -> bool {
 /// By CPUID: the instruction that evicts a line.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn has_clflushopt() -> bool {
-    use std::arch::x86_64::{__cpuid, __cpuid_count};
-    __cpuid(0).eax >= 7 && __cpuid_count(7, 0).ebx & 1 << 23 != 0
+    use crate::sys::cpuid;
+    cpuid(0).eax >= 7 && cpuid(7).ebx & 1 << 23 != 0
 }
 
 // How a ring's reader holds back. It was found in the first version; "What the table misses" has batches with 0 to 64 pauses, which

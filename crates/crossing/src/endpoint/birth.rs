@@ -69,9 +69,7 @@ pub(super) fn spawn(order: Order) -> io::Result<Child> {
             stay(pid, pidfd);
         }
     });
-    if thread.is_ok()
-        && let Ok((_order, _line, born)) = told.recv()
-    {
+    if let Some((_order, _line, born)) = thread.is_ok().then(|| told.recv().ok()).flatten() {
         return adopt(born?, here);
     }
     match take(&work) {

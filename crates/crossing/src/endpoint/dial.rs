@@ -66,7 +66,8 @@ fn local(address: &Address, deadline: Instant) -> Result<OwnedFd, ConnectError> 
     // At a path the kernel says that the type is another. Abstract names it keeps apart by type: there it finds nothing.
     let perhaps_another =
         errno == Errno::PROTOTYPE || errno == Errno::CONNREFUSED && address.path().is_none();
-    if perhaps_another && let Some(named) = another_kind(address.kind(), &name, deadline) {
+    let another = || another_kind(address.kind(), &name, deadline);
+    if let Some(named) = perhaps_another.then(another).flatten() {
         return Err(named);
     }
     let remedy = match (errno, address.path()) {

@@ -77,7 +77,7 @@ impl Patience {
         }
         if budget.is_some() {
             self.polled = self.polled.wrapping_add(1);
-            if self.polled.is_multiple_of(WAITS_PER_YIELD) {
+            if self.polled % WAITS_PER_YIELD == 0 {
                 thread::yield_now();
             }
         }

@@ -1,15 +1,23 @@
 //! The hypervisor's own name, which it puts into a processor leaf that real processors do not have.
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::CpuidResult;
 
 /// The twelve letters by which a hypervisor signs itself, such as `KVMKVMKVM`; `None` when no hypervisor is
 /// announced or it does not sign. Anything may stand there: show it, do not trust it.
 pub fn hypervisor_signature() -> Option<String> {
-    use core::arch::x86_64::__cpuid;
     const HYPERVISOR_BIT: u32 = 1 << 31;
-    if __cpuid(1).ecx & HYPERVISOR_BIT == 0 {
+    if cpuid(1).ecx & HYPERVISOR_BIT == 0 {
         return None;
     }
-    let leaf = __cpuid(0x4000_0000);
+    let leaf = cpuid(0x4000_0000);
     signature([leaf.ebx, leaf.ecx, leaf.edx])
+}
+
+#[allow(unused_unsafe, reason = "Rust before 1.93 calls the instruction unsafe")]
+fn cpuid(leaf: u32) -> CpuidResult {
+    // SAFETY: every processor of this architecture has the instruction; it reads no memory.
+    unsafe { std::arch::x86_64::__cpuid_count(leaf, 0) }
 }
 
 fn signature(words: [u32; 3]) -> Option<String> {

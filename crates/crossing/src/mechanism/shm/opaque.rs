@@ -88,11 +88,11 @@ pub(super) unsafe fn write(to: *mut u8, message: &[u8]) {
     // SAFETY: `message` has these whole words to read. `to` is a multiple of 8, mapped for writing for as many, and used by
     // nobody else here, so the two do not overlap.
     unsafe { copy_in(message.as_ptr(), to, message.len() & !7) };
-    let (words, rest) = message.as_chunks::<8>();
+    let (words, rest) = message.split_at(message.len() & !7);
     if !rest.is_empty() {
         // SAFETY: the word behind the whole ones is aligned, because `to` is, and holds the message's last bytes and its padding,
         // for which `to` is mapped for writing.
-        unsafe { to.cast::<u64>().add(words.len()).write_volatile(padded(rest)) };
+        unsafe { to.cast::<u64>().add(words.len() / 8).write_volatile(padded(rest)) };
     }
 }
 
@@ -152,7 +152,7 @@ pub(super) unsafe fn read(from: *const u8, message: &mut [u8]) {
     // SAFETY: `from` is a multiple of 8 and mapped for reading for these whole words; `message` has room for them, is borrowed
     // for writing, and does not overlap a ring.
     unsafe { copy_out(from, message.as_mut_ptr(), message.len() & !7) };
-    if !message.len().is_multiple_of(8) {
+    if message.len() % 8 != 0 {
         // SAFETY: `from` is a multiple of 8 and mapped for reading for the message and its padding, as `read_rest` requires.
         unsafe { read_rest(from, message) }
     }

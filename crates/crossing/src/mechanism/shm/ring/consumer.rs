@@ -234,7 +234,7 @@ impl<M: Memory> Consumer<M> {
     fn is_in_parts(&self, frame: Frame) -> bool {
         let there = self.tail.wrapping_sub(self.head) - GRAIN;
         let part = M::PART as u64;
-        frame.len > M::PART && there >= part && there.is_multiple_of(part)
+        frame.len > M::PART && there >= part && there % part == 0
     }
 
     /// Takes the next message if all of it is there; else as much as is, for one who would wait for the rest.
@@ -298,7 +298,7 @@ impl<M: Memory> Consumer<M> {
     fn accept(&mut self, claim: u64) -> Result<(), Violation> {
         let unread = claim.wrapping_sub(self.head);
         let known = self.tail.wrapping_sub(self.head);
-        let possible = (known..=self.capacity).contains(&unread) && claim.is_multiple_of(GRAIN);
+        let possible = (known..=self.capacity).contains(&unread) && claim % GRAIN == 0;
         if rules::CLAIMS && !possible {
             return Err(Violation::Tail { claimed: claim, last: self.tail });
         }

@@ -214,7 +214,7 @@ impl<M: Memory> Producer<M> {
         let claim = self.memory.load(Word::Head);
         let published = self.tail.wrapping_sub(self.in_line);
         let unread = published.wrapping_sub(claim);
-        let possible = unread <= published.wrapping_sub(self.head) && claim.is_multiple_of(GRAIN);
+        let possible = unread <= published.wrapping_sub(self.head) && claim % GRAIN == 0;
         if rules::CLAIMS && !possible {
             return Err(Violation::Head { claimed: claim, last: self.head });
         }

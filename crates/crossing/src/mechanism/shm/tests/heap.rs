@@ -36,7 +36,7 @@ impl Region {
 
     /// The grain at an index, which is a multiple of eight.
     fn grain(&self, at: u64) -> &AtomicU64 {
-        assert!(at.is_multiple_of(GRAIN), "{at} is not the start of a grain");
+        assert!(at % GRAIN == 0, "{at} is not the start of a grain");
         &self.grains[(at / GRAIN % self.grains.len() as u64) as usize]
     }
 }

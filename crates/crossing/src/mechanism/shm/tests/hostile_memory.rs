@@ -213,7 +213,7 @@ impl Memory for &Hostile {
 
     fn read_word(&self, at: u64) -> u64 {
         self.step();
-        self.must(at.is_multiple_of(GRAIN), "reads a header that is not aligned");
+        self.must(at % GRAIN == 0, "reads a header that is not aligned");
         self.must(add(&self.headers, 1) <= 1, "fetches a header twice");
         self.may_read(at, GRAIN);
         match self.below(4) {

@@ -184,7 +184,7 @@ impl Loom {
 
 impl Region {
     fn grain(&self, at: u64) -> &Cell<u64> {
-        assert!(at.is_multiple_of(GRAIN), "{at} is not the start of a grain");
+        assert!(at % GRAIN == 0, "{at} is not the start of a grain");
         &self.grains[(at / GRAIN % self.grains.len() as u64) as usize]
     }
 }
