@@ -4,7 +4,7 @@
 //! `scoreboard limit MEASURE BYTES MESSAGES RING WAIT PAYLOAD` prints one line of JSON. Both ends wait alike. A ring of 0 is
 //! the channel's own. With the payload `ends` a message holds its number in its first word and in its last, and
 //! both are verified; the rest is copied and not looked at, so that what is measured is the channel. `words` makes and
-//! verifies every byte, as a race does. The line says which rules of safety the program was built without (`crossing_off`).
+//! verifies every byte, as a race does. The line says which rules of safety the program was built without (`without`).
 
 mod bare;
 mod channel;
@@ -33,22 +33,30 @@ pub(crate) const LIMIT_VERB: &str = "limit";
 /// What makes it the far one.
 pub(crate) const FAR_VERB: &str = "limit-far";
 
-/// The rules that a build can leave out, by the names of crossing's `mechanism/shm/rules.rs`, and whether this one does.
-/// RUSTFLAGS hold for every crate of a build alike, so what is set here is set there.
-pub(crate) const RULES: [(&str, bool); 8] = [
-    ("claims", cfg!(crossing_off = "claims")),
-    ("seal", cfg!(crossing_off = "seal")),
-    ("opaque", cfg!(crossing_off = "opaque")),
-    ("death", cfg!(crossing_off = "death")),
-    ("sleepers", cfg!(crossing_off = "sleepers")),
-    ("all", cfg!(crossing_off = "all")),
-    ("parts", cfg!(crossing_off = "parts")),
-    ("asymmetric", cfg!(crossing_off = "asymmetric")),
+/// The rules that can be left out, and what each is called in crossing's `mechanism/shm/rules.rs`.
+pub(crate) const RULES: [(&str, &[&str]); 8] = [
+    ("claims", &["CLAIMS"]),
+    ("seal", &["SEAL"]),
+    ("opaque", &["OPAQUE"]),
+    ("death", &["DEATH"]),
+    ("sleepers", &["SLEEPERS"]),
+    ("all", &["CLAIMS", "SEAL", "DEATH", "SLEEPERS"]),
+    ("parts", &["PARTS"]),
+    ("asymmetric", &["ASYMMETRIC"]),
 ];
 
-/// The rules that this program was built without.
-pub(crate) fn crossing_off() -> Vec<String> {
-    RULES.iter().filter(|(_, off)| *off).map(|(rule, _)| (*rule).to_owned()).collect()
+/// The text of `rules.rs` without some rules. An error when one of them is not there to be left out.
+pub(crate) fn left_out(rules: &str, names: &[&str]) -> Result<String, String> {
+    names.iter().try_fold(rules.to_owned(), |text, name| {
+        let holds = format!("const {name}: bool = true;");
+        let without = text.replacen(&holds, &format!("const {name}: bool = false;"), 1);
+        if without == text { Err(format!("rules.rs has no line `{holds}`")) } else { Ok(without) }
+    })
+}
+
+/// The rules that this program was built without: what it was told when it was built from a copy in which they are left out.
+pub(crate) fn without() -> Vec<String> {
+    option_env!("SCOREBOARD_WITHOUT").into_iter().map(str::to_owned).collect()
 }
 
 impl Limit {
@@ -67,7 +75,7 @@ pub(crate) struct Told {
     pub(crate) figures: Figures,
     /// The rules that the program which measured was built without.
     #[serde(default)]
-    pub(crate) crossing_off: Vec<String>,
+    pub(crate) without: Vec<String>,
 }
 
 impl Figures {
@@ -170,7 +178,7 @@ pub(crate) fn near_main(job: &Job) -> Result<(), Failed> {
         }
     };
     let figures = Figures { messages: job.messages, ..figures };
-    println!("{}", serde_json::to_string(&Told { figures, crossing_off: crossing_off() })?);
+    println!("{}", serde_json::to_string(&Told { figures, without: without() })?);
     Ok(())
 }
 
@@ -305,15 +313,21 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn every_rule_that_can_be_left_out_would_be_told() {
-        let named = |text: &'static str| -> std::collections::BTreeSet<&str> {
-            let parts = text.split("cfg!(").skip(1).flat_map(|part| part.split(&['\n', ';'][..]).next());
-            let names = parts.flat_map(|part| part.split("crossing_off = \"").skip(1));
-            names.map(|rest| &rest[..rest.find('"').unwrap()]).collect()
-        };
-        let rules = named(include_str!("../../../crates/crossing/src/mechanism/shm/rules.rs"));
-        assert_eq!(named(include_str!("limit.rs")), rules);
-        assert!(rules.contains("all") && rules.contains("claims"), "{rules:?}");
+    fn each_rule_of_the_library_can_be_left_out() {
+        let rules = include_str!("../../../crates/crossing/src/mechanism/shm/rules.rs");
+        let there: std::collections::BTreeSet<_> =
+            rules.lines().filter_map(|line| line.split_once("const ")?.1.split(':').next()).collect();
+        assert_eq!(
+            RULES.iter().flat_map(|(_, names)| *names).copied().collect::<std::collections::BTreeSet<_>>(),
+            there
+        );
+        for (_, names) in RULES {
+            assert_eq!(left_out(rules, names).unwrap().matches("= false;").count(), names.len());
+        }
+        // A rule that is left out already, or that there is none of by this name, is no build without it.
+        let twice = left_out(&left_out(rules, &["SEAL"]).unwrap(), &["SEAL"]);
+        assert!(twice.unwrap_err().contains("const SEAL: bool = true;"));
+        assert!(left_out(rules, &["SMOKE"]).is_err());
     }
 
     #[test]

@@ -74,8 +74,7 @@ struct Course {
     /// Where the rivals were built, each in a folder of its name
     #[arg(long, value_name = "DIR", default_value = RIVALS)]
     rivals: PathBuf,
-    /// A build of this program in which a rule is left out, made with `RUSTFLAGS='--cfg crossing_off="RULE"'` into another
-    /// target folder; may be repeated
+    /// A program that `--build` has made without a rule; may be repeated
     #[arg(long, value_name = "RULE=PROGRAM", value_parser = rule_and_program)]
     without: Vec<(String, PathBuf)>,
     /// First build the rivals, and this program once more without each rule, and take those
@@ -126,7 +125,7 @@ fn main() -> ExitCode {
 }
 
 fn measure(mut course: Course) -> Result<(), Failed> {
-    is_off(&[], &limit::crossing_off()).map_err(|why| format!("this program: {why}"))?;
+    is_off(&[], &limit::without()).map_err(|why| format!("this program: {why}"))?;
     if course.build {
         course.without = build()?;
     }
@@ -188,26 +187,33 @@ fn build() -> Result<Vec<(String, PathBuf)>, Failed> {
         Err(error) => Err(format!("{command:?}: {error}")),
     };
     run(Command::new("make").args(["-C", RIVALS]))?;
-    let without = |rule: &str| {
-        let target = Path::new(RIVALS).join("target/without").join(rule);
+    let without = |(rule, names): &(&str, &[&str])| {
+        let copy = Path::new(RIVALS).join("target/without").join(rule);
+        std::fs::create_dir_all(&copy)?;
+        let copy = copy.canonicalize()?;
+        // With the times of the originals, so that only what has changed is built again.
+        let files = "git ls-files -z | xargs -0 cp --parents --preserve=timestamps -t";
+        let root = Path::new(RIVALS).join("..");
+        run(Command::new("sh").current_dir(&root).args(["-c", &format!("{files} \"$0\"")]).arg(&copy))?;
+        let rules = "crates/crossing/src/mechanism/shm/rules.rs";
+        std::fs::write(
+            copy.join(rules),
+            limit::left_out(&std::fs::read_to_string(root.join(rules))?, names)?,
+        )?;
         let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--release", "--locked", "--target-dir"]).arg(&target);
-        cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
-        run(cargo.env("RUSTFLAGS", without_flag(rule)).env_remove("CARGO_ENCODED_RUSTFLAGS"))?;
-        Ok((rule.to_owned(), target.join("release/scoreboard")))
+        cargo.args(["build", "--release", "--locked", "--target-dir"]).arg(copy.join("target"));
+        cargo.arg("--manifest-path").arg(copy.join("rivals/scoreboard/Cargo.toml"));
+        run(cargo.env("SCOREBOARD_WITHOUT", rule))?;
+        Ok(((*rule).to_owned(), copy.join("target/release/scoreboard")))
     };
-    limit::RULES.iter().map(|(rule, _)| without(rule)).collect()
-}
-
-fn without_flag(rule: &str) -> String {
-    format!("--cfg crossing_off=\"{rule}\"")
+    limit::RULES.iter().map(without).collect()
 }
 
 /// Whether a build without a rule is one of this program, and without just that rule.
 fn answers(rule: &str, program: &Path) -> Result<(), Failed> {
     let memory = ["memory", "64", "1", "0", "spin", "ends"].map(str::to_owned);
     let asked = rounds::ask(program, &memory, None, &AtomicBool::new(false));
-    let asked = asked.and_then(|(told, ..)| Ok(is_off(&[rule], &told.crossing_off)?));
+    let asked = asked.and_then(|(told, ..)| Ok(is_off(&[rule], &told.without)?));
     asked.map_err(|why| format!("--without {rule}={}: {why}", program.display()).into())
 }
 
@@ -218,10 +224,8 @@ fn is_off(wanted: &[&str], off: &[String]) -> Result<(), String> {
     }
     let is =
         if off.is_empty() { "with every rule".to_owned() } else { format!("without {}", off.join(" and ")) };
-    let flags: String = wanted.iter().map(|rule| without_flag(rule)).collect();
-    Err(format!(
-        "it was built {is}: build it with RUSTFLAGS='{flags}', and with no CARGO_ENCODED_RUSTFLAGS, which goes before them"
-    ))
+    let how = if wanted.is_empty() { "from the sources as they are" } else { "by `measure --build`" };
+    Err(format!("it was built {is}: build it {how}, and with no SCOREBOARD_WITHOUT of your own"))
 }
 
 #[cfg(test)]
@@ -268,21 +272,23 @@ mod tests {
     #[test]
     fn a_program_is_what_it_was_given_for() {
         for (line, complaint) in [
-            (r#"{"messages":1,"crossing_off":[]}"#, Some("it was built with every rule")),
+            (r#"{"messages":1,"without":[]}"#, Some("it was built with every rule")),
             (r#"{"messages":1}"#, Some("it was built with every rule")),
-            (r#"{"messages":1,"crossing_off":["seal"]}"#, Some("it was built without seal: build")),
-            (r#"{"messages":1,"crossing_off":["claims","seal"]}"#, Some("without claims and seal: build")),
-            (r#"{"messages":1,"crossing_off":["claims"]}"#, None),
+            (r#"{"messages":1,"without":["seal"]}"#, Some("it was built without seal: build")),
+            (r#"{"messages":1,"without":["claims","seal"]}"#, Some("without claims and seal: build")),
+            (r#"{"messages":1,"without":["claims"]}"#, None),
         ] {
             let told: limit::Told = serde_json::from_str(line).unwrap();
-            let why = is_off(&["claims"], &told.crossing_off).err();
+            let why = is_off(&["claims"], &told.without).err();
             assert_eq!(why.is_some(), complaint.is_some(), "{line}");
-            let flags = r#"RUSTFLAGS='--cfg crossing_off="claims"'"#;
-            assert!(why.iter().all(|why| why.contains(complaint.unwrap()) && why.contains(flags)), "{why:?}");
+            assert!(
+                why.iter().all(|why| why.contains(complaint.unwrap()) && why.contains("measure --build")),
+                "{why:?}"
+            );
         }
         assert_eq!(is_off(&[], &[]), Ok(()));
         let ours = is_off(&[], &["all".into()]).unwrap_err();
-        assert!(ours.contains("without all") && ours.contains("RUSTFLAGS=''"), "{ours}");
+        assert!(ours.contains("without all") && ours.contains("as they are"), "{ours}");
     }
 
     #[test]
