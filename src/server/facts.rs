@@ -1,23 +1,16 @@
 //! What does not change while the lab runs, and is read once: the machine, the scenes, the limits. And what can be measured, which is
 //! asked for apart, because it takes a second or two to try, and is tried again: a shortage passes.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
-use lab::doctor::{self, Finding, FindingState};
 use lab::machine::{self, Machine};
 use lab::plan::{COUNT_LIMIT, LAUNCH_LIMIT, SIZE_LIMIT};
 use serde_json::{Value, json};
 
-use super::Lab;
-use super::refusal::json_of;
-
 /// The facts, ready to be answered.
 #[derive(Debug)]
-pub(crate) struct Facts(Value);
+pub(crate) struct Facts(pub(super) Value);
 
 impl Facts {
     /// Reads the machine.
@@ -42,7 +35,7 @@ pub(crate) struct Findings(Mutex<Option<(Instant, Value)>>);
 impl Findings {
     /// The latest, tried now by `look` unless they are fresh. While the lab is `busy` nothing is tried: then they are as old as
     /// they are, and `None` if nothing was ever tried. Of several that ask at once one tries.
-    fn latest(&self, busy: bool, look: impl FnOnce() -> Value) -> Option<Value> {
+    pub(super) fn latest(&self, busy: bool, look: impl FnOnce() -> Value) -> Option<Value> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = last.as_ref().is_some_and(|(tried, _)| tried.elapsed() < FRESH);
         if !busy && !fresh {
@@ -51,53 +44,6 @@ impl Findings {
         }
         last.as_ref().map(|(_, found)| found.clone())
     }
-}
-
-/// `GET /api/doctor`.
-pub(crate) async fn doctor(State(lab): State<Arc<Lab>>) -> Response {
-    let answer = lab.blocking(|lab| {
-        // Trying starts processes, and what is measured has the machine to itself.
-        let busy = lab.live.busy();
-        let look = || doctor::findings().iter().map(finding).collect();
-        let found = lab.findings.latest(busy.is_some(), look);
-        let nothing = || json!([finding(&not_now(busy.unwrap_or_default()))]);
-        json!({ "findings": found.unwrap_or_else(nothing) })
-    });
-    json_of(StatusCode::OK, &answer.await)
-}
-
-/// What there is to say instead of findings while something is measured.
-fn not_now(busy: &str) -> Finding {
-    Finding {
-        what: "nothing was tried".into(),
-        state: FindingState::Limited,
-        detail: busy.into(),
-        remedy: Some("ask again when it has ended".into()),
-    }
-}
-
-fn finding(finding: &Finding) -> Value {
-    let verdict = match finding.state {
-        FindingState::Good => "yes",
-        FindingState::Limited => "partly",
-        FindingState::Missing => "no",
-    };
-    json!({ "what": finding.what, "verdict": verdict, "text": finding.detail, "remedy": finding.remedy })
-}
-
-/// `GET /api/lab`.
-pub(crate) async fn answer(State(lab): State<Arc<Lab>>) -> Response {
-    let answer = lab.blocking(|lab| {
-        let Facts(facts) = lab.facts.get_or_init(Facts::read);
-        let mut answer = facts.clone();
-        let listing = lab.history.list();
-        answer["last_run"] = json!(listing.runs.first().map(|run| &run.id));
-        answer["unreadable"] = json!(listing.unreadable);
-        answer["folder"] = json!(lab.history.folder().ok());
-        answer["replay"] = json!(lab.replay.is_some());
-        answer
-    });
-    json_of(StatusCode::OK, &answer.await)
 }
 
 #[cfg(test)]

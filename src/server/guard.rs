@@ -10,20 +10,14 @@
 //!   same-origin policy covers.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{
     CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, UPGRADE,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{Method, Uri};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
-use super::Lab;
 use super::authority::Authority;
-use super::owner::Owner;
 use super::refusal::Refusal;
 
 /// Where the page's token is looked for when it does not open a WebSocket.
@@ -72,7 +66,7 @@ impl Door {
     }
 
     /// The headers that every answer carries.
-    fn headers(&self) -> [(HeaderName, HeaderValue); 5] {
+    pub(super) fn headers(&self) -> [(HeaderName, HeaderValue); 5] {
         let fixed = HeaderValue::from_static;
         [
             (CONTENT_SECURITY_POLICY, self.policy.clone()),
@@ -84,7 +78,7 @@ impl Door {
     }
 
     /// Why this request is not answered, if so.
-    fn refusal(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
+    pub(super) fn refusal(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
         let Some(host) = self.host(uri, headers) else {
             return Some(Refusal::forbidden(format_args!(
                 "this lab answers to {ours}, and to 127.0.0.1, localhost and [::1] with port {port}, only; \
@@ -127,25 +121,6 @@ impl Door {
         };
         shown.is_some_and(|shown| same(shown, self.token.as_bytes()))
     }
-}
-
-/// Turns away who may not ask; every answer carries the headers that keep the page to itself.
-pub(crate) async fn watch(
-    State(lab): State<Arc<Lab>>,
-    ConnectInfo(owner): ConnectInfo<Owner>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let refusal =
-        owner.refusal().or_else(|| lab.door.refusal(request.method(), request.uri(), request.headers()));
-    let mut response = match refusal {
-        Some(refusal) => refusal.into_response(),
-        None => next.run(request).await,
-    };
-    for (name, value) in lab.door.headers() {
-        response.headers_mut().insert(name, value);
-    }
-    response
 }
 
 /// Whether nobody is said to have made the browser ask, or a page of ours.

@@ -1,10 +1,12 @@
 //! The lab's server: the page and what it asks for, on loopback, behind the guard. `docs/api.md` is its contract.
 
+mod about;
 pub(crate) mod authority;
 mod backpressure;
 mod body;
 mod connections;
 mod facts;
+mod follow;
 mod guard;
 mod live;
 mod owner;
@@ -12,8 +14,10 @@ mod page;
 mod probe;
 mod race;
 mod refusal;
+mod routes;
 mod runs;
 mod stage;
+mod turn;
 mod verdicts;
 mod websocket;
 
@@ -24,12 +28,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Router, middleware};
 use tokio::net::TcpListener;
 
 use crate::outcome::{self, Failure};
@@ -39,7 +37,6 @@ use facts::{Facts, Findings};
 use guard::Door;
 use live::Live;
 use page::Page;
-use refusal::Refusal;
 
 /// Where the lab is found unless another place is asked for.
 pub(crate) const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7878);
@@ -88,17 +85,6 @@ impl Lab {
             live: Live::new(),
             replay: setup.replay.map(Bytes::from),
         }))
-    }
-
-    /// Answers until the process ends.
-    pub(crate) async fn serve(self: Arc<Lab>, listener: TcpListener) {
-        // Read already when the first page asks.
-        let facts = Arc::clone(&self);
-        tokio::task::spawn_blocking(move || {
-            facts.facts.get_or_init(Facts::read);
-            facts.history.list();
-        });
-        connections::serve(listener, routes(self)).await;
     }
 
     /// Ends the race or the probe that may run; what a race has measured is kept.
@@ -153,51 +139,4 @@ pub(crate) async fn bind(asked: Option<SocketAddr>) -> Result<TcpListener, Failu
         ))),
         Err(error) => Err(Failure::told(format_args!("cannot listen on {address}: {error}"))),
     }
-}
-
-/// Everything that the lab answers.
-fn routes(lab: Arc<Lab>) -> Router {
-    Router::new()
-        .route("/", get(first_page))
-        .route("/web/{*name}", get(part_of_page))
-        .route("/api/choose", post(verdicts::choice))
-        .route("/api/compare", post(verdicts::compare))
-        .route("/api/doctor", get(facts::doctor))
-        .route("/api/lab", get(facts::answer))
-        .route("/api/live", get(live::follow))
-        .route("/api/probe", get(probe::answer).post(probe::start).delete(probe::stop))
-        .route("/api/race", post(race::start).delete(race::stop))
-        .route("/api/replay", get(replay))
-        .route("/api/stage", get(stage::open))
-        .route("/api/runs", get(runs::list).post(runs::import))
-        .route("/api/runs/{id}", get(runs::open).delete(runs::delete))
-        .route("/api/runs/{id}/beside", get(runs::beside))
-        .route("/api/runs/{id}/brief", get(runs::brief))
-        .route("/api/runs/{id}/export/{form}", get(runs::export))
-        .route("/api/runs/{id}/judged", get(runs::judged))
-        .fallback(async || Refusal::not_found("there is nothing here"))
-        .method_not_allowed_fallback(async || {
-            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "not by this method")
-        })
-        .layer(middleware::from_fn_with_state(Arc::clone(&lab), guard::watch))
-        .with_state(lab)
-}
-
-async fn first_page(State(lab): State<Arc<Lab>>) -> Result<Response, Refusal> {
-    lab.page.first(lab.door.token())
-}
-
-async fn part_of_page(
-    State(lab): State<Arc<Lab>>,
-    Path(name): Path<String>,
-    asked: HeaderMap,
-) -> Result<Response, Refusal> {
-    lab.page.part(&name, &asked)
-}
-
-async fn replay(State(lab): State<Arc<Lab>>) -> Result<Response, Refusal> {
-    let trace = lab.replay.clone();
-    let trace = trace
-        .ok_or_else(|| Refusal::not_found("the lab was started without a trace: `ipcscope replay FILE`"))?;
-    Ok(([(CONTENT_TYPE, "application/x-ndjson"), (CACHE_CONTROL, "no-store")], trace).into_response())
 }

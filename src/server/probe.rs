@@ -13,8 +13,9 @@ use lab::sys::heap;
 use serde_json::json;
 
 use super::Lab;
-use super::live::{Doing, Ended, Slot};
+use super::live::{Doing, Ended};
 use super::refusal::{Refusal, json_of};
+use super::turn::Slot;
 use crate::probes;
 
 /// `GET /api/probe`.

@@ -14,8 +14,9 @@ use serde_json::json;
 
 use super::Lab;
 use super::body::Json;
-use super::live::{Doing, Ended, Slot};
+use super::live::{Doing, Ended};
 use super::refusal::{Refusal, json_of};
+use super::turn::Slot;
 use crate::outcome::Failure;
 use crate::plan::{self, Decided, Wish};
 

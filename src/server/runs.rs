@@ -114,7 +114,7 @@ pub(crate) async fn import(
         let report = Report::read(&text).map_err(Refusal::senseless)?;
         let (id, kept) = lab.history.keep(&report).map_err(Refusal::internal)?;
         if kept == Kept::Anew {
-            lab.live.tell_runs(lab);
+            lab.live.tell_runs(&lab.history);
         }
         Ok::<_, Refusal>(id)
     });
@@ -128,7 +128,7 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, Refusal> {
     lab.blocking(move |lab| {
         lab.history.delete(&id)?;
-        lab.live.tell_runs(lab);
+        lab.live.tell_runs(&lab.history);
         Ok(StatusCode::NO_CONTENT)
     })
     .await

@@ -20,9 +20,9 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Lab;
-use super::live::Place;
 use super::race::Word;
 use super::refusal::Refusal;
+use super::turn::Place;
 use super::websocket::{Socket, Upgrade};
 
 /// Commands that may wait for the ones before them.
