@@ -3,10 +3,11 @@
 use lab::choose::{Answer, Choice, Excluded, Fact, Reason};
 use lab::plan::Workload;
 use lab::report::Row;
-use lab::scene::{Budget, Range};
+use lab::scene::Budget;
+use lab::units;
 use serde_json::{Value, json};
 
-use lab::units;
+use super::words::range;
 
 /// The answer as JSON.
 pub(crate) fn json(choice: &Choice) -> Value {
@@ -97,14 +98,6 @@ fn cost(budget: &Budget) -> String {
         range(budget.kernel_copies),
         range(budget.wakes)
     )
-}
-
-fn range(range: Range) -> String {
-    match range.most {
-        Some(most) if most == range.least => most.to_string(),
-        Some(most) => format!("{} to {most}", range.least),
-        None => format!("{} or more", range.least),
-    }
 }
 
 #[cfg(test)]

@@ -74,15 +74,19 @@ export class ReportView {
     }
     const keys = [...sets.keys()]
     const drawn = figures.filter(({ by }) => ['p50', 'rate', 'bandwidth'].includes(by))
-    const into = h('div', {})
-    let key = keys[0]
-    let by = groups[0].measure
-    const draw = () => show(into, sweep(sets.get(key) ?? [], figures, by, `By size, ${key}`) ?? h('p', {}, 'Too few sizes have this figure.'))
-    draw()
+    const [into, which] = [h('div', {}), h('div', {})]
+    /** Each workload begins with the figure that judges it. @param {string} key */
+    const choose = (key) => {
+      const set = sets.get(key) ?? []
+      const draw = (/** @type {string} */ by) => show(into, sweep(set, figures, by, `By size, ${key}`) ?? h('p', {}, 'Too few sizes have this figure.'))
+      show(which, segments('Figure by size', drawn.map(({ by, label }) => [by, label]), set[0].measure, draw))
+      draw(set[0].measure)
+    }
+    choose(keys[0])
     return panel('sweep-head', 'By the size of the message',
       h('div', { class: 'row' },
-        keys.length > 1 ? segments('Rows', keys.map((key) => [key, key]), key, (value) => { key = value; draw() }) : null,
-        segments('Figure by size', drawn.map(({ by, label }) => [by, label]), by, (value) => { by = value; draw() })),
+        keys.length > 1 ? segments('Rows', keys.map((key) => [key, key]), keys[0], choose) : null,
+        which),
       into)
   }
 
