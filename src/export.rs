@@ -72,7 +72,7 @@ impl Place {
         if !kind.is_fifo() {
             open_for_writing(path)?;
         }
-        // What is behind a descriptor keeps its place: whoever opened it goes on with it.
+        // The file behind a descriptor keeps its place: its other users go on with it.
         let is_descriptor = ["/dev/fd", "/dev/stderr", "/proc"].iter().any(|folder| path.starts_with(folder));
         if kind.is_file() && !is_descriptor {
             Ok(Place::File(path.canonicalize()?))

@@ -1,7 +1,7 @@
 //! What is read: a file, or what comes once, from a pipe or from stdin (`-`).
 //!
-//! It is read once, in one place, up to a limit; a device or an endless pipe ends there. The bytes are then text
-//! ([`lab::text`]), whoever saved it.
+//! It is read once, in one place, up to a limit; a device or an endless pipe ends there. The bytes
+//! are then text ([`lab::text`]), in whichever encoding they were saved.
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read};
@@ -18,7 +18,7 @@ use rustix::io::Errno;
 /// A report or a trace longer than this was not written by us: 64 MiB.
 pub(crate) const LIMIT_BYTES: u64 = 64 << 20;
 
-/// How long a named pipe may be without anybody who writes to it.
+/// How long a named pipe may be without a writer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The kind of file system on which unnamed pipes are (magic.h).
@@ -72,7 +72,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     facts.file_type().is_fifo().then(|| (facts.dev(), facts.ino()))
 }
 
-/// Reads a pipe until nobody writes to it any more. A named one may get its writer later.
+/// Reads a pipe until its last writer has closed it. A named one may get its writer later.
 fn pipe(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let pipe = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)?;

@@ -1,5 +1,6 @@
-//! What was counted on this machine, one file a probe: `$XDG_STATE_HOME/ipcscope/probes/<id>.json`, beside the races and named
-//! like them. Who has counted nothing yet is shown the record that came with the program, which says whose it is.
+//! What was counted on this machine, one file a probe: `$XDG_STATE_HOME/ipcscope/probes/<id>.json`,
+//! beside the races and named like them. Until the first probe, the lab shows the record that came
+//! with the program, named with its machine.
 
 use std::fs;
 use std::path::PathBuf;

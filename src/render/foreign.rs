@@ -14,7 +14,7 @@ const LONGEST: usize = 4_000;
 /// The longest cell of a table.
 const LONGEST_CELL: usize = 200;
 
-/// Text of anybody as one line that can be shown.
+/// Foreign text as one line that is safe to show.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     shortened(text, LONGEST)
 }

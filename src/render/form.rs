@@ -1,4 +1,4 @@
-//! The forms in which a report leaves: what they are called, and who writes them.
+//! The export formats of a report: their names and writers.
 
 use lab::Report;
 

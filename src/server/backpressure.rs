@@ -21,7 +21,7 @@ use tokio::time::{Sleep, sleep};
 pub(crate) struct Backpressure<S, P> {
     stream: S,
     patience: Duration,
-    /// Runs out when the kernel has had no room for so long.
+    /// Runs out when the kernel has had no room for this long.
     full: Option<Pin<Box<Sleep>>>,
     /// The task that wanted to read meanwhile.
     reader: Option<Waker>,

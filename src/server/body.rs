@@ -1,7 +1,7 @@
 //! What comes in the body of a request: JSON that says so, of a length that is believed, read within a time. And reports in the
 //! body of an answer.
 //!
-//! A form of a foreign page can be posted without asking anybody, but not as `application/json`.
+//! A foreign page can post a form without permission, but not as `application/json`.
 //!
 //! A report may be long, and stays in memory until its last byte was taken or has come. So a few are on their way at a
 //! time, in either direction, and the next one waits.

@@ -1,4 +1,4 @@
-//! The connections of the lab: whose each one is, is asked before it takes a place.
+//! The lab's connections: the user of each is checked before it takes a place.
 //!
 //! This user's (and root's) are so many at a time, and the next ones wait until one ends. Without a bound, a program that
 //! opens a thousand would take every descriptor, and no process could be started any more. Connections of others have a
@@ -49,7 +49,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// The most headers of a request.
 const HEADERS: usize = 64;
 
-/// Answers whoever comes, for as long as it is polled.
+/// Answers every connection, for as long as it is polled.
 pub(crate) async fn serve(mut listener: TcpListener, routes: Router) {
     let (ours, strangers) = (Arc::new(Semaphore::new(LIMIT)), Arc::new(Semaphore::new(STRANGERS)));
     let mut protocol = http1::Builder::new();
@@ -87,6 +87,6 @@ async fn answer(
         answer.call(request.map(Body::new))
     });
     let connection = TokioIo::new(Backpressure::new(stream, ROOM, place));
-    // How it ends is the affair of whoever is at the other end.
+    // How it ends concerns only the other end.
     let _ = protocol.serve_connection(connection, service).with_upgrades().await;
 }

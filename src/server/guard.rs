@@ -1,11 +1,11 @@
-//! Who may ask, and for what.
+//! Access control: which requests are answered.
 //!
-//! Anybody on this machine can connect to loopback, and any page on the web can make a browser do so. Four things tell them
-//! apart from the person who runs the lab:
+//! Every user of this machine can connect to loopback, and any page on the web can make a browser
+//! do so. Four checks tell them apart from the lab's own user:
 //!
 //! - the owner of the connection ([`super::owner`]): this user, or root;
 //! - `Host`: a page cannot choose it, so a name that was rebound to 127.0.0.1 is told by exactly that ([`super::authority`]);
-//! - `Origin`, and `Sec-Fetch-Site` where a browser sends it: who made the browser ask;
+//! - `Origin`, and `Sec-Fetch-Site` where a browser sends it: the page behind the request;
 //! - the token, which only the page carries: for all that changes something, and for both WebSockets, which no
 //!   same-origin policy covers.
 
@@ -104,7 +104,7 @@ impl Door {
         None
     }
 
-    /// The one `Host` header, if it names us; so must the target, if it names anybody.
+    /// The one `Host` header, if it names this lab; the target must too, if it has a host.
     fn host(&self, uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
         let ours = |name: &str| Authority::read(name).filter(|name| name.is(self.ours));
         let host = ours(only(headers, &HOST)?.to_str().ok()?)?;
@@ -123,7 +123,7 @@ impl Door {
     }
 }
 
-/// Whether nobody is said to have made the browser ask, or a page of ours.
+/// Whether the request came from no page, or from a page of this lab.
 fn is_from(host: &Authority, headers: &HeaderMap) -> bool {
     let origins = headers.get_all(ORIGIN).iter().count();
     let origin = || Authority::read(only(headers, &ORIGIN)?.to_str().ok()?.strip_prefix("http://")?);

@@ -19,7 +19,7 @@ const BEHIND: usize = 64;
 /// The longest list of runs that a frame holds. It is kept as often as a page may be behind.
 const RUNS_BYTES: usize = 1 << 20;
 
-/// The lab's state, and who follows it.
+/// The lab's state, and its followers.
 #[derive(Debug)]
 pub(crate) struct Live {
     state: Mutex<Now>,
@@ -100,11 +100,11 @@ impl Live {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells every page. The frame gets its number while nobody else can take one.
+    /// Sends to every page. The frame gets its number under the lock.
     pub(super) fn tell(&self, now: &mut Now, mut frame: Value) {
         now.seq += 1;
         frame["seq"] = now.seq.into();
-        // An error says that nobody follows.
+        // An error means that no page follows.
         let _ = self.frames.send(frame.to_string().into());
     }
 

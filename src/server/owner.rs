@@ -1,4 +1,4 @@
-//! Whose process is at the other end of a connection.
+//! The user of the process at the other end of a connection.
 //!
 //! Loopback is open to every user of the machine, and the lab starts processes and reads reports. The kernel knows who made
 //! the other socket and lists it in /proc/net/tcp (IPv4) and /proc/net/tcp6, which is also where an IPv4 connection of an IPv6
@@ -6,9 +6,10 @@
 //! that its process has closed it already, or that this machine hides the table. Both are refused: without the check another
 //! user could read the token from the page, and there is nothing else that tells the two apart.
 //!
-//! In a user namespace that maps a part of the users only, the kernel shows every other one as the overflow id (65534 unless
-//! /proc/sys/kernel/overflowuid says otherwise; user_namespaces(7)). That number is nobody's identity then: two users who
-//! have it need not be the same, even where this process itself is shown with it. It is refused.
+//! In a user namespace that maps a part of the users only, the kernel shows every other one as the
+//! overflow id (65534 unless /proc/sys/kernel/overflowuid says otherwise; user_namespaces(7)). That
+//! number identifies no user then: two users shown with it may differ, even where this process
+//! itself is shown with it. It is refused.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
@@ -19,7 +20,7 @@ use tokio::net::TcpStream;
 
 use super::refusal::Refusal;
 
-/// Who made the other end.
+/// The user at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Owner {
     /// The user with this id.
@@ -43,7 +44,7 @@ impl Owner {
         }
     }
 
-    /// The user with this number, if the number says who it is.
+    /// The user with this number, if the number identifies one.
     fn numbered(uid: u32, users: &Users) -> Owner {
         if uid == users.overflow && users.unmapped {
             return Owner::Unknown(format!(
@@ -83,7 +84,7 @@ impl Owner {
 /// The users of this user namespace.
 #[derive(Debug)]
 struct Users {
-    /// The number of each who has none here.
+    /// The number shared by all unmapped users.
     overflow: u32,
     /// Whether there can be such users.
     unmapped: bool,

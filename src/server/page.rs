@@ -25,12 +25,12 @@ const LIMIT_BYTES: u64 = 4 << 20;
 #[derive(Debug)]
 pub(crate) enum Page {
     BuiltIn,
-    /// From disk, for those who work on it.
+    /// From disk, to develop it.
     Folder(PathBuf),
 }
 
 impl Page {
-    /// The page itself. It carries the token, so nobody may keep it.
+    /// The page itself. It carries the token, so no cache may keep it.
     pub(crate) fn first(&self, token: &str) -> Result<Response, Refusal> {
         let bytes = self.file("index.html")?;
         let text = String::from_utf8_lossy(&bytes).replace(PLACE_OF_TOKEN, token);
@@ -84,7 +84,7 @@ fn none(name: &str) -> Refusal {
     Refusal::not_found(format_args!("the page has no file `{name}`"))
 }
 
-/// Whether the one who asks takes gzip; every browser does.
+/// Whether the client takes gzip; every browser does.
 fn takes_gzip(asked: &HeaderMap) -> bool {
     let encodings = asked.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
     encodings.split(',').any(|encoding| {

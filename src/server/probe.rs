@@ -1,5 +1,5 @@
-//! What was counted, and counting it here. A probe runs in this process, on a thread of its own, in the place of a race: who
-//! counts has the machine to himself too.
+//! What was counted, and counting it here. A probe runs in this process, on its own thread and in
+//! the place of a race: it needs the machine for itself too.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

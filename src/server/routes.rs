@@ -76,7 +76,7 @@ async fn replay(State(lab): State<Arc<Lab>>) -> Result<Response, Refusal> {
     Ok(([(CONTENT_TYPE, "application/x-ndjson"), (CACHE_CONTROL, "no-store")], trace).into_response())
 }
 
-/// Turns away who may not ask; every answer carries the headers that keep the page to itself.
+/// Refuses requests without access; every answer carries the headers that isolate the page.
 pub(crate) async fn watch(
     State(lab): State<Arc<Lab>>,
     ConnectInfo(owner): ConnectInfo<Owner>,

@@ -96,7 +96,8 @@ async fn play(lab: &Arc<Lab>, mut socket: Socket, setup: Setup) {
         _ = curtain.changed() => Some(CURTAIN),
     };
     stop.store(true, Ordering::Relaxed);
-    // Both ends of the thread's work are gone with these: it waits for nobody, nor for the page to take its leave.
+    // With these the thread has no other end left: it waits for nothing, not even for the page to
+    // close.
     drop((commands, trace));
     if let Some((code, why)) = end {
         socket.close(code, why).await;
@@ -127,7 +128,7 @@ async fn talk(
 /// What was opened: how to stop it; or why not.
 type Opened = Result<Arc<AtomicBool>, String>;
 
-/// The thread: opens the stage, and does what it is told until nobody is left to tell or to be told.
+/// The thread: opens the stage, and carries out commands until the page is gone.
 fn perform(
     _place: &Place,
     setup: &Setup,

@@ -210,7 +210,7 @@ mod tests {
             }
             false
         };
-        // Reads nothing until the other end has given up: then there is nobody to write to.
+        // Reads nothing until the other end has given up: then no reader is left.
         let theirs: Client = |mut client| {
             while client.get_mut().write_all(&[0x8a, 0x80, 0, 0, 0, 0]).is_ok() {
                 thread::sleep(SOON);

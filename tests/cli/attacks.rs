@@ -95,7 +95,8 @@ fn a_foreign_page_can_neither_read_nor_start_anything() {
     for kind in ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x", ""] {
         assert_eq!(post(&own, Some(&token), kind), 415, "{kind}");
     }
-    // An image, a script, a fetch without cors: no `Origin`, but the browser says whose wish it is.
+    // An image, a script, a fetch without cors: no `Origin`, but the browser names the requesting
+    // site.
     for site in ["cross-site", "same-site"] {
         lab.send("GET", "/api/runs", &[("Host", &host), ("Sec-Fetch-Site", site)], "").with(403);
         lab.send("GET", "/web/index.html", &[("Host", &host), ("Sec-Fetch-Site", site)], "").with(403);
@@ -233,7 +234,7 @@ fn frames_that_are_too_long_or_make_no_sense() {
     let lab = Lab::start(&desk);
     let mut socket = lab.socket("/api/live");
     assert_eq!(frame(&mut socket)["is"], "snapshot");
-    // A page has nothing to say here, and is heard by nobody.
+    // The lab ignores what a page says here.
     socket.send("{\"do\":\"send\"".into()).expect("sent");
     socket.send(tungstenite::Message::Binary(vec![0; 100].into())).expect("sent");
     lab.ask("POST", "/api/race", SHORT).with(202);
@@ -303,7 +304,7 @@ fn who_says_nothing_does_not_keep_others_waiting() {
         .collect();
     lab.get("/api/runs").with(200);
     drop(silent);
-    // Whoever has become a WebSocket may be silent for as long as he likes.
+    // A WebSocket may be silent for as long as it likes.
     lab.ask("POST", "/api/race", SHORT).with(202);
     frame_that(&mut socket, "race-ended");
 }

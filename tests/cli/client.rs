@@ -1,5 +1,5 @@
-//! A running lab, and somebody who speaks to it by raw requests and WebSockets: what a browser would refuse to send can be sent
-//! from here.
+//! A running lab, and a client of raw requests and WebSockets, which can send what a browser would
+//! refuse to send.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -160,7 +160,7 @@ fn stdout_by_any_name_is_stdout() {
         let ran = desk.run(&format!("{RACE} --export-csv {name}")).ended_with(0);
         assert!(ran.stdout.starts_with("kind,entrant,") && !ran.stdout.contains("vs best"), "{ran:#?}");
         desk.run(&format!("{RACE} --json --export-csv {name}")).refused("two results");
-        // Also when it is a file, which must not be replaced under whoever opened it.
+        // Also when it is a file, which must not be replaced under a program that has it open.
         let out = fs::File::create(desk.path("out")).expect("a file");
         let before = out.metadata().expect("facts").ino();
         let line = format!("{RACE} --export-csv {name}");
@@ -198,7 +198,7 @@ fn the_verdict_is_the_exit_code_whoever_reads_stdout() {
     }
 }
 
-/// The lab goes on when whoever read its address has gone.
+/// The lab goes on when the reader of its address has gone.
 #[test]
 fn a_lab_outlives_the_reader_of_its_address() {
     let desk = Desk::new();

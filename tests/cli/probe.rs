@@ -53,7 +53,7 @@ fn every_scene_holds_under_every_way_of_waiting() {
             assert_eq!(row.failed, None, "{kind} {}", row.wait);
             let broken: Vec<_> = row.broken().map(|figure| figure.question).collect();
             assert!(broken.is_empty(), "{broken:?} left the budget: {}", told(row));
-            // What nobody could count would hold whatever it is.
+            // A figure that could not be counted would hold any budget.
             for question in [Question::SenderCalls, Question::ReceiverCalls] {
                 let figure = row.figure(question).expect("every question is asked");
                 assert!(

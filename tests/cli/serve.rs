@@ -97,7 +97,7 @@ fn every_answer_keeps_the_page_to_itself() {
 
 #[test]
 fn the_default_port_gives_way_and_says_so() {
-    // Held by us, or by somebody else already.
+    // Held by this test, or by another program already.
     let _taken = std::net::TcpListener::bind("127.0.0.1:7878");
     let desk = Desk::new();
     let mut lab = Lab::run(&desk, &[]);
@@ -115,7 +115,7 @@ fn both_signals_end_it_with_0() {
     for signal in [Signal::INT, Signal::TERM] {
         let desk = Desk::new();
         let mut lab = Lab::start(&desk);
-        // Someone who never finishes a request must not keep it alive, nor must an open page.
+        // A client that never finishes a request must not keep it alive, nor must an open page.
         let _half = TcpStream::connect(lab.address).and_then(|mut stream| stream.write_all(b"GET / HT"));
         let _page = lab.socket("/api/live");
         lab.running.signal(signal);

@@ -50,9 +50,9 @@ impl fmt::Display for Verb {
 pub(crate) enum Condition {
     /// Everything is: what the others are held against.
     Usual,
-    /// Pages of so many bytes, emulated: regions are laid out as on a machine that has them.
+    /// Pages of this many bytes, emulated: regions are laid out as on a machine that has them.
     Pages(u64),
-    /// A system call is refused with this error, whoever makes it.
+    /// A system call is refused with this error, in every process.
     Refused { call: String, number: u32, errno: i32 },
     /// No thread can be started: EAGAIN.
     NoThreads,
@@ -60,7 +60,7 @@ pub(crate) enum Condition {
     Processes(u64),
     /// A limit on descriptors: RLIMIT_NOFILE.
     Descriptors(u64),
-    /// Files of so many bytes: RLIMIT_FSIZE.
+    /// Files of at most this many bytes: RLIMIT_FSIZE.
     FileSize(u64),
     /// A limit on addresses, in bytes: RLIMIT_AS.
     AddressSpace(u64),
@@ -72,7 +72,7 @@ pub(crate) enum Condition {
     NoLoopback,
     /// Neither HOME nor any XDG folder is named.
     NoHome,
-    /// The home is there and belongs to somebody else.
+    /// The home exists and belongs to another user.
     ForeignHome,
     /// TMPDIR is longer than a socket's path may be.
     LongTemporary,
@@ -84,7 +84,7 @@ pub(crate) enum Condition {
     Closed([bool; 3]),
     /// This standard stream is `/dev/full`.
     Full(usize),
-    /// This standard stream is a pipe that nobody reads.
+    /// This standard stream is a pipe without a reader.
     Unread(usize),
 }
 

@@ -49,9 +49,9 @@ pub(crate) struct Fault {
 pub(crate) struct Limits {
     /// A case that takes longer hangs.
     pub(crate) patience_s: u64,
-    /// A case that cannot end is looked at for so long.
+    /// How long a case that cannot end is watched.
     pub(crate) without_end_s: u64,
-    /// A process that knows of its parent's end is gone after so long.
+    /// How long a process takes to end after its parent.
     pub(crate) grace_s: u64,
     /// A case takes some tenths of a second of the processor, even with a slow build; one that spins instead of sleeping
     /// takes as long as it waits.
@@ -134,7 +134,7 @@ const NOT_ITS_OWN: &[(&str, i32)] = &[
 /// Whether this end is the condition's own, and not the program's.
 fn is_meant(case: &Case, signal: i32, outcome: &Outcome) -> bool {
     match &case.condition {
-        // The kernel ends whoever needs more memory than there is.
+        // The kernel ends a process that needs more memory than there is.
         Condition::Memory(_) => signal == libc::SIGKILL,
         Condition::Refused { call, .. } => NOT_ITS_OWN.contains(&(&**call, signal)),
         // The kernel could not make the program's own pages, or the loader had none. Rust's library says that there is no memory,

@@ -31,9 +31,9 @@ pub(crate) struct Job {
     pub(crate) condition: Condition,
     /// The case's own folder, with `tmp`, `home` and `here` in it.
     pub(crate) folder: PathBuf,
-    /// So long it may take before it hangs.
+    /// Beyond this time it counts as hung.
     pub(crate) patience_s: u64,
-    /// So long a process that knows of its parent's end may take to be gone.
+    /// How long a process may take to end after its parent.
     pub(crate) grace_s: u64,
 }
 
@@ -171,7 +171,8 @@ fn environment(job: &Job) -> Vec<(String, String)> {
     env
 }
 
-/// Reads what is said until nobody can say more. Of a stream that nobody is to read, nothing.
+/// Reads a stream until its last writer has closed it; nothing from a stream that is to have no
+/// reader.
 fn listen(pipe: impl Read + Send + 'static, condition: &Condition, number: usize) -> JoinHandle<String> {
     let unread = matches!(condition, Condition::Unread(unread) if *unread == number);
     if unread {

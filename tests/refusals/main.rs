@@ -174,6 +174,6 @@ fn whatever_is_refused_the_outcome_is_honest() {
 
 /// Not through print!, which the harness would keep to itself.
 fn say(line: &str) {
-    // If nobody reads it, there is nobody to tell.
+    // A closed stream is ignored.
     let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -137,7 +137,7 @@ fn without_proc() -> io::Result<()> {
     }
 }
 
-/// Writes 0, which means whoever writes it, to a group's list.
+/// Writes 0, which stands for the writer, to a group's list.
 fn enter(list: &CString) -> io::Result<()> {
     // SAFETY: the path ends with a zero byte; the kernel reads one byte, which is there; the descriptor is closed once.
     unsafe {

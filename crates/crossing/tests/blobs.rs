@@ -1,4 +1,4 @@
-//! Blobs: memory that goes from process to process without a copy, and that nobody can write any more.
+//! Blobs: memory sealed against writing, passed from process to process without a copy.
 
 #![allow(unsafe_code)]
 
@@ -127,7 +127,7 @@ fn what_could_still_change_is_no_blob() {
     assert!(error.to_string().contains("file type"), "a pipe: {error}");
 }
 
-/// Its size is looked at when nobody can change it any more: whoever shortens it in the last moment gains nothing.
+/// The size is checked after sealing, so shortening the memory at the last moment gains nothing.
 #[test]
 fn a_blob_is_never_longer_than_its_file() {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;

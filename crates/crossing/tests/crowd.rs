@@ -1,4 +1,5 @@
-//! Thirty-two pairs on however few cores there are: nobody's polling keeps the others from running.
+//! Thirty-two pairs on however few cores there are: no pair's polling keeps the others from
+//! running.
 //!
 //! How fair it is follows from the scheduler, and is printed, not asserted: how many round trips each pair did in the same
 //! time.

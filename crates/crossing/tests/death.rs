@@ -1,7 +1,9 @@
 //! Death and stopping, with real processes and real signals.
 //!
-//! Whoever is killed, whatever the survivor was doing: it receives everything that was published, then
-//! `Disconnected`, and never hangs. On TCP a peer that leaves messages of ours unread cuts the connection: that is `Reset`. A stopped peer is late, not dead. And nothing of the dead stays behind.
+//! Whichever end is killed and whatever the survivor was doing, the survivor receives everything
+//! that was published, then `Disconnected`, and never hangs. On TCP a peer that leaves messages of
+//! ours unread cuts the connection: that is `Reset`. A stopped peer is late, not dead. And nothing
+//! of the dead stays behind.
 
 mod process;
 
@@ -130,7 +132,7 @@ fn killed_while_it_sends(kind: Kind) {
 fn killed_while_the_survivor_waits_for_room(kind: Kind) {
     for wait in WAYS {
         let (mut second, mut here) = start(kind, "never receive", wait);
-        // Full: who sends now waits.
+        // Full: a send now waits.
         let full = loop {
             match here.sender().send_timeout(message(0, 60_000), Duration::from_millis(10)) {
                 Ok(()) => {}
@@ -293,7 +295,7 @@ fn a_descriptor_that_leaked_into_a_grandchild_does_not_hide_a_death_on_shared_me
 
 #[test]
 fn nothing_is_left_of_fifty_peers_that_were_killed() {
-    // In a process of its own, where nobody else opens and maps anything.
+    // In a process of its own, where no other test opens or maps anything.
     let status = again("bury").status().expect("this program starts again");
     assert!(status.success(), "{status}");
 }

@@ -123,7 +123,7 @@ fn what_is_lent_is_memory_of_the_childs_own() {
 
 #[test]
 fn nothing_is_left_in_a_child_that_has_dropped_its_copy() {
-    // In a child of its own, where nobody else opens and maps anything.
+    // In a child of its own, where no other test opens or maps anything.
     forked("a process by itself", || {
         // What the watcher sleeps on stays in each child that is forked after it: one descriptor.
         let first = Connection::pair(Kind::Shm, &Config::default()).map_err(|error| error.to_string())?;

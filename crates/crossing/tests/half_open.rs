@@ -1,4 +1,4 @@
-//! Peers that come and say nothing: a server lives on, and whoever speaks is served.
+//! Silent peers: a server survives them, and serves every peer that speaks.
 
 // The example's own command line is not used here.
 #[path = "../examples/echo.rs"]
@@ -43,7 +43,7 @@ fn silent_clients_do_not_end_the_example_server() {
             let mut server = Second(command.spawn().expect("this program starts again"));
             let arrives = || Endpoint::to(&address);
             eventually("the server listens", || arrives().is_ok());
-            // Nothing is said, and nobody goes.
+            // No peer says anything or leaves.
             let silent: Vec<Endpoint> = (0..SILENT).map(|_| arrives().expect("it lives")).collect();
             let ask = |text: &[u8]| -> Result<(), Box<dyn std::error::Error>> {
                 let mut connection = Connection::to(&address, &config())?;
@@ -108,7 +108,8 @@ fn the_oldest_makes_room_and_is_told_so() {
     });
 }
 
-/// Without a descriptor nobody can be accepted: that is said, after a while, and whoever waits is still there afterwards.
+/// Without a descriptor no peer can be accepted: the error comes after a while, and waiting peers
+/// are still there afterwards.
 #[test]
 fn a_shortage_at_the_door_passes() {
     within("a listener in a second process", || {
@@ -134,7 +135,7 @@ fn without_descriptors() {
         let said = error.to_string();
         assert!(error.is_shortage() && said.contains("may have 64 descriptors (RLIMIT_NOFILE)"), "{said}");
     }
-    // One descriptor is enough to accept somebody, and none is left then.
+    // One descriptor is enough to accept a peer, and none is left then.
     taken.pop();
     let server = listener.try_accept().expect("it has a place").expect("the client is still there");
     drop(taken);

@@ -1,4 +1,5 @@
-//! A child is given one end: whatever the parent's memory, descriptors and threads are like, and nobody else is given it.
+//! A child is given one end, whatever the parent's memory, descriptors and threads are like, and no
+//! other process gets it.
 
 // Closing standard input by its number, and a step between fork and exec, are what is tested.
 #![allow(unsafe_code)]

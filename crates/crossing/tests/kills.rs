@@ -35,7 +35,7 @@ const KILLS: u64 = 1000;
 /// How long a survivor may take to notice: a watchdog, thousands of times what it takes.
 const PATIENCE: Duration = process::LIMIT;
 
-/// A control that has not been caught after so many kills never will be.
+/// A control not caught after this many kills never will be.
 const CONTROL_KILLS: u64 = 1000;
 
 /// A sequence of numbers that looks random and can be had again.
@@ -227,7 +227,7 @@ fn kill_one(kind: Kind, victim: Victim, wait: WaitStrategy, after: Duration, fin
             Victim::Sender => receive(connection, None),
             Victim::Receiver => Ok(stream(connection, None)),
         };
-        // Who waited may have given up.
+        // The waiting side may have given up.
         let _ = done.send(outcome);
     });
     thread::sleep(after);
@@ -277,7 +277,7 @@ fn a_thousand_kills_lose_nothing_that_was_published() {
 }
 
 fn say(line: &str) {
-    // Nobody may be there to read it.
+    // The reader may be gone.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 

@@ -1,7 +1,8 @@
-//! A container's limit on memory: what is above it is refused by name, and nobody is killed for it.
+//! A container's limit on memory: requests above it are refused by name, and no process is killed.
 //!
-//! The container is a control group of this test's own. Where none can be made (by who is not root, mostly), the test says so; what
-//! the files of a group mean is tested everywhere, beside the code that reads them.
+//! The container is a control group of this test's own. Where none can be made (without root,
+//! mostly), the test says so; what the files of a group mean is tested everywhere, beside the code
+//! that reads them.
 
 #[path = "process/cannot_run.rs"]
 mod cannot_run;

@@ -1,4 +1,5 @@
-//! Meeting at an address: nothing waits without a limit, nobody talks to strangers, nothing is removed that another has made.
+//! Meeting at an address: no wait is unlimited, no end talks to strangers, and no end removes what
+//! another has made.
 
 // A handler of signals is installed, and a listener is dropped between fork and exec.
 #![allow(unsafe_code)]
@@ -364,7 +365,7 @@ fn a_listener_removes_its_own_socket_and_no_other() {
     let new = Listener::bind(&address).expect("a free path");
     drop(old);
     assert!(is_socket(&path), "the new one's socket is still there");
-    // A file that somebody has put there is not ours, either.
+    // A file that another program has put there is not ours, either.
     fs::remove_file(&path).expect("it is there");
     fs::write(&path, "mine").expect("a free path");
     drop(new);

@@ -196,7 +196,7 @@ fn cut_pair_when<T>(done: impl Fn(Connection) -> T) -> Option<(T, T)> {
     };
     if output.stdout.is_empty() {
         let (said, root) = (String::from_utf8_lossy(&output.stderr), rustix::process::geteuid().is_root());
-        // A kernel without CONFIG_INET_DIAG_DESTROY does it for nobody.
+        // A kernel without CONFIG_INET_DIAG_DESTROY cannot do it.
         let lacks = if root && said.is_empty() { Lacks::Part } else { Lacks::Right };
         cannot_run(lacks, format!("ss --kill takes CAP_NET_ADMIN and INET_DIAG_DESTROY: {said}"));
         return None;

@@ -36,7 +36,7 @@ fn message(length: usize) -> Vec<u8> {
 fn converse(connection: Connection) {
     assert_eq!(connection.max_message(), 90_000, "the lesser of both");
     let (mut sender, mut receiver) = connection.split();
-    // The program sends everything before it receives anything: somebody must read meanwhile.
+    // The program sends everything before it receives anything: so another thread reads meanwhile.
     let sending = thread::spawn(move || {
         for length in LENGTHS {
             sender.send(&message(length)).expect("the program receives");
@@ -113,7 +113,7 @@ fn hexdump(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// The document's examples are what an end says, not what somebody once thought it says.
+/// The document's examples are what an end really sends.
 #[test]
 fn the_examples_of_the_document_are_true() {
     let document = include_str!("../../../docs/wire.md");

@@ -1,5 +1,5 @@
-//! Whoever may not look is told what cannot be had, why, and how to get it; everything else is counted all the same, and
-//! no figure is made up.
+//! An unprivileged user is told which figures are missing, why, and the remedy; everything else is
+//! counted, and no figure is made up.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -49,7 +49,8 @@ impl Drop for Copied {
     }
 }
 
-/// The words before a command that make whoever runs it nobody; none where this test is run by such a user.
+/// The words before a command that run it as the user `nobody`; none if the test already runs as
+/// such a user.
 fn nobody() -> &'static [&'static str] {
     let root = rustix::process::geteuid().is_root();
     if root { &["setpriv", "--reuid", "65534", "--clear-groups"] } else { &[] }
@@ -68,7 +69,7 @@ fn can(disguise: &[&str]) -> bool {
     can
 }
 
-/// Everything that tells, for one who may not look at the kernel.
+/// Everything the program reports without access to the kernel.
 fn in_disguise(name: &str, disguise: &[&str]) {
     if !can(disguise) {
         return;
@@ -107,8 +108,8 @@ fn finding<'a>(doctor: &'a Value, probe: &str) -> &'a Value {
     found
 }
 
-/// What the report has that nobody could have read there: figures by instruments that are not there, figures without any
-/// reading or reason, and reasons that say nothing.
+/// What the report has that no instrument could have read there: figures by instruments that are
+/// not there, figures without any reading or reason, and reasons that say nothing.
 fn made_up(report: &Value) -> Vec<String> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let gone = |value: &Value| {
@@ -139,7 +140,7 @@ fn made_up(report: &Value) -> Vec<String> {
             for reading in readings.iter().filter(|reading| !is_there(reading)) {
                 say(question, &format!("read by what is not there: {reading}"));
             }
-            // Who does not see what the kernel does cannot know how often it copies.
+            // Without a view of the kernel, its copies cannot be counted.
             let exact = readings.first().is_some_and(|best| best["certainty"] == "exact");
             if question == "kernel-copies" && exact {
                 say(question, "exact");
@@ -171,7 +172,7 @@ fn and_as_a_namespace_s_own_root() {
     in_disguise("mapped", &["unshare", "-U", "-r"]);
 }
 
-/// Whoever is traced already cannot be traced once more: so is a sandbox that forbids it.
+/// A traced process cannot be traced once more; a sandbox that forbids it looks the same.
 #[test]
 fn without_any_tracer_calls_are_not_counted_and_that_is_said() {
     let disguise = [nobody(), &["strace", "-f", "-qq", "-o", "/dev/null"]].concat();

@@ -1,4 +1,4 @@
-//! How the two processes of a stage come and go, whoever ends them.
+//! How the two processes of a stage start and end, whatever ends them.
 
 use std::fs;
 use std::path::Path;
@@ -67,7 +67,7 @@ fn a_process_that_is_killed_is_told_of_and_the_next_command_says_what_to_do() {
             stage.is_a_trace();
             let pids = stage.pids();
             drop(stage);
-            // A child whose parent was killed is reaped by whoever inherits orphans.
+            // The process that inherits orphans reaps a child whose parent was killed.
             eventually("not even a zombie is left", || !pids.into_iter().any(exists));
         }
     }

@@ -50,7 +50,7 @@ impl Seen {
         Seen { events, ..seen }
     }
 
-    /// Who has died of it, and of what.
+    /// Which process died of it, and of what.
     fn deaths(&self) -> Vec<(Option<Side>, Option<&str>)> {
         let of = |event: &'_ Event| match &event.what {
             What::Died { signal, .. } => Some((event.side, signal.clone())),

@@ -1,4 +1,4 @@
-//! What is seen of a message on its way: the gauges of the scene, and who sleeps in which call.
+//! A message in flight: the gauges of the scene, and which process sleeps in which call.
 
 use std::path::Path;
 
@@ -110,7 +110,8 @@ fn a_message_that_fits_nowhere_is_seen_from_a_sleeping_sender() {
             Kind::Pipe => ["writev", "write"],
             Kind::Unix | Kind::Tcp => ["sendmsg", "sendto"],
         };
-        // A receiver that keeps up ends a sleep before anybody looks: not each time, however busy the machine is.
+        // A receiver that keeps up ends a sleep before it is inspected: not each time, however busy
+        // the machine is.
         let mut slept = (0..200).map(|_| {
             let mut stage = Watched::with(kind, WaitStrategy::Block, 16 << 20);
             let events = stage.run(r#"{"do":"send","count":1,"mode":"step","text":"large"}"#);

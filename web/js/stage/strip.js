@@ -76,7 +76,7 @@ export class Strip {
       const { sendBegin, sendEnd, recvBegin, recvEnd } = message
       const waits = recvBegin < sendBegin
       return [
-        // Where nobody said when the call ended, but the message arrived, its length is not known.
+        // If the end of the call was not recorded but the message arrived, its length is unknown.
         this.bar(0, sendBegin, Number.isFinite(sendEnd) || Number.isFinite(recvEnd) ? sendEnd : endOf(message), 'call'),
         this.bar(1, sendBegin, endOf(message), Number.isFinite(recvEnd) ? 'flight' : message.open ? 'open' : 'lost', `message ${message.id}: ${Number.isFinite(recvEnd) ? duration(recvEnd - sendBegin) : message.open ? 'not followed to its end' : 'lost'}`),
         waits ? this.bar(2, recvBegin, Math.min(sendBegin, recvEnd), 'waits') : null,

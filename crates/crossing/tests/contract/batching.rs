@@ -105,7 +105,7 @@ pub(crate) fn a_cork_that_is_dropped_publishes() -> Sentence {
     )
 }
 
-/// Who gathers questions and then waits for an answer has asked them.
+/// Waiting for an answer sends the gathered questions first.
 pub(crate) fn a_cork_publishes_before_its_owner_receives() -> Sentence {
     sentence(
         |here| {

@@ -200,8 +200,8 @@ pub(crate) fn a_drop_loses_nothing_while_the_other_side_reads() -> Sentence {
     .configured(config.clone(), config)
 }
 
-/// A sender that is dropped for good while nobody reads gives up what it has in line. Then the other side receives the beginning of
-/// what was taken, and is not told that it was closed.
+/// A sender dropped into a channel that stays full gives up what it has in line. The other side
+/// then receives the beginning of what was taken, and no proper end.
 pub(crate) fn what_a_drop_gives_up_never_ends_cleanly() -> Sentence {
     const LEN: usize = 900;
     let there = Config { linger: Duration::ZERO, connect_timeout: LIMIT, ..Config::default() };

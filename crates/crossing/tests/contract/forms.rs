@@ -102,7 +102,8 @@ pub(crate) fn a_dropped_cork_never_waits() -> Sentence {
     )
 }
 
-/// Every form of every call that sends ends when it must, although nobody reads, and takes or refuses: nothing in between.
+/// Without a reader, every form of every sending call ends when it must, and takes or refuses:
+/// nothing in between.
 pub(crate) fn every_form_waits_no_longer_than_it_may() -> Sentence {
     const LEN: usize = 900;
     type Send = fn(&mut Sender, &[u8]) -> Result<(), SendError>;

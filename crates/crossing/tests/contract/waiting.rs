@@ -216,7 +216,7 @@ pub(crate) fn what_is_there_is_received_however_late() -> Sentence {
             let mut buffer = [0; 64];
             for (number, wait) in (0..).zip(WAYS) {
                 there.connection.set_wait(wait);
-                // Both were published together: who has one has both.
+                // Both were published together: a reader that has one has both.
                 there.expect(number, 20);
                 let len = there.connection.receiver().recv_deadline(&mut buffer, Instant::now());
                 judge(&buffer[..len.expect("it is there")], number, 30);
@@ -226,14 +226,14 @@ pub(crate) fn what_is_there_is_received_however_late() -> Sentence {
     )
 }
 
-/// The rest of an unfinished message goes before the next one, by a send as by a flush, and nobody sees the
-/// seam.
+/// The rest of an unfinished message goes before the next one, by a send as by a flush, and the
+/// reader sees no seam.
 pub(crate) fn an_unfinished_message_goes_with_the_next_send() -> Sentence {
     const LEN: usize = 65_536;
     sentence(
         |mut here| {
             let taken = fill(&mut here, LEN, |side, message| side.connection.sender().try_send(message));
-            // Refused, since nobody reads: what is unfinished goes first.
+            // Refused without a reader: the unfinished message goes first.
             let outcome = here.connection.sender().try_flush();
             assert!(matches!(outcome, Ok(()) | Err(SendError::Full)), "{outcome:?}");
             here.line.say(taken);

@@ -89,7 +89,7 @@ pub(crate) static OVERHEARD: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
     thread::scope(|scope| {
         scope.spawn(|| server.connect(&config(LIMIT)).map(drop));
         let (hello, _) = receive(&socket);
-        // A correct end makes its memory for who has said hello.
+        // A correct end makes its memory after the peer's hello.
         send(&socket, &hello, &[]);
         let (_, fds) = receive(&socket);
         let mut header = vec![0; 1024];

@@ -219,7 +219,8 @@ fn what_a_pipe_peer_hands_over_must_be_the_reading_end_of_a_pipe() {
     }
 }
 
-/// The peer of a pipe keeps a copy of the reading end, and makes it block: who tries still does not wait.
+/// The peer of a pipe keeps a copy of the reading end, and makes it block: a try still does not
+/// wait.
 #[test]
 fn a_pipe_peer_cannot_make_a_trying_receiver_wait() {
     let _alone = alone();

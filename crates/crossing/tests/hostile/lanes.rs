@@ -1,5 +1,5 @@
-//! The way of blobs, which is asked for over the rendezvous: who asks without end or answers unasked is cut off, and nothing that
-//! was handed over is kept.
+//! The way of blobs, which is asked for over the rendezvous: a peer that asks without end or
+//! answers unasked is cut off, and nothing it handed over is kept.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};

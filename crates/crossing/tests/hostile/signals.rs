@@ -1,4 +1,4 @@
-//! Signals: SIGPIPE kills nobody, and one that interrupts a wait is never heard of.
+//! Signals: SIGPIPE kills no process, and a signal that interrupts a wait goes unnoticed.
 
 #![allow(unsafe_code)]
 

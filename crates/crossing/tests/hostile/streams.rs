@@ -1,4 +1,4 @@
-//! Strangers on a stream: lengths that nobody agreed on, and greetings that are none.
+//! Strangers on a stream: lengths beyond the agreement, and hellos that are none.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use crate::attacker::meet;
 use crate::process::LIMIT;
 use crate::{alone, config};
 
-/// A stream to a crossing server, as somebody else would open it.
+/// A stream to a crossing server, opened by a foreign program.
 trait Raw: Read + Write + Send {}
 impl<T: Read + Write + Send> Raw for T {}
 

@@ -1,8 +1,9 @@
 //! Tests that cannot run here: they say so, and where they must run they fail.
 //!
-//! A test that needs a privilege, a kernel or a tool must not pass in silence without it. With `IPCSCOPE_MUST_RUN` in the
-//! environment (`./check` sets it) it fails, unless the machine excuses it: whoever is not the machine's own root may not
-//! look at the kernel, and a kernel or a processor may lack a part. A tool that `./check` installs is never excused.
+//! A test that needs a privilege, a kernel or a tool must not pass in silence without it. With
+//! `IPCSCOPE_MUST_RUN` in the environment (`./check` sets it) it fails, unless the machine excuses
+//! it: only the machine's own root may inspect the kernel, and a kernel or a processor may lack a
+//! part. A tool that `./check` installs is never excused.
 
 // Each program of tests takes what it needs.
 #![allow(dead_code)]
@@ -48,7 +49,7 @@ impl Lacks {
 /// Where the test must run: with `IPCSCOPE_MUST_RUN` set, if nothing excuses it.
 #[track_caller]
 pub(crate) fn cannot_run(lacks: Lacks, why: impl Display) {
-    // If nobody reads it, there is nobody to tell.
+    // A closed stderr is ignored.
     let _ = writeln!(io::stderr(), "not tried: {why}");
     let must = env::var_os(MUST_RUN).is_some();
     assert!(!must || is_excused(lacks, own_root()), "this test must run here, and could not: {why}");

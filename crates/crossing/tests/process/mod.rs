@@ -148,7 +148,7 @@ pub(crate) fn within<T: Send + 'static>(what: &str, body: impl FnOnce() -> T + S
     let (done, outcome) = mpsc::channel();
     let thread = thread::spawn(move || {
         let value = body();
-        // Who waited may have given up.
+        // The waiting side may have given up.
         let _ = done.send(());
         value
     });
@@ -237,7 +237,7 @@ pub(crate) fn message(number: u64, len: usize) -> &'static [u8] {
     &POOL[start..start + len]
 }
 
-/// A path for a socket that nobody else uses.
+/// An unused path for a socket.
 pub(crate) fn socket_path() -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -12,7 +12,7 @@ pub(crate) fn seed(test: &str) -> u64 {
         Ok(asked) => asked.parse().expect("CROSSING_SEED is a number"),
         Err(_) => RandomState::new().build_hasher().finish(),
     };
-    // Not through print!, which the harness would keep to itself. If nobody reads it, there is nobody to tell.
+    // Not through print!, which the harness would keep to itself. A closed stream is ignored.
     let _ = writeln!(std::io::stderr(), "{test}: CROSSING_SEED={seed} repeats this run");
     seed
 }

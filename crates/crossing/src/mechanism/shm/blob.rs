@@ -1,9 +1,9 @@
-//! Blobs: memory that nobody can write any more, and that goes from process to process without a copy.
+//! Blobs: memory sealed against writing, passed from process to process without a copy.
 //!
-//! A message is copied into the ring and out of it. Bytes that are many, or that go to many, can stay where they are: a
-//! [`BlobMut`] is filled, then [sealed](BlobMut::seal), and from then on neither its maker nor anybody else can write to
-//! it (`F_SEAL_WRITE`), for as long as it exists. So a [`Blob`] can be read as a plain slice even when the process that
-//! made it is not trusted. What travels is a descriptor.
+//! A message is copied into the ring and out of it. Many bytes, or bytes for many receivers, can
+//! stay in place: you fill a [`BlobMut`], then [seal](BlobMut::seal) it, and from then on no
+//! process, its maker included, can write to it (`F_SEAL_WRITE`). So a [`Blob`] can be read as a
+//! plain slice even if its maker is not trusted. Only a descriptor travels.
 //!
 //! # References
 //! memfd_create(2), fcntl(2) "File sealing", unix(7) SCM_RIGHTS.
@@ -94,9 +94,9 @@ impl BlobMut {
     /// Nothing writes to it from now on.
     ///
     /// # Errors
-    /// What fcntl(2) and mmap(2) say. `ResourceBusy` (EBUSY) when somebody else still has its pages: a child that was forked
-    /// while it was made, or a device that reads from it. It can be [tried again](SealError::retry). `PermissionDenied` in a forked
-    /// child.
+    /// What fcntl(2) and mmap(2) say. `ResourceBusy` (EBUSY) while other users hold its pages: a
+    /// child forked while it was made, or a device that reads from it. It can be [tried
+    /// again](SealError::retry). `PermissionDenied` in a forked child.
     pub fn seal(self) -> Result<Blob, SealError> {
         let BlobMut { pages, memfd, owner, .. } = self;
         // A file that is mapped for writing cannot be sealed.
@@ -184,15 +184,16 @@ impl DerefMut for BlobMut {
     }
 }
 
-/// Memory that nobody can write to: see [`Sender::send_blob`](crate::Sender::send_blob). It can be sent to many.
+/// Memory sealed against writing: see [`Sender::send_blob`](crate::Sender::send_blob). It can be
+/// sent to many receivers.
 pub struct Blob {
     pages: Pages,
     memfd: OwnedFd,
 }
 
 impl Blob {
-    /// A blob of what somebody handed over, if it is sealed as a blob is. This is how one that came by another way, say
-    /// over a Unix socket of one's own, is read.
+    /// A blob from a descriptor received in another way, say over your own Unix socket, if it is
+    /// sealed as a blob is.
     ///
     /// # Errors
     /// `InvalidData` when its writer could still change it, take it away, or let its reader pay for it; what mmap(2) says.

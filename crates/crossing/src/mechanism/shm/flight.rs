@@ -37,14 +37,14 @@ impl Flight {
     pub(super) fn accept(&mut self, taken: u64) -> Result<(), Violation> {
         let more = taken.wrapping_sub(self.taken);
         if more > self.lengths.len() as u64 {
-            return Err(Violation::Blob { why: "it says that it has taken one that was not sent" });
+            return Err(Violation::Blob { why: "its count of taken blobs is past what was sent" });
         }
         self.taken = taken;
         self.bytes -= self.lengths.drain(..more as usize).sum::<u64>();
         Ok(())
     }
 
-    /// Whether one more blob, of so many bytes, may go. A blob longer than the limit goes alone.
+    /// Whether one more blob of this size may go. A blob longer than the limit goes alone.
     pub(super) fn has_room(&self, bytes: u64) -> bool {
         self.lengths.is_empty()
             || self.lengths.len() < self.limit && self.bytes.saturating_add(bytes) <= self.limit_bytes

@@ -1,9 +1,10 @@
-//! Reading messages where they stand, for those who trust the process at the other end.
+//! Reading messages in place, from a trusted peer.
 //!
-//! A [`Receiver`] copies each message out before anyone looks at it, so that the peer cannot change it any more. That copy
-//! is most of what a long message costs. Who knows that the peer leaves alone what it has published, because it is one's
-//! own program and sends through this crate, may do without the copy: with [`Claim`](crate::Claim) at the other end
-//! nothing is copied at all, and a mebibyte takes as long as 64 bytes.
+//! A [`Receiver`] copies each message out before the program reads it, so that the peer can no
+//! longer change it. That copy is most of the cost of a long message. If you know that the peer
+//! leaves published messages alone, because it is your own program and sends through this crate,
+//! you can avoid the copy: with [`Claim`](crate::Claim) at the other end nothing is copied at all,
+//! and a mebibyte takes as long as 64 bytes.
 //!
 //! Everything else stays checked: indices, lengths, and the peer's death.
 
@@ -123,8 +124,8 @@ impl TrustedReceiver {
         self.receiver.recv_blob_timeout(timeout)
     }
 
-    /// Back to a receiver that copies each message out. (It is not lent as `&mut Receiver`: it could then be exchanged for
-    /// another one, whose peer nobody has vouched for.)
+    /// Back to a receiver that copies each message out. (It is not lent as `&mut Receiver`: safe
+    /// code could then swap in another receiver, with an untrusted peer.)
     pub fn copying(self) -> Receiver<Shm> {
         self.receiver
     }

@@ -1,9 +1,9 @@
 //! A lane: the way of blobs from one end to the other.
 //!
-//! It is a Unix packet socket on which nothing but the descriptors of [`Blob`](super::Blob)s travels, one a packet, and back
-//! the word that one was taken, to wake a sender that waits for it. The kernel keeps their order, and closes
-//! those that nobody takes. Messages and blobs do not wait for each other; but a blob that was sent before a message is there
-//! when the message has come.
+//! It is a Unix packet socket that carries only the descriptors of [`Blob`](super::Blob)s, one a
+//! packet, and in return a packet that wakes a sender waiting for one to be taken. The kernel keeps
+//! their order, and closes those never taken. Messages and blobs do not wait for each other; but a
+//! blob sent before a message is there when the message has arrived.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -24,7 +24,8 @@ const TAKEN: u8 = b'T';
 /// The most such words that one look takes away.
 const WORDS: usize = 512;
 
-/// One end of a lane. Dropping it ends the lane, whoever else may have inherited the descriptor; in a forked child it does not.
+/// One end of a lane. Dropping it ends the lane, even if a child inherited the descriptor; a drop
+/// in a forked child does not.
 #[derive(Debug)]
 pub(super) struct Lane {
     socket: OwnedFd,

@@ -1,9 +1,10 @@
 //! Lanes on demand: most connections never see a blob, so the way of blobs is made with the first one.
 //!
-//! The sender of the first blob asks for a [`Lane`] over the rendezvous, and the thread that watches there in the
-//! receiver's process makes one and answers with its far end: whatever the receiver does, and if it never takes a blob. A
-//! lane is made by the end that receives on it. Options of a socket stay with whoever made it: one such as SO_PASSPIDFD, set by a
-//! peer, would have the kernel put descriptors into this process that nobody asked for.
+//! The sender of the first blob asks for a [`Lane`] over the rendezvous, and the thread that
+//! watches there in the receiver's process makes one and answers with its far end: whatever the
+//! receiver does, and if it never takes a blob. The receiving end makes the lane, because a socket
+//! keeps the options of its maker: SO_PASSPIDFD, set by a peer, would make the kernel put
+//! unrequested descriptors into this process.
 //!
 //! Either process may be out of descriptors just then. The asked one then owes the answer, and the receiver tries again with
 //! each call, and is told why it cannot. The asking one loses the answer, is told, and asks again with its next blob;
@@ -64,7 +65,7 @@ impl Lanes {
         }
         // The peer has not got the one before, if there was one.
         (inbound.owed, inbound.lane) = (true, None);
-        // What fails here is tried again by whoever wants to receive.
+        // The next receive tries again after a failure here.
         let _ = inbound.answer(rendezvous);
         true
     }

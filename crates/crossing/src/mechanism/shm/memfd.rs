@@ -64,7 +64,7 @@ fn allocate(memfd: &OwnedFd, mut at: u64, mut bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// What is wrong with memory that somebody else has made.
+/// The fault in memory that another process has made.
 pub(super) enum Fault {
     /// The field at fault, and why.
     Theirs(&'static str, String),
@@ -72,11 +72,12 @@ pub(super) enum Fault {
     Here(&'static str, Errno),
 }
 
-/// The size in bytes of memory that has these seals at least, and no holes. A hole would be filled by whoever reads it
-/// first: at our expense, or with SIGBUS when no memory is left.
+/// The size in bytes of memory that has these seals at least, and no holes. The first read of a
+/// hole allocates its page: at the reader's expense, or with SIGBUS if no memory is left.
 ///
-/// The seals are read first: what they keep from changing is looked at when nobody can change it any more. Holes are looked for
-/// by lseek(2), since pages behind the end of the file count as allocated, too.
+/// The seals are read first, so that the properties they protect can no longer change while they
+/// are checked. Holes are looked for by lseek(2), since pages behind the end of the file count as
+/// allocated, too.
 pub(super) fn check(memfd: &OwnedFd, seals: SealFlags) -> Result<u64, Fault> {
     let found = match rustix::fs::fcntl_get_seals(memfd) {
         // What it says of a file that is not of a kind that has seals, and of a descriptor that gives no access to it.

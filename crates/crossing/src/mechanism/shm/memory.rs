@@ -61,7 +61,8 @@ pub(crate) trait Memory {
     /// Messages longer than this many bytes are published in parts of so many: a multiple of 8. Both sides have the same.
     const PART: usize;
 
-    /// Stores to my own word; everything I wrote before is visible to whoever loads the new value.
+    /// Stores to this side's own word; all its earlier writes are visible to a load of the new
+    /// value.
     fn store(&self, word: Word, value: u64);
 
     /// Loads the peer's word; everything I read afterwards is at least as new.

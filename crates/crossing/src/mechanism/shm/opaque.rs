@@ -47,7 +47,7 @@ pub(super) unsafe fn load_acquire(word: *const u64) -> u64 {
     }
 }
 
-/// Stores a word; what was written before is visible to whoever loads it.
+/// Stores a word; earlier writes are visible to a load of it.
 ///
 /// # Safety
 /// `word` is aligned and mapped for writing, and nobody else stores to it.

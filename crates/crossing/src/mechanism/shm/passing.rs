@@ -50,7 +50,7 @@ impl Outlet {
     /// Sends a blob, unless something is missing.
     pub(super) fn send(&mut self, view: &View<Link>, blob: &Blob) -> Result<Option<()>, SendError> {
         let watch = &view.link().watch;
-        // Not afterwards: who has the blob may go at once.
+        // Not afterwards: a receiver that has the blob may end at once.
         if watch.known().ends_sending() {
             return Err(SendError::Disconnected);
         }

@@ -6,11 +6,12 @@
 //!
 //! - the sleeper *announces* what it knows of the peer, looks once more whether that is still all there is to know, sleeps, and
 //!   takes the announcement back;
-//! - the one that tells notes what it has learnt, and wakes whoever is announced and does not know it: again and again, with
-//!   pauses, until there is nobody.
+//! - the watcher notes what it has learnt, and wakes every announced sleeper that does not know it
+//!   yet, repeatedly and with pauses, until none is left.
 //!
-//! A full fence on both sides, between the store and the load, sees to it that one of the two sees the other. A sleeper in the
-//! gap is woken by a later wake; one that knows already, and sleeps on, is left alone. While nothing happens, nobody wakes.
+//! A full fence on both sides, between the store and the load, sees to it that one of the two sees
+//! the other. A later wake reaches a sleeper in the gap; one that knows already, and sleeps on, is
+//! left alone. While nothing happens, no thread wakes.
 //!
 //! As with the ring, there is a seam: behind [`Bed`] stand futex(2) and a model that explores every interleaving.
 
@@ -19,7 +20,7 @@ use std::sync::atomic::AtomicU32;
 
 use super::memory::Status;
 
-/// What is known of the peer, and who sleeps on it: words of private memory.
+/// What is known of the peer, and the threads that sleep on it: words of private memory.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// The [`Status`] of the peer.
@@ -47,7 +48,7 @@ pub(super) trait Bed {
     fn fence(&self);
     /// Sleeps as long as the peer's index is what it was. May return early.
     fn sleep(&self) -> io::Result<()>;
-    /// Wakes whoever sleeps there.
+    /// Wakes the sleepers there.
     fn wake(&self);
 }
 

@@ -2,20 +2,23 @@
 //!
 //! # Why this is safe against the peer
 //!
-//! Every side makes its own memfd, gives it its size, allocates it, writes its header, maps it for writing,
-//! and then seals it with `SHRINK | GROW | FUTURE_WRITE | SEAL`. From then on nobody, the owner included, can
-//! map it for writing again, write(2) to it, change its size or punch holes into it: the one writable mapping
-//! is the one that exists. (`SHRINK | GROW | SEAL` alone would be a trap: a peer could still punch a hole,
-//! and bytes would turn to zero under the reader.) The peer maps it for reading. A wild store by either
-//! process faults the process that strayed. Since the size is sealed and every page is there before it is sealed, no access
-//! within it can raise SIGBUS; who gets a region checks both, in this order (`memfd.rs`).
+//! Every side makes its own memfd, gives it its size, allocates it, writes its header, maps it for
+//! writing, and then seals it with `SHRINK | GROW | FUTURE_WRITE | SEAL`. From then on no process,
+//! the owner included, can map it for writing again, write(2) to it, change its size or punch holes
+//! into it: the existing writable mapping stays the only one. (`SHRINK | GROW | SEAL` alone would
+//! be a trap: a peer could still punch a hole, and bytes would turn to zero under the reader.) The
+//! peer maps it for reading. A wild store by either process faults the process that strayed. Since
+//! the size is sealed and every page is there before it is sealed, no access within it can raise
+//! SIGBUS. The receiver of a region checks both, in this order (`memfd.rs`).
 //!
-//! **Why it is all there from the beginning.** Pages could come as the ring first reaches them, and an idle connection
-//! would hold less. But then a reader would have to see, each time, that the writer has brought them, since a hole is filled at
-//! the expense of whoever reads it: for that it would keep the writer's memfd open (lseek(2); mincore(2) does not tell one user
-//! about another's file), one descriptor more an end. And a send, which can fail for want of room or of a peer only, could fail for
-//! want of memory, or have the OOM killer called in the middle of a message. So all memory is asked for at the one moment at
-//! which it can be refused by name; connections that are many and carry little have [small](crate::Config::small) rings.
+//! **Why it is all there from the beginning.** Pages could come as the ring first reaches them, and
+//! an idle connection would hold less. But then a reader would have to see, each time, that the
+//! writer has brought them, since a hole is filled at the reader's expense: for that it would keep
+//! the writer's memfd open (lseek(2); mincore(2) does not tell one user about another's file), one
+//! descriptor more an end. And a send, which can fail for want of room or of a peer only, could
+//! fail for want of memory, or have the OOM killer called in the middle of a message. So all memory
+//! is asked for at the one moment at which it can be refused by name; connections that are many and
+//! carry little have [small](crate::Config::small) rings.
 //!
 //! A fork would hand the right to write to the child, so the writable mapping is not inherited
 //! (`MADV_DONTFORK`), and may not be written before that is said.

@@ -99,7 +99,7 @@ fn try_waitv() -> Result<(), Errno> {
     judge_waitv(futex::waitv(&[wait], WaitvFlags::empty(), None, futex::ClockId::Monotonic))
 }
 
-/// What futex(2) says to a wake of nobody, and to a wait on a word that has changed already.
+/// The results of futex(2) for a wake without a sleeper, and for a wait on a changed word.
 fn try_futex() -> Result<(), Errno> {
     let word = AtomicU32::new(0);
     futex::wake(&word, futex::Flags::PRIVATE, 1)?;

@@ -240,7 +240,8 @@ impl<L> Memory for View<L> {
         // SAFETY: the low half of an aligned word of my own header; an atomic there is only handed to the
         // kernel.
         let low = unsafe { AtomicU32::from_ptr(low_half(self.own_words.add(offset(word)))) };
-        // It cannot fail on an aligned address that is mapped; and who was not woken finds the index changed.
+        // It cannot fail on an aligned, mapped address; a sleeper that was not woken finds the
+        // index changed.
         let _ = futex::wake(low, futex::Flags::empty(), 1);
     }
 
@@ -281,8 +282,8 @@ impl<'a> Place<'a> {
 
     /// Sleeps on the index and on the status at once. An error when the kernel does not do it.
     fn sleep_on_both(&self, status: Status) -> Result<(), Errno> {
-        // Never FUTEX_PRIVATE on the shared word: the kernel would wait on another key and nobody would wake
-        // it.
+        // Never FUTEX_PRIVATE on the shared word: the kernel would wait on another key, and no wake
+        // would reach it.
         let mut theirs = Wait::new();
         theirs.uaddr = WaitPtr::new(self.index.cast::<c_void>());
         theirs.val = u64::from(self.seen);

@@ -58,8 +58,9 @@ impl Watched {
         self.wake_unaware();
     }
 
-    /// Wakes those who sleep on the peer's words alone and do not know what is known. Whether there are any: then the watcher does
-    /// it again after a while. (Where this end hangs up itself, it is the rendezvous that tells the watcher.)
+    /// Wakes the threads that sleep on the peer's words alone and do not know the news yet. Returns
+    /// whether there are any: then the watcher does it again after a while. (Where this end hangs
+    /// up itself, it is the rendezvous that tells the watcher.)
     pub(super) fn wake_unaware(&self) -> bool {
         view::wake_unaware(&self.theirs, &self.known)
     }

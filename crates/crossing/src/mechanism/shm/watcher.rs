@@ -13,7 +13,7 @@
 //!
 //! Where sleepers do not see what it notes, it wakes them, until they know ([`plain`](super::plain)).
 //!
-//! A failure to start it is told to who connects, and not remembered: the next one tries again.
+//! A failure to start it is an error of that connection only; the next connection tries again.
 //!
 //! # References
 //! epoll(7), in particular its questions 6 and 9; pidfd_open(2).
@@ -198,14 +198,14 @@ impl Unaware {
         }
     }
 
-    /// How long to wait before the next wake, if there is anybody to be woken.
+    /// How long to wait before the next wake, if a sleeper is left.
     fn pause(&mut self) -> Option<Duration> {
         let pause = self.pause;
         self.pause = (pause * 2).min(Self::LONGEST_PAUSE);
         (!self.watched.is_empty()).then_some(pause)
     }
 
-    /// Wakes them once more, and forgets those who know.
+    /// Wakes them once more, and forgets those that know.
     fn wake(&mut self) {
         self.watched.retain(|watched| watched.upgrade().is_some_and(|watched| watched.wake_unaware()));
     }

@@ -106,11 +106,12 @@ impl<M: Memory> Consumer<M> {
         }
     }
 
-    /// Takes the next message, if there is one: copies it into `buffer` and returns its length. One who would
-    /// wait anyway may be held back for a moment.
+    /// Takes the next message, if there is one: copies it into `buffer` and returns its length. A
+    /// receive that may wait may be held back for a moment.
     ///
-    /// Of a message that is still being written, what is there is copied for one who would wait, and `part` says how many bytes
-    /// that were. Who comes again with the same buffer hands `part` back; who begins anew hands in 0.
+    /// For a receive that may wait, the written part of an unfinished message is copied, and `part`
+    /// says how many bytes that were. To go on with the same buffer, pass `part` back; to begin
+    /// anew, pass 0.
     #[inline(always)]
     pub(crate) fn try_recv(
         &mut self,
@@ -133,8 +134,8 @@ impl<M: Memory> Consumer<M> {
         })
     }
 
-    /// Goes on to the message behind the one that was found. Its lines are not let go: who reads in place may have touched
-    /// none of them.
+    /// Goes on to the message behind the one that was found. Its lines are not evicted: a reader in
+    /// place may have touched none of them.
     pub(crate) fn leave_found(&mut self) {
         self.header = None;
         if self.pass(self.last) {
@@ -237,7 +238,8 @@ impl<M: Memory> Consumer<M> {
         frame.len > M::PART && there >= part && there % part == 0
     }
 
-    /// Takes the next message if all of it is there; else as much as is, for one who would wait for the rest.
+    /// Takes the next message if all of it is there; else the part that is, for a receive that may
+    /// wait for the rest.
     fn take_next(
         &mut self,
         buffer: &mut [u8],
@@ -335,7 +337,7 @@ impl<M: Memory> Consumer<M> {
         }
     }
 
-    /// The memory, for those who end the connection.
+    /// The memory, to end the connection.
     pub(crate) fn memory(&self) -> &M {
         &self.memory
     }

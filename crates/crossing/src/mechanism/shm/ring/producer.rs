@@ -20,7 +20,7 @@ pub(crate) struct Producer<M> {
     head: u64,
     /// The sleep (by its flag) that I have already ended.
     woken: u64,
-    /// Messages longer than this many bytes are published in parts of so many.
+    /// Messages longer than this are published in parts of this many bytes.
     part: usize,
 }
 
@@ -227,12 +227,12 @@ impl<M: Memory> Producer<M> {
         self.capacity
     }
 
-    /// The memory, for those who end the connection.
+    /// The memory, to end the connection.
     pub(crate) fn memory(&self) -> &M {
         &self.memory
     }
 
-    /// The memory, for those who fill a claimed place themselves.
+    /// The memory, to fill a claimed place.
     pub(crate) fn memory_mut(&mut self) -> &mut M {
         &mut self.memory
     }
