@@ -83,7 +83,8 @@ impl Traced {
             return Ok(Stop::Gone);
         }
         let taken = libc::WSTOPPED | libc::__WALL | libc::WNOHANG;
-        // SAFETY: as above; a stop is taken off the list, which ends nothing.
+        // SAFETY: waitid(2) writes a siginfo_t to `info`, which is one, and looks at a thread of our own tracing by its number. It takes
+        // a stop off the list, which ends nothing.
         unsafe { libc::waitid(libc::P_PID, self.tid as libc::id_t, info.as_mut_ptr(), taken) };
         self.stopped = true;
         self.signal = 0;
