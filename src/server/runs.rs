@@ -9,8 +9,9 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use crossing::WaitStrategy;
 use lab::Report;
+use lab::judge::Judged;
 use lab::plan::Placement;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Lab;
@@ -54,12 +55,19 @@ pub(crate) async fn brief(State(lab): State<Arc<Lab>>, Path(id): Path<String>) -
     told(lab, id, shorten).await
 }
 
+/// A report, and what is said of it. It is written as it is: a histogram as a tree of JSON values would take many times its room.
+#[derive(Serialize)]
+struct JudgedRun {
+    report: Report,
+    judged: Judged,
+}
+
 async fn told(lab: Arc<Lab>, id: String, change: fn(&mut Report)) -> Result<Response, Refusal> {
     let way = Way::take().await?;
     let text = lab.blocking(move |lab| {
         let mut report = lab.history.report(&id)?;
         change(&mut report);
-        Ok::<_, Refusal>(json_text(&json!({ "judged": render::judged(&report, false), "report": report })))
+        Ok::<_, Refusal>(json_text(&JudgedRun { judged: render::judged(&report, false), report }))
     });
     Ok(([(CONTENT_TYPE, "application/json")], way.body(text.await?)).into_response())
 }
