@@ -6,6 +6,7 @@
 //! a warning: the quotients stand, and it is the reader who must know. A gate has no reader ([`Limit`]): what could not be
 //! compared does not pass it.
 
+mod compared;
 mod figures;
 mod gate;
 #[cfg(test)]
@@ -13,121 +14,21 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 
-use crossing::WaitStrategy;
-use serde::Serialize;
-
 use crate::judge::{NONE, versus};
 use crate::machine::Machine;
 use crate::plan::{Placement, Workload};
 use crate::report::{Channel, Entrant, Report, Row};
-use crate::stats::{Measure, Ratio, Verdict, median, ratio_by};
+use crate::stats::{Measure, median, ratio_by};
 use crate::units;
+use crossing::WaitStrategy;
 
+pub use compared::{COLUMNS, Change, Compared, Comparison, Figures, Judgement, Side};
 pub use gate::Limit;
+
+use compared::Open;
 
 /// Floors that differ by more than this factor say that the cores were at another distance.
 const FLOORS_APART: f64 = 1.5;
-
-/// What the cells of a row say, in this order.
-pub const COLUMNS: [&str; 6] = ["row", "by", "a", "b", "b / a", "b is"];
-
-/// What two reports say together; `a` is the one to compare with, `b` is judged.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Comparison {
-    /// [`COLUMNS`].
-    pub columns: [&'static str; 6],
-    /// Every row of `a` in its order, then those that only `b` has.
-    pub rows: Vec<Compared>,
-    /// Sentences that a reader must know.
-    pub warnings: Vec<String>,
-    /// Those of the warnings for which a gate does not pass: the machines, or what the channels hold, are not the same.
-    #[serde(skip)]
-    pub unlike: Vec<String>,
-    /// Those that say that a race was cut short.
-    #[serde(skip)]
-    pub cut_short: Vec<String>,
-}
-
-/// One row of both.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Compared {
-    /// `pipe ping-pong 64 B spin cross-core`.
-    pub label: String,
-    /// What `a` found; `None` when it has no such row, or it failed.
-    pub a: Option<Figures>,
-    /// What `b` found.
-    pub b: Option<Figures>,
-    /// The medians: `b` divided by `a`.
-    pub latency_ratio: Option<Change>,
-    /// The rates: `b` divided by `a`.
-    pub throughput_ratio: Option<Change>,
-    /// The report that alone has this row.
-    pub only_in: Option<Side>,
-    /// Why one of them, or both, have no figures.
-    pub failed: Option<String>,
-    /// Which of the two this workload is judged by.
-    pub judged_by: Measure,
-    /// One cell for each of [`COLUMNS`], by that figure.
-    pub cells: Vec<String>,
-    /// Why a gate cannot judge this row; `None` where it can, and where `a` has nothing that could become worse.
-    #[serde(skip)]
-    pub(crate) open: Option<Open>,
-}
-
-/// Why a row that stands in both reports is not judged.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Open {
-    /// It cannot be told, and may be let pass.
-    Unjudged(String),
-    /// What the reports say cannot be true, or can be read in two ways. It is never let pass.
-    Broken(String),
-}
-
-/// One of the two reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Side {
-    /// The first.
-    A,
-    /// The second.
-    B,
-}
-
-/// What is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Figures {
-    /// The median latency.
-    pub latency_ns_p50: Option<u64>,
-    /// Messages a second.
-    pub messages_per_s: Option<f64>,
-}
-
-/// One figure of `b` divided by that of `a`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Change {
-    /// The quotient of the rows' figures.
-    pub ratio: f64,
-    /// The least quotient of any two launches.
-    pub low: f64,
-    /// The greatest.
-    pub high: f64,
-    /// What that means for `b`.
-    pub verdict: Judgement,
-}
-
-/// How `b` stands to `a`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Judgement {
-    /// All launches of `b` are better than all of `a`.
-    Better,
-    /// All are worse.
-    Worse,
-    /// The ranges overlap.
-    NoDifference,
-    /// One of them had one launch only: no spread is known.
-    Unknown,
-}
 
 impl Comparison {
     /// Compares `b` with `a`.
@@ -203,14 +104,6 @@ impl Compared {
         ];
         compared
     }
-
-    /// The change that this row is judged by.
-    pub fn change(&self) -> Option<Change> {
-        match self.judged_by {
-            Measure::LatencyP50 => self.latency_ratio,
-            Measure::MessagesPerS => self.throughput_ratio,
-        }
-    }
 }
 
 impl Compared {
@@ -242,19 +135,6 @@ impl Figures {
             latency_ns_p50: row.latency_ns.as_ref().and_then(|latency| latency.p50),
             messages_per_s: row.messages_per_s,
         })
-    }
-}
-
-impl From<Ratio> for Change {
-    fn from(ratio: Ratio) -> Change {
-        let more_is_better = ratio.measure.more_is_better();
-        let verdict = match ratio.verdict {
-            Verdict::NoDifference => Judgement::NoDifference,
-            Verdict::Unknown => Judgement::Unknown,
-            Verdict::Different if (ratio.min > 1.0) == more_is_better => Judgement::Better,
-            Verdict::Different => Judgement::Worse,
-        };
-        Change { ratio: ratio.value, low: ratio.min, high: ratio.max, verdict }
     }
 }
 

@@ -7,29 +7,28 @@
 mod beside;
 mod claims;
 mod frame;
+mod groups;
 mod sentences;
 #[cfg(test)]
 mod tests;
-
-use std::collections::HashMap;
 
 use crossing::WaitStrategy;
 use serde::Serialize;
 
 pub use self::beside::{Beside, Versus, beside};
 pub use self::claims::{Claim, Claims};
+pub(crate) use self::groups::versus;
+pub use self::groups::{Advice, FIGURES, Figure, NONE};
+use self::groups::{Group, Placed, cpu, gather, slower, title};
 use crate::plan::{Placement, Workload};
 use crate::report::{Entrant, Latency, Report, Row};
 use crate::scene::Scene;
-use crate::stats::{Measure, Ratio, Verdict, ratio};
+use crate::stats::Measure;
 use crate::units;
 
 /// What the cells of a row say, in this order.
 pub const COLUMNS: [&str; 11] =
     ["entrant", "p50", "p90", "p99", "p99.9", "max", "msg/s", "CPU/msg", "switches", "verified", "vs best"];
-
-/// A figure that there is none of.
-pub const NONE: &str = "–";
 
 /// A report, judged.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -107,104 +106,6 @@ pub struct Shown {
     pub text: String,
 }
 
-/// A sentence that follows from rows.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Advice {
-    /// The sentence.
-    pub text: String,
-    /// The indices of the rows that it rests on.
-    pub rows: Vec<usize>,
-}
-
-/// What rows can be drawn by.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Figure {
-    /// Its short name.
-    pub by: &'static str,
-    /// The same in a word.
-    pub label: &'static str,
-    /// In words.
-    pub name: &'static str,
-    /// `ns`, `/s` or `B/s`.
-    pub unit: &'static str,
-    /// Whether less is better.
-    pub less: bool,
-    #[serde(skip)]
-    most: &'static str,
-    #[serde(skip)]
-    of: fn(&Row) -> Option<f64>,
-}
-
-impl PartialEq for Figure {
-    fn eq(&self, other: &Figure) -> bool {
-        self.by == other.by
-    }
-}
-
-/// All of them. The first and the third are the two that workloads are judged by ([`Measure`]).
-pub const FIGURES: [Figure; 5] = [
-    Figure {
-        by: "p50",
-        label: "median",
-        name: "median latency",
-        unit: "ns",
-        less: true,
-        most: "lowest median latency",
-        of: |row| Measure::LatencyP50.figure_of(row),
-    },
-    Figure {
-        by: "p99",
-        label: "p99",
-        name: "p99 latency",
-        unit: "ns",
-        less: true,
-        most: "lowest p99 latency",
-        of: |row| row.latency_ns.as_ref()?.p99.map(|ns| ns as f64),
-    },
-    Figure {
-        by: "rate",
-        label: "rate",
-        name: "messages a second",
-        unit: "/s",
-        less: false,
-        most: "most messages a second",
-        of: |row| Measure::MessagesPerS.figure_of(row),
-    },
-    Figure {
-        by: "cpu",
-        label: "CPU",
-        name: "CPU time a message",
-        unit: "ns",
-        less: true,
-        most: "least CPU time a message",
-        of: |row| Some(cpu(row)?.iter().sum()),
-    },
-    Figure {
-        by: "bandwidth",
-        label: "bytes a second",
-        name: "bytes a second",
-        unit: "B/s",
-        less: false,
-        most: "most bytes a second",
-        of: |row| Some(row.messages_per_s? * f64::from(row.size_bytes)),
-    },
-];
-
-impl Figure {
-    /// A row's figure, where it has one.
-    fn of_row(&self, row: &Row) -> Option<f64> {
-        let figure = (self.of)(row).filter(|_| row.failed.is_none() && row.entrant != Entrant::Null)?;
-        (figure.is_finite() && figure > 0.0).then_some(figure)
-    }
-
-    fn text(&self, value: f64) -> String {
-        match self.unit {
-            "ns" => units::duration(value),
-            unit => format!("{}{unit}", units::rate(value)),
-        }
-    }
-}
-
 /// Judges a report; `scenes` are the mechanisms that it may be about.
 pub fn judge(report: &Report, scenes: &[Scene]) -> Judged {
     let groups = gather(report);
@@ -235,55 +136,7 @@ impl Judged {
     }
 }
 
-/// A row, and its index in the report.
-type Placed<'a> = (usize, &'a Row);
-
-/// Rows that may be compared, before anything is said of them.
-struct Group<'a> {
-    rows: Vec<Placed<'a>>,
-}
-
-fn gather(report: &Report) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    let mut places = HashMap::new();
-    for (index, row) in report.rows.iter().enumerate() {
-        let place = *places.entry(shared(row)).or_insert(groups.len());
-        if place == groups.len() {
-            groups.push(Group { rows: Vec::new() });
-        }
-        groups[place].rows.push((index, row));
-    }
-    groups
-}
-
-/// What rows must share to stand in one group.
-fn shared(row: &Row) -> (Workload, u32, Placement, WaitStrategy) {
-    (row.workload, row.size_bytes, row.placement, row.wait)
-}
-
-impl<'a> Group<'a> {
-    fn first(&self) -> &'a Row {
-        self.rows[0].1
-    }
-
-    fn measure(&self) -> Measure {
-        Measure::of(self.first().workload)
-    }
-
-    /// The rows that are judged and have the figure, the best first.
-    fn ranked(&self, figure: &Figure) -> Vec<Placed<'a>> {
-        let judged = self.rows.iter().filter(|(_, row)| row.entrant != Entrant::Bound);
-        let mut found: Vec<(f64, Placed<'a>)> =
-            judged.filter_map(|&placed| Some((figure.of_row(placed.1)?, placed))).collect();
-        found.sort_by(|(a, _), (b, _)| if figure.less { a.total_cmp(b) } else { b.total_cmp(a) });
-        found.into_iter().map(|(_, placed)| placed).collect()
-    }
-
-    /// The same by the figure that judges.
-    fn judged_order(&self) -> Vec<Placed<'a>> {
-        self.ranked(self.measure().figure())
-    }
-
+impl Group<'_> {
     fn judged(&self, scenes: &[Scene]) -> JudgedGroup {
         let first = self.first();
         let ranked = self.judged_order();
@@ -301,28 +154,6 @@ impl<'a> Group<'a> {
             verdicts: sentences::verdicts(self, scenes),
             doubts: frame::doubts(self.rows.iter().map(|(_, row)| *row), |row| title(row, scenes)),
         }
-    }
-}
-
-impl Measure {
-    /// The figure that it is drawn by.
-    fn figure(self) -> &'static Figure {
-        match self {
-            Measure::LatencyP50 => &FIGURES[0],
-            Measure::MessagesPerS => &FIGURES[2],
-        }
-    }
-}
-
-/// What people call an entrant.
-fn title(row: &Row, scenes: &[Scene]) -> String {
-    match row.entrant {
-        Entrant::Mechanism => scenes
-            .iter()
-            .find(|scene| scene.kind == row.kind)
-            .map_or_else(|| row.kind.clone(), |scene| scene.title.clone()),
-        Entrant::Null => "no channel".into(),
-        Entrant::Rival | Entrant::Bound => row.kind.clone(),
     }
 }
 
@@ -369,12 +200,6 @@ fn cells(row: &Row, is_best: bool, best: Option<Placed<'_>>) -> Vec<String> {
     ]
 }
 
-/// Time on a core for each message, of the sender and of the receiver, in nanoseconds.
-fn cpu(row: &Row) -> Option<[f64; 2]> {
-    let sides = row.sides.filter(|_| row.messages > 0)?;
-    Some(sides.map(|side| (side.user_ns as f64 + side.system_ns as f64) / row.messages as f64))
-}
-
 /// Context switches for each message, of the sender and of the receiver, of its own will or not.
 fn switches(row: &Row) -> Option<[f64; 2]> {
     let sides = row.sides.filter(|_| row.messages > 0)?;
@@ -390,21 +215,5 @@ fn verified(row: &Row) -> String {
         units::count(row.verified)
     } else {
         format!("{} of {}", units::count(row.verified), units::count(row.messages))
-    }
-}
-
-/// How many times slower a row is than the best of its group.
-fn slower(row: &Row, best: &Row) -> Option<Ratio> {
-    if Measure::of(row.workload).more_is_better() { ratio(best, row) } else { ratio(row, best) }
-}
-
-/// A ratio in a cell, with the spread of the launches: `1.31× (1.24–1.37)`, `1.02× ≈`, `1.31× ?`.
-pub(crate) fn versus(ratio: Option<Ratio>) -> String {
-    let Some(Ratio { value, min, max, verdict, .. }) = ratio else { return NONE.into() };
-    let bare = |factor| units::times(factor).trim_end_matches('×').to_owned();
-    match verdict {
-        Verdict::Different => format!("{} ({}–{})", units::times(value), bare(min), bare(max)),
-        Verdict::NoDifference => format!("{} ≈", units::times(value)),
-        Verdict::Unknown => format!("{} ?", units::times(value)),
     }
 }

@@ -4,8 +4,8 @@
 mod cgroup;
 mod cores;
 mod topology;
+mod unavailable;
 
-use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -15,25 +15,7 @@ pub(crate) use cgroup::{Cgroup, killed_by};
 pub(crate) use cores::list as list_of_cores;
 pub use cores::{allowed_cores, obtainable_cores, pin, resolve, siblings_note, usual_placement};
 pub(crate) use topology::Topology;
-
-/// Something this machine will not give.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unavailable {
-    /// What was wanted.
-    pub what: String,
-    /// Why it cannot be had.
-    pub why: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}; {}", self.what, self.why, self.remedy)
-    }
-}
-
-impl std::error::Error for Unavailable {}
+pub use unavailable::Unavailable;
 
 /// What a reader must know about the machine before believing a number from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

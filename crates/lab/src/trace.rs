@@ -5,17 +5,19 @@
 //! clock, counted from the first event of the trace.
 
 mod event;
+mod line;
 
 use std::fmt;
 use std::io::{self, BufRead, Write};
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::scene::{Actor, Scene};
+use self::line::{line, parse, take};
+use crate::scene::Scene;
 
-pub use event::{Basis, Call, Event, Mode, ProcessState, Side, Tone, Values, What};
+pub use event::{Basis, Call, Event, Mode, Process, ProcessState, Side, Tone, Values, What};
+pub use line::ReadError;
 
 /// The version of the trace's structure.
 pub const SCHEMA: u32 = 2;
@@ -57,19 +59,6 @@ pub struct Header {
     pub machine: String,
 }
 
-/// One of the two processes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Process {
-    /// Which of the two.
-    pub actor: Actor,
-    /// Its process id.
-    pub pid: u32,
-    /// The process id of its parent.
-    pub parent: u32,
-    /// The core it was read back on; `None` when unpinned.
-    pub core: Option<usize>,
-}
-
 impl Header {
     /// A header of now; what the two processes are is the caller's to say.
     pub(crate) fn new(
@@ -99,11 +88,6 @@ impl Header {
     pub fn line(&self) -> String {
         line(self)
     }
-}
-
-/// What has only texts as keys can always be written.
-fn line(what: &impl Serialize) -> String {
-    serde_json::to_string(what).unwrap_or_default()
 }
 
 impl Trace {
@@ -159,62 +143,10 @@ fn header(line: &str) -> Result<Header, ReadError> {
     take(value).map_err(|error| error.on_line(1))
 }
 
-/// A line of JSON; one that stops in the middle is said to be cut short.
-fn parse(line: &str) -> Result<Value, ReadError> {
-    serde_json::from_str(line).map_err(|error| {
-        let why = if error.is_eof() { "the line is cut short" } else { "this is not JSON" };
-        ReadError::at(0, format!("{why} (column {})", error.column()))
-    })
-}
-
-/// A value as a type; the error names the field.
-fn take<T: DeserializeOwned>(value: Value) -> Result<T, ReadError> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let field = error.path().to_string();
-        ReadError { line: 0, field: (field != ".").then_some(field), why: error.into_inner().to_string() }
-    })
-}
-
-/// Why a trace could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadError {
-    /// The line, from 1.
-    pub line: usize,
-    /// The field at fault, as a path such as `scene.stage[0].form`.
-    pub field: Option<String>,
-    /// What is wrong.
-    pub why: String,
-}
-
-impl ReadError {
-    fn at(line: usize, why: impl fmt::Display) -> ReadError {
-        ReadError { line, field: None, why: why.to_string() }
-    }
-
-    fn of(line: usize, field: &str, why: impl fmt::Display) -> ReadError {
-        ReadError { line, field: Some(field.into()), why: why.to_string() }
-    }
-
-    fn on_line(self, line: usize) -> ReadError {
-        ReadError { line, ..self }
-    }
-}
-
-impl fmt::Display for ReadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: ", self.line)?;
-        if let Some(field) = &self.field {
-            write!(f, "field `{field}`: ")?;
-        }
-        f.write_str(&self.why)
-    }
-}
-
-impl std::error::Error for ReadError {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scene::Actor;
     use crossing::Kind;
 
     fn sample() -> Trace {

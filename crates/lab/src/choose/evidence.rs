@@ -1,6 +1,7 @@
 //! Which race the answer rests on, and what it says about one mechanism.
 
-use super::{Constraints, Fact, IDLE_PER_S, Reason, Source, Way, size};
+use super::answer::{Fact, Reason, Source};
+use super::constraints::{Constraints, IDLE_PER_S, Way, size};
 use crate::machine::Machine;
 use crate::plan::Workload;
 use crate::report::{Entrant, Report, Row};

@@ -1,7 +1,8 @@
 //! Why a mechanism does what is needed: facts from the rows of a race, and facts of its scene.
 
+use super::answer::{Answer, Excluded, Fact, Reason};
+use super::constraints::{Constraints, Isolation, Way};
 use super::evidence::{Found, Place, rate_fact};
-use super::{Answer, Constraints, Excluded, Fact, Isolation, Reason, Way};
 use crate::scene::{Budget, Form, Range, Scene};
 use crate::stats::{Verdict, ratio};
 

@@ -1,7 +1,10 @@
 //! Choices by made-up races of made-up mechanisms.
 
+use crossing::WaitStrategy;
+
 use super::*;
 use crate::plan::Placement;
+use crate::plan::SIZE_LIMIT;
 use crate::report::{Entrant, Latency, LatencyBasis, Launch, Row, SideUse};
 use crate::scene::{Actor, Budget, Form, Part, Range, ScenePart, Space};
 

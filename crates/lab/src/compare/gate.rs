@@ -3,7 +3,8 @@
 //! What was not compared does not pass. A row of `a` without its like in `b` is past the limit, and so is one that cannot be judged;
 //! the two may be allowed, each by itself. Figures that cannot be, and rows that stand twice, are never let pass.
 
-use super::{Compared, Comparison, Judgement, Open, figures};
+use super::compared::{Change, Compared, Comparison, Judgement, Open, Side};
+use super::figures;
 use crate::plan::Workload;
 use crate::report::{Report, Row};
 use crate::stats::{Measure, ratio_by};
@@ -50,8 +51,8 @@ impl Compared {
     fn past(&self, limit: &Limit) -> Option<String> {
         match (self.only_in, &self.open) {
             (_, Some(Open::Broken(why))) => Some(why.clone()),
-            (Some(super::Side::A), _) => (!limit.allow_missing).then(|| "b has no such row".into()),
-            (Some(super::Side::B), _) => None,
+            (Some(Side::A), _) => (!limit.allow_missing).then(|| "b has no such row".into()),
+            (Some(Side::B), _) => None,
             (None, _) if self.a.is_some() && self.b.is_none() => self.failed.clone(),
             (None, Some(Open::Unjudged(why))) => (!limit.allow_unjudged).then(|| why.clone()),
             (None, None) => {
@@ -103,7 +104,7 @@ pub(super) fn open(a: &Row, b: &Row, (report_a, report_b): (&Report, &Report)) -
         (_, None) => return Some(Open::Broken("b has no figure".into())),
         _ => {}
     }
-    match ratio_by(measure, b, a).map(super::Change::from) {
+    match ratio_by(measure, b, a).map(Change::from) {
         None => unjudged("the figures are not of one kind"),
         Some(change) if change.verdict == Judgement::Unknown => {
             unjudged("one launch only, so that no spread is known")

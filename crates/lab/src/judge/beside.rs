@@ -3,7 +3,7 @@
 use crossing::WaitStrategy;
 use serde::Serialize;
 
-use super::{Group, NONE, gather, title, versus};
+use super::groups::{Group, NONE, gather, title, versus};
 use crate::plan::{Placement, Workload};
 use crate::report::{Entrant, Report, Row};
 use crate::scene::Scene;

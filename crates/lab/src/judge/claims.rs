@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::NONE;
+use super::groups::NONE;
 use crate::plan::{Placement, Workload};
 use crate::report::{Entrant, Report, Row};
 use crate::scene::Scene;

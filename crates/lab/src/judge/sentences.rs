@@ -1,6 +1,6 @@
 //! Sentences about a report. Each names its figure, and follows from its rows alone.
 
-use super::{Advice, FIGURES, Figure, Group, Placed, cpu, slower, title};
+use super::groups::{Advice, FIGURES, Figure, Group, Placed, cpu, slower, title};
 use crate::plan::Workload;
 use crate::report::{Report, Row};
 use crate::scene::Scene;

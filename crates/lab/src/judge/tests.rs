@@ -2,6 +2,7 @@
 
 use crossing::Kind;
 
+use super::groups::shared;
 use super::*;
 use crate::report::Launch;
 

@@ -5,8 +5,8 @@ use std::io;
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-use super::Unavailable;
 use super::topology::Topology;
+use super::unavailable::Unavailable;
 use crate::plan::Placement;
 
 /// The cores that the calling thread may use, ascending.

@@ -6,23 +6,35 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use crossing::Kind;
 use serde_json::Value;
 
 use super::region::Region;
-use super::{LabMechanism, Window, of};
+use super::window::Window;
 use crate::trace::Values;
 
 /// Windows into both processes, and what was counted before anything was looked at.
 #[derive(Debug)]
 pub(crate) struct Gauges {
-    mechanism: &'static LabMechanism,
+    reader: GaugeReader,
     pub(super) size: usize,
     pub(super) pids: [u32; 2],
     windows: [Window; 2],
     before: Values,
     /// The path by which the two have met.
     pub(super) path: Option<String>,
+}
+
+/// How the gauges of a mechanism are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GaugeReader {
+    /// Reads every gauge that the scene names.
+    pub(super) read: fn(&Gauges, &mut Sheet),
+    /// The gauges that count up from the beginning of the connection. They are shown from the opening of the stage on.
+    pub(super) counters: &'static [&'static str],
+    /// Waits until the counters of what was sent stand still, or a little while has passed.
+    pub(super) settle: Option<fn(&Gauges)>,
+    /// Bytes that the sender has written and the receiver has not taken. `None` when neither process lets us look.
+    pub(super) on_the_way: fn(&Gauges) -> Option<u64>,
 }
 
 /// Which of the two.
@@ -33,18 +45,20 @@ pub(super) const RECEIVER: usize = 1;
 pub(super) const BOTH_WAYS: [(usize, usize, &str); 2] = [(SENDER, RECEIVER, ""), (RECEIVER, SENDER, "back_")];
 
 impl Gauges {
-    /// Opens the windows.
-    ///
-    /// # Errors
-    /// When the kernel does not let us look.
-    pub(crate) fn open(kind: Kind, size: usize, pids: [u32; 2], path: Option<String>) -> io::Result<Gauges> {
-        let windows = Window::open_both(kind, pids)?;
-        Ok(Gauges { mechanism: of(kind), size, pids, windows, before: Values::new(), path })
+    /// What is read through `windows` into the processes `pids`.
+    pub(super) fn new(
+        reader: GaugeReader,
+        size: usize,
+        pids: [u32; 2],
+        windows: [Window; 2],
+        path: Option<String>,
+    ) -> Gauges {
+        Gauges { reader, size, pids, windows, before: Values::new(), path }
     }
 
     /// What was sent until now is not counted from here on.
     pub(crate) fn count_from_here(&mut self) {
-        if let Some(settle) = self.mechanism.settle {
+        if let Some(settle) = self.reader.settle {
             settle(self);
         }
         self.before = self.read_all();
@@ -53,7 +67,7 @@ impl Gauges {
     /// Everything that can be read now. A process that is gone takes its gauges with it.
     pub(crate) fn read(&self) -> Values {
         let mut values = self.read_all();
-        for counter in self.mechanism.counters {
+        for counter in self.reader.counters {
             if let Some(value) = values.get_mut(*counter) {
                 *value = value.as_u64().unwrap_or(0).saturating_sub(self.before(counter)).into();
             }
@@ -63,7 +77,7 @@ impl Gauges {
 
     fn read_all(&self) -> Values {
         let mut sheet = Sheet::default();
-        (self.mechanism.read)(self, &mut sheet);
+        (self.reader.read)(self, &mut sheet);
         sheet.0
     }
 
@@ -75,7 +89,7 @@ impl Gauges {
     /// Bytes that are on their way forward: written by the sender and not taken by the receiver. `None` when
     /// neither process lets us look.
     pub(crate) fn on_the_way(&self) -> Option<u64> {
-        (self.mechanism.on_the_way)(self)
+        (self.reader.on_the_way)(self)
     }
 
     /// The region that a process owns.

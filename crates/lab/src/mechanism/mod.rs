@@ -5,6 +5,7 @@
 //! in full, so a mechanism that leaves out an answer does not compile. Nothing here is called from a measured loop.
 
 mod gauges;
+mod lab_mechanism;
 mod pipe;
 mod region;
 mod shm;
@@ -13,14 +14,13 @@ mod unix;
 mod window;
 
 use std::io;
-use std::os::fd::OwnedFd;
 
-use crossing::{Kind, Sleeping};
+use crossing::Kind;
 
 pub(crate) use self::gauges::Gauges;
-use self::gauges::Sheet;
-pub(crate) use self::window::Window;
-use self::window::{ChannelEnd, own};
+use self::lab_mechanism::Carried;
+pub(crate) use self::lab_mechanism::{LabMechanism, Meets, Overwrite, Overwritten, SCRIBBLE};
+use self::window::Window;
 use crate::scene::{Scene, ScenePart};
 
 /// What the lab knows of `kind`.
@@ -49,105 +49,23 @@ impl Scene {
     }
 }
 
-/// What a mechanism must tell the lab of itself.
-#[derive(Debug)]
-pub(crate) struct LabMechanism {
-    /// Adds to the scene what is said about it: its title, its gauges, what textbooks say, what can be tried on it.
-    words: fn(Scene) -> Scene,
-    /// How the two processes of a stage meet.
-    pub(crate) meets: Meets,
-    /// What /proc/PID/fd says of a descriptor that may be an end begins with this.
-    link: &'static str,
-    /// Looks closer at such a descriptor, given all that /proc/PID/fd says of it; `None` when it is no end.
-    end: fn(String, &OwnedFd) -> Option<ChannelEnd>,
-    /// Reads every gauge that the scene names.
-    read: fn(&Gauges, &mut Sheet),
-    /// The gauges that count up from the beginning of the connection. They are shown from the opening of the stage on.
-    counters: &'static [&'static str],
-    /// Waits until the counters of what was sent stand still, or a little while has passed.
-    settle: Option<fn(&Gauges)>,
-    /// Bytes that the sender has written and the receiver has not taken. `None` when neither process lets us look.
-    on_the_way: fn(&Gauges) -> Option<u64>,
-    /// What can be overwritten after a message was sent, and what that shows.
-    pub(crate) overwrites: &'static [Overwrite],
-    /// What a network device carries for the connection behind a socket. `None` where no device takes part.
-    carried: Option<fn(&OwnedFd) -> Option<Carried>>,
-    /// The least capacity, in bytes, with which messages flow without waiting for timers.
-    pub(crate) flows_from_bytes: u32,
-    /// By which call an end sleeps, where there is a choice.
-    pub(crate) sleeps_by: Option<fn() -> Sleeping>,
-}
-
-/// How the two processes of a stage meet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Meets {
-    /// Each inherits its end from the lab.
-    Inheriting,
-    /// The sender starts the receiver, which inherits its end from it.
-    AsFamily,
-    /// One listens at a path, and the other dials it.
-    AtPath,
-}
-
-/// What the bytes are overwritten with.
-pub(crate) const SCRIBBLE: u8 = b'#';
-
-/// Sending a message, and overwriting it afterwards where it came from.
-#[derive(Debug)]
-pub(crate) struct Overwrite {
-    /// What is overwritten, in words.
-    pub(crate) what: &'static str,
-    /// Whether a copy has been made by then.
-    pub(crate) copied: bool,
-    /// Why.
-    pub(crate) why: &'static str,
-    /// Does it. Its error is what the calls say.
-    pub(crate) how: fn(Overwritten<'_>) -> io::Result<()>,
-}
-
-/// What an [`Overwrite`] is done to.
-pub(crate) struct Overwritten<'a> {
-    pub(crate) kind: Kind,
-    /// Sends a message through the channel.
-    pub(crate) send: &'a mut dyn FnMut(&[u8]) -> io::Result<()>,
-    /// The descriptor that the channel sends by.
-    pub(crate) by: i32,
-    pub(crate) message: &'a mut [u8],
-}
-
-/// What a network device carries for a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Carried {
-    /// The ports: its own, and the peer's.
-    pub(crate) ports: [u16; 2],
-    /// Segments sent since the connection began.
-    pub(crate) segments_out: u64,
+/// The gauges of the channel between two processes, `path` being where they met, if at one.
+///
+/// # Errors
+/// When the kernel does not let us look.
+pub(crate) fn gauges(kind: Kind, size: usize, pids: [u32; 2], path: Option<String>) -> io::Result<Gauges> {
+    let LabMechanism { ends, gauges, .. } = of(kind);
+    Ok(Gauges::new(*gauges, size, pids, Window::open_both(kind, ends, pids)?, path))
 }
 
 /// What a device carries for the two processes of a channel: seen from the sender, and from the receiver. `None` where
 /// no device takes part, or the kernel does not let us ask.
 pub(crate) fn carried(kind: Kind, pids: [u32; 2]) -> Option<[Carried; 2]> {
-    let carried = of(kind).carried?;
-    let windows = Window::open_both(kind, pids).ok()?;
+    let LabMechanism { ends, carried, .. } = of(kind);
+    let carried = (*carried)?;
+    let windows = Window::open_both(kind, ends, pids).ok()?;
     let [sender, receiver] = windows.map(|window| carried(&window.take(window.outbound).ok()?));
     Some([sender?, receiver?])
-}
-
-/// Sends the message on a stream as one frame, by a plain write(2), and then overwrites the buffer.
-///
-/// A channel of `crossing` gathers the frame in a buffer of its own first, and that copy would hide the kernel's.
-fn overwrite_buffer(Overwritten { kind, by, message, .. }: Overwritten<'_>) -> io::Result<()> {
-    let mut frame = framed(kind, message);
-    let written = rustix::io::write(own(by)?, &frame)?;
-    frame.fill(SCRIBBLE);
-    // Kept from being optimised away: nothing reads it any more.
-    std::hint::black_box(&frame);
-    if written == frame.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
-}
-
-/// A message as it stands on a stream.
-fn framed(kind: Kind, message: &[u8]) -> Vec<u8> {
-    [&kind.frame_header(message.len()), message].concat()
 }
 
 #[cfg(test)]
@@ -155,15 +73,15 @@ mod tests {
     use super::*;
     use crate::scene::Gauge;
 
-    fn gauges(kind: Kind) -> Vec<Gauge> {
+    fn gauges_of(kind: Kind) -> Vec<Gauge> {
         Scene::of(kind).stage.into_iter().flat_map(|part| part.gauges).collect()
     }
 
     #[test]
     fn counters_are_gauges_of_the_scene() {
         for kind in Kind::ALL {
-            let named = gauges(kind);
-            for counter in of(kind).counters {
+            let named = gauges_of(kind);
+            for counter in of(kind).gauges.counters {
                 assert!(named.iter().any(|gauge| gauge.field == *counter), "{kind}: no gauge `{counter}`");
             }
         }

@@ -6,9 +6,9 @@ use std::os::fd::OwnedFd;
 use rustix::fs::OFlags;
 use rustix::io::ioctl_fionread;
 
-use super::gauges::{BOTH_WAYS, Gauges, SENDER, Sheet};
-use super::window::{ChannelEnd, own};
-use super::{LabMechanism, Meets, Overwrite, Overwritten, SCRIBBLE, framed, overwrite_buffer};
+use super::gauges::{BOTH_WAYS, GaugeReader, Gauges, SENDER, Sheet};
+use super::lab_mechanism::{LabMechanism, Meets, Overwrite, Overwritten, SCRIBBLE, framed, overwrite_buffer};
+use super::window::{ChannelEnd, EndFinder, own};
 use crate::scene::{Experiment, Gauge, Quoted, Scene};
 use crate::sys::given::Page;
 
@@ -16,12 +16,13 @@ pub(super) const PIPE: LabMechanism = LabMechanism {
     words,
     // As it is mostly used.
     meets: Meets::AsFamily,
-    link: "pipe:",
-    end,
-    read,
-    counters: &[],
-    settle: None,
-    on_the_way: |on| ioctl_fionread(on.outbound(SENDER).ok()?).ok(),
+    ends: EndFinder { link: "pipe:", end },
+    gauges: GaugeReader {
+        read,
+        counters: &[],
+        settle: None,
+        on_the_way: |on| ioctl_fionread(on.outbound(SENDER).ok()?).ok(),
+    },
     overwrites: &[
         Overwrite {
             what: "the buffer, after write()",

@@ -5,10 +5,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
-use super::gauges::{Gauges, RECEIVER, SENDER, Sheet};
+use super::gauges::{GaugeReader, Gauges, RECEIVER, SENDER, Sheet};
+use super::lab_mechanism::{LabMechanism, Meets, Overwrite, Overwritten, SCRIBBLE};
 use super::region::Region;
-use super::window::{ChannelEnd, own};
-use super::{LabMechanism, Meets, Overwrite, Overwritten, SCRIBBLE};
+use super::window::{ChannelEnd, EndFinder, own};
 use crate::message;
 use crate::scene::{Experiment, Gauge, Quoted, Scene};
 use crate::sys::stray::{self, Mapped};
@@ -16,12 +16,13 @@ use crate::sys::stray::{self, Mapped};
 pub(super) const SHM: LabMechanism = LabMechanism {
     words,
     meets: Meets::Inheriting,
-    link: stray::REGION,
-    end,
-    read,
-    counters: &["tail", "head", "back_tail", "back_head"],
-    settle: None,
-    on_the_way,
+    ends: EndFinder { link: stray::REGION, end },
+    gauges: GaugeReader {
+        read,
+        counters: &["tail", "head", "back_tail", "back_head"],
+        settle: None,
+        on_the_way,
+    },
     overwrites: &[
         Overwrite {
             what: "the sender's own buffer, after send()",

@@ -7,30 +7,32 @@ use std::time::Duration;
 use rustix::io::ioctl_fionread;
 use rustix::net::{getpeername, getsockname};
 
-use super::gauges::{BOTH_WAYS, Gauges, RECEIVER, SENDER, Sheet};
-use super::window::ChannelEnd;
-use super::{Carried, LabMechanism, Meets, unix};
+use super::gauges::{BOTH_WAYS, GaugeReader, Gauges, RECEIVER, SENDER, Sheet};
+use super::lab_mechanism::{Carried, LabMechanism, Meets};
+use super::unix;
+use super::window::{ChannelEnd, EndFinder};
 use crate::scene::{Experiment, Gauge, Quoted, Scene};
 use crate::sys::socket::{outgoing_bytes, tcp_info};
 
 pub(super) const TCP: LabMechanism = LabMechanism {
     words,
     meets: Meets::Inheriting,
-    link: "socket:",
-    end,
-    read,
-    counters: &[
-        "seq_bytes",
-        "ack_bytes",
-        "back_seq_bytes",
-        "back_ack_bytes",
-        "data_segments_out",
-        "segments_out",
-        "segments_in",
-        "retransmits",
-    ],
-    settle: Some(settle),
-    on_the_way,
+    ends: EndFinder { link: "socket:", end },
+    gauges: GaugeReader {
+        read,
+        counters: &[
+            "seq_bytes",
+            "ack_bytes",
+            "back_seq_bytes",
+            "back_ack_bytes",
+            "data_segments_out",
+            "segments_out",
+            "segments_in",
+            "retransmits",
+        ],
+        settle: Some(settle),
+        on_the_way,
+    },
     overwrites: unix::OVERWRITES,
     carried: Some(carried),
     // With buffers of this many bytes TCP kept flowing on loopback; with fewer it waited for its timers: with 8 KiB and

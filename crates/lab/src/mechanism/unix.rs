@@ -5,21 +5,22 @@ use std::os::fd::OwnedFd;
 use rustix::io::ioctl_fionread;
 use rustix::net::{AddressFamily, getpeername, sockopt};
 
-use super::gauges::{BOTH_WAYS, Gauges, RECEIVER, SENDER, Sheet};
-use super::window::ChannelEnd;
-use super::{LabMechanism, Meets, Overwrite, overwrite_buffer};
+use super::gauges::{BOTH_WAYS, GaugeReader, Gauges, RECEIVER, SENDER, Sheet};
+use super::lab_mechanism::{LabMechanism, Meets, Overwrite, overwrite_buffer};
+use super::window::{ChannelEnd, EndFinder};
 use crate::scene::{Experiment, Gauge, Quoted, Scene};
 use crate::sys::socket::outgoing_bytes;
 
 pub(super) const UNIX: LabMechanism = LabMechanism {
     words,
     meets: Meets::AtPath,
-    link: "socket:",
-    end,
-    read,
-    counters: &[],
-    settle: None,
-    on_the_way: |on| ioctl_fionread(on.inbound(RECEIVER).ok()?).ok(),
+    ends: EndFinder { link: "socket:", end },
+    gauges: GaugeReader {
+        read,
+        counters: &[],
+        settle: None,
+        on_the_way: |on| ioctl_fionread(on.inbound(RECEIVER).ok()?).ok(),
+    },
     overwrites: OVERWRITES,
     carried: None,
     flows_from_bytes: 0,

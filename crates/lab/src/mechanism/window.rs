@@ -12,8 +12,6 @@ use std::os::fd::OwnedFd;
 use crossing::Kind;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
-use super::{LabMechanism, of};
-
 /// The first descriptor that is not one of the three standard streams.
 const FIRST: i32 = 3;
 
@@ -39,6 +37,15 @@ pub(crate) struct ChannelEnd {
     pub(super) far: Option<String>,
 }
 
+/// How the ends of a mechanism are found among the descriptors of a process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EndFinder {
+    /// What /proc/PID/fd says of a descriptor that may be an end begins with this.
+    pub(super) link: &'static str,
+    /// Looks closer at such a descriptor, given all that /proc/PID/fd says of it; `None` when it is no end.
+    pub(super) end: fn(String, &OwnedFd) -> Option<ChannelEnd>,
+}
+
 impl ChannelEnd {
     /// An end that leads to `link`, for both directions.
     pub(super) fn both_ways(link: String) -> ChannelEnd {
@@ -61,9 +68,9 @@ impl Window {
     ///
     /// # Errors
     /// When the kernel does not let us look, or there is no such channel.
-    pub(crate) fn open_both(kind: Kind, pids: [u32; 2]) -> io::Result<[Window; 2]> {
+    pub(super) fn open_both(kind: Kind, finder: &EndFinder, pids: [u32; 2]) -> io::Result<[Window; 2]> {
         let [first, second] = [pidfd(pids[0])?, pidfd(pids[1])?];
-        let [here, there] = [ends(of(kind), pids[0], &first)?, ends(of(kind), pids[1], &second)?];
+        let [here, there] = [ends(finder, pids[0], &first)?, ends(finder, pids[1], &second)?];
         Ok([Window::of(kind, first, &here, &there)?, Window::of(kind, second, &there, &here)?])
     }
 
@@ -100,7 +107,7 @@ fn copy(pidfd: &OwnedFd, number: i32) -> io::Result<OwnedFd> {
 
 /// The open descriptors of a process that may be ends, without the standard streams and without further copies
 /// of its standard input, which is its line to the lab.
-fn ends(mechanism: &LabMechanism, pid: u32, pidfd: &OwnedFd) -> io::Result<Vec<ChannelEnd>> {
+fn ends(finder: &EndFinder, pid: u32, pidfd: &OwnedFd) -> io::Result<Vec<ChannelEnd>> {
     let folder = format!("/proc/{pid}/fd");
     let lab = fs::read_link(format!("{folder}/0")).ok();
     let mut found = Vec::new();
@@ -112,8 +119,8 @@ fn ends(mechanism: &LabMechanism, pid: u32, pidfd: &OwnedFd) -> io::Result<Vec<C
             continue;
         }
         let link = link.to_string_lossy().into_owned();
-        if link.starts_with(mechanism.link) {
-            let end = (mechanism.end)(link, &copy(pidfd, number)?);
+        if link.starts_with(finder.link) {
+            let end = (finder.end)(link, &copy(pidfd, number)?);
             found.extend(end.map(|end| ChannelEnd { number, ..end }));
         }
     }

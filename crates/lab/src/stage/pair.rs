@@ -91,7 +91,7 @@ impl Pair {
         let gauges = Err(io::ErrorKind::NotConnected.into());
         let mut pair = Pair { receiver, sender, busy: [false; 2], gauges, meets, wait: cast.wait };
         let path = pair.connect(deadline, stop)?;
-        pair.gauges = Gauges::open(cast.kind, cast.size_bytes as usize, pair.pids(), path);
+        pair.gauges = mechanism::gauges(cast.kind, cast.size_bytes as usize, pair.pids(), path);
         Ok(pair)
     }
 

@@ -10,9 +10,22 @@ use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Process, ReadError, line, parse, take};
+use super::line::{ReadError, line, parse, take};
 
 pub use crate::scene::Actor as Side;
+
+/// One of the two processes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Which of the two.
+    pub actor: Side,
+    /// Its process id.
+    pub pid: u32,
+    /// The process id of its parent.
+    pub parent: u32,
+    /// The core it was read back on; `None` when unpinned.
+    pub core: Option<usize>,
+}
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]

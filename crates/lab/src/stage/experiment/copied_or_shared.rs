@@ -1,14 +1,14 @@
 //! Copied or shared? What a message was sent from is overwritten after it was sent, and before it is received. If
 //! the old bytes arrive, somebody has copied them meanwhile; if the new ones, both look at the same memory.
 
-use super::{Bench, Verdict};
+use super::bench::{ExperimentBench, ExperimentVerdict};
 use crate::mechanism::{self, Overwrite, SCRIBBLE};
 use crate::peer::Fault;
 use crate::stage::order::{Course, Order};
 use crate::stage::pair::{BOTH, place};
 use crate::trace::{Call, Side, Tone};
 
-pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
+pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
     let mut pair = bench.pair()?;
     let by = pair.gauges().map(|gauges| gauges.outbound_number(place(Side::Sender)));
     let by = by.map_err(|error| Fault::Environment(error.to_string()))?;
@@ -49,5 +49,5 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
         rows,
         "the message as the receiver got it",
     );
-    Ok(Verdict::new(held, stories.join("; ")))
+    Ok(ExperimentVerdict::new(held, stories.join("; ")))
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossing::WaitStrategy;
 
-use super::{Bench, Verdict, messages};
+use super::bench::{ExperimentBench, ExperimentVerdict, messages};
 use crate::mechanism::Gauges;
 use crate::peer::Fault;
 use crate::stage::order::{Course, Order};
@@ -24,13 +24,13 @@ const FULL: Duration = Duration::from_secs(8);
 /// Gauges that are told while it fills, about.
 const TOLD: u32 = 20;
 
-pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
+pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
     let mut pair = bench.pair()?;
     let first = *bench.next;
     bench.teller.note(Tone::Plain, "nobody receives; the sender sends until it must wait");
     pair.order(Side::Sender, &Order::SendOn(Course::of(first, MOST)))?;
     let Some((bytes, seen)) = fill(bench, &pair)? else {
-        return Ok(Verdict::untried("the kernel does not let the lab see what the buffer holds"));
+        return Ok(ExperimentVerdict::untried("the kernel does not let the lab see what the buffer holds"));
     };
     bench.teller.look(&pair, &BOTH);
     // The message that found no room is sent as soon as there is some; then the sender has heard enough.
@@ -73,7 +73,7 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
     } else {
         format!("of {} that were sent, {received} arrived, {damaged} of them damaged", messages(sent))
     };
-    Ok(Verdict::new(
+    Ok(ExperimentVerdict::new(
         held,
         format!(
             "{} of {} B fitted ({bytes} B); then {asleep}; {rest}",
@@ -84,7 +84,7 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
 }
 
 /// Watches until nothing moves any more: the bytes on their way, and where the sender is then.
-fn fill(bench: &mut Bench<'_, '_>, pair: &Pair) -> Result<Option<(u64, Seen)>, Fault> {
+fn fill(bench: &mut ExperimentBench<'_, '_>, pair: &Pair) -> Result<Option<(u64, Seen)>, Fault> {
     let deadline = Instant::now() + FULL;
     let (mut still, mut before, mut looks, mut every) = (0, None, 0_u32, 1_u32);
     loop {
@@ -123,7 +123,12 @@ struct Drained {
 }
 
 /// Lets the receiver take so much that the sender goes on; then everything that it says it has sent.
-fn drain(bench: &mut Bench<'_, '_>, pair: &mut Pair, first: u64, fitted: u64) -> Result<Drained, Fault> {
+fn drain(
+    bench: &mut ExperimentBench<'_, '_>,
+    pair: &mut Pair,
+    first: u64,
+    fitted: u64,
+) -> Result<Drained, Fault> {
     let mut drained = Drained { sent: 0, received: 0, damaged: 0 };
     take(bench, pair, first, (fitted / 8 * 7).max(1), &mut drained)?;
     let (calls, sent) = bench.hear(pair, Side::Sender)?;
@@ -136,7 +141,7 @@ fn drain(bench: &mut Bench<'_, '_>, pair: &mut Pair, first: u64, fitted: u64) ->
 
 /// Lets the receiver take `count` messages more; tells of those that are not what was sent.
 fn take(
-    bench: &mut Bench<'_, '_>,
+    bench: &mut ExperimentBench<'_, '_>,
     pair: &mut Pair,
     first: u64,
     count: u64,

@@ -3,7 +3,7 @@
 //! Tried with messages that wait unread, and with none: a TCP connection whose receiver dies with nothing
 //! unread is closed politely, so the next send still succeeds, and is lost.
 
-use super::{Bench, Verdict, messages};
+use super::bench::{ExperimentBench, ExperimentVerdict, messages};
 use crate::peer::Fault;
 use crate::stage::order::{Course, Order, Wrong};
 use crate::stage::pair::BOTH;
@@ -16,7 +16,7 @@ const MORE: u64 = 20;
 /// Between two of those: a closed connection is told by a packet, which takes a moment even here.
 const GAP_US: u64 = 2_000;
 
-pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
+pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
     let mut rows = Vec::new();
     let mut told = true;
     let mut stories = Vec::new();
@@ -79,7 +79,7 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
         rows,
         "return values of the sender's own calls",
     );
-    Ok(Verdict::new(
+    Ok(ExperimentVerdict::new(
         told,
         format!(
             "{}; a send that returns says that the message left, and not that anybody read it",

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::{Bench, Verdict};
+use super::bench::{ExperimentBench, ExperimentVerdict};
 use crate::peer::Fault;
 use crate::probe::copies::{self, Proof};
 use crate::probe::tracefs::Tracefs;
@@ -12,7 +12,7 @@ use crate::stage::xray::{processes, setup};
 use crate::sys::monotonic::monotonic_ns;
 use crate::trace::{Event, Side, What};
 
-pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
+pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
     let mut setup = setup(bench.cast);
     setup.size_bytes = setup.size_bytes.max(copies::LEAST_BYTES);
     let prove = |tracefs: Option<&Tracefs>| {
@@ -34,7 +34,7 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
                         why: gone.why,
                         remedy: gone.remedy,
                     });
-                    return Ok(Verdict::untried("no byte can be watched here"));
+                    return Ok(ExperimentVerdict::untried("no byte can be watched here"));
                 }
             }
         }
@@ -48,7 +48,7 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
 }
 
 /// The touches of one message, in order of time, and the table of them.
-fn tell(bench: &mut Bench<'_, '_>, proof: &Proof) {
+fn tell(bench: &mut ExperimentBench<'_, '_>, proof: &Proof) {
     let Some(life) = proof.lives.last() else { return };
     let number = bench.numbers(1);
     let (clock, ticks, now_ns) = (bench.cast.clock, bench.cast.clock.now(), monotonic_ns());
@@ -91,11 +91,11 @@ fn tell(bench: &mut Bench<'_, '_>, proof: &Proof) {
     );
 }
 
-fn verdict(bench: &Bench<'_, '_>, proof: &Proof, privileged: bool) -> Verdict {
+fn verdict(bench: &ExperimentBench<'_, '_>, proof: &Proof, privileged: bool) -> ExperimentVerdict {
     let quoted = Scene::of(bench.cast.kind).quoted.copies;
     let Some(copies) = proof.copies_per_message().filter(|_| privileged) else {
         let touches = proof.lives.last().map_or(0, |life| life.touches.len());
-        return Verdict::untried(format!(
+        return ExperimentVerdict::untried(format!(
             "{touches} touches by the two processes were seen; what the kernel does cannot be watched by this user"
         ));
     };
@@ -106,5 +106,5 @@ fn verdict(bench: &Bench<'_, '_>, proof: &Proof, privileged: bool) -> Verdict {
     };
     let budget = bench.cast.kind.scene().budgets.iter().find(|budget| budget.wait == bench.cast.wait.name());
     let held = budget.is_none_or(|budget| budget.kernel_copies.holds(copies, 0.0));
-    Verdict::new(held, format!("{words}; textbooks say {quoted}"))
+    ExperimentVerdict::new(held, format!("{words}; textbooks say {quoted}"))
 }

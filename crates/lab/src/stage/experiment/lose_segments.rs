@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use super::{Bench, Verdict, messages};
+use super::bench::{ExperimentBench, ExperimentVerdict, messages};
 use crate::peer::Fault;
 use crate::stage::order::{Course, Order};
 use crate::stage::pair::{BOTH, Pair, place};
@@ -24,7 +24,7 @@ const EVERY: u64 = 4;
 /// So long the kernel is given to count a loss, which it does when the packet comes: at once, over loopback.
 const COUNTED_WITHIN: Duration = Duration::from_secs(5);
 
-pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
+pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
     let mut pair = bench.pair()?;
     if let Err(error) = begin_to_lose(&pair).and_then(|()| end_losing(&pair)) {
         return Ok(refused(bench, &error));
@@ -89,7 +89,7 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
         milliseconds(longest_ns),
         messages(SENT)
     );
-    Ok(Verdict::new(held, sentence))
+    Ok(ExperimentVerdict::new(held, sentence))
 }
 
 fn milliseconds(ns: u64) -> String {
@@ -140,7 +140,7 @@ fn info(pair: &Pair) -> Result<TcpInfo, Fault> {
     gauges.outbound(place(Side::Sender)).and_then(tcp_info).map_err(|error| Fault::Failed(error.to_string()))
 }
 
-fn refused(bench: &mut Bench<'_, '_>, error: &std::io::Error) -> Verdict {
+fn refused(bench: &mut ExperimentBench<'_, '_>, error: &std::io::Error) -> ExperimentVerdict {
     let remedy = if error.kind() == ErrorKind::PermissionDenied {
         "run the lab as root, or with CAP_NET_ADMIN in a network namespace of its own: \
          unshare --user --map-root-user --net sh -c 'ip link set lo up; ipcscope'"
@@ -152,5 +152,5 @@ fn refused(bench: &mut Bench<'_, '_>, error: &std::io::Error) -> Verdict {
         why: format!("the kernel refuses a filter on the receiving socket: {error}"),
         remedy: remedy.into(),
     });
-    Verdict::untried("it could not be tried here")
+    ExperimentVerdict::untried("it could not be tried here")
 }

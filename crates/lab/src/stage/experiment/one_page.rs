@@ -1,12 +1,12 @@
 //! One page, two addresses: the memory that both processes have mapped is the same memory, which the numbers of its
 //! physical pages prove.
 
-use super::{Bench, Verdict};
+use super::bench::{ExperimentBench, ExperimentVerdict};
 use crate::peer::Fault;
 use crate::probe::pages::{self, Mapping};
 use crate::trace::What;
 
-pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
+pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
     let pair = bench.pair()?;
     let pids = pair.pids();
     let look =
@@ -59,14 +59,15 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
         bench.teller.say(What::Unavailable { figure: gone.what, why: gone.why, remedy: gone.remedy });
     }
     Ok(match (proven, differ, same_file) {
-        (0, 0, 0) => Verdict::new(false, "the two have no memory in common"),
-        (_, 0, _) if shown => {
-            Verdict::new(true, format!("{proven} mappings, each the same physical page in both processes"))
-        }
-        (_, 0, files) => Verdict::new(
+        (0, 0, 0) => ExperimentVerdict::new(false, "the two have no memory in common"),
+        (_, 0, _) if shown => ExperimentVerdict::new(
+            true,
+            format!("{proven} mappings, each the same physical page in both processes"),
+        ),
+        (_, 0, files) => ExperimentVerdict::new(
             true,
             format!("{files} mappings of the same file at the same place, each charged by half"),
         ),
-        (_, differ, _) => Verdict::new(false, format!("{differ} mappings are not the same memory")),
+        (_, differ, _) => ExperimentVerdict::new(false, format!("{differ} mappings are not the same memory")),
     })
 }

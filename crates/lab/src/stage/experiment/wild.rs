@@ -4,7 +4,7 @@
 //! Tried twice: by the receiver, over the very region in which messages wait for it, and by the sender, after
 //! which the receiver still gets every message that was published.
 
-use super::{Bench, Verdict, messages};
+use super::bench::{ExperimentBench, ExperimentVerdict, messages};
 use crate::peer::{Death, Fault};
 use crate::stage::order::Order;
 use crate::stage::pair::{BOTH, Pair, other, place};
@@ -15,7 +15,7 @@ const MESSAGES: u64 = 10;
 /// How long a process that strays may take to be gone.
 const END: Duration = Duration::from_secs(5);
 
-pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
+pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
     let mut rows = Vec::new();
     let mut held = true;
     let mut received = 0;
@@ -59,11 +59,15 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
     } else {
         "a region was harmed, or nobody was stopped: see the table".into()
     };
-    Ok(Verdict::new(held, sentence))
+    Ok(ExperimentVerdict::new(held, sentence))
 }
 
 /// Lets `side` stray over the other's region: how it ended, and how many bytes of that region are different.
-fn stray(bench: &mut Bench<'_, '_>, pair: &mut Pair, side: Side) -> Result<(Option<Death>, usize), Fault> {
+fn stray(
+    bench: &mut ExperimentBench<'_, '_>,
+    pair: &mut Pair,
+    side: Side,
+) -> Result<(Option<Death>, usize), Fault> {
     let victim = place(other(side));
     let region = |pair: &Pair| {
         let gauges = pair.gauges().map_err(|error| Fault::Environment(error.to_string()))?;

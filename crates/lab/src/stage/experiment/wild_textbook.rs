@@ -3,7 +3,7 @@
 
 use std::os::fd::AsFd;
 
-use super::{Bench, Verdict, messages};
+use super::bench::{ExperimentBench, ExperimentVerdict, messages};
 use crate::peer::Fault;
 use crate::stage::order::{Order, Textbook};
 use crate::stage::pair::BOTH;
@@ -13,7 +13,7 @@ use crate::trace::{Call, ProcessState, Side, Tone, What};
 
 const MESSAGES: u64 = 10;
 
-pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
+pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
     let environment = |error: std::io::Error| Fault::Environment(error.to_string());
     let region = board::Board::create().map_err(environment)?;
     let ours = Board::map(&region).map_err(environment)?;
@@ -54,5 +54,5 @@ pub(super) fn run(bench: &mut Bench<'_, '_>) -> Result<Verdict, Fault> {
         "{damaged} of {} came damaged, nobody was stopped and nobody was told: one region for both has no isolation",
         messages(MESSAGES)
     );
-    Ok(Verdict::new(damaged == 0 && !alive, sentence))
+    Ok(ExperimentVerdict::new(damaged == 0 && !alive, sentence))
 }

@@ -1,0 +1,104 @@
+//! What is needed, and which ways of waiting that allows.
+
+use crossing::WaitStrategy;
+use serde::Deserialize;
+
+use crate::plan::SIZE_LIMIT;
+
+/// The size that is meant when none is named.
+const SIZE_BYTES: u32 = 64;
+
+/// Messages a second at most in a race that says how a channel is that mostly idles.
+pub(super) const IDLE_PER_S: u32 = 1_000;
+
+/// What is needed; whatever is absent does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Constraints {
+    /// Whether both processes are on one machine.
+    pub same_host: Option<bool>,
+    /// Whether messages travel both ways.
+    pub both_ways: Option<bool>,
+    /// Bytes in a message.
+    pub size_bytes: Option<u32>,
+    /// Messages a second that must go through.
+    pub rate_per_s: Option<u32>,
+    /// What the other process may do to this one.
+    pub isolation: Option<Isolation>,
+    /// Whether there is a core to spend.
+    pub cpu: Option<Cpu>,
+    /// Whether nothing is sent most of the time.
+    pub idle: Option<bool>,
+}
+
+/// What must be kept away from a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// Nothing: the two are one program.
+    None,
+    /// The other's crashes.
+    Crash,
+    /// The other's ill will.
+    Hostile,
+}
+
+/// What may be spent on waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cpu {
+    /// A core may be kept busy.
+    Spare,
+    /// Nobody may spin.
+    Shared,
+}
+
+impl Constraints {
+    /// What is wrong with them, if anything: a sentence that names the field and its limit.
+    pub fn fault(&self) -> Option<String> {
+        if self.size_bytes.is_some_and(|size| size == 0 || size > SIZE_LIMIT) {
+            return Some(format!("size_bytes is out of range: 1 to {SIZE_LIMIT}"));
+        }
+        (self.rate_per_s == Some(0)).then(|| "rate_per_s is out of range: at least 1".into())
+    }
+}
+
+/// Ways of waiting, whatever their settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Spin,
+    Hybrid,
+    Block,
+}
+
+impl Way {
+    pub(super) fn of(wait: WaitStrategy) -> Way {
+        match wait {
+            WaitStrategy::Spin => Way::Spin,
+            WaitStrategy::Hybrid { .. } => Way::Hybrid,
+            WaitStrategy::Block => Way::Block,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Way::Spin => "spin",
+            Way::Hybrid => "hybrid",
+            Way::Block => "block",
+        }
+    }
+
+    /// Those that are allowed, the one to begin with first.
+    pub(super) fn allowed(wanted: &Constraints) -> &'static [Way] {
+        match (wanted.cpu, wanted.idle) {
+            (Some(Cpu::Shared), _) => &[Way::Block],
+            // Who spins while nothing is sent spends a core on nothing.
+            (None, Some(true)) => &[Way::Block, Way::Hybrid],
+            (Some(Cpu::Spare), _) | (None, _) => &[Way::Spin, Way::Hybrid, Way::Block],
+        }
+    }
+}
+
+pub(super) fn size(wanted: &Constraints) -> u32 {
+    wanted.size_bytes.unwrap_or(SIZE_BYTES)
+}
