@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use crossing::{Kind, WaitStrategy};
 use lab::machine;
 use lab::plan::Placement;
-use lab::probe::{ProbeReport, SCHEMA, Setup};
+use lab::probe::{ProbeReport, ProbeSetup, SCHEMA};
 
 use crate::input;
 use crate::render;
@@ -148,16 +148,16 @@ pub(crate) fn placements() -> Vec<Placement> {
 }
 
 /// Every mechanism, way of waiting and placement, as [`command`] says it.
-pub(crate) fn whole(placements: &[Placement]) -> Vec<Setup> {
+pub(crate) fn whole(placements: &[Placement]) -> Vec<ProbeSetup> {
     setups(&Kind::ALL, &WAITS, placements)
 }
 
 /// Every combination, by placement, way of waiting and mechanism.
-pub(crate) fn setups(kinds: &[Kind], waits: &[WaitStrategy], placements: &[Placement]) -> Vec<Setup> {
+pub(crate) fn setups(kinds: &[Kind], waits: &[WaitStrategy], placements: &[Placement]) -> Vec<ProbeSetup> {
     let mut setups = Vec::new();
     for &placement in placements {
         for &wait in waits {
-            setups.extend(kinds.iter().map(|&kind| Setup::new(kind, wait, placement)));
+            setups.extend(kinds.iter().map(|&kind| ProbeSetup::new(kind, wait, placement)));
         }
     }
     setups
@@ -173,7 +173,7 @@ pub(crate) fn command(placements: &[Placement]) -> String {
 }
 
 /// What is counted next, in words.
-pub(crate) fn label(setup: &Setup) -> String {
+pub(crate) fn label(setup: &ProbeSetup) -> String {
     format!("{} {} {}", setup.kind, setup.wait, setup.placement)
 }
 

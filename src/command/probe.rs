@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crossing::{Kind, WaitStrategy};
 use lab::plan::Placement;
-use lab::probe::{self, LEAST_MESSAGES, MOST_MESSAGES, ProbeReport, Setup};
+use lab::probe::{self, LEAST_MESSAGES, MOST_MESSAGES, ProbeReport, ProbeSetup};
 use lab::stage;
 
 use crate::args::{self, Chosen};
@@ -31,7 +31,7 @@ pub(crate) fn run(typed: &args::Probe, ink: Ink) -> Result<Ended, Failure> {
     }
     let interruption = Interruption::watch(|| {})?;
     let bar = Bar::new();
-    let mut progress = |done, total, setup: &Setup| bar.at(done, total, probes::label(setup));
+    let mut progress = |done, total, setup: &ProbeSetup| bar.at(done, total, probes::label(setup));
     let report = probe::probe(&setups, typed.messages, &mut progress, interruption.stop());
     drop(bar);
     let cut = interruption.ended().filter(|_| report.rows.len() < setups.len());
@@ -67,7 +67,7 @@ pub(crate) fn run(typed: &args::Probe, ink: Ink) -> Result<Ended, Failure> {
 }
 
 /// One message of each, as a trace: a timeline, or JSON.
-fn look_through(setups: &[Setup], json: bool, notices: &[String], ink: Ink) -> Result<Ended, Failure> {
+fn look_through(setups: &[ProbeSetup], json: bool, notices: &[String], ink: Ink) -> Result<Ended, Failure> {
     notices.iter().for_each(outcome::note);
     let interruption = Interruption::watch(|| {})?;
     for setup in setups {
@@ -106,7 +106,7 @@ fn ended(report: &ProbeReport) -> Ended {
 }
 
 /// Every requested combination.
-fn setups(typed: &args::Probe, notices: &mut Vec<String>) -> Result<Vec<Setup>, Failure> {
+fn setups(typed: &args::Probe, notices: &mut Vec<String>) -> Result<Vec<ProbeSetup>, Failure> {
     if !(LEAST_MESSAGES..=MOST_MESSAGES).contains(&typed.messages) {
         let messages = typed.messages;
         return Err(Failure::told(format_args!(
@@ -123,7 +123,7 @@ fn setups(typed: &args::Probe, notices: &mut Vec<String>) -> Result<Vec<Setup>, 
             .collect::<Result<_, _>>()?,
     };
     let setups = probes::setups(&kinds, &waits, &placements);
-    Ok(setups.into_iter().map(|setup| Setup { size_bytes: typed.size, ..setup }).collect())
+    Ok(setups.into_iter().map(|setup| ProbeSetup { size_bytes: typed.size, ..setup }).collect())
 }
 
 #[cfg(test)]

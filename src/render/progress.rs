@@ -1,7 +1,7 @@
 //! The bar on stderr: only on a terminal, and only moved between rounds, so that nothing is drawn while the clock runs.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lab::race::Progress;
+use lab::race::RaceProgress;
 
 use super::foreign;
 
@@ -18,7 +18,7 @@ impl Bar {
     }
 
     /// Shows where the race is.
-    pub(crate) fn show(&self, progress: &Progress) {
+    pub(crate) fn show(&self, progress: &RaceProgress) {
         self.at(progress.done, progress.total, progress.label.clone());
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use axum::extract::ws::Utf8Bytes;
 use lab::plan::Plan;
-use lab::race::Progress;
+use lab::race::RaceProgress;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, broadcast, watch};
 
@@ -67,7 +67,7 @@ impl Doing {
 pub(super) struct Running {
     pub(super) doing: Doing,
     pub(super) began: Instant,
-    pub(super) progress: Progress,
+    pub(super) progress: RaceProgress,
     pub(super) page_open: bool,
     pub(super) stop: Arc<AtomicBool>,
     pub(super) moved: Arc<Notify>,
@@ -142,7 +142,7 @@ impl Live {
 
 impl Running {
     pub(super) fn frame(&self) -> Value {
-        let Progress { done, total, label } = &self.progress;
+        let RaceProgress { done, total, label } = &self.progress;
         let mut frame = json!({
             "is": self.doing.name(),
             "done": done,

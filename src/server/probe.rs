@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use lab::probe::{self, Setup};
-use lab::race::Progress;
+use lab::probe::{self, ProbeSetup};
+use lab::race::RaceProgress;
 use lab::sys::heap;
 use serde_json::json;
 
@@ -47,9 +47,10 @@ pub(crate) async fn stop(State(lab): State<Arc<Lab>>) -> Result<StatusCode, Refu
     if stopped { Ok(StatusCode::NO_CONTENT) } else { Err(Refusal::not_found("no probe runs")) }
 }
 
-fn run(lab: &Lab, slot: Slot, setups: &[Setup]) {
-    let mut progress =
-        |done, total, setup: &Setup| slot.moved(&Progress { done, total, label: probes::label(setup) });
+fn run(lab: &Lab, slot: Slot, setups: &[ProbeSetup]) {
+    let mut progress = |done, total, setup: &ProbeSetup| {
+        slot.moved(&RaceProgress { done, total, label: probes::label(setup) });
+    };
     let report = probe::probe(setups, probes::MESSAGES, &mut progress, &slot.stop);
     let mut ended = Ended { interrupted: slot.stop.load(Ordering::Relaxed), ..Ended::default() };
     heap::give_back();

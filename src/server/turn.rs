@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use lab::race::Progress;
+use lab::race::RaceProgress;
 use serde_json::json;
 use tokio::sync::{Notify, watch};
 
@@ -46,7 +46,7 @@ impl Slot {
             now.running = Some(Running {
                 doing,
                 began: Instant::now(),
-                progress: Progress { done: 0, total: 0, label: String::new() },
+                progress: RaceProgress { done: 0, total: 0, label: String::new() },
                 page_open: now.pages > 0,
                 stop: Arc::clone(&stop),
                 moved: Arc::clone(&moved),
@@ -62,7 +62,7 @@ impl Slot {
     }
 
     /// Says how far it is; pages are told in their time.
-    pub(crate) fn moved(&self, progress: &Progress) {
+    pub(crate) fn moved(&self, progress: &RaceProgress) {
         if let Some(running) = &mut self.lab.live.now().running {
             running.progress = progress.clone();
         }

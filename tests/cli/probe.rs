@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use crossing::scene::{Budget, Range};
 use crossing::{Kind, WaitStrategy};
 use lab::plan::Placement;
-use lab::probe::{Probed, Question, Setup, Tool, probe, probe_against};
+use lab::probe::{ProbeSetup, Probed, Question, Tool, probe, probe_against};
 
 use crate::cannot_run::{Lacks, cannot_run};
 use crate::harness::Desk;
@@ -17,9 +17,9 @@ use crate::harness::Desk;
 /// Messages in each row: enough to outweigh what the workers do around them.
 const MESSAGES: u64 = 300;
 
-fn setup(kind: Kind, wait: WaitStrategy) -> Setup {
+fn setup(kind: Kind, wait: WaitStrategy) -> ProbeSetup {
     let program = env!("CARGO_BIN_EXE_ipcscope").into();
-    Setup { program, ..Setup::new(kind, wait, Placement::Unpinned) }
+    ProbeSetup { program, ..ProbeSetup::new(kind, wait, Placement::Unpinned) }
 }
 
 fn budget(kind: Kind, wait: WaitStrategy) -> Budget {

@@ -27,7 +27,7 @@ const LINE_LIMIT: usize = 16 << 20;
 /// What a process answers: `T` is what its task knows to say.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Answer<T> {
+pub(crate) enum PeerAnswer<T> {
     /// To the job: it is in its place.
     Placed {
         /// The core that was read back.
@@ -114,18 +114,18 @@ impl Control {
 
     /// Tells the lab that this process is in its place, and which process it has started.
     pub(crate) fn placed(&self, core: Option<usize>, child: Option<u32>) -> Result<(), LineEnded> {
-        self.say(&Answer::<()>::Placed { core, child }, None).map_err(|_| LineEnded)
+        self.say(&PeerAnswer::<()>::Placed { core, child }, None).map_err(|_| LineEnded)
     }
 
     /// Answers the lab.
     pub(crate) fn answer(&self, what: impl Serialize) -> Result<(), LineEnded> {
-        self.say(&Answer::Said(what), None).map_err(|_| LineEnded)
+        self.say(&PeerAnswer::Said(what), None).map_err(|_| LineEnded)
     }
 
     /// Tells the lab what went wrong; nothing is said after that.
     pub(crate) fn fail(&self, why: String) -> LineEnded {
         // If the lab cannot be told it is gone, and so is its interest.
-        let _ = self.say(&Answer::<()>::Failed { why }, None);
+        let _ = self.say(&PeerAnswer::<()>::Failed { why }, None);
         LineEnded
     }
 

@@ -18,7 +18,7 @@ const SLEPT: Duration = Duration::from_millis(100);
 
 /// Begun before a round, asked after it.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct DisturbanceWatch {
     group: Cgroup,
     throttled: Duration,
     slept: Duration,
@@ -33,11 +33,11 @@ pub(crate) struct Disturbance {
     pub(crate) away: Duration,
 }
 
-impl Watch {
-    pub(crate) fn begin() -> Watch {
+impl DisturbanceWatch {
+    pub(crate) fn begin() -> DisturbanceWatch {
         lookout::longest_gap();
         let group = Cgroup::own();
-        Watch { throttled: group.throttled(), group, slept: slept() }
+        DisturbanceWatch { throttled: group.throttled(), group, slept: slept() }
     }
 
     /// What has happened since it began.

@@ -23,7 +23,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::control::{Answer, Control, Silence};
+use crate::control::{Control, PeerAnswer, Silence};
 use crate::itself;
 use crate::job::Job;
 use crate::machine::killed_by;
@@ -147,7 +147,7 @@ impl Peer {
     ) -> Result<Peer, Fault> {
         self.ask_with(job, beside)?;
         match self.hear_line::<IgnoredAny>(deadline, stop)?.ok_or_else(Fault::late)? {
-            Answer::Placed { core, child } => (self.core, self.child) = (core, child),
+            PeerAnswer::Placed { core, child } => (self.core, self.child) = (core, child),
             other => return Err(Fault::out_of_turn(&other)),
         }
         Ok(self)
@@ -186,17 +186,17 @@ impl Peer {
     {
         match self.hear_line(deadline, stop)? {
             None => Ok(None),
-            Some(Answer::Said(said)) => Ok(Some(said)),
+            Some(PeerAnswer::Said(said)) => Ok(Some(said)),
             Some(other) => Err(Fault::out_of_turn(&other)),
         }
     }
 
-    fn hear_line<T>(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<Option<Answer<T>>, Fault>
+    fn hear_line<T>(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<Option<PeerAnswer<T>>, Fault>
     where
         T: DeserializeOwned,
     {
         match self.control.hear(Some(deadline), stop) {
-            Ok(Answer::Failed { why }) => Err(Fault::Failed(why)),
+            Ok(PeerAnswer::Failed { why }) => Err(Fault::Failed(why)),
             Ok(answer) => Ok(Some(answer)),
             Err(Silence::Late) => Ok(None),
             Err(Silence::Stopped) => Err(Fault::Stopped),

@@ -31,7 +31,7 @@ use crate::shuffle::SplitMix;
 
 /// What a race tells while it runs. Only between rounds: nobody is told anything while the clock runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
+pub struct RaceProgress {
     /// Rounds done, failed ones included.
     pub done: usize,
     /// Rounds in all.
@@ -56,7 +56,11 @@ impl std::error::Error for RaceError {}
 ///
 /// # Errors
 /// When the plan makes no sense, or no process can be started. A single entrant that fails is a row that says so.
-pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Progress), stop: &AtomicBool) -> Result<Report, RaceError> {
+pub fn run(
+    plan: &Plan,
+    watch: &mut dyn FnMut(&RaceProgress),
+    stop: &AtomicBool,
+) -> Result<Report, RaceError> {
     if let Some(fault) = plan.fault() {
         return Err(RaceError(fault));
     }
@@ -78,7 +82,7 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Progress), stop: &AtomicBool) -> 
     'race: for launch in 0..plan.launches {
         for index in random.shuffled(gathered.len()) {
             let Gathered { entrant, failed, gap, .. } = &gathered[index];
-            watch(&Progress { done, total, label: entrant.label() });
+            watch(&RaceProgress { done, total, label: entrant.label() });
             done += 1;
             if failed.is_some() || gap.is_some() {
                 continue;
@@ -103,7 +107,7 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Progress), stop: &AtomicBool) -> 
     if let Some(why) = nothing_starts(&gathered) {
         return Err(RaceError(why));
     }
-    watch(&Progress { done, total, label: String::new() });
+    watch(&RaceProgress { done, total, label: String::new() });
 
     let interrupted = stop.load(Ordering::Relaxed);
     Ok(Report {

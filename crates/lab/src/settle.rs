@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use crate::disturbance::{Disturbance, Watch};
+use crate::disturbance::{Disturbance, DisturbanceWatch};
 use crate::entrant::{RaceEntrant, Runner};
 use crate::job::PairJob;
 use crate::peer::Fault;
@@ -64,7 +64,7 @@ pub(crate) fn settled<T>(
 ) -> Settled<T> {
     let (mut dropped, mut disturbed) = (0, Disturbance::default());
     loop {
-        let watch = Watch::begin();
+        let watch = DisturbanceWatch::begin();
         let found = once();
         let befell = watch.end();
         disturbed = disturbed.and(&befell);

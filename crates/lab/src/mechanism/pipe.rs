@@ -10,7 +10,7 @@ use super::gauges::{BOTH_WAYS, GaugeReader, Gauges, SENDER, Sheet};
 use super::lab_mechanism::{LabMechanism, Meets, Overwrite, Overwritten, SCRIBBLE, framed, overwrite_buffer};
 use super::window::{ChannelEnd, EndFinder, own};
 use crate::scene::{Experiment, Gauge, Quoted, Scene};
-use crate::sys::given::Page;
+use crate::sys::given::GivenPage;
 
 pub(super) const PIPE: LabMechanism = LabMechanism {
     words,
@@ -64,7 +64,7 @@ fn read(on: &Gauges, sheet: &mut Sheet) {
 
 fn overwrite_given_page(Overwritten { kind, by, message, .. }: Overwritten<'_>) -> io::Result<()> {
     let frame = framed(kind, message);
-    let page = Page::holding(&frame)?;
+    let page = GivenPage::holding(&frame)?;
     page.give_to(own(by)?, frame.len())?;
     page.overwrite(frame.len() - message.len(), &vec![SCRIBBLE; message.len()]);
     Ok(())

@@ -6,11 +6,11 @@
 use std::io;
 use std::sync::atomic::AtomicBool;
 
-use super::bench::{Bench, ProbeError, Row, Setup};
+use super::bench::{Bench, BenchRow, ProbeError, ProbeSetup};
 use super::counters::cores;
 use super::learn::{Guess, Learnt, WATCH, learn};
 use super::stream::Want;
-use super::touch::Place;
+use super::touch::BytePlace;
 use super::tracefs::Tracefs;
 use crate::sys::perf::{Watched, Whom};
 
@@ -27,7 +27,7 @@ pub(super) struct Aim {
 impl Aim {
     /// Starts the two, lets them exchange a few messages, and learns from them.
     pub(super) fn take(
-        setup: &Setup,
+        setup: &ProbeSetup,
         tracefs: Option<&Tracefs>,
         stop: &AtomicBool,
     ) -> io::Result<Result<Aim, ProbeError>> {
@@ -63,19 +63,21 @@ impl Aim {
     }
 
     /// The places of the byte in the next row.
-    pub(super) fn places(&self, guess: Option<Guess>) -> Vec<(Place, Option<usize>, u64)> {
+    pub(super) fn places(&self, guess: Option<Guess>) -> Vec<(BytePlace, Option<usize>, u64)> {
         let moved = |place, address| match place {
-            Place::SharedBySender | Place::SharedByReceiver => address + self.learnt.stride * self.sent,
+            BytePlace::SharedBySender | BytePlace::SharedByReceiver => {
+                address + self.learnt.stride * self.sent
+            }
             _ => address,
         };
         let users = self.learnt.users.iter();
         let users = users.map(|&(place, side, address)| (place, Some(side), moved(place, address)));
-        let kernel = guess.map(|guess| (Place::Kernel, None, guess.after(self.sent)));
+        let kernel = guess.map(|guess| (BytePlace::Kernel, None, guess.after(self.sent)));
         users.chain(kernel).collect()
     }
 
     /// What is wanted of a stream to see every touch of the byte in the next row, each named by `key`.
-    pub(super) fn wants<K>(&self, guess: Option<Guess>, key: impl Fn(Place) -> K) -> Vec<Want<K>> {
+    pub(super) fn wants<K>(&self, guess: Option<Guess>, key: impl Fn(BytePlace) -> K) -> Vec<Want<K>> {
         let pids = self.bench.pids();
         let mut wants = Vec::new();
         for (place, side, address) in self.places(guess) {
@@ -91,7 +93,7 @@ impl Aim {
     }
 
     /// Sends the row.
-    pub(super) fn send(&mut self, stop: &AtomicBool) -> Result<Row, ProbeError> {
+    pub(super) fn send(&mut self, stop: &AtomicBool) -> Result<BenchRow, ProbeError> {
         let messages = self.messages();
         self.sent += messages;
         self.bench.send_with_times(messages, stop)

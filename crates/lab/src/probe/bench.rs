@@ -31,7 +31,7 @@ const TO_REST: Duration = Duration::from_secs(5);
 
 /// What is looked at.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Setup {
+pub struct ProbeSetup {
     /// The mechanism.
     pub kind: Kind,
     /// How both ends wait.
@@ -44,10 +44,10 @@ pub struct Setup {
     pub program: PathBuf,
 }
 
-impl Setup {
+impl ProbeSetup {
     /// Messages of 64 bytes, sent by this program's own workers.
-    pub fn new(kind: Kind, wait: WaitStrategy, placement: Placement) -> Setup {
-        Setup { kind, wait, placement, size_bytes: 64, program: THIS_PROGRAM.into() }
+    pub fn new(kind: Kind, wait: WaitStrategy, placement: Placement) -> ProbeSetup {
+        ProbeSetup { kind, wait, placement, size_bytes: 64, program: THIS_PROGRAM.into() }
     }
 }
 
@@ -81,7 +81,7 @@ pub struct Bench {
 
 /// What one row of messages was like.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub struct BenchRow {
     /// Messages that were sent, each verified.
     pub messages: u64,
     /// From just before `send` to just after `recv`, the median, in nanoseconds.
@@ -98,7 +98,7 @@ pub struct Row {
     pub message_at: [u64; 2],
 }
 
-impl Row {
+impl BenchRow {
     /// From just before each `send` to the end of it and of its `recv`, when the times were told.
     pub(crate) fn windows(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.sends.iter().zip(&self.recvs).map(|(send, recv)| (send.0, send.1.max(recv.1)))
@@ -110,7 +110,7 @@ impl Bench {
     ///
     /// # Errors
     /// When the placement cannot be had or a process cannot be started.
-    pub fn start(setup: &Setup, stop: &AtomicBool) -> Result<Bench, ProbeError> {
+    pub fn start(setup: &ProbeSetup, stop: &AtomicBool) -> Result<Bench, ProbeError> {
         let mut bench = Bench::start_apart(setup, stop)?;
         bench.connect(stop)?;
         Ok(bench)
@@ -120,7 +120,7 @@ impl Bench {
     ///
     /// # Errors
     /// As [`Bench::start`].
-    pub fn start_apart(setup: &Setup, stop: &AtomicBool) -> Result<Bench, ProbeError> {
+    pub fn start_apart(setup: &ProbeSetup, stop: &AtomicBool) -> Result<Bench, ProbeError> {
         let cores = machine::resolve(setup.placement).map_err(|gone| ProbeError(gone.to_string()))?;
         let environment = |error: &dyn std::fmt::Display| ProbeError(error.to_string());
         let deadline = Instant::now() + SETUP;
@@ -162,7 +162,7 @@ impl Bench {
     ///
     /// # Errors
     /// When a message was lost or damaged, or a process died.
-    pub fn send(&mut self, messages: u64, stop: &AtomicBool) -> Result<Row, ProbeError> {
+    pub fn send(&mut self, messages: u64, stop: &AtomicBool) -> Result<BenchRow, ProbeError> {
         self.row(messages, false, stop)
     }
 
@@ -170,11 +170,11 @@ impl Bench {
     ///
     /// # Errors
     /// As [`Bench::send`].
-    pub fn send_with_times(&mut self, messages: u64, stop: &AtomicBool) -> Result<Row, ProbeError> {
+    pub fn send_with_times(&mut self, messages: u64, stop: &AtomicBool) -> Result<BenchRow, ProbeError> {
         self.row(messages, true, stop)
     }
 
-    fn row(&mut self, count: u64, times: bool, stop: &AtomicBool) -> Result<Row, ProbeError> {
+    fn row(&mut self, count: u64, times: bool, stop: &AtomicBool) -> Result<BenchRow, ProbeError> {
         let patience = PER_MESSAGE.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
         let request = Request::Messages { count, times };
         let [sender, receiver] = self.peers.run(&request, Instant::now() + SETUP + patience, stop)?;
@@ -211,8 +211,8 @@ fn sleeps(pid: u32) -> Result<bool, ProbeError> {
     Ok(stat.rsplit_once(')').is_some_and(|(_, behind)| behind.trim_start().starts_with('S')))
 }
 
-fn row(sender: SideOutcome, receiver: SideOutcome) -> Row {
-    Row {
+fn row(sender: SideOutcome, receiver: SideOutcome) -> BenchRow {
+    BenchRow {
         messages: receiver.verified,
         flight_ns_p50: Histogram::from_pairs(&receiver.samples).median(),
         sides: [sender.usage, receiver.usage],

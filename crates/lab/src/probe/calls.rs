@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::thread;
 
-use super::bench::{Bench, ProbeError, Row};
+use super::bench::{Bench, BenchRow, ProbeError};
 use crate::sys::calls;
 use crate::sys::mark::Mark;
 use crate::sys::monotonic::monotonic_ns;
@@ -51,7 +51,7 @@ pub fn trace(
     bench: &mut Bench,
     messages: u64,
     stop: &AtomicBool,
-) -> io::Result<Result<([Vec<Called>; 2], Row), ProbeError>> {
+) -> io::Result<Result<([Vec<Called>; 2], BenchRow), ProbeError>> {
     let pids = bench.pids();
     thread::scope(|scope| {
         let (ready, attached) = mpsc::channel();

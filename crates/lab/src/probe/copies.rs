@@ -13,11 +13,11 @@ use std::io;
 use std::sync::atomic::AtomicBool;
 
 use super::aim::Aim;
-use super::bench::{ProbeError, Setup};
+use super::bench::{ProbeError, ProbeSetup};
 use super::learn::Guess;
 use super::stream::Stream;
 use super::symbols::Symbols;
-use super::touch::{Life, Place, touch};
+use super::touch::{BytePlace, Life, touch};
 use super::tracefs::Tracefs;
 
 /// Messages that are kept.
@@ -36,7 +36,7 @@ pub struct Proof {
     /// pieces, of which it is not learnt where they will be.
     pub whole: bool,
     /// The places that were watched.
-    pub places: Vec<(Place, u64)>,
+    pub places: Vec<(BytePlace, u64)>,
     /// From `send` to `recv` under the watchpoints, the median.
     pub flight_ns_p50: Option<u64>,
     /// The two processes.
@@ -64,7 +64,7 @@ impl Proof {
 /// # Errors
 /// [`io::Error`] when the kernel does not let us watch. Inside, as [`Bench::send`](super::Bench::send).
 pub fn prove(
-    setup: &Setup,
+    setup: &ProbeSetup,
     tracefs: Option<&Tracefs>,
     stop: &AtomicBool,
 ) -> io::Result<Result<Proof, ProbeError>> {
@@ -89,7 +89,7 @@ pub fn prove(
 
 /// Watches a row.
 fn watch(aim: &mut Aim, guess: Option<Guess>, stop: &AtomicBool) -> io::Result<Result<Proof, ProbeError>> {
-    let mut places: Vec<(Place, u64)> =
+    let mut places: Vec<(BytePlace, u64)> =
         aim.places(guess).into_iter().map(|(place, _, address)| (place, address)).collect();
     places.sort_unstable();
     let mut stream =
@@ -107,8 +107,9 @@ fn watch(aim: &mut Aim, guess: Option<Guess>, stop: &AtomicBool) -> io::Result<R
     });
     let lives: Vec<Life> = lives.collect();
     let met: Vec<Life> = lives.iter().filter(|life| life.kernel_was_met()).cloned().collect();
-    let shared =
-        places.iter().any(|(place, _)| matches!(place, Place::SharedBySender | Place::SharedByReceiver));
+    let shared = places
+        .iter()
+        .any(|(place, _)| matches!(place, BytePlace::SharedBySender | BytePlace::SharedByReceiver));
     let whole = if guess.is_some() { !met.is_empty() } else { shared };
     let mut lives = if guess.is_some() && whole { met } else { lives };
     lives.truncate(KEEP);

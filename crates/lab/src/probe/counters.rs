@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::AtomicBool;
 
-use super::bench::{Bench, ProbeError, Row};
+use super::bench::{Bench, BenchRow, ProbeError};
 use super::stream::{Stream, Want};
 use super::tracefs::Tracefs;
 use crate::machine;
@@ -26,7 +26,7 @@ const LEARN_PAGES: usize = 256;
 
 /// What is counted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
+pub enum CountedSubject {
     /// One system call of one side (0 the sender, 1 the receiver), by number.
     Call(usize, u64),
     /// All system calls of one side.
@@ -40,12 +40,12 @@ pub enum Subject {
 }
 
 /// Counts of one row.
-pub type Counts = BTreeMap<Subject, u64>;
+pub type Counts = BTreeMap<CountedSubject, u64>;
 
 /// Counters on both processes of a bench.
 #[derive(Debug)]
 pub struct Counters {
-    counters: Vec<(Subject, Counter)>,
+    counters: Vec<(CountedSubject, Counter)>,
 }
 
 impl Counters {
@@ -66,21 +66,32 @@ impl Counters {
         let pids = bench.pids();
         for (side, &pid) in pids.iter().enumerate() {
             let thread = Whom::Thread(pid);
-            counters.add(tracefs, "raw_syscalls/sys_enter", thread, None, Subject::Calls(side))?;
+            counters.add(tracefs, "raw_syscalls/sys_enter", thread, None, CountedSubject::Calls(side))?;
             for &number in &called[side] {
                 let only = format!("id == {number}");
-                let subject = Subject::Call(side, number);
+                let subject = CountedSubject::Call(side, number);
                 counters.add(tracefs, "raw_syscalls/sys_enter", thread, Some(&only), subject)?;
             }
             for tracepoint in ["exceptions/page_fault_user", "exceptions/page_fault_kernel"] {
-                counters.add_if_there(tracefs, tracepoint, thread, Subject::Faults(side))?;
+                counters.add_if_there(tracefs, tracepoint, thread, CountedSubject::Faults(side))?;
             }
-            counters.add_if_there(tracefs, "net/net_dev_start_xmit", thread, Subject::Packets(side))?;
+            counters.add_if_there(
+                tracefs,
+                "net/net_dev_start_xmit",
+                thread,
+                CountedSubject::Packets(side),
+            )?;
         }
         // The state of one who could have gone on is 0, or beyond the states of sleeping. (The sender sleeps between its
         // messages, too.)
         let thread = Whom::Thread(pids[1]);
-        counters.add(tracefs, "sched/sched_switch", thread, Some("prev_state & 255"), Subject::Sleeps)?;
+        counters.add(
+            tracefs,
+            "sched/sched_switch",
+            thread,
+            Some("prev_state & 255"),
+            CountedSubject::Sleeps,
+        )?;
         Ok(Ok(counters))
     }
 
@@ -90,7 +101,7 @@ impl Counters {
         tracepoint: &str,
         whom: Whom,
         only: Option<&str>,
-        subject: Subject,
+        subject: CountedSubject,
     ) -> io::Result<()> {
         let id = tracefs.tracepoint(tracepoint)?.id;
         let counter = Counter::open(Watched::Tracepoint(id), whom, Records::default(), true)?;
@@ -107,7 +118,7 @@ impl Counters {
         tracefs: &Tracefs,
         tracepoint: &str,
         whom: Whom,
-        subject: Subject,
+        subject: CountedSubject,
     ) -> io::Result<()> {
         match self.add(tracefs, tracepoint, whom, None, subject) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -124,7 +135,7 @@ impl Counters {
         bench: &mut Bench,
         messages: u64,
         stop: &AtomicBool,
-    ) -> io::Result<Result<(Counts, Row), ProbeError>> {
+    ) -> io::Result<Result<(Counts, BenchRow), ProbeError>> {
         let before = self.read()?;
         self.counters.iter().try_for_each(|(_, counter)| counter.enable())?;
         let row = bench.send(messages, stop);
@@ -200,7 +211,7 @@ fn learn(
 /// What the workers do around their messages is the same in both, but for a page that is taken for a longer answer and
 /// the like. Where it was more in the short row, nothing is left for the messages: no event is counted less than never.
 pub fn difference(short: &Counts, long: &Counts) -> Counts {
-    let before = |subject: &Subject| short.get(subject).copied().unwrap_or(0);
+    let before = |subject: &CountedSubject| short.get(subject).copied().unwrap_or(0);
     long.iter().map(|(subject, count)| (subject.clone(), count.saturating_sub(before(subject)))).collect()
 }
 
@@ -212,12 +223,12 @@ pub fn calls_of(side: usize, counts: &Counts) -> Vec<(String, u64)> {
     let mut parts: Vec<(String, u64)> = counts
         .iter()
         .filter_map(|(subject, &count)| match subject {
-            Subject::Call(of, number) if *of == side => Some((calls::name(*number), count)),
+            CountedSubject::Call(of, number) if *of == side => Some((calls::name(*number), count)),
             _ => None,
         })
         .collect();
     let told: u64 = parts.iter().map(|(_, count)| count).sum();
-    let all = counts.get(&Subject::Calls(side)).copied().unwrap_or(0);
+    let all = counts.get(&CountedSubject::Calls(side)).copied().unwrap_or(0);
     let untold = all.saturating_sub(told);
     if untold > AROUND {
         parts.push(("other calls".into(), untold));
@@ -233,19 +244,19 @@ mod tests {
     fn what_was_more_in_the_short_row_is_nothing_for_the_messages() {
         let row = |calls, faults| {
             Counts::from([
-                (Subject::Calls(0), calls + 15),
-                (Subject::Call(0, calls::number("write").unwrap()), calls),
-                (Subject::Faults(0), faults),
+                (CountedSubject::Calls(0), calls + 15),
+                (CountedSubject::Call(0, calls::number("write").unwrap()), calls),
+                (CountedSubject::Faults(0), faults),
             ])
         };
         let counts = difference(&row(500, 3), &row(1500, 2));
-        assert_eq!(counts[&Subject::Faults(0)], 0, "and not one less than none");
+        assert_eq!(counts[&CountedSubject::Faults(0)], 0, "and not one less than none");
         assert_eq!(calls_of(0, &counts), [("write".to_owned(), 1000)]);
     }
 
     #[test]
     fn calls_without_a_name_are_told_unless_they_are_the_workers_own() {
-        let told = |unnamed| calls_of(1, &Counts::from([(Subject::Calls(1), unnamed)]));
+        let told = |unnamed| calls_of(1, &Counts::from([(CountedSubject::Calls(1), unnamed)]));
         assert_eq!(told(AROUND), []);
         assert_eq!(told(AROUND + 1), [("other calls".to_owned(), AROUND + 1)]);
     }

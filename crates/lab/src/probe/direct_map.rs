@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 
 use rustix::pipe::PipeFlags;
 
-use super::stream::{Seen, Stream, Want};
+use super::stream::{SeenEvent, Stream, Want};
 use super::tracefs::Tracefs;
 use crate::sys::perf::{Watched, Whom};
 
@@ -44,21 +44,21 @@ pub(super) fn beginning(tracefs: &Tracefs) -> io::Result<u64> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum MemoryEvent {
     Page,
     Piece,
     CachedPiece,
 }
 
 fn find(tracefs: &Tracefs) -> io::Result<u64> {
-    let of = |name: &str, key| -> io::Result<(Want<Told>, super::tracefs::Tracepoint)> {
+    let of = |name: &str, key| -> io::Result<(Want<MemoryEvent>, super::tracefs::Tracepoint)> {
         let tracepoint = tracefs.tracepoint(name)?;
         let watched = Watched::Tracepoint(tracepoint.id);
         Ok((Want { key, watched, whom: Whom::Thread(0), only: None }, tracepoint))
     };
-    let (page, page_format) = of("kmem/mm_page_alloc", Told::Page)?;
-    let (piece, piece_format) = of("kmem/kmalloc", Told::Piece)?;
-    let (cached, cached_format) = of("kmem/kmem_cache_alloc", Told::CachedPiece)?;
+    let (page, page_format) = of("kmem/mm_page_alloc", MemoryEvent::Page)?;
+    let (piece, piece_format) = of("kmem/kmalloc", MemoryEvent::Piece)?;
+    let (cached, cached_format) = of("kmem/kmem_cache_alloc", MemoryEvent::CachedPiece)?;
     let mut stream = Stream::open(&[page, piece, cached], PAGES, false, true)?;
     stream.begin()?;
     for _ in 0..PIPES {
@@ -66,11 +66,11 @@ fn find(tracefs: &Tracefs) -> io::Result<u64> {
         rustix::pipe::fcntl_setpipe_size(&larger, PIPE_BYTES)?;
     }
     let told = stream.end()?;
-    let number = |seen: &Seen<Told>, name: &str| {
+    let number = |seen: &SeenEvent<MemoryEvent>, name: &str| {
         let format = match seen.key {
-            Told::Page => &page_format,
-            Told::Piece => &piece_format,
-            Told::CachedPiece => &cached_format,
+            MemoryEvent::Page => &page_format,
+            MemoryEvent::Piece => &piece_format,
+            MemoryEvent::CachedPiece => &cached_format,
         };
         format.number(&seen.sample.fields, name, 0).map(|value| value as u64)
     };
@@ -79,8 +79,8 @@ fn find(tracefs: &Tracefs) -> io::Result<u64> {
     let mut page: Option<u64> = None;
     for seen in &told.events {
         match seen.key {
-            Told::Page => page = number(seen, "pfn"),
-            Told::Piece | Told::CachedPiece => {
+            MemoryEvent::Page => page = number(seen, "pfn"),
+            MemoryEvent::Piece | MemoryEvent::CachedPiece => {
                 if let (Some(pfn), Some(address)) = (page.take(), number(seen, "ptr"))
                     && let Some(beginning) = of_pair(pfn.wrapping_mul(size), address)
                 {

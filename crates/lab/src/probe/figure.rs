@@ -132,7 +132,7 @@ impl Question {
 
 /// The bounds that a scene sets.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Bounds {
+pub struct FigureBounds {
     /// At least this many.
     pub least: f64,
     /// At most this many; `None` where polling sets no bound.
@@ -149,7 +149,7 @@ pub struct Figure {
     /// Why there is no reading, or none that is exact.
     pub unavailable: Option<Unavailable>,
     /// What the scene foretells, where it does.
-    pub budget: Option<Bounds>,
+    pub budget: Option<FigureBounds>,
     /// Whether the best reading keeps within it.
     pub held: Option<bool>,
     /// What textbooks say; never measured.

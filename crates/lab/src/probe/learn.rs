@@ -4,9 +4,9 @@
 use std::io;
 use std::sync::atomic::AtomicBool;
 
-use super::bench::{Bench, ProbeError, Setup};
-use super::stream::{Seen, Stream, Want};
-use super::touch::Place;
+use super::bench::{Bench, ProbeError, ProbeSetup};
+use super::stream::{SeenEvent, Stream, Want};
+use super::touch::BytePlace;
 use super::tracefs::{Tracefs, Tracepoint};
 use super::{direct_map, pages, spell};
 use crate::sys::mark::Mark;
@@ -28,7 +28,7 @@ const GUESSES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Learnt {
     /// In the processes' memory: whose, and where.
-    pub(super) users: Vec<(Place, usize, u64)>,
+    pub(super) users: Vec<(BytePlace, usize, u64)>,
     /// Likely places in the kernel's memory, the likeliest first.
     pub(super) kernel: Vec<Guess>,
     /// For shared memory: how far the place moves with each message.
@@ -80,7 +80,7 @@ impl Formats {
     }
 
     /// The number and arguments of a call.
-    fn call(&self, seen: &Seen<Heard>) -> Option<(u64, [u64; 6])> {
+    fn call(&self, seen: &SeenEvent<Heard>) -> Option<(u64, [u64; 6])> {
         let number = |name, index| self.enter.number(&seen.sample.fields, name, index).map(|n| n as u64);
         let mut args = [0; 6];
         for (index, arg) in args.iter_mut().enumerate() {
@@ -93,7 +93,7 @@ impl Formats {
 /// Connects the two, lets them exchange a few messages, and learns from them.
 pub(super) fn learn(
     bench: &mut Bench,
-    setup: &Setup,
+    setup: &ProbeSetup,
     tracefs: Option<&Tracefs>,
     stop: &AtomicBool,
 ) -> io::Result<Result<Learnt, ProbeError>> {
@@ -104,8 +104,8 @@ pub(super) fn learn(
     };
     let mut learnt = Learnt {
         users: vec![
-            (Place::SentMessage, 0, row.message_at[0] + BYTE),
-            (Place::ReceivedMessage, 1, row.message_at[1] + BYTE),
+            (BytePlace::SentMessage, 0, row.message_at[0] + BYTE),
+            (BytePlace::ReceivedMessage, 1, row.message_at[1] + BYTE),
         ],
         kernel: Vec::new(),
         stride: 0,
@@ -120,8 +120,8 @@ pub(super) fn learn(
     {
         // What the kernel is given is the message, and what the library puts before it.
         let lead = len.saturating_sub(u64::from(setup.size_bytes));
-        learnt.users.push((Place::SendBuffer, 0, from + lead + BYTE));
-        learnt.users.push((Place::ReceiveBuffer, 1, to + lead + BYTE));
+        learnt.users.push((BytePlace::SendBuffer, 0, from + lead + BYTE));
+        learnt.users.push((BytePlace::ReceiveBuffer, 1, to + lead + BYTE));
         let base = direct_map::beginning(tracefs)?;
         learnt.kernel = kernel_places(formats, &events, base, lead + BYTE);
     } else if let Some((places, stride)) = shared_places(bench)? {
@@ -133,7 +133,7 @@ pub(super) fn learn(
 
 /// Listens to the calls of both sides, and to what the kernel's allocators give while the sender is in one, from the
 /// very first on: what they give is used again and again.
-fn listen(bench: &Bench, setup: &Setup, tracefs: &Tracefs) -> io::Result<(Stream<Heard>, Formats)> {
+fn listen(bench: &Bench, setup: &ProbeSetup, tracefs: &Tracefs) -> io::Result<(Stream<Heard>, Formats)> {
     let formats = Formats::read(tracefs)?;
     let [sender, receiver] = bench.pids();
     let want = |tracepoint: &Tracepoint, key, pid, only| Want {
@@ -158,7 +158,7 @@ fn listen(bench: &Bench, setup: &Setup, tracefs: &Tracefs) -> io::Result<(Stream
 }
 
 /// The buffer of the last call of `side` that had one, between the marks.
-fn buffer_of(formats: &Formats, events: &[Seen<Heard>], side: usize) -> Option<(u64, u64)> {
+fn buffer_of(formats: &Formats, events: &[SeenEvent<Heard>], side: usize) -> Option<(u64, u64)> {
     let calls =
         events.iter().filter(|seen| seen.key == Heard::Enter(side)).filter_map(|seen| formats.call(seen));
     let inside = calls.skip_while(|(number, args)| Mark::of(*number, args) != Some(Mark::Begin));
@@ -168,9 +168,9 @@ fn buffer_of(formats: &Formats, events: &[Seen<Heard>], side: usize) -> Option<(
 
 /// Where the kernel may put the message: on what it took while the sender was in a call that gives it one, the last
 /// first. A page may be used from its beginning every time, or each message behind the one before.
-fn kernel_places(formats: &Formats, events: &[Seen<Heard>], base: u64, offset: u64) -> Vec<Guess> {
+fn kernel_places(formats: &Formats, events: &[SeenEvent<Heard>], base: u64, offset: u64) -> Vec<Guess> {
     let size = rustix::param::page_size() as u64;
-    let number = |format: &Tracepoint, seen: &Seen<Heard>, name| {
+    let number = |format: &Tracepoint, seen: &SeenEvent<Heard>, name| {
         format.number(&seen.sample.fields, name, 0).map(|number| number as u64)
     };
     // Of the call that the sender is in, if it gives something: how many bytes.
@@ -212,7 +212,7 @@ fn kernel_places(formats: &Formats, events: &[Seen<Heard>], base: u64, offset: u
 /// Where the next message will be in memory that both have mapped: the last one is looked for, and the one before
 /// it.
 #[allow(clippy::type_complexity)]
-fn shared_places(bench: &Bench) -> io::Result<Option<(Vec<(Place, usize, u64)>, u64)>> {
+fn shared_places(bench: &Bench) -> io::Result<Option<(Vec<(BytePlace, usize, u64)>, u64)>> {
     let [sender, receiver] = bench.pids();
     let last = crate::workload::payload::words_of(LEARN - 1);
     let before = crate::workload::payload::words_of(LEARN - 2);
@@ -235,7 +235,7 @@ fn shared_places(bench: &Bench) -> io::Result<Option<(Vec<(Place, usize, u64)>, 
         let next = at + stride - 16 + BYTE;
         let there = next - mapping.at.start + other.at.start;
         return Ok(Some((
-            vec![(Place::SharedBySender, 0, next), (Place::SharedByReceiver, 1, there)],
+            vec![(BytePlace::SharedBySender, 0, next), (BytePlace::SharedByReceiver, 1, there)],
             stride,
         )));
     }

@@ -6,12 +6,12 @@ use std::sync::atomic::AtomicBool;
 
 use crossing::scene::Budget;
 
-use super::bench::{Bench, ProbeError, Setup};
+use super::bench::{Bench, ProbeError, ProbeSetup};
 use super::budget;
 use super::calls;
 use super::copies::{self, Proof};
-use super::counters::{self, Counters, Subject};
-use super::figure::{Bounds, Certainty, Figure, Question, Reading};
+use super::counters::{self, CountedSubject, Counters};
+use super::figure::{Certainty, Figure, FigureBounds, Question, Reading};
 use super::instruments::{Instrument, Tool};
 use super::refusal::refused;
 use super::remarks::remark;
@@ -31,7 +31,7 @@ const PROOFS: u32 = 3;
 
 /// Looks at one mechanism.
 pub(super) fn measure(
-    setup: &Setup,
+    setup: &ProbeSetup,
     messages: u64,
     instruments: &[Instrument],
     budget: Option<&Budget>,
@@ -44,7 +44,7 @@ pub(super) fn measure(
 
 /// What was read so far.
 struct Collected<'a> {
-    setup: &'a Setup,
+    setup: &'a ProbeSetup,
     instruments: &'a [Instrument],
     cores: Option<[usize; 2]>,
     one_core: bool,
@@ -57,7 +57,7 @@ struct Collected<'a> {
 }
 
 impl<'a> Collected<'a> {
-    fn new(setup: &'a Setup, instruments: &'a [Instrument]) -> Collected<'a> {
+    fn new(setup: &'a ProbeSetup, instruments: &'a [Instrument]) -> Collected<'a> {
         Collected {
             setup,
             instruments,
@@ -198,9 +198,9 @@ impl<'a> Collected<'a> {
         let calls = [0, 1].map(|side| counters::calls_of(side, &counts));
         self.add_calls(name, calls, messages);
         for (subject, question) in [
-            (Subject::Sleeps, Question::ReceiverSleeps),
-            (Subject::Faults(0), Question::SenderFaults),
-            (Subject::Faults(1), Question::ReceiverFaults),
+            (CountedSubject::Sleeps, Question::ReceiverSleeps),
+            (CountedSubject::Faults(0), Question::SenderFaults),
+            (CountedSubject::Faults(1), Question::ReceiverFaults),
         ] {
             if let Some(&count) = counts.get(&subject) {
                 // Accounts begin and end with the messages; two rows may differ by a page for a longer answer.
@@ -209,7 +209,7 @@ impl<'a> Collected<'a> {
         }
         for (side, question) in [Question::Segments, Question::Acknowledgements].into_iter().enumerate() {
             if let (true, Some(&count)) =
-                (self.readings.contains_key(&question), counts.get(&Subject::Packets(side)))
+                (self.readings.contains_key(&question), counts.get(&CountedSubject::Packets(side)))
             {
                 // What a timer sends, such as a delayed acknowledgement, is sent by whoever runs at that moment.
                 self.add(question, Reading::whole(name, Certainty::AtLeast, count, messages));
@@ -362,7 +362,7 @@ impl<'a> Collected<'a> {
                 .map(|(best, bounds)| budget::holds(question, design, bounds, best, one_core));
             Some(Figure {
                 question,
-                budget: bounds.map(|range| Bounds { least: range.least, most: range.most }),
+                budget: bounds.map(|range| FigureBounds { least: range.least, most: range.most }),
                 held,
                 quoted: match question {
                     Question::Calls => Some(scene.quoted.syscalls.clone()),

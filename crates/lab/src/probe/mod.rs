@@ -43,8 +43,8 @@ use crossing::scene::Budget;
 
 use crate::machine::Machine;
 
-pub use bench::{Bench, ProbeError, Row, Setup};
-pub use figure::{Bounds, Certainty, Figure, Question, Reading};
+pub use bench::{Bench, BenchRow, ProbeError, ProbeSetup};
+pub use figure::{Certainty, Figure, FigureBounds, Question, Reading};
 pub use instruments::{Instrument, Tier, Tool, instruments};
 pub(crate) use refusal::refused;
 pub use report::{Calls, Overhead, ProbeReport, Probed, SCHEMA, TouchedBy};
@@ -57,11 +57,16 @@ pub const LEAST_MESSAGES: u64 = 100;
 pub const MOST_MESSAGES: u64 = 100_000;
 
 /// What a probe tells while it runs: rows done, rows in all, and what comes next.
-pub type Progress<'a> = &'a mut dyn FnMut(usize, usize, &Setup);
+pub type ProbeProgress<'a> = &'a mut dyn FnMut(usize, usize, &ProbeSetup);
 
 /// Looks at each of `setups` with every instrument there is, `messages` messages a row. A row that fails says why, and
 /// the others are looked at. `stop` cuts the probe short: the report then holds the rows that were finished.
-pub fn probe(setups: &[Setup], messages: u64, progress: Progress<'_>, stop: &AtomicBool) -> ProbeReport {
+pub fn probe(
+    setups: &[ProbeSetup],
+    messages: u64,
+    progress: ProbeProgress<'_>,
+    stop: &AtomicBool,
+) -> ProbeReport {
     let began = Instant::now();
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let instruments = instruments();
@@ -92,7 +97,7 @@ pub fn probe(setups: &[Setup], messages: u64, progress: Progress<'_>, stop: &Ato
 
 /// Looks at one mechanism, and holds it against `budget` instead of its scene's: for those who want to see a budget
 /// broken.
-pub fn probe_against(setup: &Setup, messages: u64, budget: &Budget, stop: &AtomicBool) -> Probed {
+pub fn probe_against(setup: &ProbeSetup, messages: u64, budget: &Budget, stop: &AtomicBool) -> Probed {
     measure::measure(setup, messages, &instruments(), Some(budget), stop)
 }
 
@@ -100,7 +105,7 @@ pub fn probe_against(setup: &Setup, messages: u64, budget: &Budget, stop: &Atomi
 const SCENE_BYTES: u32 = 4096;
 
 /// What the scene foretells for the setup's way of waiting.
-fn budget(setup: &Setup) -> Option<&'static Budget> {
+fn budget(setup: &ProbeSetup) -> Option<&'static Budget> {
     if setup.size_bytes > SCENE_BYTES {
         return None;
     }

@@ -23,7 +23,7 @@ pub struct Want<K> {
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen<K> {
+pub struct SeenEvent<K> {
     /// Of what.
     pub key: K,
     /// When, where, by whom.
@@ -41,9 +41,9 @@ pub struct Stream<K> {
 
 /// What a stream has held.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told<K> {
+pub struct StreamTold<K> {
     /// In order of time.
-    pub events: Vec<Seen<K>>,
+    pub events: Vec<SeenEvent<K>>,
     /// Whether events may have found no room.
     pub lost: bool,
 }
@@ -88,20 +88,20 @@ impl<K: Clone> Stream<K> {
     ///
     /// # Errors
     /// What ioctl(2) says.
-    pub fn end(&mut self) -> io::Result<Told<K>> {
+    pub fn end(&mut self) -> io::Result<StreamTold<K>> {
         self.counters.iter().try_for_each(Counter::disable)?;
         Ok(self.take())
     }
 
     /// Tells what has come since the last time, and goes on.
-    pub fn take(&mut self) -> Told<K> {
-        let mut told = Told { events: Vec::new(), lost: false };
+    pub fn take(&mut self) -> StreamTold<K> {
+        let mut told = StreamTold { events: Vec::new(), lost: false };
         for (_, ring) in &mut self.rings {
             let mut lost = false;
             let full = ring.drain(|record| match record.read(self.records) {
                 Some(Said::Sample(sample)) => {
                     if let Some(key) = self.keys.get(&sample.id) {
-                        told.events.push(Seen { key: key.clone(), sample });
+                        told.events.push(SeenEvent { key: key.clone(), sample });
                     }
                 }
                 Some(Said::Lost(_)) => lost = true,

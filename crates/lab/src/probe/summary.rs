@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::bench::Row;
+use super::bench::BenchRow;
 use super::calls::Called;
 use super::copies::Proof;
 use super::report::{Calls, TouchedBy};
 use super::spell;
-use super::touch::Place;
+use super::touch::BytePlace;
 use crate::sys::mark::Mark;
 
 /// How many of each name.
@@ -54,7 +54,7 @@ pub(super) fn usual(calls: &[Called], windows: &[(u64, u64)]) -> Calls {
 }
 
 /// How often a byte of the message crossed the line between a process and the kernel, by what the calls returned.
-pub(super) fn crossings(seen: &[Vec<Called>; 2], row: &Row, size_bytes: u32) -> Option<u64> {
+pub(super) fn crossings(seen: &[Vec<Called>; 2], row: &BenchRow, size_bytes: u32) -> Option<u64> {
     let moved = |calls: &[Called]| {
         let moving = calls.iter().filter(|call| spell::moves(call.number));
         moving.filter_map(|call| u64::try_from(call.result).ok()).sum::<u64>()
@@ -69,7 +69,7 @@ pub(super) fn touched(proof: &Proof) -> Vec<TouchedBy> {
     let mut touches: Vec<TouchedBy> = Vec::new();
     for touch in proof.lives.last().into_iter().flat_map(|life| &life.touches) {
         // What a process does with its own message before and after is no part of the channel.
-        let own = matches!(touch.place, Place::SentMessage | Place::ReceivedMessage);
+        let own = matches!(touch.place, BytePlace::SentMessage | BytePlace::ReceivedMessage);
         if own && !touch.by_kernel() {
             continue;
         }

@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::atomic::AtomicBool;
 
-use super::bench::{Bench, ProbeError, Row};
+use super::bench::{Bench, BenchRow, ProbeError};
 use super::wakes::within;
 use crate::sys::perf::{Counter, Records, Ring, Said, Watched, Whom};
 
@@ -26,16 +26,16 @@ pub struct Outs {
 
 /// The records of one thread.
 #[derive(Debug)]
-pub(super) struct Watch(Ring);
+pub(super) struct SwitchWatch(Ring);
 
 const RECORDS: Records = Records { samples: false, stack: false, fields: false, switches: true };
 
-impl Watch {
+impl SwitchWatch {
     /// From now on.
-    pub(super) fn of(tid: u32) -> io::Result<Watch> {
+    pub(super) fn of(tid: u32) -> io::Result<SwitchWatch> {
         let bearer = Counter::open(Watched::Nothing, Whom::Thread(tid), RECORDS, false)?;
         bearer.enable()?;
-        Ok(Watch(Ring::of(bearer, PAGES)?))
+        Ok(SwitchWatch(Ring::of(bearer, PAGES)?))
     }
 
     /// How often it gave up its core at a time that counts.
@@ -69,9 +69,9 @@ pub fn count(
     bench: &mut Bench,
     messages: u64,
     stop: &AtomicBool,
-) -> io::Result<Result<([Outs; 2], Row), ProbeError>> {
+) -> io::Result<Result<([Outs; 2], BenchRow), ProbeError>> {
     let [sender, receiver] = bench.pids();
-    let (mut sender, mut receiver) = (Watch::of(sender)?, Watch::of(receiver)?);
+    let (mut sender, mut receiver) = (SwitchWatch::of(sender)?, SwitchWatch::of(receiver)?);
     let row = match bench.send_with_times(messages.min(MOST), stop) {
         Ok(row) => row,
         Err(error) => return Ok(Err(error)),

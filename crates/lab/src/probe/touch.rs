@@ -5,7 +5,7 @@ use crate::sys::perf::Sample;
 
 /// Where a byte of the message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Place {
+pub enum BytePlace {
     /// In the memory that the sender gives to `send`.
     SentMessage,
     /// In the sender's memory from which the kernel is asked to take it.
@@ -22,17 +22,17 @@ pub enum Place {
     ReceivedMessage,
 }
 
-impl Place {
+impl BytePlace {
     /// In words.
     pub fn words(self) -> &'static str {
         match self {
-            Place::SentMessage => "the sender's message",
-            Place::SendBuffer => "the sender's buffer",
-            Place::Kernel => "the kernel's copy",
-            Place::SharedBySender => "shared memory, the sender's mapping",
-            Place::SharedByReceiver => "shared memory, the receiver's mapping",
-            Place::ReceiveBuffer => "the receiver's buffer",
-            Place::ReceivedMessage => "the receiver's message",
+            BytePlace::SentMessage => "the sender's message",
+            BytePlace::SendBuffer => "the sender's buffer",
+            BytePlace::Kernel => "the kernel's copy",
+            BytePlace::SharedBySender => "shared memory, the sender's mapping",
+            BytePlace::SharedByReceiver => "shared memory, the receiver's mapping",
+            BytePlace::ReceiveBuffer => "the receiver's buffer",
+            BytePlace::ReceivedMessage => "the receiver's message",
         }
     }
 }
@@ -41,7 +41,7 @@ impl Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Touch {
     /// Where the byte was.
-    pub place: Place,
+    pub place: BytePlace,
     /// Who ran: 0 the sender, 1 the receiver, `None` anybody else.
     pub side: Option<usize>,
     /// When, on CLOCK_MONOTONIC.
@@ -72,7 +72,7 @@ pub struct Life {
 
 impl Life {
     /// How often the kernel touched the byte there.
-    pub fn kernel_touches(&self, place: Place) -> usize {
+    pub fn kernel_touches(&self, place: BytePlace) -> usize {
         self.touches.iter().filter(|touch| touch.place == place && touch.by_kernel()).count()
     }
 
@@ -80,20 +80,27 @@ impl Life {
     /// the receiver's have touched it.
     pub(super) fn kernel_was_met(&self) -> bool {
         let of = |place| self.touches.iter().filter(move |touch| touch.place == place && touch.by_kernel());
-        let met = |buffer| of(buffer).all(|user| of(Place::Kernel).any(|own| own.stack == user.stack));
-        self.kernel_touches(Place::SendBuffer) > 0 && met(Place::SendBuffer) && met(Place::ReceiveBuffer)
+        let met = |buffer| of(buffer).all(|user| of(BytePlace::Kernel).any(|own| own.stack == user.stack));
+        self.kernel_touches(BytePlace::SendBuffer) > 0
+            && met(BytePlace::SendBuffer)
+            && met(BytePlace::ReceiveBuffer)
     }
 
     /// Copies by the kernel: between its memory and the processes', and within its own.
     pub(super) fn kernel_copies(&self) -> usize {
-        let across = [Place::SentMessage, Place::SendBuffer, Place::ReceiveBuffer, Place::ReceivedMessage];
+        let across = [
+            BytePlace::SentMessage,
+            BytePlace::SendBuffer,
+            BytePlace::ReceiveBuffer,
+            BytePlace::ReceivedMessage,
+        ];
         let across: usize = across.iter().map(|&place| self.kernel_touches(place)).sum();
-        across.max(self.kernel_touches(Place::Kernel))
+        across.max(self.kernel_touches(BytePlace::Kernel))
     }
 }
 
 /// A touch, with the kernel's functions by name.
-pub(super) fn touch(place: Place, sample: &Sample, pids: &[u32; 2]) -> Touch {
+pub(super) fn touch(place: BytePlace, sample: &Sample, pids: &[u32; 2]) -> Touch {
     let in_kernel = sample.ip >> 63 == 1;
     Touch {
         place,

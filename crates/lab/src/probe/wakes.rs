@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::atomic::AtomicBool;
 
-use super::bench::{Bench, ProbeError, Row};
+use super::bench::{Bench, BenchRow, ProbeError};
 use super::counters::cores;
 use super::stream::{Stream, Want};
 use super::tracefs::Tracefs;
@@ -25,7 +25,7 @@ pub fn count(
     tracefs: &Tracefs,
     messages: u64,
     stop: &AtomicBool,
-) -> io::Result<Result<(u64, Row), ProbeError>> {
+) -> io::Result<Result<(u64, BenchRow), ProbeError>> {
     let watched = Watched::Tracepoint(tracefs.tracepoint("sched/sched_waking")?.id);
     let only = Some(format!("pid == {}", bench.pids()[1]));
     // Whoever wakes it: the sender as a rule, but an interrupt may come in between.

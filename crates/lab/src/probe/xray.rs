@@ -21,7 +21,7 @@ use self::outside::from_outside;
 pub use self::scan::Xray;
 use self::scan::{Scan, TraceKey};
 use super::aim::Aim;
-use super::bench::{Bench, ProbeError, Setup};
+use super::bench::{Bench, ProbeError, ProbeSetup};
 use super::copies::LEAST_BYTES;
 use super::counters::cores;
 use super::refusal::refused;
@@ -52,9 +52,9 @@ const TRACEPOINTS: [(TraceKey, &str); 8] = [
 ///
 /// # Errors
 /// When a process cannot be started, or a message is lost.
-pub fn xray(setup: &Setup, stop: &AtomicBool) -> Result<Xray, ProbeError> {
+pub fn xray(setup: &ProbeSetup, stop: &AtomicBool) -> Result<Xray, ProbeError> {
     // A shorter message has no byte of its own to be watched.
-    let setup = &Setup { size_bytes: setup.size_bytes.max(LEAST_BYTES), ..setup.clone() };
+    let setup = &ProbeSetup { size_bytes: setup.size_bytes.max(LEAST_BYTES), ..setup.clone() };
     let _held = Symbols::kernel();
     let looked = Tracefs::open().and_then(|tracefs| through_the_kernel(setup, &tracefs, stop));
     match looked {
@@ -65,7 +65,7 @@ pub fn xray(setup: &Setup, stop: &AtomicBool) -> Result<Xray, ProbeError> {
 
 /// With tracepoints and watchpoints.
 fn through_the_kernel(
-    setup: &Setup,
+    setup: &ProbeSetup,
     tracefs: &Tracefs,
     stop: &AtomicBool,
 ) -> io::Result<Result<Xray, ProbeError>> {

@@ -7,7 +7,7 @@ use super::pair::Cast;
 use super::teller::Teller;
 use crate::peer::Fault;
 use crate::plan::Placement;
-use crate::probe::{self, Setup, Xray};
+use crate::probe::{self, ProbeSetup, Xray};
 use crate::sys::monotonic::monotonic_ns;
 use crate::trace::{Event, Mode, Process, Side, What};
 
@@ -26,10 +26,10 @@ pub(super) fn run(
 }
 
 /// What is probed, for what is on the stage.
-pub(super) fn setup(cast: &Cast) -> Setup {
+pub(super) fn setup(cast: &Cast) -> ProbeSetup {
     let placement = cast.cores.map_or(Placement::Unpinned, |[a, b]| Placement::Cores(a, b));
-    let setup = Setup::new(cast.kind, cast.wait, placement);
-    Setup { size_bytes: cast.size_bytes, program: cast.program.clone(), ..setup }
+    let setup = ProbeSetup::new(cast.kind, cast.wait, placement);
+    ProbeSetup { size_bytes: cast.size_bytes, program: cast.program.clone(), ..setup }
 }
 
 /// The two processes of a bench, as a trace names them.

@@ -12,15 +12,15 @@ use super::mapping::{Mapping, PAGE_BYTES};
 
 /// A page of this process's memory.
 #[derive(Debug)]
-pub struct Page(Mapping);
+pub struct GivenPage(Mapping);
 
-impl Page {
+impl GivenPage {
     /// A page that begins with `bytes`; what is longer than a page is cut.
     ///
     /// # Errors
     /// What mmap(2) says.
-    pub fn holding(bytes: &[u8]) -> io::Result<Page> {
-        let page = Page(Mapping::own_page()?);
+    pub fn holding(bytes: &[u8]) -> io::Result<GivenPage> {
+        let page = GivenPage(Mapping::own_page()?);
         page.overwrite(0, bytes);
         Ok(page)
     }
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn what_is_written_after_it_was_given_arrives() {
         let (reading, writing) = rustix::pipe::pipe().unwrap();
-        let page = Page::holding(b"before").unwrap();
+        let page = GivenPage::holding(b"before").unwrap();
         page.give_to(&writing, 6).unwrap();
         page.overwrite(0, b"after!");
         let mut seen = [0; 6];

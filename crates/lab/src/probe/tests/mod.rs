@@ -10,7 +10,7 @@ use std::thread;
 use self::subject::{BEYOND, Deed, Subject};
 use super::calls::{Called, follow};
 use super::stream::{Stream, Want};
-use super::switches::Watch;
+use super::switches::SwitchWatch;
 use super::tracefs::Tracefs;
 use crate::cannot_run::{Lacks, cannot_run};
 use crate::sys::calls;
@@ -84,7 +84,7 @@ fn a_thousand_calls_are_a_thousand_by_ptrace() {
 fn ten_sleeps_are_ten_switches() {
     for times in [10, 11] {
         let mut subject = Subject::told(Deed::Sleep, times);
-        let mut watch = tried("perf", Watch::of(subject.tid));
+        let mut watch = tried("perf", SwitchWatch::of(subject.tid));
         let spent = subject.go();
         assert_eq!(spent.switches, times, "by getrusage");
         if let Some(watch) = &mut watch {

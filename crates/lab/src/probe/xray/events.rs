@@ -4,9 +4,9 @@ use super::inside::{Entered, Inside};
 use super::scan::{Scan, TraceKey, stack_of, who};
 use crate::probe::spell;
 use crate::probe::steps::{Sign, step};
-use crate::probe::stream::Seen;
+use crate::probe::stream::SeenEvent;
 use crate::probe::symbols;
-use crate::probe::touch::{Place, touch};
+use crate::probe::touch::{BytePlace, touch};
 use crate::trace::{Event, Side, What};
 
 /// Where the two are while the stream is read.
@@ -21,7 +21,7 @@ pub(super) struct Walk {
 
 impl Scan<'_> {
     /// What one event of the stream is, if it belongs to this message.
-    pub(super) fn event(&self, seen: &Seen<TraceKey>, walk: &mut Walk, events: &mut Vec<Event>) {
+    pub(super) fn event(&self, seen: &SeenEvent<TraceKey>, walk: &mut Walk, events: &mut Vec<Event>) {
         let Walk { windows, calls, aside } = walk;
         let scene = self.setup.kind.scene();
         let sample = &seen.sample;
@@ -139,15 +139,15 @@ impl Scan<'_> {
 
     fn touched(
         &self,
-        place: Place,
-        seen: &Seen<TraceKey>,
+        place: BytePlace,
+        seen: &SeenEvent<TraceKey>,
         side: usize,
         by: impl Fn(usize, What, Option<Sign<'_>>) -> Event,
     ) -> Event {
         let touched = touch(place, &seen.sample, &self.pids);
         let sign = match place {
             _ if touched.by_kernel() => Some(Sign::KernelCopy),
-            Place::SharedBySender | Place::SharedByReceiver => Some(Sign::SharedTouch),
+            BytePlace::SharedBySender | BytePlace::SharedByReceiver => Some(Sign::SharedTouch),
             _ => None,
         };
         let through = touched.stack.get(1).map_or_else(String::new, |caller| format!(", called by {caller}"));

@@ -2,7 +2,7 @@
 
 use super::looks::EMPTY;
 use super::scan::who;
-use crate::probe::bench::Setup;
+use crate::probe::bench::ProbeSetup;
 use crate::probe::spell;
 use crate::probe::steps::{Sign, step};
 use crate::sys::calls;
@@ -41,7 +41,7 @@ impl Inside {
     /// waited for.
     pub(super) fn leave(
         &mut self,
-        setup: &Setup,
+        setup: &ProbeSetup,
         side: usize,
         result: i64,
         t_ns: u64,
@@ -57,7 +57,7 @@ impl Inside {
     }
 
     /// The message ended before the call did.
-    pub(super) fn left_open(&mut self, setup: &Setup, side: usize, end: u64, events: &mut Vec<Event>) {
+    pub(super) fn left_open(&mut self, setup: &ProbeSetup, side: usize, end: u64, events: &mut Vec<Event>) {
         if let Some(entered) = self.0[side].take()
             && entered.t_ns <= end
         {
@@ -67,7 +67,7 @@ impl Inside {
 }
 
 fn call(
-    setup: &Setup,
+    setup: &ProbeSetup,
     side: usize,
     entered: &Entered,
     t_ns: u64,

@@ -4,7 +4,7 @@ use super::events::Walk;
 use super::inside::Inside;
 use super::looks::without_empty_looks;
 use super::scan::{Scan, TraceKey, Xray};
-use crate::probe::touch::{Life, Place, touch};
+use crate::probe::touch::{BytePlace, Life, touch};
 use crate::scene::Scene;
 use crate::trace::{Basis, Event, Side, Tone, What};
 
@@ -52,7 +52,7 @@ impl Scan<'_> {
         });
         let life = Life { window, touches: touches.collect() };
         let row = |name: &str, count: String| vec![name.to_owned(), count];
-        let mut rows: Vec<Vec<String>> = [Place::SendBuffer, Place::Kernel, Place::ReceiveBuffer]
+        let mut rows: Vec<Vec<String>> = [BytePlace::SendBuffer, BytePlace::Kernel, BytePlace::ReceiveBuffer]
             .into_iter()
             .filter(|&place| life.kernel_touches(place) > 0)
             .map(|place| {
@@ -62,7 +62,7 @@ impl Scan<'_> {
                 )
             })
             .collect();
-        let whole = self.met.is_some() || life.kernel_touches(Place::SendBuffer) == 0;
+        let whole = self.met.is_some() || life.kernel_touches(BytePlace::SendBuffer) == 0;
         let count = life.kernel_copies();
         let count = if whole { count.to_string() } else { format!("at least {count}") };
         rows.push(row("copies by the kernel, counted", count));

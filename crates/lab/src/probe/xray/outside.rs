@@ -6,14 +6,18 @@ use super::inside::{Entered, Inside};
 use super::looks::without_empty_looks;
 use super::scan::Xray;
 use crate::machine::Unavailable;
-use crate::probe::bench::{Bench, ProbeError, Row, Setup};
+use crate::probe::bench::{Bench, BenchRow, ProbeError, ProbeSetup};
 use crate::probe::calls::{self, Called};
 use crate::probe::refusal::refused;
 use crate::probe::spell;
 use crate::trace::{Event, Side, What};
 
 /// A few messages under a tracer; `why` there is nothing better.
-pub(super) fn from_outside(setup: &Setup, why: Unavailable, stop: &AtomicBool) -> Result<Xray, ProbeError> {
+pub(super) fn from_outside(
+    setup: &ProbeSetup,
+    why: Unavailable,
+    stop: &AtomicBool,
+) -> Result<Xray, ProbeError> {
     /// Messages that are traced; the last but one is shown.
     const TRACED: u64 = 8;
     let mut bench = Bench::start(setup, stop)?;
@@ -37,7 +41,7 @@ pub(super) fn from_outside(setup: &Setup, why: Unavailable, stop: &AtomicBool) -
     Ok(Xray { pids, cores: bench.cores(), events })
 }
 
-fn stepped(setup: &Setup, seen: &[Vec<Called>; 2], row: &Row) -> Vec<Event> {
+fn stepped(setup: &ProbeSetup, seen: &[Vec<Called>; 2], row: &BenchRow) -> Vec<Event> {
     let index = row.sends.len().saturating_sub(2);
     let (Some(&send), Some(&recv)) = (row.sends.get(index), row.recvs.get(index)) else { return Vec::new() };
     let mut events = vec![

@@ -2,7 +2,7 @@
 
 use super::scan::{Scan, TraceKey, stack_of, who};
 use crate::probe::steps::{Sign, step};
-use crate::probe::stream::Seen;
+use crate::probe::stream::SeenEvent;
 use crate::probe::symbols;
 use crate::probe::wire::Segment;
 use crate::trace::{Event, Side, What};
@@ -14,7 +14,7 @@ const BEFORE_NS: u64 = 5_000;
 
 impl Scan<'_> {
     /// What the tap says of a packet that goes out; `None` where there is no tap.
-    fn segment_of(&self, seen: &Seen<TraceKey>) -> Option<&Segment> {
+    fn segment_of(&self, seen: &SeenEvent<TraceKey>) -> Option<&Segment> {
         let t_ns = seen.sample.t_ns;
         let near = |segment: &&Segment| {
             (t_ns.saturating_sub(BEFORE_NS)..=t_ns + AFTER_NS).contains(&segment.t_ns)
@@ -24,7 +24,7 @@ impl Scan<'_> {
     }
 
     /// Whether a packet has the message in it: it is longer than its headers.
-    pub(super) fn carries(&self, seen: &Seen<TraceKey>) -> bool {
+    pub(super) fn carries(&self, seen: &SeenEvent<TraceKey>) -> bool {
         match self.number(seen, "data_len") {
             Some(bytes) => bytes > 0,
             None => self.number(seen, "len").is_some_and(|len| len > i64::from(self.setup.size_bytes)),
@@ -32,7 +32,7 @@ impl Scan<'_> {
     }
 
     /// A packet goes out, while `side` runs.
-    pub(super) fn packet_out(&self, seen: &Seen<TraceKey>, side: usize) -> Event {
+    pub(super) fn packet_out(&self, seen: &SeenEvent<TraceKey>, side: usize) -> Event {
         let (what, sign) = match self.carries(seen) {
             true => ("a segment with the message goes out", Sign::Numbered),
             false => ("an acknowledgement goes out", Sign::Acknowledged),
@@ -43,14 +43,14 @@ impl Scan<'_> {
         Event { step: found, ..self.packet(seen, side).saying(text) }
     }
 
-    fn packet(&self, seen: &Seen<TraceKey>, side: usize) -> Event {
+    fn packet(&self, seen: &SeenEvent<TraceKey>, side: usize) -> Event {
         let function = seen.sample.stack.get(1).copied().map(symbols::name);
         let what =
             What::Packet { function, detail: Some(stack_of(&seen.sample)).filter(|stack| !stack.is_empty()) };
         Event { cpu: Some(seen.sample.cpu), ..Event::new(seen.sample.t_ns, what).by(who(side)).of(0) }
     }
 
-    fn checksum(&self, seen: &Seen<TraceKey>) -> &'static str {
+    fn checksum(&self, seen: &SeenEvent<TraceKey>) -> &'static str {
         /// The kernel's name for a checksum that is left to the device: only what precedes the data is summed.
         const PARTIAL: i64 = 3;
         match self.number(seen, "ip_summed") {
@@ -63,8 +63,8 @@ impl Scan<'_> {
     /// a timer.
     pub(super) fn acknowledgement(&self, windows: &[(u64, u64); 2]) -> Option<Event> {
         let out = || self.events.iter().filter(|seen| seen.key == TraceKey::Out);
-        let side_of = |seen: &Seen<TraceKey>| self.pids.iter().position(|&pid| pid == seen.sample.tid);
-        let inside = |seen: &Seen<TraceKey>| {
+        let side_of = |seen: &SeenEvent<TraceKey>| self.pids.iter().position(|&pid| pid == seen.sample.tid);
+        let inside = |seen: &SeenEvent<TraceKey>| {
             let t_ns = seen.sample.t_ns;
             side_of(seen).is_some_and(|side| (windows[side].0..=windows[side].1).contains(&t_ns))
         };

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::probe::bench::{Bench, Row, Setup};
-use crate::probe::stream::Seen;
+use crate::probe::bench::{Bench, BenchRow, ProbeSetup};
+use crate::probe::stream::SeenEvent;
 use crate::probe::symbols;
-use crate::probe::touch::{Life, Place, touch};
+use crate::probe::touch::{BytePlace, Life, touch};
 use crate::probe::tracefs::Tracepoint;
 use crate::probe::wire::Segment;
 use crate::sys::perf::Sample;
@@ -33,17 +33,17 @@ pub(super) enum TraceKey {
     KernelFault,
     Out,
     In,
-    Byte(Place),
+    Byte(BytePlace),
 }
 
 /// A row that was looked at.
 pub(super) struct Scan<'a> {
-    pub(super) setup: &'a Setup,
+    pub(super) setup: &'a ProbeSetup,
     pub(super) formats: &'a BTreeMap<TraceKey, Tracepoint>,
-    pub(super) events: &'a [Seen<TraceKey>],
+    pub(super) events: &'a [SeenEvent<TraceKey>],
     pub(super) pids: [u32; 2],
     pub(super) cores: Option<[usize; 2]>,
-    pub(super) row: &'a Row,
+    pub(super) row: &'a BenchRow,
     pub(super) segments: Vec<Segment>,
     /// The message in which the kernel's copy was met.
     pub(super) met: Option<usize>,
@@ -51,11 +51,11 @@ pub(super) struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     pub(super) fn new(
-        setup: &'a Setup,
+        setup: &'a ProbeSetup,
         formats: &'a BTreeMap<TraceKey, Tracepoint>,
-        events: &'a [Seen<TraceKey>],
+        events: &'a [SeenEvent<TraceKey>],
         bench: &Bench,
-        row: &'a Row,
+        row: &'a BenchRow,
         segments: Vec<Segment>,
     ) -> Scan<'a> {
         let pids = bench.pids();
@@ -75,7 +75,7 @@ impl<'a> Scan<'a> {
     }
 
     /// A field of an event.
-    pub(super) fn number(&self, seen: &Seen<TraceKey>, name: &str) -> Option<i64> {
+    pub(super) fn number(&self, seen: &SeenEvent<TraceKey>, name: &str) -> Option<i64> {
         self.formats.get(&seen.key)?.number(&seen.sample.fields, name, 0)
     }
 }
