@@ -186,7 +186,7 @@ fn a_probe_keeps_the_rows_that_it_has_finished() {
     let code = running.wait();
     let text = String::from_utf8(read(running.0.stdout.take())).expect("text");
     assert_eq!(code, Some(129), "{text}");
-    assert!(text.contains("interrupted: "), "{text}");
+    assert!(text.contains("interrupted after "), "{text}");
     let kept: serde_json::Value =
         serde_json::from_slice(&fs::read(desk.path("cut.json")).expect("the export")).expect("a report");
     let rows = kept["rows"].as_array().expect("rows");
