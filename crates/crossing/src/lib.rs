@@ -115,3 +115,8 @@ pub use mechanism::{
 #[doc(hidden)]
 pub use pause::pause;
 pub use wait::{Spacing, WaitStrategy};
+
+/// The example of the README runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

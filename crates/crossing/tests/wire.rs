@@ -1,7 +1,7 @@
 //! The wire as `docs/wire.md` describes it: a program that knows the document and nothing of this library is
 //! the other end.
 //!
-//! The program is `wire_client.py`. It needs python3; without it these tests fail, since they would prove
+//! The program is `peers/python/client.py`. It needs python3; without it these tests fail, since they would prove
 //! nothing.
 
 mod process;
@@ -22,7 +22,7 @@ fn config() -> Config {
 }
 
 fn python(words: [&str; 3]) -> Child {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire_client.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../peers/python/client.py");
     let mut command = Command::new("python3");
     command.arg(script).args(words).stdout(Stdio::piped());
     command.spawn().expect("these tests need python3 on the PATH: install it")
@@ -116,7 +116,7 @@ fn hexdump(text: &str) -> Vec<u8> {
 /// The document's examples are what an end really sends.
 #[test]
 fn the_examples_of_the_document_are_true() {
-    let document = include_str!("../../../docs/wire.md");
+    let document = include_str!("../docs/wire.md");
     for kind in Kind::ALL {
         assert!(document.contains(&format!("`{kind}:")), "docs/wire.md says nothing of `{kind}:`");
     }

@@ -56,3 +56,8 @@ pub use report::Report;
 pub use rival::end_guests;
 pub use worker::worker_main;
 pub use workload::payload;
+
+/// The example of the README runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,6 @@
-"""The other end of a crossing connection, written from docs/wire.md alone.
+"""The other end of a crossing connection, written from crates/crossing/docs/wire.md alone.
 
-    wire_client.py connect unix PATH | connect tcp HOST:PORT | listen unix PATH | listen tcp HOST:PORT
+    client.py connect unix PATH | connect tcp HOST:PORT | listen unix PATH | listen tcp HOST:PORT
 
 It sends a message of each length in LENGTHS (and one as long as agreed), receives the same from the other end, says that it
 sends no more, and expects the other to do so. A listener writes the address it listens at, followed by a newline.
