@@ -131,9 +131,7 @@ fn cells(figure: &Figure) -> Option<Vec<String>> {
         }
         _ => String::new(),
     };
-    let bounds = figure.budget.map_or_else(String::new, |bounds| {
-        super::words::range(lab::scene::Range { least: bounds.least, most: bounds.most })
-    });
+    let bounds = figure.budget.map_or_else(String::new, super::words::range);
     Some(vec![
         format!("{}{made_of}", figure.question.words()),
         amount(best),

@@ -61,3 +61,8 @@ pub use workload::payload;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(test)]
+mod published;
+#[cfg(test)]
+mod schema_text;

@@ -19,8 +19,10 @@ pub const SCHEMA: u32 = 1;
 
 /// The result of one race.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
-    /// [`SCHEMA`].
+    /// The version of this structure. It changes when a field changes its meaning or goes away.
+    #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
     pub schema: u32,
     /// The version of ipcscope that measured.
     pub version: String,
@@ -151,6 +153,7 @@ pub struct Channel<'a> {
 
 /// Who ran a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Entrant {
     /// One of our four mechanisms.
@@ -167,6 +170,7 @@ pub enum Entrant {
 /// How far apart the two cores were, by the floor. A virtual machine's host moves them, and what is fast in one
 /// state is slow in another: only rows of the same state may be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Every look at the floor took less than [`State::FAR_NS`]: two cores that share a cache.
@@ -205,6 +209,7 @@ impl State {
 
 /// What one entrant did under one workload, size, placement and way of waiting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Row {
     /// `shm`, `pipe`, `unix`, `tcp`, `null`, or a rival's name.
     pub kind: String,
@@ -216,11 +221,13 @@ pub struct Row {
     pub size_bytes: u32,
     /// The placement asked for.
     #[serde(with = "as_text::one")]
+    #[cfg_attr(test, schemars(with = "crate::schema_text::PlacementText"))]
     pub placement: Placement,
     /// The cores the sender and the receiver were read back on; `None` when unpinned.
     pub cores: Option<[usize; 2]>,
     /// How both sides waited.
     #[serde(with = "as_text::one")]
+    #[cfg_attr(test, schemars(with = "crate::schema_text::WaitText"))]
     pub wait: WaitStrategy,
     /// Messages sent in the rounds that count.
     pub messages: u64,
@@ -266,6 +273,7 @@ pub struct Row {
 
 /// How the latency of a row came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LatencyBasis {
     /// Half of a measured round trip (ping-pong).
@@ -278,6 +286,7 @@ pub enum LatencyBasis {
 
 /// Percentiles of one row. A percentile beyond what the samples support (1 − 10/n) is `None`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Latency {
     /// How the samples were taken.
     pub basis: LatencyBasis,
@@ -300,6 +309,7 @@ pub struct Latency {
 
 /// Cache lines bounced between the two placed processes: what the hardware itself takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Floor {
     /// How many lines: two, one each way.
     pub lines: u32,
@@ -311,6 +321,7 @@ pub struct Floor {
 
 /// What one launch found by itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Launch {
     /// The median of this launch alone.
     pub latency_ns_p50: Option<u64>,
@@ -320,6 +331,8 @@ pub struct Launch {
 
 /// What a side cost while the clock ran (getrusage(2), this process only).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Side"))]
 pub struct SideUse {
     /// Time in user mode, in nanoseconds.
     pub user_ns: u64,

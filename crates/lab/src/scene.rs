@@ -10,6 +10,7 @@ pub use crossing::scene::{Act, Actor, Budget, Form, Part, Range, Space, Step, Wh
 
 /// The story of one mechanism.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Scene {
     /// Its short name, such as `pipe`.
     pub kind: String,
@@ -39,6 +40,7 @@ pub struct Scene {
 
 /// What textbooks say, word for word short; never measured.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Quoted {
     /// Copies per message.
     pub copies: String,
@@ -52,6 +54,8 @@ pub struct Quoted {
 
 /// One thing on the stage, with what can be read of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Part"))]
 pub struct ScenePart {
     /// What it is.
     #[serde(flatten)]
@@ -62,6 +66,7 @@ pub struct ScenePart {
 
 /// A figure that can be read of a part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Gauge {
     /// The key in the `values` of a `gauges` event.
     pub field: String,
@@ -73,6 +78,7 @@ pub struct Gauge {
 
 /// Something that can be tried on a mechanism, with real processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Experiment {
     /// The name by which it is asked for, unique in its scene.
     pub id: String,

@@ -36,10 +36,13 @@ pub struct Trace {
 
 /// The first line of a trace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Header {
     /// Always `ipcscope-trace`.
+    #[cfg_attr(test, schemars(extend("const" = FORMAT)))]
     pub format: String,
-    /// [`SCHEMA`].
+    /// The version of this structure. It changes when a field changes its meaning or goes away.
+    #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
     pub schema: u32,
     /// The mechanism's scene: whoever has the trace can draw it.
     pub scene: Scene,
@@ -52,6 +55,7 @@ pub struct Header {
     /// Bytes in each message.
     pub size_bytes: u32,
     /// The clock that stamped the events: `tsc` or `monotonic`.
+    #[cfg_attr(test, schemars(extend("enum" = ["tsc", "monotonic"])))]
     pub clock: String,
     /// When it was recorded, in milliseconds since 1970-01-01 UTC.
     pub started_unix_ms: u64,

@@ -42,8 +42,8 @@ export function mechanism(place, signal, pressed) {
 const expected = (scene, { wait, placement, size }) => ({
   format: '', schema: 0, scene, wait, placement, size_bytes: size, clock: '–', started_unix_ms: 0, machine: '',
   processes: [
-    { actor: 'sender', pid: 0, parent: null, core: null },
-    { actor: 'receiver', pid: 0, parent: null, core: null },
+    { actor: 'sender', pid: 0, parent: 0, core: null },
+    { actor: 'receiver', pid: 0, parent: 0, core: null },
   ],
 })
 

@@ -6,7 +6,7 @@ import { href } from '../router.js'
 import { accent, lab } from '../store.js'
 import { named } from '../dom.js'
 
-/** @import { Plan } from '../../types' */
+/** @import { Plan, Workload } from '../../types' */
 
 const WAITS = ['spin', 'block', 'hybrid']
 const WORKLOADS = ['ping-pong', 'stream', 'corked', 'paced']
@@ -86,7 +86,7 @@ export class PlanForm {
       }
     }
     const quick = this.quick.checked
-    return { kinds, workloads, sizes, waits, placement: this.placement.value, capacity_bytes: this.capacityBytes() ?? undefined, ...(quick ? { quick } : { count: Number(this.count.value), launches: Number(this.launches.value) || 1 }) }
+    return { kinds, workloads: /** @type {Workload[]} */ (workloads), sizes, waits, placement: this.placement.value, capacity_bytes: this.capacityBytes() ?? undefined, ...(quick ? { quick } : { count: Number(this.count.value), launches: Number(this.launches.value) || 1 }) }
   }
 
   /** The address of this page with this plan. @param {Partial<Plan>} plan */

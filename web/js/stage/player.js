@@ -167,7 +167,7 @@ export class Player {
     /** @type {Facts} */
     const facts = [
       `pid ${process.pid || '–'}`,
-      process.parent === null ? '' : `parent ${process.parent}`,
+      process.parent ? `parent ${process.parent}` : '',
       core === null ? 'on any core' : `core ${core}`,
       ...(told && !stale ? kernelSays(told) : /** @type {[string, string]} */ ([call ? `in ${call}()` : recording ? 'not in a call' : '', ''])),
     ]
@@ -230,9 +230,9 @@ export class Player {
 }
 
 /** A process's state, and where it is, in the kernel's words. @param {Event} told @returns {[string, string]} */
-function kernelSays({ state = '', call, wchan, signal, exit_code }) {
+function kernelSays({ state, call, wchan, signal, exit_code }) {
   if (state === 'dead') return [state, signal ? `of ${signal}` : exit_code === undefined ? '' : `exit ${exit_code}`]
-  return [state, call ? `in ${call}()` : wchan ? `in ${wchan}` : '']
+  return [state ?? '', call ? `in ${call}()` : wchan ? `in ${wchan}` : '']
 }
 
 /**

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Something this machine will not give.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unavailable {
     /// What was wanted.
     pub what: String,

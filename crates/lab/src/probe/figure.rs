@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Unavailable;
+use crate::scene::Range;
 
 /// What a count can prove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Certainty {
     /// Every event was counted, and nothing else.
@@ -29,6 +31,7 @@ impl Certainty {
 
 /// What one instrument read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reading {
     /// Which.
     pub instrument: String,
@@ -70,6 +73,7 @@ fn each(count: u64, messages: u64) -> f64 {
 
 /// What is asked of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Question {
     /// System calls of both.
@@ -130,17 +134,9 @@ impl Question {
     }
 }
 
-/// The bounds that a scene sets.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct FigureBounds {
-    /// At least this many.
-    pub least: f64,
-    /// At most this many; `None` where polling sets no bound.
-    pub most: Option<f64>,
-}
-
 /// One question, and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Figure {
     /// What was asked.
     pub question: Question,
@@ -149,7 +145,7 @@ pub struct Figure {
     /// Why there is no reading, or none that is exact.
     pub unavailable: Option<Unavailable>,
     /// What the scene foretells, where it does.
-    pub budget: Option<FigureBounds>,
+    pub budget: Option<Range>,
     /// Whether the best reading keeps within it.
     pub held: Option<bool>,
     /// What textbooks say; never measured.

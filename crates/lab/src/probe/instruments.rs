@@ -26,6 +26,7 @@ use crate::sys::usage::try_usage;
 
 /// What it takes to be allowed to use an instrument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
     /// Nothing: everybody may look at his own processes.
@@ -52,6 +53,7 @@ impl Tier {
 
 /// Which instrument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Tool {
     /// getrusage(2) and TCP_INFO.
@@ -88,6 +90,7 @@ impl Tool {
 
 /// One instrument, and whether it can be had.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Instrument {
     /// Which.
     pub tool: Tool,

@@ -11,7 +11,7 @@ use super::budget;
 use super::calls;
 use super::copies::{self, Proof};
 use super::counters::{self, CountedSubject, Counters};
-use super::figure::{Certainty, Figure, FigureBounds, Question, Reading};
+use super::figure::{Certainty, Figure, Question, Reading};
 use super::instruments::{Instrument, Tool};
 use super::refusal::refused;
 use super::remarks::remark;
@@ -362,7 +362,7 @@ impl<'a> Collected<'a> {
                 .map(|(best, bounds)| budget::holds(question, design, bounds, best, one_core));
             Some(Figure {
                 question,
-                budget: bounds.map(|range| FigureBounds { least: range.least, most: range.most }),
+                budget: bounds,
                 held,
                 quoted: match question {
                     Question::Calls => Some(scene.quoted.syscalls.clone()),

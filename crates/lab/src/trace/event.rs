@@ -16,6 +16,7 @@ pub use crate::scene::Actor as Side;
 
 /// One of the two processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Process {
     /// Which of the two.
     pub actor: Side,
@@ -53,6 +54,7 @@ pub type Values = BTreeMap<String, Value>;
 
 /// What was seen. The names in JSON are those of `docs/trace.md`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
     /// The events up to the next [`What::BatchEnd`] belong together.
@@ -232,6 +234,7 @@ pub enum What {
 
 /// How the messages of a batch are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// One at a time, looked at while it is on its way.
@@ -246,6 +249,7 @@ pub enum Mode {
 
 /// A call of the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Call {
     /// `send`.
@@ -256,6 +260,7 @@ pub enum Call {
 
 /// What the kernel says of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ProcessState {
     /// It sleeps until the lab asks for something: it is not in the channel.
@@ -272,6 +277,7 @@ pub enum ProcessState {
 
 /// Where a figure comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Basis {
     /// From this machine, just now.
@@ -284,6 +290,7 @@ pub enum Basis {
 
 /// How a note is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Tone {
     /// To be known.
@@ -358,24 +365,33 @@ impl ReadError {
 
 /// The fields that every event may have.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Common {
+    /// When, in nanoseconds from the first event of the trace.
     t_ns: u64,
+    /// Who; absent for what the lab itself did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     side: Option<Side>,
+    /// Which message, counted from 0 over the whole trace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     message: Option<u64>,
+    /// `back` for a message that travels from the receiver to the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     direction: Option<Direction>,
+    /// The core the event was seen on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cpu: Option<u32>,
+    /// The step of the scene that the event is an instance of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     step: Option<String>,
+    /// A sentence for the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     text: Option<String>,
 }
 
 /// The one direction that is said.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum Direction {
     Back,
@@ -426,6 +442,42 @@ impl<'de> Deserialize<'de> for Event {
             Ok(None) => Err(D::Error::custom("an event of an unknown kind")),
             Err(error) => Err(D::Error::custom(error)),
         }
+    }
+}
+
+/// An event's fields stand beside each other: the common ones, and those of its `what`.
+#[cfg(test)]
+impl schemars::JsonSchema for Event {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Event".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let common = Common::json_schema(generator).to_value();
+        let one_of: Vec<Value> = What::json_schema(generator).to_value()["oneOf"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|variant| {
+                let (name, own) =
+                    variant["properties"].as_object().and_then(|one| one.iter().next()).unwrap();
+                let mut whole = common.clone();
+                whole["description"] = variant["description"].clone();
+                whole["properties"]["what"] = serde_json::json!({ "const": name });
+                for (field, schema) in own["properties"].as_object().into_iter().flatten() {
+                    whole["properties"][field] = schema.clone();
+                }
+                let all = whole["required"].as_array_mut().unwrap();
+                all.push("what".into());
+                all.extend(own["required"].as_array().cloned().into_iter().flatten());
+                if name == "note" {
+                    all.push("text".into());
+                    whole["properties"]["text"]["type"] = "string".into();
+                }
+                whole
+            })
+            .collect();
+        schemars::json_schema!({ "description": "Every line but the first.", "oneOf": one_of })
     }
 }
 

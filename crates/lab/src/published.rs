@@ -1,0 +1,216 @@
+//! What is published of the data: `docs/*.schema.json` and the page's `web/model.d.ts`, made from the Rust types.
+//!
+//! A field that is added to a type is in all of them once they are renewed:
+//! `RENEW=1 cargo test -p ipcscope-lab published`.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value, json};
+
+use crate::probe::ProbeReport;
+use crate::report::Report;
+use crate::trace::{Event, Header};
+
+/// A generator of what is written, not of what would be read.
+fn generator() -> SchemaGenerator {
+    SchemaSettings::draft2020_12().for_serialize().into_generator()
+}
+
+/// The schema as it is published: closed, and without what only Rust means.
+fn published(schema: Schema) -> Value {
+    let mut value = schema.to_value();
+    settle(&mut value);
+    value
+}
+
+/// Closes objects, and turns rustdoc into prose. What is left out when there is none is never `null`; a field with a default
+/// may be absent, because records of before lack it.
+fn settle(value: &mut Value) {
+    let object = match value {
+        Value::Object(object) => object,
+        Value::Array(list) => return list.iter_mut().for_each(settle),
+        _ => return,
+    };
+    if object.get("format").is_some_and(Value::is_string) {
+        object.remove("format");
+    }
+    if let Some(Value::String(text)) = object.get_mut("description") {
+        *text = prose(text);
+    }
+    let mut required = object.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    if let Some(Value::Object(properties)) = object.get_mut("properties") {
+        for (name, field) in properties.iter_mut() {
+            let Value::Object(field) = field else { continue };
+            if !required.contains(&name.as_str().into()) {
+                field.values_mut().filter_map(Value::as_array_mut).for_each(|some| {
+                    some.retain(|one| *one != "null" && one["type"] != "null");
+                });
+            }
+            if field.remove("default").is_some() {
+                required.retain(|one| one != name);
+            }
+        }
+        object.insert("required".into(), required.into());
+        object.insert("additionalProperties".into(), false.into());
+    }
+    object.values_mut().for_each(settle);
+}
+
+/// A comment's words: links without where they lead, and `null` for `None`.
+fn prose(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, link)) = rest.split_once("[`") {
+        let (name, after) = link.split_once("`]").unwrap_or((link, ""));
+        out += &format!("{before}`{name}`");
+        rest = after.strip_prefix('(').and_then(|to| to.split_once(')')).map_or(after, |(_, after)| after);
+    }
+    (out + rest).replace('\n', " ").replace("`None`", "`null`")
+}
+
+fn report() -> Value {
+    published(generator().into_root_schema_for::<Report>())
+}
+
+fn trace() -> Value {
+    let mut generator = generator();
+    let lines = [generator.subschema_for::<Header>(), generator.subschema_for::<Event>()];
+    let mut schema = json_schema!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Trace",
+        "description": "One line of a trace (docs/trace.md): the first line is the header, every other line an event. It says \
+                        what this version writes; a reader must ignore fields and values of `what` that it does not know.",
+        "anyOf": lines,
+    });
+    schema.insert("$defs".into(), Value::Object(generator.take_definitions(true)));
+    published(schema)
+}
+
+/// The types of the page: every definition of both schemas, and those of a probe's report.
+fn page() -> String {
+    let mut definitions = BTreeMap::new();
+    for mut root in [report(), trace(), published(generator().into_root_schema_for::<ProbeReport>())] {
+        let inner = root.as_object_mut().and_then(|root| root.remove("$defs"));
+        definitions.extend(inner.and_then(|inner| inner.as_object().cloned()).into_iter().flatten());
+        if root["title"] != "Trace" {
+            definitions.insert(root["title"].as_str().unwrap_or_default().to_owned(), root);
+        }
+    }
+    // The page draws scenes, and knows no mechanism by name.
+    definitions.insert("Kind".into(), json!({ "description": "A mechanism.", "type": "string" }));
+    let mut out = String::from(
+        "// Made from the Rust types; not to be edited. To renew it: RENEW=1 cargo test -p ipcscope-lab published\n",
+    );
+    for (name, schema) in &definitions {
+        let schema = if name == "Event" { &any_event(schema) } else { schema };
+        out += &format!("\n/** {} */\n", schema["description"].as_str().unwrap_or(name));
+        match schema["properties"].as_object() {
+            Some(fields) => out += &format!("export interface {name} {{\n{}}}\n", lines(fields, schema)),
+            None => out += &format!("export type {name} = {}\n", typescript(schema)),
+        }
+    }
+    out
+}
+
+/// One interface for all events: which fields there are follows from `what`, and unknown ones are ignored.
+fn any_event(schema: &Value) -> Value {
+    let mut fields: Map<String, Value> = Map::new();
+    let variants = schema["oneOf"].as_array().unwrap();
+    for (name, field) in variants.iter().flat_map(|variant| variant["properties"].as_object().unwrap()) {
+        let kinds = fields.entry(name).or_insert_with(|| json!({ "anyOf": [] }));
+        kinds["description"] = field["description"].clone();
+        kinds["anyOf"].as_array_mut().unwrap().push(field.clone());
+    }
+    fields.insert("what".into(), json!({ "type": "string", "description": "What." }));
+    json!({ "description": schema["description"], "properties": fields, "required": ["t_ns", "what"] })
+}
+
+/// The fields of an interface, one a line, each with its sentence.
+fn lines(fields: &Map<String, Value>, schema: &Value) -> String {
+    let required = |name: &str| schema["required"].as_array().is_some_and(|all| all.contains(&name.into()));
+    let line = |(name, field): (&String, &Value)| {
+        let about = field["description"].as_str().map_or(String::new(), |text| format!("  /** {text} */\n"));
+        let mark = if required(name) { "" } else { "?" };
+        // A placeholder of the page has no version, so that an interface says `number` where the schema says which.
+        let kind = match field["type"].as_str() {
+            Some("string") => "string".into(),
+            Some("integer") => "number".into(),
+            _ => typescript(field),
+        };
+        format!("{about}  {name}{mark}: {kind}\n")
+    };
+    fields.iter().map(line).collect()
+}
+
+/// A schema as a type of TypeScript.
+fn typescript(schema: &Value) -> String {
+    let list = |name: &str| schema[name].as_array().map(Vec::as_slice).unwrap_or_default();
+    let union = |mut types: Vec<String>| {
+        types.dedup();
+        let null = types.iter().any(|one| one == "null");
+        types.retain(|one| one != "null");
+        types.extend(null.then(|| "null".into()));
+        types.join(" | ")
+    };
+    let named = |name: &str| match name {
+        "integer" | "number" => "number".to_owned(),
+        "array" => {
+            let tuple: Vec<String> = match (list("prefixItems"), schema["maxItems"].as_u64()) {
+                ([], Some(count)) => (0..count).map(|_| typescript(&schema["items"])).collect(),
+                (items, _) => items.iter().map(typescript).collect(),
+            };
+            match tuple[..] {
+                [] => format!("Array<{}>", typescript(&schema["items"])),
+                _ => format!("[{}]", tuple.join(", ")),
+            }
+        }
+        "object" => match schema["properties"].as_object() {
+            Some(fields) => {
+                let required = list("required");
+                let field = |(name, field): (&String, &Value)| {
+                    let mark = if required.contains(&name.as_str().into()) { "" } else { "?" };
+                    format!("{name}{mark}: {}", typescript(field))
+                };
+                format!("{{ {} }}", fields.iter().map(field).collect::<Vec<_>>().join("; "))
+            }
+            None => format!("Record<string, {}>", typescript(&schema["additionalProperties"])),
+        },
+        other => other.to_owned(),
+    };
+    if let Some(reference) = schema["$ref"].as_str() {
+        return reference.rsplit('/').next().unwrap_or_default().to_owned();
+    }
+    if !schema["const"].is_null() {
+        return schema["const"].to_string();
+    }
+    match (&schema["type"], list("enum"), [list("oneOf"), list("anyOf")].concat()) {
+        (_, values @ [_, ..], _) => union(values.iter().map(Value::to_string).collect()),
+        (_, _, some) if !some.is_empty() => union(some.iter().map(typescript).collect()),
+        (Value::String(name), ..) => named(name),
+        (Value::Array(names), ..) => union(names.iter().filter_map(Value::as_str).map(named).collect()),
+        _ => "unknown".into(),
+    }
+}
+
+#[test]
+fn what_is_published_is_what_the_types_say() {
+    let json = |value: &Value| serde_json::to_string_pretty(value).unwrap() + "\n";
+    for (path, made) in [
+        ("docs/report.schema.json", json(&report())),
+        ("docs/trace.schema.json", json(&trace())),
+        ("web/model.d.ts", page()),
+    ] {
+        let file = format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("RENEW").is_some() {
+            fs::write(&file, &made).unwrap();
+        }
+        let found = fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            found == made,
+            "{path} is not what the types say: RENEW=1 cargo test -p ipcscope-lab published"
+        );
+    }
+}
