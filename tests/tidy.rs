@@ -360,6 +360,29 @@ fn the_version_has_an_entry_in_the_changelog() {
     assert!(changelog.contains(&heading), "CHANGELOG.md has no heading `{heading}`");
 }
 
+/// Sentences about nobody in particular: a program is *it*, a process has a name, the reader is *you*.
+fn vague(text: &str) -> bool {
+    let word = |word: &str| has_word(text, word);
+    let subject = |word: &str| text.starts_with(word) || text.contains(&format!(". {word}"));
+    word("somebody") || word("whoever") || subject("Who ") || subject("Nobody ")
+}
+
+#[test]
+fn the_documents_name_their_subjects() {
+    let files = files();
+    let documents = files.iter().filter(|(path, _)| path.ends_with(".md"));
+    let lines = documents.flat_map(|(path, text)| text.lines().map(move |line| (path, line.trim())));
+    let found: Vec<String> =
+        lines.filter(|(_, line)| vague(line)).map(|(path, line)| format!("{path}: {line}")).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    for line in
+        ["Ask whoever waits.", "It sleeps until somebody writes.", "Who waits, asks.", "So. Nobody reads."]
+    {
+        assert!(vague(line), "{line}");
+    }
+    assert!(!vague("The page says which user may ask, and that the sender, who waits, is told."));
+}
+
 #[test]
 fn every_link_in_the_documents_leads_somewhere() {
     let mut broken = Vec::new();

@@ -1,10 +1,10 @@
 //! Two reports, row by row: what is faster, what is slower, and what may not be said.
 //!
-//! A row of the one is matched with the row of the other that has the same entrant, workload, size, placement and
-//! way of waiting, and with no other. Each figure gets its quotient with the range that the launches of both
-//! give; where that range holds 1, nothing is said to differ. Whatever else is not alike, such as the machine, is
-//! a warning: the quotients stand, and it is the reader who must know. A gate has no reader ([`Limit`]): what could not be
-//! compared does not pass it.
+//! A row of the one is matched with the row of the other that has the same entrant, workload, size,
+//! placement and way of waiting, and with no other. Each figure gets its quotient with the range
+//! that the launches of both give; where that range holds 1, nothing is said to differ. Any other
+//! difference, such as the machine, is a warning to the reader: the quotients stand. A gate has no
+//! reader ([`Limit`]): rows that could not be compared do not pass it.
 
 mod compared;
 mod figures;

@@ -1,5 +1,6 @@
-//! A report, judged once: which rows may be compared, by which figure, who is best and by how much, what is doubtful, and what
-//! follows. Terminal, page, HTML and Markdown draw this and judge nothing.
+//! A report, judged once: which rows may be compared, by which figure, which is best and by how
+//! much, what is doubtful, and what follows. Terminal, page, HTML and Markdown draw this and judge
+//! nothing.
 //!
 //! Rows stand together only when they share workload, size, placement and way of waiting; a ratio never leaves its group. The null
 //! entrant, a bound and failed rows are in their group and are not judged.

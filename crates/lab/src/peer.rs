@@ -286,7 +286,7 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         self.kill();
-        // Not without limit: nobody may be allowed to kill it.
+        // Not without limit: killing it may be forbidden.
         if matches!(self.held, Held::Child(_)) {
             self.ended_within(LAST_BREATH);
         }
@@ -354,13 +354,13 @@ pub(crate) fn spawn(mut command: Command, endpoint: Option<Endpoint>) -> io::Res
 
 type Birth = Box<dyn FnOnce() + Send>;
 
-/// Runs `birth` on a thread that lives as long as this process. The kernel kills a child that asked for it
-/// when the *thread* that made it ends (prctl(2), PR_SET_PDEATHSIG), and whoever opens a stage may be on a
-/// thread of a pool.
+/// Runs `birth` on a thread that lives as long as this process. The kernel kills a child that asked
+/// for it when the *thread* that made it ends (prctl(2), PR_SET_PDEATHSIG), and a stage may be
+/// opened on a thread of a pool.
 fn on_a_thread_that_stays<T: Send + 'static>(
     birth: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    // Without the thread there is none, and the next one who asks tries again.
+    // If the thread cannot start, the next call tries again.
     static NURSERY: Mutex<Option<SyncSender<Birth>>> = Mutex::new(None);
     let births = {
         let mut nursery = NURSERY.lock().unwrap_or_else(PoisonError::into_inner);

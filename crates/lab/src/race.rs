@@ -29,7 +29,7 @@ use crate::settle::{self, Settled, moved, settled};
 pub use crate::settle::{AGAIN, MOVED};
 use crate::shuffle::SplitMix;
 
-/// What a race tells while it runs. Only between rounds: nobody is told anything while the clock runs.
+/// The progress of a race, sent only between rounds: nothing is sent while the clock runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RaceProgress {
     /// Rounds done, failed ones included.

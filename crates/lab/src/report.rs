@@ -53,7 +53,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Reads a report, whoever it comes from.
+    /// Reads a report from any source.
     ///
     /// # Errors
     /// One sentence that names the line and the field at fault, or says what the text is instead: a trace, the
@@ -151,7 +151,7 @@ pub struct Channel<'a> {
     pub had_bytes: [u32; 2],
 }
 
-/// Who ran a row.
+/// The entrant of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -213,7 +213,7 @@ impl State {
 pub struct Row {
     /// `shm`, `pipe`, `unix`, `tcp`, `null`, or a rival's name.
     pub kind: String,
-    /// Who that is.
+    /// Its name.
     pub entrant: Entrant,
     /// The workload.
     pub workload: Workload,

@@ -23,7 +23,7 @@ use crate::plan::{Workload, as_text};
 pub use self::guest::end_guests;
 use self::guest::{Guest, sentence};
 
-/// How long a rival may take to say who it is.
+/// How long a rival may take to describe itself.
 const MEETING: Duration = Duration::from_secs(5);
 /// The longest name, in characters.
 const NAME_LIMIT: usize = 31;

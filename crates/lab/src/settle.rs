@@ -71,7 +71,7 @@ pub(crate) fn settled<T>(
         let again = match &found {
             Ok(found) => moved(found).is_some_and(|moved| moved || befell.any()),
             Err(Fault::Stopped | Fault::Environment(_)) => false,
-            // Its deadline has passed while nobody looked.
+            // Its deadline has passed between two checks.
             Err(Fault::Failed(_)) => !befell.away.is_zero(),
         };
         if !again || dropped == AGAIN {

@@ -1,4 +1,5 @@
-//! Bytes that somebody saved, as the text that they are: UTF-8, with or without a byte order mark. What is something else is named.
+//! Saved bytes as text: UTF-8, with or without a byte order mark. Any other encoding is an error
+//! that names it.
 
 /// The UTF-8 byte order mark, which some editors put first.
 const MARK: &[u8] = b"\xef\xbb\xbf";

@@ -44,7 +44,7 @@ pub struct Header {
     /// The version of this structure. It changes when a field changes its meaning or goes away.
     #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
     pub schema: u32,
-    /// The mechanism's scene: whoever has the trace can draw it.
+    /// The mechanism's scene, all that is needed to draw the trace.
     pub scene: Scene,
     /// How both sides waited.
     pub wait: String,

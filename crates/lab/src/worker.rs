@@ -1,8 +1,8 @@
 //! The worker: the body of a measured process.
 //!
-//! It is told what to do line by line, and between the lines of one round it does nothing else: it serves
-//! nobody, logs nothing, allocates nothing. One `match` on the mechanism stands outside of the measured loop;
-//! inside, everything is known at compile time.
+//! It takes orders line by line, and between the lines of one round it does nothing else: it serves
+//! no requests, logs nothing, allocates nothing. One `match` on the mechanism stands outside of the
+//! measured loop; inside, everything is known at compile time.
 
 use std::os::fd::AsFd;
 use std::process::ExitCode;

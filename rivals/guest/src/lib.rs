@@ -1,8 +1,9 @@
 //! The frame of a rival that is written in Rust: everything of the protocol (`../README.md`) but the messages'
 //! way from one side to the other.
 //!
-//! A guest says who it is (an [`About`]) and how a message goes out and comes in (a [`Link`] for each side, opened by
-//! a [`Rival`]). Its `main` hands both to [`main`], and says whether its two sides are [`processes`] or [`threads`].
+//! A guest describes itself (an [`About`]) and how a message goes out and comes in (a [`Link`] for
+//! each side, opened by a [`Rival`]). Its `main` hands both to [`main`], and says whether its two
+//! sides are [`processes`] or [`threads`].
 //!
 //! | file | what is in it |
 //! |---|---|

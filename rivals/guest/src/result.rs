@@ -10,7 +10,7 @@ use crate::{Failure, Job, Outcome, Result};
 /// A sample of 8 bytes is kept for each round trip, so memory bounds their number.
 const ROUND_TRIPS_LIMIT: u64 = 100_000_000;
 
-/// Who a guest is and what it can do.
+/// A guest's name and abilities.
 #[derive(Debug)]
 pub struct About {
     /// The folder's name.

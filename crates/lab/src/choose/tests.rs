@@ -8,7 +8,7 @@ use crate::plan::SIZE_LIMIT;
 use crate::report::{Entrant, Latency, LatencyBasis, Launch, Row, SideUse};
 use crate::scene::{Actor, Budget, Form, Part, Range, ScenePart, Space};
 
-/// A mechanism that nobody knows, with so many copies a message.
+/// An unknown mechanism with this many copies a message.
 fn scene(kind: &str, copies: f64, duplex: bool, cross_host: bool) -> Scene {
     let budget = |wait: &'static str| Budget {
         wait: wait.into(),

@@ -1,4 +1,5 @@
-//! Figures that cannot be. A report may come from anybody, and one that was mended by hand must not pass for a measured one.
+//! Impossible figures. A report may come from any source, and one edited by hand must not pass for
+//! a measured one.
 
 use crate::report::{Report, Row};
 use crate::stats::Measure;

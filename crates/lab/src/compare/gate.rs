@@ -1,4 +1,4 @@
-//! A gate: whether `b` passes for no worse than `a`, where nobody reads the table.
+//! A gate: whether `b` passes for no worse than `a`, without a reader of the table.
 //!
 //! What was not compared does not pass. A row of `a` without its like in `b` is past the limit, and so is one that cannot be judged;
 //! the two may be allowed, each by itself. Figures that cannot be, and rows that stand twice, are never let pass.

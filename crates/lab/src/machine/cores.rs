@@ -95,8 +95,8 @@ fn choose(placement: Placement, allowed: &[usize], topology: &Topology) -> Resul
     })
 }
 
-/// The placement of those who name none: two cores where there are two, else one, else wherever the kernel likes. Beside it,
-/// what is to be said about that.
+/// The default placement: two cores if there are two, else one, else the kernel's choice; with a
+/// remark about it.
 pub fn usual_placement() -> (Placement, Option<String>) {
     let apart = match resolve(Placement::CrossCore) {
         Ok(cores) => return (Placement::CrossCore, siblings_note(cores)),

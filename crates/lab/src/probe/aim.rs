@@ -1,4 +1,4 @@
-//! The aim: where one byte of the next message will be, for whoever puts watchpoints on it.
+//! The aim: where one byte of the next message will be, for watchpoints on it.
 //!
 //! It is a forecast, from what a few messages before have shown (`learn.rs`). A row of messages is sent,
 //! and what the watchpoints saw tells whether it came true.
@@ -83,7 +83,7 @@ impl Aim {
         for (place, side, address) in self.places(guess) {
             let whom = match side {
                 Some(side) => vec![Whom::Thread(pids[side])],
-                // Whoever touches it, on any core on which the two may run.
+                // Every touch of it, on any core on which the two may run.
                 None => cores(&self.bench).into_iter().map(Whom::Core).collect(),
             };
             let watched = Watched::Byte { address, reads: true };

@@ -1,8 +1,8 @@
 //! The bench: two processes with a channel between them, held still so that instruments can be put to them.
 //!
-//! Between two rows of messages both sleep on their line to the lab, and a row is over only when they do so again. An
-//! instrument is attached then, a row is sent, and what the instrument saw of it is one row's doing, all of it, and
-//! nobody else's.
+//! Between two rows of messages both sleep on their line to the lab, and a row is over only when
+//! they do so again. Then an instrument is attached and a row is sent, so the instrument sees all
+//! of one row, and nothing else.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -182,8 +182,8 @@ impl Bench {
         Ok(row(sender, receiver))
     }
 
-    /// Waits until both sleep on their line. Who has answered does nothing else before it sleeps there; without this it
-    /// would be chance whether a counter that is stopped now has seen the last of it.
+    /// Waits until both sleep on their line. A process that has answered does nothing else before
+    /// it sleeps there. Without this wait, a counter stopped now might miss the last of it.
     fn rest(&self) -> Result<(), ProbeError> {
         let deadline = Instant::now() + TO_REST;
         for pid in self.pids() {

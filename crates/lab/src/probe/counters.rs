@@ -215,7 +215,8 @@ pub fn difference(short: &Counts, long: &Counts) -> Counts {
     long.iter().map(|(subject, count)| (subject.clone(), count.saturating_sub(before(subject)))).collect()
 }
 
-/// So many calls of a row may be the worker's own and of this row alone: to take memory for a longer answer.
+/// This many calls of a row may be the worker's own, in this row alone: to take memory for a longer
+/// answer.
 const AROUND: u64 = 10;
 
 /// The calls of one side by name. Those that have none in the end were missed, and are told as `other calls`.

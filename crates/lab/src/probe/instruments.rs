@@ -29,7 +29,7 @@ use crate::sys::usage::try_usage;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
-    /// Nothing: everybody may look at his own processes.
+    /// Nothing: every user may inspect their own processes.
     Anyone,
     /// perf_event_open(2), for what one's own processes do themselves.
     Perf,
@@ -180,7 +180,7 @@ pub fn instruments() -> Vec<Instrument> {
             "watchpoints, kernel memory",
             Tier::KernelMemory,
             Exact,
-            "every touch of a byte by anybody: how often a message is copied, and by which function",
+            "every touch of a byte: how often a message is copied, and by which function",
             || tried("watchpoints on the kernel's memory", try_kernel_watchpoint()),
         ),
         Instrument::new(

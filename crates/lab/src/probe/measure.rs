@@ -145,7 +145,7 @@ impl<'a> Collected<'a> {
         }
     }
 
-    /// A row that nobody looks at, and what its processes' accounts say.
+    /// A row without instruments, and its processes' accounts.
     fn accounts(&mut self, bench: &mut Bench, messages: u64, stop: &AtomicBool) -> Result<(), ProbeError> {
         let before = segments::read(self.setup.kind, bench.pids());
         let row = bench.send(messages, stop)?;
@@ -156,7 +156,8 @@ impl<'a> Collected<'a> {
         self.add(Question::SenderFaults, exact(sender.minor_faults));
         self.add(Question::ReceiverFaults, exact(receiver.minor_faults));
         self.add(Question::ReceiverSleeps, exact(receiver.voluntary_switches));
-        // A pause that was over before it began put nobody to sleep, so that there may be fewer sleeps than pauses.
+        // A pause that was over before it began causes no sleep, so there may be fewer sleeps than
+        // pauses.
         let slept = sender.voluntary_switches.saturating_sub(row.pauses);
         self.add(Question::SenderSleeps, Reading::whole(name, Certainty::Derived, slept, messages));
         let sent = before.zip(segments::read(self.setup.kind, bench.pids()));
@@ -211,7 +212,8 @@ impl<'a> Collected<'a> {
             if let (true, Some(&count)) =
                 (self.readings.contains_key(&question), counts.get(&CountedSubject::Packets(side)))
             {
-                // What a timer sends, such as a delayed acknowledgement, is sent by whoever runs at that moment.
+                // A timer's packet, such as a delayed acknowledgement, is sent by the process
+                // running at that moment.
                 self.add(question, Reading::whole(name, Certainty::AtLeast, count, messages));
             }
         }

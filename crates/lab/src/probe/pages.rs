@@ -33,7 +33,7 @@ pub struct Page {
     pub present: bool,
     /// Whether the page belongs to a file or to shared memory.
     pub of_file: bool,
-    /// Whether nobody else has mapped it.
+    /// Whether no other process has mapped it.
     pub exclusive: bool,
 }
 

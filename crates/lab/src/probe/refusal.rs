@@ -1,4 +1,4 @@
-//! Refusals: what the answer of a call means to who wanted to look, and what he can do about it.
+//! Refusals: what a failed call means for a probe, and the remedy.
 
 use std::io;
 

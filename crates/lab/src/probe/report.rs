@@ -1,7 +1,7 @@
 //! What a probe found, with everything that is needed to believe it.
 //!
-//! Figures of a probe are never beside those of a race: who is looked at is slower. The one time that stands here, the
-//! flight of a message, is there to say how much slower.
+//! Figures of a probe never stand beside those of a race, because instruments slow a process down.
+//! The one time here, the flight of a message, says by how much.
 
 use crossing::{Kind, WaitStrategy};
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,7 @@ pub struct Probed {
     pub figures: Vec<Figure>,
     /// The calls of one message, as they were made: of the sender, and of the receiver.
     pub calls: Option<[Calls; 2]>,
-    /// Who touched one byte of the message.
+    /// A touch of one byte of the message.
     pub touches: Vec<TouchedBy>,
     /// What each instrument adds to a message.
     pub overheads: Vec<Overhead>,
@@ -104,7 +104,7 @@ pub struct Calls {
 pub struct TouchedBy {
     /// Where the byte was.
     pub place: String,
-    /// Who ran: `sender`, `receiver` or `someone else`.
+    /// The running process: `sender`, `receiver` or `someone else`.
     pub who: String,
     /// The kernel's function, or `the program itself`.
     pub function: String,

@@ -1,7 +1,7 @@
 //! Which step of a scene an event is an instance of.
 //!
-//! The rules follow from the scene alone: who does a step, what it is made of, and in which order. An event that no
-//! step fits is one that the scene did not foretell.
+//! The rules follow from the scene alone: the actor of a step, its act, and the order. An event
+//! that fits no step is not in the scene.
 
 use crossing::scene::{Act, Actor, Scene, Step, When};
 

@@ -11,7 +11,7 @@ use crate::sys::perf::{Counter, Records, Ring, Said, Sample, Watched, Whom};
 /// What the stream is to hold.
 #[derive(Debug, Clone)]
 pub struct Want<K> {
-    /// What its events are called by who reads them.
+    /// The name of its events for the reader.
     pub key: K,
     /// What is watched.
     pub watched: Watched,
@@ -26,7 +26,7 @@ pub struct Want<K> {
 pub struct SeenEvent<K> {
     /// Of what.
     pub key: K,
-    /// When, where, by whom.
+    /// Time, place and process.
     pub sample: Sample,
 }
 

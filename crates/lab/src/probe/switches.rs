@@ -1,5 +1,5 @@
-//! Switches: when each process gave up its core, by the scheduler's own records. They are given to everybody for
-//! his own processes, where perf is allowed at all.
+//! Switches: when each process gave up its core, by the scheduler's own records. Every user gets
+//! them for their own processes, where perf is allowed at all.
 //!
 //! Only what falls into a call of the channel counts, so that the sender's pauses are no sleeps of its.
 

@@ -1,7 +1,7 @@
 //! The names of the kernel's functions: /proc/kallsyms.
 //!
-//! Everybody can read the names, but the addresses only if the kernel shows them to him (`kptr_restrict`, and
-//! CAP_SYSLOG); to others they are all zero.
+//! Every user can read the names, but the addresses only with the kernel's permission
+//! (`kptr_restrict`, and CAP_SYSLOG); without it they are all zero.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -16,8 +16,8 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// The running kernel's. They are several MiB, and are kept for as long as somebody holds them: who is going to ask for
-    /// many names holds them meanwhile.
+    /// The running kernel's. They are several MiB, and are kept while a caller holds them: hold
+    /// them while looking up many names.
     ///
     /// # Errors
     /// When /proc/kallsyms cannot be read or shows no addresses.

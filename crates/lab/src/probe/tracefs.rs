@@ -1,7 +1,7 @@
 //! Tracefs: the numbers by which the kernel knows its tracepoints, and where their fields are.
 //!
-//! It is read where it is mounted. Where it is not, root can have it all the same: a mount that is given no place
-//! in the file system is seen by nobody else and gone when its descriptor is closed.
+//! It is read where it is mounted. Where it is not, root can have it all the same: a mount without
+//! a place in the file system is private to this process and gone when its descriptor is closed.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -28,7 +28,7 @@ pub fn count(
 ) -> io::Result<Result<(u64, BenchRow), ProbeError>> {
     let watched = Watched::Tracepoint(tracefs.tracepoint("sched/sched_waking")?.id);
     let only = Some(format!("pid == {}", bench.pids()[1]));
-    // Whoever wakes it: the sender as a rule, but an interrupt may come in between.
+    // Any waker counts: usually the sender, but an interrupt may come in between.
     let wants = cores(bench).into_iter().map(|core| Want {
         key: (),
         watched,

@@ -72,7 +72,7 @@ impl Tap {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let protocol = Some(rustix::net::eth::IP);
         let tap = rustix::net::socket_with(AddressFamily::PACKET, SocketType::DGRAM, flags, protocol)?;
-        // Who asks for the first time is told that there is none yet, and from then on packets are stamped.
+        // The first request finds no stamp yet, and from then on packets are stamped.
         let _ = socket::last_packet_ns(&tap);
         Ok(Tap(tap))
     }

@@ -32,7 +32,7 @@ const PARTING: Duration = Duration::from_secs(10);
 /// How often the lab looks whether a guest has ended where the kernel gives no descriptor of a process.
 const WITHOUT_PIDFD: Duration = Duration::from_millis(20);
 
-/// The groups that run now, so that whoever ends this process in a hurry can end them first.
+/// The running groups, so that a hurried end of this process can end them first.
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 fn running() -> MutexGuard<'static, Vec<Pid>> {
@@ -61,7 +61,7 @@ pub(super) struct Guest {
 impl Guest {
     pub(super) fn start(command: &mut Command, line: Option<&[u8]>) -> io::Result<Guest> {
         let stdin = if line.is_some() { Stdio::piped() } else { Stdio::null() };
-        // A file and not a pipe, so that a rival that complains a lot never waits for anybody to listen.
+        // A file and not a pipe, so that a rival that prints a lot never waits for a reader.
         let complaint = File::from(memfd_create("ipcscope-rival-stderr", MemfdFlags::CLOEXEC)?);
         let command = command.stdin(stdin).stdout(Stdio::piped()).stderr(complaint.try_clone()?);
         let child = command.process_group(0).spawn()?;
@@ -112,7 +112,7 @@ impl Guest {
     /// Whether it has ended. It is not reaped: its number, and that of its group, stay its own.
     fn has_ended(&self) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        // An error says that it was reaped by somebody else; how it ended is asked later.
+        // An error means that it was already reaped; how it ended is checked later.
         !matches!(waitid(WaitId::Pid(Pid::from_child(&self.child)), options), Ok(None))
     }
 
@@ -254,7 +254,7 @@ mod tests {
         assert!(flood.contains("longer than"), "{flood}");
     }
 
-    /// Whether a process is gone, or waits to be reaped by whoever inherits orphans.
+    /// Whether a process is gone, or waits to be reaped by the process that inherits orphans.
     fn gone(pid: &str) -> bool {
         std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
     }

@@ -1,7 +1,7 @@
 //! The body of a process of a stage: it does what it is told, order by order, and stamps each call itself.
 //!
-//! Between two orders it sleeps in poll(2) on the lab's line. In a call of the channel it is there for
-//! nothing else, so that whoever looks from outside sees it sleep where the mechanism puts it to sleep.
+//! Between two orders it sleeps in poll(2) on the lab's line. In a call of the channel it does
+//! nothing else, so that an observer sees it sleep where the mechanism puts it to sleep.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;

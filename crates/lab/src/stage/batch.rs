@@ -15,8 +15,8 @@ use crate::trace::{Call, Event, Mode, ProcessState, Side, What};
 /// What one message may take, far above anything seen, and what a batch may take beyond that.
 const PER_MESSAGE: Duration = Duration::from_millis(20);
 const PER_BATCH: Duration = Duration::from_secs(10);
-/// How long a send that nobody receives may go on until it is left alone, and how often it is looked at. A sender
-/// that sleeps is left alone at once; one that spins never sleeps.
+/// How long a send without a receiver may go on until it is left alone, and how often it is
+/// checked. A sender that sleeps is left alone at once; one that spins never sleeps.
 const STUCK: Duration = Duration::from_secs(5);
 const STUCK_SPINNING: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(20);
@@ -103,8 +103,8 @@ impl Batch<'_, '_> {
         Ok(())
     }
 
-    /// Sends a message that nobody receives yet; `None` when the sender sleeps over it, because there is no room
-    /// for all of it.
+    /// Sends a message before its receiver receives; `None` if the sender sleeps in it for want of
+    /// room.
     fn send_or_stick(&mut self, number: u64) -> Result<Option<Vec<Sight>>, Fault> {
         let (from, _) = ends(self.back);
         self.begin(from, &Order::Send(self.course(number, 1, 0, true)))?;

@@ -16,7 +16,7 @@ pub(crate) enum Order {
         /// The path of the socket.
         path: String,
     },
-    /// Do the handshake with whoever listens at this path.
+    /// Do the handshake with the listener at this path.
     Dial {
         /// The path of the socket.
         path: String,

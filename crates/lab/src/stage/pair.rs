@@ -250,7 +250,8 @@ impl Pair {
 
 impl Drop for Pair {
     fn drop(&mut self) {
-        // A child of the sender is reaped by the sender, so that no zombie is left to whoever inherits orphans.
+        // The sender reaps its child, so that no zombie is left to the process that inherits
+        // orphans.
         if self.meets == Meets::AsFamily
             && self.kill(Side::Receiver).is_some_and(|death| death.signal.is_none())
         {

@@ -1,5 +1,5 @@
-//! Shared memory as textbooks draw it: one region that both processes may write, with a count of what is ready
-//! and a slot for each message. It works, as long as nobody strays.
+//! Shared memory as textbooks draw it: one region that both processes may write, with a count of
+//! what is ready and a slot for each message. It works, as long as neither process strays.
 
 use std::io;
 use std::os::fd::AsFd;

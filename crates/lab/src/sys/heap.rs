@@ -1,5 +1,6 @@
-//! Memory that the allocator keeps for later, given back to the kernel. Looking through a message takes tens of megabytes for a
-//! moment (every symbol of the kernel, rings of samples); whoever goes on for days must not keep them.
+//! Memory that the allocator keeps for later, given back to the kernel. Looking through a message
+//! takes tens of megabytes for a moment (every symbol of the kernel, rings of samples); a program
+//! that runs for days must not keep them.
 #![allow(unsafe_code)]
 
 /// Gives back what is free. Takes about a millisecond; does nothing where the allocator cannot.

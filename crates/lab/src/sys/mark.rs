@@ -1,4 +1,4 @@
-//! Marks: a system call that does nothing, by which a measured process tells whoever traces it where it is.
+//! Marks: a system call without effect, by which a measured process shows its tracer where it is.
 //!
 //! prctl(2) with a number that no kernel knows returns `EINVAL` and leaves nothing behind. A tracer sees it in
 //! its place between the calls that matter; without one it costs a fraction of a microsecond, and it stands

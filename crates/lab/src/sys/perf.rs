@@ -28,14 +28,14 @@ pub enum Watched {
     /// Every instruction that writes the byte at this address, or reads it too. Processors have about four of
     /// these.
     Byte {
-        /// In the address space of whoever is watched; an address of the kernel is the same for all.
+        /// In the address space of the watched process; a kernel address is the same for all.
         address: u64,
         /// Whether reading counts as well as writing. (x86 cannot tell a read from a write.)
         reads: bool,
     },
 }
 
-/// Who is watched.
+/// The watched process or core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whom {
     /// One thread, wherever it runs. 0 is the calling one.
@@ -156,7 +156,7 @@ impl Counter {
                 | SAMPLE_ID_ALL
                 | EXCLUDE_CALLCHAIN_USER
                 | USE_CLOCKID
-                // A record must not wake anybody: with a mark that is never reached none does.
+                // A record must not cause a wake-up: a watermark that is never reached prevents it.
                 | WATERMARK
                 | flag(!kernel, EXCLUDE_KERNEL)
                 | flag(records.switches, CONTEXT_SWITCH),
@@ -351,7 +351,7 @@ pub enum Said {
         /// Whether it could have gone on.
         preempted: bool,
     },
-    /// So many records found no room.
+    /// This many records found no room.
     Lost(u64),
 }
 

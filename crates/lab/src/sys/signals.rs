@@ -6,8 +6,8 @@
 
 use std::mem::MaybeUninit;
 
-/// Signals whose default is to end the program, and by which somebody means it: Ctrl-C, a lost terminal, `kill`, and what batch
-/// systems send before they lose their patience.
+/// Signals that ask a program to end: Ctrl-C, a lost terminal, `kill`, and those of batch systems
+/// before they kill.
 pub const ENDING: [i32; 8] = [
     libc::SIGHUP,
     libc::SIGINT,

@@ -210,7 +210,7 @@ mod tests {
             Err(error) => panic!("{error}"),
         }
         here.write_all(b"lost, and sent again").unwrap();
-        // The kernel sends it again and again until somebody takes it.
+        // The kernel sends it again and again until it is taken.
         while dropped(&there).unwrap() == before {
             std::thread::yield_now();
         }

@@ -1,4 +1,4 @@
-//! One event of a trace: a line of JSON that says when, what, who and which message.
+//! One event of a trace: a line of JSON with time, event, actor and message.
 //!
 //! What is common to all events stands beside `what`; the fields that belong to one `what` stand in its
 //! variant of [`What`].
@@ -35,7 +35,7 @@ pub struct Event {
     pub t_ns: u64,
     /// What.
     pub what: What,
-    /// Who; `None` for what the lab itself did.
+    /// The actor; `None` for the lab itself.
     pub side: Option<Side>,
     /// Which message, counted from 0 over the whole trace.
     pub message: Option<u64>,

@@ -6,7 +6,7 @@
 //! this takes neither of them a system call. The sender's pauses are system calls (clock_nanosleep) and are
 //! counted, so that they can be told from the message's own.
 //!
-//! Nothing here is a benchmark: who is looked at is slower.
+//! Nothing here is a benchmark: instruments slow a process down.
 
 use std::num::NonZeroU64;
 use std::time::Duration;

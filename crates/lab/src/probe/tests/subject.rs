@@ -15,10 +15,10 @@ use crate::sys::usage::usage;
 const DEED: &str = "IPCSCOPE_KNOWN_DEED";
 /// What it begins a line with: the test runner writes to the same stream.
 const SAYS: &str = "the subject says";
-/// Bytes behind those that are written, which nobody may touch.
+/// Bytes behind the written ones, which must stay untouched.
 pub(super) const BEYOND: usize = 3;
 
-/// What the subject does, so many times.
+/// What the subject does, this many times.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Deed {
     /// A system call.
@@ -122,7 +122,7 @@ impl Drop for Subject {
     }
 }
 
-/// Memory that nobody has touched yet.
+/// Untouched memory.
 struct Pages {
     memory: Vec<u8>,
     next: usize,

@@ -1,4 +1,5 @@
-//! What each event of the stream is in the story of one message: by whom, in which words, and which step of the scene.
+//! Each event of the stream in the story of one message: its actor, its words, and its step of the
+//! scene.
 
 use super::inside::{Entered, Inside};
 use super::scan::{Scan, TraceKey, stack_of, who};

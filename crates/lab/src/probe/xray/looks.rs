@@ -1,4 +1,4 @@
-//! Looks that found nothing: who polls makes many, and a few of them say it all.
+//! Empty polls: a polling process makes many, and showing a few is enough.
 
 use crate::trace::{Event, Tone, What};
 

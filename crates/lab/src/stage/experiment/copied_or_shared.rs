@@ -1,5 +1,5 @@
-//! Copied or shared? What a message was sent from is overwritten after it was sent, and before it is received. If
-//! the old bytes arrive, somebody has copied them meanwhile; if the new ones, both look at the same memory.
+//! Copied or shared? The sender's bytes are overwritten after the send and before the receive. If
+//! the old bytes arrive, they were copied; if the new ones, both processes use the same memory.
 
 use super::bench::{ExperimentBench, ExperimentVerdict};
 use crate::mechanism::{self, Overwrite, SCRIBBLE};

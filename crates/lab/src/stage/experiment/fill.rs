@@ -1,5 +1,5 @@
-//! Fill: nobody receives, and the sender sends until it is put to sleep. Then the receiver takes everything, and
-//! the sender goes on.
+//! Fill: without a receive, the sender sends until it is put to sleep. Then the receiver takes
+//! everything, and the sender goes on.
 
 use std::time::{Duration, Instant};
 

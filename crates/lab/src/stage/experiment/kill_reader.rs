@@ -25,8 +25,8 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
         let first = bench.numbers(sent);
         bench.send(&mut pair, first, read)?;
         bench.recv(&mut pair, first, read)?;
-        // Sent when nobody is in recv(): a receiver takes as much as there is by one call, and would have them
-        // in its own memory already.
+        // Sent while the receiver is outside recv(): one call takes everything there is, and would
+        // already have them in the receiver's memory.
         let unread = sent - read;
         bench.send(&mut pair, first + read, unread)?;
         bench.teller.look(&pair, &BOTH);

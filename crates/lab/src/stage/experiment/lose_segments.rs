@@ -21,7 +21,8 @@ use crate::trace::{Call, Side, Tone, What};
 const SENT: u64 = 12;
 /// The segment of every so many-th message is lost.
 const EVERY: u64 = 4;
-/// So long the kernel is given to count a loss, which it does when the packet comes: at once, over loopback.
+/// How long the kernel has to count a loss. It counts when the packet arrives: at once, over
+/// loopback.
 const COUNTED_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {

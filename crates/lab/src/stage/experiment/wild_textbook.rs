@@ -1,5 +1,6 @@
-//! The same act on the textbook's layout, one region that both processes may write: nobody is stopped, nobody is
-//! told, and the messages are gone. This is the control that shows what the other layout is worth.
+//! The same writes on the textbook's layout, one region that both processes may write: no process
+//! is stopped, no error is reported, and the messages are gone. This is the control that shows the
+//! worth of the other layout.
 
 use std::os::fd::AsFd;
 
