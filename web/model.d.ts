@@ -6,8 +6,32 @@ export type Act = { is: "syscall"; name: string } | { is: "store" } | { is: "loa
 /** The actor of a step. */
 export type Actor = "sender" | "receiver" | "kernel"
 
+/** A sentence that follows from rows. */
+export interface Advice {
+  /** The indices of the rows that it rests on. */
+  rows: Array<number>
+  /** The sentence. */
+  text: string
+}
+
 /** Where a figure comes from. */
 export type Basis = "measured" | "quoted" | "modelled"
+
+/** What a race found of one mechanism. */
+export interface Beside {
+  /** How many launches. */
+  launches: number
+  /** Its median. */
+  p50: string
+  /** How many samples that rests on. */
+  samples: number
+  /** `64 B`: of the sizes that were measured, the nearest. */
+  size: string
+  /** It against each of the others. */
+  versus: Array<Versus>
+  /** The workload. */
+  workload: Workload
+}
 
 /** The cost of one message whose receiver waits for it, under one way of waiting: bounds for measured counts. A message that arrives before its receiver waits needs no wake-up, and one call may take many of those. */
 export interface Budget {
@@ -38,6 +62,73 @@ export interface Calls {
 
 /** What a count can prove. */
 export type Certainty = "exact" | "at-least" | "derived"
+
+/** One figure of `b` divided by that of `a`. */
+export interface Change {
+  /** The greatest. */
+  high: number
+  /** The least quotient of any two launches. */
+  low: number
+  /** The quotient of the rows' figures. */
+  ratio: number
+  /** What that means for `b`. */
+  verdict: Judgement
+}
+
+/** What is said of one mechanism. */
+export interface Claim {
+  /** One cell for each of the columns. */
+  cells: Array<string>
+  /** Its place among the scenes. */
+  scene: number
+}
+
+/** The claims, and what was measured. */
+export interface Claims {
+  /** What the cells of a claim say. */
+  columns: Array<string>
+  /** One for each mechanism of which something was measured. */
+  rows: Array<Claim>
+  /** Why the two differ. */
+  why: Array<string>
+  /** The workload that was measured. */
+  workload: Workload
+}
+
+/** One row of both. */
+export interface Compared {
+  /** What `a` found; `null` when it has no such row, or it failed. */
+  a: Figures | null
+  /** What `b` found. */
+  b: Figures | null
+  /** One cell for each of `COLUMNS`, by that figure. */
+  cells: Array<string>
+  /** Why one of them, or both, have no figures. */
+  failed: string | null
+  /** Which of the two this workload is judged by. */
+  judged_by: Measure
+  /** `pipe ping-pong 64 B spin cross-core`. */
+  label: string
+  /** The medians: `b` divided by `a`. */
+  latency_ratio: Change | null
+  /** The report that alone has this row. */
+  only_in: ComparedSide | null
+  /** The rates: `b` divided by `a`. */
+  throughput_ratio: Change | null
+}
+
+/** One of the two reports. */
+export type ComparedSide = "a" | "b"
+
+/** What two reports say together; `a` is the one to compare with, `b` is judged. */
+export interface Comparison {
+  /** `COLUMNS`. */
+  columns: [string, string, string, string, string, string]
+  /** Every row of `a` in its order, then those that only `b` has. */
+  rows: Array<Compared>
+  /** Sentences that a reader must know. */
+  warnings: Array<string>
+}
 
 /** The one direction that is said. */
 export type Direction = "back"
@@ -137,22 +228,26 @@ export interface Experiment {
   title: string
 }
 
-/** One question, and what became of it. */
+/** What rows can be drawn by. */
 export interface Figure {
-  /** What the scene foretells, where it does. */
-  budget: Range | null
-  /** Whether the best reading keeps within it. */
-  held: boolean | null
-  /** What was asked. */
-  question: Question
-  /** What textbooks say; never measured. */
-  quoted: string | null
-  /** What the instruments read, the best first. Empty where none could. */
-  readings: Array<Reading>
-  /** One sentence: why the reading is not what is quoted, or what is not counted in it. */
-  remark: string | null
-  /** Why there is no reading, or none that is exact. */
-  unavailable: Unavailable | null
+  /** Its short name. */
+  by: string
+  /** The same in a word. */
+  label: string
+  /** Whether less is better. */
+  less: boolean
+  /** In words. */
+  name: string
+  /** `ns`, `/s` or `B/s`. */
+  unit: string
+}
+
+/** What is compared. */
+export interface Figures {
+  /** The median latency. */
+  latency_ns_p50: number | null
+  /** Messages a second. */
+  messages_per_s: number | null
 }
 
 /** Cache lines bounced between the two placed processes: what the hardware itself takes. */
@@ -219,6 +314,71 @@ export interface Instrument {
   /** Why it cannot be had here, if so. */
   unavailable: Unavailable | null
 }
+
+/** A report, judged. */
+export interface Judged {
+  /** Where and how it ran. */
+  above: Array<string>
+  /** What follows. */
+  advice: Array<Advice>
+  /** What you must know to read the figures. */
+  below: Array<string>
+  /** What textbooks say beside what was measured; `null` where nothing of it was measured. */
+  claims: Claims | null
+  /** `COLUMNS`. */
+  columns: [string, string, string, string, string, string, string, string, string, string, string]
+  /** What makes rows doubtful: each note once, with the rows that it is about. */
+  doubts: Array<string>
+  /** `FIGURES`. */
+  figures: [Figure, Figure, Figure, Figure, Figure]
+  /** Rows that may be compared, in the order of the report. */
+  groups: Array<JudgedGroup>
+}
+
+/** Rows that share workload, size, placement and way of waiting. */
+export interface JudgedGroup {
+  /** What makes its rows doubtful. */
+  doubts: Array<string>
+  /** What they are judged by. */
+  measure: Measure
+  /** Their placement. */
+  placement: Placement
+  /** Places in `rows` of those that are judged, the best first. */
+  ranked: Array<number>
+  /** Every row, in the order of the report, unless sorted. */
+  rows: Array<JudgedRow>
+  /** Their size. */
+  size_bytes: number
+  /** `ping-pong, 64 B, spin`. */
+  title: string
+  /** The best by each figure that matters, a sentence each. */
+  verdicts: Array<string>
+  /** Their way of waiting. */
+  wait: Wait
+  /** The rows' workload. */
+  workload: Workload
+}
+
+/** One row, as it is shown. */
+export interface JudgedRow {
+  /** Whether no other entrant of the group was better. */
+  best: boolean
+  /** One cell for each of `COLUMNS`; the first alone when the row failed. */
+  cells: Array<string>
+  /** Why there are no numbers. */
+  failed: string | null
+  /** One for each of `FIGURES`. */
+  figures: [Shown | null, Shown | null, Shown | null, Shown | null, Shown | null]
+  /** Its index in the report. */
+  row: number
+  /** The mechanism's place among the scenes; `null` for what is none of them. */
+  scene: number | null
+  /** What people call it. */
+  title: string
+}
+
+/** How `b` stands to `a`. */
+export type Judgement = "better" | "worse" | "no-difference" | "unknown"
 
 /** A mechanism. */
 export type Kind = string
@@ -292,6 +452,9 @@ export interface Machine {
   virtualised: string | null
 }
 
+/** What two rows are compared by; their workload decides. */
+export type Measure = "p50" | "rate"
+
 /** How the messages of a batch are sent. */
 export type Mode = "step" | "burst" | "paced" | "xray"
 
@@ -350,6 +513,24 @@ export interface Plan {
   workloads: Array<Workload>
 }
 
+/** One question, and what became of it. */
+export interface ProbeFigure {
+  /** What the scene foretells, where it does. */
+  budget: Range | null
+  /** Whether the best reading keeps within it. */
+  held: boolean | null
+  /** What was asked. */
+  question: Question
+  /** What textbooks say; never measured. */
+  quoted: string | null
+  /** What the instruments read, the best first. Empty where none could. */
+  readings: Array<Reading>
+  /** One sentence: why the reading is not what is quoted, or what is not counted in it. */
+  remark: string | null
+  /** Why there is no reading, or none that is exact. */
+  unavailable: Unavailable | null
+}
+
 /** The result of one probe. */
 export interface ProbeReport {
   /** How long it took, in milliseconds. */
@@ -379,7 +560,7 @@ export interface Probed {
   /** Why there are no figures, if so. */
   failed: string | null
   /** Every question. */
-  figures: Array<Figure>
+  figures: Array<ProbeFigure>
   /** The mechanism. */
   kind: Kind
   /** What each instrument adds to a message. */
@@ -552,6 +733,14 @@ export interface Scene {
   title: string
 }
 
+/** A figure of a row, and its text. */
+export interface Shown {
+  /** `4.21 µs`. */
+  text: string
+  /** In the figure's unit. */
+  value: number
+}
+
 /** What a side cost while the clock ran (getrusage(2), this process only). */
 export interface Side {
   /** Times it was put aside. */
@@ -621,6 +810,16 @@ export interface Unavailable {
   what: string
   /** Why it cannot be had. */
   why: string
+}
+
+/** One mechanism against another. */
+export interface Versus {
+  /** How many times the time of the other a message takes. */
+  ratio: string
+  /** The other's place among the scenes; `null` for what is none of them. */
+  scene: number | null
+  /** What people call the other. */
+  title: string
 }
 
 /** How both ends wait; `hybrid:<N>us` spins N microseconds, then sleeps. */

@@ -1,7 +1,7 @@
 // What travels between the lab and the page: the data itself, made from the Rust types (model.d.ts), and what the lab answers
 // beside it (docs/api.md).
 
-import type { Machine, Plan, ProbeReport, Report, Scene } from './model'
+import type { Judged, Machine, Plan, ProbeReport, Report, Scene } from './model'
 
 export * from './model'
 
@@ -43,58 +43,8 @@ export interface Counted {
   unreadable: { file: string; why: string }[]
 }
 
-export interface Figure { by: string; label: string; name: string; unit: string; less: boolean }
-export interface JudgedRow {
-  row: number
-  title: string
-  scene: number | null
-  best: boolean
-  cells: string[]
-  figures: ({ value: number; text: string } | null)[]
-  failed: string | null
-}
-export interface JudgedGroup {
-  title: string
-  workload: string
-  size_bytes: number
-  wait: string
-  placement: string
-  measure: string
-  rows: JudgedRow[]
-  ranked: number[]
-  verdicts: string[]
-  doubts: string[]
-}
-export interface Judged {
-  columns: string[]
-  figures: Figure[]
-  above: string[]
-  groups: JudgedGroup[]
-  below: string[]
-  doubts: string[]
-  advice: { text: string; rows: number[] }[]
-  claims: { workload: string; columns: string[]; rows: { scene: number; cells: string[] }[]; why: string[] } | null
-}
 export interface JudgedRun { report: Report; judged: Judged }
-export interface Beside {
-  workload: string
-  size: string
-  p50: string
-  samples: number
-  launches: number
-  versus: { title: string; scene: number | null; ratio: string }[]
-}
 
-export interface Change { ratio: number; low: number; high: number; verdict: 'better' | 'worse' | 'no-difference' | 'unknown' }
-export interface Compared {
-  label: string
-  judged_by: string
-  cells: string[]
-  latency_ratio: Change | null
-  throughput_ratio: Change | null
-  failed: string | null
-}
-export interface Comparison { columns: string[]; rows: Compared[]; warnings: string[] }
 export interface Choice {
   answers: {
     kind: string

@@ -33,6 +33,7 @@ pub const COLUMNS: [&str; 11] =
 
 /// A report, judged.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Judged {
     /// [`COLUMNS`].
     pub columns: [&'static str; 11],
@@ -54,6 +55,7 @@ pub struct Judged {
 
 /// Rows that share workload, size, placement and way of waiting.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct JudgedGroup {
     /// `ping-pong, 64 B, spin`.
     pub title: String,
@@ -63,9 +65,11 @@ pub struct JudgedGroup {
     pub size_bytes: u32,
     /// Their way of waiting.
     #[serde(with = "crate::plan::as_text::one")]
+    #[cfg_attr(test, schemars(with = "crate::schema_text::WaitText"))]
     pub wait: WaitStrategy,
     /// Their placement.
     #[serde(with = "crate::plan::as_text::one")]
+    #[cfg_attr(test, schemars(with = "crate::schema_text::PlacementText"))]
     pub placement: Placement,
     /// What they are judged by.
     pub measure: Measure,
@@ -81,6 +85,7 @@ pub struct JudgedGroup {
 
 /// One row, as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct JudgedRow {
     /// Its index in the report.
     pub row: usize,
@@ -100,6 +105,7 @@ pub struct JudgedRow {
 
 /// A figure of a row, and its text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Shown {
     /// In the figure's unit.
     pub value: f64,

@@ -10,6 +10,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
+use crate::compare::Comparison;
+use crate::judge::{Beside, Judged};
 use crate::probe::ProbeReport;
 use crate::report::Report;
 use crate::trace::{Event, Header};
@@ -89,15 +91,15 @@ fn trace() -> Value {
     published(schema)
 }
 
-/// The types of the page: every definition of both schemas, and those of a probe's report.
+/// The types of the page: every definition of both schemas, and those of what the lab answers from its own.
 fn page() -> String {
-    let mut definitions = BTreeMap::new();
-    for mut root in [report(), trace(), published(generator().into_root_schema_for::<ProbeReport>())] {
-        let inner = root.as_object_mut().and_then(|root| root.remove("$defs"));
-        definitions.extend(inner.and_then(|inner| inner.as_object().cloned()).into_iter().flatten());
-        if root["title"] != "Trace" {
-            definitions.insert(root["title"].as_str().unwrap_or_default().to_owned(), root);
-        }
+    let mut answers = generator();
+    answers.subschema_for::<(ProbeReport, Judged, Beside, Comparison)>();
+    let answers = json!({ "$defs": answers.take_definitions(true) });
+    let report = report();
+    let mut definitions = BTreeMap::from([("Report".to_owned(), report.clone())]);
+    for part in [report, trace(), published(answers.try_into().unwrap())] {
+        definitions.extend(part["$defs"].as_object().cloned().into_iter().flatten());
     }
     // The page draws scenes, and knows no mechanism by name.
     definitions.insert("Kind".into(), json!({ "description": "A mechanism.", "type": "string" }));

@@ -9,6 +9,7 @@ pub const COLUMNS: [&str; 6] = ["row", "by", "a", "b", "b / a", "b is"];
 
 /// What two reports say together; `a` is the one to compare with, `b` is judged.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Comparison {
     /// [`COLUMNS`].
     pub columns: [&'static str; 6],
@@ -26,6 +27,7 @@ pub struct Comparison {
 
 /// One row of both.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Compared {
     /// `pipe ping-pong 64 B spin cross-core`.
     pub label: String,
@@ -61,6 +63,7 @@ pub(crate) enum Open {
 
 /// One of the two reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "ComparedSide"))]
 #[serde(rename_all = "kebab-case")]
 pub enum Side {
     /// The first.
@@ -71,6 +74,7 @@ pub enum Side {
 
 /// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Figures {
     /// The median latency.
     pub latency_ns_p50: Option<u64>,
@@ -80,6 +84,7 @@ pub struct Figures {
 
 /// One figure of `b` divided by that of `a`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Change {
     /// The quotient of the rows' figures.
     pub ratio: f64,
@@ -93,6 +98,7 @@ pub struct Change {
 
 /// How `b` stands to `a`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Judgement {
     /// All launches of `b` are better than all of `a`.

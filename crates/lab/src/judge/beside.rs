@@ -12,6 +12,7 @@ use crate::units;
 
 /// What a race found of one mechanism.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Beside {
     /// The workload.
     pub workload: Workload,
@@ -29,6 +30,7 @@ pub struct Beside {
 
 /// One mechanism against another.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Versus {
     /// The other's place among the scenes; `None` for what is none of them.
     pub scene: Option<usize>,

@@ -17,6 +17,7 @@ const TOLD: f64 = 1.5;
 
 /// The claims, and what was measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Claims {
     /// The workload that was measured.
     pub workload: Workload,
@@ -30,6 +31,7 @@ pub struct Claims {
 
 /// What is said of one mechanism.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Claim {
     /// Its place among the scenes.
     pub scene: usize,

@@ -16,6 +16,7 @@ pub const NONE: &str = "–";
 
 /// A sentence that follows from rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Advice {
     /// The sentence.
     pub text: String,
@@ -25,6 +26,7 @@ pub struct Advice {
 
 /// What rows can be drawn by.
 #[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Figure {
     /// Its short name.
     pub by: &'static str,

@@ -137,6 +137,7 @@ impl Question {
 /// One question, and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "ProbeFigure"))]
 pub struct Figure {
     /// What was asked.
     pub question: Question,
