@@ -106,12 +106,14 @@ test('a trace is read, or refused with its line and its field', async () => {
     ['[1]', 'line 1: this is not a JSON object'],
     [changed({ format: 'other' }), 'line 1: field `format`'],
     [changed({ schema: 3 }), 'line 1: field `schema` is 3'],
-    [changed({ scene: { kind: 'x' } }), 'line 1: field `scene.title` is missing'],
-    [changed({ scene: { ...pigeon, steps: [{ id: 'x' }] } }), 'line 1: field `scene.steps[0].actor` is missing'],
+    [changed({ schema: 1 }), 'line 1: field `schema` is 1, and this page reads 2: record the trace anew'],
+    [changed({ scene: { ...pigeon, title: undefined } }), 'line 1: field `scene.title` is missing'],
+    [changed({ scene: { ...pigeon, steps: [{ id: 'x', act: { is: 'store' } }] } }), 'line 1: field `scene.steps[0].actor` is missing'],
     [changed({ processes: [] }), 'line 1: field `processes`'],
     [[first, rest[0], rest[1].slice(0, 20)].join('\n'), 'line 3: this is not a whole JSON object'],
     [[first, '{"what":"note"}'].join('\n'), 'line 2: field `t_ns` is missing'],
     [[first, '{"t_ns":"soon","what":"note"}'].join('\n'), 'line 2: field `t_ns` has the wrong type'],
+    [[first, '{"t_ns":1,"what":"table","title":"t","columns":["a"],"rows":[[1]],"basis":"quoted","instrument":""}'].join('\n'), 'line 2: field `rows[0][0]` has the wrong type'],
     [[first, '{"t_ns":1,"what":"gauges"}'].join('\n'), 'line 2: field `values` is missing'],
   ]
   for (const [text, fault] of faults) await assert.rejects(read(text), (error) => error.message.startsWith(fault) || assert.fail(`${error.message}, not ${fault}`))

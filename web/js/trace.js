@@ -3,7 +3,7 @@
 
 /** @import { Event, Header } from '../types' */
 
-export const SCHEMA = 2
+import { SCHEMA, shapes } from './shapes.js'
 
 /** A trace that cannot be read. The message names the line, and the field where one is at fault. */
 export class TraceError extends Error {}
@@ -25,16 +25,28 @@ function object(text, line) {
   return value
 }
 
-const isText = (/** @type {unknown} */ value) => typeof value === 'string'
-const isList = (/** @type {unknown} */ value) => Array.isArray(value)
 const isObject = (/** @type {unknown} */ value) => typeof value === 'object' && value !== null && !Array.isArray(value)
-const isNumber = (/** @type {unknown} */ value) => typeof value === 'number' && Number.isFinite(value)
 
-/** @param {any} from @param {Record<string, (value: unknown) => boolean>} fields @param {number} line @param {string} [of] */
-function need(from, fields, line, of = '') {
-  for (const [name, holds] of Object.entries(fields)) {
-    if (!(name in from)) fault(line, `field \`${of}${name}\` is missing`)
-    if (!holds(from[name])) fault(line, `field \`${of}${name}\` has the wrong type`)
+/**
+ * Holds a value against its kind (shapes.js).
+ * @param {any} value @param {string} kind @param {number} line @param {string} [field] its path
+ */
+function need(value, kind, line, field = '') {
+  if (kind.endsWith('?')) {
+    if (value === null) return
+    kind = kind.slice(0, -1)
+  }
+  const list = /^\[(\d*)\](.*)/.exec(kind)
+  const shape = shapes[kind]
+  const holds = list ? Array.isArray(value) && (!list[1] || value.length === Number(list[1]))
+    : shape || kind === 'object' ? isObject(value) : kind === 'unknown' || typeof value === kind
+  if (!holds) fault(line, `field \`${field}\` has the wrong type`)
+  if (list) value.forEach((/** @type {unknown} */ one, /** @type {number} */ index) => need(one, list[2], line, `${field}[${index}]`))
+  for (const [name, inner] of Object.entries(shape ?? {})) {
+    const path = field ? `${field}.${name}` : name
+    const absent = inner.startsWith('~')
+    if (name in value) need(value[name], absent ? inner.slice(1) : inner, line, path)
+    else if (!absent) fault(line, `field \`${path}\` is missing`)
   }
 }
 
@@ -42,25 +54,16 @@ function need(from, fields, line, of = '') {
 export function header(text, line = 1) {
   const found = object(text, line)
   if (found.format !== 'ipcscope-trace') fault(line, 'field `format` is not `ipcscope-trace`: this is not one of our traces')
-  if (found.schema !== SCHEMA) fault(line, `field \`schema\` is ${JSON.stringify(found.schema)}, and this page reads ${SCHEMA}`)
-  need(found, { scene: isObject, processes: isList, wait: isText, placement: isText, clock: isText }, line)
-  need(found.scene, { kind: isText, title: isText, stage: isList, steps: isList }, line, 'scene.')
-  found.scene.stage.forEach((/** @type {any} */ part, /** @type {number} */ index) =>
-    need(part, { id: isText, form: isObject, label: isText, space: isText }, line, `scene.stage[${index}].`))
-  found.scene.steps.forEach((/** @type {any} */ step, /** @type {number} */ index) =>
-    need(step, { id: isText, actor: isText, act: isObject, at: isText }, line, `scene.steps[${index}].`))
-  if (found.processes.length !== 2) fault(line, 'field `processes` does not hold two processes')
-  const scene = { explanation: '', summary: '', tags: [], budgets: [], experiments: [], duplex: false, cross_host: false, ...found.scene }
-  return { size_bytes: 0, started_unix_ms: 0, machine: '', ...found, scene }
+  if (found.schema !== SCHEMA) fault(line, `field \`schema\` is ${JSON.stringify(found.schema)}, and this page reads ${SCHEMA}: record the trace anew`)
+  need(found, 'Header', line)
+  return found
 }
 
-/** @param {string} text @param {number} line @returns {Event} */
+/** Of an event of a kind that this page does not know only what every event has is read. @param {string} text @param {number} line @returns {Event} */
 export function event(text, line) {
   const found = object(text, line)
-  need(found, { t_ns: isNumber, what: isText }, line)
-  if ('message' in found && !isNumber(found.message)) fault(line, 'field `message` is not a number')
-  if (found.what === 'gauges') need(found, { values: isObject }, line)
-  if (found.what === 'table') need(found, { columns: isList, rows: isList }, line)
+  need(found, 'Event', line)
+  if (`event ${found.what}` in shapes) need(found, `event ${found.what}`, line)
   return found
 }
 

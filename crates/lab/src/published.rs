@@ -14,7 +14,7 @@ use crate::compare::Comparison;
 use crate::judge::{Beside, Judged};
 use crate::probe::ProbeReport;
 use crate::report::Report;
-use crate::trace::{Event, Header};
+use crate::trace::{Event, Header, SCHEMA};
 
 /// A generator of what is written, not of what would be read.
 fn generator() -> SchemaGenerator {
@@ -50,6 +50,9 @@ fn settle(value: &mut Value) {
                 field.values_mut().filter_map(Value::as_array_mut).for_each(|some| {
                     some.retain(|one| *one != "null" && one["type"] != "null");
                 });
+                if let Some([kind]) = field.get("type").and_then(Value::as_array).map(Vec::as_slice) {
+                    *field = field.clone().into_iter().chain([("type".into(), kind.clone())]).collect();
+                }
             }
             if field.remove("default").is_some() {
                 required.retain(|one| one != name);
@@ -102,13 +105,13 @@ fn page() -> String {
         definitions.extend(part["$defs"].as_object().cloned().into_iter().flatten());
     }
     // The page draws scenes, and knows no mechanism by name.
-    definitions.insert("Kind".into(), json!({ "description": "A mechanism.", "type": "string" }));
+    definitions.insert("Kind".into(), json!({ "type": "string" }));
     let mut out = String::from(
         "// Made from the Rust types; not to be edited. To renew it: RENEW=1 cargo test -p ipcscope-lab published\n",
     );
     for (name, schema) in &definitions {
         let schema = if name == "Event" { &any_event(schema) } else { schema };
-        out += &format!("\n/** {} */\n", schema["description"].as_str().unwrap_or(name));
+        out.push('\n');
         match schema["properties"].as_object() {
             Some(fields) => out += &format!("export interface {name} {{\n{}}}\n", lines(fields, schema)),
             None => out += &format!("export type {name} = {}\n", typescript(schema)),
@@ -123,18 +126,16 @@ fn any_event(schema: &Value) -> Value {
     let variants = schema["oneOf"].as_array().unwrap();
     for (name, field) in variants.iter().flat_map(|variant| variant["properties"].as_object().unwrap()) {
         let kinds = fields.entry(name).or_insert_with(|| json!({ "anyOf": [] }));
-        kinds["description"] = field["description"].clone();
         kinds["anyOf"].as_array_mut().unwrap().push(field.clone());
     }
-    fields.insert("what".into(), json!({ "type": "string", "description": "What." }));
-    json!({ "description": schema["description"], "properties": fields, "required": ["t_ns", "what"] })
+    fields.insert("what".into(), json!({ "type": "string"}));
+    json!({ "properties": fields, "required": ["t_ns", "what"] })
 }
 
-/// The fields of an interface, one a line, each with its sentence.
+/// The fields of an interface, one a line. Their sentences are in the schemas.
 fn lines(fields: &Map<String, Value>, schema: &Value) -> String {
     let required = |name: &str| schema["required"].as_array().is_some_and(|all| all.contains(&name.into()));
     let line = |(name, field): (&String, &Value)| {
-        let about = field["description"].as_str().map_or(String::new(), |text| format!("  /** {text} */\n"));
         let mark = if required(name) { "" } else { "?" };
         // A placeholder of the page has no version, so that an interface says `number` where the schema says which.
         let kind = match field["type"].as_str() {
@@ -142,7 +143,7 @@ fn lines(fields: &Map<String, Value>, schema: &Value) -> String {
             Some("integer") => "number".into(),
             _ => typescript(field),
         };
-        format!("{about}  {name}{mark}: {kind}\n")
+        format!("  {name}{mark}: {kind}\n")
     };
     fields.iter().map(line).collect()
 }
@@ -197,6 +198,77 @@ fn typescript(schema: &Value) -> String {
     }
 }
 
+/// What the page's reader holds a trace against: the kind of each field of a header, and of each kind of event.
+fn shapes() -> String {
+    let trace = trace();
+    let definitions = trace["$defs"].as_object().unwrap();
+    let fields = |schema: &Value| {
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        let kind = |(name, field): (&String, &Value)| {
+            let absent = if required.contains(&name.as_str().into()) { "" } else { "~" };
+            (name.clone(), format!("{absent}{}", kind(definitions, field)).into())
+        };
+        schema["properties"].as_object().map(|fields| fields.iter().map(kind).collect::<Map<_, _>>())
+    };
+    let mut shapes = Map::new();
+    for (name, schema) in definitions {
+        if name == "Event" {
+            let events: Vec<_> = schema["oneOf"].as_array().unwrap().iter().filter_map(fields).collect();
+            // What a batch's end has is what every event has.
+            let common: Map<_, _> = events.iter().min_by_key(|event| event.len()).unwrap().clone();
+            for (event, own) in schema["oneOf"].as_array().unwrap().iter().zip(&events) {
+                let what = event["properties"]["what"]["const"].as_str().unwrap();
+                let own: Map<_, _> = own
+                    .iter()
+                    .filter(|(name, kind)| common.get(*name) != Some(kind))
+                    .map(|(name, kind)| (name.clone(), kind.clone()))
+                    .collect();
+                shapes.insert(format!("event {what}"), own.into());
+            }
+            shapes.insert(name.clone(), common.into());
+        } else if let Some(fields) = fields(schema) {
+            shapes.insert(name.clone(), fields.into());
+        }
+    }
+    let lines: String =
+        shapes.iter().map(|(name, fields)| format!("  {}: {fields},\n", json!(name))).collect();
+    format!(
+        "// Made from the Rust types; not to be edited. To renew it: RENEW=1 cargo test -p ipcscope-lab published\n\n\
+         /** The version of a trace's structure. */\n\
+         export const SCHEMA = {SCHEMA}\n\n\
+         /**\n * The kind of each field: a type, a shape, a list `[]` or `[2]` of either; `?` may be null, `~` may be absent.\n\
+         \x20* @type {{Record<string, Record<string, string>>}}\n */\n\
+         export const shapes = {{\n{lines}}}\n"
+    )
+}
+
+/// The kind of a field. What is one of several words is a text, because a reader must take words that it does not know.
+fn kind(definitions: &Map<String, Value>, schema: &Value) -> String {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        let meant = &definitions[name];
+        return if meant["properties"].is_object() { name.into() } else { kind(definitions, meant) };
+    }
+    let several = ["oneOf", "anyOf"].iter().find_map(|name| schema[name].as_array());
+    match (&schema["type"], several) {
+        (Value::String(name), _) if name == "array" => {
+            let count = schema["maxItems"].as_u64().map_or(String::new(), |count| count.to_string());
+            format!("[{count}]{}", kind(definitions, &schema["items"]))
+        }
+        (Value::String(name), _) => if name == "integer" { "number" } else { name }.into(),
+        (Value::Array(names), _) => {
+            let name = names.iter().find(|name| *name != "null").cloned();
+            kind(definitions, &json!({ "type": name })) + "?"
+        }
+        (_, Some(some)) => {
+            let null = if some.iter().any(|one| one["type"] == "null") { "?" } else { "" };
+            kind(definitions, &some[0]) + null
+        }
+        _ if schema["const"].is_string() || schema["enum"].is_array() => "string".into(),
+        _ => "unknown".into(),
+    }
+}
+
 #[test]
 fn what_is_published_is_what_the_types_say() {
     let json = |value: &Value| serde_json::to_string_pretty(value).unwrap() + "\n";
@@ -204,6 +276,7 @@ fn what_is_published_is_what_the_types_say() {
         ("docs/report.schema.json", json(&report())),
         ("docs/trace.schema.json", json(&trace())),
         ("web/model.d.ts", page()),
+        ("web/js/shapes.js", shapes()),
     ] {
         let file = format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR"));
         if std::env::var_os("RENEW").is_some() {

@@ -216,6 +216,8 @@ mod tests {
             refused(&good.replace("\"schema\":2", "\"schema\":3"))
                 .starts_with("line 1: field `schema`: 3, and this ipcscope reads 2")
         );
+        let older = refused(&good.replace("\"schema\":2", "\"schema\":1"));
+        assert!(older.ends_with("1, and this ipcscope reads 2: record the trace anew"), "{older}");
         assert!(
             refused(&good.replace("\"slots\":16", "\"slots\":\"many\""))
                 .starts_with("line 1: field `scene.stage[1]")
