@@ -59,7 +59,7 @@ pub(crate) fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> R
 }
 
 /// What came with one packet.
-pub(crate) struct Received {
+pub(crate) struct ReceivedPacket {
     /// How many bytes.
     pub(crate) len: usize,
     /// The descriptors. Those that are not kept are closed.
@@ -71,7 +71,7 @@ pub(crate) struct Received {
 }
 
 /// Receives one packet into `bytes`, without waiting.
-pub(crate) fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<Received, Errno> {
+pub(crate) fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<ReceivedPacket, Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ROOM))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
@@ -87,5 +87,5 @@ pub(crate) fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<Received, E
     }
     let cut = received.flags.contains(ReturnFlags::CTRUNC);
     let long = received.flags.contains(ReturnFlags::TRUNC) || cut && fds.len() >= ROOM;
-    Ok(Received { len: received.bytes, fds, short: left_out || cut && !long, long })
+    Ok(ReceivedPacket { len: received.bytes, fds, short: left_out || cut && !long, long })
 }

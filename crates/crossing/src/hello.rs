@@ -10,7 +10,7 @@ use rustix::net::SendFlags;
 
 use crate::error::ConnectError;
 use crate::kind::Kind;
-use crate::refusal::{self, Reason};
+use crate::refusal::{self, RefusalReason};
 
 /// The protocol's version: raised when an end of the old version could not talk to one of the new.
 const VERSION: u16 = 2;
@@ -132,7 +132,7 @@ pub(crate) fn telling<T>(
     kind: Kind,
     outcome: Result<T, ConnectError>,
 ) -> Result<T, ConnectError> {
-    if let Some(reason) = outcome.as_ref().err().and_then(Reason::of) {
+    if let Some(reason) = outcome.as_ref().err().and_then(RefusalReason::of) {
         let mut bytes = Hello::bare(kind).encode();
         bytes[11] = refusal::FLAG;
         bytes[12..16].copy_from_slice(&(reason as u32).to_le_bytes());

@@ -103,9 +103,9 @@ fn map() -> Result<*mut AtomicU32, Errno> {
 /// A value that each process makes for itself at first use. A child never uses its parent's, whose
 /// lock may have been held by a thread that the child lacks. The parent's value stays in the
 /// child's memory, untouched, because other copies may still refer to it.
-pub(crate) struct PerProcess<T: 'static>(AtomicPtr<Made<T>>);
+pub(crate) struct PerProcess<T: 'static>(AtomicPtr<OwnedValue<T>>);
 
-struct Made<T> {
+struct OwnedValue<T> {
     owner: Owner,
     value: T,
 }
@@ -125,7 +125,7 @@ impl<T: Default + Send + Sync> PerProcess<T> {
             if let Some(made) = unsafe { there.as_ref() }.filter(|made| made.owner.is_me()) {
                 return Ok(&made.value);
             }
-            let mine = Box::into_raw(Box::new(Made { owner, value: T::default() }));
+            let mine = Box::into_raw(Box::new(OwnedValue { owner, value: T::default() }));
             // Publishes the value; pairs with the load above.
             match self.0.compare_exchange(there, mine, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => there = mine,
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(VALUE.get().unwrap().load(Ordering::Relaxed), 7);
         // As a child finds it: made by another process.
         let owner = Owner::me().unwrap().nobody();
-        let parents = Box::into_raw(Box::new(Made { owner, value: AtomicU32::new(8) }));
+        let parents = Box::into_raw(Box::new(OwnedValue { owner, value: AtomicU32::new(8) }));
         VALUE.0.store(parents, Ordering::Relaxed);
         assert_eq!(VALUE.get().unwrap().load(Ordering::Relaxed), 0);
     }

@@ -7,15 +7,15 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use crate::deadline::wait;
-use crate::descriptor::{self, Received};
+use crate::descriptor::{self, ReceivedPacket};
 use crate::error::ConnectError;
 use crate::hello::{self, Hello};
 use crate::kind::Kind;
 
 /// A packet as it came.
-struct Packet {
+struct RendezvousPacket {
     bytes: [u8; 64],
-    came: Received,
+    came: ReceivedPacket,
 }
 
 /// Sends `bytes` as one packet, with `fds` beside it. A peer that reads nothing is waited for until the deadline.
@@ -52,7 +52,7 @@ pub(crate) fn recv_packet<const N: usize, const FDS: usize>(
 }
 
 /// Receives one packet, whatever it is.
-fn receive(socket: BorrowedFd<'_>, deadline: Instant) -> Result<Packet, ConnectError> {
+fn receive(socket: BorrowedFd<'_>, deadline: Instant) -> Result<RendezvousPacket, ConnectError> {
     wait(socket, PollFlags::IN, Some(deadline))?;
     let mut bytes = [0; 64];
     let mut resets = 0;
@@ -68,10 +68,10 @@ fn receive(socket: BorrowedFd<'_>, deadline: Instant) -> Result<Packet, ConnectE
     if came.len == 0 && came.fds.is_empty() && !came.short {
         return Err(ConnectError::Disconnected);
     }
-    Ok(Packet { bytes, came })
+    Ok(RendezvousPacket { bytes, came })
 }
 
-impl Packet {
+impl RendezvousPacket {
     fn bytes(&self) -> &[u8] {
         &self.bytes[..self.came.len]
     }
@@ -81,7 +81,7 @@ impl Packet {
         if let Some(refusal) = hello::fault(self.bytes(), None) {
             return Err(refusal);
         }
-        let Packet { bytes, came: Received { len, fds, short, long } } = self;
+        let RendezvousPacket { bytes, came: ReceivedPacket { len, fds, short, long } } = self;
         let refused = |why| ConnectError::Refused { field: "handshake packet", why };
         let bytes = bytes[..len].try_into().ok().filter(|_| !long);
         let bytes = bytes.ok_or_else(|| {

@@ -16,7 +16,7 @@ pub(crate) const FLAG: u8 = 0x80;
 
 /// Why an end will not connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub(crate) enum RefusalReason {
     Stranger = 1,
     Descriptors = 2,
     Memory = 3,
@@ -25,26 +25,26 @@ pub(crate) enum Reason {
     System = 6,
 }
 
-impl Reason {
-    const ALL: [Reason; 6] = [
-        Reason::Stranger,
-        Reason::Descriptors,
-        Reason::Memory,
-        Reason::Protocol,
-        Reason::Config,
-        Reason::System,
+impl RefusalReason {
+    const ALL: [RefusalReason; 6] = [
+        RefusalReason::Stranger,
+        RefusalReason::Descriptors,
+        RefusalReason::Memory,
+        RefusalReason::Protocol,
+        RefusalReason::Config,
+        RefusalReason::System,
     ];
 
     /// The refusal to send for an error; `None` if no peer can receive one.
-    pub(crate) fn of(error: &ConnectError) -> Option<Reason> {
+    pub(crate) fn of(error: &ConnectError) -> Option<RefusalReason> {
         match error {
-            ConnectError::Refused { field: STRANGER, .. } => Some(Reason::Stranger),
-            ConnectError::Refused { .. } => Some(Reason::Protocol),
-            ConnectError::Config(_) => Some(Reason::Config),
+            ConnectError::Refused { field: STRANGER, .. } => Some(RefusalReason::Stranger),
+            ConnectError::Refused { .. } => Some(RefusalReason::Protocol),
+            ConnectError::Config(_) => Some(RefusalReason::Config),
             ConnectError::Io { source, .. } => Some(match (Errno::from_io_error(source), source.kind()) {
-                (Some(Errno::MFILE | Errno::NFILE | Errno::TOOMANYREFS), _) => Reason::Descriptors,
-                (Some(Errno::NOBUFS), _) | (_, io::ErrorKind::OutOfMemory) => Reason::Memory,
-                _ => Reason::System,
+                (Some(Errno::MFILE | Errno::NFILE | Errno::TOOMANYREFS), _) => RefusalReason::Descriptors,
+                (Some(Errno::NOBUFS), _) | (_, io::ErrorKind::OutOfMemory) => RefusalReason::Memory,
+                _ => RefusalReason::System,
             }),
             _ => None,
         }
@@ -53,12 +53,12 @@ impl Reason {
     /// As the end says that hears of it.
     fn says(self) -> &'static str {
         match self {
-            Reason::Stranger => "it does not talk to the processes of this user",
-            Reason::Descriptors => "it has run out of descriptors",
-            Reason::Memory => "it has not got the memory",
-            Reason::Protocol => "it did not accept what this end said",
-            Reason::Config => "its configuration does not allow it",
-            Reason::System => "a call of its operating system failed",
+            RefusalReason::Stranger => "it does not talk to the processes of this user",
+            RefusalReason::Descriptors => "it has run out of descriptors",
+            RefusalReason::Memory => "it has not got the memory",
+            RefusalReason::Protocol => "it did not accept what this end said",
+            RefusalReason::Config => "its configuration does not allow it",
+            RefusalReason::System => "a call of its operating system failed",
         }
     }
 }
@@ -68,6 +68,6 @@ pub(crate) const STRANGER: &str = "peer credentials";
 
 /// The sentence for the number in a refusal.
 pub(crate) fn sentence(number: u32) -> &'static str {
-    let known = Reason::ALL.into_iter().find(|reason| *reason as u32 == number);
-    known.map_or("it has a reason that this version does not know", Reason::says)
+    let known = RefusalReason::ALL.into_iter().find(|reason| *reason as u32 == number);
+    known.map_or("it has a reason that this version does not know", RefusalReason::says)
 }

@@ -1,6 +1,6 @@
 //! A mechanism's story, as data.
 //!
-//! Every mechanism carries one [`Scene`]: the parts of its *stage* (what there is to see), the
+//! Every mechanism carries one [`SceneDesign`]: the parts of its *stage* (what there is to see), the
 //! ordered [`Step`]s of one message (actor, act, place and condition) and a [`Budget`] for each way
 //! of waiting (what one message may cost). A display draws the scene; a probe compares its counts
 //! with the budget. One source, so the explanation cannot drift from the code.
@@ -30,7 +30,7 @@ use crate::kind::Kind;
 
 /// The story of one mechanism.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Scene {
+pub struct SceneDesign {
     /// The mechanism.
     pub kind: Kind,
     /// What there is to see, from top to bottom.

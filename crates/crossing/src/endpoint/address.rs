@@ -47,11 +47,11 @@ const LONGEST: usize = 107;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Address {
     kind: Kind,
-    place: Place,
+    place: AddressPlace,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Place {
+pub(super) enum AddressPlace {
     Path(PathBuf),
     Abstract(Vec<u8>),
     Tcp(String),
@@ -64,7 +64,7 @@ impl Address {
     /// [`ConnectError::Address`]: TCP has no path; a path has 1 to 107 bytes, none of them NUL.
     pub fn at_path(kind: Kind, path: impl Into<PathBuf>) -> Result<Address, ConnectError> {
         let path = path.into();
-        let address = Address { kind, place: Place::Path(path.clone()) };
+        let address = Address { kind, place: AddressPlace::Path(path.clone()) };
         address.check_local("path", path.as_os_str().as_bytes())?;
         Ok(address)
     }
@@ -77,7 +77,7 @@ impl Address {
     /// [`ConnectError::Address`]: TCP has no such names; a name has 1 to 107 bytes, none of them NUL.
     pub fn in_abstract(kind: Kind, name: impl Into<Vec<u8>>) -> Result<Address, ConnectError> {
         let name = name.into();
-        let address = Address { kind, place: Place::Abstract(name.clone()) };
+        let address = Address { kind, place: AddressPlace::Abstract(name.clone()) };
         address.check_local("name", &name)?;
         Ok(address)
     }
@@ -89,7 +89,7 @@ impl Address {
     pub fn tcp(host_port: impl Into<String>) -> Result<Address, ConnectError> {
         let host_port = host_port.into();
         let fault = check_host_port(&host_port);
-        let address = Address { kind: Kind::Tcp, place: Place::Tcp(host_port) };
+        let address = Address { kind: Kind::Tcp, place: AddressPlace::Tcp(host_port) };
         fault.map_or(Ok(()), |why| Err(refused(address.to_string(), why)))?;
         Ok(address)
     }
@@ -101,29 +101,29 @@ impl Address {
 
     /// The path, if it is a socket in the file system.
     pub fn path(&self) -> Option<&Path> {
-        if let Place::Path(path) = &self.place { Some(path) } else { None }
+        if let AddressPlace::Path(path) = &self.place { Some(path) } else { None }
     }
 
     /// The name, if it is a socket in the abstract namespace.
     pub fn abstract_name(&self) -> Option<&[u8]> {
-        if let Place::Abstract(name) = &self.place { Some(name) } else { None }
+        if let AddressPlace::Abstract(name) = &self.place { Some(name) } else { None }
     }
 
     /// Host and port, if it is a TCP port.
     pub fn host_port(&self) -> Option<&str> {
-        if let Place::Tcp(host_port) = &self.place { Some(host_port) } else { None }
+        if let AddressPlace::Tcp(host_port) = &self.place { Some(host_port) } else { None }
     }
 
-    pub(super) fn place(&self) -> &Place {
+    pub(super) fn place(&self) -> &AddressPlace {
         &self.place
     }
 
     /// What the kernel calls a place on this machine.
     pub(super) fn socket_name(&self) -> Result<SocketAddrUnix, ConnectError> {
         match &self.place {
-            Place::Path(path) => SocketAddrUnix::new(path),
-            Place::Abstract(name) => SocketAddrUnix::new_abstract_name(name),
-            Place::Tcp(_) => Err(rustix::io::Errno::INVAL),
+            AddressPlace::Path(path) => SocketAddrUnix::new(path),
+            AddressPlace::Abstract(name) => SocketAddrUnix::new_abstract_name(name),
+            AddressPlace::Tcp(_) => Err(rustix::io::Errno::INVAL),
         }
         .map_err(ConnectError::io(format!("name {self}")))
     }
@@ -175,7 +175,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Address { kind, place } = self;
         match place {
-            Place::Path(path) => {
+            AddressPlace::Path(path) => {
                 write!(f, "{kind}:")?;
                 let bytes = path.as_os_str().as_bytes();
                 // Else it would be read back as an abstract name.
@@ -185,11 +185,11 @@ impl fmt::Display for Address {
                 };
                 escape(rest, f)
             }
-            Place::Abstract(name) => {
+            AddressPlace::Abstract(name) => {
                 write!(f, "{kind}:@")?;
                 escape(name, f)
             }
-            Place::Tcp(host_port) => {
+            AddressPlace::Tcp(host_port) => {
                 f.write_str("tcp://")?;
                 host_port.chars().try_for_each(|c| if c.is_control() { Ok(()) } else { f.write_char(c) })
             }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 
-use super::address::{Address, Place};
+use super::address::{Address, AddressPlace};
 use super::dial::{connect_local, is_socket, local_socket, resolve, socket_type};
 use crate::descriptor::above_stdio;
 use crate::error::ConnectError;
@@ -28,22 +28,22 @@ pub(super) struct Bound {
     /// Where, with the port that the system chose. A path is absolute, unless it would be too long.
     pub(super) address: Address,
     /// The file that was made.
-    pub(super) made: Option<Made>,
+    pub(super) made: Option<SocketFile>,
 }
 
 /// Takes the place that `address` names.
 pub(super) fn bind(address: &Address, allow_remote: bool) -> Result<Bound, ConnectError> {
     match address.place() {
-        Place::Path(path) => {
+        AddressPlace::Path(path) => {
             let (socket, made) = bind_path(address, path)?;
             Ok(Bound { socket, address: absolute(address), made: Some(made) })
         }
-        Place::Abstract(_) => {
+        AddressPlace::Abstract(_) => {
             let socket = local_socket(socket_type(address.kind()))?;
             bind_local(address, &socket)?;
             Ok(Bound { socket, address: address.clone(), made: None })
         }
-        Place::Tcp(host_port) => {
+        AddressPlace::Tcp(host_port) => {
             let (socket, address) = bind_tcp(address, host_port, allow_remote)?;
             Ok(Bound { socket, address, made: None })
         }
@@ -54,7 +54,7 @@ fn listening(address: &Address) -> impl Fn(Errno) -> ConnectError {
     move |errno| ConnectError::io(format!("listen at {address}"))(errno)
 }
 
-fn bind_path(address: &Address, path: &Path) -> Result<(OwnedFd, Made), ConnectError> {
+fn bind_path(address: &Address, path: &Path) -> Result<(OwnedFd, SocketFile), ConnectError> {
     let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
     // By now: the folder that this process works in may change before it is removed.
     let path = std::path::absolute(path)
@@ -64,7 +64,7 @@ fn bind_path(address: &Address, path: &Path) -> Result<(OwnedFd, Made), ConnectE
     rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR).map_err(listening(address))?;
     bind_local(address, &socket)?;
     let file = file_at(&path).map_err(listening(address))?;
-    Ok((socket, Made { path, file, owner }))
+    Ok((socket, SocketFile { path, file, owner }))
 }
 
 fn bind_local(address: &Address, socket: &OwnedFd) -> Result<(), ConnectError> {
@@ -125,7 +125,7 @@ fn absolute(address: &Address) -> Address {
 
 /// A file that this process has made. Dropping it removes the file, if it still is that one, and this process is.
 #[derive(Debug)]
-pub(super) struct Made {
+pub(super) struct SocketFile {
     /// Absolute.
     path: PathBuf,
     /// Device and inode. No other file gets the inode while its socket is open.
@@ -138,7 +138,7 @@ fn file_at(path: &Path) -> Result<(u64, u64), Errno> {
     Ok((stat.st_dev, stat.st_ino))
 }
 
-impl Drop for Made {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         if self.owner.is_me() && file_at(&self.path) == Ok(self.file) {
             // Someone else may remove it first.

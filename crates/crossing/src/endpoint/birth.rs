@@ -31,7 +31,7 @@ use crate::descriptor::{self, FIRST_FREE};
 use crate::sys::OwnTable;
 
 /// What is to be done. Its descriptors belong to the table that the threads of this process share, and are closed there.
-pub(super) struct Order {
+pub(super) struct SpawnOrder {
     pub(super) command: Command,
     /// What the child inherits. Its number is above those of standard input, output and error.
     pub(super) fd: OwnedFd,
@@ -41,7 +41,7 @@ pub(super) struct Order {
 }
 
 /// Carries an order out. This process keeps nothing of what the child inherits.
-pub(super) fn spawn(order: Order) -> io::Result<Child> {
+pub(super) fn spawn(order: SpawnOrder) -> io::Result<Child> {
     debug_assert!(order.fd.as_raw_fd() >= FIRST_FREE);
     let mut order = order;
     order.command.env(order.variable, &order.text);
@@ -79,7 +79,7 @@ pub(super) fn spawn(order: Order) -> io::Result<Child> {
 }
 
 /// In a table of descriptors of this thread's own: starts the child, and sends off the pipes to it.
-fn bear(order: &mut Order, line: &OwnedFd) -> io::Result<Child> {
+fn bear(order: &mut SpawnOrder, line: &OwnedFd) -> io::Result<Child> {
     rustix::io::fcntl_setfd(&order.fd, FdFlags::empty())?;
     let mut child = order.command.spawn()?;
     let pipes = [
@@ -136,8 +136,8 @@ fn stay(child: Pid, pidfd: Result<OwnedFd, Errno>) {
 }
 
 /// The slow way, which needs no thread.
-fn by_fork(order: Order) -> io::Result<Child> {
-    let Order { mut command, fd, .. } = order;
+fn by_fork(order: SpawnOrder) -> io::Result<Child> {
+    let SpawnOrder { mut command, fd, .. } = order;
     crate::sys::keep_across_exec(&mut command, &fd);
     command.spawn()
 }

@@ -22,7 +22,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, ipproto, sockopt};
 
-use super::address::{Address, Place};
+use super::address::{Address, AddressPlace};
 use crate::credentials::Peers;
 use crate::deadline::{self, Pauses, wait};
 use crate::descriptor::above_stdio;
@@ -35,8 +35,8 @@ use crate::packet::{recv_hello, send_packet};
 pub(super) fn dial(address: &Address, deadline: Instant) -> Result<OwnedFd, ConnectError> {
     let doing = || format!("connect to {address}");
     let socket = match address.place() {
-        Place::Path(_) | Place::Abstract(_) => local(address, deadline)?,
-        Place::Tcp(host_port) => {
+        AddressPlace::Path(_) | AddressPlace::Abstract(_) => local(address, deadline)?,
+        AddressPlace::Tcp(host_port) => {
             let addresses =
                 resolve(host_port).map_err(|source| ConnectError::Io { doing: doing(), source })?;
             in_turn(&addresses, deadline, &doing)?

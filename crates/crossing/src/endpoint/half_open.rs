@@ -19,11 +19,11 @@ use crate::descriptor::FIRST_FREE;
 #[derive(Debug)]
 pub(super) struct HalfOpen {
     limit: usize,
-    waiting: Mutex<VecDeque<Waiting>>,
+    waiting: Mutex<VecDeque<HalfOpenPeer>>,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct HalfOpenPeer {
     /// Another descriptor of its socket: the handshake owns the first.
     socket: OwnedFd,
     shed: Arc<AtomicBool>,
@@ -53,24 +53,24 @@ impl HalfOpen {
         let shed = Arc::new(AtomicBool::new(false));
         let mut waiting = self.waiting();
         while waiting.len() >= self.limit {
-            waiting.pop_front().as_ref().map(Waiting::shed);
+            waiting.pop_front().as_ref().map(HalfOpenPeer::shed);
         }
-        waiting.push_back(Waiting { socket: another, shed: shed.clone() });
+        waiting.push_back(HalfOpenPeer { socket: another, shed: shed.clone() });
         Ok(Some(Seat { among: self.clone(), shed }))
     }
 
     /// Ends the handshake of the oldest. Whether there was one.
     pub(super) fn shed_oldest(&self) -> bool {
-        self.waiting().pop_front().as_ref().map(Waiting::shed).is_some()
+        self.waiting().pop_front().as_ref().map(HalfOpenPeer::shed).is_some()
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<HalfOpenPeer>> {
         // What a panic leaves there is whole.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
+impl HalfOpenPeer {
     fn shed(&self) {
         // Read when the handshake has ended by the shutdown, which comes after it.
         self.shed.store(true, Ordering::Release);
@@ -84,7 +84,7 @@ impl Seat {
     pub(super) fn leave(self) -> bool {
         let shed = self.shed.clone();
         drop(self);
-        // Pairs with the store in `Waiting::shed`.
+        // Pairs with the store in `HalfOpenPeer::shed`.
         shed.load(Ordering::Acquire)
     }
 

@@ -11,7 +11,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
-use super::bind::{Bound, Made, bind};
+use super::bind::{Bound, SocketFile, bind};
 use super::half_open::HalfOpen;
 use super::{Address, Endpoint};
 use crate::deadline::{self, Pauses, wait};
@@ -80,7 +80,7 @@ pub struct Listener {
     address: Address,
     half_open: Arc<HalfOpen>,
     /// Dropped with the listener.
-    _made: Option<Made>,
+    _made: Option<SocketFile>,
 }
 
 impl Listener {

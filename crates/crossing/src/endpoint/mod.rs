@@ -109,11 +109,11 @@ impl Endpoint {
         Ok(Endpoint::new(legacy.kind, socket, legacy.how))
     }
 
-    fn order(self, command: Command) -> io::Result<birth::Order> {
+    fn order(self, command: Command) -> io::Result<birth::SpawnOrder> {
         let Endpoint { kind, socket, how, .. } = self;
         let file = File::of(&socket)?;
         let text = Legacy { kind, how, number: socket.as_raw_fd(), file }.to_string();
-        Ok(birth::Order { command, fd: socket, variable: VARIABLE, text })
+        Ok(birth::SpawnOrder { command, fd: socket, variable: VARIABLE, text })
     }
 
     /// The mechanism that this end leads to.

@@ -23,7 +23,7 @@ pub struct FrameSender<W: Wire> {
     /// The length of the message that is being written in place, at the line's end.
     claimed: Option<usize>,
     /// How the connection ended, once that was told.
-    over: Option<Over>,
+    over: Option<SenderEnd>,
     /// Whether the last word has gone.
     closed: bool,
     owner: Owner,
@@ -31,7 +31,7 @@ pub struct FrameSender<W: Wire> {
 
 /// How a connection ended, as its sender tells it every time.
 #[derive(Debug, Clone, Copy)]
-enum Over {
+enum SenderEnd {
     Cut(Cut),
     Failed(Errno),
 }
@@ -95,13 +95,13 @@ impl<W: Wire> FrameSender<W> {
                 // How much of a frame has gone is not known: nothing may follow it.
                 self.wire.hang_up();
             }
-            cut.map_or(Over::Failed(errno), Over::Cut)
+            cut.map_or(SenderEnd::Failed(errno), SenderEnd::Cut)
         });
         self.forget();
         match over {
-            Over::Cut(Cut::Gone) => SendError::Disconnected,
-            Over::Cut(Cut::Reset) => SendError::Reset,
-            Over::Failed(errno) => SendError::Io(errno.into()),
+            SenderEnd::Cut(Cut::Gone) => SendError::Disconnected,
+            SenderEnd::Cut(Cut::Reset) => SendError::Reset,
+            SenderEnd::Failed(errno) => SendError::Io(errno.into()),
         }
     }
 

@@ -23,7 +23,7 @@ use crate::frame;
 use crate::halves::{Any, Halves, Inbound, Mechanism, Outbound};
 use crate::kind::Kind;
 #[cfg(feature = "scene")]
-use crate::scene::Scene;
+use crate::scene::SceneDesign;
 use crate::wait::Patience;
 
 pub use self::pipe::Pipe;
@@ -35,7 +35,7 @@ pub use self::unix::Unix;
 impl Kind {
     /// The story of one message.
     #[cfg(feature = "scene")]
-    pub fn scene(self) -> &'static Scene {
+    pub fn scene(self) -> &'static SceneDesign {
         match self {
             Kind::Shm => &shm::SCENE,
             Kind::Pipe => &pipe::SCENE,

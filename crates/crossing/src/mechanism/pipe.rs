@@ -39,7 +39,7 @@ use crate::kind::Kind;
 use crate::owner::{self, Owner};
 use crate::packet::{expect, recv_hello, recv_packet, send_packet};
 #[cfg(feature = "scene")]
-use crate::scene::{Act, Actor, Budget, Form, Part, Scene, Step, When};
+use crate::scene::{Act, Actor, Budget, Form, Part, SceneDesign, Step, When};
 use crate::tuning;
 use crate::wait::only_core;
 
@@ -57,7 +57,7 @@ impl Mechanism for Pipe {
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
         let shaken = shake(rendezvous.as_fd(), kind, config);
-        let Shaken { hello, peer, mine, inbound, owner } = hello::telling(&rendezvous, kind, shaken)?;
+        let PipeHandshake { hello, peer, mine, inbound, owner } = hello::telling(&rendezvous, kind, shaken)?;
         let inbound = match own_description(&inbound) {
             Ok(own) => PipeEnd::new(own),
             Err(_) => PipeEnd { shared: true, ..PipeEnd::new(inbound) },
@@ -78,7 +78,7 @@ const PIPE: [u8; 1] = [b'P'];
 const READY: [u8; 1] = [b'!'];
 
 /// What a handshake has brought.
-struct Shaken {
+struct PipeHandshake {
     hello: Hello,
     peer: Hello,
     mine: OwnedFd,
@@ -87,7 +87,7 @@ struct Shaken {
 }
 
 /// The handshake: hellos, reading ends, and that each side has got what it needs.
-fn shake(rendezvous: BorrowedFd<'_>, kind: Kind, config: &Config) -> Result<Shaken, ConnectError> {
+fn shake(rendezvous: BorrowedFd<'_>, kind: Kind, config: &Config) -> Result<PipeHandshake, ConnectError> {
     let deadline = config.connect_deadline();
     let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
     let hello = Hello { max_message: config.max_message, core: only_core(), ..Hello::bare(kind) };
@@ -107,7 +107,7 @@ fn shake(rendezvous: BorrowedFd<'_>, kind: Kind, config: &Config) -> Result<Shak
     send_packet(rendezvous, &READY, &[], deadline)?;
     let (word, []) = recv_packet(rendezvous, deadline)?;
     expect(word, READY)?;
-    Ok(Shaken { hello, peer, mine, inbound, owner })
+    Ok(PipeHandshake { hello, peer, mine, inbound, owner })
 }
 
 /// Makes the pipe as large as is wanted and allowed. More than an unprivileged user may have (pipe-max-size, 1 MiB
@@ -280,7 +280,7 @@ impl Wire for PipeEnd {
 
 /// The story of one message through a pipe.
 #[cfg(feature = "scene")]
-pub(crate) static SCENE: Scene = Scene {
+pub(crate) static SCENE: SceneDesign = SceneDesign {
     kind: Kind::Pipe,
     stage: &[
         Part::process(Actor::Sender),

@@ -35,7 +35,7 @@ const LOOKS: u32 = 256;
 
 /// A connected stream socket. The last half to go closes it.
 #[derive(Debug)]
-pub(crate) struct Stream {
+pub(crate) struct SocketStream {
     socket: OwnedFd,
     tcp: bool,
     /// How long a TCP connection may take over its farewell.
@@ -44,7 +44,7 @@ pub(crate) struct Stream {
     owner: Owner,
 }
 
-impl Stream {
+impl SocketStream {
     /// Both halves of a socket: what writes, and what reads.
     pub(crate) fn halves(
         socket: OwnedFd,
@@ -53,7 +53,7 @@ impl Stream {
         owner: Owner,
     ) -> (SocketHalf, SocketHalf) {
         let (tcp, known) = (kind == Kind::Tcp, AtomicU8::new(0));
-        let stream = Arc::new(Stream { socket, tcp, linger, known, owner });
+        let stream = Arc::new(SocketStream { socket, tcp, linger, known, owner });
         let half = |stream, way| SocketHalf { stream, way };
         (half(stream.clone(), Shutdown::Write), half(stream, Shutdown::Read))
     }
@@ -87,7 +87,7 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for SocketStream {
     fn drop(&mut self) {
         if self.tcp && self.owner.is_me() && !self.is_known(RESET | GIVEN_UP) {
             // A panic is not held up: what has not arrived by now may be lost, and the peer is told so.
@@ -100,7 +100,7 @@ impl Drop for Stream {
 /// One direction of a stream socket.
 #[derive(Debug)]
 pub struct SocketHalf {
-    stream: Arc<Stream>,
+    stream: Arc<SocketStream>,
     way: Shutdown,
 }
 

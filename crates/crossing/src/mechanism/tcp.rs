@@ -49,7 +49,7 @@ use crate::frame::sender::FrameSender;
 use crate::halves::{Halves, Mechanism};
 use crate::kind::Kind;
 #[cfg(feature = "scene")]
-use crate::scene::{Act, Actor, Budget, Form, Part, Scene, Step, When};
+use crate::scene::{Act, Actor, Budget, Form, Part, SceneDesign, Step, When};
 use crate::wait::only_core;
 
 /// A TCP connection.
@@ -103,7 +103,7 @@ pub(crate) fn rendezvous() -> Result<(OwnedFd, OwnedFd), Errno> {
 
 /// The story of one message through TCP on loopback.
 #[cfg(feature = "scene")]
-pub(crate) static SCENE: Scene = Scene {
+pub(crate) static SCENE: SceneDesign = SceneDesign {
     kind: Kind::Tcp,
     stage: &[
         Part::process(Actor::Sender),

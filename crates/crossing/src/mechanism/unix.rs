@@ -23,7 +23,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 
-use super::socket::{SocketHalf, Stream};
+use super::socket::{SocketHalf, SocketStream};
 use crate::config::Config;
 use crate::deadline::wait_readable;
 use crate::descriptor::both_above_stdio;
@@ -35,7 +35,7 @@ use crate::hello::Hello;
 use crate::kind::Kind;
 use crate::owner::{self, Owner};
 #[cfg(feature = "scene")]
-use crate::scene::{Act, Actor, Budget, Form, Part, Scene, Step, When};
+use crate::scene::{Act, Actor, Budget, Form, Part, SceneDesign, Step, When};
 use crate::wait::only_core;
 
 /// A Unix stream socket.
@@ -104,7 +104,7 @@ pub(crate) fn greet(
     }
     let peer = Hello::decode(&bytes, kind)?;
     let max_message = config.max_message.min(peer.max_message);
-    let (writing, reading) = Stream::halves(socket, kind, config.linger, owner);
+    let (writing, reading) = SocketStream::halves(socket, kind, config.linger, owner);
     Ok(Opened {
         outbound: FrameSender::new(writing, max_message, owner),
         inbound: FrameReceiver::new(reading, max_message, owner),
@@ -115,7 +115,7 @@ pub(crate) fn greet(
 
 /// The story of one message through a Unix socket.
 #[cfg(feature = "scene")]
-pub(crate) static SCENE: Scene = Scene {
+pub(crate) static SCENE: SceneDesign = SceneDesign {
     kind: Kind::Unix,
     stage: &[
         Part::process(Actor::Sender),

@@ -3,7 +3,7 @@
 //! Counts are whole, and are held to their bounds exactly. There is one reason to let some messages off, and it is read
 //! from the scene: what is done only for a receiver that sleeps is not done for a message that comes before it does.
 
-use crossing::scene::{Act, Actor, Budget, Range, Scene, When};
+use crossing::scene::{Act, Actor, Budget, Range, SceneDesign, When};
 
 use super::figure::{Certainty, Question, Reading};
 
@@ -26,7 +26,7 @@ pub(super) fn bounds(question: Question, budget: &Budget) -> Option<Range> {
 /// polls there, and no part of the scene.
 pub(super) fn holds(
     question: Question,
-    scene: &Scene,
+    scene: &SceneDesign,
     bounds: Range,
     reading: &Reading,
     one_core: bool,
@@ -43,7 +43,7 @@ pub(super) fn holds(
 }
 
 /// Whether what is asked for, or a part of it, is done only for a receiver that sleeps.
-fn only_for_sleepers(question: Question, scene: &Scene) -> bool {
+fn only_for_sleepers(question: Question, scene: &SceneDesign) -> bool {
     let actor = match question {
         Question::SenderCalls => Actor::Sender,
         Question::ReceiverCalls => Actor::Receiver,

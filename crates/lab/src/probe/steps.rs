@@ -3,7 +3,7 @@
 //! The rules follow from the scene alone: the actor of a step, its act, and the order. An event
 //! that fits no step is not in the scene.
 
-use crossing::scene::{Act, Actor, Scene, Step, When};
+use crossing::scene::{Act, Actor, SceneDesign, Step, When};
 
 /// What was seen, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) enum Sign<'a> {
 }
 
 /// The step of `scene` that `side` (0 the sender, 1 the receiver) does with this sign.
-pub(super) fn step(scene: &'static Scene, side: usize, sign: Sign<'_>) -> Option<&'static str> {
+pub(super) fn step(scene: &'static SceneDesign, side: usize, sign: Sign<'_>) -> Option<&'static str> {
     let actor = if side == 0 { Actor::Sender } else { Actor::Receiver };
     let of = |who: Actor| scene.steps.iter().filter(move |step| step.actor == who);
     let call = |name: &str| {

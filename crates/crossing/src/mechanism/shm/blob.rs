@@ -19,7 +19,7 @@ use std::ptr::{self, NonNull};
 use rustix::fs::SealFlags;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
-use super::memfd::{self, Fault};
+use super::memfd::{self, MemoryFault};
 use super::room::{MemoryLimit, Shortage};
 use crate::owner::{Owner, Substitute};
 
@@ -203,10 +203,10 @@ impl Blob {
 
     fn pages(memfd: &OwnedFd) -> io::Result<Pages> {
         let bytes = memfd::check(memfd, SEALS).map_err(|fault| match fault {
-            Fault::Theirs(field, why) => {
+            MemoryFault::Theirs(field, why) => {
                 io::Error::new(io::ErrorKind::InvalidData, format!("{field}: {why}"))
             }
-            Fault::Here(_, errno) => errno.into(),
+            MemoryFault::Here(_, errno) => errno.into(),
         })?;
         let len = usize::try_from(bytes).map_err(|_| io::ErrorKind::OutOfMemory)?;
         // A private mapping for reading shows the file's own pages. A shared one of a file that is sealed against writing

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, Shutdown, SocketType, sockopt};
 
 use crate::deadline::timespec;
-use crate::descriptor::{self, Received};
+use crate::descriptor::{self, ReceivedPacket};
 use crate::error::Violation;
 use crate::owner::Owner;
 use crate::wait::Patience;
@@ -58,10 +58,10 @@ impl Lane {
             heard => heard,
         };
         match heard? {
-            Packet::With(BLOB, fd) => Ok(Some(Ok(fd))),
+            LanePacket::With(BLOB, fd) => Ok(Some(Ok(fd))),
             // There was one, and no room for it among this process's own.
-            Packet::Lost(BLOB) => Err(Errno::MFILE),
-            Packet::End => Ok(None),
+            LanePacket::Lost(BLOB) => Err(Errno::MFILE),
+            LanePacket::End => Ok(None),
             _ => Ok(Some(Err(Violation::Blob { why: "it is not one descriptor" }))),
         }
     }
@@ -126,7 +126,7 @@ pub(super) fn say(socket: impl AsFd, word: u8, fd: Option<BorrowedFd<'_>>) -> Re
 
 /// A packet, as it came.
 #[derive(Debug)]
-pub(super) enum Packet {
+pub(super) enum LanePacket {
     /// One word, and nothing else.
     Word(u8),
     /// One word and one descriptor.
@@ -140,15 +140,15 @@ pub(super) enum Packet {
 }
 
 /// Receives a packet, without waiting.
-pub(super) fn hear(socket: impl AsFd) -> Result<Packet, Errno> {
+pub(super) fn hear(socket: impl AsFd) -> Result<LanePacket, Errno> {
     let mut bytes = [0; 1];
-    let Received { len, mut fds, short, long } = descriptor::receive(socket, &mut bytes)?;
+    let ReceivedPacket { len, mut fds, short, long } = descriptor::receive(socket, &mut bytes)?;
     Ok(match (len, fds.pop()) {
-        _ if long || !fds.is_empty() => Packet::Other,
-        (1, Some(fd)) if !short => Packet::With(bytes[0], fd),
-        (1, None) if short => Packet::Lost(bytes[0]),
-        (1, None) => Packet::Word(bytes[0]),
-        (0, None) if !short => Packet::End,
-        _ => Packet::Other,
+        _ if long || !fds.is_empty() => LanePacket::Other,
+        (1, Some(fd)) if !short => LanePacket::With(bytes[0], fd),
+        (1, None) if short => LanePacket::Lost(bytes[0]),
+        (1, None) => LanePacket::Word(bytes[0]),
+        (0, None) if !short => LanePacket::End,
+        _ => LanePacket::Other,
     })
 }

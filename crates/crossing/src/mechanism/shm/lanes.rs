@@ -29,13 +29,13 @@ const REQUESTS: u32 = 16;
 /// The lanes of one connection, from when they are made until a half takes them.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    inbound: Mutex<Inbound>,
-    outbound: Mutex<Outbound>,
+    inbound: Mutex<InboundLane>,
+    outbound: Mutex<OutboundLane>,
 }
 
 /// The lane on which this end receives.
 #[derive(Debug, Default)]
-struct Inbound {
+struct InboundLane {
     requests: u32,
     /// Whether the peer has asked and was not answered.
     owed: bool,
@@ -44,7 +44,7 @@ struct Inbound {
 
 /// The lane on which this end sends.
 #[derive(Debug, Default)]
-struct Outbound {
+struct OutboundLane {
     asked: bool,
     /// What was answered.
     came: Option<Result<Lane, Errno>>,
@@ -102,7 +102,7 @@ impl Lanes {
     }
 }
 
-impl Inbound {
+impl InboundLane {
     /// Answers the peer, if that is owed.
     fn answer(&mut self, rendezvous: BorrowedFd<'_>) -> Result<(), Errno> {
         if self.owed {

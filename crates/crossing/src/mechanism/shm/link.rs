@@ -12,11 +12,11 @@ use rustix::io::Errno;
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
 use rustix::thread::{MembarrierCommand, MembarrierQuery};
 
-use super::region::{CAPACITY_LIMIT, Layout, Own, Theirs, page_bytes};
+use super::region::{CAPACITY_LIMIT, Own, RegionLayout, Theirs, page_bytes};
 use super::ring::frame;
 use super::watch::Watch;
 use super::watcher::Watcher;
-use super::work::{self, Clock};
+use super::work::{self, WorkClock};
 use super::{rules, sleeping};
 use crate::config::Config;
 use crate::descriptor::above_stdio;
@@ -55,14 +55,15 @@ impl Link {
     /// The handshake.
     pub(super) fn open(rendezvous: OwnedFd, config: &Config) -> Result<(Link, Agreed), ConnectError> {
         let shaken = shake(rendezvous.as_fd(), config);
-        let Shaken { own, theirs, watcher, pidfd, agreed } = hello::telling(&rendezvous, Kind::Shm, shaken)?;
+        let ShmHandshake { own, theirs, watcher, pidfd, agreed } =
+            hello::telling(&rendezvous, Kind::Shm, shaken)?;
         let watch = Watch::start(watcher, rendezvous, pidfd, theirs.clone())?;
         Ok((Link { own, theirs, watch, sent: AtomicBool::new(false) }, agreed))
     }
 }
 
 /// What a handshake has brought.
-struct Shaken {
+struct ShmHandshake {
     own: Own,
     theirs: Arc<Theirs>,
     watcher: Arc<Watcher>,
@@ -71,15 +72,15 @@ struct Shaken {
     agreed: Agreed,
 }
 
-fn shake(rendezvous: BorrowedFd<'_>, config: &Config) -> Result<Shaken, ConnectError> {
+fn shake(rendezvous: BorrowedFd<'_>, config: &Config) -> Result<ShmHandshake, ConnectError> {
     // Before anything is said: an end that could not be told of the peer's death is no end to connect to.
     sleeping::check()?;
     let watcher = Watcher::of_this_process()?;
-    let mut clock = Clock::start(rendezvous, config);
+    let mut clock = WorkClock::start(rendezvous, config);
     let mut nonce = [0; 8];
     rustix::rand::getrandom(&mut nonce, rustix::rand::GetRandomFlags::empty())
         .map_err(ConnectError::io("draw a random number"))?;
-    let mine = Layout {
+    let mine = RegionLayout {
         header_bytes: page_bytes(),
         capacity: ring_bytes(config)?,
         nonce: u64::from_le_bytes(nonce),
@@ -95,7 +96,7 @@ fn shake(rendezvous: BorrowedFd<'_>, config: &Config) -> Result<Shaken, ConnectE
     };
     send_packet(rendezvous, &hello.encode(), &[], clock.deadline)?;
     let peer = recv_hello(rendezvous, Kind::Shm, clock.deadline)?;
-    let theirs = Layout { capacity: peer.capacity, nonce: peer.nonce, ..mine };
+    let theirs = RegionLayout { capacity: peer.capacity, nonce: peer.nonce, ..mine };
     check_capacity(theirs, config)?;
 
     // Memory is made for an end that has shown to be one of ours.
@@ -121,12 +122,12 @@ fn shake(rendezvous: BorrowedFd<'_>, config: &Config) -> Result<Shaken, ConnectE
         asymmetric: membarrier && peer.membarrier,
         one_core: hello.shares_core(&peer),
     };
-    Ok(Shaken { own, theirs, watcher, pidfd, agreed })
+    Ok(ShmHandshake { own, theirs, watcher, pidfd, agreed })
 }
 
 /// That the ring which the peer has announced is one, and not larger than this end wants to map.
-fn check_capacity(theirs: Layout, config: &Config) -> Result<(), ConnectError> {
-    let Layout { capacity, header_bytes, .. } = theirs;
+fn check_capacity(theirs: RegionLayout, config: &Config) -> Result<(), ConnectError> {
+    let RegionLayout { capacity, header_bytes, .. } = theirs;
     let limit = ring_limit(config);
     if capacity.is_power_of_two() && (header_bytes..=limit).contains(&capacity) {
         return Ok(());

@@ -65,7 +65,7 @@ fn allocate(memfd: &OwnedFd, mut at: u64, mut bytes: u64) -> io::Result<()> {
 }
 
 /// The fault in memory that another process has made.
-pub(super) enum Fault {
+pub(super) enum MemoryFault {
     /// The field at fault, and why.
     Theirs(&'static str, String),
     /// This side cannot look at it now: what it was about to do, and what the system said.
@@ -78,25 +78,25 @@ pub(super) enum Fault {
 /// The seals are read first, so that the properties they protect can no longer change while they
 /// are checked. Holes are looked for by lseek(2), since pages behind the end of the file count as
 /// allocated, too.
-pub(super) fn check(memfd: &OwnedFd, seals: SealFlags) -> Result<u64, Fault> {
+pub(super) fn check(memfd: &OwnedFd, seals: SealFlags) -> Result<u64, MemoryFault> {
     let found = match rustix::fs::fcntl_get_seals(memfd) {
         // What it says of a file that is not of a kind that has seals, and of a descriptor that gives no access to it.
         Err(Errno::INVAL | Errno::BADF) => {
-            return Err(Fault::Theirs("file type", "this file cannot be sealed".to_owned()));
+            return Err(MemoryFault::Theirs("file type", "this file cannot be sealed".to_owned()));
         }
-        found => found.map_err(|errno| Fault::Here("read the seals of the peer's memory", errno))?,
+        found => found.map_err(|errno| MemoryFault::Here("read the seals of the peer's memory", errno))?,
     };
     if !found.contains(seals) {
-        return Err(Fault::Theirs("seals", format!("{found:?}, which leaves it in the peer's power")));
+        return Err(MemoryFault::Theirs("seals", format!("{found:?}, which leaves it in the peer's power")));
     }
-    let stat =
-        rustix::fs::fstat(memfd).map_err(|errno| Fault::Here("read the size of the peer's memory", errno))?;
+    let stat = rustix::fs::fstat(memfd)
+        .map_err(|errno| MemoryFault::Here("read the size of the peer's memory", errno))?;
     let bytes = u64::try_from(stat.st_size).unwrap_or(0);
     if bytes > 0 {
         let hole = rustix::fs::seek(memfd, SeekFrom::Hole(0))
-            .map_err(|errno| Fault::Here("look for holes in the peer's memory", errno))?;
+            .map_err(|errno| MemoryFault::Here("look for holes in the peer's memory", errno))?;
         if hole < bytes {
-            return Err(Fault::Theirs("allocation", format!("a hole at {hole} of {bytes} bytes")));
+            return Err(MemoryFault::Theirs("allocation", format!("a hole at {hole} of {bytes} bytes")));
         }
     }
     Ok(bytes)

@@ -23,12 +23,12 @@ pub(super) struct Outlet {
     lane: Option<Lane>,
     pub(super) flight: Flight,
     /// What the last look has missed.
-    misses: Missing,
+    misses: Awaited,
 }
 
 /// What there was not, so that a wait is needed.
 #[derive(Debug, Clone, Copy)]
-enum Missing {
+enum Awaited {
     /// The lane, while the peer's status was this.
     Lane(Status),
     /// That a blob is taken.
@@ -39,7 +39,7 @@ enum Missing {
 
 impl Outlet {
     pub(super) fn new(flight: Flight) -> Outlet {
-        Outlet { lane: None, flight, misses: Missing::Packet }
+        Outlet { lane: None, flight, misses: Awaited::Packet }
     }
 
     /// Takes note of how many blobs were taken.
@@ -57,7 +57,7 @@ impl Outlet {
         if self.lane.is_none() {
             let seen = watch.forget(Status::LANE_CAME);
             self.lane = watch.take_outbound_lane().map_err(end_or_io)?;
-            self.misses = Missing::Lane(seen);
+            self.misses = Awaited::Lane(seen);
         }
         let Some(lane) = &self.lane else { return Ok(None) };
         let bytes = blob.len() as u64;
@@ -68,7 +68,7 @@ impl Outlet {
             self.flight.accept(view.load(Word::BlobsTaken))?;
         }
         if !self.flight.has_room(bytes) {
-            self.misses = Missing::Taken;
+            self.misses = Awaited::Taken;
             return Ok(None);
         }
         match lane.send(blob.as_fd()) {
@@ -77,7 +77,7 @@ impl Outlet {
                 Ok(Some(()))
             }
             Err(Errno::AGAIN | Errno::INTR) => {
-                self.misses = Missing::Packet;
+                self.misses = Awaited::Packet;
                 Ok(None)
             }
             Err(errno) => Err(end_or_io(errno)),
@@ -87,9 +87,9 @@ impl Outlet {
     pub(super) fn sleep(&self, view: &View<Link>, patience: &Patience) -> Result<(), Errno> {
         let watch = &view.link().watch;
         match (self.misses, &self.lane) {
-            (Missing::Taken, Some(lane)) => lane.sleep(PollFlags::IN, watch.descriptors(), patience),
-            (Missing::Packet, Some(lane)) => lane.sleep(PollFlags::OUT, watch.descriptors(), patience),
-            (Missing::Lane(seen), _) => watch.sleep(seen, patience),
+            (Awaited::Taken, Some(lane)) => lane.sleep(PollFlags::IN, watch.descriptors(), patience),
+            (Awaited::Packet, Some(lane)) => lane.sleep(PollFlags::OUT, watch.descriptors(), patience),
+            (Awaited::Lane(seen), _) => watch.sleep(seen, patience),
             (_, None) => Ok(()),
         }
     }
@@ -107,12 +107,12 @@ fn end_or_io(errno: Errno) -> SendError {
 pub(super) struct Inlet {
     lane: Option<Lane>,
     taken: u64,
-    misses: Missing,
+    misses: Awaited,
 }
 
 impl Inlet {
     pub(super) fn new() -> Inlet {
-        Inlet { lane: None, taken: 0, misses: Missing::Packet }
+        Inlet { lane: None, taken: 0, misses: Awaited::Packet }
     }
 
     /// Takes a blob's descriptor, unless something is missing.
@@ -125,12 +125,12 @@ impl Inlet {
         if let Some(lane) = watch.take_inbound_lane().map_err(failed)? {
             self.lane = Some(lane);
         }
-        self.misses = if self.lane.is_some() { Missing::Packet } else { Missing::Lane(seen) };
+        self.misses = if self.lane.is_some() { Awaited::Packet } else { Awaited::Lane(seen) };
         let received = self.lane.as_ref().map_or(Err(Errno::AGAIN), Lane::recv);
         match received {
             Err(Errno::INTR | Errno::AGAIN) => {}
             // The peer sends no more on it: because it ends, or because it has never got its end and asks for another.
-            Ok(None) | Err(Errno::CONNRESET) => (self.lane, self.misses) = (None, Missing::Lane(seen)),
+            Ok(None) | Err(Errno::CONNRESET) => (self.lane, self.misses) = (None, Awaited::Lane(seen)),
             Ok(Some(taken)) => {
                 self.note_taken(view);
                 return Ok(Some(taken?));
@@ -156,7 +156,7 @@ impl Inlet {
     pub(super) fn sleep(&self, view: &View<Link>, patience: &Patience) -> Result<(), Errno> {
         let watch = &view.link().watch;
         match (self.misses, &self.lane) {
-            (Missing::Lane(seen), _) => watch.sleep(seen, patience),
+            (Awaited::Lane(seen), _) => watch.sleep(seen, patience),
             (_, Some(lane)) => lane.sleep(PollFlags::IN, watch.descriptors(), patience),
             (_, None) => Ok(()),
         }

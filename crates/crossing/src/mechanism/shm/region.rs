@@ -50,7 +50,7 @@ use std::ptr;
 use rustix::fs::SealFlags;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
-use super::memfd::{self, Fault};
+use super::memfd::{self, MemoryFault};
 use super::memory::Word;
 use super::{opaque, rules};
 use crate::error::ConnectError;
@@ -94,7 +94,7 @@ pub(crate) fn page_bytes() -> u64 {
 
 /// The part of the header that never changes: what a peer checks before it maps. Little-endian, from byte 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Layout {
+pub(crate) struct RegionLayout {
     /// Bytes before the ring: a page of the machine, on which both ends must agree. See [`page_bytes`].
     pub(crate) header_bytes: u64,
     /// The ring's size in bytes.
@@ -103,7 +103,7 @@ pub(crate) struct Layout {
     pub(crate) nonce: u64,
 }
 
-impl Layout {
+impl RegionLayout {
     const BYTES: usize = 64;
     const MAGIC: u64 = u64::from_le_bytes(*b"CROSSREG");
 
@@ -156,22 +156,22 @@ impl Layout {
 /// My region: mapped for writing before it was sealed.
 #[derive(Debug)]
 pub(crate) struct Own {
-    pub(super) mapping: Mapping,
+    pub(super) mapping: RegionMapping,
     memfd: OwnedFd,
-    layout: Layout,
+    layout: RegionLayout,
 }
 
 impl Own {
     /// Makes, allocates, maps and seals a region. `step` is called whenever a [part](super::work) of it is done and another
     /// follows.
-    pub(crate) fn create(layout: Layout, step: &mut dyn FnMut()) -> Result<Own, ConnectError> {
+    pub(crate) fn create(layout: RegionLayout, step: &mut dyn FnMut()) -> Result<Own, ConnectError> {
         let memfd = memfd::create(layout.file_bytes(), &mut *step).map_err(|source| {
             let doing = format!("make {} bytes of shared memory", layout.file_bytes());
             ConnectError::Io { doing, source }
         })?;
         rustix::io::pwrite(&memfd, &layout.encode(), 0)
             .map_err(ConnectError::io("write the header of shared memory"))?;
-        let mut mapping = Mapping::new(memfd.as_fd(), layout)?;
+        let mut mapping = RegionMapping::new(memfd.as_fd(), layout)?;
         mapping.keep_from_children()?;
         mapping.open(OWN, Advice::LinuxPopulateWrite, step)?;
         for word in [Word::Tail, Word::Head] {
@@ -187,7 +187,7 @@ impl Own {
         self.memfd.as_fd()
     }
 
-    pub(crate) fn layout(&self) -> Layout {
+    pub(crate) fn layout(&self) -> RegionLayout {
         self.layout
     }
 }
@@ -195,12 +195,12 @@ impl Own {
 /// The peer's region: mapped for reading, after everything about it was checked.
 #[derive(Debug)]
 pub(crate) struct Theirs {
-    pub(super) mapping: Mapping,
-    layout: Layout,
+    pub(super) mapping: RegionMapping,
+    layout: RegionLayout,
 }
 
 impl Theirs {
-    pub(crate) fn layout(&self) -> Layout {
+    pub(crate) fn layout(&self) -> RegionLayout {
         self.layout
     }
 
@@ -208,14 +208,14 @@ impl Theirs {
     /// nonce; `step` as in [`Own::create`].
     pub(crate) fn open(
         memfd: OwnedFd,
-        layout: Layout,
+        layout: RegionLayout,
         step: &mut dyn FnMut(),
     ) -> Result<Theirs, ConnectError> {
         let size = memfd::check(&memfd, SEALS).map_err(|fault| match fault {
-            Fault::Theirs(field, why) => ConnectError::Refused { field, why },
-            Fault::Here(doing, errno) => ConnectError::io(doing)(errno),
+            MemoryFault::Theirs(field, why) => ConnectError::Refused { field, why },
+            MemoryFault::Here(doing, errno) => ConnectError::io(doing)(errno),
         })?;
-        let mut header = [0; Layout::BYTES];
+        let mut header = [0; RegionLayout::BYTES];
         let read = rustix::io::pread(&memfd, &mut header, 0)
             .map_err(ConnectError::io("read the header of the peer's shared memory"))?;
         // What is too short for a header is too short for anything.
@@ -226,7 +226,7 @@ impl Theirs {
             let why = format!("{size} bytes where {} belong", layout.file_bytes());
             return Err(ConnectError::Refused { field: "size", why });
         }
-        let mapping = Mapping::new(memfd.as_fd(), layout)?;
+        let mapping = RegionMapping::new(memfd.as_fd(), layout)?;
         mapping.open(THEIRS, Advice::LinuxPopulateRead, step)?;
         Ok(Theirs { mapping, layout })
     }
@@ -235,7 +235,7 @@ impl Theirs {
 /// A region's pages in this process: the header, the ring, and the ring once more behind it, so that no
 /// message ever wraps in the address space.
 #[derive(Debug)]
-pub(super) struct Mapping {
+pub(super) struct RegionMapping {
     base: *mut u8,
     bytes: usize,
     header_bytes: usize,
@@ -244,13 +244,13 @@ pub(super) struct Mapping {
 }
 
 // SAFETY: a mapping is an address range; it belongs to the process, not to a thread.
-unsafe impl Send for Mapping {}
+unsafe impl Send for RegionMapping {}
 // SAFETY: its methods only compute addresses; who may store through them is decided by the ring.
-unsafe impl Sync for Mapping {}
+unsafe impl Sync for RegionMapping {}
 
-impl Mapping {
+impl RegionMapping {
     /// Maps a region. Nothing may be done to it yet.
-    fn new(memfd: BorrowedFd<'_>, layout: Layout) -> Result<Mapping, ConnectError> {
+    fn new(memfd: BorrowedFd<'_>, layout: RegionLayout) -> Result<RegionMapping, ConnectError> {
         let here = |bytes: u64| {
             let too_large =
                 || ConnectError::Config(format!("a ring of {} bytes does not fit here", layout.capacity));
@@ -265,7 +265,7 @@ impl Mapping {
         }
         .map_err(failed())?
         .cast::<u8>();
-        let mapping = Mapping { base, bytes, header_bytes, owner: None };
+        let mapping = RegionMapping { base, bytes, header_bytes, owner: None };
         let (nothing, flags) = (ProtFlags::empty(), MapFlags::SHARED | MapFlags::FIXED);
         // The file (header and ring) first, then the ring once more.
         for (at, length, from) in
@@ -322,7 +322,7 @@ impl Mapping {
     }
 }
 
-impl Drop for Mapping {
+impl Drop for RegionMapping {
     fn drop(&mut self) {
         // In a forked child what was kept from it is not there, and something else may be.
         if self.owner.is_none_or(Owner::is_me) {

@@ -135,7 +135,7 @@ fn portion(left: u64) -> u64 {
 
 /// What is left behind `root`, if it is enough for `bytes`.
 fn check_at(root: &Path, bytes: u64) -> Result<u64, Shortage> {
-    let machine = Machine::look(root);
+    let machine = MachineMemory::look(root);
     let mut least = u64::MAX;
     let groups = groups(root).into_iter().map(|group| {
         let left = group.left(bytes, machine.swap);
@@ -152,16 +152,16 @@ fn check_at(root: &Path, bytes: u64) -> Result<u64, Shortage> {
 }
 
 /// What the machine has left, in bytes.
-struct Machine {
+struct MachineMemory {
     available: Option<u64>,
     swap: u64,
 }
 
-impl Machine {
-    fn look(root: &Path) -> Machine {
+impl MachineMemory {
+    fn look(root: &Path) -> MachineMemory {
         let text = fs::read_to_string(root.join("proc/meminfo")).unwrap_or_default();
         let kib = |name| field(&text, name).map(|kib| kib.saturating_mul(1024));
-        Machine { available: kib("MemAvailable:"), swap: kib("SwapFree:").unwrap_or(0) }
+        MachineMemory { available: kib("MemAvailable:"), swap: kib("SwapFree:").unwrap_or(0) }
     }
 
     fn left(&self) -> Option<u64> {
@@ -177,7 +177,7 @@ fn field(text: &str, name: &str) -> Option<u64> {
 
 /// A control group that limits memory, or may.
 #[derive(Debug, PartialEq, Eq)]
-struct Group {
+struct MemoryGroup {
     /// Where its files are.
     folder: PathBuf,
     /// What it is called.
@@ -210,7 +210,7 @@ const LEGACY: Names = Names {
     swap: None,
 };
 
-impl Group {
+impl MemoryGroup {
     /// What is left of its limit, in bytes. What could be had back is counted if `wanted` is not there without it: what is
     /// left may be more.
     fn left(&self, wanted: u64, free_swap: u64) -> Option<u64> {
@@ -232,7 +232,7 @@ impl Group {
 }
 
 /// The control groups that this process is in, from its own up to those that hold it, in both hierarchies.
-fn groups(root: &Path) -> Vec<Group> {
+fn groups(root: &Path) -> Vec<MemoryGroup> {
     let read = |name: &str| fs::read_to_string(root.join(name)).unwrap_or_default();
     let (mounts, memberships) = (read("proc/self/mountinfo"), read("proc/self/cgroup"));
     let mut groups = Vec::new();
@@ -242,7 +242,7 @@ fn groups(root: &Path) -> Vec<Group> {
         let within = Path::new(path).strip_prefix(shown).unwrap_or(Path::new(""));
         for within in within.ancestors() {
             let folder = root.join(at.trim_start_matches('/')).join(within);
-            groups.push(Group { folder, path: Path::new(shown).join(within), names });
+            groups.push(MemoryGroup { folder, path: Path::new(shown).join(within), names });
         }
     }
     groups

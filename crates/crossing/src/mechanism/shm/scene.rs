@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use crate::kind::Kind;
-use crate::scene::{Act, Actor, Budget, Form, Part, Range, Scene, Step, When};
+use crate::scene::{Act, Actor, Budget, Form, Part, Range, SceneDesign, Step, When};
 
 /// The story of one message through shared memory.
-pub(crate) static SCENE: Scene = Scene {
+pub(crate) static SCENE: SceneDesign = SceneDesign {
     kind: Kind::Shm,
     stage: &[
         Part::process(Actor::Sender),

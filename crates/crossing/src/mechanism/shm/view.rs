@@ -248,7 +248,8 @@ impl<L> Memory for View<L> {
     fn sleep(&self, word: Word, seen: u64, status: Status, patience: &Patience) -> io::Result<()> {
         let known = self.known();
         let deadline = patience.deadline(if self.asymmetric { sleeping::longest_nap() } else { None });
-        let place = Place { seen: seen as u32, deadline, ..Place::new(self.their_words, known, word) };
+        let place =
+            SleepPlace { seen: seen as u32, deadline, ..SleepPlace::new(self.their_words, known, word) };
         if !sleeping::waitv_is_refused() && place.sleep_on_both(status).is_ok() {
             return Ok(());
         }
@@ -257,7 +258,7 @@ impl<L> Memory for View<L> {
 }
 
 /// Where one half sleeps: on a word of the peer's region.
-struct Place<'a> {
+struct SleepPlace<'a> {
     /// The low half of the peer's index.
     index: *mut u32,
     known: &'a Known,
@@ -267,11 +268,11 @@ struct Place<'a> {
     deadline: Option<Timespec>,
 }
 
-impl<'a> Place<'a> {
-    fn new(their_words: *const u8, known: &'a Known, word: Word) -> Place<'a> {
+impl<'a> SleepPlace<'a> {
+    fn new(their_words: *const u8, known: &'a Known, word: Word) -> SleepPlace<'a> {
         let announced = if word == Word::Head { &known.sender } else { &known.receiver };
         let index = low_half(their_words.wrapping_add(offset(word)).cast_mut());
-        Place { index, known, announced, seen: 0, deadline: None }
+        SleepPlace { index, known, announced, seen: 0, deadline: None }
     }
 
     fn index(&self) -> &AtomicU32 {
@@ -302,7 +303,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Bed for Place<'_> {
+impl Bed for SleepPlace<'_> {
     fn announce(&self, value: u32) {
         self.announced.store(value, Ordering::Release);
     }
@@ -334,7 +335,7 @@ impl Bed for Place<'_> {
 /// Wakes the halves that sleep on words of `theirs` and do not know what is known of the peer by now. Whether there are any: see
 /// [`plain::wake_unaware`].
 pub(super) fn wake_unaware(theirs: &Theirs, known: &Known) -> bool {
-    let at = |word| plain::wake_unaware(&Place::new(theirs.mapping.header(), known, word));
+    let at = |word| plain::wake_unaware(&SleepPlace::new(theirs.mapping.header(), known, word));
     // Both, not the first of them.
     at(Word::Tail) | at(Word::Head)
 }

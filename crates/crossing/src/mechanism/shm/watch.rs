@@ -23,7 +23,7 @@ use super::lanes::Lanes;
 use super::memory::Status;
 use super::plain::Known;
 use super::region::Theirs;
-use super::watched::Watched;
+use super::watched::WatchedPeer;
 use super::watcher::Watcher;
 use crate::deadline::timespec;
 use crate::error::ConnectError;
@@ -36,7 +36,7 @@ pub(super) struct Watch {
     watcher: Arc<Watcher>,
     id: u64,
     owner: Owner,
-    watched: Arc<Watched>,
+    watched: Arc<WatchedPeer>,
 }
 
 impl Watch {
@@ -49,7 +49,7 @@ impl Watch {
     ) -> Result<Watch, ConnectError> {
         let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
         let (known, lanes) = (Known::default(), Lanes::default());
-        let watched = Arc::new(Watched { rendezvous, pidfd, known, theirs, lanes });
+        let watched = Arc::new(WatchedPeer { rendezvous, pidfd, known, theirs, lanes });
         let id = watcher.add(&watched).map_err(ConnectError::io("watch for the peer's death"))?;
         Ok(Watch { watcher, id, owner, watched })
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use rustix::io::Errno;
 use rustix::thread::futex;
 
-use super::lane::{Packet, hear};
+use super::lane::{LanePacket, hear};
 use super::lanes::{self, Lanes};
 use super::memory::Status;
 use super::plain::Known;
@@ -25,7 +25,7 @@ pub(super) const RECEIVER_CLOSES: u8 = b'R';
 
 /// What the watcher looks at, and where it notes what it sees.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct WatchedPeer {
     pub(super) rendezvous: OwnedFd,
     /// `None` where the peer is of this process.
     pub(super) pidfd: Option<OwnedFd>,
@@ -35,7 +35,7 @@ pub(super) struct Watched {
     pub(super) lanes: Lanes,
 }
 
-impl Watched {
+impl WatchedPeer {
     pub(super) fn rendezvous(&self) -> BorrowedFd<'_> {
         self.rendezvous.as_fd()
     }
@@ -66,20 +66,24 @@ impl Watched {
     }
 
     /// What a packet of the peer's means.
-    fn told(&self, packet: Packet) -> Status {
+    fn told(&self, packet: LanePacket) -> Status {
         let known = Status(self.known.status.load(Ordering::SeqCst));
         // Said twice is no better than said wrong: a peer cannot keep this thread busy.
         let (what, right) = match packet {
-            Packet::Word(SENDER_CLOSES) => (Status::SENDER_CLOSED, !known.intersects(Status::SENDER_CLOSED)),
-            Packet::Word(SENDER_GIVES_UP) => {
+            LanePacket::Word(SENDER_CLOSES) => {
+                (Status::SENDER_CLOSED, !known.intersects(Status::SENDER_CLOSED))
+            }
+            LanePacket::Word(SENDER_GIVES_UP) => {
                 (Status::SENDER_CLOSED | Status::SENDER_GAVE_UP, !known.intersects(Status::SENDER_CLOSED))
             }
-            Packet::Word(RECEIVER_CLOSES) => {
+            LanePacket::Word(RECEIVER_CLOSES) => {
                 (Status::RECEIVER_CLOSED, !known.intersects(Status::RECEIVER_CLOSED))
             }
-            Packet::Word(lanes::WANTED) => (Status::LANE_WANTED, self.lanes.wanted(self.rendezvous.as_fd())),
-            Packet::With(lanes::LANE, fd) => (Status::LANE_CAME, self.lanes.came(Some(fd))),
-            Packet::Lost(lanes::LANE) => (Status::LANE_CAME, self.lanes.came(None)),
+            LanePacket::Word(lanes::WANTED) => {
+                (Status::LANE_WANTED, self.lanes.wanted(self.rendezvous.as_fd()))
+            }
+            LanePacket::With(lanes::LANE, fd) => (Status::LANE_CAME, self.lanes.came(Some(fd))),
+            LanePacket::Lost(lanes::LANE) => (Status::LANE_CAME, self.lanes.came(None)),
             // The end of file, or something that no correct peer says.
             _ => (Status::GONE, false),
         };

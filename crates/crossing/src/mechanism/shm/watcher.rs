@@ -27,7 +27,7 @@ use std::time::Duration;
 use rustix::event::epoll;
 use rustix::io::Errno;
 
-use super::watched::Watched;
+use super::watched::WatchedPeer;
 use crate::deadline::timespec;
 use crate::descriptor::above_stdio;
 use crate::error::ConnectError;
@@ -51,12 +51,12 @@ struct Table {
     last_id: u64,
     /// Whether the thread has ended, so that nothing more can be watched.
     retired: bool,
-    watched: HashMap<u64, Weak<Watched>>,
+    watched: HashMap<u64, Weak<WatchedPeer>>,
 }
 
 impl Table {
     /// The id under which it was entered. EBADF once the thread has ended: the epoll's number may be another file's by now.
-    fn insert(&mut self, watched: &Arc<Watched>) -> Result<u64, Errno> {
+    fn insert(&mut self, watched: &Arc<WatchedPeer>) -> Result<u64, Errno> {
         if self.retired {
             return Err(Errno::BADF);
         }
@@ -93,7 +93,7 @@ impl Watcher {
     }
 
     /// Watches for the end of a peer. The id under which it does.
-    pub(super) fn add(&self, watched: &Arc<Watched>) -> Result<u64, Errno> {
+    pub(super) fn add(&self, watched: &Arc<WatchedPeer>) -> Result<u64, Errno> {
         let id = lock(&self.table).insert(watched)?;
         let event = |pidfd: bool| epoll::EventData::new_u64(id << 1 | u64::from(pidfd));
         let flags = epoll::EventFlags::IN | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
@@ -108,7 +108,7 @@ impl Watcher {
     }
 
     /// Watches no longer. Its descriptors are still open.
-    pub(super) fn remove(&self, id: u64, watched: &Watched) {
+    pub(super) fn remove(&self, id: u64, watched: &WatchedPeer) {
         self.forget(watched.rendezvous());
         watched.pidfd().into_iter().for_each(|it| self.forget(it));
         lock(&self.table).watched.remove(&id);
@@ -180,7 +180,7 @@ impl Watcher {
 /// [`plain`](super::plain). Where futex_waitv(2) is allowed there are none.
 #[derive(Default)]
 struct Unaware {
-    watched: Vec<Weak<Watched>>,
+    watched: Vec<Weak<WatchedPeer>>,
     pause: Duration,
 }
 
@@ -191,7 +191,7 @@ impl Unaware {
     const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
     /// Something has become known of this one's peer.
-    fn look_after(&mut self, watched: &Arc<Watched>) {
+    fn look_after(&mut self, watched: &Arc<WatchedPeer>) {
         if watched.wake_unaware() {
             self.watched.push(Arc::downgrade(watched));
             self.pause = Self::SHORTEST_PAUSE;

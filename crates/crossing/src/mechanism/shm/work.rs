@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
 use super::memfd;
-use super::region::Layout;
+use super::region::RegionLayout;
 use crate::config::Config;
 use crate::deadline::wait_readable;
 use crate::error::ConnectError;
@@ -30,28 +30,28 @@ const fn steps(bytes: u64) -> u64 {
 }
 
 /// How often it is said while a region with this `layout` is made.
-pub(super) fn making(layout: Layout) -> u64 {
+pub(super) fn making(layout: RegionLayout) -> u64 {
     steps(layout.file_bytes()) + mapping(layout)
 }
 
 /// How often it is said while a region with this `layout` is mapped.
-pub(super) fn mapping(layout: Layout) -> u64 {
+pub(super) fn mapping(layout: RegionLayout) -> u64 {
     steps(layout.mapped_bytes())
 }
 
 /// The handshake's clock, and the rendezvous over which it goes.
 #[derive(Debug)]
-pub(super) struct Clock<'a> {
+pub(super) struct WorkClock<'a> {
     rendezvous: BorrowedFd<'a>,
     /// How long a part may take that the peer works on.
     part_time: Duration,
     pub(super) deadline: Instant,
 }
 
-impl<'a> Clock<'a> {
-    pub(super) fn start(rendezvous: BorrowedFd<'a>, config: &'a Config) -> Clock<'a> {
+impl<'a> WorkClock<'a> {
+    pub(super) fn start(rendezvous: BorrowedFd<'a>, config: &'a Config) -> WorkClock<'a> {
         let part_time = config.connect_timeout.max(PART_TIME);
-        Clock { rendezvous, part_time, deadline: config.connect_deadline() }
+        WorkClock { rendezvous, part_time, deadline: config.connect_deadline() }
     }
 
     /// Does work of this end's, which gets what it calls after each part. The clock stands still meanwhile.
@@ -116,14 +116,14 @@ mod tests {
         const WORK: Duration = Duration::from_millis(20);
         let (here, there) = crate::descriptor::packet_pair().expect("a pair");
         let config = Config::default();
-        let mut clock = Clock::start(here.as_fd(), &config);
+        let mut clock = WorkClock::start(here.as_fd(), &config);
         let before = clock.deadline;
         clock.stands_for(|step| {
             thread::sleep(WORK);
             step();
         });
         assert!(clock.deadline >= before + WORK);
-        let theirs = Clock::start(there.as_fd(), &config);
+        let theirs = WorkClock::start(there.as_fd(), &config);
         assert!(theirs.hears_of_work().expect("it was told"));
     }
 
@@ -131,7 +131,7 @@ mod tests {
     fn a_peer_that_works_has_its_time_again_as_often_as_there_are_parts() {
         let (here, there) = crate::descriptor::packet_pair().expect("a pair");
         let config = Config::default();
-        let mut clock = Clock::start(here.as_fd(), &config);
+        let mut clock = WorkClock::start(here.as_fd(), &config);
         clock.deadline = Instant::now();
         let over = clock.deadline;
         let say = |word: &[u8]| send_packet(there.as_fd(), word, &[], over).expect("there is room");
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_ring_of_the_usual_size_is_made_and_mapped_in_one_part() {
-        let layout = |capacity| Layout { header_bytes: 4096, capacity, nonce: 0 };
+        let layout = |capacity| RegionLayout { header_bytes: 4096, capacity, nonce: 0 };
         assert_eq!([making(layout(256 << 10)), mapping(layout(256 << 10))], [0, 0]);
         assert_eq!([making(layout(1 << 30)), mapping(layout(1 << 30))], [64 + 128, 128]);
     }

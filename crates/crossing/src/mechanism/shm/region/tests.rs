@@ -12,8 +12,8 @@ use super::super::view::View;
 use super::*;
 use crate::error::RecvError;
 
-fn layout(header_bytes: u64, capacity: u64) -> Layout {
-    Layout { header_bytes, capacity, nonce: 7 }
+fn layout(header_bytes: u64, capacity: u64) -> RegionLayout {
+    RegionLayout { header_bytes, capacity, nonce: 7 }
 }
 
 fn pages() -> impl Iterator<Item = u64> {
@@ -29,7 +29,7 @@ struct End {
 }
 
 /// Two ends of this process.
-fn ends(layout: Layout) -> [Arc<End>; 2] {
+fn ends(layout: RegionLayout) -> [Arc<End>; 2] {
     let regions = [0, 1].map(|_| Own::create(layout, &mut || {}).expect("there is memory"));
     let handed_over = |own: &Own| own.memfd().try_clone_to_owned().expect("a descriptor");
     let [first, second] = [1, 0].map(|other| {
