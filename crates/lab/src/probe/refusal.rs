@@ -47,7 +47,7 @@ fn privilege(what: &str, level: Option<i32>) -> &'static str {
     match level {
         // Distributions have added levels above 2 that forbid perf to everybody but root.
         Some(level) if everybody && level > 2 => {
-            "run as root, or allow it to everybody: sysctl kernel.perf_event_paranoid=2"
+            "run as root, or allow it to every user: sysctl kernel.perf_event_paranoid=2"
         }
         _ if everybody => "allow perf_event_open in the container's seccomp profile, or run as root",
         _ => "run as root, and outside of a user namespace",

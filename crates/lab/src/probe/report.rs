@@ -104,7 +104,7 @@ pub struct Calls {
 pub struct TouchedBy {
     /// Where the byte was.
     pub place: String,
-    /// The running process: `sender`, `receiver` or `someone else`.
+    /// The running process: `sender`, `receiver` or `another task`.
     pub who: String,
     /// The kernel's function, or `the program itself`.
     pub function: String,

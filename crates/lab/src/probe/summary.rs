@@ -78,7 +78,7 @@ pub(super) fn touched(proof: &Proof) -> Vec<TouchedBy> {
             who: match touch.side {
                 Some(0) => "sender",
                 Some(_) => "receiver",
-                None => "someone else",
+                None => "another task",
             }
             .into(),
             function: touch.function.clone().unwrap_or_else(|| "the program itself".into()),

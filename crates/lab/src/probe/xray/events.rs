@@ -131,7 +131,7 @@ impl Scan<'_> {
                 let touched = touch(place, sample, &self.pids);
                 let function = touched.function.unwrap_or_else(|| "another program".into());
                 let what = What::Copy { function, bytes: None };
-                let text = format!("somebody else touches {}", place.words());
+                let text = format!("another task touches {}", place.words());
                 events.push(Event::new(sample.t_ns, what).by(Side::Kernel).of(0).saying(text));
             }
             _ => {}

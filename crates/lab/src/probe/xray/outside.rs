@@ -36,7 +36,7 @@ pub(super) fn from_outside(
         }
     }
     let last = events.iter().map(|event| event.t_ns).max().unwrap_or(0);
-    let figure = "wake-ups, switches, packets, and who copies the message".to_owned();
+    let figure = "wake-ups, switches, packets, and copies of the message".to_owned();
     events.push(Event::new(last, What::Unavailable { figure, why: why.why, remedy: why.remedy }));
     Ok(Xray { pids, cores: bench.cores(), events })
 }

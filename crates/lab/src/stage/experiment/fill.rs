@@ -27,7 +27,7 @@ const TOLD: u32 = 20;
 pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
     let mut pair = bench.pair()?;
     let first = *bench.next;
-    bench.teller.note(Tone::Plain, "nobody receives; the sender sends until it must wait");
+    bench.teller.note(Tone::Plain, "the receiver takes nothing; the sender sends until it must wait");
     pair.order(Side::Sender, &Order::SendOn(Course::of(first, MOST)))?;
     let Some((bytes, seen)) = fill(bench, &pair)? else {
         return Ok(ExperimentVerdict::untried("the kernel does not let the lab see what the buffer holds"));
@@ -45,7 +45,7 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
         _ => "nothing: it spins".into(),
     };
     bench.teller.table(
-        "What fits while nobody receives",
+        "What fits while the receiver takes nothing",
         &[
             "messages",
             "bytes on their way",

@@ -82,7 +82,7 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     Ok(ExperimentVerdict::new(
         told,
         format!(
-            "{}; a send that returns says that the message left, and not that anybody read it",
+            "{}; a send that returns means that the message left, not that it was read",
             stories.join("; ")
         ),
     ))

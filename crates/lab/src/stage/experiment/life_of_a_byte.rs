@@ -65,17 +65,17 @@ fn tell(bench: &mut ExperimentBench<'_, '_>, proof: &Proof) {
     ];
     for touch in &life.touches {
         let function = touch.function.clone().unwrap_or_else(|| "the program itself".into());
-        let (side, who) = match touch.side {
+        let (side, task) = match touch.side {
             Some(0) => (Side::Sender, "sender"),
             Some(_) => (Side::Receiver, "receiver"),
-            None => (Side::Kernel, "somebody else"),
+            None => (Side::Kernel, "another task"),
         };
         let caller = touch.stack.get(1).map_or_else(String::new, |caller| format!(", called by {caller}"));
         let after_ns = touch.t_ns.saturating_sub(life.window.0);
         rows.push(vec![
             format!("{after_ns} ns"),
             touch.place.words().into(),
-            who.into(),
+            task.into(),
             format!("{function}{caller}"),
         ]);
         let text = format!("{function} touches {}{caller}", touch.place.words());
@@ -85,7 +85,7 @@ fn tell(bench: &mut ExperimentBench<'_, '_>, proof: &Proof) {
     bench.teller.in_order(events);
     bench.teller.table(
         "Every touch of one byte of one message",
-        &["after", "where the byte was", "who ran", "which function"],
+        &["after", "where the byte was", "running", "in function"],
         rows,
         "hardware watchpoints",
     );

@@ -27,8 +27,11 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
         let (death, changed) = stray(bench, &mut pair, side)?;
         let signal = death.as_ref().and_then(|death| death.signal.clone());
         held &= sent == MESSAGES && signal.as_deref() == Some("SIGSEGV") && changed == 0;
-        let mut row =
-            vec![side.name().to_owned(), signal.unwrap_or_else(|| "it lives".into()), changed.to_string()];
+        let mut row = vec![
+            side.name().to_owned(),
+            signal.unwrap_or_else(|| "nothing: it lives".into()),
+            changed.to_string(),
+        ];
         if side == Side::Sender && death.is_some() {
             // One more than there are: the end is to be told too.
             let got = bench.recv(&mut pair, first, MESSAGES + 1)?;
@@ -46,18 +49,18 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     }
     bench.teller.table(
         "What a stray process has done to its peer's region",
-        &["who strayed", "ended by", "bytes changed", "messages"],
+        &["stray process", "ended by", "bytes changed", "messages"],
         rows,
         "wait status of the process; the region's bytes compared before and after; messages verified by the receiver",
     );
     let sentence = if held {
         format!(
-            "the kernel ended whoever strayed at the first store; not a byte has changed, and {received} of \
+            "the kernel ended each stray process at its first store; not a byte has changed, and {received} of \
                  {} arrived unharmed",
             messages(MESSAGES)
         )
     } else {
-        "a region was harmed, or nobody was stopped: see the table".into()
+        "a region was changed, a stray process was not ended, or messages are missing: see the table".into()
     };
     Ok(ExperimentVerdict::new(held, sentence))
 }

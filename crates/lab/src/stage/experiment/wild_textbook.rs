@@ -42,17 +42,17 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     let damaged = events.iter().filter(|event| matches!(event.what, What::Failed { .. })).count() as u64;
     bench.teller.table(
         "What a stray process has done to a region that both may write",
-        &["who strayed", "ended by", "messages damaged", "messages ready, as the region says"],
+        &["stray process", "ended by", "messages damaged", "messages ready, as the region says"],
         vec![vec![
             "sender".into(),
-            if alive { "nobody: it lives".into() } else { "the kernel".into() },
+            if alive { "nothing: it lives".into() } else { "the kernel".into() },
             format!("{damaged} of {MESSAGES}"),
             format!("{:#x}", ours.ready()),
         ]],
         "each message held against what was written",
     );
     let sentence = format!(
-        "{damaged} of {} came damaged, nobody was stopped and nobody was told: one region for both has no isolation",
+        "{damaged} of {} came damaged, no process was stopped and no error reported: one region for both has no isolation",
         messages(MESSAGES)
     );
     Ok(ExperimentVerdict::new(damaged == 0 && !alive, sentence))
