@@ -1,5 +1,6 @@
-//! Embeds the page: every file of `web/`, as a table of name, tag and packed bytes; the page of an exported report, in one file; and the record of a probe, for who has
-//! counted nothing yet.
+//! Embeds the page: every file of `web/`, as a table of name, tag and packed bytes; the page of an
+//! exported report, in one file; and the record of a probe, shown until you have counted something
+//! yourself.
 
 use std::collections::BTreeMap;
 use std::fs;

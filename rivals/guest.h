@@ -37,7 +37,7 @@
 
 enum { JOB_LIMIT_BYTES = 4096, SIZE_LIMIT_BYTES = 16 << 20 };
 
-/// More than anybody waits for; two of them still add up.
+/// More than any run takes; the sum of two does not overflow.
 static const uint64_t MESSAGES_LIMIT = UINT64_C(1000000000000);
 
 /// A sample of 8 bytes is kept for each round trip, so memory bounds their number.
@@ -380,7 +380,7 @@ static uint64_t to_ns(uint64_t ticks, double ns_per_tick) {
 
 // ---- the processes ------------------------------------------------------------------------------
 
-/// Dies with whoever started it, and by Ctrl-C or SIGTERM even if that one ignored them.
+/// Dies with its parent, and by Ctrl-C or SIGTERM even if the parent ignored them.
 static void die_with_parent(pid_t parent) {
     sigset_t none;
     sigemptyset(&none);

@@ -139,8 +139,8 @@ const ONE_WAY: &[&str] = &["crates/crossing/src", "crates/lab/src", "src", "web/
 
 /// The only files that may say `unsafe`, and why.
 const UNSAFE: &[(&str, &str)] = &[
-    ("crates/crossing/src/mechanism/shm/blob.rs", "maps memory that nobody can write"),
-    ("crates/crossing/src/mechanism/shm/in_place.rs", "lends the peer's messages to those who trust it"),
+    ("crates/crossing/src/mechanism/shm/blob.rs", "maps memory that no process can write"),
+    ("crates/crossing/src/mechanism/shm/in_place.rs", "lends the peer's messages, to programs that trust it"),
     ("crates/crossing/src/mechanism/shm/opaque.rs", "touches memory that another process changes"),
     ("crates/crossing/src/mechanism/shm/region.rs", "maps it"),
     ("crates/crossing/src/mechanism/shm/view.rs", "says where in it, and lends what was claimed"),
@@ -153,7 +153,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("crates/lab/src/sys/given.rs", "a page that a pipe refers to"),
     ("crates/lab/src/sys/heap.rs", "malloc_trim"),
     ("crates/lab/src/sys/mapping.rs", "mmap, for all of the lab"),
-    ("crates/lab/src/sys/mark.rs", "a call that does nothing, to be seen by who traces"),
+    ("crates/lab/src/sys/mark.rs", "a call that does nothing, to be seen by a tracer"),
     ("crates/lab/src/sys/perf.rs", "perf_event_open, and the rings that the kernel writes to"),
     ("crates/lab/src/sys/ptrace.rs", "ptrace"),
     ("crates/lab/src/sys/signals.rs", "which signals a thread and its children block"),

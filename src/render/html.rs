@@ -11,7 +11,7 @@ use crate::{input, plan};
 /// The page, its style and its modules inside; where the rest belongs stands a name in braces.
 const PAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/exported.html.gz"));
 
-/// Characters in a line of the terminal's table: so many that no column gives way.
+/// Characters in a line of the terminal's table: enough that no column is dropped.
 const WIDTH: usize = 160;
 
 /// The whole file.

@@ -1,9 +1,10 @@
 //! The names by which this lab may be asked: what stands in `Host`, in an `Origin` behind its scheme, and in an absolute target.
 //!
-//! A page whose own name was pointed to this machine (DNS rebinding) can reach the lab, and knows or tries its port; what it
-//! cannot do is to make the browser send another name than its own. So the name decides: an address that nobody can point
-//! elsewhere, or `localhost`, which is never asked of a name server (RFC 6761, 6.3). The port must be ours because another
-//! port is another origin: another program, which may be anybody's.
+//! A page whose own name was pointed to this machine (DNS rebinding) can reach the lab, and knows
+//! or tries its port. It cannot make the browser send another name than its own. So the name
+//! decides. It must be our own address or a loopback one, which cannot be pointed elsewhere, or
+//! `localhost`, which is never asked of a name server (RFC 6761, 6.3). The port must be ours:
+//! another port is another origin, and may be any user's program.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -1,10 +1,12 @@
 //! The user of the process at the other end of a connection.
 //!
-//! Loopback is open to every user of the machine, and the lab starts processes and reads reports. The kernel knows who made
-//! the other socket and lists it in /proc/net/tcp (IPv4) and /proc/net/tcp6, which is also where an IPv4 connection of an IPv6
-//! socket stands. It is looked up once, when the connection is accepted; the socket exists then, so a line that is not found means
-//! that its process has closed it already, or that this machine hides the table. Both are refused: without the check another
-//! user could read the token from the page, and there is nothing else that tells the two apart.
+//! Loopback is open to every user of the machine, and the lab starts processes and reads reports.
+//! The kernel knows which user made the other socket and lists it in /proc/net/tcp (IPv4) and
+//! /proc/net/tcp6, which is also where an IPv4 connection of an IPv6 socket stands. It is looked up
+//! once, when the connection is accepted; the socket exists then, so a line that is not found means
+//! that its process has closed it already, or that this machine hides the table. Both are refused:
+//! without the check another user could read the token from the page, and there is nothing else
+//! that tells the two apart.
 //!
 //! In a user namespace that maps a part of the users only, the kernel shows every other one as the
 //! overflow id (65534 unless /proc/sys/kernel/overflowuid says otherwise; user_namespaces(7)). That

@@ -28,8 +28,9 @@ fn parent_of(process: u32) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
 }
 
-/// A race that would take minutes (its null entrant, which is one process, seconds), stopped by `signal` once its measured processes run: what it printed, its exit code,
-/// and who had been measured.
+/// A race that would take minutes (its null entrant, which is one process, seconds), stopped by
+/// `signal` once its measured processes run: what it printed, its exit code, and the measured
+/// processes.
 fn interrupt(desk: &Desk, signal: Signal) -> (String, Option<i32>, Vec<u32>) {
     let line = "race pipe --count 2M --launches 1 --wait block --workload ping-pong --placement unpinned \
                 --export-json cut.json";

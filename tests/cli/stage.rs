@@ -86,7 +86,8 @@ fn exists(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
 
-/// The messages that were received, in the order of their events: number, words, and by whom.
+/// The messages that were received, in the order of their events: number, words, and the receiving
+/// side.
 fn received(events: &[Event]) -> Vec<(u64, String, Side)> {
     let of = |event: &Event| match &event.what {
         What::RecvEnd { payload } => Some((event.message?, payload.clone()?, event.side?)),

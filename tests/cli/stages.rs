@@ -22,7 +22,8 @@ fn pids(header: &Value) -> [u32; 2] {
     [0, 1].map(|place| header["processes"][place]["pid"].as_u64().expect("a pid") as u32)
 }
 
-/// Whether it can still run. One that is dead and not yet reaped (a pipe's receiver is, by whoever inherits orphans) cannot.
+/// Whether the process can still run. A zombie cannot (a pipe's receiver is one until the process
+/// that inherits orphans reaps it).
 fn lives(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());

@@ -138,7 +138,7 @@ fn command(job: &Job, group: Option<&Group>) -> Command {
 /// Pointers into the strings of the [`Setup`] that goes along with them.
 struct Pointers(Vec<*const std::ffi::c_char>);
 
-// SAFETY: nobody changes what they point to.
+// SAFETY: what they point to is never changed.
 unsafe impl Send for Pointers {}
 // SAFETY: as above.
 unsafe impl Sync for Pointers {}

@@ -10,7 +10,7 @@ use std::ptr;
 use crate::case::Condition;
 use crate::filter::Filter;
 
-/// The user who has no rights. No other process counts against a limit of it.
+/// A user without rights. No other process counts against its limits.
 pub(crate) const NOBODY: u32 = 64_321;
 
 /// Everything that the child needs to become the program, made beforehand.

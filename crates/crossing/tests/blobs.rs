@@ -166,7 +166,7 @@ fn what_cannot_be_sealed_is_kept_and_sealed_later() {
     blob.copy_from_slice(message(5, LEN));
     // What a child would have that was forked while it was made: another mapping for writing.
     let file = file_of(LEN as u64);
-    // SAFETY: at a place of the kernel's choice; nobody uses it.
+    // SAFETY: at a place of the kernel's choice; nothing uses it.
     let held =
         unsafe { rustix::mm::mmap(ptr::null_mut(), LEN, ProtFlags::WRITE, MapFlags::SHARED, &file, 0) }
             .expect("it is not sealed yet");

@@ -292,7 +292,7 @@ fn each_end_says_whose_processes_it_talks_to() {
                 talk(&mut client.expect("allowed"), &mut server.expect("allowed"));
             }
         }
-        // The ends of a pair are not asked whose they are, and on TCP it is not known.
+        // The ends of a pair are not asked for their user, and TCP does not tell it.
         for kind in Kind::ALL {
             Connection::pair(kind, &strict).expect("a pair");
         }
@@ -301,7 +301,7 @@ fn each_end_says_whose_processes_it_talks_to() {
     });
 }
 
-/// A user who is first at a path in a folder that all may write to.
+/// Another user's server, first at a path in a folder that all users may write to.
 #[test]
 fn a_stranger_at_a_path_is_refused_by_root() {
     if !rustix::process::geteuid().is_root() {

@@ -1,4 +1,4 @@
-//! Choosing: from what somebody needs to the mechanisms that do it, best first, each with its reasons.
+//! Choosing: from requirements to the mechanisms that meet them, best first, each with its reasons.
 //!
 //! A reason is either a row of a race that was run on this machine, or a fact of the mechanism's scene. Nothing
 //! here knows a mechanism by name. All rows come from one race, because rows of different races do not compare;

@@ -297,8 +297,8 @@ impl Drop for Peer {
                 while !is_gone(*pid, pidfd.as_ref(), LAST_BREATH) && Instant::now() < deadline {
                     crossing::pause(Duration::from_millis(1));
                 }
-                // Where its parent went first and we are the one who inherits orphans, it is ours to reap;
-                // else it is no child of ours, and this says so.
+                // If its parent ended first and this process inherits orphans, this reaps it.
+                // Otherwise the call fails with ECHILD, and that is ignored.
                 if let Some(pidfd) = pidfd {
                     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
                     let _ = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options);

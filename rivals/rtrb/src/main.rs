@@ -1,7 +1,7 @@
 //! rtrb: a ring of messages between two threads of one process, each message pushed and popped by itself.
 //!
-//! That is no way between processes. It is a bound: what a ring can do where no memory has to be shared by a
-//! descriptor and nobody on the other side has to be mistrusted.
+//! It does not cross processes. It is a bound: what a ring can do if no memory is shared by a
+//! descriptor and the other side is trusted.
 
 use guest::{About, Failure, Job, Link, News, Result, Rival, Side, Waiting, by_size, spin};
 use rtrb::{Consumer, Producer, RingBuffer};

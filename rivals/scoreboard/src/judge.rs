@@ -63,7 +63,7 @@ pub(crate) struct Judged {
     #[serde(flatten)]
     pub(crate) row: Row,
     pub(crate) verdict: Verdict,
-    /// Why it was not measured, or who was not there.
+    /// Why it was not measured, or which series were missing.
     pub(crate) why: Option<String>,
     pub(crate) near: Option<Reached>,
     pub(crate) far: Option<Reached>,
@@ -92,7 +92,7 @@ pub(crate) enum Verdict {
     NotMeasured,
 }
 
-/// What was reached in one state of the machine, against the one of theirs to whom ours stands worst.
+/// What was reached in one state of the machine, against the one of theirs that beats ours by most.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Reached {
     /// The median of the rounds' own ratios: what both sides share in a minute cancels in each.
@@ -103,9 +103,9 @@ pub(crate) struct Reached {
     pub(crate) ours: f64,
     /// The median of theirs in the same rounds.
     pub(crate) theirs: Option<f64>,
-    /// Whose that is, and the ratio.
+    /// The series that `theirs` belongs to.
     pub(crate) whose: Option<String>,
-    /// Rounds that had both.
+    /// Rounds that had both sides.
     pub(crate) rounds: usize,
     /// Messages in a run of ours, and of theirs.
     pub(crate) messages: (u64, Option<u64>),
@@ -131,7 +131,7 @@ pub(crate) fn judge(row: &Row, samples: &[Sample], missing: &BTreeMap<String, St
         None => (Verdict::NotMeasured, told.or_else(|| Some(format!("never {}", row.at.word())))),
         Some(reached) if reached.rounds < enough(row) => (Verdict::NotMeasured, told),
         Some(reached) if row.target.margin(reached.ratio) < 0.0 => (Verdict::Missed, told),
-        // Who is not there might have been the best of them.
+        // A missing series might have been the best of them.
         Some(_) if told.is_some() => (Verdict::NotMeasured, told),
         Some(_) => (Verdict::Reached, None),
     };
@@ -142,7 +142,8 @@ fn enough(row: &Row) -> usize {
     if let Target::Bytes(_) = row.target { 1 } else { ENOUGH }
 }
 
-/// Who of theirs has too few rounds with ours where it is judged, and how many; not those of whom `missing` says it already.
+/// Which of theirs have too few rounds with ours in the state that is judged, and how many. Those
+/// in `missing` are left out: their reason is told already.
 fn lacking(row: &Row, samples: &[Sample], missing: &BTreeMap<String, String>) -> Vec<String> {
     let ours = rounds(&row.ours, samples, row.at);
     let mut told = Vec::new();
@@ -159,9 +160,10 @@ fn lacking(row: &Row, samples: &[Sample], missing: &BTreeMap<String, String>) ->
     told
 }
 
-/// What the samples of one state say; `None` when no round has both. Each of theirs is held against ours by itself, in the
-/// rounds that they share, and the worst for us counts: it is the best of them. Their own medians could not say who that is,
-/// since who runs seldom, or was often dropped, sits in other minutes.
+/// What the samples of one state say; `None` when no round has both. Each of theirs is compared
+/// with ours alone, in the rounds that they share. The worst ratio for us counts: that one is the
+/// best of theirs. Medians over all rounds could not tell which is the best, because a series that
+/// runs seldom, or was often dropped, was measured at other times.
 fn reached(row: &Row, samples: &[Sample], place: Place) -> Option<Reached> {
     let ours = rounds(&row.ours, samples, place);
     if let Target::Bytes(_) = row.target {
@@ -178,7 +180,7 @@ fn reached(row: &Row, samples: &[Sample], place: Place) -> Option<Reached> {
         });
     }
     let each = row.theirs.iter().filter_map(|theirs| held(row, &ours, theirs, samples, place));
-    // Those with too few rounds are shown only where there is nobody else.
+    // Those with too few rounds are shown only if there are no others.
     let (enough, few): (Vec<Reached>, Vec<Reached>) = each.partition(|one| one.rounds >= ENOUGH);
     let margin = |one: &Reached| row.target.margin(one.ratio);
     let worst = |these: Vec<Reached>| these.into_iter().min_by(|a, b| margin(a).total_cmp(&margin(b)));

@@ -117,9 +117,9 @@ pub(crate) struct Job {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Measure {
-    /// The time of copying so many bytes in one process, again and again
+    /// The time of copying the message's bytes in one process, again and again
     Memcpy,
-    /// The median of copying so many bytes that another core has just written (two threads)
+    /// The median of copying bytes that another core has just written (two threads)
     Dirtied,
     /// Half a round trip of two cache lines, one each way, polled without a pause: the naive probe
     Probe,
@@ -225,7 +225,8 @@ fn far_process(core: usize, lines: &str) -> Result<Command, Failed> {
     Ok(command)
 }
 
-/// What both have found, if the far one ended well too. Where both failed, the near one's failure is the echo.
+/// What both have found, if the far process ended well too. If both failed, the far one's failure
+/// is told: the near one's follows from it.
 fn both(child: Child, found: Result<Figures, Failed>) -> Result<Figures, Failed> {
     let far = child.wait_with_output()?;
     if !far.status.success() {

@@ -217,7 +217,7 @@ fn answers(rule: &str, program: &Path) -> Result<(), Failed> {
     asked.map_err(|why| format!("--without {rule}={}: {why}", program.display()).into())
 }
 
-/// Whether a program that says that it was built without the rules `off` is one without `wanted`.
+/// Checks that a program built without the rules `off` is built without exactly `wanted`.
 fn is_off(wanted: &[&str], off: &[String]) -> Result<(), String> {
     if wanted == off {
         return Ok(());

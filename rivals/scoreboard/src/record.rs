@@ -24,7 +24,7 @@ pub(crate) struct Record {
     version: String,
     started_unix_ms: u64,
     pub(crate) elapsed_ms: u64,
-    /// So many were asked for; of those that were kept `others_percent` has one each.
+    /// The rounds asked for. `others_percent` has one value for each round that was kept.
     rounds: u32,
     seed: u64,
     quick: bool,

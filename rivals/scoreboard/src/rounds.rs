@@ -95,8 +95,9 @@ pub(crate) fn measure(
     Ok(measured)
 }
 
-/// Runs so many rounds in which nobody else was at work; `once` says what others took. After as many that were thrown away it
-/// gives up: what is missing then has too few rounds to be judged.
+/// Runs `rounds` rounds during which other programs took little of the machine; `once` returns
+/// their share. It gives up once as many were thrown away: what is missing then has too few rounds
+/// to be judged.
 fn undisturbed(
     rounds: u32,
     measured: &mut Measured,

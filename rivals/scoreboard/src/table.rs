@@ -112,11 +112,11 @@ impl Row {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Target {
-    /// Ours takes at most so many times as much.
+    /// Ours is at most this many times theirs.
     AtMost(f64),
-    /// Ours is at least so many times as fast.
+    /// Ours is at least this many times as fast.
     Times(f64),
-    /// Ours is at most so many bytes; there is nothing to hold it against.
+    /// Ours is at most this many bytes; it is compared with nothing.
     Bytes(u64),
 }
 
@@ -241,7 +241,7 @@ pub(crate) struct Race {
     pub(crate) messages: u64,
     pub(crate) rate_per_s: u32,
     pub(crate) capacity_bytes: Option<u32>,
-    /// It runs in every so many-th round, because it takes long and is far from its limit.
+    /// It runs in every n-th round only, because it takes long and is far from its limit.
     pub(crate) every: u32,
 }
 

@@ -41,7 +41,7 @@ impl Rival for Topics {
 
     fn halves(job: &Job) -> Result<[Self::Half; 2]> {
         let address = if job.kind == "tcp" {
-            // A port that was free a moment ago; if somebody takes it the run fails.
+            // A port that was free a moment ago. If another program takes it, the run fails.
             format!("tcp/127.0.0.1:{}", TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
         } else {
             let path = std::env::temp_dir().join(format!("ipcscope-rival-{}.sock", std::process::id()));

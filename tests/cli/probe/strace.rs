@@ -23,7 +23,7 @@ const MESSAGES: u64 = 1000;
 /// Calls of one side, by name.
 type Counted = BTreeMap<String, u64>;
 
-/// So many calls of a name may be the worker's own, around its messages.
+/// Up to this many calls of one name may be the worker's own, around its messages.
 const AROUND: u64 = 10;
 
 /// Where strace counted something else than the probe did. The worker's own few calls, for which the probe has no name,

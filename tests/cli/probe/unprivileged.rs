@@ -56,7 +56,8 @@ fn nobody() -> &'static [&'static str] {
     if root { &["setpriv", "--reuid", "65534", "--clear-groups"] } else { &[] }
 }
 
-/// Whether commands can be run so; if not, that is said. A user namespace may be forbidden to everybody.
+/// Whether commands can be run so; if not, the reason is printed. User namespaces may be forbidden
+/// to every user.
 #[track_caller]
 fn can(disguise: &[&str]) -> bool {
     let Some((program, args)) = disguise.split_first() else { return true };

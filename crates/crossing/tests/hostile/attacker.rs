@@ -17,7 +17,7 @@ use rustix::process::PidfdFlags;
 use crate::config;
 use crate::process::{LIMIT, socket_path};
 
-/// A server at a path, and an attacker who has just connected to it.
+/// A server at a path, and an attacker's socket, just connected to it.
 pub(crate) fn meet(kind: Kind) -> (Endpoint, OwnedFd) {
     let path = socket_path();
     let listener = Listener::bind(&Address::at_path(kind, path.clone()).unwrap()).expect("a free path");

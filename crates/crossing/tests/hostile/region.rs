@@ -24,7 +24,7 @@ fn map(fd: impl AsFd, bytes: usize, protection: ProtFlags) -> Result<*mut c_void
 }
 
 fn unmap(mapping: *mut c_void, bytes: usize) {
-    // SAFETY: made by `map`, and used by nobody.
+    // SAFETY: made by `map`, and not used.
     unsafe { rustix::mm::munmap(mapping, bytes) }.expect("it was mapped");
 }
 
@@ -38,7 +38,7 @@ fn tried(region: &OwnedFd, bytes: usize) -> Vec<(&'static str, bool)> {
     let mut tried = Vec::new();
     tried.push(("map it for writing", may_map(region, bytes, writable)));
     let read_only = map(region, bytes, ProtFlags::READ).expect("it may be read");
-    // SAFETY: changes what may be done to the mapping just made, which nobody uses.
+    // SAFETY: changes what may be done to the mapping just made, which nothing uses.
     let changed =
         unsafe { rustix::mm::mprotect(read_only, bytes, MprotectFlags::READ | MprotectFlags::WRITE) };
     tried.push(("make the mapping writable", changed.is_ok()));

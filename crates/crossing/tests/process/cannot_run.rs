@@ -55,7 +55,7 @@ pub(crate) fn cannot_run(lacks: Lacks, why: impl Display) {
     assert!(!must || is_excused(lacks, own_root()), "this test must run here, and could not: {why}");
 }
 
-/// Whether a machine without this is excused, for a user who is its own root or is not.
+/// Whether the lack is excused. `own_root`: this process has every right on this machine.
 fn is_excused(lacks: Lacks, own_root: bool) -> bool {
     match lacks {
         Lacks::Right => !own_root,

@@ -108,7 +108,7 @@ pub enum Fact {
 /// A race that is lacking.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Missing {
-    /// Everyone who does, so that their rows compare.
+    /// All kinds that would run in it, so that their rows compare.
     pub kinds: Vec<String>,
     /// What has to be run.
     pub workloads: Vec<Workload>,

@@ -49,7 +49,7 @@ pub enum Isolation {
 pub enum Cpu {
     /// A core may be kept busy.
     Spare,
-    /// Nobody may spin.
+    /// Spinning is ruled out.
     Shared,
 }
 
@@ -92,7 +92,7 @@ impl Way {
     pub(super) fn allowed(wanted: &Constraints) -> &'static [Way] {
         match (wanted.cpu, wanted.idle) {
             (Some(Cpu::Shared), _) => &[Way::Block],
-            // Who spins while nothing is sent spends a core on nothing.
+            // Spinning while nothing is sent wastes a core.
             (None, Some(true)) => &[Way::Block, Way::Hybrid],
             (Some(Cpu::Spare), _) | (None, _) => &[Way::Spin, Way::Hybrid, Way::Block],
         }

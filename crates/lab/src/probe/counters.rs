@@ -82,8 +82,8 @@ impl Counters {
                 CountedSubject::Packets(side),
             )?;
         }
-        // The state of one who could have gone on is 0, or beyond the states of sleeping. (The sender sleeps between its
-        // messages, too.)
+        // The state of a thread that could have gone on is 0, or beyond the states of sleeping.
+        // (The sender sleeps between its messages, too.)
         let thread = Whom::Thread(pids[1]);
         counters.add(
             tracefs,

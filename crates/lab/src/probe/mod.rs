@@ -95,8 +95,7 @@ pub fn probe(
     }
 }
 
-/// Looks at one mechanism, and holds it against `budget` instead of its scene's: for those who want to see a budget
-/// broken.
+/// Probes one mechanism against `budget` instead of its scene's, to see a budget broken.
 pub fn probe_against(setup: &ProbeSetup, messages: u64, budget: &Budget, stop: &AtomicBool) -> Probed {
     measure::measure(setup, messages, &instruments(), Some(budget), stop)
 }

@@ -15,7 +15,7 @@ pub struct Want<K> {
     pub key: K,
     /// What is watched.
     pub watched: Watched,
-    /// Who.
+    /// The threads or cores that are watched.
     pub whom: Whom,
     /// Only these, by an expression over the tracepoint's fields.
     pub only: Option<String>,

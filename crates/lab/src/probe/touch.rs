@@ -42,7 +42,7 @@ impl BytePlace {
 pub struct Touch {
     /// Where the byte was.
     pub place: BytePlace,
-    /// Who ran: 0 the sender, 1 the receiver, `None` anybody else.
+    /// The running process: 0 the sender, 1 the receiver, `None` another task.
     pub side: Option<usize>,
     /// When, on CLOCK_MONOTONIC.
     pub t_ns: u64,

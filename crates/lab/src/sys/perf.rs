@@ -40,7 +40,7 @@ pub enum Watched {
 pub enum Whom {
     /// One thread, wherever it runs. 0 is the calling one.
     Thread(u32),
-    /// Everybody on one core.
+    /// Every thread on one core.
     Core(u32),
 }
 
@@ -181,7 +181,7 @@ impl Counter {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the call has just made this descriptor, so that nobody else owns it.
+        // SAFETY: the call has just made this descriptor, so nothing else owns it.
         let file = File::from(unsafe { OwnedFd::from_raw_fd(fd as RawFd) });
         let mut id = 0_u64;
         control(&file, IOC_ID, (&raw mut id).expose_provenance() as libc::c_ulong)?;

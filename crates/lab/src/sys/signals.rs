@@ -31,7 +31,8 @@ pub fn block_ending() {
         // SAFETY: the set was initialised above, and the numbers are those of signals.
         unsafe { libc::sigaddset(&raw mut set, signal) };
     }
-    // SAFETY: the set is valid, and nobody asks for the former mask. It fails for a wrong first argument only.
+    // SAFETY: the set is valid, and the former mask is not asked for. It fails for a wrong first
+    // argument only.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) };
 }
 

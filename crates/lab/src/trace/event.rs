@@ -369,7 +369,7 @@ impl ReadError {
 struct Common {
     /// When, in nanoseconds from the first event of the trace.
     t_ns: u64,
-    /// Who; absent for what the lab itself did.
+    /// The side that did it; absent for what the lab itself did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     side: Option<Side>,
     /// Which message, counted from 0 over the whole trace.

@@ -218,7 +218,7 @@ impl Blob {
 impl Deref for Blob {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        // SAFETY: the pages are mapped, cannot go away (sealed), and nobody can write to them (sealed).
+        // SAFETY: the pages are mapped, and seals keep them: they cannot be removed or written to.
         unsafe { self.pages.bytes() }
     }
 }
@@ -259,8 +259,8 @@ impl Pages {
         self.owner = Some(me);
         let (base, len) = (self.base.as_ptr().cast(), self.len);
         if len > 0 {
-            // SAFETY: the range is ours, and nobody has an address in it yet; the advice changes what a fork inherits, and
-            // when pages come, not what is there.
+            // SAFETY: the range is ours, and no reference into it exists yet. The advice changes
+            // what a fork inherits and when pages are brought in, not their contents.
             unsafe {
                 rustix::mm::madvise(base, len, Advice::LinuxDontFork)?;
                 rustix::mm::mprotect(base, len, MprotectFlags::READ | MprotectFlags::WRITE)?;
@@ -273,8 +273,8 @@ impl Pages {
     /// # Safety
     /// Nothing writes to them while the slice is there.
     unsafe fn bytes(&self) -> &[u8] {
-        // SAFETY: they are mapped as long as this value exists, and nobody writes to them while the slice is there: that is what this
-        // function requires.
+        // SAFETY: they are mapped as long as this value exists, and not written to while the slice
+        // exists, as this function requires.
         unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.len) }
     }
 }
@@ -283,7 +283,8 @@ impl Drop for Pages {
     fn drop(&mut self) {
         // In a forked child what was not for it is not there, and something else may be.
         if self.len > 0 && self.owner.is_none_or(Owner::is_me) {
-            // SAFETY: mapped by `map`, and whoever lent them is gone. A failure would leak address space, nothing else.
+            // SAFETY: mapped by `map`, and every slice of them borrowed this value. A failure would
+            // leak address space, nothing else.
             let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.len) };
         }
     }

@@ -136,8 +136,9 @@ fn check_capacity(theirs: RegionLayout, config: &Config) -> Result<(), ConnectEr
     Err(ConnectError::Refused { field: "capacity", why })
 }
 
-/// What a peer hands over as its pidfd must be one: another file could make the watcher wait. That it is its
-/// own is the peer's interest, since it is the peer's death that would go unnoticed.
+/// Checks that what the peer sent is a pidfd: another file could make the watcher wait. Whether it
+/// is the peer's own is not checked. A peer that sends another's harms only itself: its death would
+/// go unnoticed.
 fn check_pidfd(fd: &OwnedFd) -> Result<(), ConnectError> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     match rustix::process::waitid(WaitId::PidFd(fd.as_fd()), options) {
@@ -151,8 +152,8 @@ fn check_pidfd(fd: &OwnedFd) -> Result<(), ConnectError> {
     }
 }
 
-/// Whether two pidfds are of one process. Since Linux 6.9 a pidfd has a number of its process's own (pidfs); before that it
-/// cannot be told by it, and they count as different.
+/// Whether two pidfds refer to one process. Since Linux 6.9 a pidfd's inode number identifies its
+/// process (pidfs). Before that it does not, and the two count as different.
 fn are_same(one: &OwnedFd, other: &OwnedFd) -> bool {
     const PIDFS: u64 = 0x5049_4446;
     let number = |fd: &OwnedFd| {

@@ -50,19 +50,21 @@ pub(super) unsafe fn load_acquire(word: *const u64) -> u64 {
 /// Stores a word; earlier writes are visible to a load of it.
 ///
 /// # Safety
-/// `word` is aligned and mapped for writing, and nobody else stores to it.
+/// `word` is aligned, mapped for writing, and not stored to from anywhere else.
 #[inline]
 pub(super) unsafe fn store_release(word: *mut u64, value: u64) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the block stores eight bytes to `word`, which is aligned, mapped for writing, and stored to by nobody else. On
-    // x86-64 every store is a release store; without `nomem` the compiler moves nothing across.
+    // SAFETY: the block stores eight bytes to `word`, which is aligned, mapped for writing, and not
+    // stored to from anywhere else. On x86-64 every store is a release store; without `nomem` the
+    // compiler moves nothing across.
     unsafe {
         std::arch::asm!("mov qword ptr [{word}], {value}", word = in(reg) word, value = in(reg) value,
             options(nostack, preserves_flags));
     }
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: the block stores eight bytes to `word`, which is aligned, mapped for writing, and stored to by nobody else. STLR is
-    // a release store; without `nomem` the compiler moves nothing across.
+    // SAFETY: the block stores eight bytes to `word`, which is aligned, mapped for writing, and not
+    // stored to from anywhere else. STLR is a release store; without `nomem` the compiler moves
+    // nothing across.
     unsafe {
         std::arch::asm!("stlr {value}, [{word}]", word = in(reg) word, value = in(reg) value,
             options(nostack, preserves_flags));
@@ -78,15 +80,17 @@ pub(super) unsafe fn store_release(word: *mut u64, value: u64) {
 /// Copies a message into a ring. Bytes up to the next multiple of 8 are zeroed.
 ///
 /// # Safety
-/// `to` is a multiple of 8 and mapped for writing, for the message and its padding; nobody else here uses it.
+/// `to` is a multiple of 8 and mapped for writing, for the message and its padding; nothing else in
+/// this process uses it.
 #[inline(always)]
 pub(super) unsafe fn write(to: *mut u8, message: &[u8]) {
     if !rules::OPAQUE {
-        // SAFETY: `to` is mapped for writing for the whole message, and used by nobody else here, so it cannot overlap `message`.
+        // SAFETY: `to` is mapped for writing for the whole message. Nothing else in this process
+        // uses it, so it cannot overlap `message`.
         return unsafe { to.copy_from_nonoverlapping(message.as_ptr(), message.len()) };
     }
-    // SAFETY: `message` has these whole words to read. `to` is a multiple of 8, mapped for writing for as many, and used by
-    // nobody else here, so the two do not overlap.
+    // SAFETY: `message` has these whole words to read. `to` is a multiple of 8, mapped for writing
+    // for as many. Nothing else in this process uses it, so the two do not overlap.
     unsafe { copy_in(message.as_ptr(), to, message.len() & !7) };
     let (words, rest) = message.split_at(message.len() & !7);
     if !rest.is_empty() {
@@ -208,8 +212,8 @@ fn unpad(word: u64, rest: &mut [u8]) {
 /// by side. One block of assembly, so that nothing is put aside on the stack for its sake.
 ///
 /// # Safety
-/// `from` is mapped for reading and `to` for writing, for that many bytes; they do not overlap; nobody else
-/// here uses `to`.
+/// `from` is mapped for reading and `to` for writing, for that many bytes; they do not overlap;
+/// nothing else in this process uses `to`.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn copy_words(from: *const u8, to: *mut u8, bytes: usize) {

@@ -175,7 +175,7 @@ impl Own {
         mapping.keep_from_children()?;
         mapping.open(OWN, Advice::LinuxPopulateWrite, step)?;
         for word in [Word::Tail, Word::Head] {
-            // SAFETY: the word lies in the mapping just made, which nobody else has yet.
+            // SAFETY: the word lies in the mapping just made, which nothing else uses yet.
             unsafe { opaque::store_release(mapping.word(word), super::ring::START) };
         }
         rustix::fs::fcntl_add_seals(&memfd, SEALS).map_err(ConnectError::io("seal shared memory"))?;
@@ -245,7 +245,7 @@ pub(super) struct RegionMapping {
 
 // SAFETY: a mapping is an address range; it belongs to the process, not to a thread.
 unsafe impl Send for RegionMapping {}
-// SAFETY: its methods only compute addresses; who may store through them is decided by the ring.
+// SAFETY: its methods only compute addresses; the ring decides which end may store through them.
 unsafe impl Sync for RegionMapping {}
 
 impl RegionMapping {
@@ -271,7 +271,8 @@ impl RegionMapping {
         for (at, length, from) in
             [(0, header_bytes + ring, 0), (header_bytes + ring, ring, layout.header_bytes)]
         {
-            // SAFETY: `at .. at + length` lies in the range reserved above, which nobody else knows.
+            // SAFETY: `at .. at + length` lies in the range reserved above, whose address has not
+            // left this function.
             unsafe { rustix::mm::mmap(base.add(at).cast(), length, nothing, flags, memfd, from) }
                 .map_err(failed())?;
         }

@@ -49,7 +49,7 @@ impl WatchedPeer {
         self.set(Status::GONE);
     }
 
-    /// Notes what became of the peer, and wakes everyone in this process who sleeps on it.
+    /// Notes what became of the peer, and wakes every thread of this process that sleeps on it.
     fn set(&self, what: Status) {
         let status = &self.known.status;
         status.fetch_or(what.0, Ordering::SeqCst);

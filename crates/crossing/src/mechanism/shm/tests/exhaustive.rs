@@ -21,7 +21,7 @@ use super::slot;
 use crate::error::{RecvError, SendError, Violation};
 use crate::wait::Patience;
 
-/// Longer messages come in parts of so many bytes.
+/// Longer messages are published in parts of this many bytes.
 const PART: u64 = 16;
 
 /// A peer that says what the test wants it to say.
@@ -104,7 +104,8 @@ fn longest(free: u64) -> Option<usize> {
     free.checked_sub(GRAIN).map(|len| len as usize)
 }
 
-/// One state of a sender: so many bytes published, so many more staged, none taken yet.
+/// One state of a sender: bytes up to `published` are published, up to `used` staged, and none
+/// taken yet.
 fn sender(peer: &Scripted, capacity: u64, start: u64, published: u64, used: u64) -> Producer<&Scripted> {
     peer.say(Word::Head, start);
     let mut ring = Producer::new(peer, capacity, start);
@@ -193,7 +194,8 @@ fn tails(capacity: u64, start: u64) -> u64 {
     claims.len() as u64 * (capacity / 8 + 1)
 }
 
-/// What a reader must make of a length when so many bytes are unread: a message, the beginning of one, or a lie.
+/// How a reader must judge a length, given the unread bytes: a message, the beginning of one, or a
+/// lie.
 #[derive(Debug, PartialEq)]
 enum Truth {
     Whole,

@@ -1,7 +1,7 @@
 //! Ordinary memory behind the seam: both regions on the heap of one process, sleepers on a condition variable.
 //!
-//! It is the plainest back end that is right: every grain of eight bytes is an atomic, so that no access can
-//! be a data race, and whoever sleeps compares the 32 bits that a futex would compare, under the lock that a
+//! It is the plainest correct back end. Every grain of eight bytes is an atomic, so no access can
+//! be a data race. A sleeper compares the 32 bits that a futex would compare, under the lock that a
 //! waker takes.
 
 use std::io;
@@ -76,7 +76,7 @@ impl Heap {
         self.own().words[slot(word)].load(Ordering::Acquire)
     }
 
-    /// How often anybody was woken.
+    /// How often an end was woken.
     pub(super) fn wakes(&self) -> usize {
         self.world.wakes.load(Ordering::Relaxed)
     }
@@ -126,8 +126,8 @@ impl Memory for Heap {
 
     fn write(&self, at: u64, message: &[u8]) {
         for (i, chunk) in message.chunks(8).enumerate() {
-            // What lies behind the message up to the next grain is spoiled, so that nobody comes to lean on
-            // it.
+            // The bytes between the message and the next grain are spoiled, so that a reader that
+            // relies on them fails.
             let mut grain = [0xee; 8];
             grain[..chunk.len()].copy_from_slice(chunk);
             self.write_word(at.wrapping_add(i as u64 * GRAIN), u64::from_le_bytes(grain));

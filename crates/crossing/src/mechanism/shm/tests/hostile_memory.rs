@@ -1,4 +1,4 @@
-//! Memory that lies behind the seam, and the auditor who watches what is done with the lies.
+//! Memory that lies behind the seam, and the auditor that checks what the ring does with the lies.
 //!
 //! The adversary knows where the indices stand, so that half of its answers are possible and lead further in; the others are
 //! unaligned, a little too far, or noise. The auditor notes the first breach of these rules:
@@ -178,7 +178,7 @@ impl Memory for &Hostile {
         self.must(add(&self.loads[slot(word)], 1) <= 1 + again, "fetches a word twice");
         match word {
             Word::Tail => {
-                // Who looks again has accepted what it saw before.
+                // A ring that loads `tail` again has accepted the value that it saw before.
                 if self.loads[slot(word)].get() > 1 {
                     self.accepted.set(self.shown.get());
                 }
@@ -271,7 +271,7 @@ impl Memory for &Hostile {
 
     fn sleep(&self, _: Word, _: u64, _: Status, _: &Patience) -> io::Result<()> {
         add(&self.sleeps, 1);
-        // Who has slept looks again, as at the beginning of a round.
+        // After a sleep the ring looks again, as at the beginning of a round.
         self.begin_round();
         self.judged(None);
         Ok(())

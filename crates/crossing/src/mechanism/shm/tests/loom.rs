@@ -37,7 +37,7 @@ enum Model {
     /// The reader takes a message without giving it back at once, while the sender waits for room. The second is read
     /// while it is written, in three parts.
     Withheld,
-    /// The sender dies with one message published and one only staged. Somebody else notices.
+    /// The sender dies with one message published and one only staged. A watcher notes it.
     SenderDies,
     /// The sender dies within a message that goes out in parts.
     SenderDiesInParts,
@@ -63,7 +63,7 @@ const MODELS: [Model; 10] = [
 
 /// How the checker reports bytes that are read and written at once, …
 const RACE: &str = "Causality violation";
-/// … an end that nobody wakes, …
+/// … an end that is never woken, …
 const LOST_WAKE: &str = "deadlock";
 /// … and a receiver that is told of the end before it has everything.
 const LOST_MESSAGE: &str = "it was published: Disconnected";
@@ -164,7 +164,7 @@ fn stream<const N: usize>(
     ::loom::thread::spawn(move || {
         let together: Vec<_> = together.iter().enumerate().map(|(n, &len)| message(n, len)).collect();
         sender.stage_frames(&frames(together.iter().map(Vec::as_slice))).expect("the ring is empty");
-        // What is in line is published by the wait for room, or nobody would make any.
+        // The wait for room publishes what is in line; otherwise the receiver could make no room.
         for (n, &len) in alone.iter().enumerate() {
             send(&mut sender, &message(N + n, len), &mut block()).expect("the receiver lives");
         }

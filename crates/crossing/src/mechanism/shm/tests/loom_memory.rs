@@ -49,13 +49,13 @@ pub(super) enum Mutant {
     FlagAfterLook,
     /// The flag counts sleeps instead of naming the index that was seen.
     FlagCountsSleeps,
-    /// The publisher wakes nobody.
+    /// The publisher does not wake its peer.
     NoWake,
     /// The futex goes to sleep without comparing the peer's index.
     SleepWithoutComparing,
     /// The futex watches the peer's index, but not its status.
     SleepIgnoresStatus,
-    /// The watcher notes the peer's end, but wakes nobody.
+    /// The watcher notes the peer's end, but wakes no sleeper.
     WatcherDoesNotWake,
     /// The status is loaded without acquire.
     StatusLoadRelaxed,
@@ -82,7 +82,7 @@ struct World {
     /// What each side knows of its peer.
     status: [AtomicU32; 2],
     futex: Mutex<()>,
-    /// Who sleeps on `tail`, and who sleeps on `head`.
+    /// The sleepers on `tail`, and those on `head`.
     sleepers: [Condvar; 2],
     /// Whether sleeps are plain ones, on the peer's index alone.
     plain: bool,

@@ -249,7 +249,7 @@ fn the_ring_is_a_queue() {
             count[usize::from(edge != 0)] += u64::from(direction.crossed(edge));
             crossed.set(count);
         }
-        // Nobody slept, so nobody was owed a wake-up.
+        // No end slept, so none needed a wake-up.
         assert_eq!(a.wakes(), 0);
         cases.set(cases.get() + 1);
         Ok(())
