@@ -45,14 +45,14 @@ export interface Change {
   verdict: Judgement
 }
 
-export interface Claim {
+export interface ClaimRow {
   cells: Array<string>
   scene: number
 }
 
 export interface Claims {
   columns: Array<string>
-  rows: Array<Claim>
+  rows: Array<ClaimRow>
   why: Array<string>
   workload: Workload
 }
@@ -129,14 +129,6 @@ export interface Experiment {
   title: string
 }
 
-export interface Figure {
-  by: string
-  label: string
-  less: boolean
-  name: string
-  unit: string
-}
-
 export interface Figures {
   latency_ns_p50: number | null
   messages_per_s: number | null
@@ -186,8 +178,16 @@ export interface Judged {
   claims: Claims | null
   columns: [string, string, string, string, string, string, string, string, string, string, string]
   doubts: Array<string>
-  figures: [Figure, Figure, Figure, Figure, Figure]
+  figures: [JudgedFigure, JudgedFigure, JudgedFigure, JudgedFigure, JudgedFigure]
   groups: Array<JudgedGroup>
+}
+
+export interface JudgedFigure {
+  by: string
+  label: string
+  less: boolean
+  name: string
+  unit: string
 }
 
 export interface JudgedGroup {

@@ -71,11 +71,11 @@ fn look_through(setups: &[ProbeSetup], json: bool, notices: &[String], ink: Ink)
     notices.iter().for_each(outcome::note);
     let interruption = Interruption::watch(|| {})?;
     for setup in setups {
-        let stage = stage::Setup {
+        let stage = stage::StageSetup {
             wait: setup.wait,
             placement: setup.placement,
             size_bytes: setup.size_bytes,
-            ..stage::Setup::of(setup.kind)
+            ..stage::StageSetup::of(setup.kind)
         };
         let seen = lab::show::xray(&stage, interruption.stop());
         let trace = match (seen, interruption.ended()) {

@@ -1,6 +1,6 @@
 //! `ipcscope show`: a few real messages of one mechanism, as a timeline.
 
-use lab::stage::Setup;
+use lab::stage::StageSetup;
 
 use crate::args;
 use crate::interruption::Interruption;
@@ -13,7 +13,8 @@ pub(crate) fn run(typed: &args::Show, ink: Ink) -> Result<Ended, Failure> {
     let mut notices = Vec::new();
     let placement = plan::placement(typed.placement, &mut notices)?;
     let interruption = Interruption::watch(|| {})?;
-    let setup = Setup { wait: typed.wait, placement, size_bytes: typed.size, ..Setup::of(typed.mechanism) };
+    let setup =
+        StageSetup { wait: typed.wait, placement, size_bytes: typed.size, ..StageSetup::of(typed.mechanism) };
     let recorded = lab::show::record(&setup, typed.messages.into(), interruption.stop());
     let trace = match (recorded, interruption.ended()) {
         // Interrupted before the first event.

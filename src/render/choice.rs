@@ -1,6 +1,6 @@
 //! The answer of a choice: its facts in words, as `docs/api.md` has them.
 
-use lab::choose::{Answer, Choice, Excluded, Fact, Reason};
+use lab::choose::{Answer, Choice, ChoiceFact, ChoiceReason, Excluded};
 use lab::plan::Workload;
 use lab::report::Row;
 use lab::scene::Budget;
@@ -36,7 +36,7 @@ fn excluded(excluded: &Excluded) -> Value {
     })
 }
 
-fn reason(reason: &Reason) -> Value {
+fn reason(reason: &ChoiceReason) -> Value {
     let source = reason.source.as_ref();
     json!({
         "text": text(&reason.fact),
@@ -46,9 +46,9 @@ fn reason(reason: &Reason) -> Value {
     })
 }
 
-fn text(fact: &Fact) -> String {
+fn text(fact: &ChoiceFact) -> String {
     match fact {
-        Fact::Latency { p50_ns, row, like_the_best, loopback_only } => {
+        ChoiceFact::Latency { p50_ns, row, like_the_best, loopback_only } => {
             let mut text = format!("{} median latency ({})", units::duration(*p50_ns as f64), setting(row));
             if *like_the_best {
                 text.push_str(", no different from the best: the launches overlap");
@@ -58,23 +58,23 @@ fn text(fact: &Fact) -> String {
             }
             text
         }
-        Fact::Rate { messages_per_s, row, wanted_per_s } => format!(
+        ChoiceFact::Rate { messages_per_s, row, wanted_per_s } => format!(
             "{} messages a second went through ({}), {} are needed",
             units::rate(*messages_per_s),
             setting(row),
             units::rate(f64::from(*wanted_per_s))
         ),
-        Fact::Cpu { ns } => format!("{} of CPU time a message, both sides together", units::duration(*ns)),
-        Fact::NotMeasured => "not measured on this machine yet; placed by what its design costs".into(),
-        Fact::CrossesHosts => "the other process may be on another machine".into(),
-        Fact::OneHostOnly => "it works within one machine only".into(),
-        Fact::BothWays => "one connection carries messages both ways".into(),
-        Fact::OneWayEach => "it goes one way; both ways take two of them".into(),
-        Fact::OwnMemoryOnly => {
+        ChoiceFact::Cpu { ns } => format!("{} of CPU time a message, both sides together", units::duration(*ns)),
+        ChoiceFact::NotMeasured => "not measured on this machine yet; placed by what its design costs".into(),
+        ChoiceFact::CrossesHosts => "the other process may be on another machine".into(),
+        ChoiceFact::OneHostOnly => "it works within one machine only".into(),
+        ChoiceFact::BothWays => "one connection carries messages both ways".into(),
+        ChoiceFact::OneWayEach => "it goes one way; both ways take two of them".into(),
+        ChoiceFact::OwnMemoryOnly => {
             "each process writes only memory of its own, and what the other one says is checked before it is believed".into()
         }
-        Fact::NoSharedMemory => "no memory is shared: the kernel carries every message".into(),
-        Fact::Cost(budget) => cost(budget),
+        ChoiceFact::NoSharedMemory => "no memory is shared: the kernel carries every message".into(),
+        ChoiceFact::Cost(budget) => cost(budget),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A probe on the terminal, as JSON, and as the table of what is quoted beside what was measured.
 
-use lab::probe::{Figure, ProbeReport, Probed, Question, Reading, TouchedBy};
+use lab::probe::{ProbeFigure, ProbeReport, Probed, Question, Reading, TouchedBy};
 use lab::trace::{Trace, What};
 
 use super::Ink;
@@ -59,7 +59,7 @@ fn one_row(row: &Probed, width: usize, ink: Ink) -> String {
         ));
         return out;
     }
-    let cells: Vec<(&Figure, Vec<String>)> =
+    let cells: Vec<(&ProbeFigure, Vec<String>)> =
         row.figures.iter().filter_map(|figure| Some((figure, cells(figure)?))).collect();
     let layout = Layout::fit(&COLUMNS, cells.iter().map(|(_, cells)| cells.as_slice()), width);
     out.push_str(&format!("{}\n", ink.dim(&layout.line(|column| COLUMNS[column].title))));
@@ -121,7 +121,7 @@ fn title(row: &Probed) -> String {
     format!("{}, {}, {}{cores}, {} B", row.kind, row.wait, row.placement, row.size_bytes)
 }
 
-fn cells(figure: &Figure) -> Option<Vec<String>> {
+fn cells(figure: &ProbeFigure) -> Option<Vec<String>> {
     let best = figure.best()?;
     let parts = best.parts.iter().filter(|(_, count)| *count >= 0.005).map(|(name, _)| name.as_str());
     let parts = parts.collect::<Vec<_>>();
@@ -213,7 +213,7 @@ pub(crate) fn markdown(report: &ProbeReport) -> String {
         let told = |question| row.figure(question);
         let quoted = |question| told(question).and_then(|figure| figure.quoted.clone()).unwrap_or_default();
         let measured =
-            |question| told(question).and_then(Figure::best).map_or_else(|| "–".to_owned(), amount);
+            |question| told(question).and_then(ProbeFigure::best).map_or_else(|| "–".to_owned(), amount);
         let reasons = [Question::KernelCopies, Question::Calls]
             .into_iter()
             .filter_map(|question| told(question)?.remark.clone());

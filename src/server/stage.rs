@@ -13,7 +13,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use crossing::{Kind, WaitStrategy};
 use lab::plan::Placement;
-use lab::stage::{Command, Setup, Stage};
+use lab::stage::{Command, Stage, StageSetup};
 use lab::sys::heap;
 use lab::trace::{Event, Tone, What};
 use serde::Deserialize;
@@ -31,7 +31,7 @@ const COMMANDS: usize = 16;
 /// Lines of the trace that a slow page may be behind, before the stage waits for it.
 const LINES: usize = 1_024;
 
-/// What a stage is opened with; absent is what [`Setup::of`] says.
+/// What a stage is opened with; absent is what [`StageSetup::of`] says.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Asked {
     kind: Word<Kind>,
@@ -40,11 +40,11 @@ pub(crate) struct Asked {
     size: Option<u32>,
 }
 
-impl From<Asked> for Setup {
-    fn from(asked: Asked) -> Setup {
+impl From<Asked> for StageSetup {
+    fn from(asked: Asked) -> StageSetup {
         let Asked { kind: Word(kind), wait, placement, size } = asked;
-        let usual = Setup::of(kind);
-        Setup {
+        let usual = StageSetup::of(kind);
+        StageSetup {
             wait: wait.map_or(usual.wait, |Word(wait)| wait),
             placement: placement.map_or(usual.placement, |Word(placement)| placement),
             size_bytes: size.unwrap_or(usual.size_bytes),
@@ -69,7 +69,7 @@ type End = (CloseCode, &'static str);
 const CURTAIN: End = (close_code::AGAIN, "a race or a probe begins, and has the machine to itself");
 
 /// Plays until the page leaves, the curtain falls, or the stage is over.
-async fn play(lab: &Arc<Lab>, mut socket: Socket, setup: Setup) {
+async fn play(lab: &Arc<Lab>, mut socket: Socket, setup: StageSetup) {
     let (place, mut curtain) = match Place::take(lab) {
         Ok(place) => place,
         Err(why) => return socket.close(close_code::AGAIN, why).await,
@@ -131,7 +131,7 @@ type Opened = Result<Arc<AtomicBool>, String>;
 /// The thread: opens the stage, and carries out commands until the page is gone.
 fn perform(
     _place: &Place,
-    setup: &Setup,
+    setup: &StageSetup,
     opened: oneshot::Sender<Opened>,
     told: &Receiver<Utf8Bytes>,
     lines: &mpsc::Sender<Utf8Bytes>,

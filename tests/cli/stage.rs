@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crossing::{Kind, WaitStrategy};
 use lab::plan::Placement;
-use lab::stage::{Command, Setup, Stage};
+use lab::stage::{Command, Stage, StageSetup};
 use lab::trace::{Event, ProcessState, Side, Tone, Trace, What};
 use serde_json::Value;
 
@@ -28,12 +28,12 @@ impl Watched {
     }
 
     fn with(kind: Kind, wait: WaitStrategy, size_bytes: u32) -> Watched {
-        let setup = Setup {
+        let setup = StageSetup {
             wait,
             placement: Placement::Unpinned,
             size_bytes,
             program: env!("CARGO_BIN_EXE_ipcscope").into(),
-            ..Setup::of(kind)
+            ..StageSetup::of(kind)
         };
         let stage = Stage::open(&setup).expect("a stage");
         let lines = stage.header().line() + "\n";

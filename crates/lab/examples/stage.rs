@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io::{self, BufRead};
 use std::process::ExitCode;
 
-use lab::stage::{Command, Setup, Stage};
+use lab::stage::{Command, Stage, StageSetup};
 
 fn main() -> ExitCode {
     let first = std::env::args().nth(1).unwrap_or_default();
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 }
 
 fn run(kind: &str) -> Result<(), Box<dyn Error>> {
-    let mut stage = Stage::open(&Setup::of(kind.parse()?))?;
+    let mut stage = Stage::open(&StageSetup::of(kind.parse()?))?;
     println!("{}", stage.header().line());
     for line in io::stdin().lock().lines() {
         match Command::read(&line?) {

@@ -14,9 +14,9 @@ use crate::machine::Machine;
 use crate::plan::Workload;
 use crate::report::Report;
 use crate::scene::Scene;
-pub use answer::{Answer, Choice, Excluded, Fact, Missing, Reason, Source};
+pub use answer::{Answer, Choice, ChoiceFact, ChoiceReason, Excluded, MissingRace, Source};
 pub use constraints::{Constraints, Cpu, Isolation};
-use constraints::{IDLE_PER_S, Way, size};
+use constraints::{IDLE_PER_S, WaitWay, size};
 use evidence::{Evidence, Found};
 use reasons::{answer, design_cost, exclude};
 
@@ -26,12 +26,12 @@ pub fn choose(scenes: &[Scene], runs: &[(String, Report)], here: &Machine, wante
     let mut left = Vec::new();
     for scene in scenes {
         if wanted.same_host == Some(false) && !scene.cross_host {
-            excluded.push(exclude(scene, Reason { fact: Fact::OneHostOnly, source: None }));
+            excluded.push(exclude(scene, ChoiceReason { fact: ChoiceFact::OneHostOnly, source: None }));
         } else {
             left.push(scene);
         }
     }
-    let ways = Way::allowed(wanted);
+    let ways = WaitWay::allowed(wanted);
     let evidence = Evidence::best(&left, runs, here, wanted, ways);
     let mut ranked = Vec::new();
     for scene in left {
@@ -56,8 +56,8 @@ fn missing(
     ranked: &[(&Scene, Found<'_>)],
     evidence: Option<&Evidence<'_>>,
     wanted: &Constraints,
-    ways: &[Way],
-) -> Option<Missing> {
+    ways: &[WaitWay],
+) -> Option<MissingRace> {
     let idle = wanted.idle == Some(true);
     let without_rate = |found: &Found<'_>| matches!(found, Found::Rows { rate: None, .. });
     let lacks = ranked.iter().any(|(_, found)| {
@@ -70,11 +70,11 @@ fn missing(
     }
     let mut workloads = vec![if idle { Workload::Paced } else { Workload::PingPong }];
     workloads.extend(wanted.rate_per_s.map(|_| Workload::Stream));
-    Some(Missing {
+    Some(MissingRace {
         kinds: ranked.iter().map(|(scene, _)| scene.kind.clone()).collect(),
         workloads,
         sizes: vec![size(wanted)],
-        waits: ways.iter().filter(|&&way| way != Way::Hybrid).map(|way| way.name()).collect(),
+        waits: ways.iter().filter(|&&way| way != WaitWay::Hybrid).map(|way| way.name()).collect(),
         rate_per_s: idle.then_some(IDLE_PER_S / 10),
         count: idle.then_some(500),
     })

@@ -25,7 +25,7 @@ use crossing::WaitStrategy;
 pub use compared::{COLUMNS, Change, Compared, Comparison, Figures, Judgement, Side};
 pub use gate::Limit;
 
-use compared::Open;
+use compared::NoVerdict;
 
 /// Floors that differ by more than this factor say that the cores were at another distance.
 const FLOORS_APART: f64 = 1.5;
@@ -43,7 +43,7 @@ impl Comparison {
             for (name, count) in [("a", index_a.places(row).len()), ("b", places.len())] {
                 if count > 1 {
                     compared.open =
-                        Some(Open::Broken(format!("stands {count} times in {name}: which one counts?")));
+                        Some(NoVerdict::Broken(format!("stands {count} times in {name}: which one counts?")));
                 }
             }
             rows.push(compared);
@@ -52,7 +52,7 @@ impl Comparison {
         let (unlike, cut_short) = (unlike(a, b), cut_short(a, b));
         let mut warnings = [unlike.clone(), cut_short.clone(), warnings(a, b)].concat();
         warnings.extend(rows.iter().filter_map(|row| match &row.open {
-            Some(Open::Broken(why)) => Some(format!("{}: {why}", row.label)),
+            Some(NoVerdict::Broken(why)) => Some(format!("{}: {why}", row.label)),
             _ => None,
         }));
         Comparison { columns: COLUMNS, rows, warnings, unlike, cut_short }
@@ -236,17 +236,17 @@ fn warnings(a: &Report, b: &Report) -> Vec<String> {
 }
 
 /// A fact about a machine in words.
-type Fact = fn(&Machine) -> String;
+type MachineFact = fn(&Machine) -> String;
 
 /// What makes it another machine.
-const MACHINES: [(&str, Fact); 3] = [
+const MACHINES: [(&str, MachineFact); 3] = [
     ("processor", |machine| told(machine.cpu.as_ref())),
     ("architecture", |machine| machine.architecture.clone()),
     ("cores online", |machine| told(machine.cores_online.as_ref())),
 ];
 
 /// What changes numbers on one machine.
-const CIRCUMSTANCES: [(&str, Fact); 5] = [
+const CIRCUMSTANCES: [(&str, MachineFact); 5] = [
     ("kernel", |machine| told(machine.kernel.as_ref())),
     ("virtual machine", |machine| told(machine.virtualised.as_ref())),
     ("clock source", |machine| told(machine.clock_source.as_ref())),

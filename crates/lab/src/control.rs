@@ -19,7 +19,7 @@ use rustix::net::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::lookout::{self, Cut};
+use crate::lookout::{self, WaitCut};
 
 /// The longest line that is believed, in bytes.
 const LINE_LIMIT: usize = 16 << 20;
@@ -145,9 +145,9 @@ impl Control {
             }
             match lookout::wait(&mut [PollFd::new(&self.socket, PollFlags::IN)], deadline, stop) {
                 Ok(()) => self.read()?,
-                Err(Cut::Stopped) => return Err(Silence::Stopped),
-                Err(Cut::Late) => return Err(Silence::Late),
-                Err(Cut::Refused(errno)) => return Err(Silence::Garbled(errno.to_string())),
+                Err(WaitCut::Stopped) => return Err(Silence::Stopped),
+                Err(WaitCut::Late) => return Err(Silence::Late),
+                Err(WaitCut::Refused(errno)) => return Err(Silence::Garbled(errno.to_string())),
             }
         }
     }

@@ -7,7 +7,7 @@ use crossing::{Kind, WaitStrategy};
 use crate::clock::Clock;
 use crate::job::{PairJob, Task};
 use crate::mechanism;
-use crate::peer::Fault;
+use crate::peer::PeerFault;
 use crate::plan::{Plan, Workload};
 use crate::rival::{self, Rival};
 
@@ -80,7 +80,7 @@ pub(crate) fn of_plan(plan: &Plan, stop: &AtomicBool) -> Vec<(RaceEntrant, Optio
                 for (path, rival) in &met {
                     let rival = match rival {
                         Ok(rival) => rival,
-                        Err(Fault::Stopped) => continue,
+                        Err(PeerFault::Stopped) => continue,
                         Err(fault) => {
                             add(Runner::Absent(rival::name_of(path)), Some(fault.to_string()));
                             continue;

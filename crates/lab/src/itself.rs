@@ -48,12 +48,12 @@ fn loader_words() -> io::Result<Vec<OsString>> {
 
 /// What a piece of memory is mapped from.
 #[derive(Debug, PartialEq, Eq)]
-struct Mapped {
+struct MappedFile {
     inode: u64,
     path: PathBuf,
 }
 
-impl Mapped {
+impl MappedFile {
     /// Whether it is what stands at `path`. The number of its device is not asked: for some file systems stat(2) tells another one than
     /// the memory map.
     fn is_file(&self, path: &Path) -> bool {
@@ -63,7 +63,7 @@ impl Mapped {
 }
 
 /// The file behind an address, by the lines of /proc/PID/maps: `7f00-7f10 r-xp 00001000 00:01 22   /bin/a`.
-fn mapped_at(maps: &[u8], address: usize) -> Option<Mapped> {
+fn mapped_at(maps: &[u8], address: usize) -> Option<MappedFile> {
     maps.split(|&byte| byte == b'\n').find_map(|line| {
         let mut fields = line.splitn(6, |&byte| byte == b' ');
         let range = str::from_utf8(fields.next()?).ok()?;
@@ -72,7 +72,7 @@ fn mapped_at(maps: &[u8], address: usize) -> Option<Mapped> {
         (number(from)?..number(to)?).contains(&address).then_some(())?;
         let inode = str::from_utf8(fields.nth(3)?).ok()?.parse().ok()?;
         let path = fields.next()?.trim_ascii_start();
-        path.starts_with(b"/").then(|| Mapped { inode, path: PathBuf::from(OsStr::from_bytes(path)) })
+        path.starts_with(b"/").then(|| MappedFile { inode, path: PathBuf::from(OsStr::from_bytes(path)) })
     })
 }
 
@@ -100,7 +100,7 @@ mod tests {
     fn the_file_behind_an_address_is_read_with_spaces_in_its_name() {
         let maps = b"10-20 r--p 00000000 00:01 5    /lib/a\n20-30 r-xp 00001000 fd:00 77                       /a b/c d\n\
                      30-40 rw-p 00000000 00:00 0 \n50-60 r-xp 00000000 00:00 0          [vdso]\n";
-        let expected = Mapped { inode: 77, path: "/a b/c d".into() };
+        let expected = MappedFile { inode: 77, path: "/a b/c d".into() };
         assert_eq!(mapped_at(maps, 0x2f), Some(expected));
         for address in [0x00, 0x30, 0x35, 0x45, 0x55] {
             assert_eq!(mapped_at(maps, address), None, "{address:x}");

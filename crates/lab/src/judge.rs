@@ -17,10 +17,10 @@ use crossing::WaitStrategy;
 use serde::Serialize;
 
 pub use self::beside::{Beside, Versus, beside};
-pub use self::claims::{Claim, Claims};
+pub use self::claims::{ClaimRow, Claims};
 pub(crate) use self::groups::versus;
-pub use self::groups::{Advice, FIGURES, Figure, NONE};
-use self::groups::{Group, Placed, cpu, gather, slower, title};
+pub use self::groups::{Advice, FIGURES, JudgedFigure, NONE};
+use self::groups::{Placed, RowGroup, cpu, gather, slower, title};
 use crate::plan::{Placement, Workload};
 use crate::report::{Entrant, Latency, Report, Row};
 use crate::scene::Scene;
@@ -38,7 +38,7 @@ pub struct Judged {
     /// [`COLUMNS`].
     pub columns: [&'static str; 11],
     /// [`FIGURES`].
-    pub figures: [Figure; 5],
+    pub figures: [JudgedFigure; 5],
     /// Where and how it ran.
     pub above: Vec<String>,
     /// Rows that may be compared, in the order of the report.
@@ -143,7 +143,7 @@ impl Judged {
     }
 }
 
-impl Group<'_> {
+impl RowGroup<'_> {
     fn judged(&self, scenes: &[Scene]) -> JudgedGroup {
         let first = self.first();
         let ranked = self.judged_order();
@@ -167,7 +167,7 @@ impl Group<'_> {
 fn judged_row((index, row): Placed<'_>, best: Option<Placed<'_>>, scenes: &[Scene]) -> JudgedRow {
     let is_best = best.is_some_and(|(best, _)| best == index);
     let scene = scenes.iter().position(|scene| row.entrant == Entrant::Mechanism && scene.kind == row.kind);
-    let shown = |figure: &Figure| {
+    let shown = |figure: &JudgedFigure| {
         let value = figure.of_row(row)?;
         Some(Shown { value, text: figure.text(value) })
     };

@@ -15,7 +15,7 @@ const LOOK_UP: Duration = Duration::from_millis(250);
 
 /// Why a wait ended without that for which it waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cut {
+pub(crate) enum WaitCut {
     /// The lab was told to stop.
     Stopped,
     /// The deadline has passed.
@@ -25,14 +25,18 @@ pub(crate) enum Cut {
 }
 
 /// Waits until one of `fds` is ready.
-pub(crate) fn wait(fds: &mut [PollFd<'_>], deadline: Option<Instant>, stop: &AtomicBool) -> Result<(), Cut> {
+pub(crate) fn wait(
+    fds: &mut [PollFd<'_>],
+    deadline: Option<Instant>,
+    stop: &AtomicBool,
+) -> Result<(), WaitCut> {
     loop {
         if stop.load(Ordering::Relaxed) {
-            return Err(Cut::Stopped);
+            return Err(WaitCut::Stopped);
         }
         let before = Instant::now();
         if deadline.is_some_and(|deadline| before >= deadline) {
-            return Err(Cut::Late);
+            return Err(WaitCut::Late);
         }
         let left = deadline.map(|deadline| deadline.saturating_duration_since(before));
         let nap = left.map_or(LOOK_UP, |left| left.min(LOOK_UP));
@@ -41,7 +45,7 @@ pub(crate) fn wait(fds: &mut [PollFd<'_>], deadline: Option<Instant>, stop: &Ato
         match ready {
             Ok(0) | Err(Errno::INTR) => {}
             Ok(_) => return Ok(()),
-            Err(errno) => return Err(Cut::Refused(errno)),
+            Err(errno) => return Err(WaitCut::Refused(errno)),
         }
     }
 }
@@ -71,8 +75,8 @@ mod tests {
         let fds = || [PollFd::new(&here, PollFlags::IN)];
         let (go, stop) = (AtomicBool::new(false), AtomicBool::new(true));
         let soon = Instant::now() + Duration::from_millis(20);
-        assert_eq!(wait(&mut fds(), Some(soon), &go), Err(Cut::Late));
-        assert_eq!(wait(&mut fds(), None, &stop), Err(Cut::Stopped));
+        assert_eq!(wait(&mut fds(), Some(soon), &go), Err(WaitCut::Late));
+        assert_eq!(wait(&mut fds(), None, &stop), Err(WaitCut::Stopped));
         rustix::io::write(&there, b"x").unwrap();
         assert_eq!(wait(&mut fds(), None, &go), Ok(()));
     }

@@ -38,7 +38,7 @@ const LAST_BREATH: Duration = Duration::from_secs(5);
 /// One measured process.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    held: Held,
+    held: PeerProcess,
     control: Control,
     /// The core it was read back on.
     core: Option<usize>,
@@ -48,7 +48,7 @@ pub(crate) struct Peer {
 
 /// By what the lab holds a process.
 #[derive(Debug)]
-enum Held {
+enum PeerProcess {
     /// It is our child.
     Child(Child),
     /// It is the child of another peer, which reaps it.
@@ -109,12 +109,12 @@ impl Peer {
         beside: Option<BorrowedFd<'_>>,
         deadline: Instant,
         stop: &AtomicBool,
-    ) -> Result<Peer, Fault> {
-        let (control, theirs) = Control::pair().map_err(|error| Fault::spawn(&error))?;
-        let command = command(program, theirs).map_err(|error| Fault::spawn(&error))?;
+    ) -> Result<Peer, PeerFault> {
+        let (control, theirs) = Control::pair().map_err(|error| PeerFault::spawn(&error))?;
+        let command = command(program, theirs).map_err(|error| PeerFault::spawn(&error))?;
         let child = on_a_thread_that_stays(move || spawn(command, endpoint));
-        let child = child.map_err(|error| Fault::spawn(&error))?;
-        let peer = Peer { held: Held::Child(child), control, core: None, child: None };
+        let child = child.map_err(|error| PeerFault::spawn(&error))?;
+        let peer = Peer { held: PeerProcess::Child(child), control, core: None, child: None };
         peer.introduce(job, beside, deadline, stop)
     }
 
@@ -125,15 +125,15 @@ impl Peer {
         job: &Job,
         deadline: Instant,
         stop: &AtomicBool,
-    ) -> Result<Peer, Fault> {
-        let gone = || Fault::Failed(format!("process {pid} is gone"));
+    ) -> Result<Peer, PeerFault> {
+        let gone = || PeerFault::Failed(format!("process {pid} is gone"));
         let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
         // Its parent has not reaped it, so the number is still its own.
         let pidfd = match rustix::process::pidfd_open(raw, PidfdFlags::empty()) {
             Err(Errno::SRCH) => return Err(gone()),
             opened => opened.ok(),
         };
-        let held = Held::Grandchild { pid, pidfd };
+        let held = PeerProcess::Grandchild { pid, pidfd };
         Peer { held, control, core: None, child: None }.introduce(job, None, deadline, stop)
     }
 
@@ -144,17 +144,17 @@ impl Peer {
         beside: Option<BorrowedFd<'_>>,
         deadline: Instant,
         stop: &AtomicBool,
-    ) -> Result<Peer, Fault> {
+    ) -> Result<Peer, PeerFault> {
         self.ask_with(job, beside)?;
-        match self.hear_line::<IgnoredAny>(deadline, stop)?.ok_or_else(Fault::late)? {
+        match self.hear_line::<IgnoredAny>(deadline, stop)?.ok_or_else(PeerFault::late)? {
             PeerAnswer::Placed { core, child } => (self.core, self.child) = (core, child),
-            other => return Err(Fault::out_of_turn(&other)),
+            other => return Err(PeerFault::out_of_turn(&other)),
         }
         Ok(self)
     }
 
     /// Asks for something; the answer is heard separately, so that both sides can be asked first.
-    pub(crate) fn ask(&mut self, request: &impl Serialize) -> Result<(), Fault> {
+    pub(crate) fn ask(&mut self, request: &impl Serialize) -> Result<(), PeerFault> {
         self.ask_with(request, None)
     }
 
@@ -163,55 +163,65 @@ impl Peer {
         &mut self,
         request: &impl Serialize,
         beside: Option<BorrowedFd<'_>>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), PeerFault> {
         self.control.say(request, beside).map_err(|error| match error.kind() {
             // It is gone: how it ended says more.
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Fault::Failed(self.last_words()),
-            _ => Fault::Failed(format!("a process cannot be told what to do: {error}")),
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+                PeerFault::Failed(self.last_words())
+            }
+            _ => PeerFault::Failed(format!("a process cannot be told what to do: {error}")),
         })
     }
 
     /// Waits for an answer.
-    pub(crate) fn hear<T>(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<T, Fault>
+    pub(crate) fn hear<T>(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<T, PeerFault>
     where
         T: DeserializeOwned + Debug,
     {
-        self.hear_until(deadline, stop)?.ok_or_else(Fault::late)
+        self.hear_until(deadline, stop)?.ok_or_else(PeerFault::late)
     }
 
     /// Waits for an answer; `None` when there is none by `deadline`, and then it may still come.
-    pub(crate) fn hear_until<T>(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<Option<T>, Fault>
+    pub(crate) fn hear_until<T>(
+        &mut self,
+        deadline: Instant,
+        stop: &AtomicBool,
+    ) -> Result<Option<T>, PeerFault>
     where
         T: DeserializeOwned + Debug,
     {
         match self.hear_line(deadline, stop)? {
             None => Ok(None),
             Some(PeerAnswer::Said(said)) => Ok(Some(said)),
-            Some(other) => Err(Fault::out_of_turn(&other)),
+            Some(other) => Err(PeerFault::out_of_turn(&other)),
         }
     }
 
-    fn hear_line<T>(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<Option<PeerAnswer<T>>, Fault>
+    fn hear_line<T>(
+        &mut self,
+        deadline: Instant,
+        stop: &AtomicBool,
+    ) -> Result<Option<PeerAnswer<T>>, PeerFault>
     where
         T: DeserializeOwned,
     {
         match self.control.hear(Some(deadline), stop) {
-            Ok(PeerAnswer::Failed { why }) => Err(Fault::Failed(why)),
+            Ok(PeerAnswer::Failed { why }) => Err(PeerFault::Failed(why)),
             Ok(answer) => Ok(Some(answer)),
             Err(Silence::Late) => Ok(None),
-            Err(Silence::Stopped) => Err(Fault::Stopped),
+            Err(Silence::Stopped) => Err(PeerFault::Stopped),
             Err(Silence::Garbled(what)) => {
-                Err(Fault::Failed(format!("a process answered what is no answer: {what}")))
+                Err(PeerFault::Failed(format!("a process answered what is no answer: {what}")))
             }
-            Err(Silence::Gone) => Err(Fault::Failed(self.last_words())),
+            Err(Silence::Gone) => Err(PeerFault::Failed(self.last_words())),
         }
     }
 
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         match &self.held {
-            Held::Child(child) => child.id(),
-            Held::Grandchild { pid, .. } => *pid,
+            PeerProcess::Child(child) => child.id(),
+            PeerProcess::Grandchild { pid, .. } => *pid,
         }
     }
 
@@ -229,14 +239,14 @@ impl Peer {
     /// at the latest it dies with the lab.
     pub(crate) fn kill(&mut self) {
         let sent = match &mut self.held {
-            Held::Child(child) => child.kill().or_else(|_| {
+            PeerProcess::Child(child) => child.kill().or_else(|_| {
                 let pidfd = rustix::process::pidfd_open(
                     Pid::from_child(child),
                     rustix::process::PidfdFlags::empty(),
                 )?;
                 Ok(rustix::process::pidfd_send_signal(pidfd, Signal::KILL)?)
             }),
-            Held::Grandchild { pid, pidfd } => kill(*pid, pidfd.as_ref()).map_err(io::Error::from),
+            PeerProcess::Grandchild { pid, pidfd } => kill(*pid, pidfd.as_ref()).map_err(io::Error::from),
         };
         if sent.is_err() {
             self.control.cut();
@@ -248,13 +258,13 @@ impl Peer {
         let deadline = Instant::now() + patience;
         loop {
             match &mut self.held {
-                Held::Child(child) => match child.try_wait() {
+                PeerProcess::Child(child) => match child.try_wait() {
                     Ok(Some(status)) => return Some(status.into()),
                     Ok(None) => {}
                     Err(_) => return Some(Death { signal: None, exit_code: None }),
                 },
                 // How it ended is known to its parent.
-                Held::Grandchild { pid, pidfd } => {
+                PeerProcess::Grandchild { pid, pidfd } => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if is_gone(*pid, pidfd.as_ref(), left.min(Duration::from_millis(250))) {
                         return Some(Death { signal: None, exit_code: None });
@@ -287,12 +297,12 @@ impl Drop for Peer {
     fn drop(&mut self) {
         self.kill();
         // Not without limit: killing it may be forbidden.
-        if matches!(self.held, Held::Child(_)) {
+        if matches!(self.held, PeerProcess::Child(_)) {
             self.ended_within(LAST_BREATH);
         }
         match &mut self.held {
-            Held::Child(_) => {}
-            Held::Grandchild { pid, pidfd } => {
+            PeerProcess::Child(_) => {}
+            PeerProcess::Grandchild { pid, pidfd } => {
                 let deadline = Instant::now() + LAST_BREATH;
                 while !is_gone(*pid, pidfd.as_ref(), LAST_BREATH) && Instant::now() < deadline {
                     crossing::pause(Duration::from_millis(1));
@@ -388,7 +398,7 @@ fn nursery_thread() -> io::Result<SyncSender<Birth>> {
 
 /// Why a round has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum PeerFault {
     /// The lab was told to stop.
     Stopped,
     /// The environment does not allow it: every further round would fail in the same way.
@@ -397,31 +407,31 @@ pub(crate) enum Fault {
     Failed(String),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for PeerFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Stopped => f.write_str("stopped"),
-            Fault::Environment(why) | Fault::Failed(why) => f.write_str(why),
+            PeerFault::Stopped => f.write_str("stopped"),
+            PeerFault::Environment(why) | PeerFault::Failed(why) => f.write_str(why),
         }
     }
 }
 
-impl Fault {
-    fn late() -> Fault {
-        Fault::Failed("a process did not finish in time".into())
+impl PeerFault {
+    fn late() -> PeerFault {
+        PeerFault::Failed("a process did not finish in time".into())
     }
 
-    pub(crate) fn out_of_turn(answer: &impl Debug) -> Fault {
-        Fault::Failed(format!("a process answered out of turn: {answer:?}"))
+    pub(crate) fn out_of_turn(answer: &impl Debug) -> PeerFault {
+        PeerFault::Failed(format!("a process answered out of turn: {answer:?}"))
     }
 
-    pub(crate) fn spawn(error: &io::Error) -> Fault {
+    pub(crate) fn spawn(error: &io::Error) -> PeerFault {
         let remedy = match error.raw_os_error() {
             Some(libc::EMFILE) => "; raise the limit of open files (ulimit -n)",
             Some(libc::EAGAIN) => "; raise the limit of processes (ulimit -u)",
             Some(libc::ENOMEM) => "; free some memory",
             _ => "",
         };
-        Fault::Environment(format!("cannot start a process: {error}{remedy}"))
+        PeerFault::Environment(format!("cannot start a process: {error}{remedy}"))
     }
 }

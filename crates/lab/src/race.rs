@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::entrant::{self, Runner};
 use crate::job::{PairJob, Task};
 use crate::machine::{self, Machine};
-use crate::peer::Fault;
+use crate::peer::PeerFault;
 use crate::plan::{Plan, Workload};
 use crate::report::{Report, SCHEMA};
 use crate::rival;
@@ -94,9 +94,9 @@ pub fn run(
                 Ok(found) => gathered[index].add(&job, found, &disturbed),
                 // Whatever went wrong after the lab was told to stop may come from that: a signal goes to whole groups.
                 Err(_) if stop.load(Ordering::Relaxed) => break 'race,
-                Err(Fault::Stopped) => break 'race,
-                Err(Fault::Environment(why)) => gathered[index].fail_to_start(why),
-                Err(Fault::Failed(why)) => {
+                Err(PeerFault::Stopped) => break 'race,
+                Err(PeerFault::Environment(why)) => gathered[index].fail_to_start(why),
+                Err(PeerFault::Failed(why)) => {
                     let narrow =
                         entrant::narrow(&job).filter(|_| matches!(entrant.runner, Runner::Mechanism(_)));
                     gathered[index].fail(why + &narrow.unwrap_or_default());
@@ -157,7 +157,7 @@ pub fn run_program(
         let (answer, floors, blind) = round::around(&job, stop, run)?;
         if floors.is_none() && round::has_floor(&job) {
             let unseen = || "the other core did not answer when the floor was looked at".into();
-            return Err(Fault::Failed(blind.unwrap_or_else(unseen)));
+            return Err(PeerFault::Failed(blind.unwrap_or_else(unseen)));
         }
         Ok((answer, floors))
     };

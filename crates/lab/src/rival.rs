@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::job::PairJob;
-use crate::peer::Fault;
+use crate::peer::PeerFault;
 use crate::plan::{Workload, as_text};
 
 pub use self::guest::end_guests;
@@ -92,14 +92,15 @@ pub(crate) enum RivalAnswer {
 
 impl Rival {
     /// Asks the program at `path` what it can do.
-    pub(crate) fn meet(path: &Path, stop: &AtomicBool) -> Result<Rival, Fault> {
-        let fault = |why: &dyn std::fmt::Display| Fault::Failed(format!("rival {}: {why}", path.display()));
+    pub(crate) fn meet(path: &Path, stop: &AtomicBool) -> Result<Rival, PeerFault> {
+        let fault =
+            |why: &dyn std::fmt::Display| PeerFault::Failed(format!("rival {}: {why}", path.display()));
         let program = path.canonicalize().map_err(|error| fault(&error))?;
         let mut command = Command::new(&program);
         command.arg("--describe");
         let answer = answer_of(&mut command, Instant::now() + MEETING, stop).map_err(|why| match why {
-            Fault::Stopped => Fault::Stopped,
-            Fault::Environment(why) | Fault::Failed(why) => fault(&why),
+            PeerFault::Stopped => PeerFault::Stopped,
+            PeerFault::Environment(why) | PeerFault::Failed(why) => fault(&why),
         })?;
         let can: Description = serde_json::from_slice(&answer)
             .map_err(|error| fault(&format!("it does not describe itself as a rival does: {error}")))?;
@@ -139,17 +140,17 @@ impl Rival {
         workload: Workload,
         job: &PairJob,
         stop: &AtomicBool,
-    ) -> Result<RivalAnswer, Fault> {
+    ) -> Result<RivalAnswer, PeerFault> {
         let PairJob { kind, size_bytes, messages, warmup, cores, clock, .. } = *job;
         let wait = job.wait.name();
         let told = GuestJob { kind, workload, size_bytes, messages, warmup, cores, wait, clock };
-        let mut line = serde_json::to_vec(&told).map_err(|error| Fault::Failed(error.to_string()))?;
+        let mut line = serde_json::to_vec(&told).map_err(|error| PeerFault::Failed(error.to_string()))?;
         line.push(b'\n');
         let began = Instant::now();
         let guest = Guest::start(&mut Command::new(&self.program), Some(&line))
-            .map_err(|error| Fault::spawn(&error))?;
+            .map_err(|error| PeerFault::spawn(&error))?;
         let answer = guest.answer(began + job.time(), stop)?;
-        let lied = |why: String| Fault::Failed(format!("rival {}: {why}", self.name()));
+        let lied = |why: String| PeerFault::Failed(format!("rival {}: {why}", self.name()));
         match serde_json::from_slice(&answer) {
             Ok(RivalAnswer::Unsupported { unsupported }) => {
                 Ok(RivalAnswer::Unsupported { unsupported: sentence(&unsupported) })
@@ -199,8 +200,8 @@ pub(crate) fn answer_of(
     command: &mut Command,
     deadline: Instant,
     stop: &AtomicBool,
-) -> Result<Vec<u8>, Fault> {
-    let guest = Guest::start(command, None).map_err(|error| Fault::Failed(error.to_string()))?;
+) -> Result<Vec<u8>, PeerFault> {
+    let guest = Guest::start(command, None).map_err(|error| PeerFault::Failed(error.to_string()))?;
     guest.answer(deadline, stop)
 }
 

@@ -8,7 +8,7 @@ use crossing::{Endpoint, Kind};
 
 use crate::itself::THIS_PROGRAM;
 use crate::job::{PairJob, Role, SETUP, Task};
-use crate::peer::{Fault, Peer};
+use crate::peer::{Peer, PeerFault};
 use crate::request::{Request, RoundAnswer, SideOutcome};
 use crate::sys::lines::{Bounce, Lines, Polls};
 use crate::two_peers::TwoPeers;
@@ -42,7 +42,7 @@ pub(crate) struct FloorSeen {
 }
 
 /// Runs one round.
-pub(crate) fn run(job: &PairJob, stop: &AtomicBool) -> Result<Round, Fault> {
+pub(crate) fn run(job: &PairJob, stop: &AtomicBool) -> Result<Round, PeerFault> {
     let deadline = Instant::now() + job.time();
     if let Task::Null(_) = job.task {
         return alone(job, deadline, stop);
@@ -58,8 +58,8 @@ pub(crate) fn run(job: &PairJob, stop: &AtomicBool) -> Result<Round, Fault> {
 }
 
 /// What there is to say when the two ends of a channel cannot be made.
-pub(crate) fn no_ends(kind: Kind, error: &dyn std::fmt::Display) -> Fault {
-    Fault::Failed(format!("the two ends of {kind} cannot be made: {error}"))
+pub(crate) fn no_ends(kind: Kind, error: &dyn std::fmt::Display) -> PeerFault {
+    PeerFault::Failed(format!("the two ends of {kind} cannot be made: {error}"))
 }
 
 /// The floor's memory, where there is a floor; or why there is none where there should be one.
@@ -77,8 +77,8 @@ fn lines(job: &PairJob) -> (Option<(Lines, OwnedFd)>, Option<String>) {
 pub(crate) fn around<T>(
     job: &PairJob,
     stop: &AtomicBool,
-    work: impl FnOnce() -> Result<T, Fault>,
-) -> Result<(T, Option<Floors>, Option<String>), Fault> {
+    work: impl FnOnce() -> Result<T, PeerFault>,
+) -> Result<(T, Option<Floors>, Option<String>), PeerFault> {
     let (lines, blind) = lines(job);
     if lines.is_none() {
         return work().map(|done| (done, None, blind));
@@ -101,7 +101,7 @@ fn floors(before: Option<FloorSeen>, after: Option<FloorSeen>) -> Option<Floors>
 }
 
 /// The null entrant: one process.
-fn alone(job: &PairJob, deadline: Instant, stop: &AtomicBool) -> Result<Round, Fault> {
+fn alone(job: &PairJob, deadline: Instant, stop: &AtomicBool) -> Result<Round, PeerFault> {
     let job = job.for_role(Role::Initiator);
     let mut peer = Peer::start(THIS_PROGRAM.as_ref(), None, &job, None, deadline, stop)?;
     peer.ask(&Request::Run)?;
@@ -113,7 +113,7 @@ fn alone(job: &PairJob, deadline: Instant, stop: &AtomicBool) -> Result<Round, F
             blind: None,
             cores: peer.core().map(|core| [core, core]),
         }),
-        other => Err(Fault::out_of_turn(&other)),
+        other => Err(PeerFault::out_of_turn(&other)),
     }
 }
 
@@ -134,14 +134,14 @@ impl<'a> Both<'a> {
         lines: Option<&(Lines, OwnedFd)>,
         deadline: Instant,
         stop: &'a AtomicBool,
-    ) -> Result<Both<'a>, Fault> {
+    ) -> Result<Both<'a>, PeerFault> {
         let beside = lines.map(|(_, fd)| fd.as_fd());
         let peers = TwoPeers::start(THIS_PROGRAM.as_ref(), ends, job, beside, deadline, stop)?;
         Ok(Both { peers, has_floor: lines.is_some(), base: 0, deadline, stop })
     }
 
     /// The best of the ways to poll; `None` where there is no floor, or a process does not answer as one that bounces.
-    fn floor(&mut self) -> Result<Option<FloorSeen>, Fault> {
+    fn floor(&mut self) -> Result<Option<FloorSeen>, PeerFault> {
         let mut best: Option<FloorSeen> = None;
         for polls in Polls::ALL.into_iter().filter(|_| self.has_floor) {
             let bounce = Bounce { base: self.base, rounds: FLOOR_ROUNDS, polls, deadline: FLOOR_DEADLINE };

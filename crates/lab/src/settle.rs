@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use crate::disturbance::{Disturbance, DisturbanceWatch};
 use crate::entrant::{RaceEntrant, Runner};
 use crate::job::PairJob;
-use crate::peer::Fault;
+use crate::peer::PeerFault;
 use crate::rival::{RivalAnswer, RivalOutcome};
 use crate::round::{self, Floors, Round};
 
@@ -44,7 +44,7 @@ pub(crate) fn moved(floors: Option<Floors>) -> bool {
 
 /// A round that counts, and those that were thrown away for it.
 pub(crate) struct Settled<T> {
-    pub(crate) found: Result<T, Fault>,
+    pub(crate) found: Result<T, PeerFault>,
     /// What befell all of them.
     pub(crate) disturbed: Disturbance,
     pub(crate) dropped: u32,
@@ -60,7 +60,7 @@ pub(crate) fn round(entrant: &RaceEntrant, job: &PairJob, stop: &AtomicBool) -> 
 /// whether its floor moved.
 pub(crate) fn settled<T>(
     moved: impl Fn(&T) -> Option<bool>,
-    mut once: impl FnMut() -> Result<T, Fault>,
+    mut once: impl FnMut() -> Result<T, PeerFault>,
 ) -> Settled<T> {
     let (mut dropped, mut disturbed) = (0, Disturbance::default());
     loop {
@@ -70,9 +70,9 @@ pub(crate) fn settled<T>(
         disturbed = disturbed.and(&befell);
         let again = match &found {
             Ok(found) => moved(found).is_some_and(|moved| moved || befell.any()),
-            Err(Fault::Stopped | Fault::Environment(_)) => false,
+            Err(PeerFault::Stopped | PeerFault::Environment(_)) => false,
             // Its deadline has passed between two checks.
-            Err(Fault::Failed(_)) => !befell.away.is_zero(),
+            Err(PeerFault::Failed(_)) => !befell.away.is_zero(),
         };
         if !again || dropped == AGAIN {
             return Settled { found, disturbed, dropped };
@@ -81,7 +81,7 @@ pub(crate) fn settled<T>(
     }
 }
 
-fn one_round(entrant: &RaceEntrant, job: &PairJob, stop: &AtomicBool) -> Result<RoundFound, Fault> {
+fn one_round(entrant: &RaceEntrant, job: &PairJob, stop: &AtomicBool) -> Result<RoundFound, PeerFault> {
     let Runner::Rival(rival, _) = &entrant.runner else {
         return round::run(job, stop).map(|round| RoundFound::Ours(Box::new(round)));
     };

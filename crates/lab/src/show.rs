@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::stage::{Command, Direction, Messages, Over, Setup, Stage};
+use crate::stage::{Command, Messages, SendDirection, Stage, StageOver, StageSetup};
 use crate::trace::{Mode, Trace};
 
 /// Opens a stage, sends `messages` forward, each so that it finds its receiver waiting, and records every call on
@@ -11,12 +11,12 @@ use crate::trace::{Mode, Trace};
 ///
 /// # Errors
 /// When the stage cannot be had, a message did not arrive, or it was cut short before the first event.
-pub fn record(setup: &Setup, messages: u64, stop: &Arc<AtomicBool>) -> Result<Trace, Over> {
+pub fn record(setup: &StageSetup, messages: u64, stop: &Arc<AtomicBool>) -> Result<Trace, StageOver> {
     let send = Messages {
         count: messages,
         mode: Mode::Paced,
         text: None,
-        direction: Direction::Forward,
+        direction: SendDirection::Forward,
         receiver_first: false,
     };
     run(setup, &Command::Send(send), stop)
@@ -26,12 +26,12 @@ pub fn record(setup: &Setup, messages: u64, stop: &Arc<AtomicBool>) -> Result<Tr
 ///
 /// # Errors
 /// As [`record`].
-pub fn xray(setup: &Setup, stop: &Arc<AtomicBool>) -> Result<Trace, Over> {
+pub fn xray(setup: &StageSetup, stop: &Arc<AtomicBool>) -> Result<Trace, StageOver> {
     run(setup, &Command::Xray, stop)
 }
 
 /// Opens a stage, and records everything that it tells of one command.
-fn run(setup: &Setup, command: &Command, stop: &Arc<AtomicBool>) -> Result<Trace, Over> {
+fn run(setup: &StageSetup, command: &Command, stop: &Arc<AtomicBool>) -> Result<Trace, StageOver> {
     let mut stage = Stage::open_until(setup, Arc::clone(stop))?;
     let mut trace = Trace { header: stage.header().clone(), events: Vec::new() };
     match stage.run(command, &mut |event| trace.events.push(event)) {

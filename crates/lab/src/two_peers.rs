@@ -8,7 +8,7 @@ use std::time::Instant;
 use crossing::Endpoint;
 
 use crate::job::{PairJob, Role};
-use crate::peer::{Fault, Peer};
+use crate::peer::{Peer, PeerFault};
 use crate::request::{Request, RoundAnswer, SideOutcome};
 
 /// The two peers of a round or of a bench.
@@ -27,17 +27,17 @@ impl TwoPeers {
         beside: Option<BorrowedFd<'_>>,
         deadline: Instant,
         stop: &AtomicBool,
-    ) -> Result<TwoPeers, Fault> {
+    ) -> Result<TwoPeers, PeerFault> {
         let (here, there) = ends.unzip();
         let start = |end, role| Peer::start(program, end, &job.for_role(role), beside, deadline, stop);
         Ok(TwoPeers { initiator: start(here, Role::Initiator)?, responder: start(there, Role::Responder)? })
     }
 
     /// Lets both do the handshake.
-    pub(crate) fn connect(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<(), Fault> {
+    pub(crate) fn connect(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<(), PeerFault> {
         match self.ask(&Request::Connect, deadline, stop)? {
             [RoundAnswer::Connected, RoundAnswer::Connected] => Ok(()),
-            [RoundAnswer::Connected, other] | [other, _] => Err(Fault::out_of_turn(&other)),
+            [RoundAnswer::Connected, other] | [other, _] => Err(PeerFault::out_of_turn(&other)),
         }
     }
 
@@ -47,10 +47,10 @@ impl TwoPeers {
         request: &Request,
         deadline: Instant,
         stop: &AtomicBool,
-    ) -> Result<[SideOutcome; 2], Fault> {
+    ) -> Result<[SideOutcome; 2], PeerFault> {
         match self.ask(request, deadline, stop)? {
             [RoundAnswer::Ran(first), RoundAnswer::Ran(second)] => Ok([*first, *second]),
-            [RoundAnswer::Ran(_), other] | [other, _] => Err(Fault::out_of_turn(&other)),
+            [RoundAnswer::Ran(_), other] | [other, _] => Err(PeerFault::out_of_turn(&other)),
         }
     }
 
@@ -60,7 +60,7 @@ impl TwoPeers {
         request: &Request,
         deadline: Instant,
         stop: &AtomicBool,
-    ) -> Result<[RoundAnswer; 2], Fault> {
+    ) -> Result<[RoundAnswer; 2], PeerFault> {
         // The responder first: it is to wait for the message, not the message for it.
         self.responder.ask(request)?;
         self.initiator.ask(request)?;

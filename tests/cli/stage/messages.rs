@@ -1,7 +1,7 @@
 //! What is sent on a stage arrives, and what cannot be had is said.
 
 use crossing::{Kind, WaitStrategy};
-use lab::stage::{Setup, Stage};
+use lab::stage::{Stage, StageSetup};
 use lab::trace::{Side, Tone};
 
 use super::{Watched, notes, received};
@@ -79,9 +79,9 @@ fn what_cannot_be_had_is_said_and_the_stage_goes_on() {
     }
     assert_eq!(received(&stage.run(r#"{"do":"send","count":1000,"mode":"burst"}"#)).len(), 1000);
     for size_bytes in [0, (16 << 20) + 1] {
-        let refused = Stage::open(&Setup { size_bytes, ..Setup::of(Kind::Pipe) }).unwrap_err();
+        let refused = Stage::open(&StageSetup { size_bytes, ..StageSetup::of(Kind::Pipe) }).unwrap_err();
         assert!(refused.to_string().contains("1 to 16777216 bytes"), "{refused}");
     }
-    let nobody = Setup { program: "/nonexistent".into(), ..Setup::of(Kind::Shm) };
+    let nobody = StageSetup { program: "/nonexistent".into(), ..StageSetup::of(Kind::Shm) };
     assert!(Stage::open(&nobody).unwrap_err().to_string().starts_with("cannot start a process: "));
 }

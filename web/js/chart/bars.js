@@ -5,7 +5,7 @@ import { count, duration, tied, times } from '../format.js'
 import { still } from '../prefs.js'
 import { atMost, decades, linear, log } from '../scale.js'
 
-/** @import { Figure, JudgedRow, Report, Row } from '../../types' */
+/** @import { JudgedFigure, JudgedRow, Report, Row } from '../../types' */
 
 /** How long the slowest takes in the replay, in ms. */
 const REPLAY_MS = 6_000
@@ -36,7 +36,7 @@ export function progressOf(row) {
   }
 }
 
-/** @param {Report} report @param {JudgedRow[]} judged @param {Figure[]} figures @param {{ by: string, scale: string }} chosen kept by the caller from group to group */
+/** @param {Report} report @param {JudgedRow[]} judged @param {JudgedFigure[]} figures @param {{ by: string, scale: string }} chosen kept by the caller from group to group */
 export function bars(report, judged, figures, chosen) {
   const rows = judged.filter((row) => row.figures.some(Boolean))
   const lines = rows.map((row) => {

@@ -4,9 +4,9 @@ import { bytes, figure } from '../format.js'
 import { decades, log } from '../scale.js'
 import { frame } from './frame.js'
 
-/** @import { Figure, JudgedGroup } from '../../types' */
+/** @import { JudgedFigure, JudgedGroup } from '../../types' */
 
-/** @param {JudgedGroup[]} groups of one workload and way of waiting @param {Figure[]} figures @param {string} by @param {string} label */
+/** @param {JudgedGroup[]} groups of one workload and way of waiting @param {JudgedFigure[]} figures @param {string} by @param {string} label */
 export function sweep(groups, figures, by, label) {
   const at = figures.findIndex((figure) => figure.by === by)
   const text = (/** @type {number} */ value) => figure(value, figures[at].unit)

@@ -14,7 +14,7 @@ pub struct Choice {
     /// What does not do, and why.
     pub excluded: Vec<Excluded>,
     /// The race that would measure what the answer lacks.
-    pub missing: Option<Missing>,
+    pub missing: Option<MissingRace>,
 }
 
 /// A mechanism that does what is needed.
@@ -27,7 +27,7 @@ pub struct Answer {
     /// The way of waiting that fits, as on the command line.
     pub wait: String,
     /// Why.
-    pub reasons: Vec<Reason>,
+    pub reasons: Vec<ChoiceReason>,
 }
 
 /// A mechanism that does not.
@@ -38,14 +38,14 @@ pub struct Excluded {
     /// What people call it.
     pub title: String,
     /// Why not.
-    pub why: Reason,
+    pub why: ChoiceReason,
 }
 
 /// A fact, and where it comes from.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reason {
+pub struct ChoiceReason {
     /// What is so.
-    pub fact: Fact,
+    pub fact: ChoiceFact,
     /// The row that it rests on; `None` for a fact of the scene.
     pub source: Option<Source>,
 }
@@ -61,7 +61,7 @@ pub struct Source {
 
 /// What a reason says.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Fact {
+pub enum ChoiceFact {
     /// A median latency.
     Latency {
         /// In nanoseconds.
@@ -107,7 +107,7 @@ pub enum Fact {
 
 /// A race that is lacking.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Missing {
+pub struct MissingRace {
     /// All kinds that would run in it, so that their rows compare.
     pub kinds: Vec<String>,
     /// What has to be run.

@@ -65,36 +65,36 @@ impl Constraints {
 
 /// Ways of waiting, whatever their settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum WaitWay {
     Spin,
     Hybrid,
     Block,
 }
 
-impl Way {
-    pub(super) fn of(wait: WaitStrategy) -> Way {
+impl WaitWay {
+    pub(super) fn of(wait: WaitStrategy) -> WaitWay {
         match wait {
-            WaitStrategy::Spin => Way::Spin,
-            WaitStrategy::Hybrid { .. } => Way::Hybrid,
-            WaitStrategy::Block => Way::Block,
+            WaitStrategy::Spin => WaitWay::Spin,
+            WaitStrategy::Hybrid { .. } => WaitWay::Hybrid,
+            WaitStrategy::Block => WaitWay::Block,
         }
     }
 
     pub(super) fn name(self) -> &'static str {
         match self {
-            Way::Spin => "spin",
-            Way::Hybrid => "hybrid",
-            Way::Block => "block",
+            WaitWay::Spin => "spin",
+            WaitWay::Hybrid => "hybrid",
+            WaitWay::Block => "block",
         }
     }
 
     /// Those that are allowed, the one to begin with first.
-    pub(super) fn allowed(wanted: &Constraints) -> &'static [Way] {
+    pub(super) fn allowed(wanted: &Constraints) -> &'static [WaitWay] {
         match (wanted.cpu, wanted.idle) {
-            (Some(Cpu::Shared), _) => &[Way::Block],
+            (Some(Cpu::Shared), _) => &[WaitWay::Block],
             // Spinning while nothing is sent wastes a core.
-            (None, Some(true)) => &[Way::Block, Way::Hybrid],
-            (Some(Cpu::Spare), _) | (None, _) => &[Way::Spin, Way::Hybrid, Way::Block],
+            (None, Some(true)) => &[WaitWay::Block, WaitWay::Hybrid],
+            (Some(Cpu::Spare), _) | (None, _) => &[WaitWay::Spin, WaitWay::Hybrid, WaitWay::Block],
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which race the answer rests on, and what it says about one mechanism.
 
-use super::answer::{Fact, Reason, Source};
-use super::constraints::{Constraints, IDLE_PER_S, Way, size};
+use super::answer::{ChoiceFact, ChoiceReason, Source};
+use super::constraints::{Constraints, IDLE_PER_S, WaitWay, size};
 use crate::machine::Machine;
 use crate::plan::Workload;
 use crate::report::{Entrant, Report, Row};
@@ -10,21 +10,21 @@ use crate::scene::Scene;
 /// What a race says about one mechanism.
 pub(super) enum Found<'a> {
     Nothing,
-    TooSlow(Reason),
-    Rows { latency: Place<'a>, rate: Option<Place<'a>> },
+    TooSlow(ChoiceReason),
+    Rows { latency: RowPlace<'a>, rate: Option<RowPlace<'a>> },
 }
 
 /// A row, and where it stands.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct RowPlace<'a> {
     run: &'a str,
     pub(super) index: usize,
     pub(super) row: &'a Row,
 }
 
-impl Place<'_> {
-    pub(super) fn reason(self, fact: Fact) -> Reason {
-        Reason { fact, source: Some(Source { run: self.run.to_owned(), row: self.index }) }
+impl RowPlace<'_> {
+    pub(super) fn reason(self, fact: ChoiceFact) -> ChoiceReason {
+        ChoiceReason { fact, source: Some(Source { run: self.run.to_owned(), row: self.index }) }
     }
 
     pub(super) fn p50_ns(self) -> Option<u64> {
@@ -33,7 +33,7 @@ impl Place<'_> {
 }
 
 impl<'a> Found<'a> {
-    pub(super) fn latency(&self) -> Option<Place<'a>> {
+    pub(super) fn latency(&self) -> Option<RowPlace<'a>> {
         match self {
             Found::Rows { latency, .. } => Some(*latency),
             Found::Nothing | Found::TooSlow(_) => None,
@@ -62,7 +62,7 @@ impl<'a> Evidence<'a> {
         runs: &'a [(String, Report)],
         here: &Machine,
         wanted: &Constraints,
-        ways: &[Way],
+        ways: &[WaitWay],
     ) -> Option<Evidence<'a>> {
         // Of this machine, and of channels that had the capacity they have unless told.
         let usual = |report: &Report| report.plan.capacity_bytes.is_none();
@@ -81,13 +81,13 @@ impl<'a> Evidence<'a> {
     }
 
     /// What one report can be evidence of.
-    fn of(run: &'a str, report: &'a Report, wanted: &Constraints, ways: &[Way]) -> Vec<Evidence<'a>> {
+    fn of(run: &'a str, report: &'a Report, wanted: &Constraints, ways: &[WaitWay]) -> Vec<Evidence<'a>> {
         let idle = wanted.idle == Some(true) && report.plan.rate_per_s <= IDLE_PER_S;
         let workloads = [Workload::PingPong, Workload::Paced];
         let workloads = workloads.into_iter().filter(|&workload| workload == Workload::PingPong || idle);
         let nearest = |workload| {
             let rows = report.rows.iter().filter(|row| {
-                row.workload == workload && row.failed.is_none() && ways.contains(&Way::of(row.wait))
+                row.workload == workload && row.failed.is_none() && ways.contains(&WaitWay::of(row.wait))
             });
             let size_bytes = rows.map(|row| row.size_bytes).min_by_key(|&size| distance(size, wanted))?;
             Some(Evidence { run, report, workload, size_bytes })
@@ -96,9 +96,14 @@ impl<'a> Evidence<'a> {
     }
 
     /// The rows of a mechanism under an allowed way of waiting, at the chosen size.
-    fn rows(&self, scene: &Scene, workload: Workload, ways: &[Way]) -> impl Iterator<Item = Place<'a>> {
+    fn rows(
+        &self,
+        scene: &Scene,
+        workload: Workload,
+        ways: &[WaitWay],
+    ) -> impl Iterator<Item = RowPlace<'a>> {
         let Evidence { run, size_bytes, report, .. } = *self;
-        report.rows.iter().enumerate().map(move |(index, row)| Place { run, index, row }).filter(
+        report.rows.iter().enumerate().map(move |(index, row)| RowPlace { run, index, row }).filter(
             move |place| {
                 let row = place.row;
                 row.entrant == Entrant::Mechanism
@@ -106,19 +111,19 @@ impl<'a> Evidence<'a> {
                     && row.workload == workload
                     && row.size_bytes == size_bytes
                     && row.failed.is_none()
-                    && ways.contains(&Way::of(row.wait))
+                    && ways.contains(&WaitWay::of(row.wait))
             },
         )
     }
 
-    fn latencies(&self, scene: &Scene, ways: &[Way]) -> impl Iterator<Item = Place<'a>> {
+    fn latencies(&self, scene: &Scene, ways: &[WaitWay]) -> impl Iterator<Item = RowPlace<'a>> {
         self.rows(scene, self.workload, ways).filter(|place| place.p50_ns().is_some())
     }
 
     /// The fastest way of waiting that carries the rate; or that there is none.
-    pub(super) fn about(&self, scene: &Scene, wanted: &Constraints, ways: &[Way]) -> Found<'a> {
-        let mut too_slow: Option<Reason> = None;
-        let mut best: Option<(Place<'a>, Option<Place<'a>>)> = None;
+    pub(super) fn about(&self, scene: &Scene, wanted: &Constraints, ways: &[WaitWay]) -> Found<'a> {
+        let mut too_slow: Option<ChoiceReason> = None;
+        let mut best: Option<(RowPlace<'a>, Option<RowPlace<'a>>)> = None;
         for latency in self.latencies(scene, ways) {
             let mut streams = self.rows(scene, Workload::Stream, ways);
             let rate = streams.find(|stream| stream.row.wait == latency.row.wait);
@@ -136,7 +141,7 @@ impl<'a> Evidence<'a> {
     }
 
     /// Whether less went through than is needed. Longer messages than were measured are no faster; shorter ones may be.
-    fn too_slow(&self, rate: Place<'a>, wanted: &Constraints) -> Option<Reason> {
+    fn too_slow(&self, rate: RowPlace<'a>, wanted: &Constraints) -> Option<ChoiceReason> {
         let (wanted_per_s, found) = (wanted.rate_per_s?, rate.row.messages_per_s?);
         let says_something = self.size_bytes <= size(wanted);
         (says_something && found < f64::from(wanted_per_s))
@@ -144,8 +149,8 @@ impl<'a> Evidence<'a> {
     }
 }
 
-pub(super) fn rate_fact(row: &Row, messages_per_s: f64, wanted_per_s: u32) -> Fact {
-    Fact::Rate { messages_per_s, row: Box::new(row.clone()), wanted_per_s }
+pub(super) fn rate_fact(row: &Row, messages_per_s: f64, wanted_per_s: u32) -> ChoiceFact {
+    ChoiceFact::Rate { messages_per_s, row: Box::new(row.clone()), wanted_per_s }
 }
 
 /// How far a size is from the one that is asked for, in hundredths of a doubling.

@@ -118,15 +118,18 @@ fn the_fastest_comes_first_and_says_by_which_row() {
     assert!(choice.answers.iter().all(|answer| answer.wait == "spin"), "{choice:?}");
     assert_eq!((choice.excluded.len(), choice.missing), (0, None));
     let first = &choice.answers[0].reasons[0];
-    let Fact::Latency { p50_ns: 100, row, like_the_best: false, .. } = &first.fact else {
+    let ChoiceFact::Latency { p50_ns: 100, row, like_the_best: false, .. } = &first.fact else {
         panic!("{first:?}")
     };
     let source = first.source.as_ref().unwrap();
     assert_eq!(source.run, "7");
     assert_eq!(&whole_race().rows[source.row], &**row);
-    let cpu =
-        choice.answers[0].reasons.iter().find(|reason| matches!(reason.fact, Fact::Cpu { .. })).unwrap();
-    assert_eq!(cpu.fact, Fact::Cpu { ns: 600.0 });
+    let cpu = choice.answers[0]
+        .reasons
+        .iter()
+        .find(|reason| matches!(reason.fact, ChoiceFact::Cpu { .. }))
+        .unwrap();
+    assert_eq!(cpu.fact, ChoiceFact::Cpu { ns: 600.0 });
 }
 
 #[test]
@@ -137,7 +140,7 @@ fn who_may_not_spin_blocks_and_overlapping_rows_do_not_differ() {
     assert!(choice.answers.iter().all(|answer| answer.wait == "block"), "{choice:?}");
     let alike = |place: usize| {
         let fact = &choice.answers[place].reasons[0].fact;
-        matches!(fact, Fact::Latency { like_the_best: true, .. })
+        matches!(fact, ChoiceFact::Latency { like_the_best: true, .. })
     };
     assert_eq!([alike(0), alike(1), alike(2)], [false, true, false]);
 }
@@ -147,10 +150,16 @@ fn another_host_excludes_what_cannot_go_there() {
     let wanted = Constraints { same_host: Some(false), both_ways: Some(true), ..Constraints::default() };
     let choice = ask(&wanted, &[("7", whole_race())]);
     assert_eq!(kinds(&choice), ["smoke", "post"]);
-    assert!(choice.excluded.iter().all(|excluded| excluded.why.fact == Fact::OneHostOnly), "{choice:?}");
-    let facts: Vec<&Fact> = choice.answers[0].reasons.iter().map(|reason| &reason.fact).collect();
-    assert!(facts.contains(&&Fact::CrossesHosts) && facts.contains(&&Fact::BothWays), "{facts:?}");
-    assert!(matches!(facts[0], Fact::Latency { loopback_only: true, .. }), "{facts:?}");
+    assert!(
+        choice.excluded.iter().all(|excluded| excluded.why.fact == ChoiceFact::OneHostOnly),
+        "{choice:?}"
+    );
+    let facts: Vec<&ChoiceFact> = choice.answers[0].reasons.iter().map(|reason| &reason.fact).collect();
+    assert!(
+        facts.contains(&&ChoiceFact::CrossesHosts) && facts.contains(&&ChoiceFact::BothWays),
+        "{facts:?}"
+    );
+    assert!(matches!(facts[0], ChoiceFact::Latency { loopback_only: true, .. }), "{facts:?}");
 }
 
 #[test]
@@ -159,7 +168,7 @@ fn a_rate_that_is_not_reached_excludes_by_the_row_that_shows_it() {
     let choice = ask(&wanted, &[("7", whole_race())]);
     assert_eq!(kinds(&choice), ["note", "shout"]);
     let smoke = choice.excluded.iter().find(|excluded| excluded.kind == "smoke").unwrap();
-    assert!(matches!(smoke.why.fact, Fact::Rate { wanted_per_s: 400_000, .. }), "{smoke:?}");
+    assert!(matches!(smoke.why.fact, ChoiceFact::Rate { wanted_per_s: 400_000, .. }), "{smoke:?}");
     assert_eq!(whole_race().rows[smoke.why.source.as_ref().unwrap().row].kind, "smoke");
     // A way of waiting that does carry it is taken, though another one is faster.
     let mut odd = whole_race();
@@ -177,7 +186,7 @@ fn a_rate_that_is_not_reached_excludes_by_the_row_that_shows_it() {
 fn what_was_not_measured_is_not_guessed() {
     let choice = ask(&Constraints { size_bytes: Some(1_024), ..Constraints::default() }, &[]);
     assert_eq!(kinds(&choice), ["note", "smoke", "shout", "post"], "by what the design costs");
-    assert_eq!(choice.answers[0].reasons[0].fact, Fact::NotMeasured);
+    assert_eq!(choice.answers[0].reasons[0].fact, ChoiceFact::NotMeasured);
     let missing = choice.missing.unwrap();
     assert_eq!((missing.sizes, missing.waits), (vec![1_024], vec!["spin", "block"]));
     assert_eq!((missing.workloads, missing.kinds.len()), (vec![Workload::PingPong], 4));
@@ -193,7 +202,7 @@ fn what_was_not_measured_is_not_guessed() {
 fn another_size_is_evidence_and_a_race_is_missing() {
     let wanted = Constraints { size_bytes: Some(100), ..Constraints::default() };
     let choice = ask(&wanted, &[("7", whole_race())]);
-    let Fact::Latency { row, .. } = &choice.answers[0].reasons[0].fact else { panic!("{choice:?}") };
+    let ChoiceFact::Latency { row, .. } = &choice.answers[0].reasons[0].fact else { panic!("{choice:?}") };
     assert_eq!(row.size_bytes, 64);
     assert_eq!(choice.missing.unwrap().sizes, [100]);
 }
@@ -234,7 +243,10 @@ fn all_rows_come_from_the_newest_race_that_says_most() {
 fn another_machines_race_and_failed_rows_are_no_evidence() {
     let mut foreign = whole_race();
     foreign.machine.cpu = Some("another processor".into());
-    assert_eq!(ask(&Constraints::default(), &[("7", foreign)]).answers[0].reasons[0].fact, Fact::NotMeasured);
+    assert_eq!(
+        ask(&Constraints::default(), &[("7", foreign)]).answers[0].reasons[0].fact,
+        ChoiceFact::NotMeasured
+    );
     let mut broken = whole_race();
     broken.rows.iter_mut().filter(|row| row.kind == "note").for_each(|row| row.failed = Some("lost".into()));
     let choice = ask(&Constraints::default(), &[("7", broken)]);
@@ -246,7 +258,8 @@ fn isolation_is_a_fact_of_the_stage() {
     let wanted = Constraints { isolation: Some(Isolation::Hostile), ..Constraints::default() };
     let choice = ask(&wanted, &[]);
     for answer in &choice.answers {
-        let expected = if answer.kind == "note" { Fact::OwnMemoryOnly } else { Fact::NoSharedMemory };
+        let expected =
+            if answer.kind == "note" { ChoiceFact::OwnMemoryOnly } else { ChoiceFact::NoSharedMemory };
         assert!(answer.reasons.iter().any(|reason| reason.fact == expected), "{answer:?}");
     }
 }

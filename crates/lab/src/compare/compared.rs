@@ -49,12 +49,12 @@ pub struct Compared {
     pub cells: Vec<String>,
     /// Why a gate cannot judge this row; `None` where it can, and where `a` has nothing that could become worse.
     #[serde(skip)]
-    pub(crate) open: Option<Open>,
+    pub(crate) open: Option<NoVerdict>,
 }
 
 /// Why a row that stands in both reports is not judged.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Open {
+pub(crate) enum NoVerdict {
     /// It cannot be told, and may be let pass.
     Unjudged(String),
     /// What the reports say cannot be true, or can be read in two ways. It is never let pass.

@@ -3,7 +3,7 @@
 //! What was not compared does not pass. A row of `a` without its like in `b` is past the limit, and so is one that cannot be judged;
 //! the two may be allowed, each by itself. Figures that cannot be, and rows that stand twice, are never let pass.
 
-use super::compared::{Change, Compared, Comparison, Judgement, Open, Side};
+use super::compared::{Change, Compared, Comparison, Judgement, NoVerdict, Side};
 use super::figures;
 use crate::plan::Workload;
 use crate::report::{Report, Row};
@@ -50,11 +50,11 @@ impl Compared {
     /// Why this row alone is past `limit`.
     fn past(&self, limit: &Limit) -> Option<String> {
         match (self.only_in, &self.open) {
-            (_, Some(Open::Broken(why))) => Some(why.clone()),
+            (_, Some(NoVerdict::Broken(why))) => Some(why.clone()),
             (Some(Side::A), _) => (!limit.allow_missing).then(|| "b has no such row".into()),
             (Some(Side::B), _) => None,
             (None, _) if self.a.is_some() && self.b.is_none() => self.failed.clone(),
-            (None, Some(Open::Unjudged(why))) => (!limit.allow_unjudged).then(|| why.clone()),
+            (None, Some(NoVerdict::Unjudged(why))) => (!limit.allow_unjudged).then(|| why.clone()),
             (None, None) => {
                 let times = self.slower();
                 let is_past = times > 1.0 + limit.percent / 100.0;
@@ -78,13 +78,13 @@ impl Compared {
 }
 
 /// Why a row of both cannot be judged.
-pub(super) fn open(a: &Row, b: &Row, (report_a, report_b): (&Report, &Report)) -> Option<Open> {
+pub(super) fn open(a: &Row, b: &Row, (report_a, report_b): (&Report, &Report)) -> Option<NoVerdict> {
     for (name, row, report) in [("a", a, report_a), ("b", b, report_b)] {
         if let Some(fault) = figures::fault(row, report).filter(|_| row.failed.is_none()) {
-            return Some(Open::Broken(format!("cannot be true in {name}: {fault}")));
+            return Some(NoVerdict::Broken(format!("cannot be true in {name}: {fault}")));
         }
     }
-    let unjudged = |why: &str| Some(Open::Unjudged(why.into()));
+    let unjudged = |why: &str| Some(NoVerdict::Unjudged(why.into()));
     match (&a.failed, &b.failed) {
         (Some(_), Some(_)) => return unjudged("failed in both"),
         (Some(_), None) => return None,
@@ -101,7 +101,7 @@ pub(super) fn open(a: &Row, b: &Row, (report_a, report_b): (&Report, &Report)) -
     }
     match (measure.figure_of(a), measure.figure_of(b)) {
         (None, _) => return unjudged("a has no figure"),
-        (_, None) => return Some(Open::Broken("b has no figure".into())),
+        (_, None) => return Some(NoVerdict::Broken("b has no figure".into())),
         _ => {}
     }
     match ratio_by(measure, b, a).map(Change::from) {

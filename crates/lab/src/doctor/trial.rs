@@ -15,7 +15,7 @@ use crate::job::{PairJob, Task};
 use crate::machine::{resolve, usual_placement};
 use crate::plan::Workload;
 use crate::round;
-use crate::stage::Setup;
+use crate::stage::StageSetup;
 use crate::trace::{Tone, Trace, What};
 
 /// What one mechanism may take, many times what it takes: a call that never comes back is told like one that is refused.
@@ -29,7 +29,7 @@ pub(super) fn mechanism(kind: Kind) -> Finding {
     let what = format!("mechanism: {kind}");
     let stop = Arc::new(AtomicBool::new(false));
     let _patience = set_after(PATIENCE, &stop);
-    let shown = crate::show::record(&Setup::of(kind), MESSAGES, &stop).map_err(|over| over.0);
+    let shown = crate::show::record(&StageSetup::of(kind), MESSAGES, &stop).map_err(|over| over.0);
     let raced = round::run(&job(kind), &stop).map_err(|fault| fault.to_string());
     let late = stop.load(Ordering::Relaxed);
     match (shown, raced) {

@@ -3,7 +3,7 @@
 use crossing::WaitStrategy;
 use serde::Serialize;
 
-use super::groups::{Group, NONE, gather, title, versus};
+use super::groups::{NONE, RowGroup, gather, title, versus};
 use crate::plan::{Placement, Workload};
 use crate::report::{Entrant, Report, Row};
 use crate::scene::Scene;
@@ -47,13 +47,14 @@ pub fn beside(
     kind: &str,
     (wait, placement, size_bytes): (WaitStrategy, Placement, u32),
 ) -> Option<Beside> {
-    let is_like = |group: &Group<'_>| {
+    let is_like = |group: &RowGroup<'_>| {
         let first = group.first();
         first.wait == wait && first.placement == placement && group.measure() == Measure::LatencyP50
     };
     let is_own = |row: &Row| row.entrant == Entrant::Mechanism && row.failed.is_none();
-    let far =
-        |group: &Group<'_>| (f64::from(group.first().size_bytes) / f64::from(size_bytes.max(1))).ln().abs();
+    let far = |group: &RowGroup<'_>| {
+        (f64::from(group.first().size_bytes) / f64::from(size_bytes.max(1))).ln().abs()
+    };
     let groups = gather(report);
     let like = groups.iter().filter(|group| is_like(group) && group.rows.iter().any(|(_, row)| is_own(row)));
     let group = like.min_by(|a, b| far(a).total_cmp(&far(b)))?;

@@ -24,7 +24,7 @@ pub struct Claims {
     /// What the cells of a claim say.
     pub columns: Vec<String>,
     /// One for each mechanism of which something was measured.
-    pub rows: Vec<Claim>,
+    pub rows: Vec<ClaimRow>,
     /// Why the two differ.
     pub why: Vec<String>,
 }
@@ -32,7 +32,7 @@ pub struct Claims {
 /// What is said of one mechanism.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Claim {
+pub struct ClaimRow {
     /// Its place among the scenes.
     pub scene: usize,
     /// One cell for each of the columns.
@@ -40,7 +40,7 @@ pub struct Claim {
 }
 
 /// A mechanism, and the rows that hold it against what is said.
-struct Held<'a> {
+struct MechanismRows<'a> {
     scene: &'a Scene,
     quoted_ns: Option<f64>,
     /// One for each way of waiting.
@@ -60,7 +60,7 @@ pub(super) fn claims(report: &Report, scenes: &[Scene]) -> Option<Claims> {
             waits.push(row.wait);
         }
     }
-    let rows: Vec<(usize, Held<'_>)> = scenes
+    let rows: Vec<(usize, MechanismRows<'_>)> = scenes
         .iter()
         .enumerate()
         .map(|(place, scene)| {
@@ -74,7 +74,7 @@ pub(super) fn claims(report: &Report, scenes: &[Scene]) -> Option<Claims> {
             };
             let measured = waits.iter().map(|&wait| find(wait)).collect();
             let quoted_ns = parse_duration(&scene.quoted.latency).filter(|&ns| ns > 0.0);
-            (place, Held { scene, quoted_ns, measured })
+            (place, MechanismRows { scene, quoted_ns, measured })
         })
         .filter(|(_, held)| held.measured.iter().any(Option::is_some))
         .collect();
@@ -87,10 +87,10 @@ pub(super) fn claims(report: &Report, scenes: &[Scene]) -> Option<Claims> {
         let [first, last] = [&first[..], &last[..]].map(|all| all.iter().map(|&text| text.to_owned()));
         first.chain(middle).chain(last).collect()
     };
-    let claim = |(place, held): &(usize, Held<'_>)| {
+    let claim = |(place, held): &(usize, MechanismRows<'_>)| {
         let text = |row: &Option<&Row>| row.and_then(p50).map_or_else(|| NONE.into(), duration);
         let quoted = &held.scene.quoted;
-        Claim {
+        ClaimRow {
             scene: *place,
             cells: ends(
                 [&held.scene.title, &quoted.latency],
@@ -124,8 +124,8 @@ fn p50(row: &Row) -> Option<f64> {
 }
 
 /// One mechanism under several ways of waiting: the one that they set farthest apart.
-fn waiting(rows: &[(usize, Held<'_>)]) -> Option<String> {
-    let span = |held: &Held<'_>| {
+fn waiting(rows: &[(usize, MechanismRows<'_>)]) -> Option<String> {
+    let span = |held: &MechanismRows<'_>| {
         let values = held.measured.iter().flatten().filter_map(|row| p50(row));
         values.fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), ns| (low.min(ns), high.max(ns)))
     };
@@ -144,8 +144,8 @@ fn waiting(rows: &[(usize, Held<'_>)]) -> Option<String> {
 }
 
 /// What textbooks set farthest apart, and how far apart it is here.
-fn no_constant(rows: &[(usize, Held<'_>)], waits: &[String]) -> Option<String> {
-    let mut quoted: Vec<(f64, &Held<'_>)> =
+fn no_constant(rows: &[(usize, MechanismRows<'_>)], waits: &[String]) -> Option<String> {
+    let mut quoted: Vec<(f64, &MechanismRows<'_>)> =
         rows.iter().filter_map(|(_, held)| Some((held.quoted_ns?, held))).collect();
     quoted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let [(low_ns, low), .., (high_ns, high)] = quoted[..] else { return None };

@@ -27,7 +27,7 @@ pub struct Advice {
 /// What rows can be drawn by.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Figure {
+pub struct JudgedFigure {
     /// Its short name.
     pub by: &'static str,
     /// The same in a word.
@@ -44,15 +44,15 @@ pub struct Figure {
     pub(super) of: fn(&Row) -> Option<f64>,
 }
 
-impl PartialEq for Figure {
-    fn eq(&self, other: &Figure) -> bool {
+impl PartialEq for JudgedFigure {
+    fn eq(&self, other: &JudgedFigure) -> bool {
         self.by == other.by
     }
 }
 
 /// All of them. The first and the third are the two that workloads are judged by ([`Measure`]).
-pub const FIGURES: [Figure; 5] = [
-    Figure {
+pub const FIGURES: [JudgedFigure; 5] = [
+    JudgedFigure {
         by: "p50",
         label: "median",
         name: "median latency",
@@ -61,7 +61,7 @@ pub const FIGURES: [Figure; 5] = [
         most: "lowest median latency",
         of: |row| Measure::LatencyP50.figure_of(row),
     },
-    Figure {
+    JudgedFigure {
         by: "p99",
         label: "p99",
         name: "p99 latency",
@@ -70,7 +70,7 @@ pub const FIGURES: [Figure; 5] = [
         most: "lowest p99 latency",
         of: |row| row.latency_ns.as_ref()?.p99.map(|ns| ns as f64),
     },
-    Figure {
+    JudgedFigure {
         by: "rate",
         label: "rate",
         name: "messages a second",
@@ -79,7 +79,7 @@ pub const FIGURES: [Figure; 5] = [
         most: "most messages a second",
         of: |row| Measure::MessagesPerS.figure_of(row),
     },
-    Figure {
+    JudgedFigure {
         by: "cpu",
         label: "CPU",
         name: "CPU time a message",
@@ -88,7 +88,7 @@ pub const FIGURES: [Figure; 5] = [
         most: "least CPU time a message",
         of: |row| Some(cpu(row)?.iter().sum()),
     },
-    Figure {
+    JudgedFigure {
         by: "bandwidth",
         label: "bytes a second",
         name: "bytes a second",
@@ -99,7 +99,7 @@ pub const FIGURES: [Figure; 5] = [
     },
 ];
 
-impl Figure {
+impl JudgedFigure {
     /// A row's figure, where it has one.
     pub(super) fn of_row(&self, row: &Row) -> Option<f64> {
         let figure = (self.of)(row).filter(|_| row.failed.is_none() && row.entrant != Entrant::Null)?;
@@ -118,17 +118,17 @@ impl Figure {
 pub(super) type Placed<'a> = (usize, &'a Row);
 
 /// Rows that may be compared, before anything is said of them.
-pub(super) struct Group<'a> {
+pub(super) struct RowGroup<'a> {
     pub(super) rows: Vec<Placed<'a>>,
 }
 
-pub(super) fn gather(report: &Report) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
+pub(super) fn gather(report: &Report) -> Vec<RowGroup<'_>> {
+    let mut groups: Vec<RowGroup<'_>> = Vec::new();
     let mut places = HashMap::new();
     for (index, row) in report.rows.iter().enumerate() {
         let place = *places.entry(shared(row)).or_insert(groups.len());
         if place == groups.len() {
-            groups.push(Group { rows: Vec::new() });
+            groups.push(RowGroup { rows: Vec::new() });
         }
         groups[place].rows.push((index, row));
     }
@@ -140,7 +140,7 @@ pub(super) fn shared(row: &Row) -> (Workload, u32, Placement, WaitStrategy) {
     (row.workload, row.size_bytes, row.placement, row.wait)
 }
 
-impl<'a> Group<'a> {
+impl<'a> RowGroup<'a> {
     pub(super) fn first(&self) -> &'a Row {
         self.rows[0].1
     }
@@ -150,7 +150,7 @@ impl<'a> Group<'a> {
     }
 
     /// The rows that are judged and have the figure, the best first.
-    pub(super) fn ranked(&self, figure: &Figure) -> Vec<Placed<'a>> {
+    pub(super) fn ranked(&self, figure: &JudgedFigure) -> Vec<Placed<'a>> {
         let judged = self.rows.iter().filter(|(_, row)| row.entrant != Entrant::Bound);
         let mut found: Vec<(f64, Placed<'a>)> =
             judged.filter_map(|&placed| Some((figure.of_row(placed.1)?, placed))).collect();
@@ -166,7 +166,7 @@ impl<'a> Group<'a> {
 
 impl Measure {
     /// The figure that it is drawn by.
-    pub(super) fn figure(self) -> &'static Figure {
+    pub(super) fn figure(self) -> &'static JudgedFigure {
         match self {
             Measure::LatencyP50 => &FIGURES[0],
             Measure::MessagesPerS => &FIGURES[2],

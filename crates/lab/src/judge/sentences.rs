@@ -1,6 +1,6 @@
 //! Sentences about a report. Each names its figure, and follows from its rows alone.
 
-use super::groups::{Advice, FIGURES, Figure, Group, Placed, cpu, slower, title};
+use super::groups::{Advice, FIGURES, JudgedFigure, Placed, RowGroup, cpu, slower, title};
 use crate::plan::Workload;
 use crate::report::{Report, Row};
 use crate::scene::Scene;
@@ -8,16 +8,16 @@ use crate::stats::{Measure, Verdict};
 use crate::units::{bytes, duration, each, list, rate, times};
 
 /// The best of a group by each figure that matters for its workload.
-pub(super) fn verdicts(group: &Group<'_>, scenes: &[Scene]) -> Vec<String> {
+pub(super) fn verdicts(group: &RowGroup<'_>, scenes: &[Scene]) -> Vec<String> {
     let [p50, p99, rate, cpu, _] = &FIGURES;
-    let figures: &[&Figure] = match group.measure() {
+    let figures: &[&JudgedFigure] = match group.measure() {
         Measure::LatencyP50 => &[p50, p99, cpu],
         Measure::MessagesPerS => &[rate, cpu],
     };
     figures.iter().filter_map(|figure| best(group, figure, scenes)).collect()
 }
 
-fn best(group: &Group<'_>, figure: &Figure, scenes: &[Scene]) -> Option<String> {
+fn best(group: &RowGroup<'_>, figure: &JudgedFigure, scenes: &[Scene]) -> Option<String> {
     let order = group.ranked(figure);
     let [(_, first), rest @ .., (_, last)] = &order[..] else { return None };
     // Launches tell a spread of the figure that judges, and of no other.
@@ -60,7 +60,7 @@ const AWAKE: f64 = 0.05;
 const ASLEEP: f64 = 0.3;
 
 /// What follows from these numbers.
-pub(super) fn advice(report: &Report, groups: &[Group<'_>], scenes: &[Scene]) -> Vec<Advice> {
+pub(super) fn advice(report: &Report, groups: &[RowGroup<'_>], scenes: &[Scene]) -> Vec<Advice> {
     let mut told = Vec::new();
     let mut tell = |text: String, rows: &[Placed<'_>]| {
         told.push(Advice { text, rows: rows.iter().map(|(index, _)| *index).collect() });
@@ -70,7 +70,7 @@ pub(super) fn advice(report: &Report, groups: &[Group<'_>], scenes: &[Scene]) ->
         .iter()
         .filter(|group| !group.judged_order().is_empty())
         .partition(|group| group.measure() == Measure::LatencyP50);
-    let timed: Vec<Vec<Placed<'_>>> = timed.into_iter().map(Group::judged_order).collect();
+    let timed: Vec<Vec<Placed<'_>>> = timed.into_iter().map(RowGroup::judged_order).collect();
     for order in &timed {
         let [best @ (_, first), .., worst @ (_, last)] = &order[..] else { continue };
         let setting = format!("{}, {}, waiting by {}", first.workload, bytes(first.size_bytes), first.wait);

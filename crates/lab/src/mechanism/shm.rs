@@ -11,7 +11,7 @@ use super::region::Region;
 use super::window::{ChannelEnd, EndFinder, own};
 use crate::message;
 use crate::scene::{Experiment, Gauge, Quoted, Scene};
-use crate::sys::stray::{self, Mapped};
+use crate::sys::stray::{self, MappedRange};
 
 pub(super) const SHM: LabMechanism = LabMechanism {
     words,
@@ -64,7 +64,7 @@ fn read(on: &Gauges, sheet: &mut Sheet) {
         }
         let mapped = maps.each_ref().map(|maps| maps.iter().find(|map| map.inode == region.inode));
         if let [Some(here), Some(there)] = mapped {
-            let right = |map: &Mapped| if map.writable { "reads and writes" } else { "reads" };
+            let right = |map: &MappedRange| if map.writable { "reads and writes" } else { "reads" };
             let access = format!("sender {}, receiver {}", right(here), right(there));
             sheet.put(&format!("{name}_region_access"), access);
             sheet.put(&format!("{name}_region_page"), page(on.pids, [here, there]));
@@ -86,7 +86,7 @@ fn overwrite_region(Overwritten { send, by, message, .. }: Overwritten<'_>) -> i
 }
 
 /// What shows that both look at the same memory: the physical page, or at least the file.
-fn page(pids: [u32; 2], mapped: [&Mapped; 2]) -> String {
+fn page(pids: [u32; 2], mapped: [&MappedRange; 2]) -> String {
     let inode = mapped[0].inode;
     match [0, 1].map(|side| frame_number(pids[side], mapped[side].at.start)) {
         [Some(here), Some(there)] if here == there => {

@@ -12,7 +12,7 @@ use super::learn::{Guess, Learnt, WATCH, learn};
 use super::stream::Want;
 use super::touch::BytePlace;
 use super::tracefs::Tracefs;
-use crate::sys::perf::{Watched, Whom};
+use crate::sys::perf::{PerfEvent, Whom};
 
 /// A bench, and where on it the byte of the next message will be.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Aim {
                 // Every touch of it, on any core on which the two may run.
                 None => cores(&self.bench).into_iter().map(Whom::Core).collect(),
             };
-            let watched = Watched::Byte { address, reads: true };
+            let watched = PerfEvent::Byte { address, reads: true };
             wants.extend(whom.into_iter().map(|whom| Want { key: key(place), watched, whom, only: None }));
         }
         wants

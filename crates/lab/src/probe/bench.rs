@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::itself::THIS_PROGRAM;
 use crate::job::{PairJob, SETUP, Task};
 use crate::machine;
-use crate::peer::Fault;
+use crate::peer::PeerFault;
 use crate::plan::Placement;
 use crate::report::SideUse;
 use crate::request::{Request, SideOutcome};
@@ -63,11 +63,11 @@ impl std::fmt::Display for ProbeError {
 
 impl std::error::Error for ProbeError {}
 
-impl From<Fault> for ProbeError {
-    fn from(fault: Fault) -> ProbeError {
+impl From<PeerFault> for ProbeError {
+    fn from(fault: PeerFault) -> ProbeError {
         match fault {
-            Fault::Environment(why) | Fault::Failed(why) => ProbeError(why),
-            Fault::Stopped => ProbeError("interrupted".into()),
+            PeerFault::Environment(why) | PeerFault::Failed(why) => ProbeError(why),
+            PeerFault::Stopped => ProbeError("interrupted".into()),
         }
     }
 }

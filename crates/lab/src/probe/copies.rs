@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 use super::aim::Aim;
 use super::bench::{ProbeError, ProbeSetup};
 use super::learn::Guess;
-use super::stream::Stream;
+use super::stream::EventStream;
 use super::symbols::Symbols;
 use super::touch::{BytePlace, Life, touch};
 use super::tracefs::Tracefs;
@@ -93,7 +93,7 @@ fn watch(aim: &mut Aim, guess: Option<Guess>, stop: &AtomicBool) -> io::Result<R
         aim.places(guess).into_iter().map(|(place, _, address)| (place, address)).collect();
     places.sort_unstable();
     let mut stream =
-        Stream::open(&aim.wants(guess, |place| place), PAGES, aim.privileged(), aim.privileged())?;
+        EventStream::open(&aim.wants(guess, |place| place), PAGES, aim.privileged(), aim.privileged())?;
     stream.begin()?;
     let row = match aim.send(stop) {
         Ok(row) => row,

@@ -12,12 +12,12 @@ use std::io;
 use std::sync::atomic::AtomicBool;
 
 use super::bench::{Bench, BenchRow, ProbeError};
-use super::stream::{Stream, Want};
+use super::stream::{EventStream, Want};
 use super::tracefs::Tracefs;
 use crate::machine;
 use crate::sys::calls;
 use crate::sys::mark::Mark;
-use crate::sys::perf::{Counter, Records, Watched, Whom};
+use crate::sys::perf::{Counter, PerfEvent, Records, Whom};
 
 /// Messages of the short row.
 const LEARN: u64 = 30;
@@ -104,7 +104,7 @@ impl Counters {
         subject: CountedSubject,
     ) -> io::Result<()> {
         let id = tracefs.tracepoint(tracepoint)?.id;
-        let counter = Counter::open(Watched::Tracepoint(id), whom, Records::default(), true)?;
+        let counter = Counter::open(PerfEvent::Tracepoint(id), whom, Records::default(), true)?;
         if let Some(expression) = only {
             counter.only(expression)?;
         }
@@ -178,12 +178,12 @@ fn learn(
     let wants: Vec<Want<usize>> = (0..2)
         .map(|side| Want {
             key: side,
-            watched: Watched::Tracepoint(entry.id),
+            watched: PerfEvent::Tracepoint(entry.id),
             whom: Whom::Thread(pids[side]),
             only: None,
         })
         .collect();
-    let mut stream = Stream::open(&wants, LEARN_PAGES, false, true)?;
+    let mut stream = EventStream::open(&wants, LEARN_PAGES, false, true)?;
     stream.begin()?;
     if let Err(error) = bench.send(LEARN, stop) {
         return Ok(Err(error));

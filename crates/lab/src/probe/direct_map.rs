@@ -13,9 +13,9 @@ use std::sync::OnceLock;
 
 use rustix::pipe::PipeFlags;
 
-use super::stream::{SeenEvent, Stream, Want};
+use super::stream::{EventStream, SeenEvent, Want};
 use super::tracefs::Tracefs;
-use crate::sys::perf::{Watched, Whom};
+use crate::sys::perf::{PerfEvent, Whom};
 
 /// The grain of the map's beginning.
 const GRAIN: u64 = 1 << 30;
@@ -53,13 +53,13 @@ enum MemoryEvent {
 fn find(tracefs: &Tracefs) -> io::Result<u64> {
     let of = |name: &str, key| -> io::Result<(Want<MemoryEvent>, super::tracefs::Tracepoint)> {
         let tracepoint = tracefs.tracepoint(name)?;
-        let watched = Watched::Tracepoint(tracepoint.id);
+        let watched = PerfEvent::Tracepoint(tracepoint.id);
         Ok((Want { key, watched, whom: Whom::Thread(0), only: None }, tracepoint))
     };
     let (page, page_format) = of("kmem/mm_page_alloc", MemoryEvent::Page)?;
     let (piece, piece_format) = of("kmem/kmalloc", MemoryEvent::Piece)?;
     let (cached, cached_format) = of("kmem/kmem_cache_alloc", MemoryEvent::CachedPiece)?;
-    let mut stream = Stream::open(&[page, piece, cached], PAGES, false, true)?;
+    let mut stream = EventStream::open(&[page, piece, cached], PAGES, false, true)?;
     stream.begin()?;
     for _ in 0..PIPES {
         let (_, larger) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;

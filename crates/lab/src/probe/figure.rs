@@ -137,8 +137,7 @@ impl Question {
 /// One question, and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(rename = "ProbeFigure"))]
-pub struct Figure {
+pub struct ProbeFigure {
     /// What was asked.
     pub question: Question,
     /// What the instruments read, the best first. Empty where none could.
@@ -155,7 +154,7 @@ pub struct Figure {
     pub remark: Option<String>,
 }
 
-impl Figure {
+impl ProbeFigure {
     /// The best reading.
     pub fn best(&self) -> Option<&Reading> {
         self.readings.first()

@@ -21,7 +21,7 @@ use crate::itself::THIS_PROGRAM;
 use crate::job::{PairJob, Role, Task};
 use crate::machine::{self, Unavailable};
 use crate::peer::Peer;
-use crate::sys::perf::{Counter, Records, Watched, Whom};
+use crate::sys::perf::{Counter, PerfEvent, Records, Whom};
 use crate::sys::usage::try_usage;
 
 /// What it takes to be allowed to use an instrument.
@@ -157,7 +157,7 @@ pub fn instruments() -> Vec<Instrument> {
             Tier::Perf,
             Exact,
             "when each process got and gave up its core",
-            || tried("switch records", try_perf(Watched::Nothing, SWITCHES, false)),
+            || tried("switch records", try_perf(PerfEvent::Nothing, SWITCHES, false)),
         ),
         Instrument::new(
             Tool::UserWatchpoints,
@@ -208,25 +208,26 @@ const SWITCHES: Records = Records { samples: false, stack: false, fields: false,
 const KERNEL_ADDRESS: u64 = 0xffff_8880_0000_0000;
 
 /// A byte of this process.
-fn own_byte() -> Watched {
+fn own_byte() -> PerfEvent {
     static BYTE: u8 = 0;
-    Watched::Byte { address: (&raw const BYTE).expose_provenance() as u64, reads: true }
+    PerfEvent::Byte { address: (&raw const BYTE).expose_provenance() as u64, reads: true }
 }
 
-fn try_perf(watched: Watched, records: Records, kernel: bool) -> io::Result<()> {
+fn try_perf(watched: PerfEvent, records: Records, kernel: bool) -> io::Result<()> {
     Counter::open(watched, Whom::Thread(0), records, kernel).map(|_| ())
 }
 
 fn try_tracepoints() -> io::Result<()> {
     let tracepoint = Tracefs::open()?.tracepoint("raw_syscalls/sys_enter")?;
-    try_perf(Watched::Tracepoint(tracepoint.id), Records::default(), true)?;
+    try_perf(PerfEvent::Tracepoint(tracepoint.id), Records::default(), true)?;
     let core = machine::allowed_cores()?.first().copied().unwrap_or(0) as u32;
-    Counter::open(Watched::Tracepoint(tracepoint.id), Whom::Core(core), Records::default(), true).map(|_| ())
+    Counter::open(PerfEvent::Tracepoint(tracepoint.id), Whom::Core(core), Records::default(), true)
+        .map(|_| ())
 }
 
 fn try_kernel_watchpoint() -> io::Result<()> {
     let core = machine::allowed_cores()?.first().copied().unwrap_or(0) as u32;
-    let watched = Watched::Byte { address: KERNEL_ADDRESS, reads: true };
+    let watched = PerfEvent::Byte { address: KERNEL_ADDRESS, reads: true };
     Counter::open(watched, Whom::Core(core), Records::default(), true)?;
     // Where to watch is learnt from tracepoints.
     Tracefs::open().map(|_| ())

@@ -5,12 +5,12 @@ use std::io;
 use std::sync::atomic::AtomicBool;
 
 use super::bench::{Bench, ProbeError, ProbeSetup};
-use super::stream::{SeenEvent, Stream, Want};
+use super::stream::{EventStream, SeenEvent, Want};
 use super::touch::BytePlace;
 use super::tracefs::{Tracefs, Tracepoint};
 use super::{direct_map, pages, spell};
 use crate::sys::mark::Mark;
-use crate::sys::perf::{Watched, Whom};
+use crate::sys::perf::{PerfEvent, Whom};
 
 /// Messages that are watched. An allocator that serves two cores hands out a dozen pieces in turn before it comes
 /// back to the one that is watched.
@@ -133,12 +133,12 @@ pub(super) fn learn(
 
 /// Listens to the calls of both sides, and to what the kernel's allocators give while the sender is in one, from the
 /// very first on: what they give is used again and again.
-fn listen(bench: &Bench, setup: &ProbeSetup, tracefs: &Tracefs) -> io::Result<(Stream<Heard>, Formats)> {
+fn listen(bench: &Bench, setup: &ProbeSetup, tracefs: &Tracefs) -> io::Result<(EventStream<Heard>, Formats)> {
     let formats = Formats::read(tracefs)?;
     let [sender, receiver] = bench.pids();
     let want = |tracepoint: &Tracepoint, key, pid, only| Want {
         key,
-        watched: Watched::Tracepoint(tracepoint.id),
+        watched: PerfEvent::Tracepoint(tracepoint.id),
         whom: Whom::Thread(pid),
         only,
     };
@@ -152,7 +152,7 @@ fn listen(bench: &Bench, setup: &ProbeSetup, tracefs: &Tracefs) -> io::Result<(S
         want(&formats.piece, Heard::Piece, sender, enough()),
         want(&formats.cached, Heard::CachedPiece, sender, enough()),
     ];
-    let stream = Stream::open(&wants, PAGES, false, true)?;
+    let stream = EventStream::open(&wants, PAGES, false, true)?;
     stream.begin()?;
     Ok((stream, formats))
 }
@@ -220,7 +220,7 @@ fn shared_places(bench: &Bench) -> io::Result<Option<(Vec<(BytePlace, usize, u64
     for mapping in pages::shared_mappings(sender)?.into_iter().filter(|mapping| mapping.writable) {
         // The same piece of the same file, in the other process.
         let Some(other) = theirs.iter().find(|other| {
-            let len = |mapping: &pages::Mapping| mapping.at.end - mapping.at.start;
+            let len = |mapping: &pages::ProcessMapping| mapping.at.end - mapping.at.start;
             other.file == mapping.file && other.offset == mapping.offset && len(other) == len(&mapping)
         }) else {
             continue;

@@ -11,7 +11,7 @@ use super::budget;
 use super::calls;
 use super::copies::{self, Proof};
 use super::counters::{self, CountedSubject, Counters};
-use super::figure::{Certainty, Figure, Question, Reading};
+use super::figure::{Certainty, ProbeFigure, Question, Reading};
 use super::instruments::{Instrument, Tool};
 use super::refusal::refused;
 use super::remarks::remark;
@@ -362,7 +362,7 @@ impl<'a> Collected<'a> {
             let held = best
                 .zip(bounds)
                 .map(|(best, bounds)| budget::holds(question, design, bounds, best, one_core));
-            Some(Figure {
+            Some(ProbeFigure {
                 question,
                 budget: bounds,
                 held,

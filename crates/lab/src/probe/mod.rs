@@ -44,7 +44,7 @@ use crossing::scene::Budget;
 use crate::machine::Machine;
 
 pub use bench::{Bench, BenchRow, ProbeError, ProbeSetup};
-pub use figure::{Certainty, Figure, Question, Reading};
+pub use figure::{Certainty, ProbeFigure, Question, Reading};
 pub use instruments::{Instrument, Tier, Tool, instruments};
 pub(crate) use refusal::refused;
 pub use report::{Calls, Overhead, ProbeReport, Probed, SCHEMA, TouchedBy};

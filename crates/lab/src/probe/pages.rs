@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 
 /// A mapping that a process shares with others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mapping {
+pub struct ProcessMapping {
     /// Its addresses.
     pub at: Range<u64>,
     /// Whether the process may store to it.
@@ -26,7 +26,7 @@ pub struct Mapping {
 
 /// What is known of one page of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
+pub struct PageState {
     /// The number of the physical page; `None` when the kernel does not show it to this user.
     pub frame: Option<u64>,
     /// Whether the page is there at all.
@@ -41,12 +41,12 @@ pub struct Page {
 ///
 /// # Errors
 /// When /proc/PID/maps cannot be read.
-pub fn shared_mappings(pid: u32) -> io::Result<Vec<Mapping>> {
+pub fn shared_mappings(pid: u32) -> io::Result<Vec<ProcessMapping>> {
     Ok(fs::read_to_string(format!("/proc/{pid}/maps"))?.lines().filter_map(shared).collect())
 }
 
 /// A line such as `7f00-7f10 r--s 00001000 00:01 22   /memfd:name (deleted)`, if the mapping is shared.
-fn shared(line: &str) -> Option<Mapping> {
+fn shared(line: &str) -> Option<ProcessMapping> {
     let mut fields = line.split_ascii_whitespace();
     let (from, to) = fields.next()?.split_once('-')?;
     let rights = fields.next()?;
@@ -57,7 +57,7 @@ fn shared(line: &str) -> Option<Mapping> {
     let inode = fields.next()?.parse().ok()?;
     let name = fields.next().unwrap_or_default().to_owned();
     let at = number(from)?..number(to)?;
-    Some(Mapping { at, writable: rights.contains('w'), offset, file: (device, inode), name })
+    Some(ProcessMapping { at, writable: rights.contains('w'), offset, file: (device, inode), name })
 }
 
 /// Bytes of another process's memory.
@@ -75,7 +75,7 @@ pub fn read_memory(pid: u32, at: Range<u64>) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`read_memory`].
-pub fn find(pid: u32, mapping: &Mapping, needle: &[u8]) -> io::Result<Option<u64>> {
+pub fn find(pid: u32, mapping: &ProcessMapping, needle: &[u8]) -> io::Result<Option<u64>> {
     let bytes = read_memory(pid, mapping.at.clone())?;
     let place = bytes.windows(needle.len().max(1)).position(|window| window == needle);
     Ok(place.map(|place| mapping.at.start + place as u64))
@@ -90,14 +90,14 @@ const FRAME: u64 = (1 << 55) - 1;
 ///
 /// # Errors
 /// When /proc/PID/pagemap cannot be read.
-pub fn page(pid: u32, address: u64) -> io::Result<Page> {
+pub fn page(pid: u32, address: u64) -> io::Result<PageState> {
     let mut entry = [0; 8];
     let index = address / rustix::param::page_size() as u64;
     File::open(format!("/proc/{pid}/pagemap"))?.read_exact_at(&mut entry, index * 8)?;
     let entry = u64::from_ne_bytes(entry);
     let has = |bit| entry & bit != 0;
     let frame = (has(PRESENT) && entry & FRAME != 0).then_some(entry & FRAME);
-    Ok(Page { frame, present: has(PRESENT), of_file: has(OF_FILE), exclusive: has(EXCLUSIVE) })
+    Ok(PageState { frame, present: has(PRESENT), of_file: has(OF_FILE), exclusive: has(EXCLUSIVE) })
 }
 
 /// How often the physical page `frame` is mapped.

@@ -6,7 +6,7 @@
 use crossing::{Kind, WaitStrategy};
 use serde::{Deserialize, Serialize};
 
-use super::figure::{Figure, Question};
+use super::figure::{ProbeFigure, Question};
 use super::instruments::Instrument;
 use crate::machine::{Machine, Unavailable};
 use crate::plan::{Placement, as_text};
@@ -58,7 +58,7 @@ pub struct Probed {
     /// Bytes in each message.
     pub size_bytes: u32,
     /// Every question.
-    pub figures: Vec<Figure>,
+    pub figures: Vec<ProbeFigure>,
     /// The calls of one message, as they were made: of the sender, and of the receiver.
     pub calls: Option<[Calls; 2]>,
     /// A touch of one byte of the message.
@@ -71,12 +71,12 @@ pub struct Probed {
 
 impl Probed {
     /// The figure that answers `question`.
-    pub fn figure(&self, question: Question) -> Option<&Figure> {
+    pub fn figure(&self, question: Question) -> Option<&ProbeFigure> {
         self.figures.iter().find(|figure| figure.question == question)
     }
 
     /// The figures that have left the scene's budget.
-    pub fn broken(&self) -> impl Iterator<Item = &Figure> {
+    pub fn broken(&self) -> impl Iterator<Item = &ProbeFigure> {
         self.figures.iter().filter(|figure| figure.held == Some(false))
     }
 

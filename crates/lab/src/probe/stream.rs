@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 
-use crate::sys::perf::{Counter, Records, Ring, Said, Sample, Watched, Whom};
+use crate::sys::perf::{Counter, PerfEvent, Records, Ring, Said, Sample, Whom};
 
 /// What the stream is to hold.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub struct Want<K> {
     /// The name of its events for the reader.
     pub key: K,
     /// What is watched.
-    pub watched: Watched,
+    pub watched: PerfEvent,
     /// The threads or cores that are watched.
     pub whom: Whom,
     /// Only these, by an expression over the tracepoint's fields.
@@ -32,7 +32,7 @@ pub struct SeenEvent<K> {
 
 /// Rings that are being written.
 #[derive(Debug)]
-pub struct Stream<K> {
+pub struct EventStream<K> {
     rings: Vec<(Whom, Ring)>,
     counters: Vec<Counter>,
     keys: HashMap<u64, K>,
@@ -48,19 +48,20 @@ pub struct StreamTold<K> {
     pub lost: bool,
 }
 
-impl<K: Clone> Stream<K> {
+impl<K: Clone> EventStream<K> {
     /// Opens everything that is wanted. `pages` is the size of each ring; `stack` adds the functions that led to
     /// each event, which costs some microseconds each; without `kernel` only what the programs do themselves is seen,
     /// which takes no privilege.
     ///
     /// # Errors
     /// What the first refused event was refused with.
-    pub fn open(wants: &[Want<K>], pages: usize, stack: bool, kernel: bool) -> io::Result<Stream<K>> {
+    pub fn open(wants: &[Want<K>], pages: usize, stack: bool, kernel: bool) -> io::Result<EventStream<K>> {
         let records = Records { samples: true, stack, fields: true, switches: false };
-        let mut stream = Stream { rings: Vec::new(), counters: Vec::new(), keys: HashMap::new(), records };
+        let mut stream =
+            EventStream { rings: Vec::new(), counters: Vec::new(), keys: HashMap::new(), records };
         for want in wants {
             if !stream.rings.iter().any(|(whom, _)| *whom == want.whom) {
-                let bearer = Counter::open(Watched::Nothing, want.whom, Records::default(), kernel)?;
+                let bearer = Counter::open(PerfEvent::Nothing, want.whom, Records::default(), kernel)?;
                 stream.rings.push((want.whom, Ring::of(bearer, pages)?));
             }
             let counter = Counter::open(want.watched, want.whom, records, kernel)?;

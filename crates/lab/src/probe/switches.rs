@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::bench::{Bench, BenchRow, ProbeError};
 use super::wakes::within;
-use crate::sys::perf::{Counter, Records, Ring, Said, Watched, Whom};
+use crate::sys::perf::{Counter, PerfEvent, Records, Ring, Said, Whom};
 
 /// Pages of each ring: some thousands of records, and little enough for everybody to lock two of them.
 const PAGES: usize = 64;
@@ -33,7 +33,7 @@ const RECORDS: Records = Records { samples: false, stack: false, fields: false, 
 impl SwitchWatch {
     /// From now on.
     pub(super) fn of(tid: u32) -> io::Result<SwitchWatch> {
-        let bearer = Counter::open(Watched::Nothing, Whom::Thread(tid), RECORDS, false)?;
+        let bearer = Counter::open(PerfEvent::Nothing, Whom::Thread(tid), RECORDS, false)?;
         bearer.enable()?;
         Ok(SwitchWatch(Ring::of(bearer, PAGES)?))
     }

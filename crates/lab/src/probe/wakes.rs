@@ -8,9 +8,9 @@ use std::sync::atomic::AtomicBool;
 
 use super::bench::{Bench, BenchRow, ProbeError};
 use super::counters::cores;
-use super::stream::{Stream, Want};
+use super::stream::{EventStream, Want};
 use super::tracefs::Tracefs;
-use crate::sys::perf::{Watched, Whom};
+use crate::sys::perf::{PerfEvent, Whom};
 
 /// Pages of each ring, and messages whose wake-ups find room in it many times over.
 const PAGES: usize = 128;
@@ -26,7 +26,7 @@ pub fn count(
     messages: u64,
     stop: &AtomicBool,
 ) -> io::Result<Result<(u64, BenchRow), ProbeError>> {
-    let watched = Watched::Tracepoint(tracefs.tracepoint("sched/sched_waking")?.id);
+    let watched = PerfEvent::Tracepoint(tracefs.tracepoint("sched/sched_waking")?.id);
     let only = Some(format!("pid == {}", bench.pids()[1]));
     // Any waker counts: usually the sender, but an interrupt may come in between.
     let wants = cores(bench).into_iter().map(|core| Want {
@@ -35,7 +35,7 @@ pub fn count(
         whom: Whom::Core(core),
         only: only.clone(),
     });
-    let mut stream = Stream::open(&wants.collect::<Vec<_>>(), PAGES, false, true)?;
+    let mut stream = EventStream::open(&wants.collect::<Vec<_>>(), PAGES, false, true)?;
     stream.begin()?;
     let row = match bench.send_with_times(messages.min(MOST), stop) {
         Ok(row) => row,

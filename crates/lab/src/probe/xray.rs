@@ -25,12 +25,12 @@ use super::bench::{Bench, ProbeError, ProbeSetup};
 use super::copies::LEAST_BYTES;
 use super::counters::cores;
 use super::refusal::refused;
-use super::stream::{Stream, Want};
+use super::stream::{EventStream, Want};
 use super::symbols::Symbols;
 use super::tracefs::{Tracefs, Tracepoint};
 use super::wire::Tap;
 use crate::mechanism;
-use crate::sys::perf::{Watched, Whom};
+use crate::sys::perf::{PerfEvent, Whom};
 
 /// Pages of each ring.
 const PAGES: usize = 2048;
@@ -88,7 +88,7 @@ fn through_the_kernel(
     for guess in aim.guesses().into_iter().cycle().take(aim.guesses().len().max(ROWS)) {
         let mut wants = aim.wants(guess, TraceKey::Byte);
         wants.extend(traced(&formats, aim.bench()));
-        let mut stream = Stream::open(&wants, PAGES, true, true)?;
+        let mut stream = EventStream::open(&wants, PAGES, true, true)?;
         stream.begin()?;
         drop(tap.as_ref().zip(ports).map(|(tap, ports)| tap.take(ports)));
         let row = match aim.send(stop) {
@@ -115,7 +115,7 @@ fn traced(formats: &BTreeMap<TraceKey, Tracepoint>, bench: &Bench) -> Vec<Want<T
     let [sender, receiver] = bench.pids();
     let mut wants = Vec::new();
     for (&key, format) in formats {
-        let watched = Watched::Tracepoint(format.id);
+        let watched = PerfEvent::Tracepoint(format.id);
         let only = match key {
             TraceKey::Waking => Some(format!("pid == {sender} || pid == {receiver}")),
             TraceKey::Switch => Some(

@@ -19,9 +19,9 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
 };
 
-use crate::lookout::{self, Cut};
+use crate::lookout::{self, WaitCut};
 use crate::machine::killed_by;
-use crate::peer::Fault;
+use crate::peer::PeerFault;
 
 /// The longest answer that is believed, in bytes.
 const ANSWER_LIMIT: usize = 16 << 20;
@@ -82,8 +82,8 @@ impl Guest {
     }
 
     /// Everything it says until it ends, if it ends well.
-    pub(super) fn answer(mut self, deadline: Instant, stop: &AtomicBool) -> Result<Vec<u8>, Fault> {
-        let failed = |error: &dyn std::fmt::Display| Fault::Failed(error.to_string());
+    pub(super) fn answer(mut self, deadline: Instant, stop: &AtomicBool) -> Result<Vec<u8>, PeerFault> {
+        let failed = |error: &dyn std::fmt::Display| PeerFault::Failed(error.to_string());
         let mut stdout = self.child.stdout.take().ok_or_else(|| failed(&"it has no output"))?;
         rustix::io::ioctl_fionbio(&stdout, true).map_err(|errno| failed(&errno))?;
         let mut answer = Vec::new();
@@ -123,17 +123,17 @@ impl Guest {
         deadline: Instant,
         late: &str,
         stop: &AtomicBool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), PeerFault> {
         let stdout = stdout.map(|stdout| PollFd::new(stdout, PollFlags::IN));
         let pidfd = self.pidfd.as_ref().map(|pidfd| PollFd::new(pidfd, PollFlags::IN));
         let mut fds: Vec<PollFd<'_>> = stdout.into_iter().chain(pidfd).collect();
         let soon = self.pidfd.is_none().then(|| Instant::now() + WITHOUT_PIDFD);
         match lookout::wait(&mut fds, Some(soon.map_or(deadline, |soon| soon.min(deadline))), stop) {
             Ok(()) => Ok(()),
-            Err(Cut::Late) if Instant::now() < deadline => Ok(()),
-            Err(Cut::Late) => Err(Fault::Failed(late.into())),
-            Err(Cut::Stopped) => Err(Fault::Stopped),
-            Err(Cut::Refused(errno)) => Err(Fault::Failed(format!("cannot wait for it: {errno}"))),
+            Err(WaitCut::Late) if Instant::now() < deadline => Ok(()),
+            Err(WaitCut::Late) => Err(PeerFault::Failed(late.into())),
+            Err(WaitCut::Stopped) => Err(PeerFault::Stopped),
+            Err(WaitCut::Refused(errno)) => Err(PeerFault::Failed(format!("cannot wait for it: {errno}"))),
         }
     }
 
@@ -143,9 +143,9 @@ impl Guest {
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
     }
 
-    fn ended_badly(&mut self, status: ExitStatus) -> Fault {
+    fn ended_badly(&mut self, status: ExitStatus) -> PeerFault {
         let killed = status.signal() == Some(Signal::KILL.as_raw());
-        Fault::Failed(match self.last_words() {
+        PeerFault::Failed(match self.last_words() {
             words if words.is_empty() && killed => format!("it was killed: {}", killed_by()),
             words if words.is_empty() => format!("it ended with {status}"),
             words => format!("it ended with {status}: {words}"),
@@ -180,7 +180,7 @@ impl Drop for Guest {
 }
 
 /// Takes what is there to be read; whether that was the end of it.
-fn take(stdout: &mut ChildStdout, answer: &mut Vec<u8>) -> Result<bool, Fault> {
+fn take(stdout: &mut ChildStdout, answer: &mut Vec<u8>) -> Result<bool, PeerFault> {
     let mut bytes = [0; 16 << 10];
     loop {
         match stdout.read(&mut bytes) {
@@ -188,10 +188,10 @@ fn take(stdout: &mut ChildStdout, answer: &mut Vec<u8>) -> Result<bool, Fault> {
             Ok(read) => answer.extend_from_slice(&bytes[..read]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(Fault::Failed(error.to_string())),
+            Err(error) => return Err(PeerFault::Failed(error.to_string())),
         }
         if answer.len() > ANSWER_LIMIT {
-            return Err(Fault::Failed(format!("its answer is longer than {ANSWER_LIMIT} bytes")));
+            return Err(PeerFault::Failed(format!("its answer is longer than {ANSWER_LIMIT} bytes")));
         }
     }
 }
@@ -222,7 +222,7 @@ mod tests {
 
     fn failure(guest: Guest, deadline: Instant) -> String {
         match guest.answer(deadline, &AtomicBool::new(false)) {
-            Err(Fault::Failed(why)) => why,
+            Err(PeerFault::Failed(why)) => why,
             other => panic!("{other:?}"),
         }
     }
@@ -310,7 +310,7 @@ mod tests {
             stop.store(true, std::sync::atomic::Ordering::Relaxed);
             running.join().unwrap()
         });
-        assert_eq!(stopped.unwrap_err(), Fault::Stopped);
+        assert_eq!(stopped.unwrap_err(), PeerFault::Stopped);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crossing::{Address, Config, Connection, Endpoint, Kind, Listener, Peers, RecvError, SendError};
 
-use super::order::{Course, Order, Sight, Textbook, Told, Wrong};
+use super::order::{Course, Sight, StageOrder, Textbook, Told, Wrong};
 use super::textbook::{self, SLOT_BYTES};
 use crate::control::{Control, LineEnded, Silence};
 use crate::itself::THIS_PROGRAM;
@@ -28,7 +28,7 @@ pub(crate) fn run(mut control: Control, job: &Job) -> Result<(), LineEnded> {
         Err(why) => return Err(control.fail(why)),
     };
     control.placed(job.core(), child.as_ref().map(Child::id))?;
-    Actor::new(control, &job.pair, endpoint, child).serve()
+    StageActor::new(control, &job.pair, endpoint, child).serve()
 }
 
 /// A descriptor beside the job is the line of a peer that this process is to start itself: then the two ends
@@ -42,24 +42,24 @@ fn birth(control: &mut Control, job: &Job) -> Result<(Option<Endpoint>, Option<C
     Ok((Some(here), Some(child)))
 }
 
-struct Actor<'a> {
+struct StageActor<'a> {
     control: Control,
     job: &'a PairJob,
     /// The end that was made here, when the peer was started here.
     endpoint: Option<Endpoint>,
     child: Option<Child>,
     connection: Option<Connection>,
-    textbook: Option<textbook::Board>,
+    textbook: Option<textbook::TextbookBoard>,
     /// Memory for one message.
     message: Vec<u8>,
     /// … and for the one that is expected.
     expected: Vec<u8>,
 }
 
-impl<'a> Actor<'a> {
+impl<'a> StageActor<'a> {
     fn new(control: Control, job: &'a PairJob, endpoint: Option<Endpoint>, child: Option<Child>) -> Self {
         let size = job.size();
-        Actor {
+        StageActor {
             control,
             job,
             endpoint,
@@ -74,7 +74,7 @@ impl<'a> Actor<'a> {
     fn serve(mut self) -> Result<(), LineEnded> {
         let never = AtomicBool::new(false);
         loop {
-            let order: Order = match self.control.hear(None, &never) {
+            let order: StageOrder = match self.control.hear(None, &never) {
                 Ok(order) => order,
                 Err(Silence::Gone) => return Ok(()),
                 Err(_) => return Err(LineEnded),
@@ -88,37 +88,37 @@ impl<'a> Actor<'a> {
     }
 
     /// Does what is asked for. An error is the last word: only for what leaves no sense in going on.
-    fn obey(&mut self, order: Order) -> Result<Option<Told>, String> {
+    fn obey(&mut self, order: StageOrder) -> Result<Option<Told>, String> {
         Ok(Some(match order {
-            Order::Connect => {
+            StageOrder::Connect => {
                 let endpoint = self.endpoint.take().map_or_else(Endpoint::inherited, Ok);
                 self.connect(endpoint.map_err(|error| error.to_string())?)?
             }
-            Order::Listen { path } => {
+            StageOrder::Listen { path } => {
                 let listener =
                     Listener::bind(&address(self.job.kind, path)?).map_err(|error| error.to_string())?;
                 self.say(Told::Listening)?;
                 let endpoint = listener.accept().map_err(|error| error.to_string())?;
                 self.connect(endpoint)?
             }
-            Order::Dial { path } => {
+            StageOrder::Dial { path } => {
                 let endpoint =
                     Endpoint::to(&address(self.job.kind, path)?).map_err(|error| error.to_string())?;
                 self.connect(endpoint)?
             }
-            Order::Send(course) => self.send(&course)?,
-            Order::SendOn(course) => self.send_on(&course)?,
-            Order::Recv(course) => self.recv(&course)?,
+            StageOrder::Send(course) => self.send(&course)?,
+            StageOrder::SendOn(course) => self.send_on(&course)?,
+            StageOrder::Recv(course) => self.recv(&course)?,
             // It came too late: everything was sent already.
-            Order::Enough => return Ok(None),
-            Order::Stray => match stray::over_what_may_only_be_read() {
+            StageOrder::Enough => return Ok(None),
+            StageOrder::Stray => match stray::over_what_may_only_be_read() {
                 // The first store ends this process, so there is something to say only if there was none.
                 Ok(stores) => Told::Refused { why: format!("{stores} stores, and still here") },
                 Err(error) => Told::Refused { why: error.to_string() },
             },
-            Order::Scribble { number, by, what } => self.scribble(number, by, what)?,
-            Order::Textbook(act) => self.textbook(act)?,
-            Order::Bury => self.bury(),
+            StageOrder::Scribble { number, by, what } => self.scribble(number, by, what)?,
+            StageOrder::Textbook(act) => self.textbook(act)?,
+            StageOrder::Bury => self.bury(),
         }))
     }
 
@@ -147,7 +147,7 @@ impl<'a> Actor<'a> {
             let began = clock.now();
             let outcome = connection.send(message);
             let ended = clock.now();
-            let fault = outcome.err().map(|error| Fault::Ended(send_word(&error)));
+            let fault = outcome.err().map(|error| ActorFault::Ended(send_word(&error)));
             if notes.take(number, began, ended, Some(Glimpse::of(message)), fault) {
                 break;
             }
@@ -166,7 +166,7 @@ impl<'a> Actor<'a> {
             let began = clock.now();
             let outcome = connection.send(message);
             let ended = clock.now();
-            let fault = outcome.err().map(|error| Fault::Ended(send_word(&error)));
+            let fault = outcome.err().map(|error| ActorFault::Ended(send_word(&error)));
             count += u64::from(fault.is_none());
             last.0.clear();
             let over = last.take(number, began, ended, Some(Glimpse::of(message)), fault);
@@ -192,8 +192,8 @@ impl<'a> Actor<'a> {
             let ended = clock.now();
             let (glimpse, fault) = match outcome {
                 Ok(len) if message[..len] == expected[..] => (Some(Glimpse::of(message)), None),
-                Ok(len) => (Some(Glimpse::of(&message[..len])), Some(Fault::Damaged)),
-                Err(error) => (None, Some(Fault::Ended(recv_word(&error)))),
+                Ok(len) => (Some(Glimpse::of(&message[..len])), Some(ActorFault::Damaged)),
+                Err(error) => (None, Some(ActorFault::Ended(recv_word(&error)))),
             };
             if notes.take(number, began, ended, glimpse, fault) {
                 break;
@@ -222,7 +222,7 @@ impl<'a> Actor<'a> {
 
     fn textbook(&mut self, act: Textbook) -> Result<Told, String> {
         if let Some(fd) = self.control.descriptor() {
-            self.textbook = Some(textbook::Board::map(&fd).map_err(|error| error.to_string())?);
+            self.textbook = Some(textbook::TextbookBoard::map(&fd).map_err(|error| error.to_string())?);
         }
         let board = self.textbook.as_ref().ok_or("told of a region that never came")?;
         let (mut message, mut expected) = ([0; SLOT_BYTES], [0; SLOT_BYTES]);
@@ -242,7 +242,7 @@ impl<'a> Actor<'a> {
                     compose(&mut expected, number, None);
                     let began = now();
                     message = board.read(number);
-                    let fault = (message != expected).then_some(Fault::Damaged);
+                    let fault = (message != expected).then_some(ActorFault::Damaged);
                     notes.take(number, began, now(), Some(Glimpse::of(&message)), fault);
                 }
             }
@@ -273,7 +273,7 @@ fn connected(connection: &mut Option<Connection>) -> Result<&mut Connection, Str
 
 /// Why a call brought no message, or not the one that was due.
 #[derive(Debug, Clone, Copy)]
-enum Fault {
+enum ActorFault {
     Ended(&'static str),
     Damaged,
 }
@@ -287,7 +287,7 @@ struct Note {
     ended: u64,
     cpu: Option<u32>,
     glimpse: Option<Glimpse>,
-    fault: Option<Fault>,
+    fault: Option<ActorFault>,
 }
 
 impl Notes {
@@ -302,11 +302,11 @@ impl Notes {
         began: u64,
         ended: u64,
         glimpse: Option<Glimpse>,
-        fault: Option<Fault>,
+        fault: Option<ActorFault>,
     ) -> bool {
         let cpu = u32::try_from(rustix::thread::sched_getcpu()).ok();
         self.0.push(Note { number, began, ended, cpu, glimpse, fault });
-        matches!(fault, Some(Fault::Ended(_)))
+        matches!(fault, Some(ActorFault::Ended(_)))
     }
 
     fn sights(self) -> Vec<Sight> {
@@ -317,8 +317,8 @@ impl Notes {
             cpu,
             words: glimpse.map(|glimpse| glimpse.words()),
             fault: fault.map(|fault| match fault {
-                Fault::Ended(word) => Wrong::Ended(word.into()),
-                Fault::Damaged => Wrong::Damaged,
+                ActorFault::Ended(word) => Wrong::Ended(word.into()),
+                ActorFault::Damaged => Wrong::Damaged,
             }),
         };
         self.0.into_iter().map(sight).collect()

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use crossing::WaitStrategy;
 
-use super::command::{Direction, Messages};
-use super::order::{Course, Order, Sight, Told};
+use super::command::{Messages, SendDirection};
+use super::order::{Course, Sight, StageOrder, Told};
 use super::pair::{BOTH, Pair};
 use super::teller::{Teller, ends};
-use crate::peer::Fault;
+use crate::peer::PeerFault;
 use crate::trace::{Call, Event, Mode, ProcessState, Side, What};
 
 /// What one message may take, far above anything seen, and what a batch may take beyond that.
@@ -30,11 +30,11 @@ pub(crate) fn run(
     next: &mut u64,
     stop: &AtomicBool,
     teller: &mut Teller<'_>,
-) -> Result<(), Fault> {
+) -> Result<(), PeerFault> {
     let first = *next;
     *next += send.count;
     teller.say(What::BatchBegin { mode: send.mode, count: send.count });
-    let back = send.direction == Direction::Back;
+    let back = send.direction == SendDirection::Back;
     let text = send.text.clone().filter(|text| !text.is_empty());
     let mut batch = Batch { pair, stop, teller, back, text };
     let outcome = match send.mode {
@@ -63,7 +63,7 @@ impl Batch<'_, '_> {
     }
 
     /// One message that is looked at: on its way, or while its receiver waits for it.
-    fn step(&mut self, number: u64, receiver_first: bool) -> Result<(), Fault> {
+    fn step(&mut self, number: u64, receiver_first: bool) -> Result<(), PeerFault> {
         let (from, to) = ends(self.back);
         let mut events = Vec::new();
         if receiver_first {
@@ -71,7 +71,7 @@ impl Batch<'_, '_> {
             let asleep = self.pair.look_when_asleep(to);
             events.push(self.teller.seen(to, asleep));
             events.extend(self.teller.read_gauges(self.pair));
-            self.pair.order(from, &Order::Send(self.course(number, 1, 0, false)))?;
+            self.pair.order(from, &StageOrder::Send(self.course(number, 1, 0, false)))?;
             let sent = self.done(from)?;
             events.extend(self.teller.calls(from, Call::Send, self.back, sent));
         } else {
@@ -105,9 +105,9 @@ impl Batch<'_, '_> {
 
     /// Sends a message before its receiver receives; `None` if the sender sleeps in it for want of
     /// room.
-    fn send_or_stick(&mut self, number: u64) -> Result<Option<Vec<Sight>>, Fault> {
+    fn send_or_stick(&mut self, number: u64) -> Result<Option<Vec<Sight>>, PeerFault> {
         let (from, _) = ends(self.back);
-        self.begin(from, &Order::Send(self.course(number, 1, 0, true)))?;
+        self.begin(from, &StageOrder::Send(self.course(number, 1, 0, true)))?;
         let spins = self.pair.wait() == WaitStrategy::Spin;
         let deadline = Instant::now() + if spins { STUCK_SPINNING } else { STUCK };
         loop {
@@ -122,10 +122,10 @@ impl Batch<'_, '_> {
     }
 
     /// Messages one after the other; nothing is looked at until the last has arrived.
-    fn burst(&mut self, first: u64, count: u64, gap_us: u64) -> Result<(), Fault> {
+    fn burst(&mut self, first: u64, count: u64, gap_us: u64) -> Result<(), PeerFault> {
         let (from, to) = ends(self.back);
         self.begin_recv(first, count)?;
-        self.pair.order(from, &Order::Send(self.course(first, count, gap_us, false)))?;
+        self.pair.order(from, &StageOrder::Send(self.course(first, count, gap_us, false)))?;
         let patience = PER_BATCH + PER_MESSAGE * u32::try_from(count).unwrap_or(u32::MAX);
         // Both are heard whatever the first one says: one may be dead, and the other know something.
         let sent = self.pair.done_within(from, patience, self.stop);
@@ -150,29 +150,29 @@ impl Batch<'_, '_> {
     }
 
     /// Tells the receiving process to receive.
-    fn begin_recv(&mut self, first: u64, count: u64) -> Result<(), Fault> {
+    fn begin_recv(&mut self, first: u64, count: u64) -> Result<(), PeerFault> {
         let (_, to) = ends(self.back);
-        self.begin(to, &Order::Recv(self.course(first, count, 0, true)))
+        self.begin(to, &StageOrder::Recv(self.course(first, count, 0, true)))
     }
 
     /// Tells a process what to do, and waits until it is about to.
-    fn begin(&mut self, side: Side, order: &Order) -> Result<(), Fault> {
+    fn begin(&mut self, side: Side, order: &StageOrder) -> Result<(), PeerFault> {
         self.pair.order(side, order)?;
         match self.pair.told_within(side, PER_BATCH, self.stop)? {
             Some(Told::About) => Ok(()),
-            Some(told) => Err(Fault::Failed(format!("the {} told out of turn: {told:?}", side.name()))),
+            Some(told) => Err(PeerFault::Failed(format!("the {} told out of turn: {told:?}", side.name()))),
             None => Err(late(side)),
         }
     }
 
-    fn done(&mut self, side: Side) -> Result<Vec<Sight>, Fault> {
+    fn done(&mut self, side: Side) -> Result<Vec<Sight>, PeerFault> {
         let done = self.pair.done_within(side, PER_BATCH, self.stop)?;
         done.map(|(calls, _)| calls).ok_or_else(|| late(side))
     }
 
     /// Tells which processes have died, and says so instead of what their silence looked like.
-    fn told_of_deaths(&mut self, fault: Fault) -> Fault {
-        if fault == Fault::Stopped {
+    fn told_of_deaths(&mut self, fault: PeerFault) -> PeerFault {
+        if fault == PeerFault::Stopped {
             return fault;
         }
         let mut dead = Vec::new();
@@ -182,15 +182,15 @@ impl Batch<'_, '_> {
                 self.teller.died(side, death);
             }
         }
-        if dead.is_empty() { fault } else { Fault::Failed(dead.join(", ")) }
+        if dead.is_empty() { fault } else { PeerFault::Failed(dead.join(", ")) }
     }
 }
 
 /// A call ended without a message, or with another one than was sent.
-fn undelivered() -> Fault {
-    Fault::Failed("the messages did not all arrive".into())
+fn undelivered() -> PeerFault {
+    PeerFault::Failed("the messages did not all arrive".into())
 }
 
-fn late(side: Side) -> Fault {
-    Fault::Failed(format!("the {} did not finish in time", side.name()))
+fn late(side: Side) -> PeerFault {
+    PeerFault::Failed(format!("the {} did not finish in time", side.name()))
 }

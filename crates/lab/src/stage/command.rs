@@ -41,7 +41,7 @@ pub struct Messages {
     pub text: Option<String>,
     /// From which process.
     #[serde(default)]
-    pub direction: Direction,
+    pub direction: SendDirection,
     /// In steps: whether the receiving process is told to receive before the message is sent, and is seen
     /// asleep. Else the message is seen on its way.
     #[serde(default)]
@@ -51,7 +51,7 @@ pub struct Messages {
 /// The way of a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Direction {
+pub enum SendDirection {
     /// From the sender to the receiver.
     #[default]
     Forward,
@@ -72,7 +72,9 @@ impl Command {
                 "look" => Ok(Command::Look),
                 "xray" => Ok(Command::Xray),
                 "send" => take(fields.into()).map(Command::Send),
-                "experiment" => take(fields.into()).map(|Experiment { id }| Command::Experiment { id }),
+                "experiment" => {
+                    take(fields.into()).map(|ExperimentCommand { id }| Command::Experiment { id })
+                }
                 other => {
                     Err(format!("field `do`: unknown command `{other}`: look, send, xray or experiment"))
                 }
@@ -115,7 +117,7 @@ impl Messages {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Experiment {
+struct ExperimentCommand {
     id: String,
 }
 
@@ -138,7 +140,7 @@ mod tests {
             count: 10,
             mode: Mode::Step,
             text: None,
-            direction: Direction::Forward,
+            direction: SendDirection::Forward,
             receiver_first: false,
         };
         let text = r#"{"do":"send","count":10,"mode":"step"}"#;
@@ -149,7 +151,7 @@ mod tests {
             count: 1,
             mode: Mode::Burst,
             text: Some("hi".into()),
-            direction: Direction::Back,
+            direction: SendDirection::Back,
             receiver_first: true,
         };
         assert_eq!(Command::read(text), Ok(Command::Send(told)));
@@ -186,7 +188,7 @@ mod tests {
                 count,
                 mode: Mode::Step,
                 text,
-                direction: Direction::Forward,
+                direction: SendDirection::Forward,
                 receiver_first: false,
             })
         };

@@ -39,17 +39,17 @@ use self::teller::Teller;
 use crate::clock::Clock;
 use crate::itself::THIS_PROGRAM;
 use crate::machine;
-use crate::peer::Fault;
+use crate::peer::PeerFault;
 use crate::plan::{Placement, SIZE_LIMIT};
 use crate::scene::Scene;
 use crate::trace::{Event, Header, Tone};
 
 pub use crate::message::WORDS_LIMIT;
-pub use command::{COUNT_LIMIT, Command, Direction, Messages};
+pub use command::{COUNT_LIMIT, Command, Messages, SendDirection};
 
 /// What a stage is opened with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setup {
+pub struct StageSetup {
     /// The mechanism.
     pub kind: Kind,
     /// How both ends wait.
@@ -62,11 +62,11 @@ pub struct Setup {
     pub program: PathBuf,
 }
 
-impl Setup {
+impl StageSetup {
     /// A stage of `kind` with messages of 64 bytes, ends that block, each process on a core of its own where
     /// there are two ([`machine::usual_placement`]), and this program.
-    pub fn of(kind: Kind) -> Setup {
-        Setup {
+    pub fn of(kind: Kind) -> StageSetup {
+        StageSetup {
             kind,
             wait: WaitStrategy::Block,
             placement: machine::usual_placement().0,
@@ -93,15 +93,15 @@ pub struct Stage {
 
 /// There is no stage, or no longer: a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Over(pub String);
+pub struct StageOver(pub String);
 
-impl fmt::Display for Over {
+impl fmt::Display for StageOver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Over {}
+impl std::error::Error for StageOver {}
 
 impl Stage {
     /// Starts two processes, puts them in their places, connects them and lets them exchange a few messages,
@@ -109,7 +109,7 @@ impl Stage {
     ///
     /// # Errors
     /// When the setup cannot be had on this machine, or a process cannot be started.
-    pub fn open(setup: &Setup) -> Result<Stage, Over> {
+    pub fn open(setup: &StageSetup) -> Result<Stage, StageOver> {
         Stage::open_until(setup, Arc::default())
     }
 
@@ -117,12 +117,13 @@ impl Stage {
     ///
     /// # Errors
     /// As [`Stage::open`], and when it was told to stop.
-    pub fn open_until(setup: &Setup, stop: Arc<AtomicBool>) -> Result<Stage, Over> {
+    pub fn open_until(setup: &StageSetup, stop: Arc<AtomicBool>) -> Result<Stage, StageOver> {
         if setup.size_bytes == 0 || setup.size_bytes > SIZE_LIMIT {
             let size = setup.size_bytes;
-            return Err(Over(format!("size {size} is out of range: 1 to {SIZE_LIMIT} bytes")));
+            return Err(StageOver(format!("size {size} is out of range: 1 to {SIZE_LIMIT} bytes")));
         }
-        let cores = machine::resolve(setup.placement).map_err(|unavailable| Over(unavailable.to_string()))?;
+        let cores =
+            machine::resolve(setup.placement).map_err(|unavailable| StageOver(unavailable.to_string()))?;
         let cast = Cast {
             kind: setup.kind,
             wait: setup.wait,
@@ -131,7 +132,7 @@ impl Stage {
             clock: Clock::best(),
             program: setup.program.clone(),
         };
-        let pair = experiment::warm_pair(&cast, &stop).map_err(|fault| Over(fault.to_string()))?;
+        let pair = experiment::warm_pair(&cast, &stop).map_err(|fault| StageOver(fault.to_string()))?;
         let header = Header::new(
             Scene::of(setup.kind),
             setup.wait,
@@ -159,11 +160,11 @@ impl Stage {
     /// # Errors
     /// When the stage is over: one of its processes is gone, or it was told to stop. The reason was told as a
     /// note too; open another one.
-    pub fn run(&mut self, command: &Command, tell: &mut dyn FnMut(Event)) -> Result<(), Over> {
+    pub fn run(&mut self, command: &Command, tell: &mut dyn FnMut(Event)) -> Result<(), StageOver> {
         let mut teller = Teller::new(self.cast.clock, &mut self.origin, tell);
         if let Some(why) = &self.over {
             teller.note(Tone::Bad, why);
-            return Err(Over(why.clone()));
+            return Err(StageOver(why.clone()));
         }
         if let Some(why) = command.fault(&self.header.scene) {
             teller.note(Tone::Bad, why);
@@ -183,7 +184,7 @@ impl Stage {
             }
         };
         outcome.map_err(|fault| {
-            let stopped = fault == Fault::Stopped || self.stop.load(Ordering::Relaxed);
+            let stopped = fault == PeerFault::Stopped || self.stop.load(Ordering::Relaxed);
             let why = if stopped {
                 "the stage was told to stop".into()
             } else {
@@ -191,7 +192,7 @@ impl Stage {
             };
             teller.note(Tone::Bad, &why);
             self.over = Some(why.clone());
-            Over(why)
+            StageOver(why)
         })
     }
 }

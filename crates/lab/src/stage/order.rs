@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// What the lab asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Order {
+pub(crate) enum StageOrder {
     /// Do the handshake with the end that was inherited.
     Connect,
     /// Wait for the peer at this path: told once when it can be dialled, and again when it is connected.
@@ -27,7 +27,7 @@ pub(crate) enum Order {
     Recv(Course),
     /// Send messages until the lab says anything at all: then one is received with [`Told::Done`].
     SendOn(Course),
-    /// Ends a [`Order::SendOn`].
+    /// Ends a [`StageOrder::SendOn`].
     Enough,
     /// Store all over the region that the peer owns.
     Stray,

@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 use crossing::{Endpoint, Kind, WaitStrategy};
 
 use super::meeting::Meeting;
-use super::order::{Order, Sight, Told};
-use super::state::{self, Seen};
+use super::order::{Sight, StageOrder, Told};
+use super::state::{self, SeenProcess};
 use crate::clock::Clock;
 use crate::control::Control;
 use crate::job::{Job, PairJob, Role, Task};
 use crate::mechanism::{self, Gauges, Meets};
-use crate::peer::{Death, Fault, Peer};
+use crate::peer::{Death, Peer, PeerFault};
 use crate::round;
 use crate::scene::Actor;
 use crate::trace::{Process, ProcessState, Side};
@@ -71,7 +71,7 @@ pub(crate) const BOTH: [Side; 2] = [Side::Sender, Side::Receiver];
 
 impl Pair {
     /// Starts the two, puts them in their places and lets them connect.
-    pub(crate) fn start(cast: &Cast, stop: &AtomicBool) -> Result<Pair, Fault> {
+    pub(crate) fn start(cast: &Cast, stop: &AtomicBool) -> Result<Pair, PeerFault> {
         let deadline = Instant::now() + SETUP;
         let meets = mechanism::of(cast.kind).meets;
         let (sender, receiver) = match meets {
@@ -96,22 +96,23 @@ impl Pair {
     }
 
     /// Lets the two connect; the path where they met, if they did at one.
-    fn connect(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<Option<String>, Fault> {
+    fn connect(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<Option<String>, PeerFault> {
         let told = |pair: &mut Pair, side| pair.peer(side).hear::<Told>(deadline, stop);
         let mut met = None;
         if self.meets == Meets::AtPath {
             // The path is of use for the moment of meeting only, so nothing is left when everybody is killed.
-            let meeting = Meeting::create()
-                .map_err(|error| Fault::Environment(format!("cannot make a folder for a socket: {error}")))?;
+            let meeting = Meeting::create().map_err(|error| {
+                PeerFault::Environment(format!("cannot make a folder for a socket: {error}"))
+            })?;
             let path = meeting.socket();
-            self.receiver.ask(&Order::Listen { path: path.clone() })?;
+            self.receiver.ask(&StageOrder::Listen { path: path.clone() })?;
             told(self, Side::Receiver)?;
-            self.sender.ask(&Order::Dial { path: path.clone() })?;
+            self.sender.ask(&StageOrder::Dial { path: path.clone() })?;
             told(self, Side::Sender)?;
             told(self, Side::Receiver)?;
             met = Some(path);
         } else {
-            BOTH.iter().try_for_each(|&side| self.peer(side).ask(&Order::Connect))?;
+            BOTH.iter().try_for_each(|&side| self.peer(side).ask(&StageOrder::Connect))?;
             BOTH.iter().try_for_each(|&side| told(self, side).map(drop))?;
         }
         Ok(met)
@@ -141,7 +142,7 @@ impl Pair {
     }
 
     /// Tells a process what to do; its answer is heard separately.
-    pub(crate) fn order(&mut self, side: Side, order: &Order) -> Result<(), Fault> {
+    pub(crate) fn order(&mut self, side: Side, order: &StageOrder) -> Result<(), PeerFault> {
         self.order_with(side, order, None)
     }
 
@@ -149,9 +150,9 @@ impl Pair {
     pub(crate) fn order_with(
         &mut self,
         side: Side,
-        order: &Order,
+        order: &StageOrder,
         beside: Option<BorrowedFd<'_>>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), PeerFault> {
         self.busy[place(side)] = true;
         self.peer(side).ask_with(order, beside)
     }
@@ -162,7 +163,7 @@ impl Pair {
         side: Side,
         patience: Duration,
         stop: &AtomicBool,
-    ) -> Result<Option<Told>, Fault> {
+    ) -> Result<Option<Told>, PeerFault> {
         let told = self.peer(side).hear_until(Instant::now() + patience, stop)?;
         if let Some(told) = &told {
             self.busy[place(side)] = matches!(told, Told::About | Told::Listening);
@@ -176,32 +177,32 @@ impl Pair {
         side: Side,
         patience: Duration,
         stop: &AtomicBool,
-    ) -> Result<Option<(Vec<Sight>, u64)>, Fault> {
+    ) -> Result<Option<(Vec<Sight>, u64)>, PeerFault> {
         match self.told_within(side, patience, stop)? {
             None => Ok(None),
             Some(Told::Done { calls, count }) => Ok(Some((calls, count))),
-            Some(Told::Refused { why }) => Err(Fault::Failed(why)),
-            Some(told) => Err(Fault::Failed(format!("a process told out of turn: {told:?}"))),
+            Some(Told::Refused { why }) => Err(PeerFault::Failed(why)),
+            Some(told) => Err(PeerFault::Failed(format!("a process told out of turn: {told:?}"))),
         }
     }
 
     /// What the kernel says of a process. One that has told that it is done is given the moment that it takes to
     /// go to sleep.
-    pub(crate) fn look(&self, side: Side) -> Seen {
+    pub(crate) fn look(&self, side: Side) -> SeenProcess {
         if self.busy[place(side)] {
-            return Seen::of(self.pids()[place(side)]);
+            return SeenProcess::of(self.pids()[place(side)]);
         }
         let seen = self.look_when_asleep(side);
         let state = if seen.state == ProcessState::Sleeping { ProcessState::Idle } else { seen.state };
-        Seen { state, ..seen }
+        SeenProcess { state, ..seen }
     }
 
     /// Looks at a process until it sleeps in the channel, or a little while has passed: one that spins never
     /// sleeps.
-    pub(crate) fn look_when_asleep(&self, side: Side) -> Seen {
+    pub(crate) fn look_when_asleep(&self, side: Side) -> SeenProcess {
         let deadline = Instant::now() + FALL_ASLEEP;
         loop {
-            let seen = Seen::of(self.pids()[place(side)]);
+            let seen = SeenProcess::of(self.pids()[place(side)]);
             if seen.state != ProcessState::Running || Instant::now() >= deadline {
                 return seen;
             }
@@ -240,7 +241,7 @@ impl Pair {
     /// Lets the sender reap its child, and tell how it ended.
     fn bury(&mut self) -> Option<Death> {
         let never = AtomicBool::new(false);
-        self.order(Side::Sender, &Order::Bury).ok()?;
+        self.order(Side::Sender, &StageOrder::Bury).ok()?;
         match self.told_within(Side::Sender, LAST_BREATH, &never) {
             Ok(Some(Told::Buried { signal, exit_code })) => Some(Death::new(signal, exit_code)),
             _ => None,
@@ -272,18 +273,18 @@ fn begin(
     end: Option<Endpoint>,
     deadline: Instant,
     stop: &AtomicBool,
-) -> Result<Peer, Fault> {
+) -> Result<Peer, PeerFault> {
     Peer::start(program(cast), end, &job(cast, role), None, deadline, stop)
 }
 
 /// Starts the sender, which starts the receiver.
-fn family(cast: &Cast, deadline: Instant, stop: &AtomicBool) -> Result<(Peer, Peer), Fault> {
-    let (control, theirs) = Control::pair().map_err(|error| Fault::spawn(&error))?;
+fn family(cast: &Cast, deadline: Instant, stop: &AtomicBool) -> Result<(Peer, Peer), PeerFault> {
+    let (control, theirs) = Control::pair().map_err(|error| PeerFault::spawn(&error))?;
     let job_of = |role| job(cast, role);
     let line = Some(theirs.as_fd());
     let parent = Peer::start(program(cast), None, &job_of(Role::Initiator), line, deadline, stop)?;
     drop(theirs);
-    let no_child = || Fault::Failed("the sender has started no receiver".into());
+    let no_child = || PeerFault::Failed("the sender has started no receiver".into());
     let pid = parent.child().ok_or_else(no_child)?;
     let child = Peer::adopt(pid, control, &job_of(Role::Responder), deadline, stop)?;
     Ok((parent, child))

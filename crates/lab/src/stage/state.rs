@@ -10,7 +10,7 @@ use crate::trace::{ProcessState, What};
 
 /// A process as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct SeenProcess {
     pub(crate) state: ProcessState,
     /// The system call it is in.
     pub(crate) call: Option<String>,
@@ -20,21 +20,21 @@ pub(crate) struct Seen {
     pub(crate) core: Option<u32>,
 }
 
-impl Seen {
+impl SeenProcess {
     /// Looks at `pid`; a process that is not there is dead.
-    pub(crate) fn of(pid: u32) -> Seen {
+    pub(crate) fn of(pid: u32) -> SeenProcess {
         let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).ok();
-        let dead = Seen { state: ProcessState::Dead, call: None, wchan: None, core: None };
+        let dead = SeenProcess { state: ProcessState::Dead, call: None, wchan: None, core: None };
         let Some((state, core)) = read("stat").as_deref().and_then(of_stat) else { return dead };
         match state {
             ProcessState::Dead => dead,
-            ProcessState::Sleeping => Seen {
+            ProcessState::Sleeping => SeenProcess {
                 state,
                 call: read("syscall").as_deref().and_then(of_syscall),
                 wchan: read("wchan").filter(|wchan| !wchan.is_empty() && wchan != "0"),
                 core,
             },
-            state => Seen { state, call: None, wchan: None, core },
+            state => SeenProcess { state, call: None, wchan: None, core },
         }
     }
 
@@ -97,9 +97,9 @@ mod tests {
 
     #[test]
     fn this_process_runs_and_a_process_that_never_was_is_dead() {
-        assert_eq!(Seen::of(u32::MAX).state, ProcessState::Dead);
+        assert_eq!(SeenProcess::of(u32::MAX).state, ProcessState::Dead);
         let me = std::process::id();
         assert_eq!(parent(me), Some(std::os::unix::process::parent_id()));
-        assert_ne!(Seen::of(me).state, ProcessState::Dead);
+        assert_ne!(SeenProcess::of(me).state, ProcessState::Dead);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::order::{Sight, Wrong};
 use super::pair::Pair;
-use super::state::Seen;
+use super::state::SeenProcess;
 use crate::clock::Clock;
 use crate::peer::Death;
 use crate::trace::{Basis, Call, Event, ProcessState, Side, Tone, What};
@@ -90,7 +90,7 @@ impl<'a> Teller<'a> {
     }
 
     /// A process as it was seen.
-    pub(crate) fn seen(&mut self, side: Side, seen: Seen) -> Event {
+    pub(crate) fn seen(&mut self, side: Side, seen: SeenProcess) -> Event {
         let text = words(side, &seen);
         self.now(seen.event()).by(side).saying(text)
     }
@@ -153,7 +153,7 @@ impl<'a> Teller<'a> {
 }
 
 /// `the receiver sleeps in read() (anon_pipe_read)`.
-fn words(side: Side, seen: &Seen) -> String {
+fn words(side: Side, seen: &SeenProcess) -> String {
     let who = side.name();
     match (seen.state, &seen.call) {
         (ProcessState::Idle, _) => format!("the {who} is idle"),

@@ -18,11 +18,11 @@ pub(crate) const SLOTS: u64 = ((WORDS - FIRST_SLOT) / SLOT_WORDS) as u64;
 
 /// The region as one of the processes sees it: like the other one.
 #[derive(Debug)]
-pub(crate) struct Board(board::Board);
+pub(crate) struct TextbookBoard(board::Board);
 
-impl Board {
-    pub(crate) fn map(fd: impl AsFd) -> io::Result<Board> {
-        board::Board::map(fd).map(Board)
+impl TextbookBoard {
+    pub(crate) fn map(fd: impl AsFd) -> io::Result<TextbookBoard> {
+        board::Board::map(fd).map(TextbookBoard)
     }
 
     /// Puts a message into its slot, and says that it is ready.
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn a_message_is_read_as_it_was_written_until_somebody_strays() {
         let fd = board::Board::create().unwrap();
-        let (one, two) = (Board::map(&fd).unwrap(), Board::map(&fd).unwrap());
+        let (one, two) = (TextbookBoard::map(&fd).unwrap(), TextbookBoard::map(&fd).unwrap());
         let mut message = [0; SLOT_BYTES];
         for number in 0..SLOTS {
             compose(&mut message, number, None);

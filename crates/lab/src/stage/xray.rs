@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::pair::Cast;
 use super::teller::Teller;
-use crate::peer::Fault;
+use crate::peer::PeerFault;
 use crate::plan::Placement;
 use crate::probe::{self, ProbeSetup, Xray};
 use crate::sys::monotonic::monotonic_ns;
@@ -17,12 +17,12 @@ pub(super) fn run(
     next: &mut u64,
     stop: &AtomicBool,
     teller: &mut Teller<'_>,
-) -> Result<(), Fault> {
+) -> Result<(), PeerFault> {
     teller.say(What::BatchBegin { mode: Mode::Xray, count: 1 });
     let looked = probe::xray(&setup(cast), stop);
     let outcome = looked.map(|xray| tell(xray, cast, next, teller));
     teller.say(What::BatchEnd {});
-    outcome.map_err(|error| Fault::Failed(error.0))
+    outcome.map_err(|error| PeerFault::Failed(error.0))
 }
 
 /// What is probed, for what is on the stage.

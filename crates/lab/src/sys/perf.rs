@@ -18,7 +18,7 @@ use super::mapping::Mapping;
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Watched {
+pub enum PerfEvent {
     /// A tracepoint, by the number that tracefs gives it.
     Tracepoint(u64),
     /// Context switches.
@@ -133,12 +133,12 @@ impl Counter {
     /// # Errors
     /// `EACCES` or `EPERM` without the privilege, `ENOENT` or `EOPNOTSUPP` where there is no such thing, `ENOSPC`
     /// when all watchpoints of the processor are in use, `ENOSYS` where there is no perf.
-    pub fn open(watched: Watched, whom: Whom, records: Records, kernel: bool) -> io::Result<Counter> {
+    pub fn open(watched: PerfEvent, whom: Whom, records: Records, kernel: bool) -> io::Result<Counter> {
         let (kind, config, bp_type, bp_addr) = match watched {
-            Watched::Tracepoint(id) => (TYPE_TRACEPOINT, id, 0, 0),
-            Watched::Switches => (TYPE_SOFTWARE, SW_CONTEXT_SWITCHES, 0, 0),
-            Watched::Nothing => (TYPE_SOFTWARE, SW_DUMMY, 0, 0),
-            Watched::Byte { address, reads } => {
+            PerfEvent::Tracepoint(id) => (TYPE_TRACEPOINT, id, 0, 0),
+            PerfEvent::Switches => (TYPE_SOFTWARE, SW_CONTEXT_SWITCHES, 0, 0),
+            PerfEvent::Nothing => (TYPE_SOFTWARE, SW_DUMMY, 0, 0),
+            PerfEvent::Byte { address, reads } => {
                 (TYPE_BREAKPOINT, 0, if reads { BP_READ_WRITE } else { BP_WRITE }, address)
             }
         };

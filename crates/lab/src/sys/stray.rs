@@ -14,7 +14,7 @@ pub(crate) const REGION: &str = "/memfd:crossing";
 
 /// A mapping of a region in this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mapped {
+pub struct MappedRange {
     /// Its addresses.
     pub at: Range<usize>,
     /// Whether this process may store to it.
@@ -29,12 +29,12 @@ pub struct Mapped {
 ///
 /// # Errors
 /// What reading /proc says.
-pub fn regions(pid: impl std::fmt::Display) -> io::Result<Vec<Mapped>> {
+pub fn regions(pid: impl std::fmt::Display) -> io::Result<Vec<MappedRange>> {
     Ok(fs::read_to_string(format!("/proc/{pid}/maps"))?.lines().filter_map(region).collect())
 }
 
 /// A line of /proc/PID/maps, if it is a region: `7f00-7f10 r--s 00001000 00:01 22   /memfd:crossing (deleted)`.
-fn region(line: &str) -> Option<Mapped> {
+fn region(line: &str) -> Option<MappedRange> {
     let mut fields = line.split_ascii_whitespace();
     let (from, to) = fields.next()?.split_once('-')?;
     let rights = fields.next()?;
@@ -42,7 +42,7 @@ fn region(line: &str) -> Option<Mapped> {
     let inode = fields.nth(1)?.parse().ok()?;
     fields.next()?.starts_with(REGION).then_some(())?;
     let address = |text| usize::from_str_radix(text, 16).ok();
-    Some(Mapped { at: address(from)?..address(to)?, writable: rights.contains('w'), offset, inode })
+    Some(MappedRange { at: address(from)?..address(to)?, writable: rights.contains('w'), offset, inode })
 }
 
 /// Stores one byte into every page of every region that this process may only read. The kernel is expected to
@@ -54,7 +54,7 @@ pub fn over_what_may_only_be_read() -> io::Result<usize> {
     // What has died in an experiment is not to be looked into: no core file.
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     rustix::process::setrlimit(rustix::process::Resource::Core, none)?;
-    let theirs: Vec<Mapped> = regions("self")?.into_iter().filter(|region| !region.writable).collect();
+    let theirs: Vec<MappedRange> = regions("self")?.into_iter().filter(|region| !region.writable).collect();
     if theirs.is_empty() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "there is no region of a peer here"));
     }
@@ -92,8 +92,12 @@ mod tests {
     #[test]
     fn a_line_of_maps_is_read() {
         let line = "7f0010000000-7f0010042000 r--s 00001000 00:01 1042       /memfd:crossing (deleted)";
-        let mapped =
-            Mapped { at: 0x7f00_1000_0000..0x7f00_1004_2000, writable: false, offset: 0x1000, inode: 1042 };
+        let mapped = MappedRange {
+            at: 0x7f00_1000_0000..0x7f00_1004_2000,
+            writable: false,
+            offset: 0x1000,
+            inode: 1042,
+        };
         assert_eq!(region(line), Some(mapped));
         assert_eq!(region("7f00-7f10 rw-p 00000000 00:00 0 "), None);
         assert_eq!(region("7f00-7f10 rw-s 00000000 00:01 7 /memfd:other (deleted)"), None);

@@ -9,13 +9,13 @@ use std::thread;
 
 use self::subject::{BEYOND, Deed, Subject};
 use super::calls::{Called, follow};
-use super::stream::{Stream, Want};
+use super::stream::{EventStream, Want};
 use super::switches::SwitchWatch;
 use super::tracefs::Tracefs;
 use crate::cannot_run::{Lacks, cannot_run};
 use crate::sys::calls;
 use crate::sys::mark::Mark;
-use crate::sys::perf::{Counter, Records, Watched, Whom};
+use crate::sys::perf::{Counter, PerfEvent, Records, Whom};
 
 /// Whether an instrument can be had; if not, that is said, and nothing is concluded.
 #[track_caller]
@@ -38,7 +38,7 @@ fn a_thousand_calls_are_a_thousand_by_tracepoints() {
             return;
         };
         let mut subject = Subject::told(Deed::Call, times);
-        let (watched, whom) = (Watched::Tracepoint(entry.id), Whom::Thread(subject.tid));
+        let (watched, whom) = (PerfEvent::Tracepoint(entry.id), Whom::Thread(subject.tid));
         let Some(counter) = tried("tracepoints", Counter::open(watched, whom, Records::default(), true))
         else {
             return;
@@ -46,7 +46,7 @@ fn a_thousand_calls_are_a_thousand_by_tracepoints() {
         counter.only(&format!("id == {}", getppid())).unwrap();
         counter.enable().unwrap();
         let want = Want { key: (), watched, whom, only: None };
-        let mut stream = Stream::open(&[want], 256, false, true).unwrap();
+        let mut stream = EventStream::open(&[want], 256, false, true).unwrap();
         stream.begin().unwrap();
         subject.go();
         let told = stream.end().unwrap();
@@ -100,9 +100,9 @@ fn a_hundred_first_touches_are_a_hundred_faults() {
     for times in [100, 101] {
         let mut subject = Subject::told(Deed::Page, times);
         let stream = Tracefs::open().and_then(|tracefs| {
-            let watched = Watched::Tracepoint(tracefs.tracepoint("exceptions/page_fault_user")?.id);
+            let watched = PerfEvent::Tracepoint(tracefs.tracepoint("exceptions/page_fault_user")?.id);
             let want = Want { key: (), watched, whom: Whom::Thread(subject.tid), only: None };
-            let stream = Stream::open(&[want], 64, false, true)?;
+            let stream = EventStream::open(&[want], 64, false, true)?;
             stream.begin().map(|()| stream)
         });
         let mut stream = tried("tracepoints", stream);
@@ -120,11 +120,11 @@ fn a_hundred_first_touches_are_a_hundred_faults() {
 /// How often the kernel touched each of these bytes of the subject while it did its deed.
 fn touches(subject: &mut Subject, bytes: &[u64]) -> io::Result<Vec<usize>> {
     let want = |(key, &address): (usize, &u64)| {
-        let watched = Watched::Byte { address, reads: true };
+        let watched = PerfEvent::Byte { address, reads: true };
         Want { key, watched, whom: Whom::Thread(subject.tid), only: None }
     };
     let wants: Vec<Want<usize>> = bytes.iter().enumerate().map(want).collect();
-    let mut stream = Stream::open(&wants, 64, false, true)?;
+    let mut stream = EventStream::open(&wants, 64, false, true)?;
     stream.begin()?;
     subject.go();
     let told = stream.end()?;

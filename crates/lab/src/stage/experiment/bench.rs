@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::peer::Fault;
-use crate::stage::order::{Course, Order, Sight};
+use crate::peer::PeerFault;
+use crate::stage::order::{Course, Sight, StageOrder};
 use crate::stage::pair::{BOTH, Cast, Pair};
 use crate::stage::teller::Teller;
 use crate::trace::{Call, Event, Side, What};
@@ -33,15 +33,15 @@ impl ExperimentVerdict {
 }
 
 /// A pair that has exchanged some messages each way.
-pub(crate) fn warm_pair(cast: &Cast, stop: &AtomicBool) -> Result<Pair, Fault> {
+pub(crate) fn warm_pair(cast: &Cast, stop: &AtomicBool) -> Result<Pair, PeerFault> {
     let mut pair = Pair::start(cast, stop)?;
     for [from, to] in [BOTH, [Side::Receiver, Side::Sender]] {
-        pair.order(to, &Order::Recv(Course::of(0, WARMUP)))?;
-        pair.order(from, &Order::Send(Course::of(0, WARMUP)))?;
+        pair.order(to, &StageOrder::Recv(Course::of(0, WARMUP)))?;
+        pair.order(from, &StageOrder::Send(Course::of(0, WARMUP)))?;
         for side in [from, to] {
             let (_, count) = pair.done_within(side, PATIENCE, stop)?.unwrap_or_default();
             if count != WARMUP {
-                return Err(Fault::Failed(format!(
+                return Err(PeerFault::Failed(format!(
                     "the {} has seen {count} of {WARMUP} messages",
                     side.name()
                 )));
@@ -62,7 +62,7 @@ pub(super) struct ExperimentBench<'a, 'b> {
 
 impl ExperimentBench<'_, '_> {
     /// Two fresh processes; the events that follow are theirs.
-    pub(super) fn pair(&mut self) -> Result<Pair, Fault> {
+    pub(super) fn pair(&mut self) -> Result<Pair, PeerFault> {
         let pair = warm_pair(self.cast, self.stop)?;
         self.teller.say(What::Processes { processes: pair.processes() });
         Ok(pair)
@@ -80,28 +80,33 @@ impl ExperimentBench<'_, '_> {
         &mut self,
         pair: &mut Pair,
         side: Side,
-        order: &Order,
-    ) -> Result<(Vec<Sight>, u64), Fault> {
+        order: &StageOrder,
+    ) -> Result<(Vec<Sight>, u64), PeerFault> {
         pair.order(side, order)?;
         self.hear(pair, side)
     }
 
-    pub(super) fn hear(&mut self, pair: &mut Pair, side: Side) -> Result<(Vec<Sight>, u64), Fault> {
+    pub(super) fn hear(&mut self, pair: &mut Pair, side: Side) -> Result<(Vec<Sight>, u64), PeerFault> {
         let done = pair.done_within(side, PATIENCE, self.stop)?;
-        done.ok_or_else(|| Fault::Failed(format!("the {} did not finish in time", side.name())))
+        done.ok_or_else(|| PeerFault::Failed(format!("the {} did not finish in time", side.name())))
     }
 
     /// Lets the sender send messages, and tells of each. How many were sent.
-    pub(super) fn send(&mut self, pair: &mut Pair, first: u64, count: u64) -> Result<u64, Fault> {
-        let (calls, sent) = self.ask(pair, Side::Sender, &Order::Send(Course::of(first, count)))?;
+    pub(super) fn send(&mut self, pair: &mut Pair, first: u64, count: u64) -> Result<u64, PeerFault> {
+        let (calls, sent) = self.ask(pair, Side::Sender, &StageOrder::Send(Course::of(first, count)))?;
         self.tell_calls(Side::Sender, Call::Send, calls);
         Ok(sent)
     }
 
     /// Lets the receiver receive messages, and tells of each. How many came, and how many of those were not what
     /// was sent.
-    pub(super) fn recv(&mut self, pair: &mut Pair, first: u64, count: u64) -> Result<Received, Fault> {
-        let (calls, came) = self.ask(pair, Side::Receiver, &Order::Recv(Course::of(first, count)))?;
+    pub(super) fn recv(
+        &mut self,
+        pair: &mut Pair,
+        first: u64,
+        count: u64,
+    ) -> Result<BenchReceived, PeerFault> {
+        let (calls, came) = self.ask(pair, Side::Receiver, &StageOrder::Recv(Course::of(first, count)))?;
         let events = self.tell_calls(Side::Receiver, Call::Recv, calls);
         let with = |word: &str| {
             let is = |event: &&Event| matches!(&event.what, What::Failed { error, .. } if error == word);
@@ -111,7 +116,7 @@ impl ExperimentBench<'_, '_> {
             What::Failed { error, .. } if error != "damaged" => Some(error.clone()),
             _ => None,
         });
-        Ok(Received { came, damaged: with("damaged"), ended })
+        Ok(BenchReceived { came, damaged: with("damaged"), ended })
     }
 
     pub(super) fn tell_calls(&mut self, side: Side, call: Call, calls: Vec<Sight>) -> Vec<Event> {
@@ -122,7 +127,7 @@ impl ExperimentBench<'_, '_> {
 }
 
 /// What a receiver has received.
-pub(super) struct Received {
+pub(super) struct BenchReceived {
     /// Messages that came, damaged or not.
     pub(super) came: u64,
     /// Those that were not what was sent.

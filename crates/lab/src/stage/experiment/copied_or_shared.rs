@@ -3,15 +3,15 @@
 
 use super::bench::{ExperimentBench, ExperimentVerdict};
 use crate::mechanism::{self, Overwrite, SCRIBBLE};
-use crate::peer::Fault;
-use crate::stage::order::{Course, Order};
+use crate::peer::PeerFault;
+use crate::stage::order::{Course, StageOrder};
 use crate::stage::pair::{BOTH, place};
 use crate::trace::{Call, Side, Tone};
 
-pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
+pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, PeerFault> {
     let mut pair = bench.pair()?;
     let by = pair.gauges().map(|gauges| gauges.outbound_number(place(Side::Sender)));
-    let by = by.map_err(|error| Fault::Environment(error.to_string()))?;
+    let by = by.map_err(|error| PeerFault::Environment(error.to_string()))?;
     let mut rows = Vec::new();
     let mut held = true;
     let mut stories = Vec::new();
@@ -20,11 +20,12 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
         mechanism::of(bench.cast.kind).overwrites.iter().enumerate()
     {
         let number = bench.numbers(1);
-        let (calls, _) = bench.ask(&mut pair, Side::Sender, &Order::Scribble { number, by, what: which })?;
+        let (calls, _) =
+            bench.ask(&mut pair, Side::Sender, &StageOrder::Scribble { number, by, what: which })?;
         bench.tell_calls(Side::Sender, Call::Send, calls);
         bench.teller.note(Tone::Plain, format!("overwritten with `{scribble}`: {what}"));
         bench.teller.look(&pair, &BOTH);
-        let (calls, _) = bench.ask(&mut pair, Side::Receiver, &Order::Recv(Course::of(number, 1)))?;
+        let (calls, _) = bench.ask(&mut pair, Side::Receiver, &StageOrder::Recv(Course::of(number, 1)))?;
         let came = calls.first().and_then(|call| call.words.clone()).unwrap_or_default();
         let old = calls.first().is_some_and(|call| call.fault.is_none());
         let new = came.starts_with(&scribble);

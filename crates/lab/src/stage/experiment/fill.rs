@@ -7,10 +7,10 @@ use crossing::WaitStrategy;
 
 use super::bench::{ExperimentBench, ExperimentVerdict, messages};
 use crate::mechanism::Gauges;
-use crate::peer::Fault;
-use crate::stage::order::{Course, Order};
+use crate::peer::PeerFault;
+use crate::stage::order::{Course, StageOrder};
 use crate::stage::pair::{BOTH, Pair};
-use crate::stage::state::Seen;
+use crate::stage::state::SeenProcess;
 use crate::trace::{Call, ProcessState, Side, Tone};
 
 /// More than fit anywhere.
@@ -24,17 +24,17 @@ const FULL: Duration = Duration::from_secs(8);
 /// Gauges that are told while it fills, about.
 const TOLD: u32 = 20;
 
-pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
+pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, PeerFault> {
     let mut pair = bench.pair()?;
     let first = *bench.next;
     bench.teller.note(Tone::Plain, "the receiver takes nothing; the sender sends until it must wait");
-    pair.order(Side::Sender, &Order::SendOn(Course::of(first, MOST)))?;
+    pair.order(Side::Sender, &StageOrder::SendOn(Course::of(first, MOST)))?;
     let Some((bytes, seen)) = fill(bench, &pair)? else {
         return Ok(ExperimentVerdict::untried("the kernel does not let the lab see what the buffer holds"));
     };
     bench.teller.look(&pair, &BOTH);
     // The message that found no room is sent as soon as there is some; then the sender has heard enough.
-    pair.order(Side::Sender, &Order::Enough)?;
+    pair.order(Side::Sender, &StageOrder::Enough)?;
     let fitted = bytes / bench.cast.kind.frame_bytes(bench.cast.size_bytes as usize);
     let Drained { sent, received, damaged } = drain(bench, &mut pair, first, fitted)?;
     *bench.next += sent;
@@ -84,12 +84,12 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
 }
 
 /// Watches until nothing moves any more: the bytes on their way, and where the sender is then.
-fn fill(bench: &mut ExperimentBench<'_, '_>, pair: &Pair) -> Result<Option<(u64, Seen)>, Fault> {
+fn fill(bench: &mut ExperimentBench<'_, '_>, pair: &Pair) -> Result<Option<(u64, SeenProcess)>, PeerFault> {
     let deadline = Instant::now() + FULL;
     let (mut still, mut before, mut looks, mut every) = (0, None, 0_u32, 1_u32);
     loop {
         if bench.stop.load(std::sync::atomic::Ordering::Relaxed) {
-            return Err(Fault::Stopped);
+            return Err(PeerFault::Stopped);
         }
         let Some(bytes) = pair.gauges().ok().and_then(Gauges::on_the_way) else { return Ok(None) };
         still = if before == Some(bytes) { still + 1 } else { 0 };
@@ -101,7 +101,7 @@ fn fill(bench: &mut ExperimentBench<'_, '_>, pair: &Pair) -> Result<Option<(u64,
             return Ok(Some((bytes, seen)));
         }
         if Instant::now() >= deadline {
-            return Err(Fault::Failed(format!(
+            return Err(PeerFault::Failed(format!(
                 "after {} s the sender had still not to wait",
                 FULL.as_secs()
             )));
@@ -128,7 +128,7 @@ fn drain(
     pair: &mut Pair,
     first: u64,
     fitted: u64,
-) -> Result<Drained, Fault> {
+) -> Result<Drained, PeerFault> {
     let mut drained = Drained { sent: 0, received: 0, damaged: 0 };
     take(bench, pair, first, (fitted / 8 * 7).max(1), &mut drained)?;
     let (calls, sent) = bench.hear(pair, Side::Sender)?;
@@ -146,12 +146,12 @@ fn take(
     first: u64,
     count: u64,
     drained: &mut Drained,
-) -> Result<(), Fault> {
+) -> Result<(), PeerFault> {
     let end = drained.received + count;
     while drained.received < end && drained.damaged == 0 {
         // Not too many at a time: each is noted.
         let some = (end - drained.received).min(4096);
-        let order = Order::Recv(Course::of(first + drained.received, some));
+        let order = StageOrder::Recv(Course::of(first + drained.received, some));
         let (calls, came) = bench.ask(pair, Side::Receiver, &order)?;
         drained.received += came;
         let (_, wrong): (Vec<_>, Vec<_>) = calls.into_iter().partition(|call| call.fault.is_none());

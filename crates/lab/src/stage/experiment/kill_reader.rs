@@ -4,8 +4,8 @@
 //! unread is closed politely, so the next send still succeeds, and is lost.
 
 use super::bench::{ExperimentBench, ExperimentVerdict, messages};
-use crate::peer::Fault;
-use crate::stage::order::{Course, Order, Wrong};
+use crate::peer::PeerFault;
+use crate::stage::order::{Course, StageOrder, Wrong};
 use crate::stage::pair::BOTH;
 use crate::trace::{Call, Side, Tone};
 
@@ -16,7 +16,7 @@ const MORE: u64 = 20;
 /// Between two of those: a closed connection is told by a packet, which takes a moment even here.
 const GAP_US: u64 = 2_000;
 
-pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
+pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, PeerFault> {
     let mut rows = Vec::new();
     let mut told = true;
     let mut stories = Vec::new();
@@ -32,10 +32,10 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
         bench.teller.look(&pair, &BOTH);
         bench.teller.note(Tone::Plain, format!("the receiver is killed with {} unread", messages(unread)));
         let death = pair.kill(Side::Receiver);
-        let death = death.ok_or_else(|| Fault::Failed("the receiver outlived SIGKILL".into()))?;
+        let death = death.ok_or_else(|| PeerFault::Failed("the receiver outlived SIGKILL".into()))?;
         bench.teller.died(Side::Receiver, death);
         let first = bench.numbers(MORE);
-        let more = Order::Send(Course { gap_us: GAP_US, ..Course::of(first, MORE) });
+        let more = StageOrder::Send(Course { gap_us: GAP_US, ..Course::of(first, MORE) });
         let (calls, after) = bench.ask(&mut pair, Side::Sender, &more)?;
         let ended = calls.iter().rev().find_map(|call| match &call.fault {
             Some(Wrong::Ended(word)) => Some(word.clone()),

@@ -4,7 +4,7 @@
 use std::io;
 
 use super::bench::{ExperimentBench, ExperimentVerdict};
-use crate::peer::Fault;
+use crate::peer::PeerFault;
 use crate::probe::copies::{self, Proof};
 use crate::probe::tracefs::Tracefs;
 use crate::scene::Scene;
@@ -12,7 +12,7 @@ use crate::stage::xray::{processes, setup};
 use crate::sys::monotonic::monotonic_ns;
 use crate::trace::{Event, Side, What};
 
-pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
+pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, PeerFault> {
     let mut setup = setup(bench.cast);
     setup.size_bytes = setup.size_bytes.max(copies::LEAST_BYTES);
     let prove = |tracefs: Option<&Tracefs>| {

@@ -11,8 +11,8 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use super::bench::{ExperimentBench, ExperimentVerdict, messages};
-use crate::peer::Fault;
-use crate::stage::order::{Course, Order};
+use crate::peer::PeerFault;
+use crate::stage::order::{Course, StageOrder};
 use crate::stage::pair::{BOTH, Pair, place};
 use crate::sys::socket::{TcpInfo, dropped, lose_everything, lose_nothing, tcp_info};
 use crate::trace::{Call, Side, Tone, What};
@@ -25,7 +25,7 @@ const EVERY: u64 = 4;
 /// loopback.
 const COUNTED_WITHIN: Duration = Duration::from_secs(5);
 
-pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
+pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, PeerFault> {
     let mut pair = bench.pair()?;
     if let Err(error) = begin_to_lose(&pair).and_then(|()| end_losing(&pair)) {
         return Ok(refused(bench, &error));
@@ -38,13 +38,13 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     for sent in 1..=SENT {
         let number = bench.numbers(1);
         // One at a time, each waited for: no later segment tells of the loss, so it is a timer that ends it.
-        pair.order(Side::Receiver, &Order::Recv(Course::of(number, 1)))?;
+        pair.order(Side::Receiver, &StageOrder::Recv(Course::of(number, 1)))?;
         let loses = sent % EVERY == 0;
         let until_now = losses(&pair)?;
         if loses {
             begin_to_lose(&pair).map_err(failed)?;
         }
-        let (calls, _) = bench.ask(&mut pair, Side::Sender, &Order::Send(Course::of(number, 1)))?;
+        let (calls, _) = bench.ask(&mut pair, Side::Sender, &StageOrder::Send(Course::of(number, 1)))?;
         if loses {
             lost += count_losses(&pair, until_now)?;
             end_losing(&pair).map_err(failed)?;
@@ -97,8 +97,8 @@ fn milliseconds(ns: u64) -> String {
     format!("{:.1} ms", ns as f64 / 1e6)
 }
 
-fn failed(error: std::io::Error) -> Fault {
-    Fault::Failed(error.to_string())
+fn failed(error: std::io::Error) -> PeerFault {
+    PeerFault::Failed(error.to_string())
 }
 
 /// Does something with the receiver's own socket.
@@ -116,12 +116,12 @@ fn end_losing(pair: &Pair) -> std::io::Result<()> {
 }
 
 /// How many packets the receiver's socket has lost so far.
-fn losses(pair: &Pair) -> Result<u64, Fault> {
+fn losses(pair: &Pair) -> Result<u64, PeerFault> {
     at_receiver(pair, dropped).map(u64::from).map_err(failed)
 }
 
 /// Waits until the receiver's socket has lost something since it had lost `before`; returns how much.
-fn count_losses(pair: &Pair, before: u64) -> Result<u64, Fault> {
+fn count_losses(pair: &Pair, before: u64) -> Result<u64, PeerFault> {
     let end = Instant::now() + COUNTED_WITHIN;
     loop {
         let now = losses(pair)?;
@@ -129,16 +129,21 @@ fn count_losses(pair: &Pair, before: u64) -> Result<u64, Fault> {
             return Ok(now - before);
         }
         if Instant::now() > end {
-            return Err(Fault::Failed("the kernel lost no segment at a socket that loses everything".into()));
+            return Err(PeerFault::Failed(
+                "the kernel lost no segment at a socket that loses everything".into(),
+            ));
         }
         crossing::pause(Duration::from_micros(100));
     }
 }
 
 /// What the kernel tells of the sender's side of the connection.
-fn info(pair: &Pair) -> Result<TcpInfo, Fault> {
-    let gauges = pair.gauges().map_err(|error| Fault::Environment(error.to_string()))?;
-    gauges.outbound(place(Side::Sender)).and_then(tcp_info).map_err(|error| Fault::Failed(error.to_string()))
+fn info(pair: &Pair) -> Result<TcpInfo, PeerFault> {
+    let gauges = pair.gauges().map_err(|error| PeerFault::Environment(error.to_string()))?;
+    gauges
+        .outbound(place(Side::Sender))
+        .and_then(tcp_info)
+        .map_err(|error| PeerFault::Failed(error.to_string()))
 }
 
 fn refused(bench: &mut ExperimentBench<'_, '_>, error: &std::io::Error) -> ExperimentVerdict {

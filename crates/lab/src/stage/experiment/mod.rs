@@ -16,7 +16,7 @@ pub(super) use self::bench::warm_pair;
 use self::bench::{ExperimentBench, ExperimentVerdict};
 use super::pair::Cast;
 use super::teller::Teller;
-use crate::peer::Fault;
+use crate::peer::PeerFault;
 use crate::trace::What;
 
 /// Runs the experiment `id`, which the scene has. A fault of its processes is the experiment's end, and not the
@@ -27,7 +27,7 @@ pub(super) fn run(
     next: &mut u64,
     stop: &AtomicBool,
     teller: &mut Teller<'_>,
-) -> Result<(), Fault> {
+) -> Result<(), PeerFault> {
     teller.say(What::ExperimentBegin { id: id.into() });
     let mut bench = ExperimentBench { cast, next, stop, teller };
     let outcome = match id {
@@ -39,11 +39,11 @@ pub(super) fn run(
         "life-of-a-byte" => life_of_a_byte::run(&mut bench),
         "one-page" => one_page::run(&mut bench),
         "copied-or-shared" => copied_or_shared::run(&mut bench),
-        other => Err(Fault::Failed(format!("there is no experiment called `{other}`"))),
+        other => Err(PeerFault::Failed(format!("there is no experiment called `{other}`"))),
     };
     let (verdict, fault) = match outcome {
         Ok(verdict) => (verdict, Ok(())),
-        Err(Fault::Stopped) => (ExperimentVerdict::untried("it was stopped"), Err(Fault::Stopped)),
+        Err(PeerFault::Stopped) => (ExperimentVerdict::untried("it was stopped"), Err(PeerFault::Stopped)),
         Err(fault) => (ExperimentVerdict::untried(format!("it could not be done: {fault}")), Ok(())),
     };
     let ExperimentVerdict { sentence, held } = verdict;

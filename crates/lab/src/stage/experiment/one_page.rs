@@ -2,20 +2,21 @@
 //! physical pages prove.
 
 use super::bench::{ExperimentBench, ExperimentVerdict};
-use crate::peer::Fault;
-use crate::probe::pages::{self, Mapping};
+use crate::peer::PeerFault;
+use crate::probe::pages::{self, ProcessMapping};
 use crate::trace::What;
 
-pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
+pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, PeerFault> {
     let pair = bench.pair()?;
     let pids = pair.pids();
-    let look =
-        |error: std::io::Error| Fault::Environment(format!("the processes cannot be looked into: {error}"));
+    let look = |error: std::io::Error| {
+        PeerFault::Environment(format!("the processes cannot be looked into: {error}"))
+    };
     let theirs = pages::shared_mappings(pids[1]).map_err(look)?;
     let mut rows = Vec::new();
     let (mut proven, mut same_file, mut differ) = (0, 0, 0);
     for mine in pages::shared_mappings(pids[0]).map_err(look)? {
-        let same = |other: &&Mapping| other.file == mine.file && other.offset == mine.offset;
+        let same = |other: &&ProcessMapping| other.file == mine.file && other.offset == mine.offset;
         let Some(other) = theirs.iter().find(same) else { continue };
         same_file += 1;
         let pages =
@@ -36,7 +37,7 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
         };
         let share = pages::charged_kib(pids[0], mine.at.start).ok().flatten();
         let share = share.map_or_else(|| "–".into(), |(all, share)| format!("{share} of {all} KiB"));
-        let rights = |mapping: &Mapping| if mapping.writable { "rw" } else { "r" };
+        let rights = |mapping: &ProcessMapping| if mapping.writable { "rw" } else { "r" };
         rows.push(vec![
             format!("{:#x} ({})", mine.at.start, rights(&mine)),
             format!("{:#x} ({})", other.at.start, rights(other)),

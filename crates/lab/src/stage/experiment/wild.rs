@@ -5,8 +5,8 @@
 //! which the receiver still gets every message that was published.
 
 use super::bench::{ExperimentBench, ExperimentVerdict, messages};
-use crate::peer::{Death, Fault};
-use crate::stage::order::Order;
+use crate::peer::{Death, PeerFault};
+use crate::stage::order::StageOrder;
 use crate::stage::pair::{BOTH, Pair, other, place};
 use crate::trace::{Side, Tone};
 use std::time::Duration;
@@ -15,7 +15,7 @@ const MESSAGES: u64 = 10;
 /// How long a process that strays may take to be gone.
 const END: Duration = Duration::from_secs(5);
 
-pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
+pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, PeerFault> {
     let mut rows = Vec::new();
     let mut held = true;
     let mut received = 0;
@@ -70,14 +70,14 @@ fn stray(
     bench: &mut ExperimentBench<'_, '_>,
     pair: &mut Pair,
     side: Side,
-) -> Result<(Option<Death>, usize), Fault> {
+) -> Result<(Option<Death>, usize), PeerFault> {
     let victim = place(other(side));
     let region = |pair: &Pair| {
-        let gauges = pair.gauges().map_err(|error| Fault::Environment(error.to_string()))?;
+        let gauges = pair.gauges().map_err(|error| PeerFault::Environment(error.to_string()))?;
         gauges
             .region(victim)
             .and_then(|region| region.bytes())
-            .map_err(|error| Fault::Failed(error.to_string()))
+            .map_err(|error| PeerFault::Failed(error.to_string()))
     };
     let before = region(pair)?;
     let text = format!(
@@ -87,7 +87,7 @@ fn stray(
         before.len()
     );
     bench.teller.note(Tone::Plain, text);
-    pair.order(side, &Order::Stray)?;
+    pair.order(side, &StageOrder::Stray)?;
     let death = pair.death_within(side, END);
     match &death {
         Some(death) => bench.teller.died(side, death.clone()),

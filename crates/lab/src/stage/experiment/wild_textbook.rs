@@ -5,22 +5,22 @@
 use std::os::fd::AsFd;
 
 use super::bench::{ExperimentBench, ExperimentVerdict, messages};
-use crate::peer::Fault;
-use crate::stage::order::{Order, Textbook};
+use crate::peer::PeerFault;
+use crate::stage::order::{StageOrder, Textbook};
 use crate::stage::pair::BOTH;
-use crate::stage::textbook::Board;
+use crate::stage::textbook::TextbookBoard;
 use crate::sys::board;
 use crate::trace::{Call, ProcessState, Side, Tone, What};
 
 const MESSAGES: u64 = 10;
 
-pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, Fault> {
-    let environment = |error: std::io::Error| Fault::Environment(error.to_string());
+pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, PeerFault> {
+    let environment = |error: std::io::Error| PeerFault::Environment(error.to_string());
     let region = board::Board::create().map_err(environment)?;
-    let ours = Board::map(&region).map_err(environment)?;
+    let ours = TextbookBoard::map(&region).map_err(environment)?;
     let mut pair = bench.pair()?;
     let first = bench.numbers(MESSAGES);
-    let write = Order::Textbook(Textbook::Write { first, count: MESSAGES });
+    let write = StageOrder::Textbook(Textbook::Write { first, count: MESSAGES });
     pair.order_with(Side::Sender, &write, Some(region.as_fd()))?;
     let (calls, _) = bench.hear(&mut pair, Side::Sender)?;
     bench.tell_calls(Side::Sender, Call::Send, calls);
@@ -28,14 +28,14 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     let text = format!("{} stand in the region, which both processes may write", messages(ready));
     bench.teller.note(Tone::Plain, text);
 
-    let (_, stores) = bench.ask(&mut pair, Side::Sender, &Order::Textbook(Textbook::Stray))?;
+    let (_, stores) = bench.ask(&mut pair, Side::Sender, &StageOrder::Textbook(Textbook::Stray))?;
     let text = format!("the sender stores all over it: {stores} stores, and the kernel has no objection");
     bench.teller.note(Tone::Plain, text);
     let seen = pair.look(Side::Sender);
     let alive = seen.state != ProcessState::Dead;
     bench.teller.look(&pair, &BOTH);
 
-    let read = Order::Textbook(Textbook::Read { first, count: MESSAGES });
+    let read = StageOrder::Textbook(Textbook::Read { first, count: MESSAGES });
     pair.order_with(Side::Receiver, &read, Some(region.as_fd()))?;
     let (calls, _) = bench.hear(&mut pair, Side::Receiver)?;
     let events = bench.tell_calls(Side::Receiver, Call::Recv, calls);
