@@ -10,7 +10,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crossing::{Kind, WaitStrategy};
 use lab::plan::{CAPACITY_LEAST, CAPACITY_LIMIT, Placement, SIZE_LIMIT, Workload};
 
-use crate::outcome::{self, Ended, Failure};
+use crate::outcome::{self, Failure, Outcome};
 use crate::server::authority::is_localhost;
 
 /// See, measure and use inter-process communication.
@@ -73,12 +73,12 @@ impl Default for Verb {
 #[derive(Debug, Default, Args)]
 pub(crate) struct Serve {
     #[command(flatten)]
-    pub(crate) door: Door,
+    pub(crate) door: ListenArgs,
 }
 
 /// The lab's address, and the source of its page.
 #[derive(Debug, Default, Args)]
-pub(crate) struct Door {
+pub(crate) struct ListenArgs {
     /// Loopback address and port to listen on; port 0 picks a free one [default: 127.0.0.1:7878]
     #[arg(long, value_name = "ADDRESS", value_parser = listen)]
     pub(crate) listen: Option<SocketAddr>,
@@ -260,7 +260,7 @@ pub(crate) struct Replay {
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     #[command(flatten)]
-    pub(crate) door: Door,
+    pub(crate) door: ListenArgs,
 }
 
 /// `ipcscope doctor`.
@@ -297,10 +297,10 @@ pub(crate) fn grammar() -> clap::Command {
 }
 
 /// Prints help or the version; reports a mistake in one line, with clap's advice.
-pub(crate) fn explain(refusal: &clap::Error) -> Result<Ended, Failure> {
+pub(crate) fn explain(refusal: &clap::Error) -> Result<Outcome, Failure> {
     let text = refusal.render().to_string();
     if matches!(refusal.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return outcome::print(text).map(|()| Ended::Done);
+        return outcome::print(text).map(|()| Outcome::Done);
     }
     let advice = text
         .lines()

@@ -26,7 +26,7 @@ const OF_THE_PERSON: u32 = 0o666;
 
 /// Where an export goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum ExportTarget {
     /// `-`, or any other name of stdout.
     Stdout,
     /// A file that is replaced in one step, or written in place where that cannot be.
@@ -35,26 +35,26 @@ pub(crate) enum Place {
     Stream(PathBuf),
 }
 
-impl Place {
+impl ExportTarget {
     /// Checks that `path` can be written, without leaving anything there.
     ///
     /// # Errors
     ///
     /// A sentence that names the path and what is wrong with it.
-    pub(crate) fn check(path: &Path) -> Result<Place, Failure> {
+    pub(crate) fn check(path: &Path) -> Result<ExportTarget, Failure> {
         if ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name)) {
-            return Ok(Place::Stdout);
+            return Ok(ExportTarget::Stdout);
         }
-        Place::look(path).map_err(|error| refusal(path, &error))
+        ExportTarget::look(path).map_err(|error| refusal(path, &error))
     }
 
-    fn look(path: &Path) -> io::Result<Place> {
+    fn look(path: &Path) -> io::Result<ExportTarget> {
         let facts = match fs::metadata(path) {
             Ok(facts) => facts,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let path = followed(path)?;
                 beside(&path, OF_THE_PERSON)?;
-                return Ok(Place::File(path));
+                return Ok(ExportTarget::File(path));
             }
             Err(error) => return Err(error),
         };
@@ -66,7 +66,7 @@ impl Place {
             return Err(io::Error::other("it is a disk, not a file"));
         }
         if is_stdout(&facts) {
-            return Ok(Place::Stdout);
+            return Ok(ExportTarget::Stdout);
         }
         // A named pipe may get its reader later. Whatever else there is says now whether it can be written.
         if !kind.is_fifo() {
@@ -75,9 +75,9 @@ impl Place {
         // The file behind a descriptor keeps its place: its other users go on with it.
         let is_descriptor = ["/dev/fd", "/dev/stderr", "/proc"].iter().any(|folder| path.starts_with(folder));
         if kind.is_file() && !is_descriptor {
-            Ok(Place::File(path.canonicalize()?))
+            Ok(ExportTarget::File(path.canonicalize()?))
         } else {
-            Ok(Place::Stream(path.to_owned()))
+            Ok(ExportTarget::Stream(path.to_owned()))
         }
     }
 
@@ -88,9 +88,9 @@ impl Place {
     /// As [`outcome::print`] for stdout; else a sentence that names the path.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
         match self {
-            Place::Stdout => outcome::print(bytes),
-            Place::File(path) => replace(path, bytes).map_err(|error| refusal(path, &error)),
-            Place::Stream(path) => stream(path, bytes).map_err(|error| refusal(path, &error)),
+            ExportTarget::Stdout => outcome::print(bytes),
+            ExportTarget::File(path) => replace(path, bytes).map_err(|error| refusal(path, &error)),
+            ExportTarget::Stream(path) => stream(path, bytes).map_err(|error| refusal(path, &error)),
         }
     }
 }
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn a_check_leaves_nothing() {
         let folder = tempdir().unwrap();
-        Place::check(&folder.path().join("a.json")).unwrap();
+        ExportTarget::check(&folder.path().join("a.json")).unwrap();
         assert!(names(&folder).is_empty());
     }
 
@@ -288,7 +288,7 @@ mod tests {
         let folder = tempdir().unwrap();
         let path = folder.path().join("a.json");
         fs::write(&path, "something longer than the new content").unwrap();
-        Place::check(&path).unwrap().write(b"{}").unwrap();
+        ExportTarget::check(&path).unwrap().write(b"{}").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"{}");
         assert_eq!(names(&folder), ["a.json"]);
     }
@@ -298,7 +298,7 @@ mod tests {
         let folder = tempdir().unwrap();
         fs::write(folder.path().join("real"), "old").unwrap();
         std::os::unix::fs::symlink("real", folder.path().join("link")).unwrap();
-        Place::check(&folder.path().join("link")).unwrap().write(b"new").unwrap();
+        ExportTarget::check(&folder.path().join("link")).unwrap().write(b"new").unwrap();
         assert!(fs::symlink_metadata(folder.path().join("link")).unwrap().is_symlink());
         assert_eq!(fs::read(folder.path().join("real")).unwrap(), b"new");
     }
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn a_full_device_is_told_and_stays_a_device() {
         let full = Path::new("/dev/full");
-        let place = Place::check(full).unwrap();
+        let place = ExportTarget::check(full).unwrap();
         assert!(place.write(b"x").is_err());
         assert!(!fs::metadata(full).unwrap().is_file());
     }
@@ -315,16 +315,16 @@ mod tests {
     fn a_link_that_leads_nowhere_yet_stays_a_link() {
         let folder = tempdir().unwrap();
         std::os::unix::fs::symlink("real", folder.path().join("link")).unwrap();
-        Place::check(&folder.path().join("link")).unwrap().write(b"new").unwrap();
+        ExportTarget::check(&folder.path().join("link")).unwrap().write(b"new").unwrap();
         assert!(fs::symlink_metadata(folder.path().join("link")).unwrap().is_symlink());
         assert_eq!(fs::read(folder.path().join("real")).unwrap(), b"new");
         assert_eq!(
-            Place::check(&folder.path().join("link")),
-            Place::check(&folder.path().join("./real")),
+            ExportTarget::check(&folder.path().join("link")),
+            ExportTarget::check(&folder.path().join("./real")),
             "one file"
         );
         std::os::unix::fs::symlink("round", folder.path().join("round")).unwrap();
-        assert!(Place::check(&folder.path().join("round")).is_err());
+        assert!(ExportTarget::check(&folder.path().join("round")).is_err());
     }
 
     #[test]
@@ -332,7 +332,7 @@ mod tests {
         let folder = tempdir().unwrap();
         fs::write(folder.path().join("a"), "something longer than the new content").unwrap();
         fs::hard_link(folder.path().join("a"), folder.path().join("b")).unwrap();
-        Place::check(&folder.path().join("a")).unwrap().write(b"new").unwrap();
+        ExportTarget::check(&folder.path().join("a")).unwrap().write(b"new").unwrap();
         assert_eq!(fs::read(folder.path().join("b")).unwrap(), b"new");
         assert_eq!(names(&folder), ["a", "b"]);
     }
@@ -361,8 +361,8 @@ mod tests {
         let folder = tempdir().unwrap();
         let path = folder.path().join("pipe");
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        let place = Place::check(&path).unwrap();
-        assert_eq!(place, Place::Stream(path.clone()));
+        let place = ExportTarget::check(&path).unwrap();
+        assert_eq!(place, ExportTarget::Stream(path.clone()));
         let reader = std::thread::spawn(move || fs::read(path));
         let bytes = vec![7; 1 << 20];
         place.write(&bytes).unwrap();
@@ -372,8 +372,8 @@ mod tests {
     #[test]
     fn folders_and_missing_folders_are_refused() {
         let folder = tempdir().unwrap();
-        assert!(Place::check(folder.path()).is_err());
-        assert!(Place::check(&folder.path().join("missing/a.json")).is_err());
-        assert!(Place::check(Path::new("")).is_err());
+        assert!(ExportTarget::check(folder.path()).is_err());
+        assert!(ExportTarget::check(&folder.path().join("missing/a.json")).is_err());
+        assert!(ExportTarget::check(Path::new("")).is_err());
     }
 }

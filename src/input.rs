@@ -77,11 +77,11 @@ fn pipe(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let pipe = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)?;
     let has_name = rustix::fs::fstatfs(&pipe)?.f_type as i64 != PIPEFS;
-    whole(Waiting { from: &pipe, writer_by: has_name.then(|| Instant::now() + PATIENCE) }, limit)
+    whole(WaitingReader { from: &pipe, writer_by: has_name.then(|| Instant::now() + PATIENCE) }, limit)
 }
 
 fn all(from: &impl AsFd, limit: u64) -> io::Result<Vec<u8>> {
-    whole(Waiting { from, writer_by: None }, limit)
+    whole(WaitingReader { from, writer_by: None }, limit)
 }
 
 /// Everything that there is to read.
@@ -95,13 +95,13 @@ fn whole(from: impl Read, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 /// A reader that waits for what has not come yet, also where another program has made the file non-blocking.
-struct Waiting<'a, T> {
+struct WaitingReader<'a, T> {
     from: &'a T,
     /// Until when a named pipe may be without a writer; `None` once there was one. Without it an empty pipe has ended.
     writer_by: Option<Instant>,
 }
 
-impl<T: AsFd> Read for Waiting<'_, T> {
+impl<T: AsFd> Read for WaitingReader<'_, T> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
             match (rustix::io::read(self.from, &mut *into), self.writer_by) {
@@ -133,7 +133,7 @@ impl<T: AsFd> Read for Waiting<'_, T> {
     }
 }
 
-impl<T: AsFd> Waiting<'_, T> {
+impl<T: AsFd> WaitingReader<'_, T> {
     /// Waits until there is something to read, or an end.
     fn wait(&self, at_most: Option<&Timespec>) -> io::Result<PollFlags> {
         loop {

@@ -15,7 +15,7 @@ use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 use signal_hook::low_level;
 
-use crate::outcome::{Ended, Failure};
+use crate::outcome::{Failure, Outcome};
 
 /// Whether this program was asked to end, and by what.
 #[derive(Debug, Clone, Default)]
@@ -63,8 +63,8 @@ impl Interruption {
     }
 
     /// How a run ends that was cut short by the first signal; `None` if there was none.
-    pub(crate) fn ended(&self) -> Option<Ended> {
-        Some(self.first.load(Ordering::SeqCst)).filter(|&signal| signal != 0).map(Ended::Interrupted)
+    pub(crate) fn ended(&self) -> Option<Outcome> {
+        Some(self.first.load(Ordering::SeqCst)).filter(|&signal| signal != 0).map(Outcome::Interrupted)
     }
 
     /// All results are safe: from now on every signal ends the program at once.

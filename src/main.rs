@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use args::Verb;
-use outcome::{Ended, Failure};
+use outcome::{Failure, Outcome};
 
 fn main() -> ExitCode {
     // A measured process is this same binary. It takes its orders from its parent, not from a command line.
@@ -42,7 +42,7 @@ fn files_that_are_too_long_are_errors() -> Result<(), Failure> {
     registered.map(drop).map_err(|error| Failure::told(format_args!("cannot watch for SIGXFSZ: {error}")))
 }
 
-fn run() -> Result<Ended, Failure> {
+fn run() -> Result<Outcome, Failure> {
     let typed = match args::read() {
         Ok(typed) => typed,
         Err(refusal) => return args::explain(&refusal),

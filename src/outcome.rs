@@ -12,7 +12,7 @@ use crate::render::foreign;
 
 /// A run that came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum Outcome {
     /// Everything asked for was done.
     Done,
     /// A measured run failed; its row says why.
@@ -23,16 +23,16 @@ pub(crate) enum Ended {
     Interrupted(i32),
 }
 
-impl Ended {
+impl Outcome {
     /// The end of a run, given the outcome of writing its results.
     ///
     /// A verdict stays the exit code even if stdout fails: a comparison past its limit stays so
     /// when the disk is full, and so does an interruption. Any other run fails if its result cannot
     /// be written.
-    pub(crate) fn after(self, written: Result<(), Failure>) -> Result<Ended, Failure> {
+    pub(crate) fn after(self, written: Result<(), Failure>) -> Result<Outcome, Failure> {
         match (self, written) {
             (ended, Ok(())) => Ok(ended),
-            (Ended::Done | Ended::RunFailed, Err(failure)) => Err(failure),
+            (Outcome::Done | Outcome::RunFailed, Err(failure)) => Err(failure),
             (ended, Err(Failure(sentence))) => {
                 note(sentence);
                 Ok(ended)
@@ -65,13 +65,13 @@ pub(crate) fn both(first: Result<(), Failure>, second: Result<(), Failure>) -> R
 }
 
 /// The exit code of a run; a failure is first reported on stderr.
-pub(crate) fn exit_code(result: Result<Ended, Failure>) -> ExitCode {
+pub(crate) fn exit_code(result: Result<Outcome, Failure>) -> ExitCode {
     ExitCode::from(match result {
-        Ok(Ended::Done) => 0,
-        Ok(Ended::RunFailed) => 1,
-        Ok(Ended::PastLimit) => 3,
+        Ok(Outcome::Done) => 0,
+        Ok(Outcome::RunFailed) => 1,
+        Ok(Outcome::PastLimit) => 3,
         // A shell reports a program ended by a signal with the same number.
-        Ok(Ended::Interrupted(signal)) => u8::try_from(128 + signal).unwrap_or(255),
+        Ok(Outcome::Interrupted(signal)) => u8::try_from(128 + signal).unwrap_or(255),
         Err(Failure(sentence)) => {
             note(sentence);
             2
@@ -123,10 +123,10 @@ mod tests {
     #[test]
     fn a_verdict_stands_whether_or_not_it_can_be_written() {
         let full = || Err(Failure::told("the disk is full"));
-        for verdict in [Ended::PastLimit, Ended::Interrupted(2)] {
+        for verdict in [Outcome::PastLimit, Outcome::Interrupted(2)] {
             assert_eq!(verdict.after(full()), Ok(verdict));
         }
-        for other in [Ended::Done, Ended::RunFailed] {
+        for other in [Outcome::Done, Outcome::RunFailed] {
             assert_eq!(other.after(full()), Err(Failure::told("the disk is full")));
             assert_eq!(other.after(Ok(())), Ok(other));
         }

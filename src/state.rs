@@ -26,7 +26,7 @@ use crate::input::{self, LIMIT_BYTES};
 use crate::plan;
 use crate::private;
 use crate::render::json;
-use crate::unkept::{Held, Unkept};
+use crate::unkept::{Unkept, UnkeptFile};
 use lab::units;
 
 /// The longest id: a time, and a number behind it.
@@ -37,13 +37,13 @@ const ID_LENGTH: usize = 40;
 pub(crate) struct History {
     /// Where the files are, or why there is no such place.
     folder: Result<PathBuf, String>,
-    seen: Mutex<HashMap<String, Seen>>,
+    seen: Mutex<HashMap<String, SeenFile>>,
     unkept: Unkept,
 }
 
 /// What a file held when it had this size and was changed then.
 #[derive(Debug, Clone)]
-struct Seen {
+struct SeenFile {
     bytes: u64,
     changed: Option<SystemTime>,
     found: Result<Run, String>,
@@ -94,7 +94,7 @@ pub(crate) enum Kept {
 
 /// Why a run cannot be had.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Missing {
+pub(crate) enum MissingRun {
     /// There is none of this id.
     Unknown,
     /// It is there, and this is what is wrong with it.
@@ -139,7 +139,11 @@ impl History {
         let mut ids = ids(report.started_unix_ms);
         // The last one is taken over where all are taken: a thousand reports of one millisecond.
         let id = ids.find(|id| !is_taken(id)).unwrap_or_else(|| units::stamp(report.started_unix_ms));
-        self.unkept.hold(Held { id: id.clone(), text: json::report(report).into_bytes(), why: why.into() });
+        self.unkept.hold(UnkeptFile {
+            id: id.clone(),
+            text: json::report(report).into_bytes(),
+            why: why.into(),
+        });
         id
     }
 
@@ -167,7 +171,7 @@ impl History {
             let Ok(facts) = fs::metadata(entry.path()) else { continue };
             let (bytes, changed) = (facts.len(), facts.modified().ok());
             let known = seen.remove(&name).filter(|seen| seen.bytes == bytes && seen.changed == changed);
-            let known = known.unwrap_or_else(|| Seen { bytes, changed, found: self.look(&name, bytes) });
+            let known = known.unwrap_or_else(|| SeenFile { bytes, changed, found: self.look(&name, bytes) });
             match &known.found {
                 Ok(run) => listing.runs.push(run.clone()),
                 Err(why) => listing.unreadable.push(Unreadable { file: name.clone(), why: why.clone() }),
@@ -182,36 +186,36 @@ impl History {
     }
 
     /// The report of a run.
-    pub(crate) fn report(&self, id: &str) -> Result<Report, Missing> {
-        Report::read(&self.read(id)?).map_err(|why| Missing::Broken(format!("{id}.json: {why}")))
+    pub(crate) fn report(&self, id: &str) -> Result<Report, MissingRun> {
+        Report::read(&self.read(id)?).map_err(|why| MissingRun::Broken(format!("{id}.json: {why}")))
     }
 
     /// The bytes of a run's file.
-    pub(crate) fn read(&self, id: &str) -> Result<Vec<u8>, Missing> {
+    pub(crate) fn read(&self, id: &str) -> Result<Vec<u8>, MissingRun> {
         if !is_id(id) {
-            return Err(Missing::Unknown);
+            return Err(MissingRun::Unknown);
         }
         if let Some(held) = self.unkept.get(id) {
             return Ok(held.text);
         }
-        let path = self.path(id).ok_or(Missing::Unknown)?;
+        let path = self.path(id).ok_or(MissingRun::Unknown)?;
         input::file(&path, LIMIT_BYTES).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Missing::Unknown,
-            _ => Missing::Broken(format!("{id}.json: {error}")),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => MissingRun::Unknown,
+            _ => MissingRun::Broken(format!("{id}.json: {error}")),
         })
     }
 
     /// Removes a run for good.
-    pub(crate) fn delete(&self, id: &str) -> Result<(), Missing> {
+    pub(crate) fn delete(&self, id: &str) -> Result<(), MissingRun> {
         if !is_id(id) {
-            return Err(Missing::Unknown);
+            return Err(MissingRun::Unknown);
         }
         if self.unkept.let_go(id) {
             return Ok(());
         }
-        fs::remove_file(self.path(id).ok_or(Missing::Unknown)?).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Missing::Unknown,
-            _ => Missing::Broken(format!("cannot delete {id}.json: {error}")),
+        fs::remove_file(self.path(id).ok_or(MissingRun::Unknown)?).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => MissingRun::Unknown,
+            _ => MissingRun::Broken(format!("cannot delete {id}.json: {error}")),
         })
     }
 
@@ -229,7 +233,7 @@ impl History {
 }
 
 /// What is held in memory, as the list shows it.
-fn held(held: &Held) -> Option<Run> {
+fn held(held: &UnkeptFile) -> Option<Run> {
     let run = brief(&held.id, &held.text, held.text.len() as u64).ok()?;
     Some(Run { unkept: Some(held.why.clone()), ..run })
 }
@@ -384,7 +388,7 @@ mod tests {
         assert_eq!(history.report(&new_id).unwrap(), new);
         assert_eq!(history.list().runs, runs, "from memory");
         history.delete(&new_id).unwrap();
-        assert_eq!(history.delete(&new_id), Err(Missing::Unknown));
+        assert_eq!(history.delete(&new_id), Err(MissingRun::Unknown));
         assert_eq!(history.list().runs.len(), 1);
     }
 
@@ -400,7 +404,7 @@ mod tests {
         assert!(history.list().runs.iter().all(|run| run.unkept.as_ref() == Some(&why)));
         assert_eq!(history.report(&id).unwrap(), sample());
         history.delete(&other).unwrap();
-        assert_eq!((history.put_unkept(), history.report(&other)), (1, Err(Missing::Unknown)));
+        assert_eq!((history.put_unkept(), history.report(&other)), (1, Err(MissingRun::Unknown)));
         fs::remove_file(folder.path().join("runs")).unwrap();
         assert_eq!(history.put_unkept(), 0);
         let runs = history.list().runs;
@@ -417,7 +421,7 @@ mod tests {
         let history = History::at(Err("no state folder".into()));
         assert_eq!(history.keep(&sample()), Err("no state folder".into()));
         assert_eq!(history.list(), Listing::default());
-        assert_eq!(history.report("1"), Err(Missing::Unknown));
+        assert_eq!(history.report("1"), Err(MissingRun::Unknown));
         let id = history.hold(&sample(), "no state folder");
         assert_eq!((history.put_unkept(), history.list().runs.len()), (1, 1));
         assert_eq!(history.report(&id).unwrap(), sample());
@@ -460,8 +464,8 @@ mod tests {
         fs::write(folder.path().join("secret.json"), "{}").unwrap();
         let history = History::at(Ok(folder.path().join("runs")));
         for id in ["", "../secret", "..", "/etc/passwd", "1/2", "secret", "1\0", &"1".repeat(41)] {
-            assert_eq!(history.read(id), Err(Missing::Unknown), "{id}");
-            assert_eq!(history.delete(id), Err(Missing::Unknown), "{id}");
+            assert_eq!(history.read(id), Err(MissingRun::Unknown), "{id}");
+            assert_eq!(history.delete(id), Err(MissingRun::Unknown), "{id}");
         }
         assert!(folder.path().join("secret.json").exists());
     }

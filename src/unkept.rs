@@ -13,7 +13,7 @@ const MOST_BYTES: usize = 64 << 20;
 
 /// One report that is not on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct UnkeptFile {
     pub(crate) id: String,
     /// As its file would be.
     pub(crate) text: Vec<u8>,
@@ -23,21 +23,21 @@ pub(crate) struct Held {
 
 /// All of them, the oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Unkept(Mutex<Vec<Held>>);
+pub(crate) struct Unkept(Mutex<Vec<UnkeptFile>>);
 
 impl Unkept {
     /// Holds one more. Where that is too much, the oldest are let go; the newest is always held.
-    pub(crate) fn hold(&self, held: Held) {
+    pub(crate) fn hold(&self, held: UnkeptFile) {
         let mut all = self.all();
         all.push(held);
-        let bytes = |all: &[Held]| all.iter().map(|held| held.text.len()).sum::<usize>();
+        let bytes = |all: &[UnkeptFile]| all.iter().map(|held| held.text.len()).sum::<usize>();
         while all.len() > 1 && (all.len() > MOST || bytes(&all) > MOST_BYTES) {
             all.remove(0);
         }
     }
 
     /// What is held under this id.
-    pub(crate) fn get(&self, id: &str) -> Option<Held> {
+    pub(crate) fn get(&self, id: &str) -> Option<UnkeptFile> {
         self.all().iter().find(|held| held.id == id).cloned()
     }
 
@@ -50,18 +50,18 @@ impl Unkept {
     }
 
     /// Lets go of what `put` has put elsewhere, and returns how many are left.
-    pub(crate) fn put(&self, put: impl Fn(&Held) -> bool) -> usize {
+    pub(crate) fn put(&self, put: impl Fn(&UnkeptFile) -> bool) -> usize {
         let mut all = self.all();
         all.retain(|held| !put(held));
         all.len()
     }
 
     /// What `of` makes of each.
-    pub(crate) fn each<T>(&self, of: impl Fn(&Held) -> T) -> Vec<T> {
+    pub(crate) fn each<T>(&self, of: impl Fn(&UnkeptFile) -> T) -> Vec<T> {
         self.all().iter().map(of).collect()
     }
 
-    fn all(&self) -> MutexGuard<'_, Vec<Held>> {
+    fn all(&self) -> MutexGuard<'_, Vec<UnkeptFile>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -70,8 +70,8 @@ impl Unkept {
 mod tests {
     use super::*;
 
-    fn held(id: usize, bytes: usize) -> Held {
-        Held { id: id.to_string(), text: vec![b' '; bytes], why: "the disk is full".into() }
+    fn held(id: usize, bytes: usize) -> UnkeptFile {
+        UnkeptFile { id: id.to_string(), text: vec![b' '; bytes], why: "the disk is full".into() }
     }
 
     #[test]

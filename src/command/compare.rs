@@ -8,16 +8,16 @@ use lab::compare::{Comparison, Limit};
 
 use crate::args;
 use crate::input::{self, LIMIT_BYTES};
-use crate::outcome::{self, Ended, Failure};
+use crate::outcome::{self, Failure, Outcome};
 use crate::render::{self, Ink, comparison, foreign};
-use crate::state::{History, Missing};
+use crate::state::{History, MissingRun};
 
 /// How many reasons are printed one by one. More could fill the pipe of a reader that takes stderr
 /// only at the end, and block this program.
 const TOLD: usize = 100;
 
 /// Compares, and judges by the limit if there is one.
-pub(crate) fn run(typed: &args::Compare, ink: Ink) -> Result<Ended, Failure> {
+pub(crate) fn run(typed: &args::Compare, ink: Ink) -> Result<Outcome, Failure> {
     if input::is_one_stream(&typed.a, &typed.b) {
         return Err(Failure::told(format_args!(
             "{} and {} are the same stream, which can be read only once: name a file for one of them",
@@ -46,7 +46,7 @@ pub(crate) fn run(typed: &args::Compare, ink: Ink) -> Result<Ended, Failure> {
     if past.is_empty() && !comparison.has_common_rows() {
         return Err(Failure::told("the two reports share no row: nothing was compared"));
     }
-    let ended = if past.is_empty() { Ended::Done } else { Ended::PastLimit };
+    let ended = if past.is_empty() { Outcome::Done } else { Outcome::PastLimit };
     ended.after(shown)
 }
 
@@ -58,8 +58,8 @@ fn report(name: &Path) -> Result<Report, Failure> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault(&error)),
         Err(error) => match name.to_str().map(|id| History::open().report(id)) {
             Some(Ok(report)) => Ok(report),
-            Some(Err(Missing::Broken(why))) => Err(Failure::told(format_args!("in the history, {why}"))),
-            Some(Err(Missing::Unknown)) | None => {
+            Some(Err(MissingRun::Broken(why))) => Err(Failure::told(format_args!("in the history, {why}"))),
+            Some(Err(MissingRun::Unknown)) | None => {
                 Err(fault(&format_args!("{error}, and no run in the history has that id")))
             }
         },

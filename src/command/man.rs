@@ -1,10 +1,10 @@
 //! `ipcscope man`: a manual page, of ipcscope or of one verb.
 
 use crate::args;
-use crate::outcome::{self, Ended, Failure};
+use crate::outcome::{self, Failure, Outcome};
 
 /// Prints the page.
-pub(crate) fn run(typed: &args::Man) -> Result<Ended, Failure> {
+pub(crate) fn run(typed: &args::Man) -> Result<Outcome, Failure> {
     let mut grammar = args::grammar();
     grammar.build();
     let command = match &typed.verb {
@@ -25,5 +25,5 @@ pub(crate) fn run(typed: &args::Man) -> Result<Ended, Failure> {
         .render(&mut page)
         .map_err(|error| Failure::told(format_args!("cannot write the manual page: {error}")))?;
     outcome::print(page)?;
-    Ok(Ended::Done)
+    Ok(Outcome::Done)
 }

@@ -9,23 +9,24 @@ use lab::probe::{self, LEAST_MESSAGES, MOST_MESSAGES, ProbeReport, ProbeSetup};
 use lab::stage;
 
 use crate::args::{self, Chosen};
-use crate::export::Place;
+use crate::export::ExportTarget;
 use crate::interruption::Interruption;
-use crate::outcome::{self, Ended, Failure};
+use crate::outcome::{self, Failure, Outcome};
 use crate::plan;
 use crate::probes::{self, Probes};
 use crate::render::{self, Ink, progress::Bar};
 
 /// Counts, and prints the counts. A count outside its scene's budget is a failed run.
-pub(crate) fn run(typed: &args::Probe, ink: Ink) -> Result<Ended, Failure> {
+pub(crate) fn run(typed: &args::Probe, ink: Ink) -> Result<Outcome, Failure> {
     let mut notices = Vec::new();
     let setups = setups(typed, &mut notices)?;
     if typed.xray {
         return look_through(&setups, typed.json, &notices, ink);
     }
-    let place = |path: &Option<PathBuf>| path.as_deref().map(Place::check).transpose();
+    let place = |path: &Option<PathBuf>| path.as_deref().map(ExportTarget::check).transpose();
     let (json, markdown) = (place(&typed.export_json)?, place(&typed.export_markdown)?);
-    let stdout = [&json, &markdown].into_iter().flatten().filter(|place| **place == Place::Stdout).count();
+    let stdout =
+        [&json, &markdown].into_iter().flatten().filter(|place| **place == ExportTarget::Stdout).count();
     if stdout + usize::from(typed.json) > 1 {
         return Err(Failure::told("two results cannot both go to stdout"));
     }
@@ -41,7 +42,7 @@ pub(crate) fn run(typed: &args::Probe, ink: Ink) -> Result<Ended, Failure> {
     }
     // A probe interrupted before its first row is not kept.
     if report.rows.is_empty() {
-        return Ok(cut.unwrap_or(Ended::Done));
+        return Ok(cut.unwrap_or(Outcome::Done));
     }
     if let Err(why) = Probes::open().keep(&report) {
         outcome::note(format_args!("this probe is not kept for the lab page: {why}"));
@@ -49,11 +50,13 @@ pub(crate) fn run(typed: &args::Probe, ink: Ink) -> Result<Ended, Failure> {
     let mut places = Vec::new();
     places.extend(json.map(|place| (place, render::probe::json(&report))));
     places.extend(markdown.map(|place| (place, render::probe::markdown(&report))));
-    places.extend(typed.json.then(|| (Place::Stdout, render::probe::json(&report))));
+    places.extend(typed.json.then(|| (ExportTarget::Stdout, render::probe::json(&report))));
     // If one place fails, the report still goes to the others. Stdout comes last: its reader may
     // block this program.
-    let (last, first): (Vec<_>, Vec<_>) = places.into_iter().partition(|(place, _)| *place == Place::Stdout);
-    let write = |shown, (place, text): (Place, String)| outcome::both(shown, place.write(text.as_bytes()));
+    let (last, first): (Vec<_>, Vec<_>) =
+        places.into_iter().partition(|(place, _)| *place == ExportTarget::Stdout);
+    let write =
+        |shown, (place, text): (ExportTarget, String)| outcome::both(shown, place.write(text.as_bytes()));
     let shown = first.into_iter().fold(Ok(()), write);
     interruption.results_are_safe();
     let shown = if last.is_empty() {
@@ -67,7 +70,7 @@ pub(crate) fn run(typed: &args::Probe, ink: Ink) -> Result<Ended, Failure> {
 }
 
 /// One message of each, as a trace: a timeline, or JSON.
-fn look_through(setups: &[ProbeSetup], json: bool, notices: &[String], ink: Ink) -> Result<Ended, Failure> {
+fn look_through(setups: &[ProbeSetup], json: bool, notices: &[String], ink: Ink) -> Result<Outcome, Failure> {
     notices.iter().for_each(outcome::note);
     let interruption = Interruption::watch(|| {})?;
     for setup in setups {
@@ -97,12 +100,12 @@ fn look_through(setups: &[ProbeSetup], json: bool, notices: &[String], ink: Ink)
             ))?;
         }
     }
-    Ok(Ended::Done)
+    Ok(Outcome::Done)
 }
 
-fn ended(report: &ProbeReport) -> Ended {
+fn ended(report: &ProbeReport) -> Outcome {
     let broken = |row: &probe::Probed| row.failed.is_some() || row.broken().next().is_some();
-    if report.rows.iter().any(broken) { Ended::RunFailed } else { Ended::Done }
+    if report.rows.iter().any(broken) { Outcome::RunFailed } else { Outcome::Done }
 }
 
 /// Every requested combination.

@@ -5,19 +5,19 @@ use std::path::PathBuf;
 use lab::Report;
 
 use crate::args;
-use crate::export::Place;
+use crate::export::ExportTarget;
 use crate::interruption::Interruption;
-use crate::outcome::{self, Ended, Failure};
+use crate::outcome::{self, Failure, Outcome};
 use crate::plan::{self, Decided};
-use crate::render::form::Form;
+use crate::render::form::OutputFormat;
 use crate::render::{self, Ink, progress::Bar};
 use crate::state::History;
 
 /// A form of the report, and where it goes.
-type Export = (Form, Place);
+type Export = (OutputFormat, ExportTarget);
 
 /// Races, and prints the report.
-pub(crate) fn run(typed: &args::Race, ink: Ink) -> Result<Ended, Failure> {
+pub(crate) fn run(typed: &args::Race, ink: Ink) -> Result<Outcome, Failure> {
     let Decided { plan, notices } = plan::decide(&typed.into())?;
     let exports = exports(typed)?;
     let interruption = Interruption::watch(|| {})?;
@@ -27,8 +27,8 @@ pub(crate) fn run(typed: &args::Race, ink: Ink) -> Result<Ended, Failure> {
     let report = raced.map_err(Failure::told)?;
     let ended = match interruption.ended().filter(|_| report.interrupted) {
         Some(interrupted) => interrupted,
-        None if report.rows.iter().any(|row| row.failed.is_some()) => Ended::RunFailed,
-        None => Ended::Done,
+        None if report.rows.iter().any(|row| row.failed.is_some()) => Outcome::RunFailed,
+        None => Outcome::Done,
     };
     ended.after(show(&report, &notices, typed, &exports, &interruption, ink))
 }
@@ -36,15 +36,16 @@ pub(crate) fn run(typed: &args::Race, ink: Ink) -> Result<Ended, Failure> {
 /// Where the report goes, each place checked; stdout holds one form only.
 fn exports(typed: &args::Race) -> Result<Vec<Export>, Failure> {
     let asked = [
-        (Form::Json, &typed.export_json),
-        (Form::Csv, &typed.export_csv),
-        (Form::Markdown, &typed.export_markdown),
-        (Form::Html, &typed.export_html),
+        (OutputFormat::Json, &typed.export_json),
+        (OutputFormat::Csv, &typed.export_csv),
+        (OutputFormat::Markdown, &typed.export_markdown),
+        (OutputFormat::Html, &typed.export_html),
     ];
-    let mut exports: Vec<Export> = if typed.json { vec![(Form::Json, Place::Stdout)] } else { Vec::new() };
+    let mut exports: Vec<Export> =
+        if typed.json { vec![(OutputFormat::Json, ExportTarget::Stdout)] } else { Vec::new() };
     for (form, path) in asked {
         let Some(path): Option<&PathBuf> = path.as_ref() else { continue };
-        let place = Place::check(path)?;
+        let place = ExportTarget::check(path)?;
         if exports.iter().any(|(_, taken)| *taken == place) {
             return Err(Failure::told(format_args!("two results cannot both go to {}", path.display())));
         }
@@ -70,7 +71,7 @@ fn show(
         outcome::note(format_args!("this race is not kept for the lab page: {why}"));
     }
     let (last, first): (Vec<&Export>, Vec<&Export>) =
-        exports.iter().partition(|(_, place)| *place == Place::Stdout);
+        exports.iter().partition(|(_, place)| *place == ExportTarget::Stdout);
     let write = |shown, (form, place): &Export| {
         outcome::both(shown, place.write(form.write(report, notices, typed.sort).as_bytes()))
     };

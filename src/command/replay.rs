@@ -5,13 +5,13 @@ use lab::trace::Trace;
 use super::serve;
 use crate::args;
 use crate::input::{self, LIMIT_BYTES};
-use crate::outcome::{Ended, Failure};
+use crate::outcome::{Failure, Outcome};
 
 /// The part of the page that shows the trace.
 const PLACE: &str = "#/replay";
 
 /// Checks the file, and serves the lab with it.
-pub(crate) fn run(typed: &args::Replay) -> Result<Ended, Failure> {
+pub(crate) fn run(typed: &args::Replay) -> Result<Outcome, Failure> {
     let fault = |why: &dyn std::fmt::Display| Failure::told(format_args!("{}: {why}", typed.file.display()));
     let text = input::text(&typed.file, LIMIT_BYTES).map_err(|error| fault(&error))?;
     Trace::read(&text[..]).map_err(|error| fault(&error))?;

@@ -9,26 +9,26 @@ use tokio::sync::Notify;
 
 use crate::args;
 use crate::interruption::Interruption;
-use crate::outcome::{self, Ended, Failure};
-use crate::server::{self, Lab, Setup};
+use crate::outcome::{self, Failure, Outcome};
+use crate::server::{self, Lab, ServerSetup};
 use crate::state;
 
 /// Serves until Ctrl-C or another signal that ends a program. That is the normal end: the exit code
 /// is 0.
-pub(crate) fn run(typed: &args::Serve) -> Result<Ended, Failure> {
+pub(crate) fn run(typed: &args::Serve) -> Result<Outcome, Failure> {
     lab(&typed.door, None, "")
 }
 
 /// Serves a lab; `place` is the part of the page to open. One thread, so that the lab does not load
 /// the machine it measures.
-pub(crate) fn lab(door: &args::Door, replay: Option<Vec<u8>>, place: &str) -> Result<Ended, Failure> {
+pub(crate) fn lab(door: &args::ListenArgs, replay: Option<Vec<u8>>, place: &str) -> Result<Outcome, Failure> {
     if let Some(folder) = door.web_dir.as_ref().filter(|folder| !folder.join("index.html").is_file()) {
         return Err(Failure::told(format_args!("--web-dir {}: it has no index.html", folder.display())));
     }
     if let Err(why) = state::can_keep() {
         outcome::note(format_args!("races and probes are kept in memory only, until the lab ends: {why}"));
     }
-    let setup = Setup { web_dir: door.web_dir.clone(), replay };
+    let setup = ServerSetup { web_dir: door.web_dir.clone(), replay };
     let told = |error: io::Error| Failure::told(format_args!("the lab cannot run: {error}"));
     // A report is a megabyte, and several in memory: requests for reports are handled two at a
     // time.
@@ -54,7 +54,7 @@ pub(crate) fn lab(door: &args::Door, replay: Option<Vec<u8>>, place: &str) -> Re
             () = end.notified() => {}
         }
         lab.end().await;
-        Ok(Ended::Done)
+        Ok(Outcome::Done)
     });
     // Do not wait for a thread that still reads the disk for a page.
     runtime.shutdown_background();

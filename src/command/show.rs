@@ -4,12 +4,12 @@ use lab::stage::StageSetup;
 
 use crate::args;
 use crate::interruption::Interruption;
-use crate::outcome::{self, Ended, Failure};
+use crate::outcome::{self, Failure, Outcome};
 use crate::plan;
 use crate::render::{self, Ink};
 
 /// Records the messages and prints them.
-pub(crate) fn run(typed: &args::Show, ink: Ink) -> Result<Ended, Failure> {
+pub(crate) fn run(typed: &args::Show, ink: Ink) -> Result<Outcome, Failure> {
     let mut notices = Vec::new();
     let placement = plan::placement(typed.placement, &mut notices)?;
     let interruption = Interruption::watch(|| {})?;
@@ -34,5 +34,5 @@ pub(crate) fn run(typed: &args::Show, ink: Ink) -> Result<Ended, Failure> {
     } else {
         outcome::print(render::timeline::text(&trace, ink))
     };
-    interruption.ended().unwrap_or(Ended::Done).after(printed)
+    interruption.ended().unwrap_or(Outcome::Done).after(printed)
 }

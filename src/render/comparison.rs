@@ -3,12 +3,12 @@
 use lab::compare::{COLUMNS, Comparison, Judgement};
 
 use super::Ink;
-use super::grid::{Column, Layout, wrap};
+use super::grid::{Column, GridLayout, wrap};
 
 /// The whole of `ipcscope compare` for a terminal of `width` characters.
 pub(crate) fn text(comparison: &Comparison, width: usize, ink: Ink) -> String {
     let columns = COLUMNS.map(|title| Column { title, gives_way: u8::from(title == "by") });
-    let layout = Layout::fit(&columns, comparison.rows.iter().map(|row| row.cells.as_slice()), width);
+    let layout = GridLayout::fit(&columns, comparison.rows.iter().map(|row| row.cells.as_slice()), width);
     let mut out = format!("{}\n", ink.dim(&layout.line(|column| COLUMNS[column])));
     for row in &comparison.rows {
         let line = layout.line(|column| &row.cells[column]);

@@ -150,7 +150,7 @@ pub(crate) mod tests {
             let (text, json) = compared(a, b);
             forms.extend([("comparison", text), ("comparison as JSON", json)]);
         }
-        for form in render::form::Form::ALL {
+        for form in render::form::OutputFormat::ALL {
             // CSV ends its lines as RFC 4180 has it.
             forms.push((form.name(), form.write(&hostile, &notices, false).replace("\r\n", "\n")));
         }

@@ -14,7 +14,7 @@ pub(crate) struct Column {
 
 /// Widths of the columns that are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Layout {
+pub(crate) struct GridLayout {
     shown: Vec<(usize, usize)>,
     /// Headings of the columns that had to go.
     pub(crate) left_out: Vec<&'static str>,
@@ -22,13 +22,13 @@ pub(crate) struct Layout {
 
 const GAP: usize = 2;
 
-impl Layout {
+impl GridLayout {
     /// Finds the columns that fit into `width` characters.
     pub(crate) fn fit<'a>(
         columns: &[Column],
         rows: impl Iterator<Item = &'a [String]>,
         width: usize,
-    ) -> Layout {
+    ) -> GridLayout {
         let mut widths: Vec<usize> = columns.iter().map(|column| length(column.title)).collect();
         for row in rows {
             for (width, cell) in widths.iter_mut().zip(row) {
@@ -47,7 +47,7 @@ impl Layout {
             shown.remove(place);
             left_out.push(columns[column].title);
         }
-        Layout { shown, left_out }
+        GridLayout { shown, left_out }
     }
 
     /// One line: the first column to the left, the others to the right.
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn the_weakest_column_gives_way_first() {
         let row = ["pipe".to_owned(), "1.00 µs".to_owned(), "2".to_owned()];
-        let fit = |width| Layout::fit(&COLUMNS, std::iter::once(&row[..]), width);
+        let fit = |width| GridLayout::fit(&COLUMNS, std::iter::once(&row[..]), width);
         assert_eq!(fit(80).line(|column| &row[column]), "  pipe  1.00 µs    2");
         assert_eq!(fit(16).line(|column| &row[column]), "  pipe  1.00 µs");
         assert_eq!(fit(16).left_out, ["two"]);

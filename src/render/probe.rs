@@ -4,7 +4,7 @@ use lab::probe::{ProbeFigure, ProbeReport, Probed, Question, Reading, TouchedBy}
 use lab::trace::{Trace, What};
 
 use super::Ink;
-use super::grid::{Column, Layout, wrap};
+use super::grid::{Column, GridLayout, wrap};
 use lab::units;
 
 use super::foreign;
@@ -61,7 +61,7 @@ fn one_row(row: &Probed, width: usize, ink: Ink) -> String {
     }
     let cells: Vec<(&ProbeFigure, Vec<String>)> =
         row.figures.iter().filter_map(|figure| Some((figure, cells(figure)?))).collect();
-    let layout = Layout::fit(&COLUMNS, cells.iter().map(|(_, cells)| cells.as_slice()), width);
+    let layout = GridLayout::fit(&COLUMNS, cells.iter().map(|(_, cells)| cells.as_slice()), width);
     out.push_str(&format!("{}\n", ink.dim(&layout.line(|column| COLUMNS[column].title))));
     for (figure, cells) in &cells {
         let line = layout.line(|column| &cells[column]);

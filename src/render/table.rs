@@ -3,7 +3,7 @@
 use lab::Report;
 use lab::judge::{COLUMNS, JudgedRow};
 
-use super::grid::{Column, Layout, wrap};
+use super::grid::{Column, GridLayout, wrap};
 use super::{Ink, judged};
 
 /// The width when there is no terminal to ask.
@@ -18,7 +18,7 @@ pub(crate) fn text(report: &Report, notices: &[String], sort: bool, width: usize
     let columns: Vec<Column> =
         COLUMNS.iter().zip(GIVES_WAY).map(|(title, gives_way)| Column { title, gives_way }).collect();
     let numbers = || judged.groups.iter().flat_map(|group| &group.rows).filter(|row| row.failed.is_none());
-    let layout = Layout::fit(&columns, numbers().map(|row| row.cells.as_slice()), width);
+    let layout = GridLayout::fit(&columns, numbers().map(|row| row.cells.as_slice()), width);
     let mut out = String::new();
     for line in &judged.above {
         out.push_str(&format!("{}\n", wrap(line, width, 2)));
@@ -46,7 +46,7 @@ pub(crate) fn text(report: &Report, notices: &[String], sort: bool, width: usize
     out
 }
 
-fn line(row: &JudgedRow, layout: &Layout, width: usize, ink: Ink) -> String {
+fn line(row: &JudgedRow, layout: &GridLayout, width: usize, ink: Ink) -> String {
     match &row.failed {
         Some(why) => {
             ink.bad(&format!("  {}", wrap(&format!("{}  failed: {why}", row.cells[0]), width - 2, 4)))

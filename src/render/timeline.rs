@@ -6,7 +6,7 @@ use std::fmt::Write;
 use lab::scene::Scene;
 use lab::trace::{Trace, What};
 
-use super::grid::{Column, Layout, wrap};
+use super::grid::{Column, GridLayout, wrap};
 use lab::units;
 
 use super::{Ink, words};
@@ -25,14 +25,14 @@ const COLUMNS: [Column; 5] = [
 
 /// One message, in nanoseconds since the first event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Flight {
+struct MessageTimes {
     message: u64,
     send_begin: u64,
     send_end: u64,
     recv_end: u64,
 }
 
-impl Flight {
+impl MessageTimes {
     fn send_ns(&self) -> u64 {
         self.send_end.saturating_sub(self.send_begin)
     }
@@ -103,10 +103,10 @@ fn steps(out: &mut String, scene: &Scene, ink: Ink) {
     }
 }
 
-fn messages(out: &mut String, trace: &Trace, flights: &[Flight], ink: Ink) {
+fn messages(out: &mut String, trace: &Trace, flights: &[MessageTimes], ink: Ink) {
     let title = format!("What these two processes did (measured, clock {})", trace.header.clock);
     let _ = writeln!(out, "\n{}", ink.bold(&title));
-    let slowest = flights.iter().map(Flight::flight_ns).max().unwrap_or(0).max(1);
+    let slowest = flights.iter().map(MessageTimes::flight_ns).max().unwrap_or(0).max(1);
     let ns_per_cell = slowest as f64 / BAR as f64;
     let first = flights.first().map_or(0, |flight| flight.send_begin);
     let rows: Vec<Vec<String>> = flights
@@ -121,7 +121,7 @@ fn messages(out: &mut String, trace: &Trace, flights: &[Flight], ink: Ink) {
             ]
         })
         .collect();
-    let layout = Layout::fit(&COLUMNS, rows.iter().map(Vec::as_slice), usize::MAX);
+    let layout = GridLayout::fit(&COLUMNS, rows.iter().map(Vec::as_slice), usize::MAX);
     let _ = writeln!(out, "{}", ink.dim(&layout.line(|column| COLUMNS[column].title)));
     for row in &rows {
         let _ = writeln!(out, "{}", layout.line(|column| &row[column]));
@@ -133,7 +133,7 @@ fn messages(out: &mut String, trace: &Trace, flights: &[Flight], ink: Ink) {
     let _ = writeln!(out, "{}", ink.dim(&scale));
 }
 
-fn costs(out: &mut String, trace: &Trace, flights: &[Flight], ink: Ink) {
+fn costs(out: &mut String, trace: &Trace, flights: &[MessageTimes], ink: Ink) {
     // A hybrid wait is written with its patience: `hybrid:20us`.
     let wait = trace.header.wait.split(':').next().unwrap_or_default();
     if let Some(budget) = trace.header.scene.budgets.iter().find(|budget| budget.wait == wait) {
@@ -146,8 +146,8 @@ fn costs(out: &mut String, trace: &Trace, flights: &[Flight], ink: Ink) {
     let seen = flights.len() as u64;
     let _ =
         writeln!(out, "  {} of {} received and verified", seen, units::plural(announced(trace), "message"));
-    let _ = writeln!(out, "  flight     {}", spread(flights.iter().map(Flight::flight_ns)));
-    let _ = writeln!(out, "  send took  {}", spread(flights.iter().map(Flight::send_ns)));
+    let _ = writeln!(out, "  flight     {}", spread(flights.iter().map(MessageTimes::flight_ns)));
+    let _ = writeln!(out, "  send took  {}", spread(flights.iter().map(MessageTimes::send_ns)));
     let _ = writeln!(
         out,
         "  flight: from just before send to just after recv; the stamps of both ends are in it.\n  \
@@ -172,7 +172,7 @@ fn spread(values: impl Iterator<Item = u64>) -> String {
 }
 
 /// The messages of which both ends were seen, in order.
-fn flights(trace: &Trace) -> Vec<Flight> {
+fn flights(trace: &Trace) -> Vec<MessageTimes> {
     let mut seen: BTreeMap<u64, [Option<u64>; 3]> = BTreeMap::new();
     for event in &trace.events {
         let place = match event.what {
@@ -186,7 +186,7 @@ fn flights(trace: &Trace) -> Vec<Flight> {
         }
     }
     let flight = |(message, [send_begin, send_end, recv_end]): (u64, [Option<u64>; 3])| {
-        Some(Flight { message, send_begin: send_begin?, send_end: send_end?, recv_end: recv_end? })
+        Some(MessageTimes { message, send_begin: send_begin?, send_end: send_end?, recv_end: recv_end? })
     };
     seen.into_iter().filter_map(flight).collect()
 }

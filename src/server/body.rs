@@ -41,17 +41,17 @@ static ON_THEIR_WAY: Semaphore = Semaphore::const_new(REPORTS);
 
 /// The place of a report that is on its way.
 #[derive(Debug)]
-pub(crate) struct Way(#[allow(dead_code, reason = "it is held")] SemaphorePermit<'static>);
+pub(crate) struct ReportPermit(#[allow(dead_code, reason = "it is held")] SemaphorePermit<'static>);
 
-impl Way {
+impl ReportPermit {
     /// Waits for a place.
     ///
     /// # Errors
     ///
     /// 503 when none was free for too long.
-    pub(crate) async fn take() -> Result<Way, Refusal> {
+    pub(crate) async fn take() -> Result<ReportPermit, Refusal> {
         match timeout(PATIENCE, ON_THEIR_WAY.acquire()).await {
-            Ok(Ok(place)) => Ok(Way(place)),
+            Ok(Ok(place)) => Ok(ReportPermit(place)),
             Ok(Err(_)) | Err(_) => Err(Refusal::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format_args!("{REPORTS} reports are on their way, and none has arrived: ask again later"),
@@ -68,7 +68,7 @@ impl Way {
 /// A report that is handed on piece by piece.
 struct Going {
     rest: Bytes,
-    _way: Way,
+    _way: ReportPermit,
 }
 
 impl HttpBody for Going {
@@ -94,7 +94,7 @@ impl HttpBody for Going {
 }
 
 /// The bytes of a JSON body, not yet looked at; and the place of one that may be long.
-pub(crate) struct Text<const LIMIT: usize>(pub(crate) Bytes, pub(crate) Option<Way>);
+pub(crate) struct Text<const LIMIT: usize>(pub(crate) Bytes, pub(crate) Option<ReportPermit>);
 
 impl<S: Send + Sync, const LIMIT: usize> FromRequest<S> for Text<LIMIT> {
     type Rejection = Refusal;
@@ -113,7 +113,7 @@ impl<S: Send + Sync, const LIMIT: usize> FromRequest<S> for Text<LIMIT> {
             return Err(too_long());
         }
         DefaultBodyLimit::max(LIMIT).apply(&mut request);
-        let way = if LIMIT > LIMIT_BYTES { Some(Way::take().await?) } else { None };
+        let way = if LIMIT > LIMIT_BYTES { Some(ReportPermit::take().await?) } else { None };
         match timeout(PATIENCE, Bytes::from_request(request, state)).await {
             Ok(Ok(bytes)) => Ok(Text(bytes, way)),
             Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_long()),

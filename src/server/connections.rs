@@ -26,7 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::backpressure::Backpressure;
-use super::owner::Owner;
+use super::owner::ConnectionOwner;
 
 /// How many of this user at a time: a quarter of the usual limit of open files.
 const LIMIT: usize = 256;
@@ -59,7 +59,7 @@ pub(crate) async fn serve(mut listener: TcpListener, routes: Router) {
     brief.keep_alive(false);
     loop {
         let (stream, theirs) = Listener::accept(&mut listener).await;
-        let owner = Owner::of_connection(&stream, theirs);
+        let owner = ConnectionOwner::of_connection(&stream, theirs);
         if owner.refusal().is_none() {
             let place = Arc::clone(&ours).acquire_owned().await;
             // The semaphore is never closed.
@@ -75,7 +75,7 @@ pub(crate) async fn serve(mut listener: TcpListener, routes: Router) {
 async fn answer(
     protocol: http1::Builder,
     stream: TcpStream,
-    owner: Owner,
+    owner: ConnectionOwner,
     routes: Router,
     place: OwnedSemaphorePermit,
 ) {

@@ -19,10 +19,10 @@ use super::websocket::{Socket, Upgrade};
 const PAGES: usize = 64;
 
 /// One page that follows.
-struct Open(Arc<Lab>);
+struct Follower(Arc<Lab>);
 
-impl Open {
-    fn new(lab: &Arc<Lab>) -> Option<Open> {
+impl Follower {
+    fn new(lab: &Arc<Lab>) -> Option<Follower> {
         let mut now = lab.live.now();
         if now.pages >= PAGES {
             return None;
@@ -31,11 +31,11 @@ impl Open {
         if let Some(running) = &mut now.running {
             running.page_open = true;
         }
-        Some(Open(Arc::clone(lab)))
+        Some(Follower(Arc::clone(lab)))
     }
 }
 
-impl Drop for Open {
+impl Drop for Follower {
     fn drop(&mut self) {
         self.0.live.now().pages -= 1;
     }
@@ -47,7 +47,7 @@ pub(crate) async fn follow(State(lab): State<Arc<Lab>>, upgrade: Upgrade) -> Res
 }
 
 async fn tell(lab: Arc<Lab>, mut socket: Socket) {
-    let Some(_open) = Open::new(&lab) else {
+    let Some(_open) = Follower::new(&lab) else {
         return socket.close(close_code::AGAIN, "too many pages are open").await;
     };
     let (mut frames, first) = snapshot(&lab).await;

@@ -28,28 +28,28 @@ const TOKEN_BYTES: usize = 16;
 
 /// What the door knows: where the lab listens, and the token of this start.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct RequestGuard {
     ours: SocketAddr,
     token: String,
     policy: HeaderValue,
 }
 
-impl Door {
+impl RequestGuard {
     /// A door with a fresh token.
     ///
     /// # Errors
     ///
     /// When the kernel gives no random bytes.
-    pub(crate) fn new(ours: SocketAddr) -> std::io::Result<Door> {
+    pub(crate) fn new(ours: SocketAddr) -> std::io::Result<RequestGuard> {
         let mut random = [0; TOKEN_BYTES];
         let given = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
         if given != TOKEN_BYTES {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(Door::with(ours, random.iter().map(|byte| format!("{byte:02x}")).collect()))
+        Ok(RequestGuard::with(ours, random.iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 
-    fn with(ours: SocketAddr, token: String) -> Door {
+    fn with(ours: SocketAddr, token: String) -> RequestGuard {
         // `'self'` covers WebSockets in today's browsers; older ones need them named, and have no way to name IPv6.
         let (host, port) =
             (if ours.is_ipv4() { ours.ip() } else { IpAddr::V4(Ipv4Addr::LOCALHOST) }, ours.port());
@@ -57,7 +57,7 @@ impl Door {
             "default-src 'self'; connect-src 'self' ws://{host}:{port} ws://localhost:{port}; \
              base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
         );
-        Door { ours, token, policy: policy.parse().expect("a header's value") }
+        RequestGuard { ours, token, policy: policy.parse().expect("a header's value") }
     }
 
     /// What the page carries.
@@ -159,7 +159,7 @@ mod tests {
         for (name, value) in headers {
             map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
         }
-        Door::with(OURS.parse().unwrap(), "0123".into())
+        RequestGuard::with(OURS.parse().unwrap(), "0123".into())
             .refusal(&method, &uri.parse().unwrap(), &map)
             .is_none()
     }
@@ -251,8 +251,10 @@ mod tests {
 
     #[test]
     fn a_token_is_fresh_and_long() {
-        let (one, two) =
-            (Door::new(OURS.parse().unwrap()).unwrap(), Door::new(OURS.parse().unwrap()).unwrap());
+        let (one, two) = (
+            RequestGuard::new(OURS.parse().unwrap()).unwrap(),
+            RequestGuard::new(OURS.parse().unwrap()).unwrap(),
+        );
         assert_ne!(one.token(), two.token());
         assert_eq!(one.token().len(), 2 * TOKEN_BYTES);
     }

@@ -75,7 +75,7 @@ pub(super) struct Running {
 
 /// What came of a race or a probe.
 #[derive(Debug, Default)]
-pub(crate) struct Ended {
+pub(crate) struct RunEnded {
     pub(crate) run: Option<String>,
     pub(crate) interrupted: bool,
     pub(crate) error: Option<String>,

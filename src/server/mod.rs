@@ -34,9 +34,9 @@ use crate::outcome::{self, Failure};
 use crate::probes::Probes;
 use crate::state::History;
 use facts::{Facts, Findings};
-use guard::Door;
+use guard::RequestGuard;
 use live::Live;
-use page::Page;
+use page::PageSource;
 
 /// Where the lab is found unless another place is asked for.
 pub(crate) const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7878);
@@ -46,7 +46,7 @@ const ENDS: Duration = Duration::from_secs(5);
 
 /// What the lab is started with.
 #[derive(Debug, Default)]
-pub(crate) struct Setup {
+pub(crate) struct ServerSetup {
     /// Where the page is read from, if not from the binary.
     pub(crate) web_dir: Option<PathBuf>,
     /// A trace to show.
@@ -56,8 +56,8 @@ pub(crate) struct Setup {
 /// Everything that the answers share.
 #[derive(Debug)]
 pub(crate) struct Lab {
-    door: Door,
-    page: Page,
+    door: RequestGuard,
+    page: PageSource,
     history: History,
     probes: Probes,
     facts: OnceLock<Facts>,
@@ -72,12 +72,12 @@ impl Lab {
     /// # Errors
     ///
     /// A sentence: no random bytes.
-    pub(crate) fn new(ours: SocketAddr, setup: Setup) -> Result<Arc<Lab>, Failure> {
-        let door =
-            Door::new(ours).map_err(|error| Failure::told(format_args!("no random bytes: {error}")))?;
+    pub(crate) fn new(ours: SocketAddr, setup: ServerSetup) -> Result<Arc<Lab>, Failure> {
+        let door = RequestGuard::new(ours)
+            .map_err(|error| Failure::told(format_args!("no random bytes: {error}")))?;
         Ok(Arc::new(Lab {
             door,
-            page: setup.web_dir.map_or(Page::BuiltIn, Page::Folder),
+            page: setup.web_dir.map_or(PageSource::BuiltIn, PageSource::Folder),
             history: History::open(),
             probes: Probes::open(),
             facts: OnceLock::new(),

@@ -24,62 +24,64 @@ use super::refusal::Refusal;
 
 /// The user at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Owner {
+pub(crate) enum ConnectionOwner {
     /// The user with this id.
     User(u32),
     /// It cannot be told, and why.
     Unknown(String),
 }
 
-impl Owner {
+impl ConnectionOwner {
     /// Why this one is not answered, if so.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         match self {
-            Owner::User(uid) if *uid == 0 || *uid == geteuid().as_raw() => None,
-            Owner::User(uid) => Some(Refusal::forbidden(format_args!(
+            ConnectionOwner::User(uid) if *uid == 0 || *uid == geteuid().as_raw() => None,
+            ConnectionOwner::User(uid) => Some(Refusal::forbidden(format_args!(
                 "this lab belongs to user {}, and user {uid} asks; start your own",
                 geteuid().as_raw()
             ))),
-            Owner::Unknown(why) => {
+            ConnectionOwner::Unknown(why) => {
                 Some(Refusal::forbidden(format_args!("cannot tell whose process asks: {why}")))
             }
         }
     }
 
     /// The user with this number, if the number identifies one.
-    fn numbered(uid: u32, users: &Users) -> Owner {
+    fn numbered(uid: u32, users: &Users) -> ConnectionOwner {
         if uid == users.overflow && users.unmapped {
-            return Owner::Unknown(format!(
+            return ConnectionOwner::Unknown(format!(
                 "it is a user whom this user namespace does not map, and each of those is shown as {uid}; \
                  start the lab outside of the namespace, or in one that maps you (unshare --map-current-user, \
                  podman --userns=keep-id) and ask from within"
             ));
         }
-        Owner::User(uid)
+        ConnectionOwner::User(uid)
     }
 
     /// Looks up the other end of a connection.
-    pub(crate) fn of_connection(stream: &TcpStream, theirs: SocketAddr) -> Owner {
+    pub(crate) fn of_connection(stream: &TcpStream, theirs: SocketAddr) -> ConnectionOwner {
         match stream.local_addr() {
-            Ok(ours) => Owner::of(theirs, ours),
-            Err(error) => Owner::Unknown(error.to_string()),
+            Ok(ours) => ConnectionOwner::of(theirs, ours),
+            Err(error) => ConnectionOwner::Unknown(error.to_string()),
         }
     }
 
     /// Looks up the socket at `theirs` that is connected to `ours`.
-    fn of(theirs: SocketAddr, ours: SocketAddr) -> Owner {
+    fn of(theirs: SocketAddr, ours: SocketAddr) -> ConnectionOwner {
         let mut told = None;
         for (table, wide) in [("/proc/net/tcp", false), ("/proc/net/tcp6", true)] {
             if !wide && theirs.is_ipv6() {
                 continue;
             }
             match File::open(table).and_then(|file| find(BufReader::new(file), wide, theirs, ours)) {
-                Ok(Some(uid)) => return Owner::numbered(uid, &Users::read()),
+                Ok(Some(uid)) => return ConnectionOwner::numbered(uid, &Users::read()),
                 Ok(None) => {}
                 Err(error) => told = told.or(Some(format!("{table}: {error}"))),
             }
         }
-        Owner::Unknown(told.unwrap_or_else(|| "its connection is not in /proc/net/tcp any more".into()))
+        ConnectionOwner::Unknown(
+            told.unwrap_or_else(|| "its connection is not in /proc/net/tcp any more".into()),
+        )
     }
 }
 
@@ -186,10 +188,10 @@ mod tests {
             let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let (ours, peer) = listener.accept().unwrap();
             let here = ours.local_addr().unwrap();
-            assert_eq!(Owner::of(peer, here), Owner::User(geteuid().as_raw()));
-            assert_eq!(Owner::of(peer, here).refusal(), None);
+            assert_eq!(ConnectionOwner::of(peer, here), ConnectionOwner::User(geteuid().as_raw()));
+            assert_eq!(ConnectionOwner::of(peer, here).refusal(), None);
             drop(theirs);
-            assert!(matches!(Owner::of(peer, here), Owner::Unknown(_)));
+            assert!(matches!(ConnectionOwner::of(peer, here), ConnectionOwner::Unknown(_)));
         }
     }
 
@@ -203,7 +205,9 @@ mod tests {
     #[test]
     fn a_number_that_stands_for_many_is_nobodys() {
         const INITIAL: &str = "         0          0 4294967295\n";
-        let known = |uid, overflow, map| Owner::numbered(uid, &Users::of(overflow, map)) == Owner::User(uid);
+        let known = |uid, overflow, map| {
+            ConnectionOwner::numbered(uid, &Users::of(overflow, map)) == ConnectionOwner::User(uid)
+        };
         // The initial user namespace, and one that maps every user: a user may have this number.
         assert!(known(65_534, "65534\n", INITIAL));
         assert!(known(65_534, "65534\n", "0 0 1000\n1000 1000 4294966295\n"));
@@ -213,7 +217,7 @@ mod tests {
             assert!(!known(99, "99\n", map), "{map}");
             assert!(known(0, "65534\n", map) && known(65_534, "99\n", map), "{map}");
         }
-        let refusal = Owner::numbered(65_534, &Users::of("65534", "")).refusal();
+        let refusal = ConnectionOwner::numbered(65_534, &Users::of("65534", "")).refusal();
         let why = refusal.expect("refused, whoever we are").error;
         assert!(why.contains("--map-current-user"), "{why}");
     }
@@ -221,8 +225,8 @@ mod tests {
     #[test]
     fn others_are_refused() {
         let other = if geteuid().is_root() { 1000 } else { geteuid().as_raw() + 1 };
-        assert!(Owner::User(other).refusal().is_some());
-        assert!(Owner::Unknown("x".into()).refusal().is_some());
-        assert!(Owner::User(0).refusal().is_none());
+        assert!(ConnectionOwner::User(other).refusal().is_some());
+        assert!(ConnectionOwner::Unknown("x".into()).refusal().is_some());
+        assert!(ConnectionOwner::User(0).refusal().is_none());
     }
 }

@@ -23,13 +23,13 @@ const LIMIT_BYTES: u64 = 4 << 20;
 
 /// Where the page comes from.
 #[derive(Debug)]
-pub(crate) enum Page {
+pub(crate) enum PageSource {
     BuiltIn,
     /// From disk, to develop it.
     Folder(PathBuf),
 }
 
-impl Page {
+impl PageSource {
     /// The page itself. It carries the token, so no cache may keep it.
     pub(crate) fn first(&self, token: &str) -> Result<Response, Refusal> {
         let bytes = self.file("index.html")?;
@@ -42,7 +42,7 @@ impl Page {
     pub(crate) fn part(&self, name: &str, asked: &HeaderMap) -> Result<Response, Refusal> {
         let content = [(CONTENT_TYPE, content_type(name))];
         let mut response = match self {
-            Page::BuiltIn => {
+            PageSource::BuiltIn => {
                 let (tag, packed) = built_in(name)?;
                 let mut response = if asked.get(IF_NONE_MATCH).is_some_and(|known| known == tag) {
                     StatusCode::NOT_MODIFIED.into_response()
@@ -55,7 +55,7 @@ impl Page {
                 response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
                 response
             }
-            Page::Folder(_) => (content, self.file(name)?.into_owned()).into_response(),
+            PageSource::Folder(_) => (content, self.file(name)?.into_owned()).into_response(),
         };
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         Ok(response)
@@ -63,8 +63,8 @@ impl Page {
 
     fn file(&self, name: &str) -> Result<Cow<'static, [u8]>, Refusal> {
         match self {
-            Page::BuiltIn => built_in(name).map(|(_, packed)| Cow::Owned(input::unpacked(packed))),
-            Page::Folder(folder) => {
+            PageSource::BuiltIn => built_in(name).map(|(_, packed)| Cow::Owned(input::unpacked(packed))),
+            PageSource::Folder(folder) => {
                 let path = Path::new(name);
                 let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
                 let bytes = inside.then(|| input::file(&folder.join(path), LIMIT_BYTES).ok()).flatten();
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_first_page_has_a_place_for_the_token_and_asks_nobody_else() {
-        let bytes = Page::BuiltIn.file("index.html").unwrap();
+        let bytes = PageSource::BuiltIn.file("index.html").unwrap();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         assert!(text.contains("<meta name=\"token\" content=\"{{token}}\">"), "{text}");
         assert!(!text.contains("http:") && !text.contains("https:"), "{text}");
@@ -122,13 +122,13 @@ mod tests {
     fn a_part_is_the_same_packed_or_not() {
         for (name, _, packed) in BUILT_IN {
             let asked = HeaderMap::from_iter([(ACCEPT_ENCODING, "br, gzip;q=0.5".parse().unwrap())]);
-            let response = Page::BuiltIn.part(name, &asked).unwrap();
+            let response = PageSource::BuiltIn.part(name, &asked).unwrap();
             assert_eq!(response.headers()[CONTENT_ENCODING], "gzip");
             assert!(!input::unpacked(packed).is_empty());
         }
         for refused in ["", "br", "gzip;q=0", "xgzip"] {
             let asked = HeaderMap::from_iter([(ACCEPT_ENCODING, refused.parse().unwrap())]);
-            let response = Page::BuiltIn.part("style.css", &asked).unwrap();
+            let response = PageSource::BuiltIn.part("style.css", &asked).unwrap();
             assert!(response.headers().get(CONTENT_ENCODING).is_none(), "{refused}");
         }
     }
@@ -140,7 +140,7 @@ mod tests {
         std::fs::create_dir(&web).unwrap();
         std::fs::write(folder.path().join("secret"), "x").unwrap();
         std::fs::write(web.join("a.js"), "x").unwrap();
-        let page = Page::Folder(web.clone());
+        let page = PageSource::Folder(web.clone());
         assert!(page.file("a.js").is_ok());
         for name in ["../secret", "./../secret", "/etc/passwd", "", ".", "b.js", "a.js/..", "a.js\0"] {
             assert!(page.file(name).is_err(), "{name}");

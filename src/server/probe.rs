@@ -13,7 +13,7 @@ use lab::sys::heap;
 use serde_json::json;
 
 use super::Lab;
-use super::live::{Doing, Ended};
+use super::live::{Doing, RunEnded};
 use super::refusal::{Refusal, json_of};
 use super::turn::Slot;
 use crate::probes;
@@ -52,7 +52,7 @@ fn run(lab: &Lab, slot: Slot, setups: &[ProbeSetup]) {
         slot.moved(&RaceProgress { done, total, label: probes::label(setup) });
     };
     let report = probe::probe(setups, probes::MESSAGES, &mut progress, &slot.stop);
-    let mut ended = Ended { interrupted: slot.stop.load(Ordering::Relaxed), ..Ended::default() };
+    let mut ended = RunEnded { interrupted: slot.stop.load(Ordering::Relaxed), ..RunEnded::default() };
     heap::give_back();
     // One that was stopped is not kept: its last row may have been cut short.
     if !ended.interrupted {

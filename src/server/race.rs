@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::Lab;
 use super::body::Json;
-use super::live::{Doing, Ended};
+use super::live::{Doing, RunEnded};
 use super::refusal::{Refusal, json_of};
 use super::turn::Slot;
 use crate::outcome::Failure;
@@ -24,11 +24,11 @@ use crate::plan::{self, Decided, Wish};
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Wished {
-    kinds: Vec<Word<Kind>>,
+    kinds: Vec<ParsedWord<Kind>>,
     workloads: Vec<Workload>,
     sizes: Vec<u32>,
-    placement: Option<Word<Placement>>,
-    waits: Vec<Word<WaitStrategy>>,
+    placement: Option<ParsedWord<Placement>>,
+    waits: Vec<ParsedWord<WaitStrategy>>,
     count: Option<u64>,
     launches: Option<u32>,
     rate_per_s: Option<u32>,
@@ -39,22 +39,22 @@ pub(crate) struct Wished {
 
 /// A value in the words of the command line.
 #[derive(Debug)]
-pub(crate) struct Word<T>(pub(crate) T);
+pub(crate) struct ParsedWord<T>(pub(crate) T);
 
-impl<'de, T: std::str::FromStr<Err: std::fmt::Display>> Deserialize<'de> for Word<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Word<T>, D::Error> {
-        String::deserialize(from)?.parse().map(Word).map_err(serde::de::Error::custom)
+impl<'de, T: std::str::FromStr<Err: std::fmt::Display>> Deserialize<'de> for ParsedWord<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<ParsedWord<T>, D::Error> {
+        String::deserialize(from)?.parse().map(ParsedWord).map_err(serde::de::Error::custom)
     }
 }
 
 impl From<Wished> for Wish {
     fn from(wished: Wished) -> Wish {
         Wish {
-            kinds: wished.kinds.into_iter().map(|Word(kind)| kind).collect(),
+            kinds: wished.kinds.into_iter().map(|ParsedWord(kind)| kind).collect(),
             workloads: wished.workloads,
             sizes: wished.sizes,
-            placement: wished.placement.map(|Word(placement)| placement),
-            waits: wished.waits.into_iter().map(|Word(wait)| wait).collect(),
+            placement: wished.placement.map(|ParsedWord(placement)| placement),
+            waits: wished.waits.into_iter().map(|ParsedWord(wait)| wait).collect(),
             count: wished.count,
             launches: wished.launches,
             rate_per_s: wished.rate_per_s,
@@ -92,7 +92,7 @@ pub(crate) async fn stop(State(lab): State<Arc<Lab>>) -> Result<StatusCode, Refu
 
 fn run(lab: &Lab, slot: Slot, plan: &Plan) {
     let raced = lab::race::run(plan, &mut |progress| slot.moved(progress), &slot.stop);
-    let mut ended = Ended { interrupted: slot.stop.load(Ordering::Relaxed), ..Ended::default() };
+    let mut ended = RunEnded { interrupted: slot.stop.load(Ordering::Relaxed), ..RunEnded::default() };
     match raced {
         Err(error) => ended.error = Some(error.to_string()),
         // A race that was cut short before its first round is no news.

@@ -7,7 +7,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::state::Missing;
+use crate::state::MissingRun;
 
 /// What is answered instead.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,11 +43,11 @@ impl Refusal {
     }
 }
 
-impl From<Missing> for Refusal {
-    fn from(missing: Missing) -> Refusal {
+impl From<MissingRun> for Refusal {
+    fn from(missing: MissingRun) -> Refusal {
         match missing {
-            Missing::Unknown => Refusal::not_found("there is no such run"),
-            Missing::Broken(why) => Refusal::senseless(why),
+            MissingRun::Unknown => Refusal::not_found("there is no such run"),
+            MissingRun::Broken(why) => Refusal::senseless(why),
         }
     }
 }

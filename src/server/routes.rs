@@ -12,7 +12,7 @@ use axum::{Router, middleware};
 use tokio::net::TcpListener;
 
 use super::facts::Facts;
-use super::owner::Owner;
+use super::owner::ConnectionOwner;
 use super::refusal::Refusal;
 use super::{Lab, about, connections, follow, probe, race, runs, stage, verdicts};
 
@@ -79,7 +79,7 @@ async fn replay(State(lab): State<Arc<Lab>>) -> Result<Response, Refusal> {
 /// Refuses requests without access; every answer carries the headers that isolate the page.
 pub(crate) async fn watch(
     State(lab): State<Arc<Lab>>,
-    ConnectInfo(owner): ConnectInfo<Owner>,
+    ConnectInfo(owner): ConnectInfo<ConnectionOwner>,
     request: Request,
     next: Next,
 ) -> Response {

@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Lab;
-use super::body::{REPORT_BYTES, Text, Way};
-use super::race::Word;
+use super::body::{REPORT_BYTES, ReportPermit, Text};
+use super::race::ParsedWord;
 use super::refusal::{Refusal, json_of, json_text};
-use crate::render::{self, form::Form};
+use crate::render::{self, form::OutputFormat};
 use crate::state::Kept;
 
 /// `GET /api/runs`.
@@ -29,11 +29,13 @@ pub(crate) async fn list(State(lab): State<Arc<Lab>>) -> Response {
 
 /// `GET /api/runs/{id}`: the file as it is, if it is a report.
 pub(crate) async fn open(State(lab): State<Arc<Lab>>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let way = Way::take().await?;
+    let way = ReportPermit::take().await?;
     let text = lab
-        .blocking(move |lab| lab.history.report(&id).map(|report| Form::Json.write(&report, &[], false)))
+        .blocking(move |lab| {
+            lab.history.report(&id).map(|report| OutputFormat::Json.write(&report, &[], false))
+        })
         .await?;
-    Ok(([(CONTENT_TYPE, Form::Json.content_type())], way.body(text)).into_response())
+    Ok(([(CONTENT_TYPE, OutputFormat::Json.content_type())], way.body(text)).into_response())
 }
 
 /// `GET /api/runs/{id}/judged`: the report, and what is said of it.
@@ -63,7 +65,7 @@ struct JudgedRun {
 }
 
 async fn told(lab: Arc<Lab>, id: String, change: fn(&mut Report)) -> Result<Response, Refusal> {
-    let way = Way::take().await?;
+    let way = ReportPermit::take().await?;
     let text = lab.blocking(move |lab| {
         let mut report = lab.history.report(&id)?;
         change(&mut report);
@@ -76,8 +78,8 @@ async fn told(lab: Arc<Lab>, id: String, change: fn(&mut Report)) -> Result<Resp
 #[derive(Debug, Deserialize)]
 pub(crate) struct Like {
     kind: String,
-    wait: Word<WaitStrategy>,
-    placement: Word<Placement>,
+    wait: ParsedWord<WaitStrategy>,
+    placement: ParsedWord<Placement>,
     size: u32,
 }
 
@@ -87,7 +89,7 @@ pub(crate) async fn beside(
     Path(id): Path<String>,
     like: Result<Query<Like>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    let Query(Like { kind, wait: Word(wait), placement: Word(placement), size }) =
+    let Query(Like { kind, wait: ParsedWord(wait), placement: ParsedWord(placement), size }) =
         like.map_err(|error| Refusal::senseless(error.body_text()))?;
     let found = lab.blocking(move |lab| {
         let report = lab.history.report(&id)?;
@@ -101,12 +103,12 @@ pub(crate) async fn export(
     State(lab): State<Arc<Lab>>,
     Path((id, form)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
-    let Some(form) = Form::ALL.into_iter().find(|known| known.name() == form) else {
-        let forms = Form::ALL.map(Form::name).join(", ");
+    let Some(form) = OutputFormat::ALL.into_iter().find(|known| known.name() == form) else {
+        let forms = OutputFormat::ALL.map(OutputFormat::name).join(", ");
         return Err(Refusal::not_found(format_args!("there is no form `{form}`: one of {forms}")));
     };
     let file = format!("attachment; filename=\"ipcscope-{id}.{}\"", form.ending());
-    let way = Way::take().await?;
+    let way = ReportPermit::take().await?;
     let text = lab
         .blocking(move |lab| lab.history.report(&id).map(|report| form.write(&report, &[], false)))
         .await?;

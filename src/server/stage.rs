@@ -20,9 +20,9 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Lab;
-use super::race::Word;
+use super::race::ParsedWord;
 use super::refusal::Refusal;
-use super::turn::Place;
+use super::turn::StagePermit;
 use super::websocket::{Socket, Upgrade};
 
 /// Commands that may wait for the ones before them.
@@ -34,19 +34,19 @@ const LINES: usize = 1_024;
 /// What a stage is opened with; absent is what [`StageSetup::of`] says.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Asked {
-    kind: Word<Kind>,
-    wait: Option<Word<WaitStrategy>>,
-    placement: Option<Word<Placement>>,
+    kind: ParsedWord<Kind>,
+    wait: Option<ParsedWord<WaitStrategy>>,
+    placement: Option<ParsedWord<Placement>>,
     size: Option<u32>,
 }
 
 impl From<Asked> for StageSetup {
     fn from(asked: Asked) -> StageSetup {
-        let Asked { kind: Word(kind), wait, placement, size } = asked;
+        let Asked { kind: ParsedWord(kind), wait, placement, size } = asked;
         let usual = StageSetup::of(kind);
         StageSetup {
-            wait: wait.map_or(usual.wait, |Word(wait)| wait),
-            placement: placement.map_or(usual.placement, |Word(placement)| placement),
+            wait: wait.map_or(usual.wait, |ParsedWord(wait)| wait),
+            placement: placement.map_or(usual.placement, |ParsedWord(placement)| placement),
             size_bytes: size.unwrap_or(usual.size_bytes),
             ..usual
         }
@@ -64,13 +64,13 @@ pub(crate) async fn open(
 }
 
 /// Why a stage ends: the code and the reason of the closing frame.
-type End = (CloseCode, &'static str);
+type CloseReason = (CloseCode, &'static str);
 
-const CURTAIN: End = (close_code::AGAIN, "a race or a probe begins, and has the machine to itself");
+const CURTAIN: CloseReason = (close_code::AGAIN, "a race or a probe begins, and has the machine to itself");
 
 /// Plays until the page leaves, the curtain falls, or the stage is over.
 async fn play(lab: &Arc<Lab>, mut socket: Socket, setup: StageSetup) {
-    let (place, mut curtain) = match Place::take(lab) {
+    let (place, mut curtain) = match StagePermit::take(lab) {
         Ok(place) => place,
         Err(why) => return socket.close(close_code::AGAIN, why).await,
     };
@@ -109,7 +109,7 @@ async fn talk(
     socket: &mut Socket,
     commands: &SyncSender<Utf8Bytes>,
     trace: &mut mpsc::Receiver<Utf8Bytes>,
-) -> Option<End> {
+) -> Option<CloseReason> {
     loop {
         tokio::select! {
             line = trace.recv() => match line {
@@ -126,13 +126,13 @@ async fn talk(
 }
 
 /// What was opened: how to stop it; or why not.
-type Opened = Result<Arc<AtomicBool>, String>;
+type StageOpened = Result<Arc<AtomicBool>, String>;
 
 /// The thread: opens the stage, and carries out commands until the page is gone.
 fn perform(
-    _place: &Place,
+    _place: &StagePermit,
     setup: &StageSetup,
-    opened: oneshot::Sender<Opened>,
+    opened: oneshot::Sender<StageOpened>,
     told: &Receiver<Utf8Bytes>,
     lines: &mpsc::Sender<Utf8Bytes>,
 ) {

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::sync::{Notify, watch};
 
 use super::Lab;
-use super::live::{Doing, Ended, Running};
+use super::live::{Doing, RunEnded, Running};
 use super::refusal::Refusal;
 
 /// The time between two frames of a race: at most four a second.
@@ -80,19 +80,19 @@ impl Slot {
     }
 
     /// It has ended.
-    pub(crate) fn end(self, ended: &Ended) {
+    pub(crate) fn end(self, ended: &RunEnded) {
         if matches!(self.clear(ended), Some(Doing::Race(_))) && ended.run.is_some() {
             self.lab.live.tell_runs(&self.lab.history);
         }
     }
 
     /// Frees the slot, if that was not done before; says what was in it.
-    fn clear(&self, ended: &Ended) -> Option<Doing> {
+    fn clear(&self, ended: &RunEnded) -> Option<Doing> {
         let live = &self.lab.live;
         let mut now = live.now();
         let done = now.running.take().map(|running| running.doing);
         if let Some(doing) = &done {
-            let Ended { run, interrupted, error } = ended;
+            let RunEnded { run, interrupted, error } = ended;
             let is = format!("{}-ended", doing.name());
             let frame = json!({ "is": is, "run": run, "interrupted": interrupted, "error": error });
             live.tell(&mut now, frame);
@@ -107,7 +107,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         let error = Some("it broke off".into());
-        self.clear(&Ended { error, ..Ended::default() });
+        self.clear(&RunEnded { error, ..RunEnded::default() });
     }
 }
 
@@ -127,13 +127,13 @@ async fn tell_of(lab: Arc<Lab>, moved: Arc<Notify>) {
 
 /// A place for one stage; free again when this value is gone.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct StagePermit {
     lab: Arc<Lab>,
 }
 
-impl Place {
+impl StagePermit {
     /// A place, and what changes when the stage has to end; or the reason why there is none just now.
-    pub(crate) fn take(lab: &Arc<Lab>) -> Result<(Place, watch::Receiver<u64>), &'static str> {
+    pub(crate) fn take(lab: &Arc<Lab>) -> Result<(StagePermit, watch::Receiver<u64>), &'static str> {
         let mut now = lab.live.now();
         if let Some(running) = &now.running {
             return Err(running.doing.busy());
@@ -142,11 +142,11 @@ impl Place {
             return Err("too many stages are open: close one of their pages");
         }
         now.stages += 1;
-        Ok((Place { lab: Arc::clone(lab) }, lab.live.curtain.subscribe()))
+        Ok((StagePermit { lab: Arc::clone(lab) }, lab.live.curtain.subscribe()))
     }
 }
 
-impl Drop for Place {
+impl Drop for StagePermit {
     fn drop(&mut self) {
         self.lab.live.now().stages -= 1;
         self.lab.live.ended.notify_waiters();
