@@ -210,15 +210,15 @@ fn follow<'a>(module: &Names, names: &[String], sources: &Sources<'a>, steps: us
     sources.get(&at).map(|source| source.path)
 }
 
-fn is_for_tests(attribute: &str) -> bool {
+pub(crate) fn is_for_tests(attribute: &str) -> bool {
     let attribute = attribute.replace(' ', "");
-    ["[cfg(test)]", "[cfg(all(test,"].iter().any(|test| attribute.starts_with(test))
+    ["[cfg(test)]", "[cfg(all(test,", "[cfg(doctest)]"].iter().any(|test| attribute.starts_with(test))
 }
 
-fn is(token: &TokenTree, sign: char) -> bool {
+pub(crate) fn is(token: &TokenTree, sign: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == sign)
 }
 
-fn has_braces(token: &TokenTree) -> bool {
+pub(crate) fn has_braces(token: &TokenTree) -> bool {
     matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
 }
