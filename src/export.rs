@@ -161,7 +161,8 @@ fn keeps_its_name(error: &io::Error) -> bool {
     reasons.iter().any(|reason| error.raw_os_error() == Some(reason.raw_os_error()))
 }
 
-/// Whether a new file in this one's place would be the same to everyone: one name, and our own.
+/// Whether a new file in its place would look the same to every program: it has one name, and this
+/// user owns it.
 fn is_ours_alone(facts: &Metadata) -> bool {
     facts.nlink() == 1 && facts.uid() == rustix::process::geteuid().as_raw()
 }

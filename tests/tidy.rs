@@ -334,7 +334,7 @@ fn a_circle_is_found_however_its_arrows_are_written() {
     ] {
         assert_eq!(found("crate", &[lib, a(forth), b, c]), None, "{forth}");
     }
-    // A child needs its parent as anything else does; that it is declared there is no arrow.
+    // A child needs its parent as any other file does; its declaration in the parent is no arrow.
     let child = ("b/c.rs", "use super::B; pub struct C;");
     assert_eq!(found("crate", &[lib, b, child]), None);
     assert!(found("crate", &[lib, ("b/mod.rs", "mod c; pub const B: u8 = c::C;"), child]).is_some());

@@ -1,4 +1,4 @@
-//! Races that the page starts: what it is told, what stays when it leaves, what is left when the lab dies.
+//! Races that the page starts: the news it gets, and what remains when it leaves or the lab dies.
 
 use std::path::Path;
 

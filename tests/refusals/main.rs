@@ -39,7 +39,7 @@ pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
 }
 
-/// A folder that everybody may enter, with a copy of the binary in it. It is gone afterwards.
+/// A folder that every user may enter, with a copy of the binary in it. Dropping it removes it.
 pub(crate) struct Place(PathBuf);
 
 impl Place {

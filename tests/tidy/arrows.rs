@@ -1,9 +1,10 @@
 //! Which file needs which, and whether the arrows ever lead back.
 //!
-//! An arrow leads from a file to each file of the same crate that it names by a path: in a `use`, in a re-export, in the middle
-//! of an expression or of a macro. It ends where the path leads: at the file of its last module, or, when that file only
-//! imports the name or hands it on, at the file where the name comes from. So a facade costs nothing to those who come through
-//! it, and needs what it hands on.
+//! An arrow leads from a file to each file of the same crate that it names by a path: in a `use`,
+//! in a re-export, in the middle of an expression or of a macro. It ends where the path leads: at
+//! the file of its last module, or, when that file only imports the name or hands it on, at the
+//! file where the name comes from. So a path through a facade is no arrow to the facade, and the
+//! facade needs what it hands on.
 //!
 //! A `mod` declaration is no arrow: it says where a file stands, not what its parent needs. What a child takes from its parent
 //! and what a parent takes from its child both count. Tests do not: nothing is built on them. What is not seen is a call of a

@@ -4,7 +4,7 @@ const token = document.querySelector('meta[name=token]')?.getAttribute('content'
 
 /** What the lab answered when it did not do what was asked. */
 export class Refusal extends Error {
-  /** @param {string} text @param {number} status 0 when nobody answered */
+  /** @param {string} text @param {number} status 0 when the lab did not answer */
   constructor(text, status) {
     super(text)
     this.status = status

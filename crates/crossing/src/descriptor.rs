@@ -1,12 +1,14 @@
-//! Descriptors: which numbers they have in this process, and how they go to another. This is the one place that passes them.
+//! Descriptors: the numbers they get in this process, and how they are passed to another. No other
+//! file passes them.
 //!
 //! **Numbers.** Any code that prints or reads uses numbers 0, 1 and 2, and starting a child
-//! replaces them there. A process that has closed one of them is given its number with the next
-//! thing that it opens. So what is kept, or handed over, is moved to a number above them.
+//! replaces them there. If a process has closed one of them, the next descriptor that it opens gets
+//! that number. So descriptors that are kept or handed over are moved above them.
 //!
-//! **Passing.** A packet holds what one call sent, whole, and its descriptors come with it or not at all. When this process has no
-//! room for them, the kernel leaves them out and says that something was cut off. That is a shortage on this side, and is told as
-//! one. More descriptors than there is room for are the other side's doing.
+//! **Passing.** A packet holds what one call sent, whole, and its descriptors come with it or not
+//! at all. When this process can open no more, the kernel leaves them out and reports a truncation.
+//! That is a shortage on this side, and is reported as one. More descriptors than were asked for
+//! are the other side's fault.
 //!
 //! # References
 //! unix(7), SCM_RIGHTS.

@@ -37,7 +37,8 @@ impl OwnTable {
     /// Gives the calling thread a table of its own. The thread must have been started for that, and end with it.
     pub(crate) fn new() -> Result<OwnTable, Errno> {
         const CLOSE_RANGE_UNSHARE: c_uint = 2;
-        // Closes the last possible number, which is never open; what is wanted is the copy.
+        // Closes the last possible number, which is never open: the call is made for the table's
+        // copy.
         close_range(c_uint::MAX, CLOSE_RANGE_UNSHARE)?;
         Ok(OwnTable(PhantomData))
     }

@@ -114,7 +114,7 @@ fn a_watcher_whose_descriptor_was_closed_leaves_nobody_waiting() {
     forked("closed descriptors", || {
         let (one, mut other) = pair(Kind::Shm)?;
         let (_lives, mut waits) = pair(Kind::Shm)?;
-        // As a program does that closes all descriptors which it does not know.
+        // Some programs close all descriptors that they do not know.
         let entries = fs::read_dir("/proc/self/fd").map_err(|error| error.to_string())?.flatten();
         let epoll = entries.filter(|entry| {
             let leads_to = fs::read_link(entry.path());
@@ -225,7 +225,7 @@ fn a_shortage_of_descriptors_is_not_remembered() {
             for more in 0..64 {
                 let connect = || Connection::pair(kind, &config()).map(|(here, _)| here);
                 match fails_once_under(Resource::Nofile, number + more, connect) {
-                    // Of so many attempts nothing is left.
+                    // Nothing is left of any attempt.
                     Err(why) if why == CONNECTED && more > 0 && mine() == before => return Ok(()),
                     outcome => outcome.map_err(|why| format!("{kind}, {more} left: {why}"))?,
                 }

@@ -292,8 +292,8 @@ fn who_has_no_descriptor_left_loses_a_blob_and_not_the_connection() {
     }
 }
 
-/// The way of blobs is made with the first, when either process may be out of descriptors: that one is told, nothing is lost,
-/// and it is tried again.
+/// The lane for blobs is made with the first blob. If either process is out of descriptors then,
+/// its call says so, nothing is lost, and it can be tried again.
 #[test]
 fn who_has_no_descriptor_for_the_way_is_told_and_tries_again() {
     for wait in WAYS {

@@ -1,4 +1,5 @@
-//! Rings and the kernel's buffers: what is asked for is had as far as the system allows, and is said.
+//! Rings and the kernel's buffers: a request is granted as far as the system allows, and the result
+//! is reported.
 
 use std::fs;
 

@@ -346,7 +346,7 @@ fn cut_short(after: Duration, findings: &mut Findings) {
 #[test]
 fn second_process() {
     let Some(part) = part() else { return };
-    // From the first moment on there is a load: what messages are cut from is made before they are asked for.
+    // The load begins at once: the bytes that messages are cut from are made beforehand.
     message(0, 0);
     let ledger = Ledger::inherited();
     if part == "two writes" {

@@ -91,7 +91,7 @@ fn contained() {
             other => panic!("{other:?}"),
         }
     }
-    // One after the other, until there is no more; what there is can be used.
+    // One after the other, until memory runs out; the ones that were made can be used.
     let mut blobs = Vec::new();
     let error = loop {
         match BlobMut::new(6 << 20) {

@@ -8,8 +8,8 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::lookout;
 use crate::machine::Cgroup;
 
-/// A look that comes so much too late says that this process did not run: it is the scale of a person's stopping, or a
-/// machine's sleep, and not of a busy machine.
+/// A look that is late by more than this means that this process did not run. A stopped process or
+/// a sleeping machine is that late; a busy machine is not.
 const AWAY: Duration = Duration::from_secs(2);
 /// Time that a quota may take unseen: a group's other processes may have used it up.
 const THROTTLED: Duration = Duration::from_millis(1);

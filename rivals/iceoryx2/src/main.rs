@@ -78,7 +78,7 @@ impl Link for Ports {
     fn send(&mut self, make: impl FnOnce(&mut [u8])) -> Result<()> {
         let mut sample = self.out.loan_slice_uninit(self.message.len())?;
         let room = sample.payload_mut();
-        // SAFETY: any byte is a byte; `make` writes all of them before anyone reads one.
+        // SAFETY: any byte is a byte; `make` writes all of them before any is read.
         make(unsafe { std::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), room.len()) });
         // SAFETY: `make` has written all of it.
         unsafe { sample.assume_init() }.send()?;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::cannot_run::{Lacks, cannot_run};
 use crate::harness::{PATIENCE, Ran};
 
-/// A copy of the binary that everybody may run, wherever this one lies.
+/// A copy of the binary that every user may run, wherever this one lies.
 struct Copied(PathBuf);
 
 impl Copied {

@@ -111,7 +111,7 @@ class Bench {
       field('Size', select(SIZES.map((size) => [String(size), bytes(size)]), String(size), (size) => change({ size: Number(size) }))))
   }
 
-  /** Leaves it to the reader to start two processes: whoever made a link must not. */
+  /** Offers a button that starts two processes: opening a link must not start them. */
   offer() {
     say(this.said, 'Nothing runs yet: an address alone starts no process.')
     this.switches.append(this.start)

@@ -130,7 +130,7 @@ export class Player {
     return wayOf(this.header.scene, message, this.header.wait)
   }
 
-  /** Draws, and tells whoever shows the time. */
+  /** Draws, and calls `changed`. */
   show() {
     const start = performance.now()
     this.draw()

@@ -1,8 +1,9 @@
 //! Binding: a listener takes its place, and removes the socket file that it made.
 //!
-//! Such a socket is a name that outlives the process which made it, and that another process can take over. So it is remembered
-//! which file was made, and that one is removed and no other. What was there before is never removed: that a server
-//! is gone is known, that no other is about to take its place is not.
+//! The name of such a socket outlives the process that made it, and another process can take it
+//! over. So the listener remembers which file it made, and removes that file and no other. It never
+//! removes a file that was there before: it can know that the server is gone, but not that no other
+//! server is about to take its place.
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -141,7 +142,7 @@ fn file_at(path: &Path) -> Result<(u64, u64), Errno> {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if self.owner.is_me() && file_at(&self.path) == Ok(self.file) {
-            // Someone else may remove it first.
+            // Another process may remove it first.
             let _ = rustix::fs::unlinkat(CWD, &self.path, rustix::fs::AtFlags::empty());
         }
     }

@@ -75,7 +75,7 @@ impl Default for ListenConfig {
 #[derive(Debug)]
 pub struct Listener {
     kind: Kind,
-    /// It does not block: what waits is poll(2), which knows a deadline.
+    /// The socket does not block: poll(2) does the waiting, because it takes a deadline.
     socket: OwnedFd,
     address: Address,
     half_open: Arc<HalfOpen>,

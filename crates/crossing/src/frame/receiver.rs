@@ -26,8 +26,8 @@ enum First {
 pub struct FrameReceiver<W: Wire> {
     wire: W,
     max_message: usize,
-    /// What has come and was not taken is `buffer[start..end]`. Longer than [`READ_BYTES`] it is at most as long as the one
-    /// frame that it holds.
+    /// `buffer[start..end]` has arrived and was not taken yet. A buffer longer than [`READ_BYTES`]
+    /// is as long as the one frame that it holds, at most.
     buffer: Box<[u8]>,
     start: usize,
     end: usize,

@@ -31,7 +31,8 @@ pub(super) fn drain(socket: &OwnedFd, limit: Duration) {
     let began = Instant::now();
     let mut pause = Duration::from_micros(20);
     while !is_over(socket) && unacknowledged_bytes(socket).is_ok_and(|bytes| bytes > END_OF_STREAM) {
-        // At least once, also within no time: what is left unread has the kernel reset the connection.
+        // At least once, even if no time is left: bytes left unread make the kernel reset the
+        // connection.
         let gone = discard(socket).is_err();
         let left = limit.saturating_sub(began.elapsed());
         if gone || left.is_zero() {

@@ -25,10 +25,10 @@
 //! any kill" is promised on TCP for a connection that is used one way. One used both ways can lose
 //! messages at a kill, and reports that it may have.
 //!
-//! The first `send` after a death succeeds and is lost: a `send` that returns says that the kernel has the message, not that anyone
-//! has read it. A machine that vanishes says nothing at all: use deadlines. TCP cannot say "I receive no
-//! more, but still send": a [`Receiver`](crate::Receiver) that is dropped alone is noticed by the peer only
-//! when the sender goes too.
+//! The first `send` after a death succeeds and is lost: a `send` that returns means that the kernel
+//! has the message, not that it was read. A machine that vanishes says nothing at all: use
+//! deadlines. TCP cannot say "I receive no more, but still send": a [`Receiver`](crate::Receiver)
+//! that is dropped alone is noticed by the peer only when the sender goes too.
 //!
 //! # References
 //! tcp(7), RFC 9293, RFC 1122 4.2.2.13, net/ipv4/tcp.c of the kernel.

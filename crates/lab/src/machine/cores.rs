@@ -167,8 +167,8 @@ pub fn pin(core: usize) -> Result<(), Unavailable> {
     let mut set = CpuSet::new();
     set.set(core);
     sched_setaffinity(None, &set).map_err(|errno| not_there(what.clone(), core, errno))?;
-    // The call moves the thread before it returns, so a thread that is elsewhere now was moved by someone
-    // else. Where the kernel does not tell the mask, the place alone is read back.
+    // The call moves the thread before it returns, so a thread that is elsewhere now was moved by
+    // another program. If the kernel does not tell the mask, only the core is read back.
     let (mask, seen) = (allowed_cores().unwrap_or_else(|_| vec![core]), sched_getcpu());
     if mask != [core] || seen != core {
         return Err(Unavailable {

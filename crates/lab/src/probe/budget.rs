@@ -1,7 +1,8 @@
 //! Budgets: what a scene foretells of a figure, and whether a reading keeps to it.
 //!
-//! Counts are whole, and are held to their bounds exactly. There is one reason to let some messages off, and it is read
-//! from the scene: what is done only for a receiver that sleeps is not done for a message that comes before it does.
+//! Counts are whole, and are held to their bounds exactly. Messages may lack a step for one reason
+//! only, and the scene states it: a step that is done for a sleeping receiver only is not done for
+//! a message that arrives before its receiver sleeps.
 
 use crossing::scene::{Act, Actor, Budget, Range, SceneDesign, When};
 

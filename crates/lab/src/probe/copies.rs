@@ -32,8 +32,8 @@ const PAGES: usize = 256;
 pub struct Proof {
     /// The messages in which every watchpoint was where the byte was.
     pub lives: Vec<Life>,
-    /// Whether the kernel's own copy was among the places; of shared memory there is none. A long message goes to the kernel in
-    /// pieces, of which it is not learnt where they will be.
+    /// Whether the kernel's own copy was among the places; shared memory has none. A long message
+    /// goes to the kernel in pieces, whose places are not learnt.
     pub whole: bool,
     /// The places that were watched.
     pub places: Vec<(BytePlace, u64)>,

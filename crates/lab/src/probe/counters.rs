@@ -206,10 +206,11 @@ fn learn(
     Ok(Ok(called))
 }
 
-/// What `messages` messages cost: the counts of two rows, of which `long` is that much longer.
+/// The cost of the messages that `long` has more than `short`: the difference of the two rows'
+/// counts.
 ///
-/// What the workers do around their messages is the same in both, but for a page that is taken for a longer answer and
-/// the like. Where it was more in the short row, nothing is left for the messages: no event is counted less than never.
+/// The workers' own acts around their messages are the same in both rows, but for a page taken for
+/// a longer answer and the like. A count that is larger in the short row gives zero.
 pub fn difference(short: &Counts, long: &Counts) -> Counts {
     let before = |subject: &CountedSubject| short.get(subject).copied().unwrap_or(0);
     long.iter().map(|(subject, count)| (subject.clone(), count.saturating_sub(before(subject)))).collect()

@@ -23,7 +23,7 @@ const GRAIN: u64 = 1 << 30;
 const SLAB_BYTES: u64 = 64 << 10;
 /// Pipes that are made larger, to have the kernel take new pages.
 const PIPES: usize = 8;
-/// How large, in bytes: everybody may have as much.
+/// Their size in bytes: what every user may have.
 const PIPE_BYTES: usize = 1 << 20;
 /// Pairs that must agree.
 const AGREE: usize = 3;

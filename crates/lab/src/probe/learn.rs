@@ -27,7 +27,7 @@ const GUESSES: usize = 8;
 /// Where the byte of the next messages will be.
 #[derive(Debug)]
 pub(super) struct Learnt {
-    /// In the processes' memory: whose, and where.
+    /// In the memory of the processes: the kind of place, the process, the address.
     pub(super) users: Vec<(BytePlace, usize, u64)>,
     /// Likely places in the kernel's memory, the likeliest first.
     pub(super) kernel: Vec<Guess>,
@@ -118,7 +118,7 @@ pub(super) fn learn(
     if let (Some((from, len)), Some((to, _))) = (buffers(0), buffers(1))
         && let (Some(formats), Some(tracefs)) = (&formats, tracefs)
     {
-        // What the kernel is given is the message, and what the library puts before it.
+        // The kernel is given the message behind its frame header.
         let lead = len.saturating_sub(u64::from(setup.size_bytes));
         learnt.users.push((BytePlace::SendBuffer, 0, from + lead + BYTE));
         learnt.users.push((BytePlace::ReceiveBuffer, 1, to + lead + BYTE));

@@ -26,7 +26,7 @@ use crate::scene::Scene;
 
 /// Messages before anything is counted: the first of all pays for cold caches and pages.
 const WARMUP: u64 = 100;
-/// How often a copy proof is tried whose forecast does not come true.
+/// Attempts at a copy proof, whose forecast may not come true.
 const PROOFS: u32 = 3;
 
 /// Looks at one mechanism.

@@ -9,7 +9,7 @@ pub(crate) fn refused(what: &str, error: &io::Error) -> Unavailable {
     of_level(what, error, machine::perf_event_paranoid())
 }
 
-/// The same, where the kernel keeps so much of perf from those without privilege.
+/// The same, at this `perf_event_paranoid` level.
 fn of_level(what: &str, error: &io::Error, level: Option<i32>) -> Unavailable {
     let by_setting = || match level {
         Some(level) if !what.contains("pages") => format!("{error} (kernel.perf_event_paranoid is {level})"),
@@ -43,13 +43,13 @@ fn of_level(what: &str, error: &io::Error, level: Option<i32>) -> Unavailable {
 
 /// How to be allowed to see `what`.
 fn privilege(what: &str, level: Option<i32>) -> &'static str {
-    let everybody = what.contains("switch records") || what.contains("memory of a process");
+    let every_user = what.contains("switch records") || what.contains("memory of a process");
     match level {
-        // Distributions have added levels above 2 that forbid perf to everybody but root.
-        Some(level) if everybody && level > 2 => {
+        // Distributions have added levels above 2 that allow perf to root only.
+        Some(level) if every_user && level > 2 => {
             "run as root, or allow it to every user: sysctl kernel.perf_event_paranoid=2"
         }
-        _ if everybody => "allow perf_event_open in the container's seccomp profile, or run as root",
+        _ if every_user => "allow perf_event_open in the container's seccomp profile, or run as root",
         _ => "run as root, and outside of a user namespace",
     }
 }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setting_that_forbids_perf_to_everybody_is_named_with_its_remedy() {
+    fn a_setting_that_allows_perf_to_root_only_is_named_with_its_remedy() {
         let denied = io::Error::from_raw_os_error(libc::EACCES);
         let told = of_level("switch records", &denied, Some(4));
         assert!(told.why.contains("kernel.perf_event_paranoid is 4"), "{told}");

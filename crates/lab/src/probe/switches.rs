@@ -10,7 +10,8 @@ use super::bench::{Bench, BenchRow, ProbeError};
 use super::wakes::within;
 use crate::sys::perf::{Counter, PerfEvent, Records, Ring, Said, Whom};
 
-/// Pages of each ring: some thousands of records, and little enough for everybody to lock two of them.
+/// Pages of each ring: room for some thousands of records, and few enough that every user may lock
+/// two rings.
 const PAGES: usize = 64;
 /// Messages whose records find room in it.
 const MOST: u64 = 250;

@@ -26,7 +26,7 @@ impl Tracefs {
     /// Finds it, or mounts it for this process alone.
     ///
     /// # Errors
-    /// `EACCES` or `EPERM` for everybody but root, as a rule.
+    /// `EACCES` or `EPERM` for every user but root, as a rule.
     pub fn open() -> io::Result<Tracefs> {
         for place in PLACES {
             if let Ok(folder) = folder(CWD, place)

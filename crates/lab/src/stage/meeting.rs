@@ -57,7 +57,7 @@ impl Meeting {
             }
             match DirBuilder::new().mode(0o700).create(&folder) {
                 Ok(()) => return Ok(Meeting(folder)),
-                // Left by a process of the same number: that one may be a stranger's.
+                // Left by a process of the same pid, perhaps another user's.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }

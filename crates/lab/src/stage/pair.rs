@@ -100,7 +100,8 @@ impl Pair {
         let told = |pair: &mut Pair, side| pair.peer(side).hear::<Told>(deadline, stop);
         let mut met = None;
         if self.meets == Meets::AtPath {
-            // The path is of use for the moment of meeting only, so nothing is left when everybody is killed.
+            // The path is removed once both have met, so nothing is left when all processes are
+            // killed.
             let meeting = Meeting::create().map_err(|error| {
                 PeerFault::Environment(format!("cannot make a folder for a socket: {error}"))
             })?;

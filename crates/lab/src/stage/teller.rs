@@ -102,7 +102,8 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// What the gauges say, to be told later; where the kernel does not let us look that is said once.
+    /// The event that tells the gauges' values. If the kernel refuses to show them, that is told
+    /// once.
     pub(crate) fn read_gauges(&mut self, pair: &Pair) -> Option<Event> {
         let what = match pair.gauges() {
             Ok(gauges) => What::Gauges { values: gauges.read() },

@@ -70,7 +70,8 @@ impl Histogram {
         (self.count() > 0).then(|| self.0.value_at_quantile(0.5))
     }
 
-    /// The latency of so many thousandths of the samples, or `None` when there are too few to say so.
+    /// The latency below which this many thousandths of the samples lie; `None` when there are too
+    /// few samples to say so.
     ///
     /// A percentile is supported up to 1 − 10/n, so that at least ten samples lie beyond it: the median needs
     /// 20 samples, p90 100, p99 1 000 and p99.9 10 000.

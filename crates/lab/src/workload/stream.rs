@@ -16,7 +16,7 @@ use crate::request::SideOutcome;
 use crate::stats::Histogram;
 use crate::sys::usage::usage;
 
-/// Every so many messages one is stamped.
+/// One message in this many is stamped.
 const STAMP_EVERY: u64 = 64;
 
 pub(super) fn send<M: Mechanism>(

@@ -1,8 +1,9 @@
 //! The link: what both halves of a connection share, and the handshake that makes it.
 //!
-//! Each end says hello, and how large its ring will be. When it has heard the other's, it makes and seals its region, hands it over
-//! with a pidfd of itself, and checks what it gets before it says that it is ready. What does not
-//! fit is refused by its name, and nothing of it stays. Work, which large rings are, is told: [`work`](super::work).
+//! Each end says hello and announces the size of its ring. When it has heard the other's, it makes
+//! and seals its region, sends it with a pidfd of itself, checks what it receives, and says that it
+//! is ready. What does not fit is refused by name, and nothing of it stays. Making a large ring
+//! takes long, so an end reports progress meanwhile: [`work`](super::work).
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -110,7 +111,8 @@ fn shake(rendezvous: BorrowedFd<'_>, config: &Config) -> Result<ShmHandshake, Co
     expect(word, MEMORY)?;
     let theirs = Arc::new(clock.stands_for(|step| Theirs::open(memfd, theirs, step))?);
     check_pidfd(&pidfd)?;
-    // An end of this very process lives as long as this one, and says over the rendezvous that it closes.
+    // A peer in this very process dies with this end, and says over the rendezvous that it closes:
+    // no pidfd is needed.
     let pidfd = (!are_same(&me, &pidfd)).then_some(pidfd);
     drop(me);
     send_packet(rendezvous, &READY, &[], clock.deadline)?;

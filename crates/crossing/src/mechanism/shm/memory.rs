@@ -58,7 +58,8 @@ impl BitOr for Status {
 
 /// Two regions, as one side sees them: its own, which it writes, and the peer's, which it can only read.
 pub(crate) trait Memory {
-    /// Messages longer than this many bytes are published in parts of so many: a multiple of 8. Both sides have the same.
+    /// Messages longer than this many bytes are published in parts of this size: a multiple of 8,
+    /// the same on both sides.
     const PART: usize;
 
     /// Stores to this side's own word; all its earlier writes are visible to a load of the new

@@ -14,8 +14,9 @@
 //!   └───────┴──────────────┴───────────┘
 //! ```
 //!
-//! **Indices** count bytes, never wrap to the capacity, and overflow at 2⁶⁴; the place in the ring is `index & (capacity − 1)`.
-//! They start a little below the overflow, so that everybody's ring wraps within its first mebibyte.
+//! **Indices** count bytes, never wrap to the capacity, and overflow at 2⁶⁴; the place in the ring
+//! is `index & (capacity − 1)`. They start a mebibyte below the overflow, so that every ring passes
+//! it within its first mebibyte.
 //!
 //! **Publication** is one release store of `tail`, paired with one acquire load of it at the reader: a kill at any
 //! instruction leaves a message published or not published. The reader publishes `head` rarely (a quarter of
@@ -33,10 +34,11 @@
 //! ([`Memory::let_go`]): when the looks have found much at a time, the reader puts out what it has read before it tells the
 //! writer. A lone message is left alone.
 //!
-//! **What the peer says is a claim.** Its index is loaded once per look, checked against what is possible (not
-//! backwards, not beyond the capacity, a multiple of 8), and kept in private memory. A length is read once,
-//! checked against what was published and against the largest message, and the bytes are copied out before
-//! anyone parses them. A claim that cannot be true ends the connection with a [`Violation`].
+//! **What the peer says is a claim.** Its index is loaded once per look, checked against what is
+//! possible (not backwards, not beyond the capacity, a multiple of 8), and kept in private memory.
+//! A length is read once, checked against what was published and against the largest message, and
+//! the bytes are copied out before they are parsed. A claim that cannot be true ends the connection
+//! with a [`Violation`].
 //!
 //! **Sleeping.** The one that finds nothing raises its flag, passes the heavy half of an asymmetric barrier, looks again,
 //! and sleeps on the peer's index. The one that publishes passes the light half and looks at the flag. One of

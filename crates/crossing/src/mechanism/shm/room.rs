@@ -1,11 +1,12 @@
 //! Room: how much memory may be asked for before a process has to die for it.
 //!
-//! The kernel promises memory that it has not got. A process that takes too much is told late, by the OOM killer, which may end another
-//! process than the one that asked. So before memory is made, its size is held against what is left: by the process's own limit
-//! on files, beyond which the kernel answers with a deadly signal (SIGXFSZ, a memfd is a file); by each control group that the
-//! process is in; and by the machine. A sixteenth of what is left stays with the others.
+//! The kernel promises memory that it does not have. A process that takes too much learns it late,
+//! from the OOM killer, which may end another process than the one that asked. So before memory is
+//! made, its size is compared with what three limits leave: the process's own limit on files,
+//! beyond which the kernel sends a deadly signal (SIGXFSZ; a memfd is a file); each control group
+//! that the process is in; and the machine. A sixteenth of what is left stays with other programs.
 //!
-//! What cannot be read limits nothing: without /proc the kernel's word is all there is.
+//! A limit that cannot be read is not applied: without /proc only the kernel's refusals remain.
 //!
 //! # References
 //! proc_meminfo(5), cgroups(7), Documentation/admin-guide/cgroup-v2.rst "Memory Interface Files", getrlimit(2).
@@ -117,7 +118,7 @@ pub(super) fn check_file(bytes: u64) -> Result<(), Shortage> {
     }
 }
 
-/// Whether so much memory may be made now.
+/// Whether this much memory may be made now.
 pub(super) fn check(bytes: u64) -> Result<(), Shortage> {
     let takes = |credit: u64| credit.checked_sub(bytes);
     if bytes <= SMALL && CREDIT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, takes).is_ok() {

@@ -1,4 +1,5 @@
-//! What is watched: the two descriptors that tell of one peer, and the words in which it is noted what they told.
+//! What the watcher knows of one peer: the two descriptors that tell of it, and the words that
+//! record what they told.
 //!
 //! The [watcher](super::watcher) reads the descriptors; a connection and its sleepers read the words, by the [watch](super::watch).
 

@@ -92,7 +92,7 @@ impl Watcher {
         Ok(watcher)
     }
 
-    /// Watches for the end of a peer. The id under which it does.
+    /// Begins to watch a peer; returns the id of the entry.
     pub(super) fn add(&self, watched: &Arc<WatchedPeer>) -> Result<u64, Errno> {
         let id = lock(&self.table).insert(watched)?;
         let event = |pidfd: bool| epoll::EventData::new_u64(id << 1 | u64::from(pidfd));
@@ -190,7 +190,7 @@ impl Unaware {
     /// … but a thread that is stopped just before it sleeps may take as long as it likes.
     const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-    /// Something has become known of this one's peer.
+    /// Wakes the sleepers of `watched` after news of its peer, again and again until they know.
     fn look_after(&mut self, watched: &Arc<WatchedPeer>) {
         if watched.wake_unaware() {
             self.watched.push(Arc::downgrade(watched));

@@ -1,9 +1,9 @@
-//! Work: what takes an end of a handshake long, and how the other end learns that it is not dead.
+//! Work: the slow parts of a handshake, and how the other end learns that this one is not dead.
 //!
-//! A large ring is made and mapped in seconds. That is no silence: the handshake's clock measures how long the other end says
-//! nothing. So an end's own work stands outside of its own clock; and an end that works says so, after each part, and has time for
-//! the next one. It can be said only as often as there are parts, which follows from the sizes that were told: a peer
-//! cannot hold a handshake open for ever.
+//! Making and mapping a large ring takes seconds. The handshake's clock measures how long the other
+//! end is silent, so an end's own work does not count on its own clock. An end that works says so
+//! after each part, and gets time for the next one. It can say so only as often as there are parts,
+//! which follows from the announced sizes: a peer cannot hold a handshake open for ever.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -29,12 +29,12 @@ const fn steps(bytes: u64) -> u64 {
     bytes.div_ceil(memfd::STEP).saturating_sub(1)
 }
 
-/// How often it is said while a region with this `layout` is made.
+/// How often an end may say so while it makes a region with this `layout`.
 pub(super) fn making(layout: RegionLayout) -> u64 {
     steps(layout.file_bytes()) + mapping(layout)
 }
 
-/// How often it is said while a region with this `layout` is mapped.
+/// How often an end may say so while it maps a region with this `layout`.
 pub(super) fn mapping(layout: RegionLayout) -> u64 {
     steps(layout.mapped_bytes())
 }
@@ -43,7 +43,7 @@ pub(super) fn mapping(layout: RegionLayout) -> u64 {
 #[derive(Debug)]
 pub(super) struct WorkClock<'a> {
     rendezvous: BorrowedFd<'a>,
-    /// How long a part may take that the peer works on.
+    /// How long the peer may work on one part.
     part_time: Duration,
     pub(super) deadline: Instant,
 }
@@ -54,7 +54,8 @@ impl<'a> WorkClock<'a> {
         WorkClock { rendezvous, part_time, deadline: config.connect_deadline() }
     }
 
-    /// Does work of this end's, which gets what it calls after each part. The clock stands still meanwhile.
+    /// Does this end's `work`, which calls its argument after each part. The clock stands still
+    /// meanwhile.
     pub(super) fn stands_for<T>(&mut self, work: impl FnOnce(&mut dyn FnMut()) -> T) -> T {
         let began = Instant::now();
         let mut listens = true;
@@ -67,8 +68,8 @@ impl<'a> WorkClock<'a> {
         done
     }
 
-    /// Receives one packet of exactly `N` bytes with exactly `FDS` descriptors, before which the peer may say `steps` times that
-    /// it works.
+    /// Receives one packet of exactly `N` bytes with exactly `FDS` descriptors. Before it the peer
+    /// may say up to `steps` times that it works.
     pub(super) fn receive<const N: usize, const FDS: usize>(
         &mut self,
         steps: u64,

@@ -178,6 +178,6 @@ fn waits_to_be_told() {
     let after = usage();
     let (slept, faults) = (after.voluntary - before.voluntary, after.minor_faults - before.minor_faults);
     println!("{SAYS} {slept} {faults} {began} {ended}");
-    // It stays until everybody has looked.
+    // It stays until the test has looked.
     let _ = io::stdin().read(&mut [0]);
 }

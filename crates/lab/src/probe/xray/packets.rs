@@ -7,8 +7,9 @@ use crate::probe::symbols;
 use crate::probe::wire::Segment;
 use crate::trace::{Event, Side, What};
 
-/// The tap is given a packet as it comes in, just after it went out: by so much at most, in nanoseconds, under all the
-/// instruments; and by no more than the clocks' difference is uncertain before it.
+/// The tap is given a packet as it comes in, just after it went out: at most this many nanoseconds
+/// later, under all instruments. It may seem earlier by no more than the uncertainty of the clocks'
+/// difference.
 const AFTER_NS: u64 = 300_000;
 const BEFORE_NS: u64 = 5_000;
 

@@ -68,7 +68,7 @@ impl ExperimentBench<'_, '_> {
         Ok(pair)
     }
 
-    /// The numbers of so many messages: the first.
+    /// Reserves the numbers of `count` messages; returns the first.
     pub(super) fn numbers(&mut self, count: u64) -> u64 {
         let first = *self.next;
         *self.next += count;

@@ -122,7 +122,8 @@ struct Drained {
     damaged: u64,
 }
 
-/// Lets the receiver take so much that the sender goes on; then everything that it says it has sent.
+/// Lets the receiver take enough for the sender to go on, then everything that the sender reports
+/// as sent.
 fn drain(
     bench: &mut ExperimentBench<'_, '_>,
     pair: &mut Pair,

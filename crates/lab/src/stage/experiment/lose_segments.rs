@@ -19,7 +19,7 @@ use crate::trace::{Call, Side, Tone, What};
 
 /// The number of messages that are sent.
 const SENT: u64 = 12;
-/// The segment of every so many-th message is lost.
+/// One message in this many loses its segment.
 const EVERY: u64 = 4;
 /// How long the kernel has to count a loss. It counts when the packet arrives: at once, over
 /// loopback.
