@@ -6,9 +6,9 @@
 //! of this program, however it ends.
 //!
 //! ```no_run
-//! use lab::stage::{Command, Setup, Stage};
+//! use lab::stage::{Command, StageSetup, Stage};
 //!
-//! let mut stage = Stage::open(&Setup::of(crossing::Kind::Pipe))?;
+//! let mut stage = Stage::open(&StageSetup::of(crossing::Kind::Pipe))?;
 //! println!("{}", stage.header().line());
 //! let command = Command::read(r#"{"do":"send","count":10,"mode":"step","text":"hello"}"#)?;
 //! stage.run(&command, &mut |event| println!("{}", event.line()))?;
