@@ -34,9 +34,9 @@ pub struct Config {
     /// GiB by default, and at most. The other end chooses the size of its ring, whose memory counts
     /// against its own limits; this bounds the addresses and page tables that the ring takes here.
     pub ring_limit_bytes: usize,
-    /// Shared memory: how many blobs of this end's may be on their way, sent and not yet taken. At least 1, 64 by default; the
-    /// kernel has room for some hundred. What is on its way holds its memory, and a descriptor for which the user
-    /// answers.
+    /// Shared memory: how many blobs of this end's may be on their way, sent and not yet taken. At
+    /// least 1, 64 by default; the kernel has room for some hundred. A blob on its way holds its
+    /// memory, and a descriptor that counts against the user's limit.
     pub blobs_in_flight: usize,
     /// Shared memory: how many bytes those blobs may have together. 256 MiB by default. A longer blob goes alone.
     pub blob_bytes_in_flight: u64,
@@ -49,10 +49,11 @@ pub struct Config {
     /// The kernel rounds, and gives less or nothing beyond the user's limits, which is no error:
     /// [`Sender::capacity_bytes`](crate::Sender::capacity_bytes) says what there is.
     pub kernel_buffer_bytes: Option<usize>,
-    /// How long it may take to reach the other end and to agree with it, both together. 5 s by default. Making a large ring is
-    /// work, not silence: it takes nothing from this end's time, and the other end is told of it, which then waits for each part of
-    /// 16 MiB as long as this, and at least 5 s. What a peer can make of that is bounded by
-    /// [`ring_limit_bytes`](Config::ring_limit_bytes).
+    /// How long it may take to reach the other end and to agree with it, both together. 5 s by
+    /// default. Making a large ring does not count: the other end is told of the work, and then
+    /// waits for each part of 16 MiB as long as this, and at least 5 s.
+    /// [`ring_limit_bytes`](Config::ring_limit_bytes) bounds how long a peer can keep an end
+    /// waiting so.
     pub connect_timeout: Duration,
     /// Which users' processes this end talks to, if they met at a path or an abstract name. By
     /// default this user's and root's.

@@ -58,7 +58,8 @@ impl Peers {
         }
     }
 
-    /// What is wrong with a peer of user `theirs`, to an end of user `mine`.
+    /// The reason to refuse a peer of user `theirs`, for an end of user `mine`; `None` if it is
+    /// allowed.
     fn fault(self, theirs: u32, mine: u32, may_be_anybody: impl Fn(u32) -> bool) -> Option<String> {
         let allowed = match self {
             Peers::SameUserOrRoot => theirs == mine || theirs == 0,

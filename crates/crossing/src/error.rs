@@ -154,21 +154,21 @@ pub enum End {
     Reset,
 }
 
-/// What a peer did that no correct peer does.
+/// How a peer broke the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Violation {
-    /// It says it has read what was never sent, or has unread what it had read.
+    /// Its read index is past what was sent, or went backwards.
     Head {
         /// Its index now, in bytes.
         claimed: u64,
-        /// The last one that was possible.
+        /// The highest possible index.
         last: u64,
     },
-    /// It says it has written more than fits, or has unwritten what it had written.
+    /// Its write index is past what fits, or went backwards.
     Tail {
         /// Its index now, in bytes.
         claimed: u64,
-        /// The last one that was possible.
+        /// The highest possible index.
         last: u64,
     },
     /// It announced a message longer than agreed, or longer than what it wrote.
@@ -178,9 +178,9 @@ pub enum Violation {
         /// The longest message of this connection in bytes.
         limit: usize,
     },
-    /// It sent something that is no blob.
+    /// It sent something else than a blob.
     Blob {
-        /// What is wrong with it, as a sentence.
+        /// The fault, as a sentence.
         why: &'static str,
     },
 }
@@ -190,19 +190,19 @@ pub enum Violation {
 pub enum ConnectError {
     /// A call of the operating system failed.
     Io {
-        /// What was being done, as a clause: `bind /run/x.sock`.
+        /// The attempted call, as a clause: `bind /run/x.sock`.
         doing: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The other end is not one of ours, or not one that we can talk to.
+    /// The other end does not speak this protocol, or not with terms that this end accepts.
     Refused {
         /// The field at fault.
         field: &'static str,
         /// What is wrong with it.
         why: String,
     },
-    /// The other end will not connect, and said why. What is short there may be there again later.
+    /// The other end refused, and said why. If it lacked a resource, a later attempt may succeed.
     PeerRefused {
         /// Its reason, as a clause: `it has run out of descriptors`.
         why: &'static str,
@@ -213,12 +213,12 @@ pub enum ConnectError {
     Disconnected,
     /// The endpoint leads to another mechanism than the one that was asked for.
     WrongKind {
-        /// What the endpoint leads to.
+        /// The mechanism that the endpoint leads to.
         endpoint: Kind,
     },
     /// The configuration cannot be met.
     Config(String),
-    /// An address is none, or not one for this.
+    /// The text is not an address, or the address does not fit this call.
     Address {
         /// The address as text.
         address: String,
@@ -227,7 +227,7 @@ pub enum ConnectError {
     },
     /// More peers were in their handshakes than [`ListenConfig`](crate::ListenConfig) allows, and this was the oldest.
     Shed {
-        /// How many may be.
+        /// The limit.
         limit: usize,
     },
     /// Nothing was handed over to this process, or it was taken already.
@@ -235,31 +235,33 @@ pub enum ConnectError {
 }
 
 impl SendError {
-    /// Patience has ended: what a non-blocking form calls that, or a form with a deadline.
+    /// The error for a wait that is over: `Full` for a non-blocking form, else `Timeout`.
     pub(crate) fn timeout(patience: &Patience) -> Self {
         if patience.until == Until::Now { SendError::Full } else { SendError::Timeout }
     }
 }
 
 impl RecvError {
-    /// Patience has ended: what a non-blocking form calls that, or a form with a deadline.
+    /// The error for a wait that is over: `Empty` for a non-blocking form, else `Timeout`.
     pub(crate) fn timeout(patience: &Patience) -> Self {
         if patience.until == Until::Now { RecvError::Empty } else { RecvError::Timeout }
     }
 }
 
 impl ConnectError {
-    /// Whether it says no more than that the other end has given up.
+    /// Whether it only says that the other end has given up.
     pub(crate) fn is_the_peers(&self) -> bool {
         matches!(self, ConnectError::PeerRefused { .. } | ConnectError::Disconnected | ConnectError::Timeout)
     }
 
-    /// What makes an error of an errno that came while `doing` something, as a clause: `bind /run/x.sock`.
+    /// Turns an errno into an error that names the attempt: `doing` is a clause such as `bind
+    /// /run/x.sock`.
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(Errno) -> ConnectError {
         move |errno| ConnectError::Io { doing: doing.into(), source: errno.into() }
     }
 
-    /// Whether this process or this machine has run out of something, such as descriptors or memory. It may have it again later.
+    /// Whether this process or this machine has run out of a resource, such as descriptors or
+    /// memory. A later attempt may succeed.
     pub fn is_shortage(&self) -> bool {
         let ConnectError::Io { source, .. } = self else { return false };
         // A `Shortage` has no errno: it is noticed before the kernel is asked.

@@ -9,18 +9,20 @@
 //! So it lingers for some microseconds after a read that brought a burst, and finds the next burst. A message that came
 //! alone is never followed by a pause: a lone one is late, by those microseconds, only right behind a burst.
 //!
-//! The way of a lone message is kept short: on one core nearly all of it is cold after each switch of processes. What comes
-//! after a call that did not do all at once stands in functions of its own, out of line.
+//! The way of a lone message is kept short: on one core nearly all of it is cold after each switch
+//! of processes. The code that finishes an incomplete call stands in functions of its own, out of
+//! line.
 //!
-//! **Memory.** A sender keeps one line, a receiver one read. A long message goes out from where the program has it, and comes in
-//! where the program wants it, as long as the call may wait for all of it. What only a buffer can hold (the rest of an unfinished
-//! message, a claim, a message that comes while its receiver has a deadline) is let go as soon as it has gone or was taken.
+//! **Memory.** A sender keeps one line, a receiver one read. A long message goes out from where the
+//! program has it, and comes in where the program wants it, as long as the call may wait for all of
+//! it. A larger buffer (for the rest of an unfinished message, a claim, or a message that comes
+//! while its receiver has a deadline) is freed as soon as its content was sent or taken.
 //!
 //! **The end.** A sender that closes says so by a last word, [`END`]. A stream that ends without it was not closed: its writer
 //! died, or gave up. An end is told the same way every time it is asked for.
 //!
-//! What differs between the streams is small and stands behind [`Wire`]: how to read, to write, and to close
-//! one direction; and what an error says of the connection.
+//! The streams differ in little, which stands behind [`Wire`]: how to read, to write and to close
+//! one direction, and what an error means for the connection.
 
 pub(crate) mod receiver;
 #[cfg(test)]
@@ -39,21 +41,21 @@ use crate::wait::Patience;
 /// The length before each message, in bytes.
 const HEADER_BYTES: usize = 4;
 
-/// What stands before a message of `len` bytes: its length, which is at most `max_message`, far below 2^32.
+/// The header of a message of `len` bytes: its length, at most `max_message`, far below 2^32.
 #[inline(always)]
 pub(crate) const fn header(len: usize) -> [u8; HEADER_BYTES] {
     (len as u32).to_le_bytes()
 }
 
-/// What stands where a length would when no more messages come. Longer than any message.
+/// The last word, in place of a length: no more messages come. Longer than any message.
 const END: u32 = u32::MAX;
 
-/// What an error, or the end of a stream, says of the connection.
+/// How a stream broke off, as told by an error or the end of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
-    /// The other end of the stream is gone. What it had written has come, or can still be read.
+    /// The other end of the stream is gone. Everything it had written was read, or still can be.
     Gone,
-    /// The connection was reset. What was on its way, in either direction, may be lost.
+    /// The connection was reset. Messages on their way, in either direction, may be lost.
     Reset,
 }
 
@@ -71,16 +73,16 @@ pub trait Wire: Send {
     /// The same from two places, one after the other.
     fn write_both(&mut self, parts: &[IoSlice<'_>; 2], now: bool) -> Result<usize, Errno>;
 
-    /// What an error of [`Wire::read`] or [`Wire::write`] says of the connection; `None` when it says nothing of it.
+    /// How an error of [`Wire::read`] or [`Wire::write`] ended the stream; `None` when it did not.
     fn cut(&self, errno: Errno) -> Option<Cut>;
 
-    /// What the end of the stream says of it.
+    /// How the stream broke off when a read finds its end.
     fn cut_at_end(&self) -> Cut;
 
     /// How large the kernel's buffer of this direction is, in bytes, as the kernel counts.
     fn buffer_bytes(&self) -> Result<usize, Errno>;
 
-    /// What can be polled; EPIPE after a hang-up.
+    /// The descriptor to poll; EPIPE after a hang-up.
     fn fd(&self) -> Result<BorrowedFd<'_>, Errno>;
 
     /// Ends this direction, and tells the peer as far as the mechanism can. With `clean` everything that was to go has gone.

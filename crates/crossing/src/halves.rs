@@ -9,7 +9,7 @@ use crate::kind::Kind;
 use crate::owner::Owner;
 use crate::wait::Patience;
 
-/// What a handshake makes.
+/// The result of a handshake.
 #[derive(Debug)]
 pub struct Opened<O, I> {
     pub(crate) outbound: O,
@@ -31,7 +31,7 @@ impl<O, I> Opened<O, I> {
     }
 }
 
-/// What a mechanism opens.
+/// Both halves of a mechanism, opened.
 pub(crate) type Halves<M> = Opened<<M as Mechanism>::Outbound, <M as Mechanism>::Inbound>;
 
 /// A way for two processes to talk: [`Shm`](crate::Shm), [`Pipe`](crate::Pipe), [`Unix`](crate::Unix), [`Tcp`](crate::Tcp), or [`Any`] of them, chosen at run
@@ -41,10 +41,10 @@ pub(crate) type Halves<M> = Opened<<M as Mechanism>::Outbound, <M as Mechanism>:
 /// [`Receiver`](crate::Receiver); it cannot be implemented outside this crate, because the types it names are
 /// not public.
 pub trait Mechanism: 'static {
-    /// What sends.
+    /// The sending half.
     #[doc(hidden)]
     type Outbound: Outbound;
-    /// What receives.
+    /// The receiving half.
     #[doc(hidden)]
     type Inbound: Inbound;
 

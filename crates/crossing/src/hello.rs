@@ -1,8 +1,10 @@
 //! The handshake: what both ends tell each other before the first message.
 //!
-//! Each end sends one [`Hello`] of 32 bytes and reads the other's. On `unix:` and `tcp://` it goes through
-//! the connection itself; on shared memory and pipes through the rendezvous socket, before any descriptor. What it says first,
-//! its version and its mechanism, is judged first, so that ends of different kinds refuse each other by name. The bytes are written down in `docs/wire.md`, so that a program in any language can be the other end.
+//! Each end sends one [`Hello`] of 32 bytes and reads the other's. On `unix:` and `tcp://` it goes
+//! through the connection itself; on shared memory and pipes through the rendezvous socket, before
+//! any descriptor. Version and mechanism come first and are judged first, so that ends of different
+//! kinds refuse each other by name. The bytes are written down in `docs/wire.md`, so that a program
+//! in any language can be the other end.
 
 use std::os::fd::AsFd;
 
@@ -18,7 +20,7 @@ const VERSION: u16 = 2;
 /// The largest message any connection may agree on, in bytes.
 pub(crate) const MESSAGE_LIMIT: usize = 64 << 20;
 
-/// What an end says of itself.
+/// The announcement of one end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hello {
     pub(crate) kind: Kind,

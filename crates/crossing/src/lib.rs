@@ -59,13 +59,14 @@
 //!
 //! - A program that makes a daemon of itself forks first, and connects then. An [`Endpoint`] or a [`Listener`] made before the
 //!   fork serves: it is a descriptor, and its end that stays in the parent is dropped there.
-//! - A child makes connections of its own, as many as it likes. What this library keeps in the background (a thread that watches
-//!   for the death of peers on shared memory, and what it sleeps on) is made anew in it, with its first connection; nothing is
-//!   shared with the parent's.
+//! - A child makes connections of its own, as many as it likes. The library's background thread,
+//!   which watches for the death of peers on shared memory, is started anew with the child's first
+//!   connection; nothing is shared with the parent's.
 //! - Memory that is lent does not survive a fork: the child's copy of a [`Claim`], a [`Message`] or a [`BlobMut`] is memory of its
 //!   own, and says so where it is documented. A plain slice of it that was borrowed *before* the fork must not be touched
 //!   in the child: the pages are not there. (To fork is `unsafe` in Rust; this is one of the reasons.)
-//! - `exec` after the fork, as by [`std::process::Command`], leaves nothing of this library's: its descriptors are closed.
+//! - `exec` after the fork, as by [`std::process::Command`], keeps nothing of this library: its
+//!   descriptors are closed.
 //!
 //! # What it does not do
 //!

@@ -1,8 +1,9 @@
 //! The owner: the process that made a thing.
 //!
-//! A child that was forked holds copies of everything its parent has, and some of them reach the parent: shutdown(2) and the
-//! table of an epoll act on what both share. Other things it does not hold: memory that may be written by one process
-//! only is not inherited. So each thing that a fork must not hand on knows its owner, and asks before it acts.
+//! A child that was forked holds copies of everything its parent has, and some of them reach the
+//! parent: shutdown(2) and the table of an epoll act on what both share. Memory that only one
+//! process may write is not inherited. So each object that must not act in a child keeps its owner,
+//! and checks it before it acts.
 //!
 //! **How a fork is noticed.** One page of private memory is wiped in every child (`MADV_WIPEONFORK`), however it was forked. It
 //! holds the *epoch* of the process: a number that its ancestors have not used, drawn at the first need. A thing keeps the
@@ -20,9 +21,9 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
-/// What the page holds until its process has drawn an epoch: zeros, as after a fork.
+/// The page's content until its process has drawn an epoch: zeros, as after a fork.
 const NOT_DRAWN: u32 = 0;
-/// What is being done when [`Owner::me`] fails.
+/// The attempt that failed when [`Owner::me`] fails.
 pub(crate) const NOTICING: &str = "map the page by which a fork is noticed";
 
 /// The epoch of no process.

@@ -59,7 +59,8 @@ fn receive(socket: BorrowedFd<'_>, deadline: Instant) -> Result<RendezvousPacket
     let came = loop {
         match descriptor::receive(socket, &mut bytes) {
             Err(Errno::INTR) => {}
-            // An end that goes while something of ours is unread; what it said before stands behind this word.
+            // The peer went while a packet of ours was unread. Its own packets can be read after
+            // this error.
             Err(Errno::CONNRESET) if resets == 0 => resets += 1,
             Err(Errno::CONNRESET | Errno::AGAIN) => return Err(ConnectError::Disconnected),
             outcome => break outcome.map_err(ConnectError::io("receive the handshake"))?,

@@ -1,4 +1,4 @@
-//! Two reports, row by row: what is faster, what is slower, and what may not be said.
+//! Two reports, row by row: which rows are faster, which are slower, and which cannot be compared.
 //!
 //! A row of the one is matched with the row of the other that has the same entrant, workload, size,
 //! placement and way of waiting, and with no other. Each figure gets its quotient with the range

@@ -1,9 +1,9 @@
 //! Rivals: programs outside of the project that run the same rounds (`rivals/README.md`).
 //!
-//! A rival brings its own two processes. It reads a job as one line of JSON, and answers by one line. What it
-//! may not do is answer for work it has not done: it verifies the same payload, and a round without every
-//! message verified has no number. Its times are its own word, but they must fit: its samples are as many as its
-//! round trips and add up to its time, and it cannot have been at work for longer than it ran.
+//! A rival brings its own two processes. It reads a job as one line of JSON, and answers by one
+//! line. It verifies the same payload, and a round without every message verified gives no number.
+//! Its times are its own claim, but they must fit: as many samples as round trips, which add up to
+//! its time, and no more time than it ran.
 
 mod guest;
 

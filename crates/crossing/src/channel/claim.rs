@@ -64,8 +64,9 @@ impl<M: Mechanism> Sender<M> {
 /// Room for one message, written in place. Dropped without a [commit](Claim::commit), it is given back and
 /// nothing is sent.
 ///
-/// In a child that was forked while there was a claim, its copy is memory of the child's own: what is written there goes
-/// nowhere, and the commit says [`Forked`](SendError::Forked). On shared memory it begins as zeros.
+/// In a child that was forked while there was a claim, the copy is memory of the child's own: bytes
+/// written there go nowhere, and the commit fails with [`Forked`](SendError::Forked). On shared
+/// memory the copy begins as zeros.
 pub struct Claim<'a, M: Mechanism = Any> {
     pub(super) sender: &'a mut Sender<M>,
     /// How long the form that granted it may wait.

@@ -33,9 +33,9 @@ impl<M: Mechanism> Sender<M> {
 
 /// Messages that are gathered and published together.
 ///
-/// Dropping it publishes what it holds as far as there is room, and never waits. What there was no room for stays in the sender's
-/// line and goes with its next call, before anything else. So a program that needs to know, or that is about to wait for an
-/// answer, [flushes](Cork::flush).
+/// Dropping it publishes as many of its messages as there is room for, and never waits. The rest
+/// stays in the sender's line and goes first with its next call. [Flush](Cork::flush) it to see
+/// errors, and before you wait for an answer.
 pub struct Cork<'a, M: Mechanism = Any> {
     pub(super) sender: &'a mut Sender<M>,
 }

@@ -14,7 +14,7 @@
 //! pidfd). The kernel takes the thread that made a child for its parent: a child that has asked to be killed when its parent dies (prctl(2), `PR_SET_PDEATHSIG`) would be
 //! killed when this thread ends.
 //!
-//! Where the thread or a table of its own cannot be had, the child is started by fork(2).
+//! If the thread or its own table cannot be made, the child is started by fork(2).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -30,13 +30,15 @@ use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open};
 use crate::descriptor::{self, FIRST_FREE};
 use crate::sys::OwnTable;
 
-/// What is to be done. Its descriptors belong to the table that the threads of this process share, and are closed there.
+/// A child to start. Its descriptors belong to the table that the threads of this process share,
+/// and are closed there.
 pub(super) struct SpawnOrder {
     pub(super) command: Command,
-    /// What the child inherits. Its number is above those of standard input, output and error.
+    /// The descriptor that the child inherits. Its number is above those of standard input, output
+    /// and error.
     pub(super) fd: OwnedFd,
     pub(super) variable: &'static str,
-    /// What the child finds in the variable.
+    /// The variable's content.
     pub(super) text: String,
 }
 

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use crate::descriptor::FIRST_FREE;
 use crate::kind::Kind;
 
-/// Where a child finds its endpoint.
+/// The variable that tells a child its endpoint.
 pub(super) const VARIABLE: &str = "CROSSING_ENDPOINT";
 
 /// How an end came to lead to the other.
@@ -40,7 +40,7 @@ impl How {
     }
 }
 
-/// What the variable says.
+/// The content of the variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Legacy {
     pub(super) kind: Kind,
@@ -50,7 +50,7 @@ pub(super) struct Legacy {
     pub(super) file: File,
 }
 
-/// What makes two descriptors the same file.
+/// The identity of a file: equal for two descriptors of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct File {
     device: u64,

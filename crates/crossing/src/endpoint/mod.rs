@@ -1,6 +1,7 @@
 //! Endpoints: how two processes that do not share memory yet find each other.
 //!
-//! What travels is a rendezvous, never a live connection: its memory is sealed, and could not be mapped again.
+//! A process is given a rendezvous, never a live connection: a connection's memory is sealed, and
+//! could not be mapped again.
 
 mod address;
 mod bind;
@@ -90,7 +91,7 @@ impl Endpoint {
     /// process, whatever becomes of the thread that called.
     ///
     /// # Errors
-    /// What [`Command::spawn`] says.
+    /// Those of [`Command::spawn`].
     pub fn spawn(self, command: Command) -> io::Result<Child> {
         birth::spawn(self.order(command)?)
     }
@@ -125,10 +126,10 @@ impl Endpoint {
     /// first: see [`Peers`](crate::Peers).
     ///
     /// # Errors
-    /// [`Timeout`](ConnectError::Timeout) and [`Disconnected`](ConnectError::Disconnected) when the other end
-    /// does not do its part; [`Refused`](ConnectError::Refused) when it is not what it should be;
-    /// [`Shed`](ConnectError::Shed) when too many others came meanwhile; [`Config`](ConnectError::Config) when `config`
-    /// cannot be met; [`Io`](ConnectError::Io).
+    /// [`Timeout`](ConnectError::Timeout) and [`Disconnected`](ConnectError::Disconnected) when the
+    /// other end does not do its part; [`Refused`](ConnectError::Refused) when its protocol or
+    /// terms do not fit; [`Shed`](ConnectError::Shed) when too many others came meanwhile;
+    /// [`Config`](ConnectError::Config) when `config` cannot be met; [`Io`](ConnectError::Io).
     pub fn connect(self, config: &Config) -> Result<Connection, ConnectError> {
         self.connect_as::<Any>(config)
     }
@@ -146,7 +147,7 @@ impl Endpoint {
         if how == How::Met {
             hello::telling(&socket, kind, config.peers.check(&socket))?;
         }
-        // What a parent or a listener's owner has set, and both ends of one description share, is not asked for here.
+        // A parent or a listener may have made the shared description non-blocking: undo that.
         rustix::io::ioctl_fionbio(&socket, false).map_err(ConnectError::io("make a socket block"))?;
         let opened = M::open(kind, socket, config);
         if let Some(seat) = seat {
@@ -223,7 +224,7 @@ impl<M: Mechanism> Connection<M> {
     pub fn to_as(address: &Address, config: &Config) -> Result<Connection<M>, ConnectError> {
         let deadline = config.connect_deadline();
         let endpoint = Endpoint::to_until(address, deadline)?;
-        // What dialling has left is the handshake's.
+        // The handshake gets the time that dialling has left.
         let left = deadline::left(deadline);
         endpoint.connect_as(&Config { connect_timeout: left, ..config.clone() })
     }

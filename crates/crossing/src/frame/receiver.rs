@@ -10,7 +10,7 @@ use crate::owner::Owner;
 use crate::tuning::{BURST, GATHERED_BYTES, READ_BYTES};
 use crate::wait::{Patience, Until};
 
-/// What a receiver does before it reads.
+/// The act of a receiver before it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum First {
     /// Nothing.
@@ -31,7 +31,7 @@ pub struct FrameReceiver<W: Wire> {
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
-    /// What comes before the next read.
+    /// The act before the next read.
     first: First,
     /// How the direction ended, once that was told.
     over: Option<End>,
@@ -187,7 +187,8 @@ impl<W: Wire> FrameReceiver<W> {
         }
     }
 
-    /// What a read says that brought nothing: it ended the direction, or it failed for a while.
+    /// The error of a read that brought nothing: the direction has ended, or the read may succeed
+    /// later.
     #[cold]
     fn fail(&mut self, ended: Result<usize, Errno>) -> RecvError {
         let cut = match ended {
@@ -208,7 +209,7 @@ impl<W: Wire> FrameReceiver<W> {
         end.into()
     }
 
-    /// What comes before a read, if anything does.
+    /// Does what must precede a read: tells a known end again, or lingers.
     #[inline(never)]
     fn before_read(&self, patience: &Patience) -> Result<(), RecvError> {
         if self.first == First::Tell {

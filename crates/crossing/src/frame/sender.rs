@@ -83,7 +83,8 @@ impl<W: Wire> FrameSender<W> {
         }
     }
 
-    /// What an error says. One that passes leaves the line as it is; any other ends the connection, and is told from now on.
+    /// The error of a call that failed with `errno`. A passing shortage leaves the line as it is.
+    /// Any other error ends the connection, and every later call tells it again.
     #[cold]
     fn fail(&mut self, errno: Errno) -> SendError {
         if self.over.is_none() && matches!(errno, Errno::NOMEM | Errno::NOBUFS) {
@@ -147,8 +148,8 @@ impl<W: Wire> FrameSender<W> {
         }
     }
 
-    /// Sends a message that is longer than a line from where it is. What must wait is kept: with patience that ends, or with an
-    /// error that passes.
+    /// Sends a message that is longer than a line from where it is. A part that must wait is kept,
+    /// if patience ends or a passing error comes.
     #[inline(never)]
     fn send_long(&mut self, message: &[u8], patience: &mut Patience) -> Result<(), SendError> {
         let header = header(message.len());
@@ -272,7 +273,8 @@ impl<W: Wire> Outbound for FrameSender<W> {
 
     fn claim(&mut self, len: usize) -> Result<(), SendError> {
         self.abandon();
-        // What the kernel has not taken goes first: so no more than one claimed message ever waits behind a line.
+        // Bytes that the kernel has not taken go first, so at most one claimed message waits behind
+        // a line.
         if self.end > 0 { Err(SendError::Full) } else { self.open(len) }
     }
 

@@ -72,12 +72,12 @@ impl Mechanism for Pipe {
     }
 }
 
-/// What is said beside the reading end of this side's pipe.
+/// The packet that carries the reading end of this side's pipe.
 const PIPE: [u8; 1] = [b'P'];
-/// What is said when this side has checked the peer's.
+/// The packet that says that this side has checked the peer's.
 const READY: [u8; 1] = [b'!'];
 
-/// What a handshake has brought.
+/// The result of a handshake.
 struct PipeHandshake {
     hello: Hello,
     peer: Hello,
@@ -86,7 +86,7 @@ struct PipeHandshake {
     owner: Owner,
 }
 
-/// The handshake: hellos, reading ends, and that each side has got what it needs.
+/// The handshake: hellos, reading ends, and each side's word that it is ready.
 fn shake(rendezvous: BorrowedFd<'_>, kind: Kind, config: &Config) -> Result<PipeHandshake, ConnectError> {
     let deadline = config.connect_deadline();
     let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
@@ -110,8 +110,9 @@ fn shake(rendezvous: BorrowedFd<'_>, kind: Kind, config: &Config) -> Result<Pipe
     Ok(PipeHandshake { hello, peer, mine, inbound, owner })
 }
 
-/// Makes the pipe as large as is wanted and allowed. More than an unprivileged user may have (pipe-max-size, 1 MiB
-/// unless the administrator says otherwise) is refused whole, so then it is as much as that.
+/// Makes the pipe as large as is wanted and allowed. The kernel refuses more than an unprivileged
+/// user may have (pipe-max-size, 1 MiB unless the administrator says otherwise); then the pipe gets
+/// that maximum.
 fn resize(pipe: &OwnedFd, wanted: usize) {
     if rustix::pipe::fcntl_setpipe_size(pipe, wanted).is_ok() {
         return;
@@ -123,7 +124,8 @@ fn resize(pipe: &OwnedFd, wanted: usize) {
     }
 }
 
-/// What a peer hands over must be a pipe, open for reading: anything else could be made to block or to lie.
+/// Checks that the peer sent a pipe, open for reading: anything else could be made to block or to
+/// lie.
 fn check_reading_end(fd: &OwnedFd) -> Result<(), ConnectError> {
     let stat = rustix::fs::fstat(fd).map_err(ConnectError::io("look at the peer's pipe"))?;
     let flags = rustix::fs::fcntl_getfl(fd).map_err(ConnectError::io("look at the peer's pipe"))?;

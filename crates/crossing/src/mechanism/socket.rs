@@ -1,4 +1,5 @@
-//! What the two stream sockets share: one socket that two halves use, and what is known of its end.
+//! The common part of the two stream sockets: one socket that two halves use, and the record of how
+//! it ended.
 //!
 //! The two halves share how their connection ended. The kernel reports a reset once, to the first
 //! call, and an end of the stream or EPIPE to all later ones; the two halves may be in two threads.
@@ -67,8 +68,8 @@ impl SocketStream {
         self.known.load(Ordering::Relaxed) & what != 0
     }
 
-    /// What the end of a TCP stream is, or EPIPE: the proper end of what the peer sent, or the trace of a reset that the other
-    /// half was told of.
+    /// The meaning of a TCP stream's end, or of EPIPE: the proper end of what the peer sent, or the
+    /// trace of a reset that the other half was told of.
     #[cold]
     fn cut_of_tcp(&self) -> Cut {
         if is_over(&self.socket) && !self.is_known(RESET) {
@@ -128,7 +129,8 @@ impl Wire for SocketHalf {
     fn cut(&self, errno: Errno) -> Option<Cut> {
         match errno {
             Errno::PIPE => Some(self.cut_at_end()),
-            // What a Unix socket's owner had written is in our queue, whatever it left unread itself.
+            // Everything that a Unix socket's peer had written is in our queue, even if it left
+            // messages unread itself.
             Errno::CONNRESET if !self.stream.tcp => Some(Cut::Gone),
             // tcp(7): a reset, an abort, or a time without an answer, which the network may have explained.
             Errno::CONNRESET

@@ -10,10 +10,10 @@
 //! **Meeting.** Over the socket itself: each end sends a hello of 32 bytes and reads the other's (`docs/wire.md`). Two
 //! ends that know each other are a socketpair; others meet at a path.
 //!
-//! **The end** is told by the socket: what was sent can still be read, then the end of the stream. An end that goes with messages
-//! of ours unread leaves an ECONNRESET for whichever of our calls comes first; yet nothing of what *it* had sent is missing, for
-//! that is in our own queue. So it is told as what it is: to the receiver as the end, and to the sender as a peer that receives no
-//! more, by the same word that EPIPE gets.
+//! **The end** is told by the socket: what was sent can still be read, then the end of the stream.
+//! A peer that leaves messages of ours unread causes ECONNRESET in our next call. Yet nothing of
+//! what *it* had sent is missing, because that is in our own queue. So the receiver reports the
+//! end, and the sender a peer that receives no more, as after EPIPE.
 //!
 //! # References
 //! unix(7), socketpair(2), net/unix/af_unix.c of the kernel.
@@ -52,15 +52,15 @@ impl Mechanism for Unix {
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
         if let Some(wanted) = config.kernel_buffer_bytes {
-            // What waits in a Unix socket is counted at its sender alone.
+            // Bytes that wait in a Unix socket count at its sender only.
             let _ = sockopt::set_socket_send_buffer_size(&rendezvous, socket_buffer(wanted));
         }
         greet(kind, rendezvous, config, only_core())
     }
 }
 
-/// What a socket is asked for. The kernel takes an int, doubles it for its own overhead, and gives what the
-/// administrator allows (wmem_max, rmem_max) without an error.
+/// The size to ask a socket for. The kernel takes an int, doubles it for its own overhead, and
+/// gives what the administrator allows (wmem_max, rmem_max) without an error.
 pub(crate) fn socket_buffer(wanted: usize) -> usize {
     wanted.min(i32::MAX as usize / 2)
 }

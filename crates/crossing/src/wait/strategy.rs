@@ -1,4 +1,4 @@
-//! How an end waits, and how long: what its owner chooses, and what comes with a call.
+//! How an end waits, which you choose for the connection, and how long, which comes with a call.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,11 +22,11 @@ use crate::tuning;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WaitStrategy {
-    /// Poll until it comes. Never sleeps. Where both ends were bound to the same single core when they
+    /// Poll until it comes, never sleep. If both ends were bound to the same single core when they
     /// connected, every poll yields that core, since otherwise the peer could not run at all.
     Spin,
     /// Poll for this long, then sleep. While recent waits have been longer, sleep at once, because
-    /// polling would be wasted. Where both ends share their only core it does not poll at all.
+    /// polling would be wasted. If both ends share their only core, it does not poll at all.
     Hybrid {
         /// The budget of one wait. The best budget is about what a wake-up costs on the machine: if the
         /// message comes sooner, sleeping would have cost more.

@@ -1,7 +1,8 @@
 //! A gate: whether `b` passes for no worse than `a`, without a reader of the table.
 //!
-//! What was not compared does not pass. A row of `a` without its like in `b` is past the limit, and so is one that cannot be judged;
-//! the two may be allowed, each by itself. Figures that cannot be, and rows that stand twice, are never let pass.
+//! A row that was not compared does not pass. A row of `a` without its like in `b` is past the
+//! limit, and so is one that cannot be judged; each of the two can be allowed. Impossible figures
+//! and duplicate rows never pass.
 
 use super::compared::{Change, Compared, Comparison, Judgement, NoVerdict, Side};
 use super::figures;

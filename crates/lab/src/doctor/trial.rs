@@ -1,5 +1,5 @@
-//! Trying a mechanism as it is used: the same two processes, the same calls and the same flags as in `show` and in a race. What a
-//! machine refuses is refused here first.
+//! Trials of a mechanism as it is used: the same two processes, the same calls and the same flags
+//! as in `show` and in a race. A machine's refusal shows here first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,8 @@ use crate::round;
 use crate::stage::StageSetup;
 use crate::trace::{Tone, Trace, What};
 
-/// What one mechanism may take, many times what it takes: a call that never comes back is told like one that is refused.
+/// The time limit of one mechanism's trial, many times what it takes: a call that never returns is
+/// reported like a refused one.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Messages of the stage, and round trips of the race.
 const MESSAGES: u64 = 2;

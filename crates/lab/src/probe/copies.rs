@@ -6,8 +6,7 @@
 //! writes it in another. So two copies touch the kernel's byte twice, once to write and once to read it; a third
 //! would have touched it once more.
 //!
-//! Where the message will be is a forecast (`aim.rs`): only messages in which it came true count, and they are
-//! told.
+//! The place of the message is a forecast (`aim.rs`). Only messages for which it came true count.
 
 use std::io;
 use std::sync::atomic::AtomicBool;

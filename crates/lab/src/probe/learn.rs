@@ -1,5 +1,6 @@
-//! Where the message will be, learnt from a few messages before: the processes' buffers from the arguments of their
-//! calls, shared memory by looking for the bytes, the kernel's memory from what its allocators tell while `send` runs.
+//! The place of the next message, learnt from a few messages before: the processes' buffers from
+//! the arguments of their calls, shared memory by a search for the bytes, the kernel's memory from
+//! its allocators' events while `send` runs.
 
 use std::io;
 use std::sync::atomic::AtomicBool;
@@ -15,7 +16,7 @@ use crate::sys::perf::{PerfEvent, Whom};
 /// Messages that are watched. An allocator that serves two cores hands out a dozen pieces in turn before it comes
 /// back to the one that is watched.
 pub(super) const WATCH: u64 = 64;
-/// Messages from which is learnt where the next ones will be.
+/// Messages from which the places of the next ones are learnt.
 const LEARN: u64 = 6;
 /// Which byte of the message: behind its number and its stamp.
 const BYTE: u64 = 32;

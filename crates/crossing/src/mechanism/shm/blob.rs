@@ -23,7 +23,7 @@ use super::memfd::{self, MemoryFault};
 use super::room::{MemoryLimit, Shortage};
 use crate::owner::{Owner, Substitute};
 
-/// What a blob must have: its size stays, and its bytes stay.
+/// The seals of a blob: its size stays, and its bytes stay.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::WRITE);
 
 /// Memory that is being filled to become a [`Blob`]. It begins as zeros.
@@ -48,7 +48,7 @@ pub struct BlobMut {
     pages: Pages,
     memfd: OwnedFd,
     owner: Owner,
-    /// What a forked child writes to.
+    /// The memory that a forked child writes to.
     substitute: Substitute,
 }
 
@@ -94,7 +94,7 @@ impl BlobMut {
     /// Nothing writes to it from now on.
     ///
     /// # Errors
-    /// What fcntl(2) and mmap(2) say. `ResourceBusy` (EBUSY) while other users hold its pages: a
+    /// Those of fcntl(2) and mmap(2). `ResourceBusy` (EBUSY) while other users hold its pages: a
     /// child forked while it was made, or a device that reads from it. It can be [tried
     /// again](SealError::retry). `PermissionDenied` in a forked child.
     pub fn seal(self) -> Result<Blob, SealError> {
@@ -121,7 +121,7 @@ fn seal(memfd: OwnedFd, owner: Owner) -> Result<Blob, SealError> {
     }
 }
 
-/// Why a [`BlobMut`] could not be sealed. What was written to it is kept.
+/// Why a [`BlobMut`] could not be sealed. Its content is kept.
 #[derive(Debug)]
 pub struct SealError {
     error: io::Error,
@@ -138,7 +138,7 @@ impl SealError {
         seal(self.memfd, self.owner)
     }
 
-    /// What the kernel said.
+    /// The kernel's error.
     pub fn kind(&self) -> io::ErrorKind {
         self.error.kind()
     }

@@ -12,12 +12,12 @@ use crate::error::{RecvError, SendError, Violation};
 use crate::wait::{Patience, Until};
 
 impl Sender<Shm> {
-    /// Hands a blob to the peer. It stays ours as well. Waits while as many are on their way as may be:
-    /// [`Config::blobs_in_flight`](crate::Config::blobs_in_flight) and
-    /// [`blob_bytes_in_flight`](crate::Config::blob_bytes_in_flight).
+    /// Hands a blob to the peer; you can still read it. Waits while the number or bytes of blobs on
+    /// their way have reached a limit: [`Config::blobs_in_flight`](crate::Config::blobs_in_flight)
+    /// and [`blob_bytes_in_flight`](crate::Config::blob_bytes_in_flight).
     ///
-    /// Before the first blob the other process is asked for a way to send them on. Its library answers, whatever the
-    /// program does there; a stopped process does not.
+    /// Before the first blob the peer's library is asked for a lane to send blobs on. It answers
+    /// whatever its program does, unless the process is stopped.
     ///
     /// # Errors
     /// Those of [`send`](Sender::send). [`Io`](SendError::Io) also when the user has too many descriptors on their way
@@ -26,8 +26,8 @@ impl Sender<Shm> {
         self.send_blob_until(blob, Until::Forever)
     }
 
-    /// Hands a blob to the peer, if there is room for it on the way now. There is none yet when it is the first: the peer is
-    /// asked for a way, and does not answer at once.
+    /// Hands a blob to the peer, if there is room for it on the way now. There is none for the
+    /// first blob: the peer is asked for a lane, and does not answer at once.
     ///
     /// # Errors
     /// Those of [`send_blob`](Sender::send_blob), and [`Full`](SendError::Full).
@@ -130,7 +130,8 @@ impl RingSender {
         }
     }
 
-    /// What is on its way. What the peer says of it, and what cannot be true, is told by the next call that sends.
+    /// The blobs on their way. Anything wrong with the peer's answers is told by the next call that
+    /// sends.
     fn flight(&mut self) -> &Flight {
         let _ = self.outlet.look(self.ring.memory());
         &self.outlet.flight

@@ -1,5 +1,6 @@
-//! Known answers: every instrument is put to a process of which it is known what it does, and must read that. One more
-//! of each must read as one more, so that an instrument which counts something else is found out.
+//! Known answers: every instrument watches a process whose acts are known, and must read exactly
+//! those. One more act must read as one more, so an instrument that counts something else is found
+//! out.
 
 mod subject;
 

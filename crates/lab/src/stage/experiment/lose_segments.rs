@@ -1,6 +1,7 @@
-//! Lose segments: a filter at the receiving socket drops the segment of every fourth message, and is taken away when the
-//! kernel has counted the loss. TCP sends the segment again when a timer ends, and the messages still arrive whole and in
-//! order. So what is lost is known, and is never left to chance.
+//! Lose segments: a filter at the receiving socket drops the segment of every fourth message, and
+//! is taken away when the kernel has counted the loss. TCP sends the segment again when a timer
+//! ends, and the messages still arrive whole and in order. So the lost segments are known, and not
+//! left to chance.
 //!
 //! Which timer depends on what else is on its way. A segment that is alone is sent again after some 200 ms, by
 //! the retransmission timer (RFC 6298) or by the probe for lost tails (RFC 8985), which waits about as long then;
