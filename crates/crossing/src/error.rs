@@ -161,14 +161,14 @@ pub enum Violation {
     Head {
         /// Its index now, in bytes.
         claimed: u64,
-        /// The highest possible index.
+        /// The last index that was accepted.
         last: u64,
     },
     /// Its write index is past what fits, or went backwards.
     Tail {
         /// Its index now, in bytes.
         claimed: u64,
-        /// The highest possible index.
+        /// The last index that was accepted.
         last: u64,
     },
     /// It announced a message longer than agreed, or longer than what it wrote.
@@ -365,10 +365,10 @@ impl fmt::Display for Violation {
             Violation::Length { claimed, limit } => {
                 write!(
                     f,
-                    "it announced a message of {claimed} bytes; at most {limit}, and all of it, may come"
+                    "it announced a message of {claimed} bytes: longer than the limit of {limit}, or than what it wrote"
                 )
             }
-            Violation::Blob { why } => write!(f, "it sent something that is no blob: {why}"),
+            Violation::Blob { why } => write!(f, "it sent something else than a blob: {why}"),
         }
     }
 }
