@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use crate::config::Config;
 use crate::error::Violation;
 
-/// What was sent and not taken.
+/// The blobs that were sent and not taken yet.
 #[derive(Debug)]
 pub(super) struct Flight {
     limit: usize,

@@ -141,8 +141,8 @@ impl TrustedReceiver {
     }
 }
 
-/// A message where its sender has written it. Dropping it gives the place back to the sender; until then its bytes take
-/// room in the ring. One that is leaked comes again.
+/// A message where its sender has written it. Dropping it gives the place back to the sender; until
+/// then its bytes take room in the ring. A leaked one is received again.
 ///
 /// In a child that was forked while there was a message, its copy shows zeros: the place is kept for the parent alone, and
 /// the peer may write there as soon as the parent has dropped it.
@@ -150,7 +150,7 @@ pub struct Message<'a> {
     receiver: &'a mut Receiver<Shm>,
     place: u64,
     len: usize,
-    /// What a forked child reads.
+    /// The memory that a forked child reads.
     substitute: Substitute,
 }
 

@@ -17,9 +17,9 @@ use crate::error::Violation;
 use crate::owner::Owner;
 use crate::wait::Patience;
 
-/// What is said beside a descriptor.
+/// The byte that comes with a blob's descriptor.
 const BLOB: u8 = b'B';
-/// What is said back when a blob was taken.
+/// The receiver's answer when it has taken a blob.
 const TAKEN: u8 = b'T';
 /// The most such words that one look takes away.
 const WORDS: usize = 512;
@@ -50,16 +50,18 @@ impl Lane {
         say(&self.socket, BLOB, Some(fd))
     }
 
-    /// Receives a packet, without waiting: a descriptor, nothing after the last one, or what breaks the protocol.
+    /// Receives a packet without waiting: a descriptor, `None` after the last one, or a breach of
+    /// the protocol.
     pub(super) fn recv(&self) -> Result<Option<Result<OwnedFd, Violation>>, Errno> {
         let heard = match hear(&self.socket) {
-            // The sender has closed it with words unread: said once, and before what it had sent.
+            // The sender closed the lane with answers unread. The kernel reports that once, before
+            // the packets that are left.
             Err(Errno::CONNRESET) => hear(&self.socket),
             heard => heard,
         };
         match heard? {
             LanePacket::With(BLOB, fd) => Ok(Some(Ok(fd))),
-            // There was one, and no room for it among this process's own.
+            // A descriptor came, and this process can open no more.
             LanePacket::Lost(BLOB) => Err(Errno::MFILE),
             LanePacket::End => Ok(None),
             _ => Ok(Some(Err(Violation::Blob { why: "it is not one descriptor" }))),
@@ -71,9 +73,10 @@ impl Lane {
         let _ = say(&self.socket, TAKEN, None);
     }
 
-    /// Takes away what has woken this sender, so that only what comes from now on wakes it. `EPIPE` at the lane's end.
+    /// Drains the answers that have woken this sender, so that only new ones wake it. `EPIPE` at
+    /// the lane's end.
     ///
-    /// What the words say is not looked at: how many blobs were taken stands elsewhere.
+    /// Their content is ignored: the number of blobs taken stands in the peer's region.
     pub(super) fn take_words(&self) -> Result<(), Errno> {
         for _ in 0..WORDS {
             // Without room for descriptors the kernel drops those that come along.

@@ -1,4 +1,4 @@
-//! Lanes on demand: most connections never see a blob, so the way of blobs is made with the first one.
+//! Lanes on demand: most connections never send a blob, so the lane is made with the first one.
 //!
 //! The sender of the first blob asks for a [`Lane`] over the rendezvous, and the thread that
 //! watches there in the receiver's process makes one and answers with its far end: whatever the
@@ -6,9 +6,10 @@
 //! keeps the options of its maker: SO_PASSPIDFD, set by a peer, would make the kernel put
 //! unrequested descriptors into this process.
 //!
-//! Either process may be out of descriptors just then. The asked one then owes the answer, and the receiver tries again with
-//! each call, and is told why it cannot. The asking one loses the answer, is told, and asks again with its next blob;
-//! a peer that asks more often than [`REQUESTS`] is cut off, and an answer that was not asked for as well.
+//! Either process may be out of descriptors just then. If it is the asked one, it owes the answer:
+//! each call of the receiver tries again, and says why it cannot. If it is the asking one, the
+//! answer is lost: its call says so, and it asks again with its next blob. A peer that asks more
+//! often than [`REQUESTS`], or answers unasked, is cut off.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,9 +19,9 @@ use rustix::io::Errno;
 use super::lane::{Lane, say};
 use crate::descriptor::packet_pair;
 
-/// What a sender says over the rendezvous when it wants to send blobs.
+/// A sender's request for a lane, over the rendezvous.
 pub(super) const WANTED: u8 = b'L';
-/// What is answered, beside the far end of a lane.
+/// The answer, with the far end of a lane.
 pub(super) const LANE: u8 = b'A';
 
 /// How often a peer may ask for one lane after the other.
@@ -46,7 +47,7 @@ struct InboundLane {
 #[derive(Debug, Default)]
 struct OutboundLane {
     asked: bool,
-    /// What was answered.
+    /// The answer.
     came: Option<Result<Lane, Errno>>,
 }
 

@@ -45,7 +45,7 @@ impl Line {
         self.filled == 0
     }
 
-    /// What is in line.
+    /// The frames in line.
     pub(super) fn frames(&self) -> &[u8] {
         opaque::bytes(&self.words[..self.filled])
     }

@@ -47,9 +47,9 @@ pub(super) struct Agreed {
     pub(super) one_core: bool,
 }
 
-/// What is said beside the descriptors of this side's memory.
+/// The packet that carries the descriptors of this side's memory.
 const MEMORY: [u8; 1] = [b'M'];
-/// What is said when this side has checked and mapped the peer's region.
+/// The packet that says that this side has checked and mapped the peer's region.
 const READY: [u8; 1] = [b'!'];
 
 impl Link {
@@ -63,7 +63,7 @@ impl Link {
     }
 }
 
-/// What a handshake has brought.
+/// The result of a handshake.
 struct ShmHandshake {
     own: Own,
     theirs: Arc<Theirs>,
@@ -74,7 +74,7 @@ struct ShmHandshake {
 }
 
 fn shake(rendezvous: BorrowedFd<'_>, config: &Config) -> Result<ShmHandshake, ConnectError> {
-    // Before anything is said: an end that could not be told of the peer's death is no end to connect to.
+    // Checked first: an end that could not learn of its peer's death must not connect.
     sleeping::check()?;
     let watcher = Watcher::of_this_process()?;
     let mut clock = WorkClock::start(rendezvous, config);

@@ -1,7 +1,8 @@
-//! Memory with a descriptor: what regions and blobs are made of. This is the one place that makes it.
+//! Memory with a descriptor, for regions and blobs. No other file makes it.
 //!
-//! How much there may be is asked before anything is made ([`room`](super::room)). Then it is made in steps, and what is
-//! left is asked for again before each: others take memory as well, and one call must not run a machine dry meanwhile.
+//! Its size is checked before anything is made ([`room`](super::room)). Then it is made in steps,
+//! and the memory that is left is checked again before each: other programs take memory too, and
+//! one call must not run a machine dry meanwhile.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -19,7 +20,7 @@ pub(super) const STEP: u64 = 16 << 20;
 /// the process that touched it. `step` is called whenever a part is made and another follows.
 ///
 /// # Errors
-/// A [`Shortage`](super::Shortage), or what the calls say. Nothing of it is left then.
+/// A [`Shortage`](super::Shortage), or the error of a call. Nothing of the memory is left then.
 pub(super) fn create(bytes: u64, mut step: impl FnMut()) -> io::Result<OwnedFd> {
     room::check_file(bytes)?;
     room::check(bytes)?;
@@ -56,7 +57,7 @@ fn allocate(memfd: &OwnedFd, mut at: u64, mut bytes: u64) -> io::Result<()> {
                 part = part.min(bytes);
             }
             Err(Errno::INTR) => part = (part / 2).max(least).min(bytes),
-            // There is no file system that is full: it is memory that the kernel will not promise.
+            // No file system is full: the kernel will not promise the memory.
             Err(Errno::NOSPC) => return Err(Errno::NOMEM.into()),
             Err(errno) => return Err(errno.into()),
         }
@@ -68,7 +69,7 @@ fn allocate(memfd: &OwnedFd, mut at: u64, mut bytes: u64) -> io::Result<()> {
 pub(super) enum MemoryFault {
     /// The field at fault, and why.
     Theirs(&'static str, String),
-    /// This side cannot look at it now: what it was about to do, and what the system said.
+    /// This side cannot check it now: the attempt, and the system's error.
     Here(&'static str, Errno),
 }
 
@@ -80,7 +81,7 @@ pub(super) enum MemoryFault {
 /// allocated, too.
 pub(super) fn check(memfd: &OwnedFd, seals: SealFlags) -> Result<u64, MemoryFault> {
     let found = match rustix::fs::fcntl_get_seals(memfd) {
-        // What it says of a file that is not of a kind that has seals, and of a descriptor that gives no access to it.
+        // The file is of a kind without seals, or the descriptor gives no access to it.
         Err(Errno::INVAL | Errno::BADF) => {
             return Err(MemoryFault::Theirs("file type", "this file cannot be sealed".to_owned()));
         }

@@ -1,7 +1,8 @@
-//! Passing blobs: what each half knows of them, and what it waits for.
+//! Passing blobs: the state of each half, and its reasons to wait.
 //!
-//! A sender waits for the [lane](super::lanes) with its first blob, for room among the blobs that are [on their
-//! way](super::flight), and for room in the kernel. A receiver waits for the lane, and for what comes on it.
+//! A sender waits for the [lane](super::lanes) with its first blob, for room among the blobs that
+//! are [on their way](super::flight), and for room in the kernel. A receiver waits for the lane,
+//! and for the packets on it.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -17,16 +18,16 @@ use super::view::View;
 use crate::error::{RecvError, SendError, Violation};
 use crate::wait::Patience;
 
-/// What a sender of blobs knows.
+/// The state of a sender of blobs.
 #[derive(Debug)]
 pub(super) struct Outlet {
     lane: Option<Lane>,
     pub(super) flight: Flight,
-    /// What the last look has missed.
+    /// The last look's reason to wait.
     misses: Awaited,
 }
 
-/// What there was not, so that a wait is needed.
+/// A reason to wait: the thing that was missing.
 #[derive(Debug, Clone, Copy)]
 enum Awaited {
     /// The lane, while the peer's status was this.
@@ -102,7 +103,7 @@ fn end_or_io(errno: Errno) -> SendError {
     }
 }
 
-/// What a receiver of blobs knows.
+/// The state of a receiver of blobs.
 #[derive(Debug)]
 pub(super) struct Inlet {
     lane: Option<Lane>,
@@ -118,7 +119,7 @@ impl Inlet {
     /// Takes a blob's descriptor, unless something is missing.
     pub(super) fn recv(&mut self, view: &View<Link>) -> Result<Option<OwnedFd>, RecvError> {
         let watch = &view.link().watch;
-        // What the peer sent before its end is there once its end is known.
+        // Once the peer's end is known, everything that it sent before has arrived.
         let ended = watch.known().ends_receiving();
         let seen = watch.forget(Status::LANE_WANTED);
         let failed = |errno: Errno| RecvError::Io(errno.into());

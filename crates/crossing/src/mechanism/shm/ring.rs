@@ -40,12 +40,13 @@
 //! the bytes are copied out before they are parsed. A claim that cannot be true ends the connection
 //! with a [`Violation`].
 //!
-//! **Sleeping.** The one that finds nothing raises its flag, passes the heavy half of an asymmetric barrier, looks again,
-//! and sleeps on the peer's index. The one that publishes passes the light half and looks at the flag. One of
-//! the two must see the other. The flag is the index that the sleeper has seen, made odd; awake it is zero.
-//! So the publisher can tell whether its publication ends this very sleep: a flag may have gone up after the
-//! message was taken, and a wake-up that comes then ends nothing. And one sleep is ended by one system call,
-//! however many messages follow before the sleeper runs.
+//! **Sleeping.** An end that finds nothing raises its flag, passes the heavy half of an asymmetric
+//! barrier, looks again, and sleeps on the peer's index. An end that publishes passes the light
+//! half and looks at the flag. One of the two must see the other. The flag is the index that the
+//! sleeper has seen, made odd; awake it is zero. So the publisher can tell whether its publication
+//! ends this very sleep: a flag may have gone up after the message was taken, and a wake-up that
+//! comes then ends nothing. And one sleep is ended by one system call, however many messages follow
+//! before the sleeper runs.
 
 pub(crate) mod consumer;
 pub(crate) mod producer;
@@ -59,10 +60,11 @@ pub(crate) const START: u64 = 0_u64.wrapping_sub(1 << 20);
 /// The grain of the ring in bytes: the header word, and what messages are padded to.
 pub(crate) const GRAIN: u64 = 8;
 
-/// The flag of one that is awake.
+/// The flag of an end that is awake.
 const AWAKE: u64 = 0;
 
-/// What makes an index a flag: indices are multiples of 8, so their lowest bit is free.
+/// The bit that turns an index into a flag: indices are multiples of 8, so their lowest bit is
+/// free.
 const ASLEEP: u64 = 1;
 
 /// Whether publishing the index `published` ends the sleep that `flag` tells of, if `woken` is the last one
@@ -72,7 +74,7 @@ fn ends_sleep(flag: u64, published: u64, woken: u64) -> bool {
     flag & ASLEEP == ASLEEP && flag != published | ASLEEP && flag != woken
 }
 
-/// What a message of `len` bytes takes in the ring.
+/// The bytes that a message of `len` bytes takes in the ring.
 pub(crate) const fn frame(len: usize) -> u64 {
     GRAIN + (len as u64).next_multiple_of(GRAIN)
 }

@@ -19,13 +19,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::Resource;
 
-/// What is left is not read again for requests up to this size while the [credit](CREDIT) lasts, in bytes.
+/// For requests up to this size, in bytes, the memory left is not read again while the
+/// [credit](CREDIT) lasts.
 const SMALL: u64 = 1 << 20;
 /// The most credit that one reading gives, in bytes.
 const CREDIT_LIMIT: u64 = 16 << 20;
 
-/// How much may still be made in small requests before what is left is read again, in bytes: a 64th of what was left. Reading
-/// costs as much as making a small blob.
+/// The bytes that small requests may still take before the memory left is read again: a 64th of it.
+/// Reading costs as much as making a small blob.
 static CREDIT: AtomicU64 = AtomicU64::new(0);
 
 /// Why shared memory was not made: it is the inner error of the `io::Error` that says so. Nothing of the memory is left.
@@ -41,15 +42,15 @@ static CREDIT: AtomicU64 = AtomicU64::new(0);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shortage {
-    /// What was asked for, in bytes.
+    /// The request in bytes.
     pub wanted_bytes: u64,
-    /// What could have been had, in bytes.
+    /// The bytes that would have been granted.
     pub left_bytes: u64,
-    /// What limits it.
+    /// The limit that was hit.
     pub limit: MemoryLimit,
 }
 
-/// What limits how much shared memory this process can make.
+/// A limit on the shared memory that this process can make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MemoryLimit {
@@ -129,12 +130,12 @@ pub(super) fn check(bytes: u64) -> Result<(), Shortage> {
     Ok(())
 }
 
-/// How much of what is left may be had.
+/// The share of the memory left that may be taken.
 fn portion(left: u64) -> u64 {
     left - left / 16
 }
 
-/// What is left behind `root`, if it is enough for `bytes`.
+/// The memory left by the limits under `root`, if it is enough for `bytes`.
 fn check_at(root: &Path, bytes: u64) -> Result<u64, Shortage> {
     let machine = MachineMemory::look(root);
     let mut least = u64::MAX;
@@ -152,7 +153,7 @@ fn check_at(root: &Path, bytes: u64) -> Result<u64, Shortage> {
     Ok(least)
 }
 
-/// What the machine has left, in bytes.
+/// The memory that the machine has left, in bytes.
 struct MachineMemory {
     available: Option<u64>,
     swap: u64,
@@ -179,14 +180,14 @@ fn field(text: &str, name: &str) -> Option<u64> {
 /// A control group that limits memory, or may.
 #[derive(Debug, PartialEq, Eq)]
 struct MemoryGroup {
-    /// Where its files are.
+    /// The folder of its files.
     folder: PathBuf,
-    /// What it is called.
+    /// The group's path.
     path: PathBuf,
     names: &'static Names,
 }
 
-/// What the files of a hierarchy are called, and what can be had back of memory that is in use.
+/// The names of a hierarchy's files, and the used memory that the kernel can reclaim.
 #[derive(Debug, PartialEq, Eq)]
 struct Names {
     limit: &'static str,
@@ -212,12 +213,12 @@ const LEGACY: Names = Names {
 };
 
 impl MemoryGroup {
-    /// What is left of its limit, in bytes. What could be had back is counted if `wanted` is not there without it: what is
-    /// left may be more.
+    /// The bytes left of its limit. Reclaimable memory is counted only if `wanted` does not fit
+    /// without it, so the true rest may be larger.
     fn left(&self, wanted: u64, free_swap: u64) -> Option<u64> {
         let read = |name| fs::read_to_string(self.folder.join(name)).ok();
         let number = |name| read(name)?.trim().parse::<u64>().ok();
-        // "max" is no number, and no limit.
+        // "max" is not a number, and means no limit.
         let left = number(self.names.limit)?.saturating_sub(number(self.names.used)?);
         if wanted <= portion(left) {
             return Some(left);
@@ -239,7 +240,8 @@ fn groups(root: &Path) -> Vec<MemoryGroup> {
     let mut groups = Vec::new();
     for (names, path) in memberships.lines().filter_map(membership) {
         let Some((shown, at)) = mounts.lines().find_map(|line| mount(line, names)) else { continue };
-        // Where the mount shows another part of the tree, its root is as near as can be seen.
+        // If the mount shows another part of the tree, its root is the nearest group that can be
+        // seen.
         let within = Path::new(path).strip_prefix(shown).unwrap_or(Path::new(""));
         for within in within.ancestors() {
             let folder = root.join(at.trim_start_matches('/')).join(within);
@@ -259,7 +261,8 @@ fn membership(line: &str) -> Option<(&'static Names, &str)> {
     controllers.split(',').any(|name| name == "memory").then_some((&LEGACY, path))
 }
 
-/// What part of the hierarchy a line of /proc/self/mountinfo shows, and where, if it is the one with these `names`.
+/// The part of the hierarchy that a line of /proc/self/mountinfo shows, and its mount point, if it
+/// is the hierarchy with these `names`.
 fn mount<'a>(line: &'a str, names: &Names) -> Option<(&'a str, &'a str)> {
     let (place, kind) = line.split_once(" - ")?;
     let mut place = place.split(' ').skip(3);

@@ -1,10 +1,11 @@
 //! Which way this process may sleep on shared memory.
 //!
-//! A sleeper waits for two things: the peer's index, in the peer's region, and the peer's end, which the watcher notes in a word
-//! of private memory. futex_waitv(2) sleeps on both at once. Containers refuse it, with EPERM where their seccomp profile is
-//! older than the call, and with ENOSYS where it is newer than the refusal; so it is tried before it is needed, by a call that
-//! never waits. What EPERM and ENOSYS say stays true for as long as the process lives, and in what it forks: it is remembered.
-//! No other answer is.
+//! A sleeper waits for two things: the peer's index, in the peer's region, and the peer's end,
+//! which the watcher notes in a word of private memory. futex_waitv(2) sleeps on both at once.
+//! Containers refuse it, with EPERM where their seccomp profile is older than the call, and with
+//! ENOSYS where it is newer than the refusal; so it is tried before it is needed, by a call that
+//! never waits. EPERM and ENOSYS stay true for as long as the process and its forks live, so they
+//! are remembered. No other answer is.
 //!
 //! # References
 //! futex(2), futex_waitv in Documentation/userspace-api/futex2.rst, seccomp(2).
@@ -22,7 +23,7 @@ use crate::error::ConnectError;
 /// How this process sleeps on shared memory: see [`sleeping`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sleeping {
-    /// By futex_waitv(2), on the peer's index and on what is known of the peer at once.
+    /// By futex_waitv(2), on the peer's index and on the peer's status at once.
     Waitv,
     /// By futex(2), on the peer's index, since futex_waitv(2) is refused here. The thread that watches for the peer's end wakes
     /// it.
@@ -66,7 +67,7 @@ pub fn sleeping() -> Sleeping {
 /// Whether futex_waitv(2) has been refused for good.
 static WAITV_REFUSED: AtomicBool = AtomicBool::new(false);
 
-/// Takes note of what futex_waitv(2) has answered. Whether it is an answer of a call that works.
+/// Notes an answer of futex_waitv(2). `Ok` for every answer of a call that works.
 pub(super) fn judge_waitv(answer: Result<usize, Errno>) -> Result<(), Errno> {
     match answer {
         // Woken; or the words had changed, a signal came, the deadline was over: the caller looks again.
@@ -86,7 +87,7 @@ pub(super) fn waitv_is_refused() -> bool {
     WAITV_REFUSED.load(Ordering::Relaxed)
 }
 
-/// What futex_waitv(2) says to a word that has changed already.
+/// Tries futex_waitv(2) on a word that has changed already.
 fn try_waitv() -> Result<(), Errno> {
     if waitv_is_refused() {
         return Err(Errno::PERM);
@@ -115,13 +116,13 @@ pub(super) fn judge_futex(answer: Result<(), Errno>) -> Result<(), Errno> {
     }
 }
 
-/// What is told when neither call may be made any more.
+/// The error once neither call is allowed any more.
 pub(super) fn refusal(errno: Errno) -> io::Error {
     let error = io::Error::from(errno);
     io::Error::new(error.kind(), format!("{SLEEPING}: {error}"))
 }
 
-/// What cannot be done where both calls are refused, and what to do.
+/// The attempt that fails when both calls are refused, and the remedy.
 const SLEEPING: &str = "sleep on shared memory: futex_waitv(2) and futex(2) are refused to this process; allow one of them, and \
                         waking by futex(2), in the container's seccomp profile";
 
@@ -133,7 +134,7 @@ pub(super) fn check() -> Result<(), ConnectError> {
     Ok(())
 }
 
-/// Whether membarrier(2) was refused to one that was about to sleep.
+/// Whether membarrier(2) was refused to an end that was about to sleep.
 static NO_BARRIER: AtomicBool = AtomicBool::new(false);
 
 /// membarrier(2) has become refused since both ends agreed on it. The peer's publications make no fence of their own, so one may
@@ -142,7 +143,8 @@ pub(super) fn note_no_barrier() {
     NO_BARRIER.store(true, Ordering::Relaxed);
 }
 
-/// How long a sleep that relies on membarrier(2) may be, if not as long as it likes: what it could miss, it then finds by looking.
+/// The longest sleep that relies on membarrier(2); `None` for no limit. A sleeper that could miss a
+/// publication wakes to look.
 pub(super) fn longest_nap() -> Option<Duration> {
     NO_BARRIER.load(Ordering::Relaxed).then_some(Duration::from_millis(10))
 }
@@ -159,7 +161,7 @@ mod tests {
         for errno in [Errno::AGAIN, Errno::INTR, Errno::TIMEDOUT] {
             assert_eq!((judge_waitv(Err(errno)), judge_futex(Err(errno))), (Ok(()), Ok(())));
         }
-        // What may pass is told, and not remembered.
+        // An error that may pass is reported, and not remembered.
         assert_eq!(judge_waitv(Err(Errno::NOMEM)), Err(Errno::NOMEM));
         assert!(!waitv_is_refused());
     }

@@ -27,7 +27,7 @@ use super::{opaque, sleeping};
 use crate::tuning::{self, PART_BYTES};
 use crate::wait::Patience;
 
-/// Both regions and what is known of the peer, as one half of a connection sees them.
+/// Both regions and the peer's status, as one half of a connection sees them.
 pub(crate) struct View<L> {
     own_words: *mut u8,
     own_ring: *mut u8,
@@ -72,7 +72,7 @@ impl<L> View<L> {
         }
     }
 
-    /// What keeps it all alive.
+    /// The link, which keeps all of it alive.
     pub(crate) fn link(&self) -> &L {
         &self.link
     }
@@ -101,9 +101,9 @@ impl<L> View<L> {
     /// The peer does not write to it while the slice is there.
     pub(crate) unsafe fn published(&self, at: u64, len: usize) -> &[u8] {
         assert!(len as u64 <= self.their_mask, "a message is shorter than its ring");
-        // SAFETY: the place starts inside the ring and is shorter than a ring, so it ends before the second copy of the
-        // ring does; the pages cannot go away. The peer does not write to it while the slice is there: that is what this function
-        // requires.
+        // SAFETY: the place starts inside the ring and is shorter than a ring, so it ends before
+        // the second copy of the ring does; the pages cannot go away. The peer does not write to it
+        // while the slice is there, as this function requires.
         unsafe { std::slice::from_raw_parts(self.their_ring.add(index(at, self.their_mask)), len) }
     }
 
@@ -257,13 +257,13 @@ impl<L> Memory for View<L> {
     }
 }
 
-/// Where one half sleeps: on a word of the peer's region.
+/// The place where one half sleeps: a word of the peer's region.
 struct SleepPlace<'a> {
     /// The low half of the peer's index.
     index: *mut u32,
     known: &'a Known,
     announced: &'a AtomicU32,
-    /// What the index was.
+    /// The index that was seen.
     seen: u32,
     deadline: Option<Timespec>,
 }
@@ -332,8 +332,8 @@ impl Bed for SleepPlace<'_> {
     }
 }
 
-/// Wakes the halves that sleep on words of `theirs` and do not know what is known of the peer by now. Whether there are any: see
-/// [`plain::wake_unaware`].
+/// Wakes the halves that sleep on words of `theirs` and do not know the peer's present status.
+/// Returns whether there were any: see [`plain::wake_unaware`].
 pub(super) fn wake_unaware(theirs: &Theirs, known: &Known) -> bool {
     let at = |word| plain::wake_unaware(&SleepPlace::new(theirs.mapping.header(), known, word));
     // Both, not the first of them.

@@ -1,11 +1,11 @@
-//! The watch: what is known of the peer of one connection.
+//! The watch: how one connection learns what became of its peer.
 //!
-//! Shared memory says nothing when its writer is killed, and no wait may depend on memory that a dead process
-//! owned. So two things are [watched](super::watcher) for each connection: a pidfd that the peer sent
-//! of itself (immune to reused pids, and to descriptors that leaked into a grandchild) and the rendezvous
-//! socket (whose end of file also crosses pid namespaces, and on which a peer says that it closes one
-//! direction). What they tell goes into a word of private memory, on which sleepers wait beside the peer's
-//! index.
+//! Shared memory says nothing when its writer is killed, and no wait may depend on memory that a
+//! dead process owned. So two things are [watched](super::watcher) for each connection: a pidfd
+//! that the peer sent of itself (immune to reused pids, and to descriptors that leaked into a
+//! grandchild) and the rendezvous socket (whose end of file also crosses pid namespaces, and on
+//! which a peer says that it closes one direction). Their news goes into a word of private memory,
+//! on which sleepers wait beside the peer's index.
 //!
 //! # References
 //! pidfd_open(2), unix(7), futex(2).
@@ -30,7 +30,7 @@ use crate::error::ConnectError;
 use crate::owner::{self, Owner};
 use crate::wait::Patience;
 
-/// What is watched for one connection. Dropping it ends the watch and closes the rendezvous.
+/// The watch over one connection's peer. Dropping it ends the watch and closes the rendezvous.
 #[derive(Debug)]
 pub(super) struct Watch {
     watcher: Arc<Watcher>,
@@ -64,12 +64,12 @@ impl Watch {
         Status(self.watched.known.status.load(Ordering::Acquire))
     }
 
-    /// Forgets that something was told, which is asked for elsewhere. What is known then.
+    /// Clears `what`, whose news is kept elsewhere. Returns the remaining status.
     pub(super) fn forget(&self, what: Status) -> Status {
         Status(self.watched.known.status.fetch_and(!what.0, Ordering::AcqRel) & !what.0)
     }
 
-    /// Sleeps until something else is known than `seen`, or patience ends.
+    /// Sleeps until the status differs from `seen`, or patience ends.
     pub(super) fn sleep(&self, seen: Status, patience: &Patience) -> Result<(), Errno> {
         let timeout = patience.left().map(timespec);
         match futex::wait(&self.watched.known.status, futex::Flags::PRIVATE, seen.0, timeout.as_ref()) {
@@ -88,7 +88,8 @@ impl Watch {
         self.watched.lanes.take_outbound(self.watched.rendezvous.as_fd())
     }
 
-    /// What tells a sleeper of its end: a pidfd, which can be read then, and the rendezvous, which hangs up.
+    /// The descriptors that tell a sleeper of the peer's end: a pidfd, which becomes readable, and
+    /// the rendezvous, which hangs up.
     pub(super) fn descriptors(&self) -> (Option<BorrowedFd<'_>>, BorrowedFd<'_>) {
         (self.watched.pidfd(), self.watched.rendezvous())
     }

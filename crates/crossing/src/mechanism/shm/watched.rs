@@ -17,14 +17,14 @@ use super::plain::Known;
 use super::region::Theirs;
 use super::view;
 
-/// What an end says over the rendezvous when its sender goes.
+/// The word of an end, over the rendezvous, when its sender goes.
 pub(super) const SENDER_CLOSES: u8 = b'S';
 /// … when its sender goes and leaves messages in line, for which there was no room.
 pub(super) const SENDER_GIVES_UP: u8 = b'G';
 /// … when its receiver goes.
 pub(super) const RECEIVER_CLOSES: u8 = b'R';
 
-/// What the watcher looks at, and where it notes what it sees.
+/// The descriptors that the watcher reads, and the words where it records their news.
 #[derive(Debug)]
 pub(super) struct WatchedPeer {
     pub(super) rendezvous: OwnedFd,
@@ -45,7 +45,7 @@ impl WatchedPeer {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// Notes that there is no peer any more.
+    /// Notes that the peer is gone.
     pub(super) fn note_gone(&self) {
         self.set(Status::GONE);
     }
@@ -66,10 +66,10 @@ impl WatchedPeer {
         view::wake_unaware(&self.theirs, &self.known)
     }
 
-    /// What a packet of the peer's means.
+    /// The status that a packet of the peer's means.
     fn told(&self, packet: LanePacket) -> Status {
         let known = Status(self.known.status.load(Ordering::SeqCst));
-        // Said twice is no better than said wrong: a peer cannot keep this thread busy.
+        // A repeated word is a breach, too: so a peer cannot keep this thread busy.
         let (what, right) = match packet {
             LanePacket::Word(SENDER_CLOSES) => {
                 (Status::SENDER_CLOSED, !known.intersects(Status::SENDER_CLOSED))
@@ -91,7 +91,7 @@ impl WatchedPeer {
         if right { what } else { Status::GONE }
     }
 
-    /// Reads what the rendezvous has to say. Whether there is more to come.
+    /// Reads the packets of the rendezvous. Returns whether more may come.
     pub(super) fn listen(&self) -> bool {
         loop {
             let what = match hear(&self.rendezvous) {

@@ -9,7 +9,7 @@ use crate::error::{RecvError, Violation};
 use crate::tuning::{EAGER_LOOKS, EMPTY_LOOKS, HOLD_BACK, STREAMED_BYTES};
 use crate::wait::{Patience, Polled};
 
-/// How long a message is, and what it takes in the ring.
+/// The size of a message, and of its place in the ring.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
     len: usize,
@@ -37,7 +37,7 @@ pub(crate) struct Consumer<M> {
     published: u64,
     /// Up to here the writer had published when I last looked. `tail − head ≤ capacity`.
     tail: u64,
-    /// What stands at `head`, once it was read: a header is read once.
+    /// The header at `head`, once it was read: it is read once only.
     header: Option<u64>,
     /// The message before it. Most messages are as long as the one before: see [`Consumer::recv_at_once`].
     last: Frame,
@@ -72,10 +72,10 @@ impl<M: Memory> Consumer<M> {
 
     /// Takes the next message if all of it was published before my last look.
     ///
-    /// Where the message after it begins depends on its length, which stands in a cache line that is still on
-    /// its way; so messages would come one journey after the other. A length that is the same as the last one
-    /// is therefore taken from the last one: the processor predicts the comparison, and fetches the following
-    /// messages meanwhile.
+    /// The next message begins where this one's length says, and that length stands in a cache line
+    /// that is still on its way: messages would come one journey after the other. So a length equal
+    /// to the last one is taken from the last one. The processor predicts the comparison, and
+    /// fetches the following messages meanwhile.
     #[inline(always)]
     pub(crate) fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
         if self.tail == self.head || self.header.is_some() {
@@ -85,7 +85,7 @@ impl<M: Memory> Consumer<M> {
         if header == self.last.len as u64 {
             return self.take_whole(header, self.last, buffer);
         }
-        // A length that cannot be true is what `next` tells of.
+        // An impossible length is reported by `next`.
         self.take_whole(header, Frame::of(header.min(self.max_message as u64) as usize), buffer)
     }
 
@@ -125,8 +125,8 @@ impl<M: Memory> Consumer<M> {
         self.take(would_wait, |ring| ring.take_next(buffer, part, would_wait))
     }
 
-    /// Where the next message stands, once all of it is there: its place and its length. It comes again until it is
-    /// [left](Consumer::leave_found).
+    /// The place and length of the next message, once all of it is there. It comes again until it
+    /// is [left](Consumer::leave_found).
     pub(crate) fn try_find(&mut self, would_wait: bool) -> Result<(u64, usize), RecvError> {
         self.take(would_wait, |ring| {
             let frame = ring.next()?.filter(|&frame| ring.is_whole(frame));
@@ -171,7 +171,7 @@ impl<M: Memory> Consumer<M> {
                 Polled::TimedOut => return Err(RecvError::timeout(patience)),
                 Polled::Sleep => {}
             }
-            // Nothing but a message changes it, so it is still what was seen when there is no message.
+            // Only a message changes `tail`, so without one it is still the index that was seen.
             self.memory.store(Word::ReceiverAsleep, self.tail | ASLEEP);
             self.memory.heavy_fence();
             let status = self.memory.status();
@@ -179,7 +179,8 @@ impl<M: Memory> Consumer<M> {
             let mut slept = Ok(());
             if outcome.is_none() {
                 slept = self.memory.sleep(Word::Tail, self.tail, status, patience);
-                // Most sleeps end with what they waited for: then there is no next one to prepare.
+                // Most sleeps end with the message that they waited for: then there is no next
+                // sleep to prepare.
                 outcome = self.glance();
             }
             self.memory.store(Word::ReceiverAsleep, AWAKE);
@@ -231,7 +232,7 @@ impl<M: Memory> Consumer<M> {
         frame.bytes <= self.tail.wrapping_sub(self.head)
     }
 
-    /// Whether what is there of the next message, if it is not whole, is what its writer publishes on the way.
+    /// Whether an incomplete next message has the size at which a writer publishes parts.
     fn is_in_parts(&self, frame: Frame) -> bool {
         let there = self.tail.wrapping_sub(self.head) - GRAIN;
         let part = M::PART as u64;

@@ -31,12 +31,13 @@ impl<M: Memory> Producer<M> {
         Producer { memory, capacity, tail: start, in_line: 0, head: start, woken: 0, part }
     }
 
-    /// The same, for one that shares its only core with the reader, which can read nothing while this end writes.
+    /// The same, for an end that shares its only core with the reader, which can read nothing while
+    /// this end writes.
     pub(crate) fn publishing_whole(self) -> Self {
         Producer { part: usize::MAX, ..self }
     }
 
-    /// Where a message of `len` bytes may be written: its place in the ring, behind its header.
+    /// The place in the ring where a message of `len` bytes may be written, behind its header.
     #[inline]
     pub(crate) fn claim(&mut self, len: usize) -> Result<u64, SendError> {
         self.find_room(frame(len))?;
