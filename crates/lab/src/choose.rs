@@ -1,9 +1,10 @@
 //! Choosing: from requirements to the mechanisms that meet them, best first, each with its reasons.
 //!
-//! A reason is either a row of a race that was run on this machine, or a fact of the mechanism's scene. Nothing
-//! here knows a mechanism by name. All rows come from one race, because rows of different races do not compare;
-//! it is the newest of those that say most. What no race has measured is not guessed: it comes last, in the order
-//! of what the design costs, and a plan that would measure it is part of the answer.
+//! A reason is either a row of a race that was run on this machine, or a fact of the mechanism's
+//! scene. Nothing here knows a mechanism by name. All rows come from one race, because rows of
+//! different races do not compare; it is the newest of those that say most. A mechanism that no
+//! race has measured is not guessed at: it comes last, ordered by the cost of its design, and the
+//! answer contains a plan that would measure it.
 
 mod answer;
 mod constraints;

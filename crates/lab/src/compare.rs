@@ -107,7 +107,7 @@ impl Compared {
 }
 
 impl Compared {
-    /// What `b` is, in a word.
+    /// The verdict on `b` in a word.
     fn verdict(&self) -> &'static str {
         match (self.only_in, self.change().map(|change| change.verdict)) {
             (Some(Side::A), _) => "only in a",
@@ -138,10 +138,10 @@ impl Figures {
     }
 }
 
-/// What rows must share to be compared.
+/// The properties that rows must share to be compared.
 type Key<'a> = (&'a str, Entrant, Workload, u32, Placement, WaitStrategy);
 
-/// Where the rows of a report stand, by what they must share.
+/// The places of a report's rows, by the properties that they must share.
 struct Index<'a>(HashMap<Key<'a>, Vec<usize>>);
 
 impl<'a> Index<'a> {
@@ -153,7 +153,7 @@ impl<'a> Index<'a> {
         Index(places)
     }
 
-    /// Where the rows like this one stand.
+    /// The places of the rows like this one.
     fn places(&self, row: &'a Row) -> &[usize] {
         self.0.get(&key(row)).map_or(&[], Vec::as_slice)
     }
@@ -178,7 +178,8 @@ fn failed(a: Option<&Row>, b: Option<&Row>) -> Option<String> {
     }
 }
 
-/// What forbids to judge the one by the other: another machine, and channels that hold something else.
+/// The differences that forbid to judge `b` by `a`: another machine, or channels of another
+/// capacity.
 fn unlike(a: &Report, b: &Report) -> Vec<String> {
     let mut unlike = Vec::new();
     for (what, of) in MACHINES {
@@ -194,13 +195,13 @@ fn cut_short(a: &Report, b: &Report) -> Vec<String> {
     named.map(|(name, _)| format!("{name} was cut short")).collect()
 }
 
-/// Both, where they are not the same.
+/// Both values, if they differ.
 fn differing(what: &str, a: &dyn std::fmt::Display, b: &dyn std::fmt::Display) -> Option<String> {
     let (a, b) = (a.to_string(), b.to_string());
     (a != b).then(|| format!("{what}: {a} in a, {b} in b"))
 }
 
-/// What else the two reports differ in, and what makes either of them doubtful.
+/// The other differences between the reports, and the doubts about either.
 fn warnings(a: &Report, b: &Report) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut differ = |what: &str, a: &dyn std::fmt::Display, b: &dyn std::fmt::Display| {
@@ -238,14 +239,14 @@ fn warnings(a: &Report, b: &Report) -> Vec<String> {
 /// A fact about a machine in words.
 type MachineFact = fn(&Machine) -> String;
 
-/// What makes it another machine.
+/// The facts that identify a machine.
 const MACHINES: [(&str, MachineFact); 3] = [
     ("processor", |machine| told(machine.cpu.as_ref())),
     ("architecture", |machine| machine.architecture.clone()),
     ("cores online", |machine| told(machine.cores_online.as_ref())),
 ];
 
-/// What changes numbers on one machine.
+/// The facts that change numbers on one machine.
 const CIRCUMSTANCES: [(&str, MachineFact); 5] = [
     ("kernel", |machine| told(machine.kernel.as_ref())),
     ("virtual machine", |machine| told(machine.virtualised.as_ref())),
@@ -268,7 +269,7 @@ fn cores(report: &Report) -> String {
     if all.is_empty() { "any".into() } else { all.join(", ") }
 }
 
-/// The room that was asked for, and what came of it in rows that the other report has, too.
+/// The capacity that was asked for, and that the channels of rows in both reports got.
 fn capacity(report: &Report, other: &Report) -> String {
     let Some(asked) = report.plan.capacity_bytes else { return "each mechanism's own".into() };
     let theirs: HashSet<_> = other.rows.iter().map(|row| (row.kind.as_str(), row.size_bytes)).collect();

@@ -24,7 +24,7 @@ use crate::lookout::{self, WaitCut};
 /// The longest line that is believed, in bytes.
 const LINE_LIMIT: usize = 16 << 20;
 
-/// What a process answers: `T` is what its task knows to say.
+/// The answer of a process; `T` are the answers of its task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum PeerAnswer<T> {
@@ -35,7 +35,7 @@ pub(crate) enum PeerAnswer<T> {
         /// The peer's process id, when this process was told to start it.
         child: Option<u32>,
     },
-    /// To what it was asked for.
+    /// To a request.
     Said(T),
     /// To anything that went wrong; it is the last word.
     Failed {
@@ -57,7 +57,7 @@ pub(crate) enum Silence {
     Late,
     /// The lab was told to stop.
     Stopped,
-    /// What came was no answer.
+    /// The line that came was not an answer.
     Garbled(String),
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct Control {
 impl Control {
     /// Cuts the line: the other end hears that this one is gone.
     pub(crate) fn cut(&self) {
-        // Where even that is refused, nothing more can be done.
+        // If even that is refused, nothing more can be done.
         let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
     }
 
@@ -122,7 +122,7 @@ impl Control {
         self.say(&PeerAnswer::Said(what), None).map_err(|_| LineEnded)
     }
 
-    /// Tells the lab what went wrong; nothing is said after that.
+    /// Tells the lab what went wrong, as the last line.
     pub(crate) fn fail(&self, why: String) -> LineEnded {
         // If the lab cannot be told it is gone, and so is its interest.
         let _ = self.say(&PeerAnswer::<()>::Failed { why }, None);

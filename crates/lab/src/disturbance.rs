@@ -1,5 +1,6 @@
-//! What befell a round from outside: its processes were kept from running by a quota, this process was stopped, or the machine
-//! slept. A round that was disturbed is run again, like one whose floor has moved; what counts in spite of it says so.
+//! Disturbances of a round from outside: a quota kept its processes from running, this process was
+//! stopped, or the machine slept. A disturbed round is run again, like one whose floor has moved; a
+//! row that counts one in spite of that says so.
 
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub(crate) struct DisturbanceWatch {
     slept: Duration,
 }
 
-/// What happened meanwhile.
+/// The disturbances during a round.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Disturbance {
     /// How long processes of this control group were kept from running by its quota of time.
@@ -40,7 +41,7 @@ impl DisturbanceWatch {
         DisturbanceWatch { throttled: group.throttled(), group, slept: slept() }
     }
 
-    /// What has happened since it began.
+    /// The disturbances since it began.
     pub(crate) fn end(&self) -> Disturbance {
         let throttled = self.group.throttled().saturating_sub(self.throttled);
         let slept = slept().saturating_sub(self.slept);

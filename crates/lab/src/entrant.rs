@@ -11,7 +11,7 @@ use crate::peer::PeerFault;
 use crate::plan::{Plan, Workload};
 use crate::rival::{self, Rival};
 
-/// What runs in a round.
+/// The runner of a round.
 #[derive(Debug, Clone)]
 pub(crate) enum Runner {
     Mechanism(Kind),
@@ -21,7 +21,7 @@ pub(crate) enum Runner {
     Absent(String),
 }
 
-/// One entrant: what runs, under what.
+/// One entrant: a runner and the conditions of its rounds.
 #[derive(Debug, Clone)]
 pub(crate) struct RaceEntrant {
     pub(crate) runner: Runner,
@@ -42,7 +42,7 @@ impl RaceEntrant {
         };
         format!("{runner} {workload} {size_bytes} B {wait}")
     }
-    /// What its processes do in its round of `launch`.
+    /// The job of its processes in its round of `launch`.
     pub(crate) fn job(&self, plan: &Plan, launch: u32, cores: Option<[usize; 2]>, clock: Clock) -> PairJob {
         let RaceEntrant { workload, size_bytes, wait, .. } = *self;
         let launches = u64::from(plan.launches);
@@ -102,8 +102,8 @@ pub(crate) fn of_plan(plan: &Plan, stop: &AtomicBool) -> Vec<(RaceEntrant, Optio
     entrants
 }
 
-/// What a failure may come from where little room was asked for. TCP waits for its timers when a buffer is far shorter than a
-/// segment, and does not end in time.
+/// A possible cause of a failure, if a small capacity was asked for. TCP waits for its timers when
+/// a buffer is far shorter than a segment, and does not end in time.
 pub(crate) fn narrow(job: &PairJob) -> Option<String> {
     let (asked, size) = (job.capacity_bytes?, job.size_bytes);
     let waits_for_timers = asked < mechanism::of(job.kind).flows_from_bytes;

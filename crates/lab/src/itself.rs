@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the kernel has started as this process: the program, or its loader.
+/// The file that the kernel started as this process: the program, or its loader.
 pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// The command that starts `program`; [`THIS_PROGRAM`] is this one, even behind a loader.
@@ -24,9 +24,9 @@ pub(crate) fn command(program: &OsStr) -> io::Result<Command> {
     Ok(command)
 }
 
-/// The words between the loader and what is meant for the program; none where the program itself was started.
+/// The loader's arguments, up to the program's path; none if the program itself was started.
 fn loader_words() -> io::Result<Vec<OsString>> {
-    // Where the kernel does not tell, the usual is taken for true.
+    // If the kernel does not tell, assume the usual: no loader.
     let Ok(maps) = fs::read("/proc/self/maps") else { return Ok(Vec::new()) };
     let here = loader_words as fn() -> io::Result<Vec<OsString>> as usize;
     let Some(mapped) = mapped_at(&maps, here) else { return Ok(Vec::new()) };
@@ -46,7 +46,7 @@ fn loader_words() -> io::Result<Vec<OsString>> {
     Ok(words_before(&typed, &mapped.path, |word| mapped.is_file(word)))
 }
 
-/// What a piece of memory is mapped from.
+/// The file that a piece of memory is mapped from.
 #[derive(Debug, PartialEq, Eq)]
 struct MappedFile {
     inode: u64,
@@ -54,8 +54,8 @@ struct MappedFile {
 }
 
 impl MappedFile {
-    /// Whether it is what stands at `path`. The number of its device is not asked: for some file systems stat(2) tells another one than
-    /// the memory map.
+    /// Whether it is the file at `path`. Device numbers are not compared: on some file systems
+    /// stat(2) tells another one than the memory map.
     fn is_file(&self, path: &Path) -> bool {
         let same_name = fs::read_link(path).is_ok_and(|leads_to| leads_to == self.path);
         same_name || fs::metadata(path).is_ok_and(|facts| facts.ino() == self.inode)
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(words(b"/lib/ld.so\0./ipcscope\0race\0pipe\0"), ["/bin/ipcscope"]);
         let more = b"ld.so\0--library-path\0/a b\0--argv0\0x\0./ipcscope\0race\0\0";
         assert_eq!(words(more), ["--library-path", "/a b", "--argv0", "x", "/bin/ipcscope"]);
-        // What cannot be: the program alone.
+        // Impossible command lines give the program alone.
         for typed in [&b""[..], b"a\0", b"a\0b\0c\0"] {
             assert_eq!(words(typed), ["/bin/ipcscope"]);
         }

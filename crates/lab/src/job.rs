@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Clock;
 use crate::plan::{Workload, as_text};
 
-/// What starting, connecting and ending may take.
+/// The time limit for starting, connecting and ending.
 pub(crate) const SETUP: Duration = Duration::from_secs(30);
-/// What one message may take, far above anything seen: the slowest is a time slice each way.
+/// The time allowed for one message, far above anything seen: the slowest takes a time slice each
+/// way.
 const PER_MESSAGE: Duration = Duration::from_millis(20);
-/// What all messages together may take, however many they are.
+/// The time limit for all messages together, however many they are.
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Which end of a channel a process plays.
@@ -25,7 +26,7 @@ pub(crate) enum Role {
     Responder,
 }
 
-/// What a pair of processes is made for.
+/// The purpose of a pair of processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Task {
@@ -39,7 +40,7 @@ pub(crate) enum Task {
     Stage,
 }
 
-/// What both processes of a pair are told.
+/// The job of both processes of a pair.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct PairJob {
     pub(crate) task: Task,

@@ -27,7 +27,7 @@ use crate::scene::Scene;
 use crate::stats::Measure;
 use crate::units;
 
-/// What the cells of a row say, in this order.
+/// The titles of a row's cells, in this order.
 pub const COLUMNS: [&str; 11] =
     ["entrant", "p50", "p90", "p99", "p99.9", "max", "msg/s", "CPU/msg", "switches", "verified", "vs best"];
 
@@ -45,11 +45,11 @@ pub struct Judged {
     pub groups: Vec<JudgedGroup>,
     /// What you must know to read the figures.
     pub below: Vec<String>,
-    /// What makes rows doubtful: each note once, with the rows that it is about.
+    /// Doubts about rows: each note once, with the rows that it is about.
     pub doubts: Vec<String>,
-    /// What follows.
+    /// The conclusions.
     pub advice: Vec<Advice>,
-    /// What textbooks say beside what was measured; `None` where nothing of it was measured.
+    /// The textbooks' figures beside the measured ones; `None` if none of them was measured.
     pub claims: Option<Claims>,
 }
 
@@ -71,7 +71,7 @@ pub struct JudgedGroup {
     #[serde(with = "crate::plan::as_text::one")]
     #[cfg_attr(test, schemars(with = "crate::schema_text::PlacementText"))]
     pub placement: Placement,
-    /// What they are judged by.
+    /// The figure that they are judged by.
     pub measure: Measure,
     /// Every row, in the order of the report, unless sorted.
     pub rows: Vec<JudgedRow>,
@@ -79,7 +79,7 @@ pub struct JudgedGroup {
     pub ranked: Vec<usize>,
     /// The best by each figure that matters, a sentence each.
     pub verdicts: Vec<String>,
-    /// What makes its rows doubtful.
+    /// Doubts about its rows.
     pub doubts: Vec<String>,
 }
 
@@ -89,9 +89,9 @@ pub struct JudgedGroup {
 pub struct JudgedRow {
     /// Its index in the report.
     pub row: usize,
-    /// What people call it.
+    /// Its title.
     pub title: String,
-    /// The mechanism's place among the scenes; `None` for what is none of them.
+    /// The mechanism's place among the scenes; `None` for other entrants.
     pub scene: Option<usize>,
     /// Whether no other entrant of the group was better.
     pub best: bool,
@@ -129,7 +129,7 @@ pub fn judge(report: &Report, scenes: &[Scene]) -> Judged {
 }
 
 impl Judged {
-    /// The same with the best of each group first, and what is not judged last.
+    /// The same with the best of each group first, and rows that are not judged last.
     pub fn sorted(mut self) -> Judged {
         for group in &mut self.groups {
             let place = |place: usize| group.ranked.iter().position(|&ranked| ranked == place);

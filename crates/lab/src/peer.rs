@@ -46,7 +46,7 @@ pub(crate) struct Peer {
     child: Option<u32>,
 }
 
-/// By what the lab holds a process.
+/// The lab's hold on a process.
 #[derive(Debug)]
 enum PeerProcess {
     /// It is our child.
@@ -54,7 +54,8 @@ enum PeerProcess {
     /// It is the child of another peer, which reaps it.
     Grandchild {
         pid: u32,
-        /// `None` where the kernel refuses it; then it is held by its number, which is its own until its parent reaps it.
+        /// `None` if the kernel refuses it. Then the lab holds the process by its pid, which is not
+        /// reused until its parent reaps it.
         pidfd: Option<OwnedFd>,
     },
 }
@@ -64,12 +65,12 @@ enum PeerProcess {
 pub(crate) struct Death {
     /// The signal, such as `SIGKILL`.
     pub(crate) signal: Option<String>,
-    /// What it exited with.
+    /// The exit code.
     pub(crate) exit_code: Option<i32>,
 }
 
 impl Death {
-    /// By the number of a signal, or by what the process exited with.
+    /// From the number of a signal, or the exit code.
     pub(crate) fn new(signal: Option<i32>, exit_code: Option<i32>) -> Death {
         Death { signal: signal.map(signal_name), exit_code }
     }
@@ -386,7 +387,8 @@ fn on_a_thread_that_stays<T: Send + 'static>(
     told.recv().map_err(|_| no_thread())?
 }
 
-/// Starts the thread. What it starts is kept from signals that are meant for the lab.
+/// Starts the thread. The processes that it starts are kept from signals that are meant for the
+/// lab.
 fn nursery_thread() -> io::Result<SyncSender<Birth>> {
     let (births, waiting) = sync_channel::<Birth>(0);
     thread::Builder::new().name("lab-births".into()).spawn(move || {

@@ -1,4 +1,4 @@
-//! The answer to what was asked: mechanisms with their reasons, as data.
+//! The answer: mechanisms with their reasons, as data.
 
 use serde::Serialize;
 
@@ -11,18 +11,18 @@ use crate::scene::Budget;
 pub struct Choice {
     /// Best first.
     pub answers: Vec<Answer>,
-    /// What does not do, and why.
+    /// The mechanisms that do not meet the needs, and why.
     pub excluded: Vec<Excluded>,
-    /// The race that would measure what the answer lacks.
+    /// The race that would measure the missing rows.
     pub missing: Option<MissingRace>,
 }
 
-/// A mechanism that does what is needed.
+/// A mechanism that meets the needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// Its short name.
     pub kind: String,
-    /// What people call it.
+    /// Its title.
     pub title: String,
     /// The way of waiting that fits, as on the command line.
     pub wait: String,
@@ -30,12 +30,12 @@ pub struct Answer {
     pub reasons: Vec<ChoiceReason>,
 }
 
-/// A mechanism that does not.
+/// A mechanism that does not meet them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Excluded {
     /// Its short name.
     pub kind: String,
-    /// What people call it.
+    /// Its title.
     pub title: String,
     /// Why not.
     pub why: ChoiceReason,
@@ -44,7 +44,7 @@ pub struct Excluded {
 /// A fact, and where it comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChoiceReason {
-    /// What is so.
+    /// The fact.
     pub fact: ChoiceFact,
     /// The row that it rests on; `None` for a fact of the scene.
     pub source: Option<Source>,
@@ -59,7 +59,7 @@ pub struct Source {
     pub row: usize,
 }
 
-/// What a reason says.
+/// The fact of a reason.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChoiceFact {
     /// A median latency.
@@ -75,11 +75,11 @@ pub enum ChoiceFact {
     },
     /// A rate, beside the one that is needed.
     Rate {
-        /// What went through.
+        /// The measured rate.
         messages_per_s: f64,
         /// The row.
         row: Box<Row>,
-        /// What is needed.
+        /// The rate that is needed.
         wanted_per_s: u32,
     },
     /// Time on a core for each message, both sides together.
@@ -101,7 +101,7 @@ pub enum ChoiceFact {
     OwnMemoryOnly,
     /// The kernel carries every message; no memory is shared.
     NoSharedMemory,
-    /// What the design costs a message.
+    /// The cost of a message by design.
     Cost(Box<Budget>),
 }
 
@@ -110,7 +110,7 @@ pub enum ChoiceFact {
 pub struct MissingRace {
     /// All kinds that would run in it, so that their rows compare.
     pub kinds: Vec<String>,
-    /// What has to be run.
+    /// The workloads to run.
     pub workloads: Vec<Workload>,
     /// The size that was asked for.
     pub sizes: Vec<u32>,

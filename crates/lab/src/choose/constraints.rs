@@ -1,4 +1,4 @@
-//! What is needed, and which ways of waiting that allows.
+//! The needs, and the ways of waiting that they allow.
 
 use crossing::WaitStrategy;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ const SIZE_BYTES: u32 = 64;
 /// Messages a second at most in a race that says how a channel is that mostly idles.
 pub(super) const IDLE_PER_S: u32 = 1_000;
 
-/// What is needed; whatever is absent does not matter.
+/// The needs. An absent field means that it does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Constraints {
@@ -23,7 +23,7 @@ pub struct Constraints {
     pub size_bytes: Option<u32>,
     /// Messages a second that must go through.
     pub rate_per_s: Option<u32>,
-    /// What the other process may do to this one.
+    /// The harm that must be kept away from this process.
     pub isolation: Option<Isolation>,
     /// Whether there is a core to spend.
     pub cpu: Option<Cpu>,
@@ -31,7 +31,7 @@ pub struct Constraints {
     pub idle: Option<bool>,
 }
 
-/// What must be kept away from a process.
+/// Harm by the other process that must be kept away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Isolation {
@@ -43,7 +43,7 @@ pub enum Isolation {
     Hostile,
 }
 
-/// What may be spent on waiting.
+/// The processor time that waiting may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cpu {
@@ -54,7 +54,7 @@ pub enum Cpu {
 }
 
 impl Constraints {
-    /// What is wrong with them, if anything: a sentence that names the field and its limit.
+    /// The first fault: a sentence that names the field and its limit.
     pub fn fault(&self) -> Option<String> {
         if self.size_bytes.is_some_and(|size| size == 0 || size > SIZE_LIMIT) {
             return Some(format!("size_bytes is out of range: 1 to {SIZE_LIMIT}"));

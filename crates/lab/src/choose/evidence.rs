@@ -7,7 +7,7 @@ use crate::plan::Workload;
 use crate::report::{Entrant, Report, Row};
 use crate::scene::Scene;
 
-/// What a race says about one mechanism.
+/// The evidence of a race about one mechanism.
 pub(super) enum Found<'a> {
     Nothing,
     TooSlow(ChoiceReason),
@@ -80,7 +80,7 @@ impl<'a> Evidence<'a> {
         all.into_iter().max_by_key(worth)
     }
 
-    /// What one report can be evidence of.
+    /// The evidence in one report.
     fn of(run: &'a str, report: &'a Report, wanted: &Constraints, ways: &[WaitWay]) -> Vec<Evidence<'a>> {
         let idle = wanted.idle == Some(true) && report.plan.rate_per_s <= IDLE_PER_S;
         let workloads = [Workload::PingPong, Workload::Paced];

@@ -79,8 +79,8 @@ fn budget(scene: &Scene, way: WaitWay) -> Option<&Budget> {
     scene.budgets.iter().find(|budget| budget.wait == way.name())
 }
 
-/// What a message may cost by design, to order what was not measured: crossings into the kernel, copies and wake-ups, none
-/// of them weighed.
+/// The cost of a message by design, to order mechanisms that were not measured: the unweighted sum
+/// of system calls, copies and wake-ups.
 pub(super) fn design_cost(scene: &Scene, way: WaitWay) -> f64 {
     let of = |range: &Range| range.most.unwrap_or(range.least);
     budget(scene, way).map_or(f64::INFINITY, |budget| {

@@ -1,13 +1,13 @@
-//! What a comparison says: plain data.
+//! The result of a comparison: plain data.
 
 use serde::Serialize;
 
 use crate::stats::{Measure, Ratio, Verdict};
 
-/// What the cells of a row say, in this order.
+/// The titles of a row's cells, in this order.
 pub const COLUMNS: [&str; 6] = ["row", "by", "a", "b", "b / a", "b is"];
 
-/// What two reports say together; `a` is the one to compare with, `b` is judged.
+/// Two reports compared: `a` is the baseline, `b` is judged.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Comparison {
@@ -17,7 +17,7 @@ pub struct Comparison {
     pub rows: Vec<Compared>,
     /// Sentences that a reader must know.
     pub warnings: Vec<String>,
-    /// Those of the warnings for which a gate does not pass: the machines, or what the channels hold, are not the same.
+    /// The warnings that fail a gate: the machines, or the channels' capacities, differ.
     #[serde(skip)]
     pub unlike: Vec<String>,
     /// Those that say that a race was cut short.
@@ -31,9 +31,9 @@ pub struct Comparison {
 pub struct Compared {
     /// `pipe ping-pong 64 B spin cross-core`.
     pub label: String,
-    /// What `a` found; `None` when it has no such row, or it failed.
+    /// The figures of `a`; `None` when it has no such row, or the row failed.
     pub a: Option<Figures>,
-    /// What `b` found.
+    /// The figures of `b`.
     pub b: Option<Figures>,
     /// The medians: `b` divided by `a`.
     pub latency_ratio: Option<Change>,
@@ -55,9 +55,9 @@ pub struct Compared {
 /// Why a row that stands in both reports is not judged.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum NoVerdict {
-    /// It cannot be told, and may be let pass.
+    /// It cannot be judged, and may be let pass.
     Unjudged(String),
-    /// What the reports say cannot be true, or can be read in two ways. It is never let pass.
+    /// The reports state something impossible or ambiguous. It is never let pass.
     Broken(String),
 }
 
@@ -72,7 +72,7 @@ pub enum Side {
     B,
 }
 
-/// What is compared.
+/// The compared figure.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Figures {
@@ -92,7 +92,7 @@ pub struct Change {
     pub low: f64,
     /// The greatest.
     pub high: f64,
-    /// What that means for `b`.
+    /// The judgement on `b`.
     pub verdict: Judgement,
 }
 

@@ -7,10 +7,11 @@ use crate::stats::Measure;
 /// More messages a second than any channel carries: ten in each nanosecond.
 const MOST_PER_S: f64 = 1e10;
 
-/// How far a row's figure may lie outside of what its launches found, as a factor: what histograms and sums round.
+/// How far a row's figure may lie outside the range of its launches, as a factor: the rounding of
+/// histograms and sums.
 const ROUNDING: f64 = 1.01;
 
-/// What is wrong with the figure that a row is judged by; `None` also where there is no figure.
+/// The fault of the figure that a row is judged by; `None` also if there is no figure.
 pub(super) fn fault(row: &Row, report: &Report) -> Option<String> {
     let measure = Measure::of(row.workload);
     let whole = measure.figure_of(row);

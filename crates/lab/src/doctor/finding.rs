@@ -17,13 +17,13 @@ pub enum FindingState {
 /// One thing that was tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// What was tried.
+    /// The thing that was tried.
     pub what: String,
     /// How it went.
     pub state: FindingState,
-    /// What was seen.
+    /// The observation.
     pub detail: String,
-    /// What to do about it, where something can be done.
+    /// The remedy, if there is one.
     pub remedy: Option<String>,
 }
 

@@ -30,8 +30,8 @@ use crate::probe::{Instrument, instruments};
 
 /// Tries everything, in a second or two, without privileges, and leaves nothing behind.
 ///
-/// Each mechanism is tried as it is used, by two processes; the findings beside that say what a refusal comes from, each by the very call,
-/// with the very flags, that is made later.
+/// Each mechanism is tried as it is used, by two processes; the other findings name the cause of a
+/// refusal. Each makes the very call, with the very flags, that is made later.
 pub fn findings() -> Vec<Finding> {
     let mut findings = causes();
     findings.extend(Kind::ALL.map(trial::mechanism));
@@ -39,7 +39,7 @@ pub fn findings() -> Vec<Finding> {
     findings
 }
 
-/// What works or does not whatever the mechanism.
+/// The findings that hold for every mechanism.
 fn causes() -> Vec<Finding> {
     vec![
         sleeping(crossing::sleeping()),
@@ -104,7 +104,8 @@ fn try_sealing() -> io::Result<bool> {
     Ok(rustix::io::write(&fd, b"late") == Err(Errno::PERM))
 }
 
-/// The barrier that one side asks for and the other does without: what both ends register for, and the barrier itself.
+/// The barrier that one side asks for and the other does without: the registration that both ends
+/// make, and the barrier itself.
 fn asymmetric_barrier() -> Finding {
     let what = "membarrier";
     let tried = || {
@@ -225,7 +226,7 @@ fn core_count(topology: &Topology) -> Finding {
     }
 }
 
-/// Where a race puts its processes unless it is told.
+/// The default placement of a race's processes.
 fn pinning((placement, notice): (Placement, Option<String>)) -> Finding {
     let what = "pinning";
     match (placement, notice) {
@@ -243,7 +244,7 @@ fn pinning((placement, notice): (Placement, Option<String>)) -> Finding {
 /// Cores' worth of time that a race uses at most, with a little to spare.
 const ENOUGH_CORES: f64 = 2.1;
 
-/// What a container may use.
+/// The limits of a container.
 fn control_group(group: &Cgroup) -> Finding {
     let what = "control group";
     let memory = group.memory_bytes().map(|bytes| format!("{} MiB of memory", bytes >> 20));
@@ -322,7 +323,7 @@ fn frequency(governor: Option<String>) -> Finding {
     }
 }
 
-/// What there is to look into messages with; races need none of it.
+/// The instruments of a probe; races need none of them.
 fn instrument(instrument: &Instrument) -> Finding {
     let what = format!("probes: {}", instrument.name);
     match &instrument.unavailable {

@@ -59,14 +59,14 @@ pub(super) fn mechanism(kind: Kind) -> Finding {
     }
 }
 
-/// What the stage could not look at, as it tells it itself.
+/// The things that the stage could not inspect, in its own words.
 fn blind(trace: &Trace) -> Option<String> {
     let bad = |what: &What| matches!(what, What::Note { tone: Tone::Bad } | What::Unavailable { .. });
     let unseen = trace.events.iter().find(|event| bad(&event.what))?;
     Some(unseen.text.clone().unwrap_or_else(|| "not everything of it could be looked at".into()))
 }
 
-/// Sets `flag` after a while, unless what is returned is dropped before.
+/// Sets `flag` after a while, unless the returned value is dropped before.
 fn set_after(patience: Duration, flag: &Arc<AtomicBool>) -> Option<Sender<()>> {
     let flag = Arc::clone(flag);
     let (in_time, wait) = channel::<()>();

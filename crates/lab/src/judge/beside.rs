@@ -10,7 +10,7 @@ use crate::scene::Scene;
 use crate::stats::{Measure, ratio};
 use crate::units;
 
-/// What a race found of one mechanism.
+/// The result of a race for one mechanism.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Beside {
@@ -32,15 +32,16 @@ pub struct Beside {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Versus {
-    /// The other's place among the scenes; `None` for what is none of them.
+    /// The other's place among the scenes; `None` if it has no scene.
     pub scene: Option<usize>,
-    /// What people call the other.
+    /// The other's title.
     pub title: String,
     /// How many times the time of the other a message takes.
     pub ratio: String,
 }
 
-/// What `report` says of `kind` where it waited and sat like this, at the nearest size; `None` where it did not.
+/// The result of `kind` in `report` with this waiting and placement, at the nearest size; `None` if
+/// there is none.
 pub fn beside(
     report: &Report,
     scenes: &[Scene],

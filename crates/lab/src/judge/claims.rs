@@ -1,4 +1,5 @@
-//! What textbooks say of each mechanism's latency, beside what was measured under each way of waiting, and why they differ.
+//! The textbooks' latency of each mechanism beside the measured one under each way of waiting, and
+//! why they differ.
 
 use serde::Serialize;
 
@@ -9,7 +10,7 @@ use crate::scene::Scene;
 use crate::stats::{Measure, Verdict, ratio};
 use crate::units::{duration, list, parse_duration, times};
 
-/// The size that is meant where textbooks name none.
+/// The size to assume if textbooks name none.
 const LEAST_BYTES: u32 = 64;
 
 /// A factor that is worth a sentence.
@@ -21,7 +22,7 @@ const TOLD: f64 = 1.5;
 pub struct Claims {
     /// The workload that was measured.
     pub workload: Workload,
-    /// What the cells of a claim say.
+    /// The titles of a claim's cells.
     pub columns: Vec<String>,
     /// One for each mechanism of which something was measured.
     pub rows: Vec<ClaimRow>,
@@ -29,7 +30,7 @@ pub struct Claims {
     pub why: Vec<String>,
 }
 
-/// What is said of one mechanism.
+/// The claim about one mechanism.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClaimRow {
@@ -39,7 +40,7 @@ pub struct ClaimRow {
     pub cells: Vec<String>,
 }
 
-/// A mechanism, and the rows that hold it against what is said.
+/// A mechanism, and the rows that test the claim about it.
 struct MechanismRows<'a> {
     scene: &'a Scene,
     quoted_ns: Option<f64>,
@@ -143,7 +144,7 @@ fn waiting(rows: &[(usize, MechanismRows<'_>)]) -> Option<String> {
     })
 }
 
-/// What textbooks set farthest apart, and how far apart it is here.
+/// The two mechanisms that textbooks set farthest apart, and their ratio here.
 fn no_constant(rows: &[(usize, MechanismRows<'_>)], waits: &[String]) -> Option<String> {
     let mut quoted: Vec<(f64, &MechanismRows<'_>)> =
         rows.iter().filter_map(|(_, held)| Some((held.quoted_ns?, held))).collect();

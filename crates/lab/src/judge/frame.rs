@@ -62,7 +62,7 @@ fn machine(report: &Report) -> String {
     facts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// What a reader must know to read the figures.
+/// The notes that you need to read the figures.
 pub(super) fn below(report: &Report) -> Vec<String> {
     let mut lines = floors(report);
     if lines.is_empty() {
@@ -123,7 +123,7 @@ pub(super) fn below(report: &Report) -> Vec<String> {
     lines
 }
 
-/// What the channels had, where room was asked for.
+/// The capacities of the channels, if one was asked for.
 fn channels(report: &Report) -> Option<String> {
     report.plan.capacity_bytes?;
     let mut kinds: Vec<(&str, Vec<Channel<'_>>)> = Vec::new();

@@ -24,7 +24,7 @@ pub struct Advice {
     pub rows: Vec<usize>,
 }
 
-/// What rows can be drawn by.
+/// The figures that rows can be drawn by.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct JudgedFigure {
@@ -135,7 +135,7 @@ pub(super) fn gather(report: &Report) -> Vec<RowGroup<'_>> {
     groups
 }
 
-/// What rows must share to stand in one group.
+/// The properties that the rows of one group share.
 pub(super) fn shared(row: &Row) -> (Workload, u32, Placement, WaitStrategy) {
     (row.workload, row.size_bytes, row.placement, row.wait)
 }
@@ -174,7 +174,7 @@ impl Measure {
     }
 }
 
-/// What people call an entrant.
+/// The title of an entrant.
 pub(super) fn title(row: &Row, scenes: &[Scene]) -> String {
     match row.entrant {
         Entrant::Mechanism => scenes

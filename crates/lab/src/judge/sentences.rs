@@ -59,7 +59,7 @@ const AWAKE: f64 = 0.05;
 /// A side that sleeps more often than this gives its core away.
 const ASLEEP: f64 = 0.3;
 
-/// What follows from these numbers.
+/// The conclusions from these numbers.
 pub(super) fn advice(report: &Report, groups: &[RowGroup<'_>], scenes: &[Scene]) -> Vec<Advice> {
     let mut told = Vec::new();
     let mut tell = |text: String, rows: &[Placed<'_>]| {
@@ -157,7 +157,7 @@ pub(super) fn advice(report: &Report, groups: &[RowGroup<'_>], scenes: &[Scene])
     told
 }
 
-/// What sets mechanisms apart beside speed.
+/// The differences between mechanisms beside speed.
 fn needs(scenes: &[Scene]) -> String {
     let titles = |is: fn(&Scene) -> bool| -> Vec<String> {
         scenes.iter().filter(|scene| is(scene)).map(|scene| scene.title.clone()).collect()

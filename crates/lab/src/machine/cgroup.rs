@@ -78,7 +78,7 @@ impl Cgroup {
     }
 }
 
-/// What may have sent the SIGKILL that no process of ours has sent, as far as the kernel tells.
+/// The likely sender of a SIGKILL that no process of ours has sent, as far as the kernel tells.
 pub(crate) fn killed_by() -> String {
     let group = Cgroup::own();
     let killed = group.killed_for_memory().unwrap_or(0);

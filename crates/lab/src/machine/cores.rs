@@ -12,7 +12,7 @@ use crate::plan::Placement;
 /// The cores that the calling thread may use, ascending.
 ///
 /// # Errors
-/// What sched_getaffinity(2) says; `EINVAL` on a machine with more than 1024 cores.
+/// Those of sched_getaffinity(2); `EINVAL` on a machine with more than 1024 cores.
 pub fn allowed_cores() -> io::Result<Vec<usize>> {
     let set = sched_getaffinity(None)?;
     Ok((0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).collect())
@@ -22,7 +22,7 @@ pub fn allowed_cores() -> io::Result<Vec<usize>> {
 /// cores leave it. Asked by a thread that ends with the question.
 ///
 /// # Errors
-/// As [`allowed_cores`], and what sched_setaffinity(2) says.
+/// Those of [`allowed_cores`] and of sched_setaffinity(2).
 pub fn obtainable_cores() -> io::Result<Vec<usize>> {
     on_a_thread_of_its_own(|| {
         let mut all = CpuSet::new();
@@ -33,7 +33,7 @@ pub fn obtainable_cores() -> io::Result<Vec<usize>> {
     })
 }
 
-/// Affinity is a thread's own: what is tried on this one changes no other.
+/// Each thread has its own affinity, so a trial on this thread changes no other.
 fn on_a_thread_of_its_own<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
@@ -44,7 +44,7 @@ fn on_a_thread_of_its_own<T: Send + 'static>(
 /// Whether a thread of this process can be put on each of `cores`: it is tried, and read back.
 fn try_places(cores: Vec<usize>) -> Result<(), Unavailable> {
     let tried = on_a_thread_of_its_own(move || Ok(cores.into_iter().try_for_each(pin)));
-    // Where there is no thread to try it, the processes will.
+    // If no thread can be started, the processes will try it.
     tried.unwrap_or(Ok(()))
 }
 
@@ -52,7 +52,8 @@ fn try_places(cores: Vec<usize>) -> Result<(), Unavailable> {
 /// [`Placement::Unpinned`].
 ///
 /// # Errors
-/// When the kernel does not put a process there. The message says what the kernel said, and names the cores that can be had.
+/// When the kernel does not put a process there. The message holds the kernel's error, and names
+/// the cores that can be had.
 pub fn resolve(placement: Placement) -> Result<Option<[usize; 2]>, Unavailable> {
     let cores = match placement {
         Placement::Unpinned => return Ok(None),
@@ -116,7 +117,7 @@ pub fn usual_placement() -> (Placement, Option<String>) {
     }
 }
 
-/// What a reader must know when the two places are threads of one core.
+/// The note for two places that are threads of one core.
 pub fn siblings_note(cores: Option<[usize; 2]>) -> Option<String> {
     let [a, b] = cores.filter(|&[a, b]| Topology::of_this_machine().are_siblings(a, b))?;
     Some(format!(
@@ -124,7 +125,7 @@ pub fn siblings_note(cores: Option<[usize; 2]>) -> Option<String> {
     ))
 }
 
-/// What there is to say of the kernel's answer to sched_setaffinity(2).
+/// The explanation of the kernel's answer to sched_setaffinity(2).
 fn not_there(what: String, core: usize, errno: Errno) -> Unavailable {
     let (why, remedy) = match errno {
         Errno::INVAL => (

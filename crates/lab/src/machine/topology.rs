@@ -1,10 +1,11 @@
-//! Which cores are threads of one core: siblings, by simultaneous multithreading. What the kernel numbers as two cores may be one,
-//! and two processes on siblings share its caches and its execution units (the kernel's `Documentation/admin-guide/cputopology.rst`).
+//! Which cores are threads of one core: siblings, by simultaneous multithreading. Two cores by the
+//! kernel's numbers may be one, and two processes on siblings share its caches and its execution
+//! units (the kernel's `Documentation/admin-guide/cputopology.rst`).
 
 use std::fs;
 use std::path::Path;
 
-/// Where the kernel tells it.
+/// The folder in which the kernel tells it.
 const CPUS: &str = "/sys/devices/system/cpu";
 
 /// The siblings of each core that has told them.
@@ -33,7 +34,8 @@ impl Topology {
         Topology(siblings.collect())
     }
 
-    /// Whether the two are threads of one core. What the kernel does not tell is taken for two cores.
+    /// Whether the two are threads of one core. If the kernel does not tell, they are taken for two
+    /// cores.
     pub(crate) fn are_siblings(&self, a: usize, b: usize) -> bool {
         a != b && self.0.iter().any(|(core, siblings)| *core == a && siblings.contains(&b))
     }
@@ -54,7 +56,7 @@ impl Topology {
     }
 }
 
-/// The cores of a list of the kernel's, such as `0-3,8`. What is no such list holds none.
+/// The cores of a list of the kernel's, such as `0-3,8`. Text that is not such a list gives none.
 pub(super) fn cores_in_list(list: &str) -> Vec<usize> {
     /// More cores than Linux can be built for.
     const LIMIT: usize = 1 << 16;

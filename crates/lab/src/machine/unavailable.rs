@@ -1,4 +1,4 @@
-//! What cannot be had, why, and what to do about it.
+//! A thing that cannot be had, why, and the remedy.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unavailable {
-    /// What was wanted.
+    /// The thing that was wanted.
     pub what: String,
     /// Why it cannot be had.
     pub why: String,

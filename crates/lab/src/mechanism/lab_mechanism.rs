@@ -1,4 +1,4 @@
-//! What a mechanism must tell the lab of itself, and what several of them share.
+//! The description of a mechanism for the lab, and the parts that several of them share.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -9,10 +9,10 @@ use super::gauges::GaugeReader;
 use super::window::{EndFinder, own};
 use crate::scene::Scene;
 
-/// What a mechanism must tell the lab of itself.
+/// The lab's description of one mechanism.
 #[derive(Debug)]
 pub(crate) struct LabMechanism {
-    /// Adds to the scene what is said about it: its title, its gauges, what textbooks say, what can be tried on it.
+    /// Adds the words to the scene: its title, its gauges, the textbooks' figures, its experiments.
     pub(super) words: fn(Scene) -> Scene,
     /// How the two processes of a stage meet.
     pub(crate) meets: Meets,
@@ -20,13 +20,14 @@ pub(crate) struct LabMechanism {
     pub(super) ends: EndFinder,
     /// How its gauges are read.
     pub(super) gauges: GaugeReader,
-    /// What can be overwritten after a message was sent, and what that shows.
+    /// The memory that can be overwritten after a message was sent, and what that shows.
     pub(crate) overwrites: &'static [Overwrite],
-    /// What a network device carries for the connection behind a socket. `None` where no device takes part.
+    /// The traffic of a network device for the connection behind a socket. `None` if no device
+    /// takes part.
     pub(super) carried: Option<fn(&OwnedFd) -> Option<Carried>>,
     /// The least capacity, in bytes, with which messages flow without waiting for timers.
     pub(crate) flows_from_bytes: u32,
-    /// By which call an end sleeps, where there is a choice.
+    /// The call by which an end sleeps, if there is a choice.
     pub(crate) sleeps_by: Option<fn() -> Sleeping>,
 }
 
@@ -41,23 +42,23 @@ pub(crate) enum Meets {
     AtPath,
 }
 
-/// What the bytes are overwritten with.
+/// The byte that overwrites.
 pub(crate) const SCRIBBLE: u8 = b'#';
 
-/// Sending a message, and overwriting it afterwards where it came from.
+/// Sending a message, and then overwriting the memory that it was sent from.
 #[derive(Debug)]
 pub(crate) struct Overwrite {
-    /// What is overwritten, in words.
+    /// The overwritten memory, in words.
     pub(crate) what: &'static str,
     /// Whether a copy has been made by then.
     pub(crate) copied: bool,
     /// Why.
     pub(crate) why: &'static str,
-    /// Does it. Its error is what the calls say.
+    /// Does it. Its error is that of the calls.
     pub(crate) how: fn(Overwritten<'_>) -> io::Result<()>,
 }
 
-/// What an [`Overwrite`] is done to.
+/// The subject of an [`Overwrite`].
 pub(crate) struct Overwritten<'a> {
     pub(crate) kind: Kind,
     /// Sends a message through the channel.
@@ -67,7 +68,7 @@ pub(crate) struct Overwritten<'a> {
     pub(crate) message: &'a mut [u8],
 }
 
-/// What a network device carries for a connection.
+/// The traffic of a network device for a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Carried {
     /// The ports: its own, and the peer's.

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use crossing::Kind;
 use rustix::fs::fstat;
 
-/// What a region begins with.
+/// The first word of a region.
 const MAGIC: u64 = u64::from_le_bytes(*b"CROSSREG");
 /// The most bytes of header that are read.
 const HEADER_LIMIT: u64 = 4096;
@@ -35,7 +35,7 @@ impl Region {
     /// Looks at the region behind `file`.
     ///
     /// # Errors
-    /// `InvalidData` when it is none; else what pread(2) says.
+    /// `InvalidData` when it is not a region; else those of pread(2).
     pub(crate) fn look(file: OwnedFd) -> io::Result<Region> {
         let strange = || io::Error::new(io::ErrorKind::InvalidData, "not a region");
         let mut header = vec![0; HEADER_LIMIT as usize];
@@ -58,7 +58,7 @@ impl Region {
         Ok(Region { file, header, header_bytes, capacity, start, inode, tail, head, asleep })
     }
 
-    /// Where the last message of `size` bytes stands in the file, if that is what was written last.
+    /// The place of the last message in the file, if it has `size` bytes.
     pub(crate) fn last_message_at(&self, size: usize) -> Option<u64> {
         let header = Kind::Shm.frame_header(size);
         let begins = self.tail.checked_sub(Kind::Shm.frame_bytes(size))?;

@@ -47,7 +47,7 @@ pub(super) const SHM: LabMechanism = LabMechanism {
 };
 
 fn end(_: String, fd: &OwnedFd) -> Option<ChannelEnd> {
-    // The files of two regions have the same name: what tells them apart is the number.
+    // The files of two regions have the same name; their inode numbers differ.
     Some(ChannelEnd::both_ways(rustix::fs::fstat(fd).ok()?.st_ino.to_string()))
 }
 
@@ -73,7 +73,8 @@ fn read(on: &Gauges, sheet: &mut Sheet) {
 }
 
 fn on_the_way(on: &Gauges) -> Option<u64> {
-    // A reader says rarely how far it has come; what was sent before we counted has been read.
+    // A reader rarely publishes how far it has read. Messages sent before the counting began have
+    // been read.
     let (own, theirs) = (on.region(SENDER).ok()?, on.region(RECEIVER).ok()?);
     Some(own.tail - theirs.head.max(on.before("tail")).min(own.tail))
 }
@@ -85,7 +86,7 @@ fn overwrite_region(Overwritten { send, by, message, .. }: Overwritten<'_>) -> i
     stray::over_own_region(at, &vec![SCRIBBLE; message.len()])
 }
 
-/// What shows that both look at the same memory: the physical page, or at least the file.
+/// The proof that both processes see the same memory: the physical page, or at least the file.
 fn page(pids: [u32; 2], mapped: [&MappedRange; 2]) -> String {
     let inode = mapped[0].inode;
     match [0, 1].map(|side| frame_number(pids[side], mapped[side].at.start)) {
@@ -97,8 +98,8 @@ fn page(pids: [u32; 2], mapped: [&MappedRange; 2]) -> String {
     }
 }
 
-/// The physical page under an address of a process, where the kernel tells it: it takes CAP_SYS_ADMIN. See
-/// Documentation/admin-guide/mm/pagemap.rst.
+/// The physical page under an address of a process, if the kernel tells it: that takes
+/// CAP_SYS_ADMIN. See Documentation/admin-guide/mm/pagemap.rst.
 fn frame_number(pid: u32, address: usize) -> Option<u64> {
     const PRESENT: u64 = 1 << 63;
     const FRAME: u64 = (1 << 55) - 1;

@@ -42,7 +42,7 @@ pub(super) const TCP: LabMechanism = LabMechanism {
 };
 
 fn end(_: String, fd: &OwnedFd) -> Option<ChannelEnd> {
-    // What /proc says of the two sockets has nothing in common. Their addresses have.
+    // The links of the two sockets in /proc have nothing in common; their addresses have.
     let [here, there] = addresses(fd)?;
     let far = Some(format!("{there} {here}"));
     Some(ChannelEnd { far, ..ChannelEnd::both_ways(format!("{here} {there}")) })

@@ -1,4 +1,4 @@
-//! Where to look: which descriptors of two processes are the ends of their channel.
+//! Windows into two processes: the descriptors that are the ends of their channel.
 //!
 //! They are found by what they are and by what the other process has, through /proc/PID/fd: a process may have
 //! inherited others of the same kind from the program that started the lab. They are looked at through a copy that is
@@ -19,9 +19,10 @@ const FIRST: i32 = 3;
 #[derive(Debug)]
 pub(crate) struct Window {
     pidfd: OwnedFd,
-    /// What the process sends by.
+    /// The descriptor that the process sends by.
     pub(crate) outbound: i32,
-    /// What it receives by; the same one for a socket. In shared memory both are the region that it owns.
+    /// The descriptor that it receives by; the same one for a socket. In shared memory both are the
+    /// region that it owns.
     pub(crate) inbound: i32,
 }
 
@@ -31,18 +32,18 @@ pub(crate) struct ChannelEnd {
     pub(super) number: i32,
     pub(super) sends: bool,
     pub(super) receives: bool,
-    /// What it leads to: the same text in two processes means the same file.
+    /// The file that it leads to: the same text in two processes means the same file.
     pub(super) link: String,
-    /// What its other end, at the peer, leads to, where that can be told.
+    /// The file that its other end, at the peer, leads to, if that can be told.
     pub(super) far: Option<String>,
 }
 
 /// How the ends of a mechanism are found among the descriptors of a process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EndFinder {
-    /// What /proc/PID/fd says of a descriptor that may be an end begins with this.
+    /// The beginning of the link in /proc/PID/fd of a descriptor that may be an end.
     pub(super) link: &'static str,
-    /// Looks closer at such a descriptor, given all that /proc/PID/fd says of it; `None` when it is no end.
+    /// Looks closer at such a descriptor, given its link in /proc/PID/fd; `None` when it is no end.
     pub(super) end: fn(String, &OwnedFd) -> Option<ChannelEnd>,
 }
 
@@ -57,7 +58,7 @@ impl ChannelEnd {
         let leads_to = |ends: &[ChannelEnd], link: &str| ends.iter().any(|end| end.link == link && back(end));
         match &self.far {
             Some(far) => leads_to(peers, far) && !leads_to(own, far),
-            // One that both have was inherited by both.
+            // A file that both processes have was inherited by both.
             None => !peers.iter().any(|end| end.link == self.link),
         }
     }
@@ -67,7 +68,7 @@ impl Window {
     /// Opens windows into two processes between which there is a channel of `kind`.
     ///
     /// # Errors
-    /// When the kernel does not let us look, or there is no such channel.
+    /// When the kernel refuses access, or there is no such channel.
     pub(super) fn open_both(kind: Kind, finder: &EndFinder, pids: [u32; 2]) -> io::Result<[Window; 2]> {
         let [first, second] = [pidfd(pids[0])?, pidfd(pids[1])?];
         let [here, there] = [ends(finder, pids[0], &first)?, ends(finder, pids[1], &second)?];

@@ -1,7 +1,7 @@
 //! The aim: where one byte of the next message will be, for watchpoints on it.
 //!
-//! It is a forecast, from what a few messages before have shown (`learn.rs`). A row of messages is sent,
-//! and what the watchpoints saw tells whether it came true.
+//! It is a forecast from a few messages before (`learn.rs`). A row of messages is sent, and the
+//! watchpoints tell whether the forecast came true.
 
 use std::io;
 use std::sync::atomic::AtomicBool;
@@ -14,13 +14,13 @@ use super::touch::BytePlace;
 use super::tracefs::Tracefs;
 use crate::sys::perf::{PerfEvent, Whom};
 
-/// A bench, and where on it the byte of the next message will be.
+/// A bench, and the place of the next message's byte on it.
 #[derive(Debug)]
 pub(super) struct Aim {
     bench: Bench,
     learnt: Learnt,
     privileged: bool,
-    /// Messages since it was learnt where they are.
+    /// Messages since the places were learnt.
     sent: u64,
 }
 
@@ -39,7 +39,7 @@ impl Aim {
         Ok(learnt.map(|learnt| Aim { bench, learnt, privileged: tracefs.is_some(), sent: 0 }))
     }
 
-    /// Whether what the kernel does is seen, too.
+    /// Whether the kernel's own acts are seen, too.
     pub(super) fn privileged(&self) -> bool {
         self.privileged
     }
@@ -49,7 +49,7 @@ impl Aim {
         &self.bench
     }
 
-    /// Where the kernel's copy may be; one `None` where it has none.
+    /// Possible places of the kernel's copy; one `None` if it has none.
     pub(super) fn guesses(&self) -> Vec<Option<Guess>> {
         match self.learnt.kernel.is_empty() {
             true => vec![None],
@@ -76,7 +76,8 @@ impl Aim {
         users.chain(kernel).collect()
     }
 
-    /// What is wanted of a stream to see every touch of the byte in the next row, each named by `key`.
+    /// The events of a stream that show every touch of the byte in the next row, each named by
+    /// `key`.
     pub(super) fn wants<K>(&self, guess: Option<Guess>, key: impl Fn(BytePlace) -> K) -> Vec<Want<K>> {
         let pids = self.bench.pids();
         let mut wants = Vec::new();

@@ -29,7 +29,7 @@ const PER_MESSAGE: Duration = Duration::from_millis(50);
 /// How long a process may take from its answer to its sleep.
 const TO_REST: Duration = Duration::from_secs(5);
 
-/// What is looked at.
+/// The subject of a probe.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProbeSetup {
     /// The mechanism.
@@ -51,7 +51,7 @@ impl ProbeSetup {
     }
 }
 
-/// Why nothing could be looked at: one line that says what to do.
+/// Why nothing could be probed: one line that names the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeError(pub String);
 
@@ -79,14 +79,14 @@ pub struct Bench {
     cores: Option<[usize; 2]>,
 }
 
-/// What one row of messages was like.
+/// The facts about one row of messages.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BenchRow {
     /// Messages that were sent, each verified.
     pub messages: u64,
     /// From just before `send` to just after `recv`, the median, in nanoseconds.
     pub flight_ns_p50: Option<u64>,
-    /// What the sender and the receiver cost, the sender's pauses included.
+    /// The cost of the sender and of the receiver, the sender's pauses included.
     pub sides: [SideUse; 2],
     /// How often the sender slept between two messages.
     pub pauses: u64,
@@ -94,7 +94,7 @@ pub struct BenchRow {
     pub sends: Vec<(u64, u64)>,
     /// When each `recv` began and ended.
     pub recvs: Vec<(u64, u64)>,
-    /// Where the message is in the memory of either process.
+    /// The message's address in the memory of either process.
     pub message_at: [u64; 2],
 }
 

@@ -1,4 +1,4 @@
-//! Budgets: what a scene foretells of a figure, and whether a reading keeps to it.
+//! Budgets: the bounds that a scene foretells for a figure, and whether a reading keeps to them.
 //!
 //! Counts are whole, and are held to their bounds exactly. Messages may lack a step for one reason
 //! only, and the scene states it: a step that is done for a sleeping receiver only is not done for
@@ -12,7 +12,7 @@ use super::figure::{Certainty, Question, Reading};
 /// it a moment to fall asleep, and on a busy machine that is not always enough.
 const NOT_YET_ASLEEP: f64 = 0.1;
 
-/// What the scene foretells.
+/// The bounds that the scene foretells.
 pub(super) fn bounds(question: Question, budget: &Budget) -> Option<Range> {
     match question {
         Question::SenderCalls => Some(budget.sender_syscalls),
@@ -23,8 +23,8 @@ pub(super) fn bounds(question: Question, budget: &Budget) -> Option<Range> {
     }
 }
 
-/// Whether a reading keeps within the bounds. Where both share one core, giving it up between two looks is how one
-/// polls there, and no part of the scene.
+/// Whether a reading keeps within the bounds. If both ends share one core, each poll yields it:
+/// that call is no part of the scene.
 pub(super) fn holds(
     question: Question,
     scene: &SceneDesign,
@@ -34,7 +34,7 @@ pub(super) fn holds(
 ) -> bool {
     let not = if one_core { "sched_yield" } else { "" };
     let each = reading.count_without(not) as f64 / reading.messages.max(1) as f64;
-    // Where no wake-up is foretold no receiver sleeps, and none could be awake still.
+    // If no wake-up is foretold, no receiver sleeps, so none can be still awake.
     let let_off = bounds.most != Some(0.0) && only_for_sleepers(question, scene);
     let slack = if let_off { NOT_YET_ASLEEP } else { 0.0 };
     match reading.certainty {

@@ -26,7 +26,7 @@ pub const LEAST_BYTES: u32 = 40;
 /// Pages of each ring.
 const PAGES: usize = 256;
 
-/// What the watchpoints proved.
+/// The findings of the watchpoints.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Proof {
     /// The messages in which every watchpoint was where the byte was.

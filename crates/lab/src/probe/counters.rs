@@ -24,7 +24,7 @@ const LEARN: u64 = 30;
 /// Pages of its ring.
 const LEARN_PAGES: usize = 256;
 
-/// What is counted.
+/// The subject of a count.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CountedSubject {
     /// One system call of one side (0 the sender, 1 the receiver), by number.
@@ -126,7 +126,8 @@ impl Counters {
         }
     }
 
-    /// Sends a row, and counts what happens meanwhile. What the workers do around their messages is in it.
+    /// Sends a row, and counts meanwhile. The counts include the workers' own acts around their
+    /// messages.
     ///
     /// # Errors
     /// As [`Counters::attach`].

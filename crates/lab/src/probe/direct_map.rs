@@ -1,4 +1,4 @@
-//! The direct map: where in its own address space the kernel sees physical memory.
+//! The direct map: the part of the kernel's address space through which it sees physical memory.
 //!
 //! A watchpoint on the kernel's copy of a message needs the copy's address. The kernel tells of a page by its number
 //! (`mm_page_alloc`), and sees all pages one after the other from a place on that differs with every start of the
@@ -30,10 +30,10 @@ const AGREE: usize = 3;
 /// Pages of the ring.
 const PAGES: usize = 64;
 
-/// Where the map begins, found once.
+/// The address at which the map begins, found once.
 ///
 /// # Errors
-/// When the kernel does not let us look, or what it tells does not agree.
+/// When the kernel refuses access, or its data do not agree.
 pub(super) fn beginning(tracefs: &Tracefs) -> io::Result<u64> {
     static FOUND: OnceLock<u64> = OnceLock::new();
     if let Some(&found) = FOUND.get() {
@@ -92,14 +92,15 @@ fn find(tracefs: &Tracefs) -> io::Result<u64> {
     agreed(&votes).ok_or_else(|| io::Error::other("where the kernel sees physical memory could not be found"))
 }
 
-/// Where the map begins if the piece at `address` is on the page at `physical`; `None` when it cannot be.
+/// The beginning of the map if the piece at `address` is on the page at `physical`; `None` when it
+/// cannot be.
 fn of_pair(physical: u64, address: u64) -> Option<u64> {
     let beginning = address.checked_sub(physical)? / GRAIN * GRAIN;
     let inside = address - physical - beginning;
     (address >> 63 == 1 && inside < SLAB_BYTES).then_some(beginning)
 }
 
-/// What most pairs say, if enough of them do.
+/// The address on which most pairs agree, if enough of them do.
 fn agreed(votes: &HashMap<u64, usize>) -> Option<u64> {
     let (&beginning, &count) = votes.iter().max_by_key(|(_, count)| **count)?;
     (count >= AGREE).then_some(beginning)

@@ -1,11 +1,11 @@
-//! Figures: what was asked, what each instrument read, and how far a reading can be believed.
+//! Figures: the questions, the readings of each instrument, and how far they can be believed.
 
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Unavailable;
 use crate::scene::Range;
 
-/// What a count can prove.
+/// The certainty of a count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -14,7 +14,7 @@ pub enum Certainty {
     Exact,
     /// There may have been more.
     AtLeast,
-    /// Concluded from something else that was counted; the reading's remark says from what.
+    /// Concluded from another count; the reading's remark names it.
     Derived,
 }
 
@@ -29,19 +29,19 @@ impl Certainty {
     }
 }
 
-/// What one instrument read.
+/// The reading of one instrument.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reading {
     /// Which.
     pub instrument: String,
-    /// What its count can prove.
+    /// The certainty of its count.
     pub certainty: Certainty,
     /// How many for each message.
     pub per_message: f64,
     /// Messages it was counted over.
     pub messages: u64,
-    /// What it is made of, by name, each for one message.
+    /// Its parts by name, each for one message.
     pub parts: Vec<(String, f64)>,
 }
 
@@ -71,7 +71,7 @@ fn each(count: u64, messages: u64) -> f64 {
     count as f64 / messages as f64
 }
 
-/// What is asked of one message.
+/// A question about one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -134,23 +134,23 @@ impl Question {
     }
 }
 
-/// One question, and what became of it.
+/// One question and its answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProbeFigure {
-    /// What was asked.
+    /// The question.
     pub question: Question,
-    /// What the instruments read, the best first. Empty where none could.
+    /// The readings of the instruments, the best first. Empty if none could read it.
     pub readings: Vec<Reading>,
     /// Why there is no reading, or none that is exact.
     pub unavailable: Option<Unavailable>,
-    /// What the scene foretells, where it does.
+    /// The bounds that the scene foretells, if it does.
     pub budget: Option<Range>,
     /// Whether the best reading keeps within it.
     pub held: Option<bool>,
-    /// What textbooks say; never measured.
+    /// The textbooks' figure; never measured.
     pub quoted: Option<String>,
-    /// One sentence: why the reading is not what is quoted, or what is not counted in it.
+    /// One sentence: why the reading differs from the quoted figure, or what it leaves out.
     pub remark: Option<String>,
 }
 

@@ -1,7 +1,8 @@
-//! The instruments of this machine: each is tried, and keeps what it was refused with.
+//! The instruments of this machine: each is tried, and keeps the error that refused it.
 //!
-//! Nothing is concluded from a version or from a user's name. A container, a security module or a setting may refuse
-//! what the manual promises; then the answer of the call says so, and what to do about it.
+//! Nothing is concluded from a version or from a user's name. A container, a security module or a
+//! setting may refuse what the manual promises. Then the answer of the call tells the reason and
+//! the remedy.
 
 use std::io;
 use std::sync::atomic::AtomicBool;
@@ -24,14 +25,14 @@ use crate::peer::Peer;
 use crate::sys::perf::{Counter, PerfEvent, Records, Whom};
 use crate::sys::usage::try_usage;
 
-/// What it takes to be allowed to use an instrument.
+/// The privilege that an instrument needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
     /// Nothing: every user may inspect their own processes.
     Anyone,
-    /// perf_event_open(2), for what one's own processes do themselves.
+    /// perf_event_open(2), for the user-space acts of one's own processes.
     Perf,
     /// perf for the kernel's events, and tracefs: root, or CAP_PERFMON with a readable tracefs.
     Tracepoints,
@@ -94,11 +95,11 @@ impl Tool {
 pub struct Instrument {
     /// Which.
     pub tool: Tool,
-    /// What people call it.
+    /// Its name.
     pub name: String,
-    /// What it takes.
+    /// The privilege that it needs.
     pub tier: Tier,
-    /// What its counts can prove.
+    /// The certainty of its counts.
     pub certainty: Certainty,
     /// What it shows.
     pub shows: String,
@@ -229,7 +230,7 @@ fn try_kernel_watchpoint() -> io::Result<()> {
     let core = machine::allowed_cores()?.first().copied().unwrap_or(0) as u32;
     let watched = PerfEvent::Byte { address: KERNEL_ADDRESS, reads: true };
     Counter::open(watched, Whom::Core(core), Records::default(), true)?;
-    // Where to watch is learnt from tracepoints.
+    // The place to watch is learnt from tracepoints.
     Tracefs::open().map(|_| ())
 }
 
