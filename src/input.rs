@@ -1,4 +1,4 @@
-//! What is read: a file, or what comes once, from a pipe or from stdin (`-`).
+//! Input: a file, or a stream that can be read once, from a pipe or from stdin (`-`).
 //!
 //! It is read once, in one place, up to a limit; a device or an endless pipe ends there. The bytes
 //! are then text ([`lab::text`]), in whichever encoding they were saved.
@@ -28,7 +28,7 @@ const PIPEFS: i64 = 0x5049_5045;
 ///
 /// # Errors
 ///
-/// What is wrong with it; [`io::ErrorKind::NotFound`] when there is nothing.
+/// The fault; [`io::ErrorKind::NotFound`] when there is nothing.
 pub(crate) fn text(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let bytes = bytes(path, limit)?;
     let plain = lab::text::plain(&bytes).map_err(refusal)?;
@@ -62,7 +62,7 @@ fn is_stdin(path: &Path) -> bool {
     ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].iter().any(|name| path == Path::new(name))
 }
 
-/// What tells two names of one stream; `None` for what can be read again.
+/// The identity of a stream, equal for two names of it; `None` for a file, which can be read again.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     if is_stdin(path) {
         let facts = rustix::fs::fstat(io::stdin()).ok()?;
@@ -94,7 +94,7 @@ fn whole(from: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A reader that waits for what has not come yet, also where another program has made the file non-blocking.
+/// A reader that waits for more, even if another program has made the file non-blocking.
 struct WaitingReader<'a, T> {
     from: &'a T,
     /// Until when a named pipe may be without a writer; `None` once there was one. Without it an empty pipe has ended.

@@ -18,7 +18,7 @@ const FOLDER: u32 = 0o700;
 ///
 /// # Errors
 ///
-/// What mkdir(2) says.
+/// Those of mkdir(2).
 pub(crate) fn make(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER).create(folder)
 }

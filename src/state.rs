@@ -32,10 +32,10 @@ use lab::units;
 /// The longest id: a time, and a number behind it.
 const ID_LENGTH: usize = 40;
 
-/// The history, and what is known of its files already.
+/// The history, and the summaries of its files that were read already.
 #[derive(Debug)]
 pub(crate) struct History {
-    /// Where the files are, or why there is no such place.
+    /// The folder of the files, or why there is none.
     folder: Result<PathBuf, String>,
     seen: Mutex<HashMap<String, SeenFile>>,
     unkept: Unkept,
@@ -55,7 +55,7 @@ pub(crate) struct Run {
     pub(crate) id: String,
     pub(crate) started_unix_ms: u64,
     pub(crate) elapsed_ms: u64,
-    /// What was raced, in words.
+    /// The raced entrants, in words.
     pub(crate) title: String,
     /// The command line that runs it again.
     pub(crate) command: String,
@@ -232,13 +232,13 @@ impl History {
     }
 }
 
-/// What is held in memory, as the list shows it.
+/// The reports in memory, as the list shows them.
 fn held(held: &UnkeptFile) -> Option<Run> {
     let run = brief(&held.id, &held.text, held.text.len() as u64).ok()?;
     Some(Run { unkept: Some(held.why.clone()), ..run })
 }
 
-/// A report in short, or what is wrong with it.
+/// A report in short, or its fault.
 fn brief(id: &str, text: &[u8], bytes: u64) -> Result<Run, String> {
     let brief: Brief = match lab::text::plain(text)
         .and_then(|text| serde_json::from_slice(text).map_err(|error| error.to_string()))
@@ -264,7 +264,7 @@ fn brief(id: &str, text: &[u8], bytes: u64) -> Result<Run, String> {
     })
 }
 
-/// Where everything of this person is kept. What others can read of it is closed to them.
+/// The folder for everything of this user. Files that others could read are closed to them.
 ///
 /// # Errors
 ///

@@ -34,7 +34,8 @@ impl<S, P> Backpressure<S, P> {
         Backpressure { stream, patience, full: None, reader: None, _place: place }
     }
 
-    /// What came of an attempt to write: counts the time without room, and lets the reader go on when there is some.
+    /// The outcome of an attempt to write: counts the time without room, and lets the reader go on
+    /// when there is some.
     fn wrote<T>(&mut self, cx: &mut Context<'_>, attempt: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if attempt.is_ready() {
             self.full = None;

@@ -1,5 +1,6 @@
-//! What does not change while the lab runs, and is read once: the machine, the scenes, the limits. And what can be measured, which is
-//! asked for apart, because it takes a second or two to try, and is tried again: a shortage passes.
+//! Facts that do not change while the lab runs, and are read once: the machine, the scenes, the
+//! limits. The findings about this machine are made apart, because trying takes a second or two,
+//! and again later, because a shortage passes.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -26,7 +26,7 @@ const TOKEN: &str = "x-ipcscope-token";
 /// Bytes in a token: 128 bits.
 const TOKEN_BYTES: usize = 16;
 
-/// What the door knows: where the lab listens, and the token of this start.
+/// The door: the address at which the lab listens, and the token of this start.
 #[derive(Debug)]
 pub(crate) struct RequestGuard {
     ours: SocketAddr,
@@ -91,7 +91,7 @@ impl RequestGuard {
             return Some(Refusal::forbidden("another page may not ask this lab for anything"));
         }
         let reads = [Method::GET, Method::HEAD].contains(method);
-        // A link from elsewhere may lead to the page; what it is made of is asked for by the page itself.
+        // A link from elsewhere may lead to the page; only the page itself requests its files.
         if !(reads && uri.path() == "/") && is_cross_site(headers) {
             return Some(Refusal::forbidden("another page may not ask this lab for anything"));
         }

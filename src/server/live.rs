@@ -1,4 +1,4 @@
-//! What goes on in the lab: the state that its [turns](super::turn) change, and of which [pages](super::follow) are told.
+//! The state of the lab: its [turns](super::turn) change it, and [pages](super::follow) follow it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,7 +38,7 @@ pub(super) struct Now {
     pub(super) stages: usize,
 }
 
-/// What has the machine to itself.
+/// The run that has the machine to itself.
 #[derive(Debug, Clone)]
 pub(crate) enum Doing {
     Race(Plan),
@@ -73,7 +73,7 @@ pub(super) struct Running {
     pub(super) moved: Arc<Notify>,
 }
 
-/// What came of a race or a probe.
+/// The outcome of a race or a probe.
 #[derive(Debug, Default)]
 pub(crate) struct RunEnded {
     pub(crate) run: Option<String>,

@@ -20,7 +20,7 @@ use super::turn::Slot;
 use crate::outcome::Failure;
 use crate::plan::{self, Decided, Wish};
 
-/// What a page may wish. No programs: a rival is started from a terminal only.
+/// The settings that a page may choose. No programs: a rival is started from a terminal only.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Wished {

@@ -2,7 +2,7 @@
 
 const token = document.querySelector('meta[name=token]')?.getAttribute('content') ?? ''
 
-/** What the lab answered when it did not do what was asked. */
+/** The lab's answer when it refused a request. */
 export class Refusal extends Error {
   /** @param {string} text @param {number} status 0 when the lab did not answer */
   constructor(text, status) {

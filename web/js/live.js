@@ -1,5 +1,5 @@
-// What the lab tells every open page: whether a race or a probe runs, and which runs there are. The socket is opened anew when it
-// closes; the first frame after that is the whole state again.
+// The lab's news for every open page: whether a race or a probe runs, and which runs there are. The
+// socket is opened anew when it closes; the first frame after that is the whole state again.
 
 import { socket } from './api.js'
 

@@ -1,4 +1,4 @@
-// What the reader prefers: from the system, or chosen here and kept in this browser.
+// Your preferences: from the system, or chosen here and kept in this browser.
 
 const KEY = 'ipcscope-theme'
 

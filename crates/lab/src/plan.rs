@@ -167,7 +167,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What is wrong with the plan, if anything: a sentence that names the value and its limit.
+    /// The plan's first fault: a sentence that names the value and its limit.
     pub fn fault(&self) -> Option<String> {
         let empty = |what: &str| Some(format!("nothing to race: no {what} was named"));
         if self.kinds.is_empty() && self.rivals.is_empty() {

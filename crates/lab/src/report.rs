@@ -32,7 +32,7 @@ pub struct Report {
     pub elapsed_ms: u64,
     /// Whether a lab page was open while it ran (an open page changes unpinned results).
     pub page_open: bool,
-    /// What was asked for.
+    /// The plan that was asked for.
     pub plan: Plan,
     /// Where it ran.
     pub machine: Machine,
@@ -79,7 +79,7 @@ impl Report {
         Err(foreign(text).unwrap_or(fault))
     }
 
-    /// What the channels had room for, in the order of the rows.
+    /// The capacity of the channels, in the order of the rows.
     pub fn channels(&self) -> Vec<Channel<'_>> {
         let mut channels: Vec<Channel<'_>> = Vec::new();
         let mut places = HashMap::new();
@@ -113,7 +113,7 @@ fn at(error: &serde_json::Error, path: &str) -> String {
     }
 }
 
-/// What the text is, when it is whole but no report of ours.
+/// The fault of a whole text that is not a report of this version.
 fn foreign(text: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Head {
@@ -140,7 +140,7 @@ fn other_schema(schema: &str) -> String {
     format!("field `schema` is {schema}, and this ipcscope reads {SCHEMA}: use the version that wrote it")
 }
 
-/// What the channels of a mechanism had room for, in the rows of one size.
+/// The capacity of a mechanism's channels, in the rows of one size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Channel<'a> {
     /// The row's.
@@ -162,13 +162,13 @@ pub enum Entrant {
     Null,
     /// A program outside the project.
     Rival,
-    /// A program outside the project whose two ends are threads of one process: no way between processes, but a
-    /// bound for one. It is not judged.
+    /// A program outside the project whose two ends are threads of one process: a bound for what
+    /// processes can reach. It is not judged.
     Bound,
 }
 
-/// How far apart the two cores were, by the floor. A virtual machine's host moves them, and what is fast in one
-/// state is slow in another: only rows of the same state may be compared.
+/// The distance of the two cores, by the floor. A virtual machine's host moves them, and a
+/// mechanism that is fast in one state is slow in another: compare rows of one state only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -182,8 +182,8 @@ pub enum State {
 }
 
 impl State {
-    /// Where far begins, in nanoseconds. It lies between what cores with a cache in common took on the machines that
-    /// were looked at, and what cores without one took.
+    /// The limit between near and far, in nanoseconds. On the machines that were measured, cores
+    /// with a shared cache took less, and cores without one more.
     pub const FAR_NS: f64 = 120.0;
 
     /// The state that these looks at the floor saw; `None` without any.
@@ -207,7 +207,7 @@ impl State {
     }
 }
 
-/// What one entrant did under one workload, size, placement and way of waiting.
+/// The result of one entrant under one workload, size, placement and way of waiting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Row {
@@ -241,16 +241,17 @@ pub struct Row {
     /// The floor of the same rounds (median of before and after), or `None` where there is none (one core,
     /// unpinned).
     pub floor_ns: Option<f64>,
-    /// What the floor is made of.
+    /// The looks that the floor is made of.
     pub floor: Option<Floor>,
     /// How far apart the cores were meanwhile, by that floor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
     /// Fresh pairs of processes that gave these numbers.
     pub launches: u32,
-    /// What each launch alone found.
+    /// The result of each launch by itself.
     pub each_launch: Vec<Launch>,
-    /// What the sender and the receiver cost, summed over all launches, in the timed window only.
+    /// The cost of the sender and of the receiver, summed over all launches, in the timed window
+    /// only.
     pub sides: Option<[SideUse; 2]>,
     /// What the channel had room for in the direction that the first process sends, in bytes, when its launches had ended: the
     /// least and the most of them ([`crossing::Sender::capacity_bytes`]). Of shared memory the ring, which holds two of the
@@ -307,7 +308,7 @@ pub struct Latency {
     pub histogram: Vec<(u64, u64)>,
 }
 
-/// Cache lines bounced between the two placed processes: what the hardware itself takes.
+/// Cache lines bounced between the two placed processes: the time that the hardware itself takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Floor {
@@ -319,7 +320,7 @@ pub struct Floor {
     pub each_round_ns: Vec<[f64; 2]>,
 }
 
-/// What one launch found by itself.
+/// The result of one launch by itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Launch {
@@ -329,7 +330,7 @@ pub struct Launch {
     pub messages_per_s: Option<f64>,
 }
 
-/// What a side cost while the clock ran (getrusage(2), this process only).
+/// The cost of one side while the clock ran (getrusage(2), this process only).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "Side"))]

@@ -1,11 +1,11 @@
-//! What the lab and a process of a round or of a probe say to each other, after the process is in its place.
+//! The requests of the lab to a placed process of a round or of a probe, and its answers.
 
 use serde::{Deserialize, Serialize};
 
 use crate::report::SideUse;
 use crate::sys::lines::Bounce;
 
-/// What the lab asks for.
+/// A request of the lab.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Request {
@@ -19,12 +19,12 @@ pub(crate) enum Request {
     Messages {
         /// How many.
         count: u64,
-        /// Whether the time of each call is told.
+        /// Whether the answer holds the time of each call.
         times: bool,
     },
 }
 
-/// What a process answers.
+/// The answer of a process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum RoundAnswer {
@@ -39,7 +39,7 @@ pub(crate) enum RoundAnswer {
     Ran(Box<SideOutcome>),
 }
 
-/// What one side found in one round.
+/// The result of one side in one round.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct SideOutcome {
     /// When its part began, in ticks of the job's clock.
@@ -55,9 +55,9 @@ pub(crate) struct SideOutcome {
     pub(crate) progress: Vec<(u64, u64)>,
     /// Messages that were sent more than one interval late.
     pub(crate) missed: u64,
-    /// What it cost.
+    /// Its cost.
     pub(crate) usage: SideUse,
-    /// What the channel had room for in the end, in the direction that this side sends.
+    /// The channel's capacity at the end, in the direction that this side sends.
     #[serde(default)]
     pub(crate) channel_bytes: Option<u32>,
     /// How it slept, when that was not the usual way.

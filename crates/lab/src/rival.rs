@@ -28,7 +28,7 @@ const MEETING: Duration = Duration::from_secs(5);
 /// The longest name, in characters.
 const NAME_LIMIT: usize = 31;
 
-/// A program that takes part, and what it says it can do.
+/// A program that takes part, with its own description.
 #[derive(Debug, Clone)]
 pub(crate) struct Rival {
     program: PathBuf,
@@ -41,10 +41,10 @@ struct Description {
     kinds: Vec<String>,
     workloads: Vec<String>,
     waits: Vec<String>,
-    /// What its two sides are.
+    /// Whether its two sides are processes or threads.
     #[serde(default)]
     ends: Ends,
-    /// What is to stand beside its rows.
+    /// A note to show beside its rows.
     note: Option<String>,
 }
 
@@ -70,7 +70,7 @@ struct GuestJob {
     clock: Clock,
 }
 
-/// What a rival has done.
+/// The result of a rival's round.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct RivalOutcome {
     messages: u64,
@@ -79,7 +79,7 @@ pub(crate) struct RivalOutcome {
     pub(crate) latency_ns: Vec<(u64, u64)>,
 }
 
-/// What a rival answers.
+/// The answer of a rival.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum RivalAnswer {
@@ -91,7 +91,7 @@ pub(crate) enum RivalAnswer {
 }
 
 impl Rival {
-    /// Asks the program at `path` what it can do.
+    /// Asks the program at `path` for its description.
     pub(crate) fn meet(path: &Path, stop: &AtomicBool) -> Result<Rival, PeerFault> {
         let fault =
             |why: &dyn std::fmt::Display| PeerFault::Failed(format!("rival {}: {why}", path.display()));
@@ -111,12 +111,12 @@ impl Rival {
         Ok(Rival { program, can })
     }
 
-    /// Whether its two sides are threads of one process: no way between processes, but a bound for one.
+    /// Whether its two sides are threads of one process: a bound, not a way between processes.
     pub(crate) fn is_bound(&self) -> bool {
         self.can.ends == Ends::Threads
     }
 
-    /// What a reader of its rows must know.
+    /// The notes that readers of its rows need.
     pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
         let bound =
             self.is_bound().then(|| "two threads of one process: a bound, no way between processes".into());
@@ -165,7 +165,8 @@ impl Rival {
 }
 
 impl RivalOutcome {
-    /// What cannot be true of it. That every message was verified is checked for all entrants alike.
+    /// The first thing in it that cannot be true. Verification of every message is checked for all
+    /// entrants alike.
     fn fault(&self, workload: Workload, job: &PairJob, ran: Duration) -> Option<String> {
         if self.messages != job.messages {
             return Some(format!(
@@ -195,7 +196,7 @@ impl RivalOutcome {
     }
 }
 
-/// What a program that reads nothing says until it ends.
+/// The output of a program that reads nothing, until it ends.
 pub(crate) fn answer_of(
     command: &mut Command,
     deadline: Instant,

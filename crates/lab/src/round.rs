@@ -18,7 +18,7 @@ const FLOOR_ROUNDS: u32 = 2_000;
 /// How long one of them may take.
 const FLOOR_DEADLINE: Duration = Duration::from_millis(200);
 
-/// What a round found.
+/// The result of a round.
 #[derive(Debug)]
 pub(crate) struct Round {
     pub(crate) initiator: SideOutcome,
@@ -30,10 +30,10 @@ pub(crate) struct Round {
     pub(crate) cores: Option<[usize; 2]>,
 }
 
-/// What was seen before and after a round.
+/// The floor before and after a round.
 pub(crate) type Floors = [FloorSeen; 2];
 
-/// The best of the tried ways to poll, and what it gave.
+/// The best of the tried ways to poll, and its time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct FloorSeen {
     pub(crate) polls: Polls,
@@ -57,7 +57,7 @@ pub(crate) fn run(job: &PairJob, stop: &AtomicBool) -> Result<Round, PeerFault> 
     Ok(Round { initiator, responder, floors: floors(before, after), blind, cores: both.peers.cores() })
 }
 
-/// What there is to say when the two ends of a channel cannot be made.
+/// The fault when the two ends of a channel cannot be made.
 pub(crate) fn no_ends(kind: Kind, error: &dyn std::fmt::Display) -> PeerFault {
     PeerFault::Failed(format!("the two ends of {kind} cannot be made: {error}"))
 }

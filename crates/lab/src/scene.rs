@@ -14,7 +14,7 @@ pub use crossing::scene::{Act, Actor, Budget, Form, Part, Range, Space, Step, Wh
 pub struct Scene {
     /// Its short name, such as `pipe`.
     pub kind: String,
-    /// What people call it.
+    /// Its title.
     pub title: String,
     /// One or two sentences: what happens to a message.
     pub summary: String,
@@ -26,19 +26,19 @@ pub struct Scene {
     pub duplex: bool,
     /// Whether the peer may be on another machine.
     pub cross_host: bool,
-    /// What textbooks say; never measured.
+    /// The textbooks' figures; never measured.
     pub quoted: Quoted,
-    /// What there is to see, from top to bottom.
+    /// The parts that are shown, from top to bottom.
     pub stage: Vec<ScenePart>,
-    /// What happens to one message, in order.
+    /// The steps of one message, in order.
     pub steps: Vec<Step>,
-    /// What one message may cost, for each way of waiting.
+    /// The bounds on the cost of one message, for each way of waiting.
     pub budgets: Vec<Budget>,
-    /// What can be tried on it.
+    /// The experiments that it offers.
     pub experiments: Vec<Experiment>,
 }
 
-/// What textbooks say, word for word short; never measured.
+/// The textbooks' figures in short words; never measured.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Quoted {
@@ -57,10 +57,10 @@ pub struct Quoted {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "Part"))]
 pub struct ScenePart {
-    /// What it is.
+    /// Its kind.
     #[serde(flatten)]
     pub part: Part,
-    /// What can be read of it while it is shown.
+    /// The gauges that can be read while it is shown.
     pub gauges: Vec<Gauge>,
 }
 
@@ -84,7 +84,7 @@ pub struct Experiment {
     pub id: String,
     /// The words on the button.
     pub title: String,
-    /// What will be done, and what to look at.
+    /// What the experiment does, and what to watch.
     pub text: String,
 }
 

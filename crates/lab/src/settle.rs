@@ -14,7 +14,7 @@ pub const MOVED: f64 = 1.5;
 /// How often a round is run again because of that, before it counts with a note.
 pub const AGAIN: u32 = 2;
 
-/// What a round found, of our processes or of a guest.
+/// The result of a round, of our processes or of a guest.
 #[derive(Debug)]
 pub(crate) enum RoundFound {
     /// Two of our processes.
@@ -45,7 +45,7 @@ pub(crate) fn moved(floors: Option<Floors>) -> bool {
 /// A round that counts, and those that were thrown away for it.
 pub(crate) struct Settled<T> {
     pub(crate) found: Result<T, PeerFault>,
-    /// What befell all of them.
+    /// The disturbances of all of them.
     pub(crate) disturbed: Disturbance,
     pub(crate) dropped: u32,
 }

@@ -1,4 +1,4 @@
-// The controls of a race: what is asked for; and the address that says the same.
+// The controls of a race: its plan, and the address that holds the same plan.
 
 import { field, h, select } from '../dom.js'
 import { bytes, count, parseSizes } from '../format.js'

@@ -1,4 +1,4 @@
-// The race: what is asked for, a page that stays silent while it is timed, and what was found.
+// The race: its plan, a page that stays silent while it is timed, and the result.
 
 import { api, sentence } from '../api.js'
 import { button, h, say, show } from '../dom.js'

@@ -1,5 +1,5 @@
-// What a race found, as it was judged: a group of comparable rows at a time, and what all of them say together. Draws the same in the
-// lab's page and in an exported file.
+// The result of a race, as it was judged: a group of comparable rows at a time, and what all of
+// them say together. Draws the same in the lab's page and in an exported file.
 
 import { h, named, segments, select, show, table } from '../dom.js'
 import { asSentence, date, tied } from '../format.js'

@@ -1,7 +1,7 @@
-//! Reading the gauges: what regions, pipes and sockets hold, seen from outside of both processes.
+//! Gauges: the content of regions, pipes and sockets, read from outside of both processes.
 //!
-//! The fields are those that the scenes name. What a connection counts from its beginning is shown from the opening of the
-//! stage on.
+//! The fields are those that the scenes name. Counters that run from the beginning of a connection
+//! are shown from the opening of the stage on.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,7 +12,7 @@ use super::region::Region;
 use super::window::Window;
 use crate::trace::Values;
 
-/// Windows into both processes, and what was counted before anything was looked at.
+/// Windows into both processes, and the counters' values when counting began.
 #[derive(Debug)]
 pub(crate) struct Gauges {
     reader: GaugeReader,
@@ -31,9 +31,10 @@ pub(crate) struct GaugeReader {
     pub(super) read: fn(&Gauges, &mut Sheet),
     /// The gauges that count up from the beginning of the connection. They are shown from the opening of the stage on.
     pub(super) counters: &'static [&'static str],
-    /// Waits until the counters of what was sent stand still, or a little while has passed.
+    /// Waits until the counters stand still, or a little while has passed.
     pub(super) settle: Option<fn(&Gauges)>,
-    /// Bytes that the sender has written and the receiver has not taken. `None` when neither process lets us look.
+    /// Bytes that the sender has written and the receiver has not taken. `None` when neither
+    /// process can be inspected.
     pub(super) on_the_way: fn(&Gauges) -> Option<u64>,
 }
 
@@ -41,11 +42,11 @@ pub(crate) struct GaugeReader {
 pub(super) const SENDER: usize = 0;
 pub(super) const RECEIVER: usize = 1;
 
-/// From which to which, and what the names of the gauges of that way begin with.
+/// Each direction: from, to, and the prefix of its gauges' names.
 pub(super) const BOTH_WAYS: [(usize, usize, &str); 2] = [(SENDER, RECEIVER, ""), (RECEIVER, SENDER, "back_")];
 
 impl Gauges {
-    /// What is read through `windows` into the processes `pids`.
+    /// The gauges of the processes `pids`, read through `windows`.
     pub(super) fn new(
         reader: GaugeReader,
         size: usize,
@@ -56,7 +57,7 @@ impl Gauges {
         Gauges { reader, size, pids, windows, before: Values::new(), path }
     }
 
-    /// What was sent until now is not counted from here on.
+    /// Starts the counters here: earlier messages no longer count.
     pub(crate) fn count_from_here(&mut self) {
         if let Some(settle) = self.reader.settle {
             settle(self);
@@ -81,7 +82,7 @@ impl Gauges {
         sheet.0
     }
 
-    /// What a counter said when counting began.
+    /// The value of a counter when counting began.
     pub(super) fn before(&self, counter: &str) -> u64 {
         self.before.get(counter).and_then(Value::as_u64).unwrap_or(0)
     }
@@ -102,18 +103,18 @@ impl Gauges {
         self.windows[side].outbound
     }
 
-    /// What a process sends by, for the moment.
+    /// A copy, for the moment, of the descriptor that a process sends by.
     pub(crate) fn outbound(&self, side: usize) -> io::Result<OwnedFd> {
         self.windows[side].take(self.windows[side].outbound)
     }
 
-    /// What it receives by.
+    /// The same for the descriptor that it receives by.
     pub(crate) fn inbound(&self, side: usize) -> io::Result<OwnedFd> {
         self.windows[side].take(self.windows[side].inbound)
     }
 }
 
-/// What was read.
+/// The values that were read.
 #[derive(Debug, Default)]
 pub(crate) struct Sheet(Values);
 

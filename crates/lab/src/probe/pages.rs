@@ -20,11 +20,11 @@ pub struct ProcessMapping {
     pub offset: u64,
     /// The file's device and inode: two mappings with the same are of the same file.
     pub file: (String, u64),
-    /// What the file is called.
+    /// The file's name.
     pub name: String,
 }
 
-/// What is known of one page of a process.
+/// The facts about one page of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageState {
     /// The number of the physical page; `None` when the kernel does not show it to this user.
@@ -86,7 +86,7 @@ const OF_FILE: u64 = 1 << 61;
 const EXCLUSIVE: u64 = 1 << 56;
 const FRAME: u64 = (1 << 55) - 1;
 
-/// What the kernel tells of the page that `address` of `pid` is on.
+/// The kernel's facts about the page that holds `address` of `pid`.
 ///
 /// # Errors
 /// When /proc/PID/pagemap cannot be read.

@@ -1,4 +1,4 @@
-//! What a probe found, with everything that is needed to believe it.
+//! The result of a probe, with everything that is needed to believe it.
 //!
 //! Figures of a probe never stand beside those of a race, because instruments slow a process down.
 //! The one time here, the flight of a message, says by how much.
@@ -31,13 +31,13 @@ pub struct ProbeReport {
     pub elapsed_ms: u64,
     /// Where it ran.
     pub machine: Machine,
-    /// What there was to look with.
+    /// The instruments of this machine.
     pub instruments: Vec<Instrument>,
     /// One for each mechanism, way of waiting and placement.
     pub rows: Vec<Probed>,
 }
 
-/// What one message costs over one mechanism, under one way of waiting and placement.
+/// The cost of one message over one mechanism, under one way of waiting and placement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Probed {
@@ -63,7 +63,7 @@ pub struct Probed {
     pub calls: Option<[Calls; 2]>,
     /// A touch of one byte of the message.
     pub touches: Vec<TouchedBy>,
-    /// What each instrument adds to a message.
+    /// The time that each instrument adds to a message.
     pub overheads: Vec<Overhead>,
     /// Why there are no figures, if so.
     pub failed: Option<String>,
@@ -80,7 +80,7 @@ impl Probed {
         self.figures.iter().filter(|figure| figure.held == Some(false))
     }
 
-    /// What could not be had.
+    /// The figures that could not be had.
     pub fn unavailable(&self) -> impl Iterator<Item = &Unavailable> {
         self.figures.iter().filter_map(|figure| figure.unavailable.as_ref())
     }
@@ -108,11 +108,11 @@ pub struct TouchedBy {
     pub who: String,
     /// The kernel's function, or `the program itself`.
     pub function: String,
-    /// What led to it, the innermost first.
+    /// The functions that led to it, the innermost first.
     pub stack: Vec<String>,
 }
 
-/// What an instrument adds to the flight of a message.
+/// The time that an instrument adds to the flight of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Overhead {

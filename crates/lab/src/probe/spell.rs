@@ -3,7 +3,7 @@
 use super::calls::Called;
 use crate::sys::calls;
 
-/// What a worker sleeps in between two messages, of its own accord.
+/// The call in which a worker sleeps between two messages, of its own accord.
 pub(super) const PAUSE: &str = "clock_nanosleep";
 
 /// Whether a call is such a sleep.
@@ -11,7 +11,7 @@ pub(super) fn is_pause(number: u64) -> bool {
     calls::number(PAUSE) == Some(number)
 }
 
-/// The whole call, with what it returned.
+/// The whole call with its result.
 pub(super) fn line(call: &Called) -> String {
     format!("{}({}) = {}", call.name(), arguments(call.number, &call.args), result(call.result))
 }
@@ -23,7 +23,8 @@ pub(super) fn buffer(number: u64, args: &[u64; 6]) -> Option<(u64, u64)> {
     carries.then(|| (args[1], args[2]))
 }
 
-/// Whether what a call returns is how many bytes it gave to the kernel or took from it, in one piece or in several.
+/// Whether a call returns the number of bytes that it gave to the kernel or took from it, in one
+/// piece or in several.
 pub(super) fn moves(number: u64) -> bool {
     let in_one = ["read", "write", "recvfrom", "sendto"];
     let in_several = ["readv", "writev", "preadv2", "pwritev2", "recvmsg", "sendmsg"];
@@ -54,7 +55,7 @@ pub(super) fn arguments(number: u64, args: &[u64; 6]) -> String {
     }
 }
 
-/// What a call returned: a number, or the name of an error.
+/// The result of a call: a number, or the name of an error.
 pub(super) fn result(result: i64) -> String {
     let known = [
         (libc::EAGAIN, "EAGAIN"),

@@ -1,4 +1,4 @@
-//! The stream: what the kernel says of both processes, each event with its time, in one row.
+//! The stream: the kernel's events about both processes in one row, each with its time.
 //!
 //! Events come from tracepoints and from watchpoints alike. Each core or thread that is watched has a ring of its
 //! own; the rings are read when the messages are through, and merged by the kernel's clock.
@@ -8,12 +8,12 @@ use std::io;
 
 use crate::sys::perf::{Counter, PerfEvent, Records, Ring, Said, Sample, Whom};
 
-/// What the stream is to hold.
+/// A kind of event that the stream is to hold.
 #[derive(Debug, Clone)]
 pub struct Want<K> {
     /// The name of its events for the reader.
     pub key: K,
-    /// What is watched.
+    /// The watched event.
     pub watched: PerfEvent,
     /// The threads or cores that are watched.
     pub whom: Whom,
@@ -24,7 +24,7 @@ pub struct Want<K> {
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenEvent<K> {
-    /// Of what.
+    /// The kind.
     pub key: K,
     /// Time, place and process.
     pub sample: Sample,
@@ -39,7 +39,7 @@ pub struct EventStream<K> {
     records: Records,
 }
 
-/// What a stream has held.
+/// The events of a stream that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamTold<K> {
     /// In order of time.
@@ -49,12 +49,12 @@ pub struct StreamTold<K> {
 }
 
 impl<K: Clone> EventStream<K> {
-    /// Opens everything that is wanted. `pages` is the size of each ring; `stack` adds the functions that led to
-    /// each event, which costs some microseconds each; without `kernel` only what the programs do themselves is seen,
-    /// which takes no privilege.
+    /// Opens everything that is wanted. `pages` is the size of each ring; `stack` adds the
+    /// functions that led to each event, which costs some microseconds each; without `kernel` only
+    /// the programs' own acts are seen, which takes no privilege.
     ///
     /// # Errors
-    /// What the first refused event was refused with.
+    /// The error of the first refused event.
     pub fn open(wants: &[Want<K>], pages: usize, stack: bool, kernel: bool) -> io::Result<EventStream<K>> {
         let records = Records { samples: true, stack, fields: true, switches: false };
         let mut stream =
@@ -80,7 +80,7 @@ impl<K: Clone> EventStream<K> {
     /// Begins.
     ///
     /// # Errors
-    /// What ioctl(2) says.
+    /// Those of ioctl(2).
     pub fn begin(&self) -> io::Result<()> {
         self.counters.iter().try_for_each(Counter::enable)
     }
@@ -88,7 +88,7 @@ impl<K: Clone> EventStream<K> {
     /// Ends, and tells.
     ///
     /// # Errors
-    /// What ioctl(2) says.
+    /// Those of ioctl(2).
     pub fn end(&mut self) -> io::Result<StreamTold<K>> {
         self.counters.iter().try_for_each(Counter::disable)?;
         Ok(self.take())

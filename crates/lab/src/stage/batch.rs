@@ -12,7 +12,7 @@ use super::teller::{Teller, ends};
 use crate::peer::PeerFault;
 use crate::trace::{Call, Event, Mode, ProcessState, Side, What};
 
-/// What one message may take, far above anything seen, and what a batch may take beyond that.
+/// The time limit of one message, far above anything seen, and that of a batch beyond it.
 const PER_MESSAGE: Duration = Duration::from_millis(20);
 const PER_BATCH: Duration = Duration::from_secs(10);
 /// How long a send without a receiver may go on until it is left alone, and how often it is

@@ -1,4 +1,5 @@
-//! What a stage can be told: commands as the page sends them (`docs/api.md`), checked before anything happens.
+//! The commands of a stage, as the page sends them (`docs/api.md`), checked before anything
+//! happens.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -84,7 +85,7 @@ impl Command {
         }
     }
 
-    /// What is wrong with it, if anything: a sentence that names the value and its limit.
+    /// The first fault: a sentence that names the value and its limit.
     pub fn fault(&self, scene: &Scene) -> Option<String> {
         match self {
             Command::Look | Command::Xray => None,

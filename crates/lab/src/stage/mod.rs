@@ -47,7 +47,7 @@ use crate::trace::{Event, Header, Tone};
 pub use crate::message::WORDS_LIMIT;
 pub use command::{COUNT_LIMIT, Command, Messages, SendDirection};
 
-/// What a stage is opened with.
+/// The settings of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageSetup {
     /// The mechanism.
@@ -82,7 +82,7 @@ pub struct Stage {
     cast: Cast,
     pair: Pair,
     header: Header,
-    /// What the first event of the trace was stamped with, in ticks.
+    /// The stamp of the trace's first event, in ticks.
     origin: Option<u64>,
     /// The number of the next message.
     next: u64,
@@ -154,8 +154,8 @@ impl Stage {
         self.stop.clone()
     }
 
-    /// Does what `command` says, and tells every event as it happens. What cannot be had is told as a note with
-    /// the tone `bad`, and is no error.
+    /// Does what `command` says, and tells every event as it happens. Something that cannot be had
+    /// is told as a note with the tone `bad`; it is not an error.
     ///
     /// # Errors
     /// When the stage is over: one of its processes is gone, or it was told to stop. The reason was told as a

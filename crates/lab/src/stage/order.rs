@@ -1,11 +1,11 @@
-//! What the lab and a process of a stage say to each other, after the process is in its place.
+//! The orders of the lab to a placed process of a stage, and its answers.
 //!
 //! The line is the one of every measured process; a process that is in a call of the channel does not look at
 //! it.
 
 use serde::{Deserialize, Serialize};
 
-/// What the lab asks for.
+/// An order of the lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum StageOrder {
@@ -55,7 +55,7 @@ pub(crate) struct Course {
     pub(crate) count: u64,
     /// The time between two sends, in microseconds.
     pub(crate) gap_us: u64,
-    /// What the person wrote.
+    /// The text that the user wrote.
     pub(crate) text: Option<String>,
     /// Whether [`Told::About`] is said before the first call.
     pub(crate) announce: bool,
@@ -68,7 +68,7 @@ impl Course {
     }
 }
 
-/// What is done with the textbook's region.
+/// An act on the textbook's region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Textbook {
@@ -90,7 +90,7 @@ pub(crate) enum Textbook {
     },
 }
 
-/// What a process tells.
+/// A line of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Told {
@@ -100,14 +100,14 @@ pub(crate) enum Told {
     Listening,
     /// The next thing it does is the first call.
     About,
-    /// It has done what it was asked for.
+    /// The order is done.
     Done {
         /// Every call that it noted.
         calls: Vec<Sight>,
         /// How many calls there were.
         count: u64,
     },
-    /// What it was asked for cannot be had.
+    /// The order cannot be carried out.
     Refused {
         /// Why.
         why: String,
@@ -116,7 +116,7 @@ pub(crate) enum Told {
     Buried {
         /// The signal that ended it.
         signal: Option<i32>,
-        /// What it exited with.
+        /// The exit code.
         exit_code: Option<i32>,
     },
 }
@@ -138,12 +138,12 @@ pub(crate) struct Sight {
     pub(crate) fault: Option<Wrong>,
 }
 
-/// What went wrong with a call.
+/// The fault of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Wrong {
     /// The call ended without a message, with this word.
     Ended(String),
-    /// What came is not what was sent.
+    /// The message differs from the one that was sent.
     Damaged,
 }

@@ -24,14 +24,14 @@ use crate::round;
 use crate::scene::Actor;
 use crate::trace::{Process, ProcessState, Side};
 
-/// What starting two processes and their handshake may take.
+/// The time limit for starting two processes and their handshake.
 const SETUP: Duration = Duration::from_secs(20);
 /// How long a process that is told to wait may take until it is seen asleep; one that spins never is.
 const FALL_ASLEEP: Duration = Duration::from_millis(20);
 /// How long a process that was killed may take to be gone.
 const LAST_BREATH: Duration = Duration::from_secs(5);
 
-/// What two processes are started with.
+/// The settings of two processes.
 #[derive(Debug, Clone)]
 pub(crate) struct Cast {
     pub(crate) kind: Kind,
@@ -187,8 +187,8 @@ impl Pair {
         }
     }
 
-    /// What the kernel says of a process. One that has told that it is done is given the moment that it takes to
-    /// go to sleep.
+    /// The state of a process, by the kernel. One that has told that it is done is given the moment
+    /// that it takes to go to sleep.
     pub(crate) fn look(&self, side: Side) -> SeenProcess {
         if self.busy[place(side)] {
             return SeenProcess::of(self.pids()[place(side)]);
@@ -211,7 +211,7 @@ impl Pair {
         }
     }
 
-    /// What was sent until now is not counted by the gauges.
+    /// Starts the gauges' counters here: earlier messages no longer count.
     pub(crate) fn count_from_here(&mut self) {
         if let Ok(gauges) = &mut self.gauges {
             gauges.count_from_here();

@@ -1,4 +1,5 @@
-//! What the kernel says of a process: whether it runs, and where it sleeps. Read from /proc, from outside.
+//! The state of a process by the kernel: whether it runs, and where it sleeps. Read from /proc,
+//! from outside.
 //!
 //! # References
 //! proc_pid_stat(5), proc_pid_syscall(5), proc_pid_wchan(5).

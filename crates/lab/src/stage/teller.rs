@@ -1,4 +1,4 @@
-//! The teller: makes events of what was seen, on one scale of time, and hands them out.
+//! The teller: turns observations into events on one scale of time, and hands them out.
 
 use super::order::{Sight, Wrong};
 use super::pair::Pair;
@@ -10,7 +10,7 @@ use crate::trace::{Basis, Call, Event, ProcessState, Side, Tone, What};
 /// Tells events as they happen.
 pub(crate) struct Teller<'a> {
     clock: Clock,
-    /// What the first event of the trace was stamped with.
+    /// The stamp of the trace's first event.
     origin: &'a mut Option<u64>,
     tell: &'a mut dyn FnMut(Event),
     /// Whether it was said that the kernel does not let us look.
@@ -79,7 +79,7 @@ impl<'a> Teller<'a> {
         self.tell(event);
     }
 
-    /// What the kernel says of `sides` and what the gauges say, each as it is told.
+    /// Tells the state of `sides` and the gauges' values, each as it is read.
     pub(crate) fn look(&mut self, pair: &Pair, sides: &[Side]) {
         for &side in sides {
             let seen = pair.look(side);
@@ -95,7 +95,7 @@ impl<'a> Teller<'a> {
         self.now(seen.event()).by(side).saying(text)
     }
 
-    /// What the gauges say.
+    /// Tells the gauges' values.
     pub(crate) fn gauges(&mut self, pair: &Pair) {
         if let Some(event) = self.read_gauges(pair) {
             self.tell(event);

@@ -18,7 +18,7 @@ impl GivenPage {
     /// A page that begins with `bytes`; what is longer than a page is cut.
     ///
     /// # Errors
-    /// What mmap(2) says.
+    /// Those of mmap(2).
     pub fn holding(bytes: &[u8]) -> io::Result<GivenPage> {
         let page = GivenPage(Mapping::own_page()?);
         page.overwrite(0, bytes);
@@ -35,7 +35,7 @@ impl GivenPage {
     /// Gives the first `bytes` of the page to a pipe: the pipe then refers to the page itself.
     ///
     /// # Errors
-    /// What vmsplice(2) says; `WriteZero` when the pipe took only a part.
+    /// Those of vmsplice(2); `WriteZero` when the pipe took only a part.
     pub fn give_to(&self, pipe: impl AsFd, bytes: usize) -> io::Result<()> {
         // SAFETY: the page stays mapped as long as `self`, and what is behind its end is never named. Without
         // SPLICE_F_GIFT it stays this process's own, to do with as it likes.

@@ -27,7 +27,7 @@ pub struct Mapping {
 /// Makes a page of zeros for processes to share; the descriptor is close-on-exec, and the page cannot be taken away.
 ///
 /// # Errors
-/// What memfd_create(2), ftruncate(2) or fcntl(2) say.
+/// Those of memfd_create(2), ftruncate(2) or fcntl(2).
 pub fn page(name: &str) -> io::Result<OwnedFd> {
     let fd = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     ftruncate(&fd, PAGE_BYTES as u64)?;
@@ -39,7 +39,7 @@ impl Mapping {
     /// Maps what [`page`] made, here or in another process.
     ///
     /// # Errors
-    /// `InvalidData` when the file is no such page; else what mmap(2) says.
+    /// `InvalidData` when the file is no such page; else those of mmap(2).
     pub fn page(fd: impl AsFd) -> io::Result<Mapping> {
         let fd = fd.as_fd();
         let sealed = fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(SealFlags::SHRINK));
@@ -53,7 +53,7 @@ impl Mapping {
     /// Maps the first `bytes` that the kernel shares through a descriptor of its own, such as a perf event's.
     ///
     /// # Errors
-    /// What mmap(2) says.
+    /// Those of mmap(2).
     pub fn of_kernel(fd: impl AsFd, bytes: usize) -> io::Result<Mapping> {
         Mapping::shared(fd, bytes, MapFlags::empty())
     }
@@ -68,7 +68,7 @@ impl Mapping {
     /// A page of zeros of this process's own.
     ///
     /// # Errors
-    /// What mmap(2) says.
+    /// Those of mmap(2).
     pub fn own_page() -> io::Result<Mapping> {
         let rights = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice replaces no memory that is in use.

@@ -205,7 +205,7 @@ impl Counter {
     /// Begins to count.
     ///
     /// # Errors
-    /// What ioctl(2) says.
+    /// Those of ioctl(2).
     pub fn enable(&self) -> io::Result<()> {
         control(&self.file, IOC_ENABLE, 0)
     }
@@ -213,7 +213,7 @@ impl Counter {
     /// Stops counting.
     ///
     /// # Errors
-    /// What ioctl(2) says.
+    /// Those of ioctl(2).
     pub fn disable(&self) -> io::Result<()> {
         control(&self.file, IOC_DISABLE, 0)
     }
@@ -221,7 +221,7 @@ impl Counter {
     /// Events so far.
     ///
     /// # Errors
-    /// What read(2) says.
+    /// Those of read(2).
     pub fn count(&self) -> io::Result<u64> {
         let mut bytes = [0; 8];
         (&self.file).read_exact(&mut bytes)?;

@@ -61,7 +61,7 @@ impl Traced {
     /// Waits until it stands still, and says why.
     ///
     /// # Errors
-    /// What waitid(2) or ptrace(2) say.
+    /// Those of waitid(2) or ptrace(2).
     pub fn wait(&mut self) -> io::Result<Stop> {
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
         let all = libc::WEXITED | libc::WSTOPPED | libc::__WALL;

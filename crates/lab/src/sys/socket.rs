@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, AsRawFd};
 /// Bytes that were sent and not acknowledged (TCP), or what they occupy (Unix): SIOCOUTQ.
 ///
 /// # Errors
-/// What ioctl(2) says.
+/// Those of ioctl(2).
 pub fn outgoing_bytes(socket: impl AsFd) -> io::Result<u64> {
     let mut bytes: libc::c_int = 0;
     // SAFETY: TIOCOUTQ (the same number as SIOCOUTQ) writes one int, and `bytes` is one.
@@ -63,7 +63,7 @@ pub struct TcpInfo {
 /// Reads TCP_INFO. What an older kernel does not tell is 0.
 ///
 /// # Errors
-/// What getsockopt(2) says.
+/// Those of getsockopt(2).
 pub fn tcp_info(socket: impl AsFd) -> io::Result<TcpInfo> {
     // The structure only ever grows, at its end. Offsets are those of include/uapi/linux/tcp.h.
     let mut raw = [0_u8; 256];
@@ -104,7 +104,7 @@ pub fn tcp_info(socket: impl AsFd) -> io::Result<TcpInfo> {
 /// does what it always does after a loss.
 ///
 /// # Errors
-/// What setsockopt(2) says: on a TCP socket it takes CAP_NET_ADMIN over the network namespace.
+/// Those of setsockopt(2): on a TCP socket it takes CAP_NET_ADMIN over the network namespace.
 pub fn lose_everything(socket: impl AsFd) -> io::Result<()> {
     const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
     // Of every packet no byte passes.
@@ -126,7 +126,7 @@ pub fn lose_everything(socket: impl AsFd) -> io::Result<()> {
 /// Takes the filter of [`lose_everything`] away.
 ///
 /// # Errors
-/// What setsockopt(2) says: `ENOENT` when there is no filter.
+/// Those of setsockopt(2): `ENOENT` when there is no filter.
 pub fn lose_nothing(socket: impl AsFd) -> io::Result<()> {
     let unused: libc::c_int = 0;
     // SAFETY: the kernel reads one int, which it does not use, and `unused` is one.
@@ -145,7 +145,7 @@ pub fn lose_nothing(socket: impl AsFd) -> io::Result<()> {
 /// How many packets the kernel has dropped at a socket since it was made: SO_MEMINFO, Linux 4.12.
 ///
 /// # Errors
-/// What getsockopt(2) says.
+/// Those of getsockopt(2).
 pub fn dropped(socket: impl AsFd) -> io::Result<u32> {
     /// As in include/uapi/asm-generic/socket.h; libc does not have it.
     const SO_MEMINFO: libc::c_int = 55;

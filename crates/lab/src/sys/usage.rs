@@ -31,7 +31,7 @@ pub fn usage() -> Usage {
 /// The same.
 ///
 /// # Errors
-/// What getrusage(2) says: a sandbox may refuse it.
+/// Those of getrusage(2): a sandbox may refuse it.
 pub fn try_usage() -> io::Result<Usage> {
     let mut raw = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: `raw` has the size and alignment that the kernel writes to, and nothing else refers to it.

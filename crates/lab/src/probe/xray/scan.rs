@@ -1,4 +1,4 @@
-//! A scan: what the stream told of a whole row, and the message in it that is shown.
+//! A scan: the stream's events of a whole row, and the message in it that is shown.
 
 use std::collections::BTreeMap;
 
@@ -18,11 +18,11 @@ pub struct Xray {
     pub pids: [u32; 2],
     /// The cores they were read back on.
     pub cores: Option<[usize; 2]>,
-    /// What happened; times are on CLOCK_MONOTONIC.
+    /// The events; times are on CLOCK_MONOTONIC.
     pub events: Vec<Event>,
 }
 
-/// What the stream holds.
+/// The kinds of events in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TraceKey {
     Enter,

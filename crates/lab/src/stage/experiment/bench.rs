@@ -1,4 +1,4 @@
-//! What every experiment works with: fresh processes, what they are asked, and what came of it.
+//! The bench of every experiment: fresh processes, orders to them, and the verdict.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use crate::trace::{Call, Event, Side, What};
 
 /// Messages each way before anything is shown: the first of all pays for cold caches and pages.
 const WARMUP: u64 = 64;
-/// How long the two of an experiment may take over what they are told.
+/// How long the two processes of an experiment may take over an order.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What came of an experiment.
+/// The verdict of an experiment.
 pub(super) struct ExperimentVerdict {
-    /// One sentence: what was seen.
+    /// One sentence about the observation.
     pub(super) sentence: String,
-    /// Whether what is promised was seen; `None` when it could not be tried.
+    /// Whether the promise held; `None` when it could not be tried.
     pub(super) held: Option<bool>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn warm_pair(cast: &Cast, stop: &AtomicBool) -> Result<Pair, PeerFaul
     Ok(pair)
 }
 
-/// What every experiment works with.
+/// The bench of an experiment.
 pub(super) struct ExperimentBench<'a, 'b> {
     pub(super) cast: &'a Cast,
     pub(super) next: &'a mut u64,
@@ -75,7 +75,8 @@ impl ExperimentBench<'_, '_> {
         first
     }
 
-    /// Tells a process what to do and waits until it is done: every call, and how many brought a message.
+    /// Gives a process an order and waits until it is done: every call, and how many brought a
+    /// message.
     pub(super) fn ask(
         &mut self,
         pair: &mut Pair,
@@ -126,11 +127,11 @@ impl ExperimentBench<'_, '_> {
     }
 }
 
-/// What a receiver has received.
+/// The messages that a receiver got.
 pub(super) struct BenchReceived {
     /// Messages that came, damaged or not.
     pub(super) came: u64,
-    /// Those that were not what was sent.
+    /// Those that differ from what was sent.
     pub(super) damaged: u64,
     /// How the last call ended, if it brought no message.
     pub(super) ended: Option<String>,
