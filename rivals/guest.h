@@ -45,7 +45,7 @@ static const uint64_t ROUND_TRIPS_LIMIT = 100000000;
 
 // ---- the guest ----------------------------------------------------------------------------------
 
-/// Who a guest is and what it can do; each list ends with NULL.
+/// The description of a guest: its name and its abilities; each list ends with NULL.
 typedef struct {
     const char *name, *version;
     const char *kinds[5], *workloads[3], *waits[3];

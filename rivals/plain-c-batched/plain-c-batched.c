@@ -1,4 +1,4 @@
-//! plain-c-batched: a stream as somebody writes it by hand who knows that the system call is the cost.
+//! plain-c-batched: a stream written by hand to save system calls, which are its cost.
 //!
 //! The sender makes its messages one behind the other in a buffer and writes the buffer when it is full; the
 //! receiver reads 64 KiB at a time and verifies the messages where they lie. So a message costs a fraction of a

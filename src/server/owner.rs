@@ -218,7 +218,7 @@ mod tests {
             assert!(known(0, "65534\n", map) && known(65_534, "99\n", map), "{map}");
         }
         let refusal = ConnectionOwner::numbered(65_534, &Users::of("65534", "")).refusal();
-        let why = refusal.expect("refused, whoever we are").error;
+        let why = refusal.expect("refused to every user").error;
         assert!(why.contains("--map-current-user"), "{why}");
     }
 

@@ -268,7 +268,7 @@ fn a_thousand_starts_at_once_are_one_race() {
     let most = children_of(lab.running.0.id()).len();
     assert!(most <= 2, "{most} processes");
     lab.ask("DELETE", "/api/race", "").with(204);
-    eventually("nobody is left", || children_of(lab.running.0.id()).is_empty());
+    eventually("no process is left", || children_of(lab.running.0.id()).is_empty());
 }
 
 #[test]

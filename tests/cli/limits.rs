@@ -148,7 +148,7 @@ fn a_page_that_does_not_read_its_stage_holds_nobody() {
         lab.ask("POST", "/api/race", SHORT).with(202);
         frame_that(&mut live, "race-ended");
     }
-    eventually("nobody is left", || children_of(lab.running.0.id()).is_empty());
+    eventually("no process is left", || children_of(lab.running.0.id()).is_empty());
     frame(&mut lab.socket(STAGE));
 }
 

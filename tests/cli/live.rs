@@ -98,7 +98,7 @@ fn the_last_page_leaves_and_another_takes_up_the_race() {
         assert_eq!(frame_that(page, "race-ended")["interrupted"], true);
     }
     lab.ask("DELETE", "/api/race", "").with(404);
-    eventually("nobody is left", || children_of(lab.running.0.id()).is_empty());
+    eventually("no process is left", || children_of(lab.running.0.id()).is_empty());
 }
 
 #[test]
@@ -153,5 +153,5 @@ fn a_probe_has_the_machine_to_itself_and_can_be_stopped() {
     let ended = frame_that(&mut socket, "probe-ended");
     assert_eq!((&ended["interrupted"], &ended["run"]), (&true.into(), &Value::Null));
     lab.ask("DELETE", "/api/probe", "").with(404);
-    eventually("nobody is left", || children_of(lab.running.0.id()).is_empty());
+    eventually("no process is left", || children_of(lab.running.0.id()).is_empty());
 }

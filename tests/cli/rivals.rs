@@ -104,7 +104,7 @@ fn a_rival_that_lies_has_no_number() {
         assert!(row.failed.as_ref().is_some_and(|failed| failed.contains(why)), "{row:?}");
         assert!(row.latency_ns.is_none() && row.messages_per_s.is_none(), "{row:?}");
     }
-    assert!(row(&report, "pipe").failed.is_none(), "nobody else is hurt");
+    assert!(row(&report, "pipe").failed.is_none(), "no other entrant is hurt");
 }
 
 #[test]

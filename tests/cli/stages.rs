@@ -154,7 +154,7 @@ fn a_page_that_is_gone_in_the_middle_and_a_lab_that_is_killed_leave_nobody() {
     socket.send(r#"{"do":"send","count":1000,"mode":"step"}"#.into()).expect("sent");
     frame(&mut socket);
     drop(socket);
-    eventually("nobody is left", || left.iter().all(|&pid| !lives(pid)));
+    eventually("no process is left", || left.iter().all(|&pid| !lives(pid)));
     for signal in [Signal::KILL, Signal::TERM] {
         let mut socket = lab.socket(STAGE);
         let pids = pids(&frame(&mut socket));
@@ -179,5 +179,5 @@ fn commands_without_end_close_the_stage() {
     }
     let (code, why) = closed(&mut socket);
     assert!(code == 1008 && why.contains("too many commands"), "{code} {why}");
-    eventually("nobody is left", || pids.iter().all(|&pid| !lives(pid)));
+    eventually("no process is left", || pids.iter().all(|&pid| !lives(pid)));
 }

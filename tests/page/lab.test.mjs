@@ -32,7 +32,7 @@ const at = (hash) => `${lab.url}#/${hash}`
 const press = (page, name) => page.getByRole('button', { name, exact: true }).click()
 const counter = (page) => page.locator('.counter')
 const parent = (pid) => Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
-const nobody = () => until(() => descendants(lab.child.pid).length === 0, 'no process is left')
+const noneLeft = () => until(() => descendants(lab.child.pid).length === 0, 'no process is left')
 /** Starts a short race on a race page, and waits until it runs. */
 const startRace = async (page) => {
   await press(page, 'Start the race')
@@ -112,7 +112,7 @@ for (const [kind, experiments] of Object.entries({
       if (signal) await card.getByText(`died of ${signal}`, { exact: false }).first().waitFor()
     }
     await close()
-    await nobody()
+    await noneLeft()
   })
 }
 
@@ -191,7 +191,7 @@ test('a race: still while it runs, exported, compared, kept', async () => {
   await page.getByText('In your last race').waitFor()
   await page.getByText('vs', { exact: false }).first().waitFor()
   await close()
-  await nobody()
+  await noneLeft()
 })
 
 /** The sample with two rows that the two figures put in opposite orders, as an exported page. @param {string} workload */
@@ -215,7 +215,7 @@ async function exported(workload) {
   return `file://${file}`
 }
 
-test('an exported page opens from a disk, asks nobody, and its chart shows the figure that judges', async () => {
+test('an exported page opens from a disk, asks no server, and its chart shows the figure that judges', async () => {
   for (const workload of ['ping-pong', 'stream', 'corked', 'paced']) {
     const { page, complaints, foreign, close } = await open(browser, await exported(workload))
     const byRate = workload === 'stream' || workload === 'corked'
@@ -249,14 +249,14 @@ test('what textbooks say stands beside a record that names its machine, until so
   await page.getByText(/\d+ of \d+.rows/).waitFor()
   await press(page, 'Cancel')
   await page.getByText('Stopped; its counts are not kept.').first().waitFor()
-  await nobody()
+  await noneLeft()
   execFileSync(BINARY, ['probe', 'pipe', '--wait', 'block', '--messages', '100'], { env: { ...process.env, XDG_STATE_HOME: lab.state }, stdio: 'ignore' })
   await page.goto(at('m/pipe'))
   await page.locator('.quoted').getByText(/^Counted on this machine, /).waitFor()
   assert.equal(await page.locator('.quoted tbody tr').count(), 2, 'textbooks, and what was counted')
   assert.deepEqual([complaints, await shifts(page)], [[], []])
   await close()
-  await nobody()
+  await noneLeft()
 })
 
 test('the chooser rests on the race just run', async () => {
@@ -312,13 +312,13 @@ test('a reload and a second tab in mid-race; a tab closed in mid-race', async ()
   await one.close()
   await press(two.page, 'Cancel')
   await two.page.getByText('The race was stopped', { exact: false }).first().waitFor()
-  await nobody()
+  await noneLeft()
   await press(stage.page, 'Try again')
   await ready(stage.page)
   for (const { page } of [two, stage]) assert.deepEqual(await shifts(page), [])
   await two.close()
   await stage.close()
-  await nobody()
+  await noneLeft()
 })
 
 test('eight tabs at once are all live, and the lab stays small', async () => {
@@ -381,7 +381,7 @@ test('a hostile page starts nothing', async () => {
   const answers = await Promise.all(Array.from({ length: 200 }, () => statusOf(own, 'POST', JSON.stringify({ count: 1_000_000, waits: ['block'], workloads: ['ping-pong'] })).catch(() => 0)))
   assert.equal(answers.filter((status) => status === 202).length, 1, 'of many starts at once one is taken')
   await statusOf(own, 'DELETE')
-  await nobody()
+  await noneLeft()
   assert.ok((await runs()) <= before + 1)
   await close()
 })
@@ -443,7 +443,7 @@ test('a link to a stage starts nothing; a press does, and so does a link of the 
   await page.locator('button[aria-disabled=false]', { hasText: 'Send 10' }).waitFor()
   assert.equal(started.length, 2)
   await close()
-  await nobody()
+  await noneLeft()
 })
 
 test('a recorded trace gives the same page as the live one', async () => {

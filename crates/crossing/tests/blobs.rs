@@ -37,7 +37,7 @@ fn blob(number: u64, len: usize) -> Blob {
     let mut blob = BlobMut::new(len).expect("there is memory");
     assert!(blob.iter().all(|&byte| byte == 0), "it begins as zeros");
     blob.copy_from_slice(message(number, len));
-    blob.seal().expect("nobody else has it")
+    blob.seal().expect("no other process has it")
 }
 
 const LENGTHS: [usize; 6] = [0, 1, 4095, 4096, 4097, 1 << 20];
@@ -174,7 +174,7 @@ fn what_cannot_be_sealed_is_kept_and_sealed_later() {
     assert_eq!(error.kind(), std::io::ErrorKind::ResourceBusy, "{error}");
     // SAFETY: made above.
     unsafe { rustix::mm::munmap(held, LEN) }.expect("it was mapped");
-    assert!(*error.retry().expect("nobody else has it now") == *message(5, LEN));
+    assert!(*error.retry().expect("no other mapping is left") == *message(5, LEN));
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn second_process() {
                 back.copy_from_slice(&came);
                 connection
                     .sender()
-                    .send_blob(&back.seal().expect("nobody else has it"))
+                    .send_blob(&back.seal().expect("no other process has it"))
                     .expect("the other end lives");
             }
         }

@@ -337,8 +337,8 @@ fn second_process() {
     match role {
         "send, then wait" => {
             (0..SENT).for_each(|number| connection.send(message(number, 100)).expect("room"));
-            std::io::stdout().write_all(b"\x07").expect("somebody listens");
-            std::io::stdout().flush().expect("somebody listens");
+            std::io::stdout().write_all(b"\x07").expect("the parent listens");
+            std::io::stdout().flush().expect("the parent listens");
             let outcome = connection.recv(&mut buffer);
             panic!("it was to be killed: {outcome:?}");
         }

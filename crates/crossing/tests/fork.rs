@@ -34,7 +34,7 @@ where
     }
 
     fn take(&self) -> [Connection<M>; 2] {
-        self.0.lock().expect("nobody has panicked").take().expect("nobody has taken them")
+        self.0.lock().expect("no thread has panicked").take().expect("they are taken once")
     }
 }
 
@@ -116,7 +116,8 @@ fn what_is_lent_is_memory_of_the_childs_own() {
             if told { Ok(()) } else { Err(format!("{outcomes:?} {blobs:?}")) }
         });
         assert!(*receiver.recv().expect("it was sent") == *message(2, 60_000));
-        let blob = blob.take().expect("only the child took it").seal().expect("nobody else has its pages");
+        let blob =
+            blob.take().expect("only the child took it").seal().expect("no other process has its pages");
         assert_eq!((blob[0], blob[1]), (7, 0));
     });
 }

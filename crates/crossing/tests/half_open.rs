@@ -98,7 +98,7 @@ fn the_oldest_makes_room_and_is_told_so() {
                     let client = thread::spawn(move || client.connect(&config()));
                     let server = listener.accept().expect("it is there").connect(&config());
                     (
-                        server.expect("nobody is half open"),
+                        server.expect("none is half open"),
                         client.join().expect("no panic").expect("it was served"),
                     )
                 })

@@ -82,7 +82,7 @@ fn count() {
     // Its own memory, the rendezvous, the peer's process; its own memory and the peer's, each mapped twice in a row.
     eventually("one end, whose peer is another process", || more_than(before) == (3, 4));
     // The way of blobs comes with the first one, at each end one descriptor; the peer has never received any.
-    let blob = crossing::BlobMut::new(100).expect("a page").seal().expect("nobody else has it");
+    let blob = crossing::BlobMut::new(100).expect("a page").seal().expect("no other process has it");
     let blob_alone = (1, 1);
     here.sender().send_blob(&blob).expect("the peer's library answers");
     eventually("an end that sends blobs", || more_than(before) == (3 + 1 + blob_alone.0, 4 + blob_alone.1));

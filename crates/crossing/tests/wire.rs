@@ -55,7 +55,7 @@ fn converse(connection: Connection) {
 
 fn with_a_foreign_client(address: Address, kind: &'static str) {
     within("a foreign client", move || {
-        let listener = Listener::bind(&address).expect("nobody else is there");
+        let listener = Listener::bind(&address).expect("the place is free");
         let bound = listener.address();
         let path = bound.path().map(|path| path.display().to_string());
         let place = path.or(bound.host_port().map(str::to_owned)).expect("one or the other");

@@ -363,7 +363,7 @@ mod tests {
         }
         let all: Vec<Sample> = samples().into_iter().chain([sample("seldom", 0, Place::Near, 900)]).collect();
         let missed = judged(&row(Target::AtMost(0.7), &["theirs", "seldom"]), &all);
-        assert_eq!(missed.verdict, Verdict::Missed, "whoever else is there");
+        assert_eq!(missed.verdict, Verdict::Missed, "whichever others are there");
         assert!(missed.why.is_some_and(|why| why.starts_with("seldom: ")));
     }
 
@@ -376,7 +376,7 @@ mod tests {
             assert_eq!(said(&reached), (Verdict::NotMeasured, why));
         }
         let missed = judge(&row(Target::AtMost(0.7), &all), &samples(), &missing);
-        assert_eq!(missed.verdict, Verdict::Missed, "whoever else is there");
+        assert_eq!(missed.verdict, Verdict::Missed, "whichever others are there");
     }
 
     #[test]

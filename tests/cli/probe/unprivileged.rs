@@ -270,6 +270,6 @@ fn what_is_made_up_is_noticed() {
     assert_eq!(with(3, figure("wakes", "tracepoints, as a stream", "exact")).len(), 1, "not there");
     assert_eq!(with(3, figure("wakes", "a textbook", "exact")).len(), 1, "no instrument");
     assert_eq!(with(3, none("wakes", "")).len(), 1, "no remedy");
-    assert_eq!(with(2, figure("kernel-copies", "ptrace", "exact")).len(), 1, "nobody can know");
+    assert_eq!(with(2, figure("kernel-copies", "ptrace", "exact")).len(), 1, "no instrument can know");
     assert_eq!(made_up(&report(&right[1..])).len(), 1, "dropped");
 }
