@@ -7,6 +7,7 @@
 mod args;
 mod command;
 mod export;
+mod history;
 mod input;
 mod interruption;
 mod outcome;
@@ -15,7 +16,6 @@ mod private;
 mod probes;
 mod render;
 mod server;
-mod state;
 mod unkept;
 
 use std::process::ExitCode;

@@ -11,9 +11,9 @@ use lab::machine;
 use lab::plan::Placement;
 use lab::probe::{ProbeReport, ProbeSetup, SCHEMA};
 
+use crate::history::{self, Unreadable};
 use crate::input;
 use crate::render;
-use crate::state::{self, Unreadable};
 
 /// The record that came with the program, packed.
 const BUILT_IN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe.json.gz"));
@@ -52,7 +52,7 @@ pub(crate) struct Counted {
 impl Probes {
     /// The probes of this person. Where there is no place for them, there are none, and none is kept.
     pub(crate) fn open() -> Probes {
-        Probes::at(state::folder().map(|folder| folder.join("probes")))
+        Probes::at(history::folder().map(|folder| folder.join("probes")))
     }
 
     fn at(folder: Result<PathBuf, String>) -> Probes {
@@ -67,7 +67,7 @@ impl Probes {
     pub(crate) fn keep(&self, report: &ProbeReport) -> Result<String, String> {
         let text = render::probe::json(report);
         let kept = self.folder.clone().and_then(|folder| {
-            state::keep(&folder, report.started_unix_ms, text.as_bytes()).map(|(id, _)| id)
+            history::keep(&folder, report.started_unix_ms, text.as_bytes()).map(|(id, _)| id)
         });
         if kept.is_err() {
             *self.unkept.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone());
@@ -112,7 +112,7 @@ impl Probes {
     }
 
     fn read(&self, name: &str) -> Result<(String, ProbeReport), String> {
-        let id = name.strip_suffix(".json").filter(|id| state::is_id(id));
+        let id = name.strip_suffix(".json").filter(|id| history::is_id(id));
         let id = id.ok_or("its name is not that of a probe")?;
         let path = self.folder.as_ref().map_err(Clone::clone)?.join(name);
         let text = input::file(&path, LIMIT_BYTES).map_err(|error| error.to_string())?;

@@ -364,14 +364,14 @@ export interface Report {
   page_open: boolean
   plan: Plan
   rounds_dropped: number
-  rows: Array<Row>
+  rows: Array<ReportRow>
   schema: number
   started_unix_ms: number
   steal_percent: number | null
   version: string
 }
 
-export interface Row {
+export interface ReportRow {
   channel_bytes?: [number, number]
   cores: [number, number] | null
   each_launch: Array<Launch>

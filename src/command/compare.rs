@@ -7,10 +7,10 @@ use lab::Report;
 use lab::compare::{Comparison, Limit};
 
 use crate::args;
+use crate::history::{History, MissingRun};
 use crate::input::{self, LIMIT_BYTES};
 use crate::outcome::{self, Failure, Outcome};
 use crate::render::{self, Ink, comparison, foreign};
-use crate::state::{History, MissingRun};
 
 /// How many reasons are printed one by one. More could fill the pipe of a reader that takes stderr
 /// only at the end, and block this program.

@@ -6,12 +6,12 @@ use lab::Report;
 
 use crate::args;
 use crate::export::ExportTarget;
+use crate::history::History;
 use crate::interruption::Interruption;
 use crate::outcome::{self, Failure, Outcome};
 use crate::plan::{self, Decided};
 use crate::render::form::OutputFormat;
 use crate::render::{self, Ink, progress::Bar};
-use crate::state::History;
 
 /// A form of the report, and where it goes.
 type Export = (OutputFormat, ExportTarget);

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::args;
+use crate::history;
 use crate::interruption::Interruption;
 use crate::outcome::{self, Failure, Outcome};
 use crate::server::{self, Lab, ServerSetup};
-use crate::state;
 
 /// Serves until Ctrl-C or another signal that ends a program. That is the normal end: the exit code
 /// is 0.
@@ -25,7 +25,7 @@ pub(crate) fn lab(door: &args::ListenArgs, replay: Option<Vec<u8>>, place: &str)
     if let Some(folder) = door.web_dir.as_ref().filter(|folder| !folder.join("index.html").is_file()) {
         return Err(Failure::told(format_args!("--web-dir {}: it has no index.html", folder.display())));
     }
-    if let Err(why) = state::can_keep() {
+    if let Err(why) = history::can_keep() {
         outcome::note(format_args!("races and probes are kept in memory only, until the lab ends: {why}"));
     }
     let setup = ServerSetup { web_dir: door.web_dir.clone(), replay };

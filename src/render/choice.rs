@@ -2,7 +2,7 @@
 
 use lab::choose::{Answer, Choice, ChoiceFact, ChoiceReason, Excluded};
 use lab::plan::Workload;
-use lab::report::Row;
+use lab::report::ReportRow;
 use lab::scene::Budget;
 use lab::units;
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ fn text(fact: &ChoiceFact) -> String {
 }
 
 /// `64 B, spin, cross-core, ping-pong`.
-fn setting(row: &Row) -> String {
+fn setting(row: &ReportRow) -> String {
     let workload = match row.workload {
         Workload::PingPong => "half a ping-pong",
         Workload::Stream => "stream",

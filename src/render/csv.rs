@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use csv::{Terminator, WriterBuilder};
 use lab::Report;
-use lab::report::{LatencyBasis, Row, SideUse};
+use lab::report::{LatencyBasis, ReportRow, SideUse};
 
 use super::foreign;
 
@@ -70,7 +70,7 @@ fn written(records: impl IntoIterator<Item = Vec<String>>) -> String {
     String::from_utf8(out.into_inner().expect("memory takes what is written")).expect("every field is text")
 }
 
-fn fields(row: &Row, interrupted: bool) -> Vec<String> {
+fn fields(row: &ReportRow, interrupted: bool) -> Vec<String> {
     let latency = row.latency_ns.as_ref();
     let medians = || row.each_launch.iter().filter_map(|launch| launch.latency_ns_p50);
     let rates = || row.each_launch.iter().filter_map(|launch| launch.messages_per_s);

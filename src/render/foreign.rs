@@ -155,7 +155,7 @@ pub(crate) mod tests {
             forms.push((form.name(), form.write(&hostile, &notices, false).replace("\r\n", "\n")));
         }
         for (form, text) in &forms {
-            assert_eq!(offending(text), [], "{form}: {text:?}");
+            assert_eq!(offending(text), Vec::<char>::new(), "{form}: {text:?}");
             assert!(!text.lines().any(|line| line.starts_with("ipcscope: all is well")), "{form}: {text}");
         }
         let of = |name: &str| &forms.iter().find(|(form, _)| *form == name).expect("it is there").1;
@@ -176,7 +176,7 @@ pub(crate) mod tests {
     fn colour_is_ours_and_nothing_else() {
         let painted = Ink::choose(Color::Always).bad(HOSTILE);
         let inside = painted.strip_prefix("\u{1b}[31m").and_then(|rest| rest.strip_suffix("\u{1b}[0m"));
-        assert_eq!(offending(inside.expect("painted")), []);
+        assert_eq!(offending(inside.expect("painted")), Vec::<char>::new());
     }
 
     #[test]

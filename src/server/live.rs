@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, broadcast, watch};
 
 use super::refusal::json_text;
-use crate::state::{History, Run};
+use crate::history::{History, Run};
 
 /// Frames that a slow page may be behind before it gets the whole state again.
 const BEHIND: usize = 64;

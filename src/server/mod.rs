@@ -30,9 +30,9 @@ use std::time::Duration;
 use axum::body::Bytes;
 use tokio::net::TcpListener;
 
+use crate::history::History;
 use crate::outcome::{self, Failure};
 use crate::probes::Probes;
-use crate::state::History;
 use facts::{Facts, Findings};
 use guard::RequestGuard;
 use live::Live;

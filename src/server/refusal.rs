@@ -7,7 +7,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::state::MissingRun;
+use crate::history::MissingRun;
 
 /// What is answered instead.
 #[derive(Debug, PartialEq, Eq)]

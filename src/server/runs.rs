@@ -18,8 +18,8 @@ use super::Lab;
 use super::body::{REPORT_BYTES, ReportPermit, Text};
 use super::race::ParsedWord;
 use super::refusal::{Refusal, json_of, json_text};
+use crate::history::Kept;
 use crate::render::{self, form::OutputFormat};
-use crate::state::Kept;
 
 /// `GET /api/runs`.
 pub(crate) async fn list(State(lab): State<Arc<Lab>>) -> Response {

@@ -105,7 +105,7 @@ fn read_report(running: &mut Running) -> Report {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
 }
 
-fn pipe_row(report: &Report) -> &lab::report::Row {
+fn pipe_row(report: &Report) -> &lab::report::ReportRow {
     report.rows.iter().find(|row| row.kind == "pipe").expect("a row")
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use lab::Report;
-use lab::report::{Entrant, Row};
+use lab::report::{Entrant, ReportRow};
 
 use crate::harness::{Desk, eventually};
 
@@ -47,7 +47,7 @@ fn liars(desk: &Desk, names: &str) {
     assert!(written.expect("sh").success());
 }
 
-fn row<'a>(report: &'a Report, kind: &str) -> &'a Row {
+fn row<'a>(report: &'a Report, kind: &str) -> &'a ReportRow {
     report
         .rows
         .iter()

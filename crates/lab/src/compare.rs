@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 use crate::judge::{NONE, versus};
 use crate::machine::Machine;
 use crate::plan::{Placement, Workload};
-use crate::report::{Channel, Entrant, Report, Row};
+use crate::report::{Channel, Entrant, Report, ReportRow};
 use crate::stats::{Measure, median, ratio_by};
 use crate::units;
 use crossing::WaitStrategy;
@@ -34,7 +34,7 @@ impl Comparison {
     /// Compares `b` with `a`.
     pub fn of(a: &Report, b: &Report) -> Comparison {
         let (index_a, index_b) = (Index::of(a), Index::of(b));
-        let mut left: Vec<Option<&Row>> = b.rows.iter().map(Some).collect();
+        let mut left: Vec<Option<&ReportRow>> = b.rows.iter().map(Some).collect();
         let mut rows = Vec::new();
         for row in &a.rows {
             let places = index_b.places(row);
@@ -65,12 +65,17 @@ impl Comparison {
 }
 
 impl Compared {
-    fn of(a: Option<&Row>, b: Option<&Row>, (report_a, report_b): (&Report, &Report)) -> Compared {
+    fn of(
+        a: Option<&ReportRow>,
+        b: Option<&ReportRow>,
+        (report_a, report_b): (&Report, &Report),
+    ) -> Compared {
         let label = a.or(b).map(label).unwrap_or_default();
         let workload = a.or(b).map_or(Workload::PingPong, |row| row.workload);
         let paced_alike = workload != Workload::Paced || report_a.plan.rate_per_s == report_b.plan.rate_per_s;
-        let sound = |(a, b): &(&Row, &Row)| {
-            let fine = |row: &Row, report| row.failed.is_none() && figures::fault(row, report).is_none();
+        let sound = |(a, b): &(&ReportRow, &ReportRow)| {
+            let fine =
+                |row: &ReportRow, report| row.failed.is_none() && figures::fault(row, report).is_none();
             fine(a, report_a) && fine(b, report_b)
         };
         let both = a.zip(b).filter(|both| paced_alike && sound(both));
@@ -130,7 +135,7 @@ impl Figures {
         }
     }
 
-    fn of(row: &Row) -> Option<Figures> {
+    fn of(row: &ReportRow) -> Option<Figures> {
         row.failed.is_none().then(|| Figures {
             latency_ns_p50: row.latency_ns.as_ref().and_then(|latency| latency.p50),
             messages_per_s: row.messages_per_s,
@@ -154,22 +159,22 @@ impl<'a> Index<'a> {
     }
 
     /// The places of the rows like this one.
-    fn places(&self, row: &'a Row) -> &[usize] {
+    fn places(&self, row: &'a ReportRow) -> &[usize] {
         self.0.get(&key(row)).map_or(&[], Vec::as_slice)
     }
 }
 
-fn key(row: &Row) -> Key<'_> {
+fn key(row: &ReportRow) -> Key<'_> {
     (&row.kind, row.entrant, row.workload, row.size_bytes, row.placement, row.wait)
 }
 
-fn label(row: &Row) -> String {
-    let Row { kind, workload, size_bytes, wait, placement, .. } = row;
+fn label(row: &ReportRow) -> String {
+    let ReportRow { kind, workload, size_bytes, wait, placement, .. } = row;
     format!("{kind} {workload} {size_bytes} B {wait} {placement}")
 }
 
-fn failed(a: Option<&Row>, b: Option<&Row>) -> Option<String> {
-    let why = |row: Option<&Row>| row.and_then(|row| row.failed.clone());
+fn failed(a: Option<&ReportRow>, b: Option<&ReportRow>) -> Option<String> {
+    let why = |row: Option<&ReportRow>| row.and_then(|row| row.failed.clone());
     match (why(a), why(b)) {
         (None, None) => None,
         (Some(a), None) => Some(format!("failed in a: {a}")),

@@ -22,7 +22,7 @@ pub(crate) use self::groups::versus;
 pub use self::groups::{Advice, FIGURES, JudgedFigure, NONE};
 use self::groups::{Placed, RowGroup, cpu, gather, slower, title};
 use crate::plan::{Placement, Workload};
-use crate::report::{Entrant, Latency, Report, Row};
+use crate::report::{Entrant, Latency, Report, ReportRow};
 use crate::scene::Scene;
 use crate::stats::Measure;
 use crate::units;
@@ -182,7 +182,7 @@ fn judged_row((index, row): Placed<'_>, best: Option<Placed<'_>>, scenes: &[Scen
     }
 }
 
-fn cells(row: &Row, is_best: bool, best: Option<Placed<'_>>) -> Vec<String> {
+fn cells(row: &ReportRow, is_best: bool, best: Option<Placed<'_>>) -> Vec<String> {
     let percentile = |pick: fn(&Latency) -> Option<u64>| {
         let ns = row.latency_ns.as_ref().and_then(pick);
         ns.map_or_else(|| NONE.into(), |ns| units::duration(ns as f64))
@@ -208,14 +208,14 @@ fn cells(row: &Row, is_best: bool, best: Option<Placed<'_>>) -> Vec<String> {
 }
 
 /// Context switches for each message, of the sender and of the receiver, of its own will or not.
-fn switches(row: &Row) -> Option<[f64; 2]> {
+fn switches(row: &ReportRow) -> Option<[f64; 2]> {
     let sides = row.sides.filter(|_| row.messages > 0)?;
     let of_side =
         |side: crate::report::SideUse| side.voluntary_switches as f64 + side.involuntary_switches as f64;
     Some(sides.map(|side| of_side(side) / row.messages as f64))
 }
 
-fn verified(row: &Row) -> String {
+fn verified(row: &ReportRow) -> String {
     if row.messages == 0 {
         NONE.into()
     } else if row.verified == row.messages {

@@ -152,7 +152,7 @@ pub struct Plan {
     pub rate_per_s: u32,
     /// How much may be on its way in each direction, in bytes, as it is asked for: of shared memory's ring
     /// ([`crossing::Config::capacity_bytes`]) and of the kernel ([`crossing::Config::kernel_buffer_bytes`]). `None`: the
-    /// mechanism's own. What each has got is in [`Row::channel_bytes`](crate::report::Row::channel_bytes). Rivals are not
+    /// mechanism's own. What each has got is in [`ReportRow::channel_bytes`](crate::report::ReportRow::channel_bytes). Rivals are not
     /// told of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(range(min = CAPACITY_LEAST, max = CAPACITY_LIMIT)))]

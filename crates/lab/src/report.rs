@@ -41,7 +41,7 @@ pub struct Report {
     /// The smallest step the clock was seen to make, in nanoseconds.
     pub clock_step_ns: f64,
     /// One row for each entrant.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ReportRow>,
     /// Rounds that were thrown away because the floor changed while they ran, or because they were disturbed: by a quota of
     /// processor time, by a stop of the lab, by a sleep of the machine.
     pub rounds_dropped: u32,
@@ -147,7 +147,7 @@ pub struct Channel<'a> {
     pub kind: &'a str,
     /// The row's.
     pub size_bytes: u32,
-    /// The least and the most of the rows, in bytes ([`Row::channel_bytes`]).
+    /// The least and the most of the rows, in bytes ([`ReportRow::channel_bytes`]).
     pub had_bytes: [u32; 2],
 }
 
@@ -210,7 +210,7 @@ impl State {
 /// The result of one entrant under one workload, size, placement and way of waiting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Row {
+pub struct ReportRow {
     /// `shm`, `pipe`, `unix`, `tcp`, `null`, or a rival's name.
     pub kind: String,
     /// Its name.
@@ -371,7 +371,7 @@ mod tests {
     fn what_channels_had_is_gathered_by_kind_and_size() {
         let mut report = Report::read(sample().to_string().as_bytes()).unwrap();
         let row = report.rows[0].clone();
-        let had = |size_bytes, channel_bytes| Row { size_bytes, channel_bytes, ..row.clone() };
+        let had = |size_bytes, channel_bytes| ReportRow { size_bytes, channel_bytes, ..row.clone() };
         report.rows = vec![
             had(64, Some([4096; 2])),
             had(65, Some([8192; 2])),

@@ -4,7 +4,7 @@ use crate::disturbance::Disturbance;
 use crate::entrant::{RaceEntrant, Runner};
 use crate::job::PairJob;
 use crate::plan::{Plan, Workload};
-use crate::report::{Entrant, Floor, LatencyBasis, Launch, Row, SideUse, State};
+use crate::report::{Entrant, Floor, LatencyBasis, Launch, ReportRow, SideUse, State};
 use crate::round::{Floors, Round};
 use crate::settle::RoundFound;
 use crate::stats::{self, Histogram};
@@ -169,7 +169,7 @@ impl Gathered {
     }
 
     /// The row; `None` when nothing ran before the race was cut short. `siblings`: what is to be said of the two places.
-    pub(crate) fn into_row(self, plan: &Plan, siblings: Option<&String>) -> Option<Row> {
+    pub(crate) fn into_row(self, plan: &Plan, siblings: Option<&String>) -> Option<ReportRow> {
         if self.is_empty() && self.failed.is_none() && self.gap.is_none() {
             return None;
         }
@@ -193,7 +193,7 @@ impl Gathered {
         let failed = self.failed;
         let floors: Vec<f64> = self.floors.iter().flatten().map(|floor| floor.ns).collect();
         let fine = failed.is_none();
-        Some(Row {
+        Some(ReportRow {
             kind,
             entrant,
             workload: self.entrant.workload,

@@ -134,7 +134,7 @@ impl Experiment {
     }
 
     /// How a sender learns of a death.
-    pub(crate) fn kill_reader() -> Experiment {
+    pub(crate) fn kill_receiver() -> Experiment {
         Experiment::new(
             "kill-reader",
             "Kill the receiver",

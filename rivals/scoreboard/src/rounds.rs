@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossing::{Kind, WaitStrategy};
 use lab::plan::{Placement, Plan};
-use lab::report::{Entrant, Row as ReportRow};
+use lab::report::{Entrant, ReportRow};
 use lab::shuffle::SplitMix;
 use serde::{Deserialize, Serialize};
 

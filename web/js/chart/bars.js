@@ -5,12 +5,12 @@ import { count, duration, tied, times } from '../format.js'
 import { still } from '../prefs.js'
 import { atMost, decades, linear, log } from '../scale.js'
 
-/** @import { JudgedFigure, JudgedRow, Report, Row } from '../../types' */
+/** @import { JudgedFigure, JudgedRow, Report, ReportRow } from '../../types' */
 
 /** How long the slowest takes in the replay, in ms. */
 const REPLAY_MS = 6_000
 
-/** How far one launch of a row was at each moment. @param {Row} row */
+/** How far one launch of a row was at each moment. @param {ReportRow} row */
 export function progressOf(row) {
   const each = row.messages / Math.max(1, row.launches)
   const seconds = row.messages_per_s ? each / row.messages_per_s : 0

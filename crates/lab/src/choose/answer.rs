@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::plan::Workload;
-use crate::report::Row;
+use crate::report::ReportRow;
 use crate::scene::Budget;
 
 /// The answer.
@@ -67,7 +67,7 @@ pub enum ChoiceFact {
         /// In nanoseconds.
         p50_ns: u64,
         /// The row, for the words around the figure.
-        row: Box<Row>,
+        row: Box<ReportRow>,
         /// Whether its launches overlap with those of the best one, that does not differ then.
         like_the_best: bool,
         /// Whether the other process is to be elsewhere, which a race on one machine does not show.
@@ -78,7 +78,7 @@ pub enum ChoiceFact {
         /// The measured rate.
         messages_per_s: f64,
         /// The row.
-        row: Box<Row>,
+        row: Box<ReportRow>,
         /// The rate that is needed.
         wanted_per_s: u32,
     },

@@ -4,7 +4,7 @@ use super::answer::{ChoiceFact, ChoiceReason, Source};
 use super::constraints::{Constraints, IDLE_PER_S, WaitWay, size};
 use crate::machine::Machine;
 use crate::plan::Workload;
-use crate::report::{Entrant, Report, Row};
+use crate::report::{Entrant, Report, ReportRow};
 use crate::scene::Scene;
 
 /// The evidence of a race about one mechanism.
@@ -19,7 +19,7 @@ pub(super) enum Found<'a> {
 pub(super) struct RowPlace<'a> {
     run: &'a str,
     pub(super) index: usize,
-    pub(super) row: &'a Row,
+    pub(super) row: &'a ReportRow,
 }
 
 impl RowPlace<'_> {
@@ -149,7 +149,7 @@ impl<'a> Evidence<'a> {
     }
 }
 
-pub(super) fn rate_fact(row: &Row, messages_per_s: f64, wanted_per_s: u32) -> ChoiceFact {
+pub(super) fn rate_fact(row: &ReportRow, messages_per_s: f64, wanted_per_s: u32) -> ChoiceFact {
     ChoiceFact::Rate { messages_per_s, row: Box::new(row.clone()), wanted_per_s }
 }
 

@@ -5,7 +5,7 @@ use crossing::WaitStrategy;
 use super::*;
 use crate::plan::Placement;
 use crate::plan::SIZE_LIMIT;
-use crate::report::{Entrant, Latency, LatencyBasis, Launch, Row, SideUse};
+use crate::report::{Entrant, Latency, LatencyBasis, Launch, ReportRow, SideUse};
 use crate::scene::{Actor, Budget, Form, Part, Range, ScenePart, Space};
 
 /// An unknown mechanism with this many copies a message.
@@ -39,9 +39,9 @@ fn scenes() -> Vec<Scene> {
     ]
 }
 
-fn row(kind: &str, workload: Workload, wait: WaitStrategy, p50: u64, per_s: f64) -> Row {
+fn row(kind: &str, workload: Workload, wait: WaitStrategy, p50: u64, per_s: f64) -> ReportRow {
     let launch = |ns| Launch { latency_ns_p50: Some(ns), messages_per_s: Some(per_s) };
-    Row {
+    ReportRow {
         kind: kind.into(),
         entrant: Entrant::Mechanism,
         workload,
@@ -76,7 +76,7 @@ fn row(kind: &str, workload: Workload, wait: WaitStrategy, p50: u64, per_s: f64)
     }
 }
 
-fn report(rows: Vec<Row>) -> Report {
+fn report(rows: Vec<ReportRow>) -> Report {
     let sample = Report::read(include_bytes!("../../../../tests/cli/sample.json")).unwrap();
     Report { rows, ..sample }
 }

@@ -1,7 +1,7 @@
 //! Impossible figures. A report may come from any source, and one edited by hand must not pass for
 //! a measured one.
 
-use crate::report::{Report, Row};
+use crate::report::{Report, ReportRow};
 use crate::stats::Measure;
 
 /// More messages a second than any channel carries: ten in each nanosecond.
@@ -12,7 +12,7 @@ const MOST_PER_S: f64 = 1e10;
 const ROUNDING: f64 = 1.01;
 
 /// The fault of the figure that a row is judged by; `None` also if there is no figure.
-pub(super) fn fault(row: &Row, report: &Report) -> Option<String> {
+pub(super) fn fault(row: &ReportRow, report: &Report) -> Option<String> {
     let measure = Measure::of(row.workload);
     let whole = measure.figure_of(row);
     let each = measure.figures_of_launches(row);

@@ -7,7 +7,7 @@
 use super::compared::{Change, Compared, Comparison, Judgement, NoVerdict, Side};
 use super::figures;
 use crate::plan::Workload;
-use crate::report::{Report, Row};
+use crate::report::{Report, ReportRow};
 use crate::stats::{Measure, ratio_by};
 
 /// How much worse `b` may be, and what it may leave open.
@@ -79,7 +79,11 @@ impl Compared {
 }
 
 /// Why a row of both cannot be judged.
-pub(super) fn open(a: &Row, b: &Row, (report_a, report_b): (&Report, &Report)) -> Option<NoVerdict> {
+pub(super) fn open(
+    a: &ReportRow,
+    b: &ReportRow,
+    (report_a, report_b): (&Report, &Report),
+) -> Option<NoVerdict> {
     for (name, row, report) in [("a", a, report_a), ("b", b, report_b)] {
         if let Some(fault) = figures::fault(row, report).filter(|_| row.failed.is_none()) {
             return Some(NoVerdict::Broken(format!("cannot be true in {name}: {fault}")));

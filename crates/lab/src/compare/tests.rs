@@ -118,7 +118,7 @@ fn a_row_that_fails_now_is_past_every_limit() {
 /// The control: the same was asked for, and one of the two got less, or does not tell.
 #[test]
 fn what_channels_had_is_compared_where_room_was_asked_for() {
-    let warned = |change: fn(&mut Row)| {
+    let warned = |change: fn(&mut ReportRow)| {
         let mut both = [sample(), sample()];
         both.iter_mut().for_each(|report| report.plan.capacity_bytes = Some(4096));
         both[1].rows.iter_mut().for_each(change);

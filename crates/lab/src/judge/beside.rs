@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::groups::{NONE, RowGroup, gather, title, versus};
 use crate::plan::{Placement, Workload};
-use crate::report::{Entrant, Report, Row};
+use crate::report::{Entrant, Report, ReportRow};
 use crate::scene::Scene;
 use crate::stats::{Measure, ratio};
 use crate::units;
@@ -52,7 +52,7 @@ pub fn beside(
         let first = group.first();
         first.wait == wait && first.placement == placement && group.measure() == Measure::LatencyP50
     };
-    let is_own = |row: &Row| row.entrant == Entrant::Mechanism && row.failed.is_none();
+    let is_own = |row: &ReportRow| row.entrant == Entrant::Mechanism && row.failed.is_none();
     let far = |group: &RowGroup<'_>| {
         (f64::from(group.first().size_bytes) / f64::from(size_bytes.max(1))).ln().abs()
     };
@@ -62,7 +62,7 @@ pub fn beside(
     let rows = || group.rows.iter().map(|(_, row)| *row).filter(|row| is_own(row));
     let own = rows().find(|row| row.kind == kind)?;
     let latency = own.latency_ns.as_ref()?;
-    let against = |other: &Row| Versus {
+    let against = |other: &ReportRow| Versus {
         scene: scenes.iter().position(|scene| scene.kind == other.kind),
         title: title(other, scenes),
         ratio: versus(ratio(own, other)),

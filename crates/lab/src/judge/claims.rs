@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::groups::NONE;
 use crate::plan::{Placement, Workload};
-use crate::report::{Entrant, Report, Row};
+use crate::report::{Entrant, Report, ReportRow};
 use crate::scene::Scene;
 use crate::stats::{Measure, Verdict, ratio};
 use crate::units::{duration, list, parse_duration, times};
@@ -45,12 +45,12 @@ struct MechanismRows<'a> {
     scene: &'a Scene,
     quoted_ns: Option<f64>,
     /// One for each way of waiting.
-    measured: Vec<Option<&'a Row>>,
+    measured: Vec<Option<&'a ReportRow>>,
 }
 
 pub(super) fn claims(report: &Report, scenes: &[Scene]) -> Option<Claims> {
     let own = || report.rows.iter().filter(|row| row.entrant == Entrant::Mechanism && row.failed.is_none());
-    let timed = |row: &&Row| Measure::of(row.workload) == Measure::LatencyP50 && p50(row).is_some();
+    let timed = |row: &&ReportRow| Measure::of(row.workload) == Measure::LatencyP50 && p50(row).is_some();
     let all = [Workload::PingPong, Workload::Paced];
     let workload =
         all.into_iter().find(|&workload| own().filter(timed).any(|row| row.workload == workload))?;
@@ -89,7 +89,7 @@ pub(super) fn claims(report: &Report, scenes: &[Scene]) -> Option<Claims> {
         first.chain(middle).chain(last).collect()
     };
     let claim = |(place, held): &(usize, MechanismRows<'_>)| {
-        let text = |row: &Option<&Row>| row.and_then(p50).map_or_else(|| NONE.into(), duration);
+        let text = |row: &Option<&ReportRow>| row.and_then(p50).map_or_else(|| NONE.into(), duration);
         let quoted = &held.scene.quoted;
         ClaimRow {
             scene: *place,
@@ -120,7 +120,7 @@ pub(super) fn claims(report: &Report, scenes: &[Scene]) -> Option<Claims> {
     })
 }
 
-fn p50(row: &Row) -> Option<f64> {
+fn p50(row: &ReportRow) -> Option<f64> {
     Measure::LatencyP50.figure_of(row).filter(|&ns| ns > 0.0)
 }
 
@@ -150,7 +150,7 @@ fn no_constant(rows: &[(usize, MechanismRows<'_>)], waits: &[String]) -> Option<
         rows.iter().filter_map(|(_, held)| Some((held.quoted_ns?, held))).collect();
     quoted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let [(low_ns, low), .., (high_ns, high)] = quoted[..] else { return None };
-    let found = |((wait, a), b): ((&String, &Option<&Row>), &Option<&Row>)| {
+    let found = |((wait, a), b): ((&String, &Option<&ReportRow>), &Option<&ReportRow>)| {
         let found = ratio((*a)?, (*b)?)?;
         let alike = if found.verdict == Verdict::NoDifference { " (no difference)" } else { "" };
         Some(format!("{} by {wait}{alike}", times(found.value)))
@@ -180,7 +180,7 @@ fn placement(placement: Placement) -> String {
 
 /// The channel that gains most where none has to be answered first.
 fn batched(report: &Report) -> Option<String> {
-    let rate = |row: &Row| Measure::MessagesPerS.figure_of(row).filter(|_| row.failed.is_none());
+    let rate = |row: &ReportRow| Measure::MessagesPerS.figure_of(row).filter(|_| row.failed.is_none());
     let own = || report.rows.iter().filter(|row| row.entrant == Entrant::Mechanism);
     let gains = own().filter(|row| row.workload == Workload::Stream).filter_map(|row| {
         let alone = own().find(|other| {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::report::{Channel, Entrant, Latency, LatencyBasis, Report, Row, State};
+use crate::report::{Channel, Entrant, Latency, LatencyBasis, Report, ReportRow, State};
 use crate::units;
 
 /// The most notes of one row that are shown.
@@ -152,7 +152,10 @@ fn channels(report: &Report) -> Option<String> {
 }
 
 /// Every note once, with the rows that it is about.
-pub(super) fn doubts<'a>(rows: impl Iterator<Item = &'a Row>, name: impl Fn(&Row) -> String) -> Vec<String> {
+pub(super) fn doubts<'a>(
+    rows: impl Iterator<Item = &'a ReportRow>,
+    name: impl Fn(&ReportRow) -> String,
+) -> Vec<String> {
     let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
     // A row may hold any number of notes.
     let mut places: HashMap<&str, usize> = HashMap::new();
@@ -217,7 +220,7 @@ fn floor(lines: u32, polls: &str, mut ns: Vec<f64>) -> String {
 }
 
 /// `pipe ping-pong 64 B spin`.
-pub(super) fn name(row: &Row) -> String {
+pub(super) fn name(row: &ReportRow) -> String {
     format!("{} {} {} {}", row.kind, row.workload, units::bytes(row.size_bytes), row.wait)
 }
 

@@ -6,7 +6,7 @@ use crossing::WaitStrategy;
 use serde::Serialize;
 
 use crate::plan::{Placement, Workload};
-use crate::report::{Entrant, Report, Row};
+use crate::report::{Entrant, Report, ReportRow};
 use crate::scene::Scene;
 use crate::stats::{Measure, Ratio, Verdict, ratio};
 use crate::units;
@@ -41,7 +41,7 @@ pub struct JudgedFigure {
     #[serde(skip)]
     pub(super) most: &'static str,
     #[serde(skip)]
-    pub(super) of: fn(&Row) -> Option<f64>,
+    pub(super) of: fn(&ReportRow) -> Option<f64>,
 }
 
 impl PartialEq for JudgedFigure {
@@ -101,7 +101,7 @@ pub const FIGURES: [JudgedFigure; 5] = [
 
 impl JudgedFigure {
     /// A row's figure, where it has one.
-    pub(super) fn of_row(&self, row: &Row) -> Option<f64> {
+    pub(super) fn of_row(&self, row: &ReportRow) -> Option<f64> {
         let figure = (self.of)(row).filter(|_| row.failed.is_none() && row.entrant != Entrant::Null)?;
         (figure.is_finite() && figure > 0.0).then_some(figure)
     }
@@ -115,7 +115,7 @@ impl JudgedFigure {
 }
 
 /// A row, and its index in the report.
-pub(super) type Placed<'a> = (usize, &'a Row);
+pub(super) type Placed<'a> = (usize, &'a ReportRow);
 
 /// Rows that may be compared, before anything is said of them.
 pub(super) struct RowGroup<'a> {
@@ -136,12 +136,12 @@ pub(super) fn gather(report: &Report) -> Vec<RowGroup<'_>> {
 }
 
 /// The properties that the rows of one group share.
-pub(super) fn shared(row: &Row) -> (Workload, u32, Placement, WaitStrategy) {
+pub(super) fn shared(row: &ReportRow) -> (Workload, u32, Placement, WaitStrategy) {
     (row.workload, row.size_bytes, row.placement, row.wait)
 }
 
 impl<'a> RowGroup<'a> {
-    pub(super) fn first(&self) -> &'a Row {
+    pub(super) fn first(&self) -> &'a ReportRow {
         self.rows[0].1
     }
 
@@ -175,7 +175,7 @@ impl Measure {
 }
 
 /// The title of an entrant.
-pub(super) fn title(row: &Row, scenes: &[Scene]) -> String {
+pub(super) fn title(row: &ReportRow, scenes: &[Scene]) -> String {
     match row.entrant {
         Entrant::Mechanism => scenes
             .iter()
@@ -187,13 +187,13 @@ pub(super) fn title(row: &Row, scenes: &[Scene]) -> String {
 }
 
 /// Time on a core for each message, of the sender and of the receiver, in nanoseconds.
-pub(super) fn cpu(row: &Row) -> Option<[f64; 2]> {
+pub(super) fn cpu(row: &ReportRow) -> Option<[f64; 2]> {
     let sides = row.sides.filter(|_| row.messages > 0)?;
     Some(sides.map(|side| (side.user_ns as f64 + side.system_ns as f64) / row.messages as f64))
 }
 
 /// How many times slower a row is than the best of its group.
-pub(super) fn slower(row: &Row, best: &Row) -> Option<Ratio> {
+pub(super) fn slower(row: &ReportRow, best: &ReportRow) -> Option<Ratio> {
     if Measure::of(row.workload).more_is_better() { ratio(best, row) } else { ratio(row, best) }
 }
 

@@ -2,7 +2,7 @@
 
 use super::groups::{Advice, FIGURES, JudgedFigure, Placed, RowGroup, cpu, slower, title};
 use crate::plan::Workload;
-use crate::report::{Report, Row};
+use crate::report::{Report, ReportRow};
 use crate::scene::Scene;
 use crate::stats::{Measure, Verdict};
 use crate::units::{bytes, duration, each, list, rate, times};
@@ -21,12 +21,12 @@ fn best(group: &RowGroup<'_>, figure: &JudgedFigure, scenes: &[Scene]) -> Option
     let order = group.ranked(figure);
     let [(_, first), rest @ .., (_, last)] = &order[..] else { return None };
     // Launches tell a spread of the figure that judges, and of no other.
-    let like_the_first = |row: &Row| {
+    let like_the_first = |row: &ReportRow| {
         figure == group.measure().figure()
             && slower(row, first).is_some_and(|found| found.verdict == Verdict::NoDifference)
     };
     let rest = rest.iter().map(|(_, row)| *row).chain([*last]);
-    let alike: Vec<&Row> = rest.filter(|row| like_the_first(row)).collect();
+    let alike: Vec<&ReportRow> = rest.filter(|row| like_the_first(row)).collect();
     let names = std::iter::once(first).chain(&alike).map(|row| title(row, scenes)).collect::<Vec<_>>();
     let (least, most) = (figure.of_row(first)?, figure.of_row(last)?);
     let behind = if figure.less { most / least } else { least / most };
@@ -65,7 +65,7 @@ pub(super) fn advice(report: &Report, groups: &[RowGroup<'_>], scenes: &[Scene])
     let mut tell = |text: String, rows: &[Placed<'_>]| {
         told.push(Advice { text, rows: rows.iter().map(|(index, _)| *index).collect() });
     };
-    let p50 = |row: &Row| Measure::LatencyP50.figure_of(row).unwrap_or_default();
+    let p50 = |row: &ReportRow| Measure::LatencyP50.figure_of(row).unwrap_or_default();
     let (timed, streamed): (Vec<_>, Vec<_>) = groups
         .iter()
         .filter(|group| !group.judged_order().is_empty())
@@ -95,7 +95,7 @@ pub(super) fn advice(report: &Report, groups: &[RowGroup<'_>], scenes: &[Scene])
             );
         }
     }
-    let sleeps = |row: &Row| {
+    let sleeps = |row: &ReportRow| {
         let sides = row.sides.filter(|_| row.messages > 0)?;
         let slept = sides.map(|side| side.voluntary_switches as f64 / row.messages as f64);
         Some(slept[0] + slept[1])
@@ -105,7 +105,7 @@ pub(super) fn advice(report: &Report, groups: &[RowGroup<'_>], scenes: &[Scene])
         .map(|order| order[0])
         .find(|(_, row)| cpu(row).is_some() && sleeps(row).is_some_and(|sleeps| sleeps < AWAKE));
     if let Some(fast @ (_, row)) = awake {
-        let is_like = |other: &Row| {
+        let is_like = |other: &ReportRow| {
             (&other.kind, other.workload, other.size_bytes, other.placement)
                 == (&row.kind, row.workload, row.size_bytes, row.placement)
                 && sleeps(other).is_some_and(|sleeps| sleeps > ASLEEP)

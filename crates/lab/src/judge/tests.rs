@@ -19,7 +19,7 @@ fn judged(report: &Report) -> Judged {
 }
 
 /// Gives `row` these figures, and launches that lie `apart` of them as a share.
-fn set(row: &mut Row, ns: u64, rate: f64, apart: f64) {
+fn set(row: &mut ReportRow, ns: u64, rate: f64, apart: f64) {
     row.latency_ns.as_mut().unwrap().p50 = Some(ns);
     row.messages_per_s = Some(rate);
     row.each_launch = [1.0 - apart, 1.0, 1.0 + apart]
@@ -90,7 +90,7 @@ fn each_workload_is_judged_by_its_own_figure_and_by_no_other() {
 
 #[test]
 fn the_null_entrant_a_bound_and_failed_rows_are_not_judged() {
-    let with = |change: fn(&mut Row)| {
+    let with = |change: fn(&mut ReportRow)| {
         let mut report = two(Workload::PingPong, [(100, 1e6), (900, 1e5)], 0.01);
         change(&mut report.rows[0]);
         judged(&report)

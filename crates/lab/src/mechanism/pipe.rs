@@ -85,7 +85,7 @@ fn words(bare: Scene) -> Scene {
     quoted: Quoted::new("2", "2", "~0.04 ms", "simple IPC"),
     experiments: vec![
         Experiment::fill(),
-        Experiment::kill_reader(),
+        Experiment::kill_receiver(),
         Experiment::copied_or_shared(),
         Experiment::life_of_a_byte(),
     ],

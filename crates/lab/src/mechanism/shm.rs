@@ -137,7 +137,7 @@ fn words(bare: Scene) -> Scene {
             "The same writes in the textbook layout, one region that both may write. See what happens to the messages.",
         ),
         Experiment { title: "Fill the ring".into(), ..Experiment::fill() },
-        Experiment::kill_reader(),
+        Experiment::kill_receiver(),
         Experiment::copied_or_shared(),
         Experiment::life_of_a_byte(),
         Experiment::new(

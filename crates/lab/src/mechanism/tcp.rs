@@ -121,7 +121,7 @@ fn words(bare: Scene) -> Scene {
         Experiment::fill(),
         Experiment {
             text: "The receiver is killed, once with messages unread and once with none. See how the first send after its death fails.".into(),
-            ..Experiment::kill_reader()
+            ..Experiment::kill_receiver()
         },
         Experiment::new(
             "lose-segments",

@@ -76,7 +76,7 @@ fn words(bare: Scene) -> Scene {
     quoted: Quoted::new("2", "2", "~0.05 ms", "bidirectional"),
     experiments: vec![
         Experiment::fill(),
-        Experiment::kill_reader(),
+        Experiment::kill_receiver(),
         Experiment::copied_or_shared(),
         Experiment::life_of_a_byte(),
     ],

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Spread;
 use crate::plan::Workload;
-use crate::report::{Launch, Row};
+use crate::report::{Launch, ReportRow};
 
 /// What two rows are compared by; their workload decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -48,7 +48,7 @@ pub struct Ratio {
 ///
 /// `None` when they must not be compared (another workload, size, placement, way of waiting or basis of
 /// latency), or when one failed or has no figure.
-pub fn ratio(a: &Row, b: &Row) -> Option<Ratio> {
+pub fn ratio(a: &ReportRow, b: &ReportRow) -> Option<Ratio> {
     let comparable = a.workload == b.workload
         && a.size_bytes == b.size_bytes
         && a.placement == b.placement
@@ -65,7 +65,7 @@ pub fn ratio(a: &Row, b: &Row) -> Option<Ratio> {
 /// the same row of two reports.
 ///
 /// `None` when one has no figure, or their latencies have another basis.
-pub fn ratio_by(measure: Measure, a: &Row, b: &Row) -> Option<Ratio> {
+pub fn ratio_by(measure: Measure, a: &ReportRow, b: &ReportRow) -> Option<Ratio> {
     if measure == Measure::LatencyP50 && a.latency_ns.as_ref()?.basis != b.latency_ns.as_ref()?.basis {
         return None;
     }
@@ -104,7 +104,7 @@ impl Measure {
     }
 
     /// A row's own figure, whatever it is: nanoseconds, or messages a second.
-    pub fn figure_of(self, row: &Row) -> Option<f64> {
+    pub fn figure_of(self, row: &ReportRow) -> Option<f64> {
         match self {
             Measure::LatencyP50 => row.latency_ns.as_ref()?.p50.map(|ns| ns as f64),
             Measure::MessagesPerS => row.messages_per_s,
@@ -112,7 +112,7 @@ impl Measure {
     }
 
     /// What its launches found, where they found any, in the same unit.
-    pub fn figures_of_launches(self, row: &Row) -> Vec<f64> {
+    pub fn figures_of_launches(self, row: &ReportRow) -> Vec<f64> {
         let of = |launch: &Launch| match self {
             Measure::LatencyP50 => launch.latency_ns_p50.map(|ns| ns as f64),
             Measure::MessagesPerS => launch.messages_per_s,
@@ -120,11 +120,11 @@ impl Measure {
         row.each_launch.iter().filter_map(of).collect()
     }
 
-    fn of_row(self, row: &Row) -> Option<f64> {
+    fn of_row(self, row: &ReportRow) -> Option<f64> {
         positive(self.figure_of(row)?)
     }
 
-    fn of_launches(self, row: &Row) -> Vec<f64> {
+    fn of_launches(self, row: &ReportRow) -> Vec<f64> {
         self.figures_of_launches(row).into_iter().filter_map(positive).collect()
     }
 }
@@ -141,9 +141,9 @@ mod tests {
     use crate::plan::Placement;
     use crate::report::{Entrant, Latency, LatencyBasis};
 
-    fn row(p50: u64, launches: &[u64]) -> Row {
+    fn row(p50: u64, launches: &[u64]) -> ReportRow {
         let each = |&ns: &u64| Launch { latency_ns_p50: Some(ns), messages_per_s: Some(1e9 / ns as f64) };
-        Row {
+        ReportRow {
             kind: "pipe".into(),
             entrant: Entrant::Mechanism,
             workload: Workload::PingPong,
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn streams_are_compared_by_throughput() {
-        let stream = |p50, launches: &[u64]| Row {
+        let stream = |p50, launches: &[u64]| ReportRow {
             workload: Workload::Stream,
             latency_ns: None,
             ..row(p50, launches)
@@ -237,14 +237,14 @@ mod tests {
         let one = row(200, &[190, 210]);
         let latency = |basis| one.latency_ns.clone().map(|latency| Latency { basis, ..latency });
         let unlike = [
-            Row { workload: Workload::Paced, ..one.clone() },
-            Row { size_bytes: 65, ..one.clone() },
-            Row { placement: Placement::SameCore, ..one.clone() },
-            Row { wait: WaitStrategy::Spin, ..one.clone() },
-            Row { wait: WaitStrategy::HYBRID, ..one.clone() },
-            Row { latency_ns: latency(LatencyBasis::OneWayStamped), ..one.clone() },
-            Row { latency_ns: None, ..one.clone() },
-            Row { failed: Some("message 7 was lost".into()), ..one.clone() },
+            ReportRow { workload: Workload::Paced, ..one.clone() },
+            ReportRow { size_bytes: 65, ..one.clone() },
+            ReportRow { placement: Placement::SameCore, ..one.clone() },
+            ReportRow { wait: WaitStrategy::Spin, ..one.clone() },
+            ReportRow { wait: WaitStrategy::HYBRID, ..one.clone() },
+            ReportRow { latency_ns: latency(LatencyBasis::OneWayStamped), ..one.clone() },
+            ReportRow { latency_ns: None, ..one.clone() },
+            ReportRow { failed: Some("message 7 was lost".into()), ..one.clone() },
             row(0, &[0, 0]),
         ];
         for other in &unlike {

@@ -3,7 +3,7 @@
 mod bench;
 mod copied_or_shared;
 mod fill;
-mod kill_reader;
+mod kill_receiver;
 mod life_of_a_byte;
 mod lose_segments;
 mod one_page;
@@ -34,7 +34,7 @@ pub(super) fn run(
         "wild" => wild::run(&mut bench),
         "wild-textbook" => wild_textbook::run(&mut bench),
         "fill" => fill::run(&mut bench),
-        "kill-reader" => kill_reader::run(&mut bench),
+        "kill-reader" => kill_receiver::run(&mut bench),
         "lose-segments" => lose_segments::run(&mut bench),
         "life-of-a-byte" => life_of_a_byte::run(&mut bench),
         "one-page" => one_page::run(&mut bench),

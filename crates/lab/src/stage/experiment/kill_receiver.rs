@@ -1,4 +1,4 @@
-//! Kill the reader: what the sender is told when its peer has died, after how many more sends, and what was lost.
+//! Kill the receiver: what the sender is told when its peer has died, after how many more sends, and what was lost.
 //!
 //! Tried with messages that wait unread, and with none: a TCP connection whose receiver dies with nothing
 //! unread is closed politely, so the next send still succeeds, and is lost.
