@@ -12,7 +12,6 @@ use rustix::process::Signal;
 
 use crate::cannot_run::{Lacks, cannot_run};
 use crate::harness::{Desk, Ran, Running, eventually};
-use crate::interruption::children_of;
 
 /// Whether commands can be run behind `words`; if not, that is said.
 #[track_caller]
@@ -90,12 +89,8 @@ fn long_race(desk: &Desk, count: &str) -> (Running, Vec<u32>) {
     let line = format!(
         "race pipe --count {count} --launches 1 --wait block --workload ping-pong --placement unpinned --seed 2 --json"
     );
-    let running = Running(desk.command(line.split_whitespace()).spawn().expect("the binary starts"));
-    let mut workers = Vec::new();
-    eventually("two measured processes run", || {
-        workers = children_of(running.0.id());
-        workers.len() >= 2
-    });
+    let running = desk.start(&line);
+    let workers = running.two_workers();
     (running, workers)
 }
 
@@ -264,7 +259,7 @@ fn a_program_whose_file_is_gone_measures_and_behind_a_loader_it_says_so() {
     let loader = LOADERS.into_iter().find(|loader| can_load(loader));
     let mut loaded = loader.map(|loader| start(&[loader, path]));
     for running in [Some(&direct), loaded.as_ref()].into_iter().flatten() {
-        eventually("the first two processes run", || children_of(running.0.id()).len() >= 2);
+        eventually("the first two processes run", || running.children().len() >= 2);
     }
     fs::remove_file(&copy).expect("it is removed while it runs");
     let raced = read_report(&mut direct);

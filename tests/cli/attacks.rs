@@ -6,25 +6,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use crate::cannot_run::{Lacks, cannot_run};
-use crate::client::{Lab, frame, frame_that};
+use crate::client::{LONG, Lab, SHORT, frame, frame_that};
 use crate::harness::{Desk, eventually};
-use crate::interruption::children_of;
-
-/// A race that would go on for minutes. Unpinned, because a test may not choose its cores.
-const LONG: &str = r#"{"kinds":["pipe"],"workloads":["ping-pong"],"waits":["block"],"placement":"unpinned","count":20000000,"launches":1,"seed":1}"#;
-
-/// A race of a moment.
-const SHORT: &str = r#"{"kinds":["pipe"],"workloads":["ping-pong"],"waits":["block"],"placement":"unpinned","count":200,"launches":2}"#;
 
 #[track_caller]
 fn nobody_was_started(lab: &Lab) {
-    assert_eq!(children_of(lab.running.0.id()), Vec::<u32>::new());
+    assert_eq!(lab.running.children(), Vec::<u32>::new());
 }
 
 #[test]
 fn only_our_own_names_are_answered() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let port = lab.address.port();
     let (evil, rebound, other) =
         ("evil.example".to_owned(), format!("evil.example:{port}"), "127.0.0.1:1".to_owned());
@@ -71,8 +63,7 @@ fn the_address_that_it_prints_is_its_own() {
 
 #[test]
 fn a_foreign_page_can_neither_read_nor_start_anything() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let (host, token) = (lab.host(), lab.token().to_owned());
     let own = format!("http://{host}");
     let sibling = format!("http://localhost:{}", lab.address.port());
@@ -106,8 +97,7 @@ fn a_foreign_page_can_neither_read_nor_start_anything() {
 
 #[test]
 fn a_websocket_of_another_page_stays_closed() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let own = format!("http://{}", lab.host());
     let (live, stage) =
         ("/api/live?x=1".to_owned(), "/api/stage?kind=pipe&wait=block&placement=unpinned&size=64".to_owned());
@@ -128,8 +118,7 @@ fn another_user_of_the_machine_is_refused() {
     if !rustix::process::geteuid().is_root() {
         return cannot_run(Lacks::Right, "only root can ask as somebody else");
     }
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let ask = format!(
         "exec 3<>/dev/tcp/127.0.0.1/{}; printf 'GET / HTTP/1.1\\r\\nHost: {}\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3",
         lab.address.port(),
@@ -174,8 +163,7 @@ fn a_user_whom_the_namespace_does_not_map_is_not_the_one_who_is_shown_alike() {
 
 #[test]
 fn every_other_method_is_refused() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
         lab.send(method, "/", &[("Host", &lab.host())], "").with(403);
         let answer = lab.ask(method, "/", "").with(405);
@@ -186,8 +174,7 @@ fn every_other_method_is_refused() {
 
 #[test]
 fn bodies_that_are_too_long_or_make_no_sense() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let long = format!("{{\"kinds\":[{}\"pipe\"]}}", "\"pipe\",".repeat(20_000));
     lab.ask("POST", "/api/race", &long).with(413);
     // Announced only; the lab does not wait for it.
@@ -230,10 +217,8 @@ fn bodies_that_are_too_long_or_make_no_sense() {
 
 #[test]
 fn frames_that_are_too_long_or_make_no_sense() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
-    let mut socket = lab.socket("/api/live");
-    assert_eq!(frame(&mut socket)["is"], "snapshot");
+    let lab = Lab::new();
+    let mut socket = lab.live();
     // The lab ignores what a page says here.
     socket.send("{\"do\":\"send\"".into()).expect("sent");
     socket.send(tungstenite::Message::Binary(vec![0; 100].into())).expect("sent");
@@ -247,8 +232,7 @@ fn frames_that_are_too_long_or_make_no_sense() {
 
 #[test]
 fn a_thousand_starts_at_once_are_one_race() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     lab.token();
     let (granted, refused) = (AtomicU32::new(0), AtomicU32::new(0));
     thread::scope(|scope| {
@@ -265,16 +249,15 @@ fn a_thousand_starts_at_once_are_one_race() {
         }
     });
     assert_eq!((granted.into_inner(), refused.into_inner()), (1, 999));
-    let most = children_of(lab.running.0.id()).len();
+    let most = lab.running.children().len();
     assert!(most <= 2, "{most} processes");
     lab.ask("DELETE", "/api/race", "").with(204);
-    eventually("no process is left", || children_of(lab.running.0.id()).is_empty());
+    lab.is_alone_again();
 }
 
 #[test]
 fn connections_that_say_nothing_do_not_take_every_descriptor() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let mut socket = lab.socket("/api/live");
     lab.ask("POST", "/api/race", LONG).with(202);
     frame_that(&mut socket, "race");
@@ -288,10 +271,8 @@ fn connections_that_say_nothing_do_not_take_every_descriptor() {
 
 #[test]
 fn who_says_nothing_does_not_keep_others_waiting() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
-    let mut socket = lab.socket("/api/live");
-    assert_eq!(frame(&mut socket)["is"], "snapshot");
+    let lab = Lab::new();
+    let mut socket = lab.live();
     lab.token();
     let silent: Vec<_> = (0..300)
         .map(|number| {

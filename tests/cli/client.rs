@@ -10,7 +10,7 @@ use serde_json::Value;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::{Message, WebSocket};
 
-use crate::harness::{Desk, PATIENCE, Running};
+use crate::harness::{Desk, PATIENCE, Running, eventually};
 
 /// A running lab on a free port.
 pub(crate) struct Lab {
@@ -19,7 +19,17 @@ pub(crate) struct Lab {
     /// What it printed.
     pub(crate) url: String,
     token: OnceLock<String>,
+    _desk: Option<Desk>,
 }
+
+/// A race that would go on for minutes. Unpinned, because a test may not choose its cores.
+pub(crate) const LONG: &str = r#"{"kinds":["pipe"],"workloads":["ping-pong"],"waits":["block"],"placement":"unpinned","count":20000000,"launches":1,"seed":1}"#;
+
+/// A race of a moment.
+pub(crate) const SHORT: &str = r#"{"kinds":["pipe"],"workloads":["ping-pong"],"waits":["block"],"placement":"unpinned","count":200,"launches":2}"#;
+
+/// Two processes, unpinned for the same reason.
+pub(crate) const STAGE: &str = "/api/stage?kind=pipe&wait=block&placement=unpinned&size=64";
 
 /// What was answered.
 #[derive(Debug)]
@@ -50,6 +60,13 @@ impl Answer {
 }
 
 impl Lab {
+    /// A lab with a desk that no other has.
+    pub(crate) fn new() -> Lab {
+        let desk = Desk::new();
+        let lab = Lab::start(&desk);
+        Lab { _desk: Some(desk), ..lab }
+    }
+
     pub(crate) fn start(desk: &Desk) -> Lab {
         Lab::run(desk, &["serve", "--listen", "127.0.0.1:0"])
     }
@@ -68,7 +85,7 @@ impl Lab {
         let url = printed.trim().strip_prefix("ipcscope lab: ").unwrap_or_default().to_owned();
         let host = url.strip_prefix("http://").and_then(|url| url.split('/').next()).unwrap_or_default();
         let address = host.parse().unwrap_or_else(|_| panic!("no address in `{printed}`"));
-        Lab { running, address, url, token: OnceLock::new() }
+        Lab { running, address, url, token: OnceLock::new(), _desk: None }
     }
 
     /// The token, from the page.
@@ -138,6 +155,20 @@ impl Lab {
         let joint = if target.contains('?') { '&' } else { '?' };
         let target = format!("{target}{joint}token={}", self.token());
         self.knock(&target, Some(&format!("http://{}", self.host()))).expect("it opens")
+    }
+
+    /// Follows what happens, from after the snapshot on.
+    #[track_caller]
+    pub(crate) fn live(&self) -> WebSocket<TcpStream> {
+        let mut socket = self.socket("/api/live");
+        assert_eq!(frame(&mut socket)["is"], "snapshot");
+        socket
+    }
+
+    /// Waits until every process that it has started is gone.
+    #[track_caller]
+    pub(crate) fn is_alone_again(&self) {
+        eventually("no process is left", || self.running.children().is_empty());
     }
 
     /// Tries to open a WebSocket; else the status of the answer.

@@ -160,8 +160,7 @@ fn nothing_in_common_is_no_comparison() {
 
 #[test]
 fn a_choice_rests_on_the_races_of_this_machine() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let before = lab.ask("POST", "/api/choose", "{}").with(200).json();
     assert_eq!(before["answers"].as_array().map(Vec::len), Some(4), "{before}");
     // What would measure it is a race that can be asked for.

@@ -3,13 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::harness::{Desk, Running, eventually};
-use crate::interruption::children_of;
+use crate::harness::{Desk, all_gone, eventually};
 
 /// System calls of a whole race, both processes and the lab, as strace counts them.
 fn syscalls(desk: &Desk, mechanism: &str, count: u32) -> i64 {
@@ -62,10 +60,10 @@ fn regions(pid: u32) -> BTreeSet<(String, String)> {
 fn each_process_may_write_its_own_region_and_only_read_the_others() {
     let desk = Desk::new();
     let line = format!("{LONG} --wait block");
-    let running = Running(desk.command(line.split_whitespace()).spawn().expect("the binary starts"));
+    let running = desk.start(&line);
     let mut seen = Vec::new();
     eventually("two processes have mapped two regions each", || {
-        seen = children_of(running.0.id()).into_iter().map(regions).filter(|maps| maps.len() == 2).collect();
+        seen = running.children().into_iter().map(regions).filter(|maps| maps.len() == 2).collect();
         seen.len() == 2
     });
     let file = |maps: &BTreeSet<(String, String)>, mode: &str| {
@@ -82,10 +80,10 @@ fn measured_processes_die_with_a_lab_that_is_killed() {
     for wait in ["spin", "block"] {
         let desk = Desk::new();
         let line = format!("{LONG} --wait {wait}");
-        let mut running = Running(desk.command(line.split_whitespace()).spawn().expect("the binary starts"));
+        let mut running = desk.start(&line);
         let mut workers = Vec::new();
         eventually("two measured processes run", || {
-            workers = children_of(running.0.id());
+            workers = running.children();
             workers.len() == 2 && workers.iter().all(|&worker| regions(worker).len() == 2)
         });
         // Stopped, one of them could not even notice.
@@ -93,8 +91,6 @@ fn measured_processes_die_with_a_lab_that_is_killed() {
         rustix::process::kill_process(stopped, Signal::STOP).expect("the signal is sent");
         running.signal(Signal::KILL);
         running.wait();
-        for worker in workers {
-            eventually("the measured process is gone", || !Path::new(&format!("/proc/{worker}")).exists());
-        }
+        all_gone(&workers);
     }
 }

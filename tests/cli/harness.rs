@@ -50,6 +50,11 @@ impl Desk {
     pub(crate) fn run(&self, line: &str) -> Ran {
         Ran::of(line, self.command(line.split_whitespace()).output().expect("the binary starts"))
     }
+
+    /// Starts the binary and leaves it running.
+    pub(crate) fn start(&self, line: &str) -> Running {
+        Running(self.command(line.split_whitespace()).spawn().expect("the binary starts"))
+    }
 }
 
 /// What is in a folder, in order; nothing when there is no folder.
@@ -116,6 +121,24 @@ impl Running {
         rustix::process::kill_process(pid, signal).expect("the signal is sent");
     }
 
+    /// The processes that it has started.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        let processes = fs::read_dir("/proc").expect("/proc").flatten();
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(|&pid| parent_of(pid) == Some(self.0.id())).collect()
+    }
+
+    /// Its measured processes, once there are two.
+    #[track_caller]
+    pub(crate) fn two_workers(&self) -> Vec<u32> {
+        let mut workers = Vec::new();
+        eventually("two measured processes run", || {
+            workers = self.children();
+            workers.len() >= 2
+        });
+        workers
+    }
+
     /// The exit code, once it has ended.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         let mut code = None;
@@ -143,4 +166,17 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "never: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+fn parent_of(process: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+}
+
+/// Waits until none of these processes exists.
+#[track_caller]
+pub(crate) fn all_gone(processes: &[u32]) {
+    eventually("the processes are gone", || {
+        processes.iter().all(|pid| !Path::new(&format!("/proc/{pid}")).exists())
+    });
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::client::{Lab, frame, frame_that};
+use crate::client::{Lab, frame_that};
 use crate::harness::Desk;
 use crate::schema;
 
@@ -47,8 +47,7 @@ fn a_probe_in_the_terminal_is_seen_by_the_page() {
 fn a_report_is_taken_in_exported_and_deleted() {
     let desk = Desk::new();
     let lab = Lab::start(&desk);
-    let mut socket = lab.socket("/api/live");
-    frame(&mut socket);
+    let mut socket = lab.live();
     let taken = lab.ask("POST", "/api/runs", SAMPLE).with(201).json();
     let id = taken["id"].as_str().expect("an id");
     assert_eq!(frame_that(&mut socket, "runs")["runs"][0]["id"], id);

@@ -5,28 +5,12 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Command;
 
 use lab::Report;
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::harness::{Desk, Running, eventually};
-
-/// The processes whose parent is `pid`.
-pub(crate) fn children_of(pid: u32) -> Vec<u32> {
-    let processes = fs::read_dir("/proc").expect("/proc");
-    processes
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|process| parent_of(*process) == Some(pid))
-        .collect()
-}
-
-fn parent_of(process: u32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
-}
+use crate::harness::{Desk, Running, all_gone, eventually};
 
 /// A race that would take minutes (its null entrant, which is one process, seconds), stopped by
 /// `signal` once its measured processes run: what it printed, its exit code, and the measured
@@ -34,12 +18,8 @@ fn parent_of(process: u32) -> Option<u32> {
 fn interrupt(desk: &Desk, signal: Signal) -> (String, Option<i32>, Vec<u32>) {
     let line = "race pipe --count 2M --launches 1 --wait block --workload ping-pong --placement unpinned \
                 --export-json cut.json";
-    let mut running = Running(desk.command(line.split_whitespace()).spawn().expect("the binary starts"));
-    let mut workers = Vec::new();
-    eventually("two measured processes run", || {
-        workers = children_of(running.0.id());
-        workers.len() >= 2
-    });
+    let mut running = desk.start(line);
+    let workers = running.two_workers();
     running.signal(signal);
     let code = running.wait();
     let mut table = String::new();
@@ -61,9 +41,7 @@ fn every_such_signal_ends_a_race_and_leaves_nobody() {
         let desk = Desk::new();
         let (table, ended, workers) = interrupt(&desk, signal);
         assert_eq!(ended, Some(code), "{table}");
-        for worker in workers {
-            eventually("the measured process is gone", || !Path::new(&format!("/proc/{worker}")).exists());
-        }
+        all_gone(&workers);
         assert!(table.contains("interrupted"), "{table}");
         assert_eq!(desk.names(), ["cut.json"]);
         let report: Report =
@@ -77,10 +55,10 @@ const TWO_LAUNCHES: &str =
     "race pipe --count 200k --launches 2 --wait block --workload ping-pong --placement unpinned --seed 3";
 
 /// Waits until the second launch of the two processes runs.
-fn second_launch_runs(lab: u32) {
+fn second_launch_runs(running: &Running) {
     let mut pids = BTreeSet::new();
     eventually("the second two processes run", || {
-        let now = children_of(lab);
+        let now = running.children();
         if now.len() >= 2 {
             pids.extend(now);
         }
@@ -94,7 +72,7 @@ fn a_signal_to_the_whole_group_loses_no_launch_that_was_finished() {
         let desk = Desk::new();
         let mut command = desk.command(TWO_LAUNCHES.split_whitespace().chain(["--json"]));
         let mut running = Running(command.process_group(0).spawn().expect("the binary starts"));
-        second_launch_runs(running.0.id());
+        second_launch_runs(&running);
         kill_process_group(Pid::from_child(&running.0), signal).expect("the signal is sent");
         let text = String::from_utf8(read(running.0.stdout.take())).expect("text");
         assert_eq!(running.wait(), Some(128 + signal.as_raw()), "{text}");
@@ -109,13 +87,8 @@ fn a_signal_to_the_whole_group_loses_no_launch_that_was_finished() {
 #[test]
 fn measured_processes_leave_the_signal_to_the_lab() {
     let desk = Desk::new();
-    let mut running =
-        Running(desk.command(TWO_LAUNCHES.split_whitespace()).spawn().expect("the binary starts"));
-    let mut workers = Vec::new();
-    eventually("two measured processes run", || {
-        workers = children_of(running.0.id());
-        workers.len() >= 2
-    });
+    let mut running = desk.start(TWO_LAUNCHES);
+    let workers = running.two_workers();
     for worker in workers {
         let worker = i32::try_from(worker).ok().and_then(Pid::from_raw).expect("a pid");
         for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM] {
@@ -137,7 +110,7 @@ fn a_second_signal_ends_a_run_that_waits_for_its_reader() {
     command.stdout(File::from(OwnedFd::from(writer)));
     let mut running = Running(command.spawn().expect("the binary starts"));
     drop(command);
-    second_launch_runs(running.0.id());
+    second_launch_runs(&running);
     running.signal(Signal::HUP);
     eventually("the race is kept", || desk.runs().len() == 1);
     running.signal(Signal::INT);
@@ -153,7 +126,7 @@ fn nohup_means_it_and_ignored_children_can_be_waited_for() {
     command.args(["-c", "trap '' HUP CHLD; exec \"$@\"", "bash"]).arg(own.get_program()).args(own.get_args());
     command.env("XDG_STATE_HOME", desk.path("state")).stdout(std::process::Stdio::piped());
     let mut running = Running(command.spawn().expect("bash"));
-    second_launch_runs(running.0.id());
+    second_launch_runs(&running);
     running.signal(Signal::HUP);
     assert_eq!(running.wait(), Some(0));
     assert_eq!(desk.runs().len(), 1);
@@ -167,7 +140,7 @@ fn a_reader_that_has_gone_changes_neither_the_code_nor_what_is_kept() {
     let mut command = desk.command(TWO_LAUNCHES.split_whitespace());
     command.stdout(File::from(OwnedFd::from(writer)));
     let mut running = Running(command.spawn().expect("the binary starts"));
-    second_launch_runs(running.0.id());
+    second_launch_runs(&running);
     running.signal(Signal::TERM);
     assert_eq!(running.wait(), Some(143));
     assert_eq!(desk.runs().len(), 1);
@@ -177,10 +150,10 @@ fn a_reader_that_has_gone_changes_neither_the_code_nor_what_is_kept() {
 fn a_probe_keeps_the_rows_that_it_has_finished() {
     let desk = Desk::new();
     let line = "probe all --placement unpinned --messages 5000 --export-json cut.json";
-    let mut running = Running(desk.command(line.split_whitespace()).spawn().expect("the binary starts"));
+    let mut running = desk.start(line);
     let mut seen = BTreeSet::new();
     eventually("it is beyond its first row", || {
-        seen.extend(children_of(running.0.id()));
+        seen.extend(running.children());
         seen.len() >= 12
     });
     running.signal(Signal::HUP);
@@ -203,12 +176,10 @@ fn read(from: Option<impl Read>) -> Vec<u8> {
 #[test]
 fn what_was_shown_until_then_is_shown_and_nobody_is_left() {
     let desk = Desk::new();
-    let mut running = Running(
-        desk.command("show pipe --messages 200 --json".split_whitespace()).spawn().expect("it starts"),
-    );
+    let mut running = desk.start("show pipe --messages 200 --json");
     let mut pids = Vec::new();
     eventually("a process runs", || {
-        pids = children_of(running.0.id());
+        pids = running.children();
         !pids.is_empty()
     });
     running.signal(Signal::QUIT);
@@ -216,7 +187,5 @@ fn what_was_shown_until_then_is_shown_and_nobody_is_left() {
     let text = String::from_utf8(read(running.0.stdout.take())).expect("text");
     assert!(code == Some(131) || (code == Some(0) && !text.is_empty()), "{code:?}: {text}");
     assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{text}");
-    for pid in pids {
-        eventually("the process is gone", || !Path::new(&format!("/proc/{pid}")).exists());
-    }
+    all_gone(&pids);
 }

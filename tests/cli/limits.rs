@@ -10,13 +10,8 @@ use std::time::Duration;
 use tungstenite::WebSocket;
 
 use crate::cannot_run::{Lacks, cannot_run};
-use crate::client::{Lab, frame, frame_that};
-use crate::harness::{Desk, eventually};
-use crate::interruption::children_of;
-
-/// Unpinned, because a test may not choose its cores.
-const STAGE: &str = "/api/stage?kind=pipe&wait=block&placement=unpinned&size=64";
-const SHORT: &str = r#"{"kinds":["pipe"],"workloads":["ping-pong"],"waits":["block"],"placement":"unpinned","count":200,"launches":2}"#;
+use crate::client::{Lab, SHORT, STAGE, frame, frame_that};
+use crate::harness::eventually;
 
 /// The most memory that the lab has had at once, in bytes.
 fn most_memory(lab: &Lab) -> u64 {
@@ -55,8 +50,7 @@ fn flood(lab: &Lab, mut stream: TcpStream, piece: &[u8], total: usize) {
 
 #[test]
 fn pings_whose_pongs_are_not_read_take_no_memory() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     for target in ["/api/live", STAGE] {
         let socket = lab.socket(target);
         let before = most_memory(&lab);
@@ -71,8 +65,7 @@ fn pings_whose_pongs_are_not_read_take_no_memory() {
 
 #[test]
 fn requests_whose_answers_are_not_read_take_no_memory() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     for method in ["HEAD", "GET"] {
         let before = most_memory(&lab);
         let ask = format!("{method} /api/runs HTTP/1.1\r\nHost: {}\r\n\r\n", lab.host());
@@ -86,8 +79,7 @@ fn requests_whose_answers_are_not_read_take_no_memory() {
 fn reports_that_never_end_take_the_memory_of_a_few() {
     const LONG: usize = 16 << 20;
     const MANY: usize = 30;
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let (host, token) = (lab.host(), lab.token().to_owned());
     let before = most_memory(&lab);
     let head = format!(
@@ -137,10 +129,8 @@ fn stuck(stage: &WebSocket<TcpStream>) {
 
 #[test]
 fn a_page_that_does_not_read_its_stage_holds_nobody() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
-    let mut live = lab.socket("/api/live");
-    frame(&mut live);
+    let lab = Lab::new();
+    let mut live = lab.live();
     let unread: Vec<_> = (0..4).map(|_| unread_stage(&lab)).collect();
     unread.iter().for_each(stuck);
     // Twice: the curtain has fallen for good.
@@ -148,25 +138,22 @@ fn a_page_that_does_not_read_its_stage_holds_nobody() {
         lab.ask("POST", "/api/race", SHORT).with(202);
         frame_that(&mut live, "race-ended");
     }
-    eventually("no process is left", || children_of(lab.running.0.id()).is_empty());
+    lab.is_alone_again();
     frame(&mut lab.socket(STAGE));
 }
 
 #[test]
 fn a_stage_that_is_not_read_is_given_up() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let stage = unread_stage(&lab);
-    eventually("its processes are gone", || children_of(lab.running.0.id()).is_empty());
+    eventually("its processes are gone", || lab.running.children().is_empty());
     drop(stage);
 }
 
 #[test]
 fn a_page_that_never_answers_the_closing_frame_holds_nobody() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
-    let mut live = lab.socket("/api/live");
-    frame(&mut live);
+    let lab = Lab::new();
+    let mut live = lab.live();
     let mut stage = lab.socket(STAGE);
     frame(&mut stage);
     // From here on raw: a client that takes every byte and answers none.
@@ -204,8 +191,7 @@ fn as_another_user(lab: &Lab, count: usize, says: &str) -> Option<Vec<TcpStream>
 
 #[test]
 fn three_hundred_connections_of_another_user_do_not_keep_the_owner_out() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let (quiet, token) = (sockets(&lab), lab.token().to_owned());
     let whole = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", lab.host());
     for says in ["", "GET / HTTP/1.1\r\nHo", &whole, &whole.repeat(1_000)] {

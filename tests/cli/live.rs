@@ -1,20 +1,15 @@
 //! Races that the page starts: the news it gets, and what remains when it leaves or the lab dies.
 
-use std::path::Path;
-
 use lab::Report;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::client::{Lab, frame, frame_that};
-use crate::harness::{Desk, eventually};
-use crate::interruption::children_of;
+use crate::client::{LONG, Lab, frame, frame_that};
+use crate::harness::{all_gone, eventually};
 use crate::schema;
 
 const SHORT: &str =
     r#"{"kinds":["pipe","shm"],"waits":["block"],"placement":"unpinned","count":200,"launches":2}"#;
-const LONG: &str = r#"{"kinds":["pipe"],"workloads":["ping-pong"],"waits":["block"],"placement":"unpinned","count":20000000,"launches":1,"seed":1}"#;
-
 fn run(lab: &Lab, id: &Value) -> Report {
     let answer = lab.get(&format!("/api/runs/{}", id.as_str().expect("an id"))).with(200);
     assert_eq!(schema::check(&answer.json()), Vec::<String>::new());
@@ -23,8 +18,7 @@ fn run(lab: &Lab, id: &Value) -> Report {
 
 #[test]
 fn a_race_from_its_start_to_its_report() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let mut socket = lab.socket("/api/live");
     let first = frame(&mut socket);
     assert_eq!(
@@ -65,8 +59,7 @@ fn a_race_from_its_start_to_its_report() {
 
 #[test]
 fn a_race_that_nobody_follows_says_so() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     lab.ask("POST", "/api/race", SHORT).with(202);
     eventually("the race is in the history", || lab.get("/api/runs").json()[0].is_object());
     let report = run(&lab, &lab.get("/api/runs").json()[0]["id"]);
@@ -75,10 +68,8 @@ fn a_race_that_nobody_follows_says_so() {
 
 #[test]
 fn the_last_page_leaves_and_another_takes_up_the_race() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
-    let mut socket = lab.socket("/api/live");
-    frame(&mut socket);
+    let lab = Lab::new();
+    let mut socket = lab.live();
     lab.ask("POST", "/api/race", LONG).with(202);
     frame_that(&mut socket, "race");
     // A tab that is closed, without a word.
@@ -98,42 +89,32 @@ fn the_last_page_leaves_and_another_takes_up_the_race() {
         assert_eq!(frame_that(page, "race-ended")["interrupted"], true);
     }
     lab.ask("DELETE", "/api/race", "").with(404);
-    eventually("no process is left", || children_of(lab.running.0.id()).is_empty());
+    lab.is_alone_again();
 }
 
 #[test]
 fn a_lab_that_ends_keeps_what_was_measured_and_one_that_is_killed_leaves_nobody() {
     for signal in [Signal::TERM, Signal::HUP, Signal::QUIT, Signal::KILL] {
-        let desk = Desk::new();
-        let mut lab = Lab::start(&desk);
+        let mut lab = Lab::new();
         lab.ask("POST", "/api/race", LONG).with(202);
-        let mut workers = Vec::new();
-        eventually("two measured processes run", || {
-            workers = children_of(lab.running.0.id());
-            workers.len() >= 2
-        });
+        let workers = lab.running.two_workers();
         lab.running.signal(signal);
         assert_eq!(lab.running.wait(), (signal != Signal::KILL).then_some(0));
-        for worker in workers {
-            eventually("the measured process is gone", || !Path::new(&format!("/proc/{worker}")).exists());
-        }
+        all_gone(&workers);
     }
 }
 
 #[test]
 fn silence_when_nothing_happens() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
-    let mut socket = lab.socket("/api/live");
-    frame(&mut socket);
+    let lab = Lab::new();
+    let mut socket = lab.live();
     socket.get_ref().set_read_timeout(Some(std::time::Duration::from_millis(700))).expect("a timeout");
     assert!(socket.read().is_err(), "nothing has happened, and something was said");
 }
 
 #[test]
 fn a_probe_has_the_machine_to_itself_and_can_be_stopped() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let mut socket = lab.socket("/api/live");
     assert_eq!(frame(&mut socket)["probe"], Value::Null);
     let answer = lab.ask("POST", "/api/probe", "").with(202).json();
@@ -153,5 +134,5 @@ fn a_probe_has_the_machine_to_itself_and_can_be_stopped() {
     let ended = frame_that(&mut socket, "probe-ended");
     assert_eq!((&ended["interrupted"], &ended["run"]), (&true.into(), &Value::Null));
     lab.ask("DELETE", "/api/probe", "").with(404);
-    eventually("no process is left", || children_of(lab.running.0.id()).is_empty());
+    lab.is_alone_again();
 }

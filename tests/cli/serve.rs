@@ -29,8 +29,7 @@ fn the_page_carries_a_token_that_nobody_keeps() {
 
 #[test]
 fn every_file_of_the_page_is_built_in_and_kept_by_its_tag() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let page = lab.get("/web/index.html").with(200);
     let tag = page.head.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a tag").to_owned();
     let again = lab.send("GET", "/web/index.html", &[("Host", &lab.host()), ("If-None-Match", &tag)], "");
@@ -54,8 +53,7 @@ fn a_folder_is_served_as_it_is_now() {
 
 #[test]
 fn what_the_lab_is() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let facts = lab.get("/api/lab").with(200).json();
     assert_eq!(facts["version"], env!("CARGO_PKG_VERSION"));
     assert!(facts["machine"]["architecture"].is_string(), "{facts}");
@@ -72,8 +70,7 @@ fn what_the_lab_is() {
 
 #[test]
 fn every_answer_keeps_the_page_to_itself() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     for answer in [
         lab.get("/"),
         lab.get("/api/lab"),
@@ -113,8 +110,7 @@ fn the_default_port_gives_way_and_says_so() {
 #[test]
 fn both_signals_end_it_with_0() {
     for signal in [Signal::INT, Signal::TERM] {
-        let desk = Desk::new();
-        let mut lab = Lab::start(&desk);
+        let mut lab = Lab::new();
         // A client that never finishes a request must not keep it alive, nor must an open page.
         let _half = TcpStream::connect(lab.address).and_then(|mut stream| stream.write_all(b"GET / HT"));
         let _page = lab.socket("/api/live");

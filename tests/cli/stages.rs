@@ -8,13 +8,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tungstenite::{Message, WebSocket};
 
-use crate::client::{Lab, frame, frame_that};
+use crate::client::{LONG, Lab, SHORT, STAGE, frame, frame_that};
 use crate::harness::{Desk, eventually};
-
-/// Unpinned, because a test may not choose its cores.
-const STAGE: &str = "/api/stage?kind=pipe&wait=block&placement=unpinned&size=64";
-const SHORT: &str = r#"{"kinds":["pipe"],"workloads":["ping-pong"],"waits":["block"],"placement":"unpinned","count":200,"launches":2}"#;
-const LONG: &str = r#"{"kinds":["pipe"],"workloads":["ping-pong"],"waits":["block"],"placement":"unpinned","count":20000000,"launches":1,"seed":1}"#;
 
 /// The processes of a stage, by its header.
 fn pids(header: &Value) -> [u32; 2] {
@@ -43,8 +38,7 @@ fn closed(socket: &mut WebSocket<TcpStream>) -> (u16, String) {
 
 #[test]
 fn messages_between_two_processes_that_are_there() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     for kind in Kind::ALL.map(Kind::name) {
         let mut socket = lab.socket(&STAGE.replace("pipe", kind));
         let header = frame(&mut socket);
@@ -70,8 +64,7 @@ fn messages_between_two_processes_that_are_there() {
 
 #[test]
 fn what_makes_no_sense_is_a_note_and_the_stage_goes_on() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let mut socket = lab.socket(STAGE);
     frame(&mut socket);
     for (command, words) in [
@@ -103,8 +96,7 @@ fn what_makes_no_sense_is_a_note_and_the_stage_goes_on() {
 
 #[test]
 fn a_fifth_stage_is_refused() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let mut four: Vec<_> = (0..4).map(|_| lab.socket(STAGE)).collect();
     let mut all: Vec<u32> = four.iter_mut().flat_map(|socket| pids(&frame(socket))).collect();
     all.sort_unstable();
@@ -122,10 +114,8 @@ fn a_fifth_stage_is_refused() {
 
 #[test]
 fn a_race_has_the_machine_to_itself() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
-    let mut live = lab.socket("/api/live");
-    frame(&mut live);
+    let lab = Lab::new();
+    let mut live = lab.live();
     let mut stage = lab.socket(STAGE);
     let pids = pids(&frame(&mut stage));
     // In the middle of something.
@@ -170,8 +160,7 @@ fn a_page_that_is_gone_in_the_middle_and_a_lab_that_is_killed_leave_nobody() {
 
 #[test]
 fn commands_without_end_close_the_stage() {
-    let desk = Desk::new();
-    let lab = Lab::start(&desk);
+    let lab = Lab::new();
     let mut socket = lab.socket(STAGE);
     let pids = pids(&frame(&mut socket));
     for _ in 0..40 {
