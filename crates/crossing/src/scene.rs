@@ -164,14 +164,48 @@ pub struct Step {
 }
 
 impl Step {
-    /// A step at the part `at`, for every message.
-    pub(crate) const fn new(
-        id: &'static str,
-        actor: Actor,
-        act: Act,
-        at: &'static str,
-        text: &'static str,
-    ) -> Step {
+    /// A step of the sender's at the part `at`, for every message.
+    pub(crate) const fn sender(id: &'static str, act: Act, at: &'static str, text: &'static str) -> Step {
+        Step::new(id, Actor::Sender, act, at, text)
+    }
+
+    /// A step of the receiver's.
+    pub(crate) const fn receiver(id: &'static str, act: Act, at: &'static str, text: &'static str) -> Step {
+        Step::new(id, Actor::Receiver, act, at, text)
+    }
+
+    /// A step of the kernel's.
+    pub(crate) const fn kernel(id: &'static str, act: Act, at: &'static str, text: &'static str) -> Step {
+        Step::new(id, Actor::Kernel, act, at, text)
+    }
+
+    /// The kernel copies the message.
+    pub(crate) const fn copy(id: &'static str, at: &'static str, text: &'static str) -> Step {
+        Step::kernel(id, Act::Copy, at, text)
+    }
+
+    /// The receiver came first: it waits in the system call `call`.
+    pub(crate) const fn waits(call: &'static str, at: &'static str, text: &'static str) -> Step {
+        Step::receiver("wait", Act::syscall(call), at, text).when(When::ReceiverFirst)
+    }
+
+    /// … and the kernel puts it to sleep in its call.
+    pub(crate) const fn sleep(text: &'static str) -> Step {
+        Step::receiver("sleep", Act::Sleep, "receiver", text).when(When::ReceiverFirst)
+    }
+
+    /// The kernel ends that sleep.
+    pub(crate) const fn wake() -> Step {
+        let text = "It makes the sleeping receiver runnable.";
+        Step::kernel("wake", Act::Wake, "receiver", text).when(When::ReceiverFirst)
+    }
+
+    /// There is no room, and the sender sleeps until there is.
+    pub(crate) const fn full(text: &'static str) -> Step {
+        Step::sender("full", Act::Sleep, "sender", text).when(When::Full)
+    }
+
+    const fn new(id: &'static str, actor: Actor, act: Act, at: &'static str, text: &'static str) -> Step {
         let (id, at, text) = (Cow::Borrowed(id), Cow::Borrowed(at), Cow::Borrowed(text));
         Step { id, actor, act, at, to: None, when: When::Always, text }
     }
@@ -263,13 +297,18 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// Under the way of waiting `wait`: the sender's calls, the receiver's, the kernel's copies, and wake-ups.
+    pub(crate) const fn new(wait: &'static str, costs: [Range; 4]) -> Budget {
+        let wait = Cow::Borrowed(wait);
+        let [sender_syscalls, receiver_syscalls, kernel_copies, wakes] = costs;
+        Budget { wait, sender_syscalls, receiver_syscalls, kernel_copies, wakes }
+    }
+
     /// What a message costs that goes through the kernel by one call in and one call out, for each way of
     /// waiting. A receiver that polls makes a call for every empty look.
     pub(crate) const IN_AND_OUT: [Budget; 3] = {
-        const fn budget(wait: &'static str, receiver_syscalls: Range, wakes: Range) -> Budget {
-            let sender_syscalls = Range::exactly(1.0);
-            let wait = Cow::Borrowed(wait);
-            Budget { wait, sender_syscalls, receiver_syscalls, kernel_copies: Range::exactly(2.0), wakes }
+        const fn budget(wait: &'static str, receiver: Range, wakes: Range) -> Budget {
+            Budget::new(wait, [Range::exactly(1.0), receiver, Range::exactly(2.0), wakes])
         }
         [
             budget("spin", Range::at_least(1.0), Range::exactly(0.0)),

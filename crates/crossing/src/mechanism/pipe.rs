@@ -39,7 +39,7 @@ use crate::kind::Kind;
 use crate::owner::{self, Owner};
 use crate::packet::{expect, recv_hello, recv_packet, send_packet};
 #[cfg(feature = "scene")]
-use crate::scene::{Act, Actor, Budget, Form, Part, SceneDesign, Step, When};
+use crate::scene::{Act, Actor, Budget, Form, Part, SceneDesign, Step};
 use crate::tuning;
 use crate::wait::only_core;
 
@@ -291,63 +291,27 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
         Part::process(Actor::Receiver),
     ],
     steps: &[
-        Step::new(
-            "wait",
-            Actor::Receiver,
-            Act::syscall("read"),
-            "buffer",
-            "The receiver calls read(); the pipe is empty.",
-        )
-        .when(When::ReceiverFirst),
-        Step::new(
-            "sleep",
-            Actor::Receiver,
-            Act::Sleep,
-            "receiver",
-            "It sleeps in the kernel until bytes arrive.",
-        )
-        .when(When::ReceiverFirst),
-        Step::new(
+        Step::waits("read", "buffer", "The receiver calls read(); the pipe is empty."),
+        Step::sleep("It sleeps in the kernel until bytes arrive."),
+        Step::sender(
             "write",
-            Actor::Sender,
             Act::syscall("write"),
             "sender",
-            "The sender calls write() with the framed message. writev() sends one longer than 64 KiB from the program's own \
-             memory.",
+            "The sender calls write() with the framed message. writev() sends one longer than 64 KiB \
+             from the program's own memory.",
         )
         .to("buffer"),
-        Step::new(
-            "full",
-            Actor::Sender,
-            Act::Sleep,
-            "sender",
-            "The pipe is full: the sender sleeps until the receiver has made room.",
-        )
-        .when(When::Full),
-        Step::new(
-            "copy-in",
-            Actor::Kernel,
-            Act::Copy,
-            "buffer",
-            "The kernel copies the bytes into a slot of the pipe.",
-        ),
-        Step::new("wake", Actor::Kernel, Act::Wake, "receiver", "It makes the sleeping receiver runnable.")
-            .when(When::ReceiverFirst),
-        Step::new(
+        Step::full("The pipe is full: the sender sleeps until the receiver has made room."),
+        Step::copy("copy-in", "buffer", "The kernel copies the bytes into a slot of the pipe."),
+        Step::wake(),
+        Step::receiver(
             "read",
-            Actor::Receiver,
             Act::syscall("read"),
             "buffer",
             "The receiver is in read(), which finds the bytes.",
         )
         .to("receiver"),
-        Step::new(
-            "copy-out",
-            Actor::Kernel,
-            Act::Copy,
-            "receiver",
-            "The kernel copies them into the receiver's memory.",
-        ),
+        Step::copy("copy-out", "receiver", "The kernel copies them into the receiver's memory."),
     ],
     budgets: &Budget::IN_AND_OUT,
     duplex: false,

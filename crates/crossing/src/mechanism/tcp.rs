@@ -49,7 +49,7 @@ use crate::frame::sender::FrameSender;
 use crate::halves::{Halves, Mechanism};
 use crate::kind::Kind;
 #[cfg(feature = "scene")]
-use crate::scene::{Act, Actor, Budget, Form, Part, SceneDesign, Step, When};
+use crate::scene::{Act, Actor, Budget, Form, Part, SceneDesign, Step};
 use crate::wait::only_core;
 
 /// A TCP connection.
@@ -115,75 +115,38 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
         Part::process(Actor::Receiver),
     ],
     steps: &[
-        Step::new(
-            "wait",
-            Actor::Receiver,
-            Act::syscall("recvfrom"),
-            "queue",
-            "The receiver calls recv(); its queue is empty.",
-        )
-        .when(When::ReceiverFirst),
-        Step::new(
-            "sleep",
-            Actor::Receiver,
-            Act::Sleep,
-            "receiver",
-            "It sleeps in the kernel until a segment is queued.",
-        )
-        .when(When::ReceiverFirst),
-        Step::new(
+        Step::waits("recvfrom", "queue", "The receiver calls recv(); its queue is empty."),
+        Step::sleep("It sleeps in the kernel until a segment is queued."),
+        Step::sender(
             "send",
-            Actor::Sender,
             Act::syscall("sendto"),
             "sender",
-            "The sender calls send() with the framed message. sendmsg() sends one longer than 128 KiB from the \
-             program's own memory.",
+            "The sender calls send() with the framed message. sendmsg() sends one longer than 128 \
+             KiB from the program's own memory.",
         )
         .to("socket"),
-        Step::new(
-            "full",
-            Actor::Sender,
-            Act::Sleep,
-            "sender",
-            "The window is closed: the sender sleeps until the receiver has read.",
-        )
-        .when(When::Full),
-        Step::new(
-            "copy-in",
-            Actor::Kernel,
-            Act::Copy,
-            "socket",
-            "The kernel copies the bytes into a socket buffer.",
-        ),
-        Step::new("segment", Actor::Kernel, Act::Store, "tcp", "TCP gives the segment its sequence number."),
-        Step::new(
+        Step::full("The window is closed: the sender sleeps until the receiver has read."),
+        Step::copy("copy-in", "socket", "The kernel copies the bytes into a socket buffer."),
+        Step::kernel("segment", Act::Store, "tcp", "TCP gives the segment its sequence number."),
+        Step::kernel(
             "device",
-            Actor::Kernel,
             Act::Store,
             "ip",
-            "IP sends it to the loopback device, and the same call carries it up to the receiver's queue.",
+            "IP sends it to the loopback device, and the same call carries it up to the receiver's \
+             queue.",
         )
         .to("queue"),
-        Step::new("wake", Actor::Kernel, Act::Wake, "receiver", "It makes the sleeping receiver runnable.")
-            .when(When::ReceiverFirst),
-        Step::new(
+        Step::wake(),
+        Step::receiver(
             "recv",
-            Actor::Receiver,
             Act::syscall("recvfrom"),
             "queue",
             "The receiver is in recv(), which finds the segment.",
         )
         .to("receiver"),
-        Step::new(
-            "copy-out",
-            Actor::Kernel,
-            Act::Copy,
-            "receiver",
-            "The kernel copies the bytes into the receiver's memory.",
-        ),
-        Step::new(
+        Step::copy("copy-out", "receiver", "The kernel copies the bytes into the receiver's memory."),
+        Step::kernel(
             "ack",
-            Actor::Kernel,
             Act::Store,
             "tcp",
             "An acknowledgement goes back, alone or with the next segment.",

@@ -35,7 +35,7 @@ use crate::hello::Hello;
 use crate::kind::Kind;
 use crate::owner::{self, Owner};
 #[cfg(feature = "scene")]
-use crate::scene::{Act, Actor, Budget, Form, Part, SceneDesign, Step, When};
+use crate::scene::{Act, Actor, Budget, Form, Part, SceneDesign, Step};
 use crate::wait::only_core;
 
 /// A Unix stream socket.
@@ -125,60 +125,32 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
         Part::process(Actor::Receiver),
     ],
     steps: &[
-        Step::new(
-            "wait",
-            Actor::Receiver,
-            Act::syscall("recvfrom"),
-            "queue",
-            "The receiver calls recv(); its queue is empty.",
-        )
-        .when(When::ReceiverFirst),
-        Step::new(
-            "sleep",
-            Actor::Receiver,
-            Act::Sleep,
-            "receiver",
-            "It sleeps in the kernel until something is queued.",
-        )
-        .when(When::ReceiverFirst),
-        Step::new(
+        Step::waits("recvfrom", "queue", "The receiver calls recv(); its queue is empty."),
+        Step::sleep("It sleeps in the kernel until something is queued."),
+        Step::sender(
             "send",
-            Actor::Sender,
             Act::syscall("sendto"),
             "sender",
-            "The sender calls send() with the framed message. sendmsg() sends one longer than 128 KiB from the \
-             program's own memory.",
+            "The sender calls send() with the framed message. sendmsg() sends one longer than 128 \
+             KiB from the program's own memory.",
         )
         .to("queue"),
-        Step::new(
-            "full",
-            Actor::Sender,
-            Act::Sleep,
-            "sender",
-            "Its share of the queue is used up: the sender sleeps until the receiver has read.",
-        )
-        .when(When::Full),
-        Step::new(
+        Step::full("Its share of the queue is used up: the sender sleeps until the receiver has read."),
+        Step::copy(
             "copy-in",
-            Actor::Kernel,
-            Act::Copy,
             "queue",
             "The kernel copies the bytes into a socket buffer and queues it at the receiver.",
         ),
-        Step::new("wake", Actor::Kernel, Act::Wake, "receiver", "It makes the sleeping receiver runnable.")
-            .when(When::ReceiverFirst),
-        Step::new(
+        Step::wake(),
+        Step::receiver(
             "recv",
-            Actor::Receiver,
             Act::syscall("recvfrom"),
             "queue",
             "The receiver is in recv(), which finds the buffer.",
         )
         .to("receiver"),
-        Step::new(
+        Step::copy(
             "copy-out",
-            Actor::Kernel,
-            Act::Copy,
             "receiver",
             "The kernel copies the bytes into the receiver's memory and frees the buffer.",
         ),
