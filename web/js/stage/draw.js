@@ -175,10 +175,12 @@ export class Stage {
   }
 
   /**
-   * Puts a message on the stage, unless its place is full of resting messages. @param {number}
-   * index of the token @param {string} from @param {string} to @param {number} share of the way
-   * @param {string} label @param {number} slot @param {boolean} back @param {number} before how
-   * many others rest here already @returns {boolean} whether there was room
+   * Puts a message on the stage, unless its place is full of resting messages.
+   * @param {number} index of the token
+   * @param {string} from @param {string} to @param {number} share of the way
+   * @param {string} label @param {number} slot @param {boolean} back
+   * @param {number} before how many others rest here already
+   * @returns {boolean} whether there was room
    */
   token(index, from, to, share, label, slot, back, before) {
     if (!this.at || !this.tokens) return true

@@ -6,13 +6,19 @@
 /** @import { Part, Scene, Step } from '../../types' */
 
 /**
- * @typedef {object} Message @property {number} id @property {boolean} back travels from the
- * receiver to the sender @property {string} payload @property {number} sendBegin @property {number}
- * sendEnd @property {number} recvBegin @property {number} recvEnd `Infinity` when it never arrived
- * @property {number} lost when it was known to be lost; `Infinity` when it was not @property
- * {boolean} open the recording ends before its end is told @property {string | null} failed why it
- * did not @property {Map<string, number>} stamped steps with a stamp of their own @property {Way}
- * [way] worked out when it is first needed
+ * @typedef {object} Message
+ * @property {number} id
+ * @property {boolean} back travels from the receiver to the sender
+ * @property {string} payload
+ * @property {number} sendBegin
+ * @property {number} sendEnd
+ * @property {number} recvBegin
+ * @property {number} recvEnd `Infinity` when it never arrived
+ * @property {number} lost when it was known to be lost; `Infinity` when it was not
+ * @property {boolean} open the recording ends before its end is told
+ * @property {string | null} failed why it did not arrive
+ * @property {Map<string, number>} stamped steps with a stamp of their own
+ * @property {Way} [way] worked out when it is first needed
  */
 /** @typedef {{ at: number, step: Step, stamped: boolean }} Moment */
 /** @typedef {{ at: number, part: string }} Stop */
