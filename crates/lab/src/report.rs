@@ -213,7 +213,7 @@ impl State {
 pub struct ReportRow {
     /// `shm`, `pipe`, `unix`, `tcp`, `null`, or a rival's name.
     pub kind: String,
-    /// Its name.
+    /// Which kind of entrant it is.
     pub entrant: Entrant,
     /// The workload.
     pub workload: Workload,
