@@ -136,8 +136,3 @@ pub(super) struct BenchReceived {
     /// How the last call ended, if it brought no message.
     pub(super) ended: Option<String>,
 }
-
-/// `1 message`, `2 messages`.
-pub(super) fn messages(count: u64) -> String {
-    if count == 1 { "1 message".into() } else { format!("{count} messages") }
-}

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use crossing::WaitStrategy;
 
-use super::bench::{ExperimentBench, ExperimentVerdict, messages};
+use super::bench::{ExperimentBench, ExperimentVerdict};
 use crate::mechanism::Gauges;
 use crate::peer::PeerFault;
 use crate::stage::order::{Course, StageOrder};
 use crate::stage::pair::{BOTH, Pair};
 use crate::stage::state::SeenProcess;
 use crate::trace::{Call, ProcessState, Side, Tone};
+use crate::units;
 
 /// More than fit anywhere.
 const MOST: u64 = 50_000_000;
@@ -71,13 +72,16 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     let rest = if held {
         format!("when the receiver had taken some, it went on, and all {sent} arrived")
     } else {
-        format!("of {} that were sent, {received} arrived, {damaged} of them damaged", messages(sent))
+        format!(
+            "of {} that were sent, {received} arrived, {damaged} of them damaged",
+            units::plural(sent, "message")
+        )
     };
     Ok(ExperimentVerdict::new(
         held,
         format!(
             "{} of {} B fitted ({bytes} B); then {asleep}; {rest}",
-            messages(fitted),
+            units::plural(fitted, "message"),
             bench.cast.size_bytes
         ),
     ))

@@ -3,11 +3,12 @@
 //! Tried with messages that wait unread, and with none: a TCP connection whose receiver dies with nothing
 //! unread is closed politely, so the next send still succeeds, and is lost.
 
-use super::bench::{ExperimentBench, ExperimentVerdict, messages};
+use super::bench::{ExperimentBench, ExperimentVerdict};
 use crate::peer::PeerFault;
 use crate::stage::order::{Course, StageOrder, Wrong};
 use crate::stage::pair::BOTH;
 use crate::trace::{Call, Side, Tone};
+use crate::units;
 
 const SENT: u64 = 10;
 const READ: u64 = 3;
@@ -30,7 +31,10 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
         let unread = sent - read;
         bench.send(&mut pair, first + read, unread)?;
         bench.teller.look(&pair, &BOTH);
-        bench.teller.note(Tone::Plain, format!("the receiver is killed with {} unread", messages(unread)));
+        bench.teller.note(
+            Tone::Plain,
+            format!("the receiver is killed with {} unread", units::plural(unread, "message")),
+        );
         let death = pair.kill(Side::Receiver);
         let death = death.ok_or_else(|| PeerFault::Failed("the receiver outlived SIGKILL".into()))?;
         bench.teller.died(Side::Receiver, death);
@@ -44,14 +48,14 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
         bench.tell_calls(Side::Sender, Call::Send, calls);
         bench.teller.look(&pair, &[Side::Sender]);
         told &= matches!(ended.as_deref(), Some("disconnected" | "reset"));
-        let ended = ended.unwrap_or_else(|| format!("nothing, in {}", messages(MORE)));
+        let ended = ended.unwrap_or_else(|| format!("nothing, in {}", units::plural(MORE, "message")));
         stories.push(match (after, ended.as_str()) {
             (0, ended) => format!("with {name} the first send was told `{ended}`"),
             (after, ended) => {
                 let were = if after == 1 { "was" } else { "were" };
                 format!(
                     "with {name} {} more {were} accepted and lost before it was told `{ended}`",
-                    messages(after)
+                    units::plural(after, "message")
                 )
             }
         });

@@ -11,12 +11,13 @@ use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use super::bench::{ExperimentBench, ExperimentVerdict, messages};
+use super::bench::{ExperimentBench, ExperimentVerdict};
 use crate::peer::PeerFault;
 use crate::stage::order::{Course, StageOrder};
 use crate::stage::pair::{BOTH, Pair, place};
 use crate::sys::socket::{TcpInfo, dropped, lose_everything, lose_nothing, tcp_info};
 use crate::trace::{Call, Side, Tone, What};
+use crate::units;
 
 /// The number of messages that are sent.
 const SENT: u64 = 12;
@@ -89,7 +90,7 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
         "{lost} segments were lost, {again} were sent again, the slowest message took {}, and {whole} of {} arrived \
          whole and in order",
         milliseconds(longest_ns),
-        messages(SENT)
+        units::plural(SENT, "message")
     );
     Ok(ExperimentVerdict::new(held, sentence))
 }

@@ -4,11 +4,12 @@
 //! Tried twice: by the receiver, over the very region in which messages wait for it, and by the sender, after
 //! which the receiver still gets every message that was published.
 
-use super::bench::{ExperimentBench, ExperimentVerdict, messages};
+use super::bench::{ExperimentBench, ExperimentVerdict};
 use crate::peer::{Death, PeerFault};
 use crate::stage::order::StageOrder;
 use crate::stage::pair::{BOTH, Pair, other, place};
 use crate::trace::{Side, Tone};
+use crate::units;
 use std::time::Duration;
 
 const MESSAGES: u64 = 10;
@@ -57,7 +58,7 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
         format!(
             "the kernel ended each stray process at its first store; not a byte has changed, and {received} of \
                  {} arrived unharmed",
-            messages(MESSAGES)
+            units::plural(MESSAGES, "message")
         )
     } else {
         "a region was changed, a stray process was not ended, or messages are missing: see the table".into()

@@ -4,13 +4,14 @@
 
 use std::os::fd::AsFd;
 
-use super::bench::{ExperimentBench, ExperimentVerdict, messages};
+use super::bench::{ExperimentBench, ExperimentVerdict};
 use crate::peer::PeerFault;
 use crate::stage::order::{StageOrder, Textbook};
 use crate::stage::pair::BOTH;
 use crate::stage::textbook::TextbookBoard;
 use crate::sys::board;
 use crate::trace::{Call, ProcessState, Side, Tone, What};
+use crate::units;
 
 const MESSAGES: u64 = 10;
 
@@ -25,7 +26,8 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     let (calls, _) = bench.hear(&mut pair, Side::Sender)?;
     bench.tell_calls(Side::Sender, Call::Send, calls);
     let ready = ours.ready() - first;
-    let text = format!("{} stand in the region, which both processes may write", messages(ready));
+    let text =
+        format!("{} stand in the region, which both processes may write", units::plural(ready, "message"));
     bench.teller.note(Tone::Plain, text);
 
     let (_, stores) = bench.ask(&mut pair, Side::Sender, &StageOrder::Textbook(Textbook::Stray))?;
@@ -53,7 +55,7 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     );
     let sentence = format!(
         "{damaged} of {} came damaged, no process was stopped and no error reported: one region for both has no isolation",
-        messages(MESSAGES)
+        units::plural(MESSAGES, "message")
     );
     Ok(ExperimentVerdict::new(damaged == 0 && !alive, sentence))
 }
