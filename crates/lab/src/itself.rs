@@ -9,8 +9,10 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
+
+use crate::sys::maps::{self, ProcessMapping};
 
 /// The file that the kernel started as this process: the program, or its loader.
 pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -27,53 +29,35 @@ pub(crate) fn command(program: &OsStr) -> io::Result<Command> {
 /// The loader's arguments, up to the program's path; none if the program itself was started.
 fn loader_words() -> io::Result<Vec<OsString>> {
     // If the kernel does not tell, assume the usual: no loader.
-    let Ok(maps) = fs::read("/proc/self/maps") else { return Ok(Vec::new()) };
+    let Ok(maps) = maps::of("self") else { return Ok(Vec::new()) };
     let here = loader_words as fn() -> io::Result<Vec<OsString>> as usize;
-    let Some(mapped) = mapped_at(&maps, here) else { return Ok(Vec::new()) };
-    if mapped.is_file(Path::new(THIS_PROGRAM)) {
+    let Some(mapped) = mapped_at(maps, here as u64) else { return Ok(Vec::new()) };
+    if is_file(&mapped, Path::new(THIS_PROGRAM)) {
         return Ok(Vec::new());
     }
-    if !mapped.is_file(&mapped.path) {
+    if !is_file(&mapped, &mapped.name) {
         return Err(io::Error::new(
             io::ErrorKind::NotFound,
             format!(
                 "this program was started by a loader, and its file is not at {} any more; start the program itself",
-                mapped.path.display()
+                mapped.name.display()
             ),
         ));
     }
     let typed = fs::read("/proc/self/cmdline").unwrap_or_default();
-    Ok(words_before(&typed, &mapped.path, |word| mapped.is_file(word)))
+    Ok(words_before(&typed, &mapped.name, |word| is_file(&mapped, word)))
 }
 
-/// The file that a piece of memory is mapped from.
-#[derive(Debug, PartialEq, Eq)]
-struct MappedFile {
-    inode: u64,
-    path: PathBuf,
+/// Whether `mapped` is of the file at `path`. Device numbers are not compared: on some file systems
+/// stat(2) tells another one than the memory map.
+fn is_file(mapped: &ProcessMapping, path: &Path) -> bool {
+    let same_name = fs::read_link(path).is_ok_and(|leads_to| leads_to == mapped.name);
+    same_name || fs::metadata(path).is_ok_and(|facts| facts.ino() == mapped.file.1)
 }
 
-impl MappedFile {
-    /// Whether it is the file at `path`. Device numbers are not compared: on some file systems
-    /// stat(2) tells another one than the memory map.
-    fn is_file(&self, path: &Path) -> bool {
-        let same_name = fs::read_link(path).is_ok_and(|leads_to| leads_to == self.path);
-        same_name || fs::metadata(path).is_ok_and(|facts| facts.ino() == self.inode)
-    }
-}
-
-/// The file behind an address, by the lines of /proc/PID/maps: `7f00-7f10 r-xp 00001000 00:01 22   /bin/a`.
-fn mapped_at(maps: &[u8], address: usize) -> Option<MappedFile> {
-    maps.split(|&byte| byte == b'\n').find_map(|line| {
-        let mut fields = line.splitn(6, |&byte| byte == b' ');
-        let range = str::from_utf8(fields.next()?).ok()?;
-        let (from, to) = range.split_once('-')?;
-        let number = |text| usize::from_str_radix(text, 16).ok();
-        (number(from)?..number(to)?).contains(&address).then_some(())?;
-        let inode = str::from_utf8(fields.nth(3)?).ok()?.parse().ok()?;
-        let path = fields.next()?.trim_ascii_start();
-        path.starts_with(b"/").then(|| MappedFile { inode, path: PathBuf::from(OsStr::from_bytes(path)) })
-    })
+/// The mapping of a file that holds `address`.
+fn mapped_at(maps: Vec<ProcessMapping>, address: u64) -> Option<ProcessMapping> {
+    maps.into_iter().find(|one| one.at.contains(&address) && one.name.is_absolute())
 }
 
 /// The words that the loader was started with, up to the program, which is named by `program`. `typed` is everything that was typed, each
@@ -97,13 +81,22 @@ mod tests {
     }
 
     #[test]
-    fn the_file_behind_an_address_is_read_with_spaces_in_its_name() {
-        let maps = b"10-20 r--p 00000000 00:01 5    /lib/a\n20-30 r-xp 00001000 fd:00 77                       /a b/c d\n\
-                     30-40 rw-p 00000000 00:00 0 \n50-60 r-xp 00000000 00:00 0          [vdso]\n";
-        let expected = MappedFile { inode: 77, path: "/a b/c d".into() };
-        assert_eq!(mapped_at(maps, 0x2f), Some(expected));
+    fn the_file_behind_an_address_is_found_and_nothing_else() {
+        let mapping = |at, name: &str| ProcessMapping {
+            at,
+            writable: false,
+            shared: false,
+            offset: 0,
+            file: ("fd:00".into(), 77),
+            name: name.into(),
+        };
+        let maps =
+            [(0x10..0x20, "/lib/a"), (0x20..0x30, "/a b/c d"), (0x30..0x40, ""), (0x50..0x60, "[vdso]")]
+                .map(|(at, name)| mapping(at, name))
+                .to_vec();
+        assert_eq!(mapped_at(maps.clone(), 0x2f), Some(mapping(0x20..0x30, "/a b/c d")));
         for address in [0x00, 0x30, 0x35, 0x45, 0x55] {
-            assert_eq!(mapped_at(maps, address), None, "{address:x}");
+            assert_eq!(mapped_at(maps.clone(), address), None, "{address:x}");
         }
     }
 

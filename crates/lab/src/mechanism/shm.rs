@@ -1,17 +1,17 @@
 //! Shared memory: two regions, each read by pread(2) through a copy of its descriptor.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 
 use super::gauges::{GaugeReader, Gauges, RECEIVER, SENDER, Sheet};
 use super::lab_mechanism::{LabMechanism, Meets, Overwrite, Overwritten, SCRIBBLE};
 use super::region::Region;
 use super::window::{ChannelEnd, EndFinder, own};
 use crate::message;
+use crate::probe::pages;
 use crate::scene::{Experiment, Gauge, Quoted, Scene};
-use crate::sys::stray::{self, MappedRange};
+use crate::sys::maps::ProcessMapping;
+use crate::sys::stray;
 
 pub(super) const SHM: LabMechanism = LabMechanism {
     words,
@@ -62,9 +62,9 @@ fn read(on: &Gauges, sheet: &mut Sheet) {
         if let Some(bytes) = region.last_message(on.size) {
             sheet.put(&format!("{name}_region_message"), message::words(&bytes));
         }
-        let mapped = maps.each_ref().map(|maps| maps.iter().find(|map| map.inode == region.inode));
+        let mapped = maps.each_ref().map(|maps| maps.iter().find(|map| map.file.1 == region.inode));
         if let [Some(here), Some(there)] = mapped {
-            let right = |map: &MappedRange| if map.writable { "reads and writes" } else { "reads" };
+            let right = |map: &ProcessMapping| if map.writable { "reads and writes" } else { "reads" };
             let access = format!("sender {}, receiver {}", right(here), right(there));
             sheet.put(&format!("{name}_region_access"), access);
             sheet.put(&format!("{name}_region_page"), page(on.pids, [here, there]));
@@ -87,27 +87,16 @@ fn overwrite_region(Overwritten { send, by, message, .. }: Overwritten<'_>) -> i
 }
 
 /// The proof that both processes see the same memory: the physical page, or at least the file.
-fn page(pids: [u32; 2], mapped: [&MappedRange; 2]) -> String {
-    let inode = mapped[0].inode;
-    match [0, 1].map(|side| frame_number(pids[side], mapped[side].at.start)) {
+fn page(pids: [u32; 2], mapped: [&ProcessMapping; 2]) -> String {
+    let inode = mapped[0].file.1;
+    let frame = |side: usize| pages::page(pids[side], mapped[side].at.start).ok()?.frame;
+    match [0, 1].map(frame) {
         [Some(here), Some(there)] if here == there => {
             format!("physical page {here:#x} under both addresses")
         }
         [Some(here), Some(there)] => format!("physical pages {here:#x} and {there:#x}"),
         _ => format!("one file under both addresses (inode {inode}); its page is told to root only"),
     }
-}
-
-/// The physical page under an address of a process, if the kernel tells it: that takes
-/// CAP_SYS_ADMIN. See Documentation/admin-guide/mm/pagemap.rst.
-fn frame_number(pid: u32, address: usize) -> Option<u64> {
-    const PRESENT: u64 = 1 << 63;
-    const FRAME: u64 = (1 << 55) - 1;
-    let mut entry = [0; 8];
-    let at = (address / rustix::param::page_size() * 8) as u64;
-    File::open(format!("/proc/{pid}/pagemap")).ok()?.read_exact_at(&mut entry, at).ok()?;
-    let entry = u64::from_ne_bytes(entry);
-    (entry & PRESENT != 0 && entry & FRAME != 0).then_some(entry & FRAME)
 }
 
 /// What is said about it.

@@ -10,6 +10,7 @@ use super::stream::{EventStream, SeenEvent, Want};
 use super::touch::BytePlace;
 use super::tracefs::{Tracefs, Tracepoint};
 use super::{direct_map, pages, spell};
+use crate::sys::maps::ProcessMapping;
 use crate::sys::mark::Mark;
 use crate::sys::perf::{PerfEvent, Whom};
 
@@ -221,7 +222,7 @@ fn shared_places(bench: &Bench) -> io::Result<Option<(Vec<(BytePlace, usize, u64
     for mapping in pages::shared_mappings(sender)?.into_iter().filter(|mapping| mapping.writable) {
         // The same piece of the same file, in the other process.
         let Some(other) = theirs.iter().find(|other| {
-            let len = |mapping: &pages::ProcessMapping| mapping.at.end - mapping.at.start;
+            let len = |mapping: &ProcessMapping| mapping.at.end - mapping.at.start;
             other.file == mapping.file && other.offset == mapping.offset && len(other) == len(&mapping)
         }) else {
             continue;

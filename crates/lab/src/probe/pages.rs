@@ -9,20 +9,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-/// A mapping that a process shares with others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProcessMapping {
-    /// Its addresses.
-    pub at: Range<u64>,
-    /// Whether the process may store to it.
-    pub writable: bool,
-    /// Where in the file it begins, in bytes.
-    pub offset: u64,
-    /// The file's device and inode: two mappings with the same are of the same file.
-    pub file: (String, u64),
-    /// The file's name.
-    pub name: String,
-}
+use crate::sys::maps::{self, ProcessMapping};
 
 /// The facts about one page of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,22 +29,9 @@ pub struct PageState {
 /// # Errors
 /// When /proc/PID/maps cannot be read.
 pub fn shared_mappings(pid: u32) -> io::Result<Vec<ProcessMapping>> {
-    Ok(fs::read_to_string(format!("/proc/{pid}/maps"))?.lines().filter_map(shared).collect())
-}
-
-/// A line such as `7f00-7f10 r--s 00001000 00:01 22   /memfd:name (deleted)`, if the mapping is shared.
-fn shared(line: &str) -> Option<ProcessMapping> {
-    let mut fields = line.split_ascii_whitespace();
-    let (from, to) = fields.next()?.split_once('-')?;
-    let rights = fields.next()?;
-    rights.ends_with('s').then_some(())?;
-    let number = |text| u64::from_str_radix(text, 16).ok();
-    let offset = number(fields.next()?)?;
-    let device = fields.next()?.to_owned();
-    let inode = fields.next()?.parse().ok()?;
-    let name = fields.next().unwrap_or_default().to_owned();
-    let at = number(from)?..number(to)?;
-    Some(ProcessMapping { at, writable: rights.contains('w'), offset, file: (device, inode), name })
+    let mut all = maps::of(pid)?;
+    all.retain(|mapping| mapping.shared);
+    Ok(all)
 }
 
 /// Bytes of another process's memory.
@@ -131,17 +105,16 @@ fn charged(smaps: &str, start: u64) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::mapping::{self, Mapping};
 
     #[test]
     fn only_shared_mappings_are_read() {
-        let line = "7f0010000000-7f0010042000 r--s 00001000 00:01 1042       /memfd:crossing (deleted)";
-        let mapping = shared(line).unwrap();
-        assert_eq!(mapping.at, 0x7f00_1000_0000..0x7f00_1004_2000);
-        assert_eq!((mapping.writable, mapping.offset), (false, 0x1000));
-        assert_eq!((mapping.file, mapping.name), (("00:01".into(), 1042), "/memfd:crossing".into()));
-        for line in ["", "7f00-7f10 rw-p 00000000 00:00 0 ", "x-y rw-s 0 00:01 1"] {
-            assert_eq!(shared(line), None, "{line}");
-        }
+        let page = mapping::page("only-shared").unwrap();
+        let _mapped = Mapping::page(&page).unwrap();
+        let all = shared_mappings(std::process::id()).unwrap();
+        let is_page = |one: &&ProcessMapping| one.name.starts_with("/memfd:only-shared (deleted)");
+        assert!(all.iter().all(|one| one.shared) && all.iter().any(|one| is_page(&one) && one.writable));
+        assert!(maps::of("self").unwrap().iter().any(|one| !one.shared));
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod given;
 pub mod heap;
 pub mod lines;
 pub mod mapping;
+pub mod maps;
 pub mod mark;
 pub mod monotonic;
 pub mod perf;

@@ -3,7 +3,8 @@
 
 use super::bench::{ExperimentBench, ExperimentVerdict};
 use crate::peer::PeerFault;
-use crate::probe::pages::{self, ProcessMapping};
+use crate::probe::pages;
+use crate::sys::maps::ProcessMapping;
 use crate::trace::What;
 
 pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, PeerFault> {
