@@ -169,8 +169,8 @@ fn is_ours_alone(facts: &Metadata) -> bool {
 
 /// Writes a file beside `path`, which then takes its name.
 fn take_name(path: &Path, bytes: &[u8], permissions: Option<Permissions>, mode: u32) -> io::Result<()> {
-    let mut beside = beside(path, mode)?;
-    beside.write_all(bytes)?;
+    let beside = beside(path, mode)?;
+    beside.as_file().write_all(bytes)?;
     if let Some(permissions) = permissions {
         beside.as_file().set_permissions(permissions)?;
     }
@@ -238,8 +238,8 @@ fn wait_for_room(to: &impl AsFd) -> io::Result<()> {
 
 /// Puts a file with `bytes` and this mode at `path`, where there must be none yet.
 pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut beside = beside(path, mode)?;
-    beside.write_all(bytes)?;
+    let beside = beside(path, mode)?;
+    beside.as_file().write_all(bytes)?;
     beside.as_file().sync_all()?;
     match beside.persist_noclobber(path).map_err(|refused| refused.error) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -253,6 +253,9 @@ pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 }
 
 /// A new file beside `path`, gone with its value unless it takes a name. Its mode is never wider than `mode`, not for a moment.
+///
+/// It is opened here and written through [`NamedTempFile::as_file`]: the errors of tempfile's own calls have lost the
+/// kernel's number, and name the hidden file.
 fn beside(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
     if path.file_name().is_none() {
         return Err(io::ErrorKind::InvalidFilename.into());
@@ -261,8 +264,7 @@ fn beside(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
     tempfile::Builder::new()
         .prefix(".ipcscope-")
         .suffix(".part")
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(folder)
+        .make_in(folder, |path| OpenOptions::new().write(true).create_new(true).mode(mode).open(path))
 }
 
 #[cfg(test)]

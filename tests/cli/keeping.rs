@@ -3,12 +3,14 @@
 use std::fs::{self, Permissions};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::cannot_run::{Lacks, cannot_run};
 use crate::client::{Lab, frame_that};
 use crate::harness::{Desk, Ran, Running, eventually};
 use crate::schema;
@@ -127,30 +129,106 @@ fn one_export_that_fails_loses_neither_the_others_nor_the_table() {
     assert!(fs::read_to_string(desk.path("a.csv")).expect("of before").starts_with("kind,"), "untouched");
 }
 
-/// The kernel refuses to give the name of a file on which something is mounted to another file: EBUSY.
+/// The binary in a mount namespace of its own, once a shell there has done `before`; `None`, said, where that cannot be.
+fn among_mounts(desk: &Desk, before: &str, line: &str) -> Option<Command> {
+    let words = if rustix::process::geteuid().is_root() { &["-m"][..] } else { &["-r", "-m"] };
+    let mut probe = Command::new("unshare");
+    probe.args(words).args(["sh", "-c", before]).current_dir(desk.path("."));
+    let probe = probe.output();
+    if !probe.as_ref().is_ok_and(|output| output.status.success()) {
+        cannot_run(Lacks::Part, format!("mounts of its own: {probe:?}"));
+        return None;
+    }
+    let inner = through_shell(desk, &format!("{{ {before}; }} || exit"), line);
+    let mut command = Command::new("unshare");
+    command.args(words).arg(inner.get_program()).args(inner.get_args()).current_dir(desk.path("."));
+    command.env("XDG_STATE_HOME", desk.path("state")).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    Some(command)
+}
+
+/// The kernel refuses to give the name of a file on which something is mounted to another file (EBUSY), and to make a file in a
+/// folder that is mounted read-only (EROFS).
 #[test]
 fn a_file_that_is_mounted_is_written_in_place() {
-    let desk = Desk::new();
-    fs::write(desk.path("real"), "something of before".repeat(1_000)).expect("a file");
-    fs::write(desk.path("mounted"), "").expect("a file");
-    let inside = "mount --bind real mounted && exec \"$0\" \"$@\"";
-    let mut command = Command::new("unshare");
-    command.args(if rustix::process::geteuid().is_root() { &["-m"][..] } else { &["-r", "-m"] });
-    command.args(["sh", "-c", "mount --bind real mounted"]).current_dir(desk.path("."));
-    let probe = command.output();
-    if !probe.as_ref().is_ok_and(|output| output.status.success()) {
-        println!("nothing can be mounted here, so nothing was tried: {probe:?}");
-        return;
+    let on_it = "mount --bind real there/mounted";
+    let in_a_tree =
+        "mount --bind there there && mount -o remount,bind,ro there && mount --bind real there/mounted";
+    for before in [on_it, in_a_tree] {
+        let desk = Desk::new();
+        fs::write(desk.path("real"), "something of before".repeat(1_000)).expect("a file");
+        fs::create_dir(desk.path("there")).expect("a folder");
+        fs::write(desk.path("there/mounted"), "").expect("a file");
+        let line = format!("{RACE} --export-json there/mounted");
+        let Some(mut command) = among_mounts(&desk, before, &line) else { return };
+        let ran = Ran::of(before, command.output().expect("it starts")).ended_with(0);
+        let report = fs::read_to_string(desk.path("real")).expect("the export");
+        assert!(report.starts_with('{') && report.ends_with("}\n"), "{ran:#?}");
+        assert_eq!(desk.names(), ["real", "there"], "nothing half-written is left");
+        assert_eq!(fs::read_dir(desk.path("there")).expect("the folder").count(), 1);
     }
-    let mut command = Command::new("unshare");
-    command.args(if rustix::process::geteuid().is_root() { &["-m"][..] } else { &["-r", "-m"] });
-    command.args(["sh", "-c", inside, env!("CARGO_BIN_EXE_ipcscope")]);
-    command.args(RACE.split_whitespace()).args(["--export-json", "mounted"]);
-    command.current_dir(desk.path(".")).env("XDG_STATE_HOME", desk.path("state"));
-    let ran = Ran::of("mounted", command.output().expect("it starts")).ended_with(0);
-    let report = fs::read_to_string(desk.path("real")).expect("the export");
+}
+
+/// The file belongs to the person, its folder does not: EACCES.
+#[test]
+fn a_file_in_a_folder_of_another_is_written_in_place() {
+    let desk = Desk::new();
+    let (folder, file) = (desk.path("shared"), desk.path("shared/out.json"));
+    fs::create_dir(&folder).expect("a folder");
+    fs::write(&file, "something of before".repeat(1_000)).expect("a file");
+    let mut command = desk.command(RACE.split_whitespace().chain(["--export-json", "shared/out.json"]));
+    command.env_remove("HOME").env_remove("XDG_STATE_HOME");
+    if rustix::process::geteuid().is_root() {
+        let nobody = 65_534;
+        std::os::unix::fs::chown(&file, Some(nobody), Some(nobody)).expect("root may");
+        if !Command::new("/bin/test")
+            .arg("-x")
+            .arg(command.get_program())
+            .uid(nobody)
+            .status()
+            .is_ok_and(|it| it.success())
+        {
+            return cannot_run(Lacks::Part, "another user cannot reach the binary");
+        }
+        command.uid(nobody).gid(nobody);
+    }
+    fs::set_permissions(&folder, Permissions::from_mode(0o555)).expect("our own");
+    let output = command.output();
+    fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("our own");
+    let ran = Ran::of("shared", output.expect("it starts")).ended_with(0);
+    let report = fs::read_to_string(&file).expect("the export");
     assert!(report.starts_with('{') && report.ends_with("}\n"), "{ran:#?}");
-    assert_eq!(desk.names(), ["mounted", "real"], "nothing half-written is left");
+    assert_eq!(fs::read_dir(&folder).expect("the folder").count(), 1, "nothing half-written is left");
+}
+
+/// Neither a sentence nor an answer names the file under which an export begins.
+#[test]
+fn a_full_disk_is_told_in_the_kernel_s_words() {
+    let desk = Desk::new();
+    for folder in ["full", "state"] {
+        fs::create_dir(desk.path(folder)).expect("a folder");
+    }
+    let before = "mount -t tmpfs -o size=4k tmpfs full && mount -t tmpfs -o size=4k tmpfs state";
+    let Some(mut command) = among_mounts(&desk, before, &format!("{RACE} --export-json full/a.json")) else {
+        return;
+    };
+    let ran = Ran::of("full", command.output().expect("it starts")).ended_with(2);
+    let full = "No space left on device (os error 28)";
+    let runs = desk.path("state/ipcscope/runs");
+    let whole =
+        |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+    let export = format!("ipcscope: cannot write {}/a.json: {full}", whole(&desk.path("full")));
+    assert!(ran.stderr.lines().any(|line| line == export), "{ran:#?}");
+    let kept = format!("{}: {full}", runs.display());
+    assert!(ran.stderr.lines().any(|line| line.ends_with(&kept)), "{ran:#?}");
+    assert!(!ran.stderr.contains(".part"), "{ran:#?}");
+    let Some(mut command) = among_mounts(&desk, before, "serve --listen 127.0.0.1:0") else { return };
+    let lab = Lab::by(&mut command);
+    let mut socket = lab.socket("/api/live");
+    let wish = json!({ "kinds": ["pipe"], "count": 100, "launches": 2, "placement": "unpinned", "waits": ["block"] });
+    lab.ask("POST", "/api/race", &wish.to_string()).with(202);
+    frame_that(&mut socket, "race-ended");
+    assert_eq!(lab.get("/api/runs").with(200).json()[0]["unkept"], json!(kept));
 }
 
 #[test]
