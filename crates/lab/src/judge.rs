@@ -18,9 +18,9 @@ use serde::Serialize;
 
 pub use self::beside::{Beside, Versus, beside};
 pub use self::claims::{ClaimRow, Claims};
-pub(crate) use self::groups::versus;
 pub use self::groups::{Advice, FIGURES, JudgedFigure, NONE};
-use self::groups::{Placed, RowGroup, cpu, gather, slower, title};
+use self::groups::{Placed, RowGroup, gather, slower, title};
+pub(crate) use self::groups::{cpu, versus};
 use crate::plan::{Placement, Workload};
 use crate::report::{Entrant, Latency, Report, ReportRow};
 use crate::scene::Scene;

@@ -3,6 +3,7 @@
 use super::answer::{Answer, ChoiceFact, ChoiceReason, Excluded};
 use super::constraints::{Constraints, Isolation, WaitWay};
 use super::evidence::{Found, RowPlace, rate_fact};
+use crate::judge::cpu;
 use crate::scene::{Budget, Form, Range, Scene};
 use crate::stats::{Verdict, ratio};
 
@@ -51,9 +52,8 @@ fn measured(found: &Found<'_>, best: Option<RowPlace<'_>>, wanted: &Constraints)
     {
         reasons.push(rate.reason(rate_fact(rate.row, found, wanted_per_s)));
     }
-    if let Some(sides) = row.sides.filter(|_| row.messages > 0) {
-        let ns = sides.iter().map(|side| side.user_ns + side.system_ns).sum::<u64>() as f64;
-        reasons.push(latency.reason(ChoiceFact::Cpu { ns: ns / row.messages as f64 }));
+    if let Some(sides) = cpu(row) {
+        reasons.push(latency.reason(ChoiceFact::Cpu { ns: sides.iter().sum() }));
     }
     reasons
 }

@@ -130,6 +130,13 @@ fn the_fastest_comes_first_and_says_by_which_row() {
         .find(|reason| matches!(reason.fact, ChoiceFact::Cpu { .. }))
         .unwrap();
     assert_eq!(cpu.fact, ChoiceFact::Cpu { ns: 600.0 });
+    // A report from elsewhere may claim any time.
+    let mut endless = whole_race();
+    let most = SideUse { user_ns: u64::MAX, system_ns: u64::MAX, ..SideUse::default() };
+    endless.rows.iter_mut().for_each(|row| row.sides = Some([most; 2]));
+    let choice = ask(&Constraints::default(), &[("7", endless)]);
+    let costs = |reason: &ChoiceReason| matches!(reason.fact, ChoiceFact::Cpu { ns } if ns > 7e16);
+    assert!(choice.answers[0].reasons.iter().any(costs), "{choice:?}");
 }
 
 #[test]

@@ -187,7 +187,7 @@ pub(super) fn title(row: &ReportRow, scenes: &[Scene]) -> String {
 }
 
 /// Time on a core for each message, of the sender and of the receiver, in nanoseconds.
-pub(super) fn cpu(row: &ReportRow) -> Option<[f64; 2]> {
+pub(crate) fn cpu(row: &ReportRow) -> Option<[f64; 2]> {
     let sides = row.sides.filter(|_| row.messages > 0)?;
     Some(sides.map(|side| (side.user_ns as f64 + side.system_ns as f64) / row.messages as f64))
 }
