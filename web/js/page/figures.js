@@ -133,7 +133,7 @@ export class Figures {
     }
     if (this.header.scene !== scene || this.header.wait !== wait) return
     const again = h('a', { href: `#/race?wait=${wait}&placement=${placement}` }, 'run one')
-    if (!found) return show(this.raced, h('p', { class: 'faint' }, `The last race did not wait and sit like this stage (${wait}, ${placement}): `, again, '.'))
+    if (!found) return show(this.raced, h('p', { class: 'faint' }, `The last race has no ${scene.title} that waited and sat like this stage (${wait}, ${placement}): `, again, '.'))
     show(this.raced,
       h('h3', {}, 'In your last race'),
       facts([

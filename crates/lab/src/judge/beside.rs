@@ -40,8 +40,8 @@ pub struct Versus {
     pub ratio: String,
 }
 
-/// The result of `kind` in `report` with this waiting and placement, at the nearest size; `None` if
-/// there is none.
+/// The result of `kind` in `report` with this waiting and placement, at the nearest size that it ran
+/// with; `None` if there is none.
 pub fn beside(
     report: &Report,
     scenes: &[Scene],
@@ -52,15 +52,16 @@ pub fn beside(
         let first = group.first();
         first.wait == wait && first.placement == placement && group.measure() == Measure::LatencyP50
     };
-    let is_own = |row: &ReportRow| row.entrant == Entrant::Mechanism && row.failed.is_none();
+    let has_figures = |row: &ReportRow| row.entrant == Entrant::Mechanism && row.failed.is_none();
+    let is_own = |row: &ReportRow| has_figures(row) && row.kind == kind && row.latency_ns.is_some();
     let far = |group: &RowGroup<'_>| {
         (f64::from(group.first().size_bytes) / f64::from(size_bytes.max(1))).ln().abs()
     };
     let groups = gather(report);
     let like = groups.iter().filter(|group| is_like(group) && group.rows.iter().any(|(_, row)| is_own(row)));
     let group = like.min_by(|a, b| far(a).total_cmp(&far(b)))?;
-    let rows = || group.rows.iter().map(|(_, row)| *row).filter(|row| is_own(row));
-    let own = rows().find(|row| row.kind == kind)?;
+    let rows = || group.rows.iter().map(|(_, row)| *row).filter(|row| has_figures(row));
+    let own = rows().find(|row| is_own(row))?;
     let latency = own.latency_ns.as_ref()?;
     let against = |other: &ReportRow| Versus {
         scene: scenes.iter().position(|scene| scene.kind == other.kind),

@@ -190,6 +190,12 @@ fn a_stage_finds_its_mechanism_beside_the_others_where_it_waits_and_sits_alike()
         "{found:?}"
     );
     assert!(found.versus.iter().all(|other| other.title != "Pipe"), "{found:?}");
+    let mut apart = sample();
+    let own = apart.rows.iter_mut().find(|row| row.kind == "pipe" && row.workload == Workload::PingPong);
+    own.unwrap().size_bytes = 65_536;
+    let like = ("pipe", (WaitStrategy::Spin, Placement::CrossCore, 64));
+    let apart = beside(&apart, &scenes(), like.0, like.1).unwrap();
+    assert_eq!((&apart.size[..], apart.versus.len()), ("64 KiB", 0), "its own size, the others at another");
     assert_eq!(at("pipe", WaitStrategy::Spin, Placement::SameCore), None);
     assert_eq!(at("pipe", WaitStrategy::HYBRID, Placement::CrossCore), None);
     assert_eq!(at("carrier pigeon", WaitStrategy::Spin, Placement::CrossCore), None);
