@@ -70,7 +70,7 @@ impl Compared {
         b: Option<&ReportRow>,
         (report_a, report_b): (&Report, &Report),
     ) -> Compared {
-        let label = a.or(b).map(label).unwrap_or_default();
+        let label = a.or(b).map(|row| format!("{} {}", row.label(), row.placement)).unwrap_or_default();
         let workload = a.or(b).map_or(Workload::PingPong, |row| row.workload);
         let paced_alike = workload != Workload::Paced || report_a.plan.rate_per_s == report_b.plan.rate_per_s;
         let sound = |(a, b): &(&ReportRow, &ReportRow)| {
@@ -166,11 +166,6 @@ impl<'a> Index<'a> {
 
 fn key(row: &ReportRow) -> Key<'_> {
     (&row.kind, row.entrant, row.workload, row.size_bytes, row.placement, row.wait)
-}
-
-fn label(row: &ReportRow) -> String {
-    let ReportRow { kind, workload, size_bytes, wait, placement, .. } = row;
-    format!("{kind} {workload} {size_bytes} B {wait} {placement}")
 }
 
 fn failed(a: Option<&ReportRow>, b: Option<&ReportRow>) -> Option<String> {

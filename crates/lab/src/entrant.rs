@@ -9,6 +9,7 @@ use crate::job::{PairJob, Task};
 use crate::mechanism;
 use crate::peer::PeerFault;
 use crate::plan::{Plan, Workload};
+use crate::report;
 use crate::rival::{self, Rival};
 
 /// The runner of a round.
@@ -21,6 +22,18 @@ pub(crate) enum Runner {
     Absent(String),
 }
 
+impl Runner {
+    /// The `kind` of its rows.
+    pub(crate) fn kind(&self) -> String {
+        match self {
+            Runner::Mechanism(kind) => kind.to_string(),
+            Runner::Null => "null".into(),
+            Runner::Rival(rival, kind) => format!("{}/{kind}", rival.name()),
+            Runner::Absent(name) => name.clone(),
+        }
+    }
+}
+
 /// One entrant: a runner and the conditions of its rounds.
 #[derive(Debug, Clone)]
 pub(crate) struct RaceEntrant {
@@ -31,17 +44,11 @@ pub(crate) struct RaceEntrant {
 }
 
 impl RaceEntrant {
-    /// Its words while it runs: `shm ping-pong 64 B spin`.
+    /// The name of its row.
     pub(crate) fn label(&self) -> String {
-        let RaceEntrant { workload, size_bytes, wait, .. } = self;
-        let runner = match &self.runner {
-            Runner::Mechanism(kind) => kind.to_string(),
-            Runner::Null => "null".into(),
-            Runner::Rival(rival, kind) => format!("{} {kind}", rival.name()),
-            Runner::Absent(name) => name.clone(),
-        };
-        format!("{runner} {workload} {size_bytes} B {wait}")
+        report::label(&self.runner.kind(), self.workload, self.size_bytes, self.wait)
     }
+
     /// The job of its processes in its round of `launch`.
     pub(crate) fn job(&self, plan: &Plan, launch: u32, cores: Option<[usize; 2]>, clock: Clock) -> PairJob {
         let RaceEntrant { workload, size_bytes, wait, .. } = *self;

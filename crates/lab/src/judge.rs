@@ -121,7 +121,7 @@ pub fn judge(report: &Report, scenes: &[Scene]) -> Judged {
         figures: FIGURES,
         above: frame::above(report),
         below: frame::below(report),
-        doubts: frame::doubts(report.rows.iter(), frame::name),
+        doubts: frame::doubts(report.rows.iter(), ReportRow::label),
         advice: sentences::advice(report, &groups, scenes),
         claims: claims::claims(report, scenes),
         groups: groups.iter().map(|group| group.judged(scenes)).collect(),

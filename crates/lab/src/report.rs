@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
 use crate::plan::{Placement, Plan, ROWS_LIMIT, Workload, as_text};
+use crate::units;
 
 /// The most rows that are read: a rival may have several for each of a plan's. To compare them row by row takes a bounded time.
 const ROWS: usize = 2 * ROWS_LIMIT;
@@ -205,6 +206,18 @@ impl State {
             State::Mixed => "mixed",
         }
     }
+}
+
+impl ReportRow {
+    /// The name: `pipe ping-pong 64 B spin`.
+    pub fn label(&self) -> String {
+        label(&self.kind, self.workload, self.size_bytes, self.wait)
+    }
+}
+
+/// The name of a row, also before it has figures.
+pub(crate) fn label(kind: &str, workload: Workload, size_bytes: u32, wait: WaitStrategy) -> String {
+    format!("{kind} {workload} {} {wait}", units::bytes(size_bytes))
 }
 
 /// The result of one entrant under one workload, size, placement and way of waiting.

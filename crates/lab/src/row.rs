@@ -173,14 +173,11 @@ impl Gathered {
         if self.is_empty() && self.failed.is_none() && self.gap.is_none() {
             return None;
         }
-        let (kind, entrant) = match &self.entrant.runner {
-            Runner::Mechanism(kind) => (kind.to_string(), Entrant::Mechanism),
-            Runner::Null => ("null".to_string(), Entrant::Null),
-            Runner::Absent(name) => (name.clone(), Entrant::Rival),
-            Runner::Rival(rival, kind) => {
-                let entrant = if rival.is_bound() { Entrant::Bound } else { Entrant::Rival };
-                (format!("{}/{kind}", rival.name()), entrant)
-            }
+        let entrant = match &self.entrant.runner {
+            Runner::Mechanism(_) => Entrant::Mechanism,
+            Runner::Null => Entrant::Null,
+            Runner::Rival(rival, _) if rival.is_bound() => Entrant::Bound,
+            Runner::Rival(..) | Runner::Absent(_) => Entrant::Rival,
         };
         let basis = match self.entrant.workload {
             Workload::PingPong => LatencyBasis::HalfRoundTrip,
@@ -194,7 +191,7 @@ impl Gathered {
         let floors: Vec<f64> = self.floors.iter().flatten().map(|floor| floor.ns).collect();
         let fine = failed.is_none();
         Some(ReportRow {
-            kind,
+            kind: self.entrant.runner.kind(),
             entrant,
             workload: self.entrant.workload,
             size_bytes: self.entrant.size_bytes,

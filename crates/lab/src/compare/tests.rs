@@ -98,6 +98,10 @@ fn rows_match_only_their_like() {
     let last = comparison.rows.last().unwrap();
     assert_eq!((last.only_in, last.a, last.change()), (Some(Side::B), None, None));
     assert!(comparison.has_common_rows());
+    other.rows[0].size_bytes = 65_536;
+    let renamed = Comparison::of(&sample(), &other).rows.pop().unwrap();
+    assert_eq!(renamed.label, format!("{} cross-core", other.rows[0].label()));
+    assert_eq!(renamed.label, "shm ping-pong 64 KiB spin cross-core");
     other.rows.clear();
     assert!(!Comparison::of(&sample(), &other).has_common_rows());
 }

@@ -177,8 +177,8 @@ fn states(report: &Report) -> Option<String> {
     for row in &report.rows {
         let Some(state) = row.state else { continue };
         match states.iter_mut().find(|(known, _)| *known == state) {
-            Some((_, rows)) => rows.push(name(row)),
-            None => states.push((state, vec![name(row)])),
+            Some((_, rows)) => rows.push(row.label()),
+            None => states.push((state, vec![row.label()])),
         }
     }
     match states[..] {
@@ -217,11 +217,6 @@ fn floor(lines: u32, polls: &str, mut ns: Vec<f64>) -> String {
     };
     let polls = if polls == "tsc" { "tsc-paced" } else { polls };
     format!("floor {median}{range}: {lines}, {polls} polls, half a round trip")
-}
-
-/// `pipe ping-pong 64 B spin`.
-pub(super) fn name(row: &ReportRow) -> String {
-    format!("{} {} {} {}", row.kind, row.workload, units::bytes(row.size_bytes), row.wait)
 }
 
 #[cfg(test)]
