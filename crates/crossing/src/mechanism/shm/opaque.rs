@@ -185,10 +185,11 @@ unsafe fn read_rest(from: *const u8, message: &mut [u8]) {
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
 unsafe fn read_rest(from: *const u8, message: &mut [u8]) {
-    let (words, rest) = message.as_chunks_mut::<8>();
+    let whole = message.len() & !7;
+    let rest = &mut message[whole..];
     // SAFETY: the word behind the whole ones is aligned, because `from` is, and holds the message's last bytes and its padding,
     // for which `from` is mapped for reading.
-    let word = unsafe { from.cast::<u64>().add(words.len()).read_volatile() };
+    let word = unsafe { from.add(whole).cast::<u64>().read_volatile() };
     unpad(word, rest);
 }
 
