@@ -81,7 +81,7 @@ impl Hello {
         }
         let nonce = u64::from_le_bytes(std::array::from_fn(|i| bytes[24 + i]));
         let shm_only = u32_at(16) != 0 || nonce != 0 || bytes[11] != 0;
-        if u16_at(22) != 0 || (kind != Kind::Shm && shm_only) {
+        if u16_at(22) != 0 || (!kind.has_regions() && shm_only) {
             return refused("reserved bytes", "not zero".into());
         }
         Ok(Hello {

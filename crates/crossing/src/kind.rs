@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use rustix::net::SocketType;
+
 /// The enum, and the list of its variants: one text makes both, so that no mechanism can be missing from the list.
 macro_rules! kinds {
     ($(#[$about:meta])* pub enum Kind { $($(#[$what:meta])* $kind:ident,)* }) => {
@@ -49,6 +51,31 @@ impl Kind {
             Kind::Pipe => 2,
             Kind::Unix => 3,
             Kind::Tcp => 4,
+        }
+    }
+
+    /// The type of Unix socket at which two ends meet. `None` where they meet at a port.
+    pub(crate) const fn meets_at(self) -> Option<SocketType> {
+        match self {
+            Kind::Shm | Kind::Pipe => Some(SocketType::SEQPACKET),
+            Kind::Unix => Some(SocketType::STREAM),
+            Kind::Tcp => None,
+        }
+    }
+
+    /// Whether each end owns a region of memory, of which its hello speaks.
+    pub(crate) const fn has_regions(self) -> bool {
+        match self {
+            Kind::Shm => true,
+            Kind::Pipe | Kind::Unix | Kind::Tcp => false,
+        }
+    }
+
+    /// Whether a connection can be reset, and so needs a farewell.
+    pub(crate) const fn can_be_reset(self) -> bool {
+        match self {
+            Kind::Shm | Kind::Pipe | Kind::Unix => false,
+            Kind::Tcp => true,
         }
     }
 }

@@ -129,7 +129,7 @@ impl Address {
     }
 
     fn check_local(&self, what: &str, bytes: &[u8]) -> Result<(), ConnectError> {
-        let why = if self.kind == Kind::Tcp {
+        let why = if self.kind.meets_at().is_none() {
             "TCP is spoken at tcp://<host>:<port>".into()
         } else if bytes.is_empty() {
             format!("its {what} is empty")
@@ -336,7 +336,7 @@ mod tests {
         #[test]
         fn every_path_and_every_name_survives_being_text(
             bytes in vec(1_u8.., 1..=LONGEST),
-            kind in prop::sample::select(Kind::ALL.into_iter().filter(|kind| *kind != Kind::Tcp).collect::<Vec<_>>()),
+            kind in prop::sample::select(Kind::ALL.into_iter().filter(|kind| kind.meets_at().is_some()).collect::<Vec<_>>()),
         ) {
             let path = Address::at_path(kind, OsString::from_vec(bytes.clone())).unwrap();
             let name = Address::in_abstract(kind, bytes).unwrap();

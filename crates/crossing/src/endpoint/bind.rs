@@ -14,7 +14,7 @@ use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 
 use super::address::{Address, AddressPlace};
-use super::dial::{connect_local, is_socket, local_socket, resolve, socket_type};
+use super::dial::{connect_local, is_socket, local_socket, resolve};
 use crate::descriptor::above_stdio;
 use crate::error::ConnectError;
 use crate::owner::{self, Owner};
@@ -40,7 +40,7 @@ pub(super) fn bind(address: &Address, allow_remote: bool) -> Result<Bound, Conne
             Ok(Bound { socket, address: absolute(address), made: Some(made) })
         }
         AddressPlace::Abstract(_) => {
-            let socket = local_socket(socket_type(address.kind()))?;
+            let socket = local_socket(address.kind().meets_at())?;
             bind_local(address, &socket)?;
             Ok(Bound { socket, address: address.clone(), made: None })
         }
@@ -60,7 +60,7 @@ fn bind_path(address: &Address, path: &Path) -> Result<(OwnedFd, SocketFile), Co
     // By now: the folder that this process works in may change before it is removed.
     let path = std::path::absolute(path)
         .map_err(|source| ConnectError::Io { doing: format!("listen at {address}"), source })?;
-    let socket = local_socket(socket_type(address.kind()))?;
+    let socket = local_socket(address.kind().meets_at())?;
     // Before it is bound: the file is never open to others, not for a moment.
     rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR).map_err(listening(address))?;
     bind_local(address, &socket)?;
@@ -85,7 +85,7 @@ fn who_is_there(address: &Address) -> &'static str {
         return "a file that is no socket is there";
     }
     let attempt = || {
-        let socket = local_socket(socket_type(address.kind())).ok()?;
+        let socket = local_socket(address.kind().meets_at()).ok()?;
         // The deadline has come already: a full queue is a server, too.
         Some(connect_local(&socket, &address.socket_name().ok()?, Instant::now()))
     };

@@ -46,22 +46,19 @@ pub(super) fn dial(address: &Address, deadline: Instant) -> Result<OwnedFd, Conn
     Ok(socket)
 }
 
-/// The type of socket that is met at a path for `kind`.
-pub(super) fn socket_type(kind: Kind) -> SocketType {
-    if kind == Kind::Unix { SocketType::STREAM } else { SocketType::SEQPACKET }
-}
-
-/// A Unix socket that does not block.
-pub(super) fn local_socket(shape: SocketType) -> Result<OwnedFd, ConnectError> {
+/// A Unix socket that does not block. Without a type there is none to make.
+pub(super) fn local_socket(shape: Option<SocketType>) -> Result<OwnedFd, ConnectError> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    rustix::net::socket_with(AddressFamily::UNIX, shape, flags, None)
+    shape
+        .ok_or(Errno::INVAL)
+        .and_then(|shape| rustix::net::socket_with(AddressFamily::UNIX, shape, flags, None))
         .and_then(above_stdio)
         .map_err(ConnectError::io("make a Unix socket"))
 }
 
 fn local(address: &Address, deadline: Instant) -> Result<OwnedFd, ConnectError> {
     let name = address.socket_name()?;
-    let socket = local_socket(socket_type(address.kind()))?;
+    let socket = local_socket(address.kind().meets_at())?;
     let Err(errno) = connect_local(&socket, &name, deadline)? else { return Ok(socket) };
     // At a path the kernel says that the type is another. Abstract names it keeps apart by type: there it finds nothing.
     let perhaps_another =
@@ -92,11 +89,11 @@ const ASKING: Duration = Duration::from_secs(1);
 /// exchange hellos, so that the server learns of the mismatch as well. `None` if no server is
 /// there.
 fn another_kind(kind: Kind, name: &SocketAddrUnix, deadline: Instant) -> Option<ConnectError> {
-    let (shape, is) = match socket_type(kind) {
-        SocketType::STREAM => (SocketType::SEQPACKET, "a packet socket"),
-        _ => (SocketType::STREAM, "a stream socket"),
+    let (shape, is) = match kind.meets_at()? {
+        SocketType::STREAM => (Some(SocketType::SEQPACKET), "a packet socket"),
+        _ => (Some(SocketType::STREAM), "a stream socket"),
     };
-    let local = Kind::ALL.into_iter().filter(|&other| other != Kind::Tcp && socket_type(other) == shape);
+    let local = Kind::ALL.into_iter().filter(|other| other.meets_at() == shape);
     let used_by = local.map(|other| format!("{other}:")).collect::<Vec<_>>().join(" or ");
     let unnamed = ConnectError::Refused {
         field: "mechanism",

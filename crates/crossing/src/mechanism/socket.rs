@@ -53,7 +53,7 @@ impl SocketStream {
         linger: Duration,
         owner: Owner,
     ) -> (SocketHalf, SocketHalf) {
-        let (tcp, known) = (kind == Kind::Tcp, AtomicU8::new(0));
+        let (tcp, known) = (kind.can_be_reset(), AtomicU8::new(0));
         let stream = Arc::new(SocketStream { socket, tcp, linger, known, owner });
         let half = |stream, way| SocketHalf { stream, way };
         (half(stream.clone(), Shutdown::Write), half(stream, Shutdown::Read))
