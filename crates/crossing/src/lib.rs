@@ -113,6 +113,9 @@ pub use mechanism::{
     Blob, BlobMut, MemoryLimit, Message, Pipe, SealError, Shm, Shortage, Sleeping, Tcp, TrustedReceiver,
     Unix, sleeping,
 };
+#[cfg(feature = "scene")]
+#[doc(hidden)]
+pub use mechanism::{REGION_FILE, RegionHeader};
 #[doc(hidden)]
 pub use pause::pause;
 pub use wait::{Spacing, WaitStrategy};

@@ -19,6 +19,7 @@ use rustix::io::Errno;
 use crate::config::Config;
 use crate::descriptor;
 use crate::error::{ConnectError, End, RecvError, SendError};
+#[cfg(feature = "scene")]
 use crate::frame;
 use crate::halves::{Any, Halves, Inbound, Mechanism, Outbound};
 use crate::kind::Kind;
@@ -29,6 +30,8 @@ use crate::wait::Patience;
 pub use self::pipe::Pipe;
 pub use self::shm::in_place::{Message, TrustedReceiver};
 pub use self::shm::{Blob, BlobMut, MemoryLimit, SealError, Shm, Shortage, Sleeping, sleeping};
+#[cfg(feature = "scene")]
+pub use self::shm::{REGION_FILE, RegionHeader};
 pub use self::tcp::Tcp;
 pub use self::unix::Unix;
 
@@ -44,7 +47,9 @@ impl Kind {
         }
     }
 
-    /// What stands before a message of `len` bytes in the channel: its length.
+    /// What stands before a message of `len` bytes in the channel: its length. For the lab.
+    #[cfg(feature = "scene")]
+    #[doc(hidden)]
     pub fn frame_header(self, len: usize) -> Vec<u8> {
         match self {
             // A word of shared memory.
@@ -53,13 +58,10 @@ impl Kind {
         }
     }
 
-    /// How many bytes of the channel a message of `len` bytes takes: with its length before it, and in a ring padded.
-    ///
-    /// ```
-    /// use crossing::Kind;
-    ///
-    /// assert_eq!(Kind::ALL.map(|kind| kind.frame_bytes(5)), [16, 9, 9, 9]);
-    /// ```
+    /// How many bytes of the channel a message of `len` bytes takes: with its length before it, and in a ring padded. For the
+    /// lab.
+    #[cfg(feature = "scene")]
+    #[doc(hidden)]
     pub fn frame_bytes(self, len: usize) -> u64 {
         match self {
             Kind::Shm => shm::frame_bytes(len),
@@ -229,6 +231,12 @@ impl<S: Inbound, P: Inbound, U: Inbound, T: Inbound> Inbound for Each<S, P, U, T
 #[cfg(all(test, feature = "scene"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_takes_its_bytes_and_its_length_and_in_a_ring_its_padding() {
+        assert_eq!(Kind::ALL.map(|kind| kind.frame_bytes(5)), [16, 9, 9, 9]);
+        assert_eq!(Kind::ALL.map(|kind| kind.frame_header(5).len()), [8, 4, 4, 4]);
+    }
 
     #[test]
     fn scenes_name_only_what_is_on_their_stage() {

@@ -16,7 +16,7 @@ use crate::sys::stray;
 pub(super) const SHM: LabMechanism = LabMechanism {
     words,
     meets: Meets::Inheriting,
-    ends: EndFinder { link: stray::REGION, end },
+    ends: EndFinder { link: crossing::REGION_FILE, end },
     gauges: GaugeReader {
         read,
         counters: &["tail", "head", "back_tail", "back_head"],
@@ -56,9 +56,9 @@ fn read(on: &Gauges, sheet: &mut Sheet) {
     for (side, name) in [(SENDER, "sender"), (RECEIVER, "receiver")] {
         let Ok(region) = on.region(side) else { continue };
         let (tail, head) = if side == SENDER { ("tail", "back_head") } else { ("back_tail", "head") };
-        sheet.put(tail, region.tail);
-        sheet.put(head, region.head);
-        sheet.put(&format!("{name}_asleep"), region.asleep);
+        sheet.put(tail, region.header.tail);
+        sheet.put(head, region.header.head);
+        sheet.put(&format!("{name}_asleep"), region.header.asleep);
         if let Some(bytes) = region.last_message(on.size) {
             sheet.put(&format!("{name}_region_message"), message::words(&bytes));
         }
@@ -75,7 +75,7 @@ fn read(on: &Gauges, sheet: &mut Sheet) {
 fn on_the_way(on: &Gauges) -> Option<u64> {
     // A reader rarely publishes how far it has read. Messages sent before the counting began have
     // been read.
-    let (own, theirs) = (on.region(SENDER).ok()?, on.region(RECEIVER).ok()?);
+    let (own, theirs) = (on.region(SENDER).ok()?.header, on.region(RECEIVER).ok()?.header);
     Some(own.tail - theirs.head.max(on.before("tail")).min(own.tail))
 }
 

@@ -10,16 +10,14 @@ use std::ops::Range;
 
 use super::maps::{self, ProcessMapping};
 
-/// What /proc says of the file of a region begins with this: the name that `crossing` gives to its memory.
-pub(crate) const REGION: &str = "/memfd:crossing";
-
 /// The regions that the process `pid` has mapped, or `self`, from its lowest address to its highest.
 ///
 /// # Errors
 /// What reading /proc says.
 pub fn regions(pid: impl std::fmt::Display) -> io::Result<Vec<ProcessMapping>> {
     let mut all = maps::of(pid)?;
-    all.retain(|mapping| mapping.name.as_os_str().as_encoded_bytes().starts_with(REGION.as_bytes()));
+    let is_region = |name: &[u8]| name.starts_with(crossing::REGION_FILE.as_bytes());
+    all.retain(|mapping| is_region(mapping.name.as_os_str().as_encoded_bytes()));
     Ok(all)
 }
 

@@ -174,7 +174,7 @@ pub(super) fn own_memory() -> Result<Figures, Failed> {
     for map in Process::myself()?.maps()? {
         let writes = map.perms.contains(MMPermissions::READ | MMPermissions::WRITE);
         let MMapPath::Path(name) = &map.pathname else { continue };
-        if writes && name.to_string_lossy().starts_with("/memfd:crossing") {
+        if writes && name.to_string_lossy().starts_with(crossing::REGION_FILE) {
             // A ring may be mapped twice, one behind the other; the file is there once.
             let most: &mut u64 = own.entry(map.inode).or_default();
             *most = (*most).max(map.address.1 - map.address.0);

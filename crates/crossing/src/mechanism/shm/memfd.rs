@@ -4,6 +4,7 @@
 //! and the memory that is left is checked again before each: other programs take memory too, and
 //! one call must not run a machine dry meanwhile.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -12,6 +13,12 @@ use rustix::io::Errno;
 
 use super::room;
 use crate::descriptor::above_stdio;
+
+/// The name of such memory, which only displays and debuggers see.
+const NAME: &CStr = c"crossing";
+/// The beginning of the name under which /proc shows the file.
+#[cfg(feature = "scene")]
+pub const REGION_FILE: &str = "/memfd:crossing";
 
 /// How much is made at a time, in bytes.
 pub(super) const STEP: u64 = 16 << 20;
@@ -26,8 +33,8 @@ pub(super) fn create(bytes: u64, mut step: impl FnMut()) -> io::Result<OwnedFd> 
     room::check(bytes)?;
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // MFD_NOEXEC_SEAL exists since Linux 6.3; before, a memfd is simply executable.
-    let memfd = match rustix::fs::memfd_create(c"crossing", flags | MemfdFlags::NOEXEC_SEAL) {
-        Err(Errno::INVAL) => rustix::fs::memfd_create(c"crossing", flags),
+    let memfd = match rustix::fs::memfd_create(NAME, flags | MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => rustix::fs::memfd_create(NAME, flags),
         made => made,
     }?;
     let memfd = above_stdio(memfd)?;

@@ -21,6 +21,8 @@
 mod blob;
 mod blobs;
 mod flight;
+#[cfg(feature = "scene")]
+mod header;
 pub(crate) mod in_place;
 mod lane;
 mod lanes;
@@ -52,11 +54,16 @@ use std::sync::Arc;
 
 pub use self::blob::{Blob, BlobMut, SealError};
 use self::flight::Flight;
+#[cfg(feature = "scene")]
+pub use self::header::RegionHeader;
 use self::line::Line;
 use self::link::{Agreed, Link};
+#[cfg(feature = "scene")]
+pub use self::memfd::REGION_FILE;
 use self::memory::Status;
 use self::passing::{Inlet, Outlet};
 use self::ring::consumer::Consumer;
+#[cfg(feature = "scene")]
 pub(super) use self::ring::frame as frame_bytes;
 use self::ring::producer::Producer;
 use self::ring::{START, frame};

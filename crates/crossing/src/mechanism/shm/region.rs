@@ -104,7 +104,7 @@ pub(crate) struct RegionLayout {
 }
 
 impl RegionLayout {
-    const BYTES: usize = 64;
+    pub(super) const BYTES: usize = 64;
     const MAGIC: u64 = u64::from_le_bytes(*b"CROSSREG");
 
     /// The fields by name, in the order in which they stand, each eight bytes.
@@ -129,6 +129,15 @@ impl RegionLayout {
             place.copy_from_slice(&value.to_le_bytes());
         }
         bytes
+    }
+
+    /// The layout that a header speaks of; `None` if it is no header of this version.
+    #[cfg(feature = "scene")]
+    pub(super) fn decode(bytes: &[u8; Self::BYTES]) -> Option<RegionLayout> {
+        let field = |place: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[place * 8 + i]));
+        let layout = RegionLayout { capacity: field(5), nonce: field(6), header_bytes: field(7) };
+        let powers = layout.capacity.is_power_of_two() && layout.header_bytes.is_power_of_two();
+        (powers && layout.check(bytes).is_ok()).then_some(layout)
     }
 
     /// Holds a peer's header against what it must be.
