@@ -121,6 +121,24 @@ test('a trace is read, or refused with its line and its field', async () => {
   assert.equal(unknown.events.length, 1)
 })
 
+// The lab reads the same file (crates/lab/src/trace.rs): what one refuses the other refuses, at the same field.
+test('traces are refused as the lab refuses them', async () => {
+  const given = JSON.parse(readFileSync(join(ROOT, 'tests/page/fixtures/bad-traces.json'), 'utf8'))
+  const first = JSON.stringify(given.header)
+  const cases = [
+    ...given.headers.map(([from, to, field]) => [first.replace(from, to), 'line 1: ', field]),
+    ...given.events.map(([event, field]) => [`${first}\n\n${JSON.stringify(event)}\n`, 'line 3: ', field]),
+  ]
+  for (const [text, line, field] of cases) {
+    const told = await read(text).then(() => null, (error) => error.message)
+    assert.ok(field === null ? told === null : told?.startsWith(line) && told.includes(`field \`${field}`), `${field}: ${told}, ${text}`)
+  }
+  // What has no value is what the types say, however it was written.
+  const { header, events } = await read(`${first}\n${JSON.stringify(given.events[1][0])}\n${JSON.stringify(given.events[4][0])}`)
+  assert.deepEqual(header.processes.map(({ core }) => core), [null, null])
+  assert.deepEqual([Object.keys(events[0]), events[1].held], [['t_ns', 'what'], null])
+})
+
 /** @param {any} scene */
 function recorded(scene, mode = 'burst', count = 10, wait = 'block', more = {}) {
   const cutter = new Cutter(header(scene, { wait }))

@@ -28,26 +28,28 @@ function object(text, line) {
 const isObject = (/** @type {unknown} */ value) => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
- * Holds a value against its kind (shapes.js).
+ * Holds a value against its kind (shapes.js). A field without a value may be null or left out, as the lab reads it; here it
+ * becomes what the types say.
  * @param {any} value @param {string} kind @param {number} line @param {string} [field] its path
  */
 function need(value, kind, line, field = '') {
-  if (kind.endsWith('?')) {
-    if (value === null) return
-    kind = kind.slice(0, -1)
-  }
   const list = /^\[(\d*)\](.*)/.exec(kind)
   const shape = shapes[kind]
   const holds = list ? Array.isArray(value) && (!list[1] || value.length === Number(list[1]))
-    : shape || kind === 'object' ? isObject(value) : kind === 'unknown' || typeof value === kind
+    : shape || kind === 'object' ? isObject(value)
+    : kind === 'integer' || kind === 'count' ? Number.isInteger(value) && (kind === 'integer' || value >= 0)
+    : kind === 'unknown' || typeof value === kind
   if (!holds) fault(line, `field \`${field}\` has the wrong type`)
   if (list) value.forEach((/** @type {unknown} */ one, /** @type {number} */ index) => need(one, list[2], line, `${field}[${index}]`))
   for (const [name, inner] of Object.entries(shape ?? {})) {
     const path = field ? `${field}.${name}` : name
-    const absent = inner.startsWith('~')
-    if (name in value) need(value[name], absent ? inner.slice(1) : inner, line, path)
-    else if (!absent) fault(line, `field \`${path}\` is missing`)
+    if ((value[name] ?? null) !== null) need(value[name], inner.replace(/^~|\?$/g, ''), line, path)
+    else if (inner.startsWith('~')) delete value[name]
+    else if (inner.endsWith('?')) value[name] = null
+    else fault(line, `field \`${path}\` ${name in value ? 'has the wrong type' : 'is missing'}`)
   }
+  const own = shape && `${kind} ${value.is ?? value.what}`
+  if (own && own in shapes) need(value, own, line, field)
 }
 
 /** @param {string} text @param {number} [line] @returns {Header} */
@@ -63,7 +65,6 @@ export function header(text, line = 1) {
 export function event(text, line) {
   const found = object(text, line)
   need(found, 'Event', line)
-  if (`event ${found.what}` in shapes) need(found, `event ${found.what}`, line)
   return found
 }
 
@@ -84,7 +85,7 @@ export async function read(text) {
   const events = []
   let since = performance.now()
   for (let index = 1; index < lines.length; index++) {
-    events.push(event(lines[index], index + 1))
+    if (lines[index]) events.push(event(lines[index], index + 1))
     if (index % 256 === 0 && performance.now() - since > 12) {
       await breathe()
       since = performance.now()

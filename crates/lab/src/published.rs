@@ -198,7 +198,8 @@ fn typescript(schema: &Value) -> String {
     }
 }
 
-/// What the page's reader holds a trace against: the kind of each field of a header, and of each kind of event.
+/// What the page's reader holds a trace against: the kind of each field of every shape. A shape that is one of several, told
+/// apart by `is` or `what`, has what all of them have under its own name, and the rest under `Name word`.
 fn shapes() -> String {
     let trace = trace();
     let definitions = trace["$defs"].as_object().unwrap();
@@ -212,23 +213,21 @@ fn shapes() -> String {
     };
     let mut shapes = Map::new();
     for (name, schema) in definitions {
-        if name == "Event" {
-            let events: Vec<_> = schema["oneOf"].as_array().unwrap().iter().filter_map(fields).collect();
-            // What a batch's end has is what every event has.
-            let common: Map<_, _> = events.iter().min_by_key(|event| event.len()).unwrap().clone();
-            for (event, own) in schema["oneOf"].as_array().unwrap().iter().zip(&events) {
-                let what = event["properties"]["what"]["const"].as_str().unwrap();
-                let own: Map<_, _> = own
-                    .iter()
-                    .filter(|(name, kind)| common.get(*name) != Some(kind))
-                    .map(|(name, kind)| (name.clone(), kind.clone()))
-                    .collect();
-                shapes.insert(format!("event {what}"), own.into());
-            }
-            shapes.insert(name.clone(), common.into());
-        } else if let Some(fields) = fields(schema) {
-            shapes.insert(name.clone(), fields.into());
+        let variants = variants(schema);
+        if variants.is_empty() {
+            shapes.extend(fields(schema).map(|fields| (name.clone(), fields.into())));
+            continue;
         }
+        let of_each = variants.iter().filter_map(|(_, variant)| fields(variant));
+        let common = of_each.min_by_key(Map::len).unwrap_or_default();
+        for (word, variant) in variants {
+            let mut own = fields(variant).unwrap_or_default();
+            own.retain(|name, kind| common.get(name) != Some(kind));
+            if !own.is_empty() {
+                shapes.insert(format!("{name} {word}"), own.into());
+            }
+        }
+        shapes.insert(name.clone(), common.into());
     }
     let lines: String =
         shapes.iter().map(|(name, fields)| format!("  {}: {fields},\n", json!(name))).collect();
@@ -236,10 +235,22 @@ fn shapes() -> String {
         "// Made from the Rust types; not to be edited. To renew it: RENEW=1 cargo test -p ipcscope-lab published\n\n\
          /** The version of a trace's structure. */\n\
          export const SCHEMA = {SCHEMA}\n\n\
-         /**\n * The kind of each field: a type, a shape, a list `[]` or `[2]` of either; `?` may be null, `~` may be absent.\n\
+         /**\n * The kind of each field: a type, a shape, a list `[]` or `[2]` of either; a `count` is a whole number from 0.\n\
+         \x20* Without a value a field with `?` is null, and one with `~` is absent.\n\
          \x20* @type {{Record<string, Record<string, string>>}}\n */\n\
          export const shapes = {{\n{lines}}}\n"
     )
+}
+
+/// The variants of a shape that is one of several, each with the word that tells it.
+fn variants(schema: &Value) -> Vec<(&str, &Value)> {
+    let tagged = |variant| Some((tag(variant)?, variant));
+    schema["oneOf"].as_array().into_iter().flatten().filter_map(tagged).collect()
+}
+
+/// The word by which a variant is told from the others.
+fn tag(variant: &Value) -> Option<&str> {
+    ["is", "what"].iter().find_map(|tag| variant["properties"][tag]["const"].as_str())
 }
 
 /// The kind of a field. What is one of several words is a text, because a reader must take words that it does not know.
@@ -247,7 +258,8 @@ fn kind(definitions: &Map<String, Value>, schema: &Value) -> String {
     if let Some(reference) = schema["$ref"].as_str() {
         let name = reference.rsplit('/').next().unwrap_or_default();
         let meant = &definitions[name];
-        return if meant["properties"].is_object() { name.into() } else { kind(definitions, meant) };
+        let is_shape = meant["properties"].is_object() || !variants(meant).is_empty();
+        return if is_shape { name.into() } else { kind(definitions, meant) };
     }
     let several = ["oneOf", "anyOf"].iter().find_map(|name| schema[name].as_array());
     match (&schema["type"], several) {
@@ -255,10 +267,11 @@ fn kind(definitions: &Map<String, Value>, schema: &Value) -> String {
             let count = schema["maxItems"].as_u64().map_or(String::new(), |count| count.to_string());
             format!("[{count}]{}", kind(definitions, &schema["items"]))
         }
-        (Value::String(name), _) => if name == "integer" { "number" } else { name }.into(),
+        (Value::String(name), _) if name == "integer" && schema["minimum"] == 0 => "count".into(),
+        (Value::String(name), _) => name.clone(),
         (Value::Array(names), _) => {
             let name = names.iter().find(|name| *name != "null").cloned();
-            kind(definitions, &json!({ "type": name })) + "?"
+            kind(definitions, &json!({ "type": name, "minimum": schema["minimum"] })) + "?"
         }
         (_, Some(some)) => {
             let null = if some.iter().any(|one| one["type"] == "null") { "?" } else { "" };

@@ -152,6 +152,7 @@ mod tests {
     use super::*;
     use crate::scene::Actor;
     use crossing::Kind;
+    use serde_json::json;
 
     fn sample() -> Trace {
         let process = |actor, pid| Process { actor, pid, parent: 9, core: Some(0) };
@@ -230,6 +231,34 @@ mod tests {
         let cut = &good[..good.len() - 5];
         assert!(refused(cut).starts_with("line 2: the line is cut short"), "{}", refused(cut));
         assert!(refused(&good[..100]).starts_with("line 1: the line is cut short"));
+    }
+
+    /// The page reads the same file (tests/page/unit.test.mjs): what one refuses the other refuses, at the same field.
+    #[test]
+    fn traces_are_refused_as_the_page_refuses_them() {
+        type Refusals = (Value, Vec<(Value, Option<String>)>, Vec<(String, String, Option<String>)>);
+        let given: Value =
+            serde_json::from_str(include_str!("../../../tests/page/fixtures/bad-traces.json")).unwrap();
+        let (header, events, headers): Refusals =
+            serde_json::from_value(json!([given["header"], given["events"], given["headers"]])).unwrap();
+        let header = header.to_string();
+        let changed = headers.into_iter().map(|(from, to, field)| {
+            assert!(header.contains(&from), "{from}");
+            (header.replacen(&from, &to, 1), "line 1: ", field)
+        });
+        let followed =
+            events.into_iter().map(|(event, field)| (format!("{header}\n\n{event}\n"), "line 3: ", field));
+        for (text, line, field) in changed.chain(followed) {
+            let told = Trace::read(text.as_bytes()).map_err(|error| error.to_string());
+            match (told, field) {
+                (Ok(_), None) => {}
+                (Err(why), Some(field)) => {
+                    let named = why.contains(&format!("field `{field}"));
+                    assert!(why.starts_with(line) && named, "{field}: {why}");
+                }
+                (told, field) => panic!("{field:?}: {told:?} {text}"),
+            }
+        }
     }
 
     #[test]

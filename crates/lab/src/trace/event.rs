@@ -347,6 +347,9 @@ impl Event {
             Err(ReadError { field: None, .. }) => return Ok(None),
             Err(error) => return Err(error.within(&name)),
         };
+        if matches!(what, What::Note { .. }) && text.is_none() {
+            return Err(ReadError::of(0, "text", "missing"));
+        }
         let back = direction.is_some();
         Ok(Some(Event { t_ns, what, side, message, back, cpu, step, text }))
     }
