@@ -215,9 +215,8 @@ fn a_full_disk_is_told_in_the_kernel_s_words() {
     let ran = Ran::of("full", command.output().expect("it starts")).ended_with(2);
     let full = "No space left on device (os error 28)";
     let runs = desk.path("state/ipcscope/runs");
-    let whole =
-        |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
-    let export = format!("ipcscope: cannot write {}/a.json: {full}", whole(&desk.path("full")));
+    let folder = fs::canonicalize(desk.path("full")).expect("the folder");
+    let export = format!("ipcscope: cannot write {}/a.json: {full}", folder.display());
     assert!(ran.stderr.lines().any(|line| line == export), "{ran:#?}");
     let kept = format!("{}: {full}", runs.display());
     assert!(ran.stderr.lines().any(|line| line.ends_with(&kept)), "{ran:#?}");
