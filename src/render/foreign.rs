@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 
 /// The longest text that is shown, in characters. A report may hold a name of 60 MB.
-const LONGEST: usize = 4_000;
+pub(super) const LONGEST: usize = 4_000;
 
 /// The longest cell of a table.
 const LONGEST_CELL: usize = 200;

@@ -1,8 +1,12 @@
 //! A report as a page of one file, to mail, to keep or to print: the lab's own page with the report inside. It fetches nothing, and
 //! opens from a disk. Where scripts do not run, it is the terminal's table.
 
+use std::io::{self, Write};
+
+use lab::judge::Judged;
 use lab::{Report, units};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::ser::{CharEscape, Formatter, Serializer};
 
 use super::{Ink, foreign, judged, table};
 use crate::args::Color;
@@ -18,31 +22,81 @@ const WIDTH: usize = 160;
 pub(crate) fn report(report: &Report, notices: &[String], sort: bool) -> String {
     let page = String::from_utf8(input::unpacked(PAGE)).expect("the build read it as text");
     let plain = table::text(report, notices, sort, WIDTH, Ink::choose(Color::Never));
-    let run = json!({
-        "report": report,
-        "judged": judged(report, sort),
-        "notices": notices,
-        "command": plan::command(&report.plan),
-    });
+    let run =
+        ExportedRun { report, judged: judged(report, sort), notices, command: plan::command(&report.plan) };
     // In this order: what follows a place that was filled is ours.
     let (before, after) = page.split_once("{{report}}").expect("the page has a place for the report");
     let before = before.replacen("{{title}}", &units::date(report.started_unix_ms), 1);
     let (head, middle) = before.split_once("{{plain}}").expect("the page has a place for the table");
-    [head, &escape(&plain), middle, &inert(run), after].concat()
+    [head, &escape(&plain), middle, &inert(&run), after].concat()
 }
 
-/// JSON in which nothing ends the element that holds it, and every text can be shown.
-fn inert(mut value: Value) -> String {
-    clean(&mut value);
-    value.to_string().replace('<', "\\u003c")
+/// What the page's script reads.
+#[derive(Serialize)]
+struct ExportedRun<'a> {
+    report: &'a Report,
+    judged: Judged,
+    notices: &'a [String],
+    command: String,
 }
 
-fn clean(value: &mut Value) {
-    match value {
-        Value::String(text) => *text = foreign::clean(text).into_owned(),
-        Value::Array(list) => list.iter_mut().for_each(clean),
-        Value::Object(object) => object.values_mut().for_each(clean),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+/// `run` as JSON in which nothing ends the element that holds it, and every text can be shown.
+fn inert(run: &ExportedRun<'_>) -> String {
+    let mut json = Vec::new();
+    let mut to = Serializer::with_formatter(&mut json, ShownText::default());
+    run.serialize(&mut to).expect("memory takes what is written");
+    String::from_utf8(json).expect("JSON is text")
+}
+
+/// Writes each text of JSON as [`foreign::clean`] shows it.
+#[derive(Default)]
+struct ShownText {
+    /// How many letters the text at hand has had.
+    letters: usize,
+}
+
+impl ShownText {
+    fn letter(&mut self, to: &mut (impl Write + ?Sized), letter: char) -> io::Result<()> {
+        self.letters += 1;
+        let letter = match self.letters.saturating_sub(foreign::LONGEST) {
+            0 => letter,
+            1 => '…',
+            _ => return Ok(()),
+        };
+        for shown in foreign::clean(letter.encode_utf8(&mut [0; 4])).chars() {
+            match shown {
+                '"' | '\\' => write!(to, "\\{shown}")?,
+                '<' => to.write_all(b"\\u003c")?,
+                _ => to.write_all(shown.encode_utf8(&mut [0; 4]).as_bytes())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Formatter for ShownText {
+    fn begin_string<W: Write + ?Sized>(&mut self, to: &mut W) -> io::Result<()> {
+        self.letters = 0;
+        to.write_all(b"\"")
+    }
+
+    fn write_string_fragment<W: Write + ?Sized>(&mut self, to: &mut W, fragment: &str) -> io::Result<()> {
+        fragment.chars().try_for_each(|letter| self.letter(to, letter))
+    }
+
+    fn write_char_escape<W: Write + ?Sized>(&mut self, to: &mut W, escape: CharEscape) -> io::Result<()> {
+        let letter = match escape {
+            CharEscape::Quote => '"',
+            CharEscape::ReverseSolidus => '\\',
+            CharEscape::Solidus => '/',
+            CharEscape::Backspace => '\u{8}',
+            CharEscape::FormFeed => '\u{c}',
+            CharEscape::LineFeed => '\n',
+            CharEscape::CarriageReturn => '\r',
+            CharEscape::Tab => '\t',
+            CharEscape::AsciiControl(byte) => byte.into(),
+        };
+        self.letter(to, letter)
     }
 }
 
@@ -55,6 +109,7 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::render::{hostile, sample};
+    use serde_json::{Value, json};
 
     /// What the page holds, as its script reads it.
     fn inside(page: &str) -> Value {
@@ -78,6 +133,23 @@ mod tests {
         for words in ["ping-pong, 64 B, spin", "2.10 µs", "notice: a notice", "half of a measured round trip"]
         {
             assert!(plain.contains(words), "{words}: {plain}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_held_as_it_is_shown() {
+        let mut report = sample();
+        let long = "é\u{202e}".repeat(foreign::LONGEST);
+        for text in ["a\"b\\c/d<e\n\u{8}\u{1b}\u{7f}\u{202e}\u{e0041}x", &long] {
+            report.rows[0].kind = text.into();
+            let page = super::report(&report, &[], false);
+            let shown = inside(&page)["report"]["rows"][0]["kind"].clone();
+            match text.len() > foreign::LONGEST {
+                false => assert_eq!(shown, json!(foreign::clean(text))),
+                true => assert!(
+                    shown.as_str().is_some_and(|text| text.ends_with('…') && text.len() < long.len() * 2)
+                ),
+            }
         }
     }
 
@@ -111,8 +183,10 @@ mod tests {
         for (name, module) in modules {
             let module = module.as_str().unwrap();
             assert!(module.starts_with("data:text/javascript,"), "{name}");
-            let imports = module.split("%0A").filter(|line| line.starts_with("import "));
-            for wanted in imports.filter_map(|line| line.split('\'').nth(1)) {
+            // Of an import or an export, on one line or several.
+            let code = module.split("%0A").filter(|line| !line.trim_start().starts_with(['/', '*']));
+            for (_, wanted) in code.filter_map(|line| line.split_once(" from '")) {
+                let wanted = wanted.split('\'').next().unwrap();
                 assert!(modules.contains_key(wanted), "{name} needs {wanted}");
             }
         }
