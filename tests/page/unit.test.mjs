@@ -77,6 +77,19 @@ test('scales and ticks', () => {
   assert.deepEqual(scale.spread([98, 99, 100], 16, 0, 100), [68, 84, 100])
 })
 
+test('odd values have a scale, and a wide one has few marks', () => {
+  for (const odd of [[0, -1, NaN], [], [Infinity, 0]]) assert.deepEqual(scale.decades(odd), { domain: [1, 10], ticks: [1, 10] })
+  for (const [values, low, high] of [[[7], 1, 10], [[1, 1.8e19], 1, 1e20], [[5e-324, Number.MAX_VALUE], 1e-307, 1e308]]) {
+    const { domain, ticks } = scale.decades(values)
+    assert.deepEqual(domain, [low, high])
+    assert.ok(ticks.length >= 2 && ticks.every((tick, index) => tick >= low && tick <= high && !(tick <= ticks[index - 1])), `${ticks}`)
+    if (values.length > 1) assert.ok(ticks.length >= 3 && ticks.length <= 12, `${ticks}`)
+    const at = scale.log(domain, [0, 100])
+    for (const value of [0, ...values]) assert.ok(at(value) >= 0 && at(value) <= 101, `${value}: ${at(value)}`)
+  }
+  assert.deepEqual(scale.decades([1, 1e9]).ticks.length, 10, 'nothing is thinned before that')
+})
+
 test('a percentile curve ends where fewer than ten samples lie beyond', () => {
   const histogram = Array.from({ length: 100 }, (_, index) => [index + 1, 10])
   const points = scale.curve(histogram)

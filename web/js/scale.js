@@ -49,14 +49,21 @@ export function ticks(from, to, wanted = 5) {
   return found
 }
 
-/** The powers of ten that a logarithmic axis needs: the domain, rounded outwards. @param {number[]} values */
+/**
+ * The powers of ten that a logarithmic axis needs: the domain, rounded outwards, and at most ten of
+ * them as marks.
+ * @param {number[]} values
+ */
 export function decades(values) {
   const positive = values.filter((value) => value > 0 && Number.isFinite(value))
-  if (!positive.length) return { domain: /** @type {[number, number]} */ ([1, 10]), ticks: [1, 10] }
-  const low = Math.floor(Math.log10(Math.min(...positive)) + 1e-9)
-  const high = Math.max(Math.ceil(Math.log10(Math.max(...positive)) - 1e-9), low + 1)
-  const marks = Array.from({ length: high - low + 1 }, (_, index) => Number(`1e${low + index}`))
-  return { domain: /** @type {[number, number]} */ ([marks[0], marks[marks.length - 1]]), ticks: marks }
+  const powers = positive.length ? [Math.min(...positive), Math.max(...positive)].map(Math.log10) : [0, 1]
+  // Beyond these powers there is no number.
+  const low = Math.max(Math.floor(powers[0] + 1e-9), -307)
+  const high = Math.min(Math.max(Math.ceil(powers[1] - 1e-9), low + 1), 308)
+  const power = (/** @type {number} */ n) => Number(`1e${n}`)
+  const every = Math.ceil((high - low) / 9)
+  const ticks = Array.from({ length: Math.floor((high - low) / every) + 1 }, (_, index) => power(low + index * every))
+  return { domain: /** @type {[number, number]} */ ([power(low), power(high)]), ticks }
 }
 
 /** The quantiles that a nines axis marks, up to the last one shown. @param {number} last */
