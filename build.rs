@@ -51,20 +51,27 @@ fn export(web: &Path, page: &Path) -> String {
         if modules.contains_key(&name) {
             continue;
         }
+        let text = text(&file);
+        // A text between backticks may go over several lines, and keeps its spaces.
+        let trims = text.lines().all(|line| line.matches('`').count() % 2 == 0);
         let mut url = String::from("data:text/javascript,");
-        for line in text(&file).lines() {
-            let wanted = line
-                .starts_with("import ")
-                .then(|| line.split_once(" from './").or(line.split_once(" from '../")));
-            match wanted.flatten() {
-                Some((names, _)) => {
-                    let from = line.split('\'').nth(1).expect("a module is named between quotes");
+        for line in text.lines() {
+            let line = if trims { line.trim_start() } else { line };
+            let code = if line.trim_start().starts_with(['/', '*']) { "" } else { line };
+            assert!(!code.trim_start().starts_with("import '"), "{}: `{line}`: import names", file.display());
+            // The line that says from where, of an import or an export.
+            let line = match [" from './", " from '../"].iter().find_map(|from| code.find(from)) {
+                Some(at) => {
+                    let (names, from) = code.split_at(at);
+                    let mut quoted = from.splitn(3, '\'').skip(1);
+                    let (from, rest) = quoted.next().zip(quoted.next()).expect("a name ends with its quote");
                     let other = file.parent().expect("a file is in a folder").join(from);
-                    url.push_str(&encoded(&format!("{names} from '{}'\n", module_name(web, &other))));
-                    left.push(other);
+                    left.push(other.clone());
+                    format!("{names} from '{}'{rest}\n", module_name(web, &other))
                 }
-                None => url.push_str(&encoded(&format!("{}\n", line.trim_start()))),
-            }
+                None => format!("{line}\n"),
+            };
+            url.push_str(&encoded(&line));
         }
         modules.insert(name, url);
     }
