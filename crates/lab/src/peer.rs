@@ -5,7 +5,7 @@
 //! that is dropped is killed and reaped.
 
 use std::ffi::OsStr;
-use std::fmt::{self, Debug};
+use std::fmt::Debug;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
@@ -22,6 +22,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use thiserror::Error;
 
 use crate::control::{Control, PeerAnswer, Silence};
 use crate::itself;
@@ -399,23 +400,17 @@ fn nursery_thread() -> io::Result<SyncSender<Birth>> {
 }
 
 /// Why a round has no result.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum PeerFault {
     /// The lab was told to stop.
+    #[error("stopped")]
     Stopped,
     /// The environment does not allow it: every further round would fail in the same way.
+    #[error("{0}")]
     Environment(String),
     /// It went wrong.
+    #[error("{0}")]
     Failed(String),
-}
-
-impl fmt::Display for PeerFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PeerFault::Stopped => f.write_str("stopped"),
-            PeerFault::Environment(why) | PeerFault::Failed(why) => f.write_str(why),
-        }
-    }
 }
 
 impl PeerFault {

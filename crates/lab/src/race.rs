@@ -8,12 +8,12 @@
 //! An entrant that fails is a row that says so, whatever runs before and after it. A race has no report only when no process
 //! can be started.
 
-use std::fmt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossing::{Kind, WaitStrategy};
+use thiserror::Error;
 
 use crate::clock::Clock;
 use crate::entrant::{self, Runner};
@@ -41,16 +41,9 @@ pub struct RaceProgress {
 }
 
 /// Why a race could not be run at all: one line that says what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
 pub struct RaceError(pub String);
-
-impl fmt::Display for RaceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for RaceError {}
 
 /// Runs `plan`. `stop` cuts it short: the report then holds what was measured, and says `interrupted`.
 ///

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use crossing::{Kind, WaitStrategy};
 use lab::probe::counters::{self, Counters};
 use lab::probe::tracefs::Tracefs;
-use lab::probe::{Bench, calls};
+use lab::probe::{Bench, InstrumentFault, calls};
 
 use super::setup;
 use crate::cannot_run::{Lacks, cannot_run};
@@ -108,9 +108,9 @@ fn at_once(kind: Kind, wait: WaitStrategy, tracefs: &Tracefs) {
     let never = AtomicBool::new(false);
     let desk = Desk::new();
     let mut bench = bench(kind, wait);
-    let counters = Counters::attach(&mut bench, tracefs, &never).expect("tracepoints").expect("messages");
+    let counters = Counters::attach(&mut bench, tracefs, &never).expect("tracepoints");
     let Some(straces) = Strace::both(bench.pids(), &desk) else { return };
-    let (counts, row) = counters.row(&mut bench, MESSAGES, &never).expect("counts").expect("messages");
+    let (counts, row) = counters.row(&mut bench, MESSAGES, &never).expect("counts");
     assert_eq!(row.messages, MESSAGES);
     for (side, strace) in straces.into_iter().enumerate() {
         // Of the calls without a name are those that the worker makes around its messages.
@@ -152,8 +152,11 @@ fn our_own_tracer_and_strace_count_the_same_calls_of_as_many_messages() {
     for kind in Kind::ALL.into_iter().filter(|&kind| kind != Kind::Shm) {
         let mut bench = bench(kind, WaitStrategy::Block);
         let seen = match calls::trace(&mut bench, MESSAGES, &never) {
-            Ok(traced) => traced.expect("messages").0,
-            Err(error) => return cannot_run(Lacks::by(&error), format!("ptrace: {error}")),
+            Ok((seen, _)) => seen,
+            Err(InstrumentFault::Lost(error)) => panic!("{error}"),
+            Err(InstrumentFault::Refused(error)) => {
+                return cannot_run(Lacks::by(&error), format!("ptrace: {error}"));
+            }
         };
         let (Some(short), Some(long)) = (straced(&mut bench, 50), straced(&mut bench, 50 + MESSAGES)) else {
             return;

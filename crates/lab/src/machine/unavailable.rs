@@ -1,11 +1,11 @@
 //! A thing that cannot be had, why, and the remedy.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// Something this machine will not give.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[error("{what}: {why}; {remedy}")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unavailable {
     /// The thing that was wanted.
@@ -15,11 +15,3 @@ pub struct Unavailable {
     /// What to do about it.
     pub remedy: String,
 }
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}; {}", self.what, self.why, self.remedy)
-    }
-}
-
-impl std::error::Error for Unavailable {}

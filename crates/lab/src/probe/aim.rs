@@ -3,10 +3,9 @@
 //! It is a forecast from a few messages before (`learn.rs`). A row of messages is sent, and the
 //! watchpoints tell whether the forecast came true.
 
-use std::io;
 use std::sync::atomic::AtomicBool;
 
-use super::bench::{Bench, BenchRow, ProbeError, ProbeSetup};
+use super::bench::{Bench, BenchRow, InstrumentFault, ProbeError, ProbeSetup};
 use super::counters::cores;
 use super::learn::{Guess, Learnt, WATCH, learn};
 use super::stream::Want;
@@ -30,13 +29,10 @@ impl Aim {
         setup: &ProbeSetup,
         tracefs: Option<&Tracefs>,
         stop: &AtomicBool,
-    ) -> io::Result<Result<Aim, ProbeError>> {
-        let mut bench = match Bench::start_apart(setup, stop) {
-            Ok(bench) => bench,
-            Err(error) => return Ok(Err(error)),
-        };
+    ) -> Result<Aim, InstrumentFault> {
+        let mut bench = Bench::start_apart(setup, stop)?;
         let learnt = learn(&mut bench, setup, tracefs, stop)?;
-        Ok(learnt.map(|learnt| Aim { bench, learnt, privileged: tracefs.is_some(), sent: 0 }))
+        Ok(Aim { bench, learnt, privileged: tracefs.is_some(), sent: 0 })
     }
 
     /// Whether the kernel's own acts are seen, too.

@@ -5,12 +5,14 @@
 //! of one row, and nothing else.
 
 use std::fs;
+use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crossing::{Endpoint, Kind, WaitStrategy};
+use thiserror::Error;
 
 use crate::clock::Clock;
 use crate::itself::THIS_PROGRAM;
@@ -52,16 +54,9 @@ impl ProbeSetup {
 }
 
 /// Why nothing could be probed: one line that names the remedy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
 pub struct ProbeError(pub String);
-
-impl std::fmt::Display for ProbeError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ProbeError {}
 
 impl From<PeerFault> for ProbeError {
     fn from(fault: PeerFault) -> ProbeError {
@@ -70,6 +65,16 @@ impl From<PeerFault> for ProbeError {
             PeerFault::Stopped => ProbeError("interrupted".into()),
         }
     }
+}
+
+/// Why an instrument says nothing.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub enum InstrumentFault {
+    /// The kernel refuses it; the others still work.
+    Refused(#[from] io::Error),
+    /// The processes failed, or a message was lost: nothing more can be counted on them.
+    Lost(#[from] ProbeError),
 }
 
 /// Two processes with a channel between them.

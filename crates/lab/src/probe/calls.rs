@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::thread;
 
-use super::bench::{Bench, BenchRow, ProbeError};
+use super::bench::{Bench, BenchRow, InstrumentFault};
 use crate::sys::calls;
 use crate::sys::mark::Mark;
 use crate::sys::monotonic::monotonic_ns;
@@ -51,7 +51,7 @@ pub fn trace(
     bench: &mut Bench,
     messages: u64,
     stop: &AtomicBool,
-) -> io::Result<Result<([Vec<Called>; 2], BenchRow), ProbeError>> {
+) -> Result<([Vec<Called>; 2], BenchRow), InstrumentFault> {
     let pids = bench.pids();
     thread::scope(|scope| {
         let (ready, attached) = mpsc::channel();
@@ -61,16 +61,14 @@ pub fn trace(
         });
         // Two answers: one of each tracer.
         let attached = attached.iter().take(tracers.len()).collect::<io::Result<Vec<()>>>();
-        let sent = match attached {
-            Ok(_) => Ok(bench.send_with_times(messages, stop)),
-            Err(error) => Err(error),
-        };
-        if !matches!(sent, Ok(Ok(_))) {
+        let sent =
+            attached.map_err(InstrumentFault::from).and_then(|_| Ok(bench.send_with_times(messages, stop)?));
+        if sent.is_err() {
             // A tracer waits for the last mark, or for the end of its process.
             bench.kill();
         }
         let seen = tracers.map(|tracer| tracer.join().unwrap_or_default());
-        Ok(sent?.map(|row| (seen, row)))
+        Ok((seen, sent?))
     })
 }
 

@@ -12,7 +12,7 @@ use std::io;
 use std::sync::atomic::AtomicBool;
 
 use super::aim::Aim;
-use super::bench::{ProbeError, ProbeSetup};
+use super::bench::{InstrumentFault, ProbeSetup};
 use super::learn::Guess;
 use super::stream::EventStream;
 use super::symbols::Symbols;
@@ -61,43 +61,34 @@ impl Proof {
 /// themselves is seen, which takes no privilege.
 ///
 /// # Errors
-/// [`io::Error`] when the kernel does not let us watch. Inside, as [`Bench::send`](super::Bench::send).
+/// When the kernel does not let us watch, and as [`Bench::send`](super::Bench::send).
 pub fn prove(
     setup: &ProbeSetup,
     tracefs: Option<&Tracefs>,
     stop: &AtomicBool,
-) -> io::Result<Result<Proof, ProbeError>> {
+) -> Result<Proof, InstrumentFault> {
     let _held = Symbols::kernel();
-    let mut aim = match Aim::take(setup, tracefs, stop)? {
-        Ok(aim) => aim,
-        Err(error) => return Ok(Err(error)),
-    };
+    let mut aim = Aim::take(setup, tracefs, stop)?;
     let mut best: Option<Proof> = None;
     for guess in aim.guesses() {
-        let watched = match watch(&mut aim, guess, stop)? {
-            Ok(watched) => watched,
-            Err(error) => return Ok(Err(error)),
-        };
+        let watched = watch(&mut aim, guess, stop)?;
         if watched.whole {
-            return Ok(Ok(watched));
+            return Ok(watched);
         }
         best = best.or(Some(watched));
     }
-    best.map(Ok).ok_or_else(|| io::Error::other("nothing was watched"))
+    Ok(best.ok_or_else(|| io::Error::other("nothing was watched"))?)
 }
 
 /// Watches a row.
-fn watch(aim: &mut Aim, guess: Option<Guess>, stop: &AtomicBool) -> io::Result<Result<Proof, ProbeError>> {
+fn watch(aim: &mut Aim, guess: Option<Guess>, stop: &AtomicBool) -> Result<Proof, InstrumentFault> {
     let mut places: Vec<(BytePlace, u64)> =
         aim.places(guess).into_iter().map(|(place, _, address)| (place, address)).collect();
     places.sort_unstable();
     let mut stream =
         EventStream::open(&aim.wants(guess, |place| place), PAGES, aim.privileged(), aim.privileged())?;
     stream.begin()?;
-    let row = match aim.send(stop) {
-        Ok(row) => row,
-        Err(error) => return Ok(Err(error)),
-    };
+    let row = aim.send(stop)?;
     let told = stream.end()?;
     let pids = aim.bench().pids();
     let lives = row.windows().map(|window| {
@@ -113,5 +104,5 @@ fn watch(aim: &mut Aim, guess: Option<Guess>, stop: &AtomicBool) -> io::Result<R
     let mut lives = if guess.is_some() && whole { met } else { lives };
     lives.truncate(KEEP);
     let cores = aim.bench().cores();
-    Ok(Ok(Proof { lives, whole, places, flight_ns_p50: row.flight_ns_p50, pids, cores }))
+    Ok(Proof { lives, whole, places, flight_ns_p50: row.flight_ns_p50, pids, cores })
 }

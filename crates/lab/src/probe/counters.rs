@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::AtomicBool;
 
-use super::bench::{Bench, BenchRow, ProbeError};
+use super::bench::{Bench, BenchRow, InstrumentFault};
 use super::stream::{EventStream, Want};
 use super::tracefs::Tracefs;
 use crate::machine;
@@ -52,16 +52,13 @@ impl Counters {
     /// Puts counters to both processes, which sends a short row to learn which calls they make.
     ///
     /// # Errors
-    /// [`io::Error`] when the kernel does not let us count. Inside, as [`Bench::send`].
+    /// When the kernel does not let us count, and as [`Bench::send`].
     pub fn attach(
         bench: &mut Bench,
         tracefs: &Tracefs,
         stop: &AtomicBool,
-    ) -> io::Result<Result<Counters, ProbeError>> {
-        let called = match learn(bench, tracefs, stop)? {
-            Ok(called) => called,
-            Err(error) => return Ok(Err(error)),
-        };
+    ) -> Result<Counters, InstrumentFault> {
+        let called = learn(bench, tracefs, stop)?;
         let mut counters = Counters { counters: Vec::new() };
         let pids = bench.pids();
         for (side, &pid) in pids.iter().enumerate() {
@@ -92,7 +89,7 @@ impl Counters {
             Some("prev_state & 255"),
             CountedSubject::Sleeps,
         )?;
-        Ok(Ok(counters))
+        Ok(counters)
     }
 
     fn add(
@@ -136,7 +133,7 @@ impl Counters {
         bench: &mut Bench,
         messages: u64,
         stop: &AtomicBool,
-    ) -> io::Result<Result<(Counts, BenchRow), ProbeError>> {
+    ) -> Result<(Counts, BenchRow), InstrumentFault> {
         let before = self.read()?;
         self.counters.iter().try_for_each(|(_, counter)| counter.enable())?;
         let row = bench.send(messages, stop);
@@ -145,7 +142,7 @@ impl Counters {
         for (subject, count) in &mut counts {
             *count -= before.get(subject).copied().unwrap_or(0);
         }
-        Ok(row.map(|row| (counts, row)))
+        Ok((counts, row?))
     }
 
     fn read(&self) -> io::Result<Counts> {
@@ -169,11 +166,7 @@ pub(crate) fn cores(bench: &Bench) -> Vec<u32> {
 }
 
 /// Which system calls each side makes.
-fn learn(
-    bench: &mut Bench,
-    tracefs: &Tracefs,
-    stop: &AtomicBool,
-) -> io::Result<Result<[Vec<u64>; 2], ProbeError>> {
+fn learn(bench: &mut Bench, tracefs: &Tracefs, stop: &AtomicBool) -> Result<[Vec<u64>; 2], InstrumentFault> {
     let entry = tracefs.tracepoint("raw_syscalls/sys_enter")?;
     let pids = bench.pids();
     let wants: Vec<Want<usize>> = (0..2)
@@ -186,9 +179,7 @@ fn learn(
         .collect();
     let mut stream = EventStream::open(&wants, LEARN_PAGES, false, true)?;
     stream.begin()?;
-    if let Err(error) = bench.send(LEARN, stop) {
-        return Ok(Err(error));
-    }
+    bench.send(LEARN, stop)?;
     let mut called = [Vec::new(), Vec::new()];
     let mut inside = [false, false];
     for seen in stream.end()?.events {
@@ -204,7 +195,7 @@ fn learn(
         numbers.sort_unstable();
         numbers.dedup();
     }
-    Ok(Ok(called))
+    Ok(called)
 }
 
 /// The cost of the messages that `long` has more than `short`: the difference of the two rows'

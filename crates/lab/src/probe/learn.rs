@@ -5,7 +5,7 @@
 use std::io;
 use std::sync::atomic::AtomicBool;
 
-use super::bench::{Bench, ProbeError, ProbeSetup};
+use super::bench::{Bench, InstrumentFault, ProbeSetup};
 use super::stream::{EventStream, SeenEvent, Want};
 use super::touch::BytePlace;
 use super::tracefs::{Tracefs, Tracepoint};
@@ -98,12 +98,9 @@ pub(super) fn learn(
     setup: &ProbeSetup,
     tracefs: Option<&Tracefs>,
     stop: &AtomicBool,
-) -> io::Result<Result<Learnt, ProbeError>> {
+) -> Result<Learnt, InstrumentFault> {
     let listening = tracefs.map(|tracefs| listen(bench, setup, tracefs)).transpose()?;
-    let row = match bench.connect(stop).and_then(|()| bench.send(LEARN, stop)) {
-        Ok(row) => row,
-        Err(error) => return Ok(Err(error)),
-    };
+    let row = bench.connect(stop).and_then(|()| bench.send(LEARN, stop))?;
     let mut learnt = Learnt {
         users: vec![
             (BytePlace::SentMessage, 0, row.message_at[0] + BYTE),
@@ -130,7 +127,7 @@ pub(super) fn learn(
         learnt.users.extend(places);
         learnt.stride = stride;
     }
-    Ok(Ok(learnt))
+    Ok(learnt)
 }
 
 /// Listens to the calls of both sides, and to what the kernel's allocators give while the sender is in one, from the

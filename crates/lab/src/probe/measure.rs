@@ -1,12 +1,11 @@
 //! One row: everything that this machine's instruments can say about one mechanism, way of waiting and placement.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::atomic::AtomicBool;
 
 use crossing::scene::Budget;
 
-use super::bench::{Bench, ProbeError, ProbeSetup};
+use super::bench::{Bench, InstrumentFault, ProbeError, ProbeSetup};
 use super::budget;
 use super::calls;
 use super::copies::{self, Proof};
@@ -120,13 +119,14 @@ impl<'a> Collected<'a> {
     /// An instrument that is refused in the end leaves a reason; a message that was lost ends the row.
     fn settle(
         &mut self,
-        outcome: io::Result<Result<(), ProbeError>>,
+        outcome: Result<(), InstrumentFault>,
         asked: &[Question],
         what: &str,
     ) -> Result<(), ProbeError> {
         match outcome {
-            Ok(done) => done,
-            Err(error) => {
+            Ok(()) => Ok(()),
+            Err(InstrumentFault::Lost(error)) => Err(error),
+            Err(InstrumentFault::Refused(error)) => {
                 for &question in asked {
                     self.unavailable.insert(question, refused(what, &error));
                 }
@@ -176,23 +176,13 @@ impl<'a> Collected<'a> {
         bench: &mut Bench,
         messages: u64,
         stop: &AtomicBool,
-    ) -> io::Result<Result<(), ProbeError>> {
+    ) -> Result<(), InstrumentFault> {
         let tracefs = Tracefs::open()?;
-        let counters = match Counters::attach(bench, &tracefs, stop)? {
-            Ok(counters) => counters,
-            Err(error) => return Ok(Err(error)),
-        };
+        let counters = Counters::attach(bench, &tracefs, stop)?;
         // Long enough for everything that the workers do around their messages.
         let few = messages / 10;
-        let rows = counters.row(bench, few, stop)?;
-        let rows = match rows {
-            Ok(short) => counters.row(bench, few + messages, stop)?.map(|long| (short, long)),
-            Err(error) => Err(error),
-        };
-        let ((short, _), (long, row)) = match rows {
-            Ok(rows) => rows,
-            Err(error) => return Ok(Err(error)),
-        };
+        let (short, _) = counters.row(bench, few, stop)?;
+        let (long, row) = counters.row(bench, few + messages, stop)?;
         let counts = counters::difference(&short, &long);
         let name = "tracepoints";
         self.took(name, row.flight_ns_p50);
@@ -217,7 +207,7 @@ impl<'a> Collected<'a> {
                 self.add(question, Reading::whole(name, Certainty::AtLeast, count, messages));
             }
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// Puts a reading before the others.
@@ -242,20 +232,12 @@ impl<'a> Collected<'a> {
     }
 
     /// The wake-ups within a row of calls.
-    fn woken(
-        &mut self,
-        bench: &mut Bench,
-        messages: u64,
-        stop: &AtomicBool,
-    ) -> io::Result<Result<(), ProbeError>> {
-        let (wakes, row) = match wakes::count(bench, &Tracefs::open()?, messages, stop)? {
-            Ok(counted) => counted,
-            Err(error) => return Ok(Err(error)),
-        };
+    fn woken(&mut self, bench: &mut Bench, messages: u64, stop: &AtomicBool) -> Result<(), InstrumentFault> {
+        let (wakes, row) = wakes::count(bench, &Tracefs::open()?, messages, stop)?;
         let name = "tracepoints, as a stream";
         self.took(name, row.flight_ns_p50);
         self.add(Question::Wakes, Reading::whole(name, Certainty::Exact, wakes, row.messages));
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// What both gave up their cores for within a row of calls.
@@ -264,31 +246,20 @@ impl<'a> Collected<'a> {
         bench: &mut Bench,
         messages: u64,
         stop: &AtomicBool,
-    ) -> io::Result<Result<(), ProbeError>> {
-        let (outs, row) = match switches::count(bench, messages, stop)? {
-            Ok(counted) => counted,
-            Err(error) => return Ok(Err(error)),
-        };
+    ) -> Result<(), InstrumentFault> {
+        let (outs, row) = switches::count(bench, messages, stop)?;
         let name = "perf switch records";
         self.took(name, row.flight_ns_p50);
         let messages = row.messages;
         for (question, outs) in [Question::SenderSleeps, Question::ReceiverSleeps].into_iter().zip(outs) {
             self.first(question, Reading::whole(name, Certainty::Exact, outs.slept, messages));
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// A row step by step.
-    fn traced(
-        &mut self,
-        bench: &mut Bench,
-        messages: u64,
-        stop: &AtomicBool,
-    ) -> io::Result<Result<(), ProbeError>> {
-        let (seen, row) = match calls::trace(bench, messages, stop)? {
-            Ok(traced) => traced,
-            Err(error) => return Ok(Err(error)),
-        };
+    fn traced(&mut self, bench: &mut Bench, messages: u64, stop: &AtomicBool) -> Result<(), InstrumentFault> {
+        let (seen, row) = calls::trace(bench, messages, stop)?;
         let name = "ptrace";
         self.took(name, row.flight_ns_p50);
         let counted = [&seen[0], &seen[1]].map(|calls| by_name(calls));
@@ -300,26 +271,24 @@ impl<'a> Collected<'a> {
             reading.parts = vec![("bytes taken and given by the calls, per byte of message".into(), each)];
             self.add(Question::KernelCopies, reading);
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// The copy proof: the best of a few tries.
-    fn proved(&mut self, stop: &AtomicBool) -> io::Result<Result<(), ProbeError>> {
+    fn proved(&mut self, stop: &AtomicBool) -> Result<(), InstrumentFault> {
         let tracefs = Tracefs::open()?;
         let mut setup = self.setup.clone();
         setup.size_bytes = setup.size_bytes.max(copies::LEAST_BYTES);
         let mut found: Option<Proof> = None;
         for _ in 0..PROOFS {
-            match copies::prove(&setup, Some(&tracefs), stop)? {
-                Ok(proof) if proof.whole => {
-                    found = Some(proof);
-                    break;
-                }
-                Ok(proof) => found = found.or(Some(proof)),
-                Err(error) => return Ok(Err(error)),
+            let proof = copies::prove(&setup, Some(&tracefs), stop)?;
+            if proof.whole {
+                found = Some(proof);
+                break;
             }
+            found = found.or(Some(proof));
         }
-        let Some(proof) = found else { return Ok(Ok(())) };
+        let Some(proof) = found else { return Ok(()) };
         let name = "watchpoints";
         self.took("watchpoints, user and kernel memory", proof.flight_ns_p50);
         if let Some(copies) = proof.copies() {
@@ -332,20 +301,17 @@ impl<'a> Collected<'a> {
             }
         }
         self.touches = touched(&proof);
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// What the processes themselves touch. What the kernel does is not seen, so that nothing follows for its copies.
-    fn watched(&mut self, stop: &AtomicBool) -> io::Result<Result<(), ProbeError>> {
+    fn watched(&mut self, stop: &AtomicBool) -> Result<(), InstrumentFault> {
         let mut setup = self.setup.clone();
         setup.size_bytes = setup.size_bytes.max(copies::LEAST_BYTES);
-        let proof = match copies::prove(&setup, None, stop)? {
-            Ok(proof) => proof,
-            Err(error) => return Ok(Err(error)),
-        };
+        let proof = copies::prove(&setup, None, stop)?;
         self.took("watchpoints, user memory", proof.flight_ns_p50);
         self.touches = touched(&proof);
-        Ok(Ok(()))
+        Ok(())
     }
 
     fn probed(self, budget: Option<&Budget>, failed: Option<String>) -> Probed {

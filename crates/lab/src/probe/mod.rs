@@ -43,7 +43,7 @@ use crossing::scene::Budget;
 
 use crate::machine::Machine;
 
-pub use bench::{Bench, BenchRow, ProbeError, ProbeSetup};
+pub use bench::{Bench, BenchRow, InstrumentFault, ProbeError, ProbeSetup};
 pub use figure::{Certainty, ProbeFigure, Question, Reading};
 pub use instruments::{Instrument, Tier, Tool, instruments};
 pub(crate) use refusal::refused;

@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::atomic::AtomicBool;
 
-use super::bench::{Bench, BenchRow, ProbeError};
+use super::bench::{Bench, BenchRow, InstrumentFault};
 use super::wakes::within;
 use crate::sys::perf::{Counter, PerfEvent, Records, Ring, Said, Whom};
 
@@ -70,14 +70,11 @@ pub fn count(
     bench: &mut Bench,
     messages: u64,
     stop: &AtomicBool,
-) -> io::Result<Result<([Outs; 2], BenchRow), ProbeError>> {
+) -> Result<([Outs; 2], BenchRow), InstrumentFault> {
     let [sender, receiver] = bench.pids();
     let (mut sender, mut receiver) = (SwitchWatch::of(sender)?, SwitchWatch::of(receiver)?);
-    let row = match bench.send_with_times(messages.min(MOST), stop) {
-        Ok(row) => row,
-        Err(error) => return Ok(Err(error)),
-    };
+    let row = bench.send_with_times(messages.min(MOST), stop)?;
     let outs =
         [sender.outs(|t_ns| within(&row.sends, t_ns))?, receiver.outs(|t_ns| within(&row.recvs, t_ns))?];
-    Ok(Ok((outs, row)))
+    Ok((outs, row))
 }

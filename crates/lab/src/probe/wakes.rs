@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::atomic::AtomicBool;
 
-use super::bench::{Bench, BenchRow, ProbeError};
+use super::bench::{Bench, BenchRow, InstrumentFault};
 use super::counters::cores;
 use super::stream::{EventStream, Want};
 use super::tracefs::Tracefs;
@@ -25,7 +25,7 @@ pub fn count(
     tracefs: &Tracefs,
     messages: u64,
     stop: &AtomicBool,
-) -> io::Result<Result<(u64, BenchRow), ProbeError>> {
+) -> Result<(u64, BenchRow), InstrumentFault> {
     let watched = PerfEvent::Tracepoint(tracefs.tracepoint("sched/sched_waking")?.id);
     let only = Some(format!("pid == {}", bench.pids()[1]));
     // Any waker counts: usually the sender, but an interrupt may come in between.
@@ -37,16 +37,13 @@ pub fn count(
     });
     let mut stream = EventStream::open(&wants.collect::<Vec<_>>(), PAGES, false, true)?;
     stream.begin()?;
-    let row = match bench.send_with_times(messages.min(MOST), stop) {
-        Ok(row) => row,
-        Err(error) => return Ok(Err(error)),
-    };
+    let row = bench.send_with_times(messages.min(MOST), stop)?;
     let told = stream.end()?;
     if told.lost {
-        return Err(io::Error::other("wake-ups found no room in the ring"));
+        return Err(io::Error::other("wake-ups found no room in the ring").into());
     }
     let count = told.events.iter().filter(|seen| within(&row.recvs, seen.sample.t_ns)).count() as u64;
-    Ok(Ok((count, row)))
+    Ok((count, row))
 }
 
 /// Whether `t_ns` falls into one of `calls`, which follow each other.

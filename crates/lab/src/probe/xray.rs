@@ -21,7 +21,7 @@ use self::outside::from_outside;
 pub use self::scan::Xray;
 use self::scan::{Scan, TraceKey};
 use super::aim::Aim;
-use super::bench::{Bench, ProbeError, ProbeSetup};
+use super::bench::{Bench, InstrumentFault, ProbeError, ProbeSetup};
 use super::copies::LEAST_BYTES;
 use super::counters::cores;
 use super::refusal::refused;
@@ -56,10 +56,13 @@ pub fn xray(setup: &ProbeSetup, stop: &AtomicBool) -> Result<Xray, ProbeError> {
     // A shorter message has no byte of its own to be watched.
     let setup = &ProbeSetup { size_bytes: setup.size_bytes.max(LEAST_BYTES), ..setup.clone() };
     let _held = Symbols::kernel();
-    let looked = Tracefs::open().and_then(|tracefs| through_the_kernel(setup, &tracefs, stop));
-    match looked {
-        Ok(looked) => looked,
-        Err(error) => from_outside(setup, refused("tracepoints of the kernel", &error), stop),
+    let looked = Tracefs::open().map_err(InstrumentFault::from);
+    match looked.and_then(|tracefs| through_the_kernel(setup, &tracefs, stop)) {
+        Ok(looked) => Ok(looked),
+        Err(InstrumentFault::Lost(error)) => Err(error),
+        Err(InstrumentFault::Refused(error)) => {
+            from_outside(setup, refused("tracepoints of the kernel", &error), stop)
+        }
     }
 }
 
@@ -68,18 +71,15 @@ fn through_the_kernel(
     setup: &ProbeSetup,
     tracefs: &Tracefs,
     stop: &AtomicBool,
-) -> io::Result<Result<Xray, ProbeError>> {
-    let mut aim = match Aim::take(setup, Some(tracefs), stop)? {
-        Ok(aim) => aim,
-        Err(error) => return Ok(Err(error)),
-    };
+) -> Result<Xray, InstrumentFault> {
+    let mut aim = Aim::take(setup, Some(tracefs), stop)?;
     let mut formats = BTreeMap::new();
     for (key, name) in TRACEPOINTS {
         match tracefs.tracepoint(name) {
             Ok(tracepoint) => drop(formats.insert(key, tracepoint)),
             // Not every kernel has all of them.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
     let tap = Tap::open().ok();
@@ -91,10 +91,7 @@ fn through_the_kernel(
         let mut stream = EventStream::open(&wants, PAGES, true, true)?;
         stream.begin()?;
         drop(tap.as_ref().zip(ports).map(|(tap, ports)| tap.take(ports)));
-        let row = match aim.send(stop) {
-            Ok(row) => row,
-            Err(error) => return Ok(Err(error)),
-        };
+        let row = aim.send(stop)?;
         let told = stream.end()?;
         let segments = tap.as_ref().zip(ports).map(|(tap, ports)| tap.take_acknowledged(ports));
         let scan = Scan::new(setup, &formats, &told.events, aim.bench(), &row, segments.unwrap_or_default());
@@ -107,7 +104,7 @@ fn through_the_kernel(
         }
     }
     let shown = shown.ok_or_else(|| io::Error::other("no row was sent"))?;
-    Ok(Ok(shown.1))
+    Ok(shown.1)
 }
 
 /// What is wanted of the kernel's tracepoints.

@@ -27,12 +27,12 @@ mod teller;
 mod textbook;
 mod xray;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossing::{Kind, WaitStrategy};
+use thiserror::Error;
 
 use self::pair::{BOTH, Cast, Pair};
 use self::teller::Teller;
@@ -92,16 +92,9 @@ pub struct Stage {
 }
 
 /// There is no stage, or no longer: a sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
 pub struct StageOver(pub String);
-
-impl fmt::Display for StageOver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for StageOver {}
 
 impl Stage {
     /// Starts two processes, puts them in their places, connects them and lets them exchange a few messages,

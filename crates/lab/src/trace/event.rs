@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::line::{ReadError, line, parse, take};
+use crate::machine::Unavailable;
 
 pub use crate::scene::Actor as Side;
 
@@ -299,6 +300,12 @@ pub enum Tone {
     Good,
     /// It went wrong, or could not be done.
     Bad,
+}
+
+impl From<Unavailable> for What {
+    fn from(gone: Unavailable) -> What {
+        What::Unavailable { figure: gone.what, why: gone.why, remedy: gone.remedy }
+    }
 }
 
 impl Event {

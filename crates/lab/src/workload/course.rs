@@ -1,9 +1,9 @@
 //! What the loops of all workloads share: why they fail, the warm-up, how far they are, and what they cost.
 
-use std::fmt;
 use std::ops::Range;
 
 use crossing::{Connection, Mechanism, RecvError, SendError};
+use thiserror::Error;
 
 use super::payload;
 use crate::job::PairJob;
@@ -11,42 +11,15 @@ use crate::report::SideUse;
 use crate::sys::usage::{Usage, peak_rss_kib, usage};
 
 /// Why a round failed.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error(transparent)]
 pub(crate) enum Broken {
     /// The channel would not send.
-    Send(SendError),
+    Send(#[from] SendError),
     /// The channel would not receive.
-    Recv(RecvError),
+    Recv(#[from] RecvError),
     /// What came was not what was sent.
-    Mismatch(payload::Mismatch),
-}
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Broken::Send(error) => error.fmt(f),
-            Broken::Recv(error) => error.fmt(f),
-            Broken::Mismatch(mismatch) => mismatch.fmt(f),
-        }
-    }
-}
-
-impl From<SendError> for Broken {
-    fn from(error: SendError) -> Self {
-        Broken::Send(error)
-    }
-}
-
-impl From<RecvError> for Broken {
-    fn from(error: RecvError) -> Self {
-        Broken::Recv(error)
-    }
-}
-
-impl From<payload::Mismatch> for Broken {
-    fn from(mismatch: payload::Mismatch) -> Self {
-        Broken::Mismatch(mismatch)
-    }
+    Mismatch(#[from] payload::Mismatch),
 }
 
 /// How often a round notes how far it is.

@@ -29,6 +29,8 @@ impl fmt::Display for Mismatch {
     }
 }
 
+impl std::error::Error for Mismatch {}
+
 /// Words in a block: the loops below are over whole blocks, which the compiler unrolls.
 const BLOCK: usize = 8;
 

@@ -3,10 +3,10 @@
 use super::events::Walk;
 use super::inside::Inside;
 use super::looks::without_empty_looks;
-use super::scan::{Scan, TraceKey, Xray};
+use super::scan::{Scan, TraceKey, Xray, both_calls};
 use crate::probe::touch::{BytePlace, Life, touch};
 use crate::scene::Scene;
-use crate::trace::{Basis, Event, Side, Tone, What};
+use crate::trace::{Basis, Event, Tone, What};
 
 impl Scan<'_> {
     /// The journey of one message: from its receiver's call to both being back from theirs.
@@ -16,12 +16,7 @@ impl Scan<'_> {
             return Xray { pids: self.pids, cores: self.cores, events: Vec::new() };
         };
         let windows = [send, recv];
-        let mut events = vec![
-            Event::new(recv.0, What::RecvBegin {}).by(Side::Receiver).of(0),
-            Event::new(send.0, What::SendBegin { payload: None }).by(Side::Sender).of(0),
-            Event::new(send.1, What::SendEnd {}).by(Side::Sender).of(0),
-            Event::new(recv.1, What::RecvEnd { payload: None }).by(Side::Receiver).of(0),
-        ];
+        let mut events = both_calls(windows);
         let mut walk = Walk { windows, calls: Inside::default(), aside: [false; 2] };
         for seen in self.events {
             self.event(seen, &mut walk, &mut events);

@@ -4,13 +4,13 @@ use std::sync::atomic::AtomicBool;
 
 use super::inside::{Entered, Inside};
 use super::looks::without_empty_looks;
-use super::scan::Xray;
+use super::scan::{Xray, both_calls};
 use crate::machine::Unavailable;
-use crate::probe::bench::{Bench, BenchRow, ProbeError, ProbeSetup};
+use crate::probe::bench::{Bench, BenchRow, InstrumentFault, ProbeError, ProbeSetup};
 use crate::probe::calls::{self, Called};
 use crate::probe::refusal::refused;
 use crate::probe::spell;
-use crate::trace::{Event, Side, What};
+use crate::trace::Event;
 
 /// A few messages under a tracer; `why` there is nothing better.
 pub(super) fn from_outside(
@@ -25,31 +25,22 @@ pub(super) fn from_outside(
     let pids = bench.pids();
     let mut events = Vec::new();
     match calls::trace(&mut bench, TRACED, stop) {
-        Ok(traced) => {
-            let (seen, row) = traced?;
-            events = stepped(setup, &seen, &row);
-        }
-        Err(error) => {
-            let gone = refused("every system call of a process", &error);
-            let what = What::Unavailable { figure: gone.what, why: gone.why, remedy: gone.remedy };
-            events.push(Event::new(0, what));
+        Ok((seen, row)) => events = stepped(setup, &seen, &row),
+        Err(InstrumentFault::Lost(error)) => return Err(error),
+        Err(InstrumentFault::Refused(error)) => {
+            events.push(Event::new(0, refused("every system call of a process", &error).into()));
         }
     }
     let last = events.iter().map(|event| event.t_ns).max().unwrap_or(0);
-    let figure = "wake-ups, switches, packets, and copies of the message".to_owned();
-    events.push(Event::new(last, What::Unavailable { figure, why: why.why, remedy: why.remedy }));
+    let what = "wake-ups, switches, packets, and copies of the message".into();
+    events.push(Event::new(last, Unavailable { what, ..why }.into()));
     Ok(Xray { pids, cores: bench.cores(), events })
 }
 
 fn stepped(setup: &ProbeSetup, seen: &[Vec<Called>; 2], row: &BenchRow) -> Vec<Event> {
     let index = row.sends.len().saturating_sub(2);
     let (Some(&send), Some(&recv)) = (row.sends.get(index), row.recvs.get(index)) else { return Vec::new() };
-    let mut events = vec![
-        Event::new(recv.0, What::RecvBegin {}).by(Side::Receiver).of(0),
-        Event::new(send.0, What::SendBegin { payload: None }).by(Side::Sender).of(0),
-        Event::new(send.1, What::SendEnd {}).by(Side::Sender).of(0),
-        Event::new(recv.1, What::RecvEnd { payload: None }).by(Side::Receiver).of(0),
-    ];
+    let mut events = both_calls([send, recv]);
     for (side, window) in [send, recv].into_iter().enumerate() {
         let inside = |call: &&Called| {
             (window.0..=window.1).contains(&call.entered_ns) && !spell::is_pause(call.number)

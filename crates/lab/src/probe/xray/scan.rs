@@ -9,7 +9,7 @@ use crate::probe::touch::{BytePlace, Life, touch};
 use crate::probe::tracefs::Tracepoint;
 use crate::probe::wire::Segment;
 use crate::sys::perf::Sample;
-use crate::trace::{Event, Side};
+use crate::trace::{Event, Side, What};
 
 /// One message, looked through.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,4 +88,14 @@ pub(super) fn stack_of(sample: &Sample) -> String {
 /// The side of one of the two processes.
 pub(super) fn who(side: usize) -> Side {
     if side == 0 { Side::Sender } else { Side::Receiver }
+}
+
+/// Both calls of the message whose windows these are, as its first events.
+pub(super) fn both_calls([send, recv]: [(u64, u64); 2]) -> Vec<Event> {
+    vec![
+        Event::new(recv.0, What::RecvBegin {}).by(Side::Receiver).of(0),
+        Event::new(send.0, What::SendBegin { payload: None }).by(Side::Sender).of(0),
+        Event::new(send.1, What::SendEnd {}).by(Side::Sender).of(0),
+        Event::new(recv.1, What::RecvEnd { payload: None }).by(Side::Receiver).of(0),
+    ]
 }

@@ -5,7 +5,9 @@ use std::io;
 
 use super::bench::{ExperimentBench, ExperimentVerdict};
 use crate::peer::PeerFault;
+use crate::probe::InstrumentFault;
 use crate::probe::copies::{self, Proof};
+use crate::probe::refused;
 use crate::probe::tracefs::Tracefs;
 use crate::scene::Scene;
 use crate::stage::xray::{processes, setup};
@@ -16,35 +18,28 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     let mut setup = setup(bench.cast);
     setup.size_bytes = setup.size_bytes.max(copies::LEAST_BYTES);
     let prove = |tracefs: Option<&Tracefs>| {
-        let proof = copies::prove(&setup, tracefs, bench.stop)?;
-        proof.map_err(|error| io::Error::other(error.0))
+        copies::prove(&setup, tracefs, bench.stop).map_err(|fault| match fault {
+            InstrumentFault::Refused(error) => error,
+            InstrumentFault::Lost(error) => io::Error::other(error),
+        })
     };
     // Without privilege what the processes do themselves can still be watched.
     let watched = Tracefs::open().and_then(|tracefs| prove(Some(&tracefs)));
-    let (proof, refused) = match watched {
-        Ok(proof) => (proof, None),
-        Err(error) => {
-            let gone = crate::probe::refused("watchpoints on the kernel's memory", &error);
-            match prove(None) {
-                Ok(proof) => (proof, Some(gone)),
-                Err(error) => {
-                    let gone = crate::probe::refused("watchpoints on memory of a process", &error);
-                    bench.teller.say(What::Unavailable {
-                        figure: gone.what,
-                        why: gone.why,
-                        remedy: gone.remedy,
-                    });
-                    return Ok(ExperimentVerdict::untried("no byte can be watched here"));
-                }
+    let (proof, whole) = match watched {
+        Ok(proof) => (proof, true),
+        Err(error) => match prove(None) {
+            Ok(proof) => {
+                bench.teller.say(refused("watchpoints on the kernel's memory", &error).into());
+                (proof, false)
             }
-        }
+            Err(error) => {
+                bench.teller.say(refused("watchpoints on memory of a process", &error).into());
+                return Ok(ExperimentVerdict::untried("no byte can be watched here"));
+            }
+        },
     };
-    if let Some(gone) = &refused {
-        let (figure, why, remedy) = (gone.what.clone(), gone.why.clone(), gone.remedy.clone());
-        bench.teller.say(What::Unavailable { figure, why, remedy });
-    }
     tell(bench, &proof);
-    Ok(verdict(bench, &proof, refused.is_none()))
+    Ok(verdict(bench, &proof, whole))
 }
 
 /// The touches of one message, in order of time, and the table of them.

@@ -3,9 +3,8 @@
 
 use super::bench::{ExperimentBench, ExperimentVerdict};
 use crate::peer::PeerFault;
-use crate::probe::pages;
+use crate::probe::{pages, refused};
 use crate::sys::maps::ProcessMapping;
-use crate::trace::What;
 
 pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, PeerFault> {
     let pair = bench.pair()?;
@@ -57,8 +56,7 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     );
     if !shown {
         let error = std::io::Error::from_raw_os_error(libc::EPERM);
-        let gone = crate::probe::refused("numbers of physical pages", &error);
-        bench.teller.say(What::Unavailable { figure: gone.what, why: gone.why, remedy: gone.remedy });
+        bench.teller.say(refused("numbers of physical pages", &error).into());
     }
     Ok(match (proven, differ, same_file) {
         (0, 0, 0) => ExperimentVerdict::new(false, "the two have no memory in common"),
