@@ -52,13 +52,6 @@ impl Memory for &Scripted {
     fn read(&self, at: u64, _: &mut [u8]) {
         self.read_at.set(at);
     }
-    fn let_go(&self, _: u64, _: u64) {}
-
-    fn expect(&self, _: u64) {}
-    fn mark_sent(&self) {}
-    fn take_sent(&self) -> bool {
-        false
-    }
     fn status(&self) -> Status {
         Status(0)
     }

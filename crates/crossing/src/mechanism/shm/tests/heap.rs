@@ -14,7 +14,7 @@ use super::super::memory::{Memory, Status, Word};
 use super::super::ring::consumer::Consumer;
 use super::super::ring::producer::Producer;
 use super::super::ring::{GRAIN, START};
-use super::{block, recv, send, slot};
+use super::{block, read_grains, recv, send, slot, write_grains};
 use crate::error::{RecvError, SendError};
 use crate::wait::{Patience, Until};
 
@@ -125,30 +125,13 @@ impl Memory for Heap {
     }
 
     fn write(&self, at: u64, message: &[u8]) {
-        for (i, chunk) in message.chunks(8).enumerate() {
-            // The bytes between the message and the next grain are spoiled, so that a reader that
-            // relies on them fails.
-            let mut grain = [0xee; 8];
-            grain[..chunk.len()].copy_from_slice(chunk);
-            self.write_word(at.wrapping_add(i as u64 * GRAIN), u64::from_le_bytes(grain));
-        }
+        // The bytes between the message and the next grain are spoiled, so that a reader that
+        // relies on them fails.
+        write_grains(self, at, message, 0xee);
     }
 
     fn read(&self, at: u64, message: &mut [u8]) {
-        for (i, chunk) in message.chunks_mut(8).enumerate() {
-            let grain = self.read_word(at.wrapping_add(i as u64 * GRAIN)).to_le_bytes();
-            chunk.copy_from_slice(&grain[..chunk.len()]);
-        }
-    }
-
-    fn let_go(&self, _: u64, _: u64) {}
-
-    fn expect(&self, _: u64) {}
-
-    fn mark_sent(&self) {}
-
-    fn take_sent(&self) -> bool {
-        false
+        read_grains(self, at, message);
     }
 
     fn status(&self) -> Status {

@@ -242,16 +242,6 @@ impl Memory for &Hostile {
         message.fill(self.below(256) as u8);
     }
 
-    fn let_go(&self, _: u64, _: u64) {}
-
-    fn expect(&self, _: u64) {}
-
-    fn mark_sent(&self) {}
-
-    fn take_sent(&self) -> bool {
-        false
-    }
-
     fn status(&self) -> Status {
         self.step();
         let status = match self.below(32) {

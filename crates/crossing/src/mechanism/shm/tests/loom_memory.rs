@@ -21,7 +21,7 @@ use ::loom::sync::{Condvar, Mutex, MutexGuard};
 use super::super::memory::{Memory, Status, Word};
 use super::super::plain::{self, Bed};
 use super::super::ring::GRAIN;
-use super::slot;
+use super::{read_grains, slot, write_grains};
 use crate::wait::Patience;
 
 /// One mistake in the order of things.
@@ -252,31 +252,14 @@ impl Memory for Loom {
     }
 
     fn write(&self, at: u64, message: &[u8]) {
-        for (i, chunk) in message.chunks(8).enumerate() {
-            let mut grain = [0; 8];
-            grain[..chunk.len()].copy_from_slice(chunk);
-            self.write_word(at.wrapping_add(i as u64 * GRAIN), u64::from_le_bytes(grain));
-        }
+        write_grains(self, at, message, 0);
     }
 
     fn read(&self, at: u64, message: &mut [u8]) {
         if self.is(Mutant::HeadBeforeCopy) {
             self.store(Word::Head, at.wrapping_add((message.len() as u64).next_multiple_of(GRAIN)));
         }
-        for (i, chunk) in message.chunks_mut(8).enumerate() {
-            let grain = self.read_word(at.wrapping_add(i as u64 * GRAIN)).to_le_bytes();
-            chunk.copy_from_slice(&grain[..chunk.len()]);
-        }
-    }
-
-    fn let_go(&self, _: u64, _: u64) {}
-
-    fn expect(&self, _: u64) {}
-
-    fn mark_sent(&self) {}
-
-    fn take_sent(&self) -> bool {
-        false
+        read_grains(self, at, message);
     }
 
     fn status(&self) -> Status {

@@ -31,6 +31,23 @@ fn block() -> Patience {
     Patience::new(WaitStrategy::Block, true)
 }
 
+/// Writes a message word by word; the bytes up to the next grain become `spoilt`.
+fn write_grains(memory: &impl Memory, at: u64, message: &[u8], spoilt: u8) {
+    for (i, chunk) in (0..).zip(message.chunks(8)) {
+        let mut grain = [spoilt; 8];
+        grain[..chunk.len()].copy_from_slice(chunk);
+        memory.write_word(at.wrapping_add(i * GRAIN), u64::from_le_bytes(grain));
+    }
+}
+
+/// Reads a message word by word.
+fn read_grains(memory: &impl Memory, at: u64, message: &mut [u8]) {
+    for (i, chunk) in (0..).zip(message.chunks_mut(8)) {
+        let grain = memory.read_word(at.wrapping_add(i * GRAIN)).to_le_bytes();
+        chunk.copy_from_slice(&grain[..chunk.len()]);
+    }
+}
+
 /// Sends as the sending half of a connection does.
 fn send<M: Memory>(ring: &mut Producer<M>, message: &[u8], patience: &mut Patience) -> Result<(), SendError> {
     loop {
