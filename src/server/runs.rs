@@ -91,6 +91,7 @@ pub(crate) async fn beside(
 ) -> Result<Response, Refusal> {
     let Query(Like { kind, wait: ParsedWord(wait), placement: ParsedWord(placement), size }) =
         like.map_err(|error| Refusal::senseless(error.body_text()))?;
+    let _way = ReportPermit::take().await?;
     let found = lab.blocking(move |lab| {
         let report = lab.history.report(&id)?;
         Ok::<_, Refusal>(lab::judge::beside(&report, &render::scenes(), &kind, (wait, placement, size)))

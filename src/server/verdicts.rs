@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Lab;
-use super::body::{Json, REPORT_BYTES, Text, understand};
+use super::body::{Json, REPORT_BYTES, ReportPermit, Text, understand};
 use super::refusal::{Refusal, json_of};
 use crate::render::{self, choice};
 
@@ -57,6 +57,7 @@ pub(crate) async fn choice(
     if let Some(fault) = wanted.fault() {
         return Err(Refusal::senseless(fault));
     }
+    let _way = ReportPermit::take().await?;
     let choice = lab.blocking(move |lab| {
         let runs = lab.history.list().runs.into_iter().take(RUNS);
         let runs: Vec<_> =

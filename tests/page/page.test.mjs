@@ -124,6 +124,20 @@ test('waiting, placement and size start a new stage, and stand in the address', 
   await close()
 })
 
+test('a report is asked about a stage once, however often the stage is opened', async () => {
+  const { page, close } = await open(browser, at('m/post'))
+  /** @type {string[]} */
+  const asked = []
+  page.on('request', (request) => { if (request.url().includes('/beside?')) asked.push(request.url()) })
+  for (const place of ['m/lamp', '', 'm/pigeon', '', 'm/lamp']) {
+    await page.goto(at(place))
+    if (place) await ready(page)
+    if (place) await page.getByText('In your last race').waitFor()
+  }
+  assert.deepEqual(asked.map((url) => new URL(url).searchParams.get('kind')), ['lamp', 'pigeon'])
+  await close()
+})
+
 test('experiments and probes are shown by what their events say', async () => {
   const { page, close } = await open(browser, `${at('m/pigeon')}?speed=max`)
   await ready(page)

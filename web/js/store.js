@@ -3,7 +3,7 @@
 import { api } from './api.js'
 import { state } from './live.js'
 
-/** @import { JudgedRun, Lab, Machine, Scene } from '../types' */
+/** @import { Lab, Machine, Scene } from '../types' */
 
 /** @type {Lab} */
 export let lab
@@ -22,17 +22,22 @@ export const title = (kind) => lab.scenes[accent(kind)]?.title ?? kind
 /** @param {string} kind @returns {Scene | undefined} */
 export const sceneOf = (kind) => lab.scenes[accent(kind)]
 
-/** Reports never change, so each is asked for once. @param {(id: string) => Promise<JudgedRun>} ask */
-function kept(ask) {
-  /** @type {Map<string, Promise<JudgedRun>>} */
-  const reports = new Map()
-  return (/** @type {string} */ id) => {
-    let found = reports.get(id)
+/**
+ * Reports never change, so what is said of each is asked for once.
+ * @template {unknown[]} A @template T
+ * @param {(...asked: A) => Promise<T>} ask @param {number} most how many answers are kept
+ */
+function kept(ask, most = 8) {
+  /** @type {Map<string, Promise<T>>} */
+  const answers = new Map()
+  return (/** @type {A} */ ...asked) => {
+    const key = JSON.stringify(asked)
+    let found = answers.get(key)
     if (!found) {
-      found = ask(id)
-      found.catch(() => reports.delete(id))
-      if (reports.size > 8) reports.delete([...reports.keys()][0])
-      reports.set(id, found)
+      found = ask(...asked)
+      found.catch(() => answers.delete(key))
+      if (answers.size >= most) answers.delete([...answers.keys()][0])
+      answers.set(key, found)
     }
     return found
   }
@@ -43,6 +48,9 @@ export const report = kept(api.judged)
 
 /** The same without what curves and replays are drawn from: a small part of it. */
 export const brief = kept(api.brief)
+
+/** A mechanism in a report that waited and sat like a stage. */
+export const beside = kept(api.beside, 64)
 
 /** The last run's id. */
 export const lastRun = () => (state.connected ? (state.runs[0]?.id ?? null) : (lab.last_run ?? null))

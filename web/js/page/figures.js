@@ -1,13 +1,12 @@
 // Two lists that never mix: what follows from the design, and what was measured here, with its instrument and its count.
 
-import { api } from '../api.js'
 import { h, named, show } from '../dom.js'
 import { count, duration, list, plural, tied } from '../format.js'
 import { median } from '../scale.js'
 import { flights } from '../stage/recording.js'
 import { range } from '../stage/words.js'
 import { countedRows } from './counted.js'
-import { lastRun } from '../store.js'
+import { beside, lastRun } from '../store.js'
 
 /** @import { Child } from '../dom.js' */
 /** @import { Beside, Header } from '../../types' */
@@ -127,7 +126,7 @@ export class Figures {
     /** @type {Beside | null} */
     let found
     try {
-      found = await api.beside(id, { kind: scene.kind, wait, placement, size: String(size_bytes || 64) })
+      found = await beside(id, { kind: scene.kind, wait, placement, size: String(size_bytes || 64) })
     } catch {
       return show(this.raced, h('p', { class: 'faint' }, 'The last race cannot be read.'))
     }
