@@ -60,18 +60,24 @@ export interface Claims {
 export interface Compared {
   a: Figures | null
   b: Figures | null
-  cells: Array<string>
   failed: string | null
   judged_by: Measure
   label: string
   latency_ratio: Change | null
+  lines: Array<ComparedLine>
   only_in: ComparedSide | null
   throughput_ratio: Change | null
+}
+
+export interface ComparedLine {
+  cells: Array<string>
+  verdict: Judgement | null
 }
 
 export type ComparedSide = "a" | "b"
 
 export interface Comparison {
+  below: [string, string]
   columns: [string, string, string, string, string, string]
   rows: Array<Compared>
   warnings: Array<string>
@@ -174,6 +180,7 @@ export interface Instrument {
 export interface Judged {
   above: Array<string>
   advice: Array<Advice>
+  befell: Array<string>
   below: Array<string>
   claims: Claims | null
   columns: [string, string, string, string, string, string, string, string, string, string, string]
@@ -184,6 +191,8 @@ export interface Judged {
 
 export interface JudgedFigure {
   by: string
+  by_row: boolean
+  by_size: boolean
   label: string
   less: boolean
   name: string
@@ -204,10 +213,12 @@ export interface JudgedGroup {
 }
 
 export interface JudgedRow {
+  behind: string | null
   best: boolean
   cells: Array<string>
   failed: string | null
   figures: [Shown | null, Shown | null, Shown | null, Shown | null, Shown | null]
+  last_quantile: number | null
   row: number
   scene: number | null
   title: string

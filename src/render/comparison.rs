@@ -8,11 +8,12 @@ use super::grid::{Column, GridLayout, wrap};
 /// The whole of `ipcscope compare` for a terminal of `width` characters.
 pub(crate) fn text(comparison: &Comparison, width: usize, ink: Ink) -> String {
     let columns = COLUMNS.map(|title| Column { title, gives_way: u8::from(title == "by") });
-    let layout = GridLayout::fit(&columns, comparison.rows.iter().map(|row| row.cells.as_slice()), width);
+    let judging = || comparison.rows.iter().map(|row| &row.lines[0]);
+    let layout = GridLayout::fit(&columns, judging().map(|line| line.cells.as_slice()), width);
     let mut out = format!("{}\n", ink.dim(&layout.line(|column| COLUMNS[column])));
-    for row in &comparison.rows {
-        let line = layout.line(|column| &row.cells[column]);
-        out.push_str(&match row.change().map(|change| change.verdict) {
+    for (row, judging) in comparison.rows.iter().zip(judging()) {
+        let line = layout.line(|column| &judging.cells[column]);
+        out.push_str(&match judging.verdict {
             Some(Judgement::Worse) => ink.bad(&line),
             Some(Judgement::Better) => ink.good(&line),
             _ if row.failed.is_some() => ink.bad(&line),
@@ -24,11 +25,7 @@ pub(crate) fn text(comparison: &Comparison, width: usize, ink: Ink) -> String {
         }
     }
     out.push('\n');
-    let below = [
-        "b / a: the medians (p50) or rates (msg/s) divided, with the least and the greatest quotient of any two launches",
-        "≈ the launches overlap, no difference; ? one launch only, no spread is known",
-    ];
-    for line in below.into_iter().map(str::to_owned).chain(warnings(comparison)) {
+    for line in comparison.below.iter().cloned().chain(warnings(comparison)) {
         out.push_str(&format!("{}\n", wrap(&line, width, 2)));
     }
     out

@@ -27,6 +27,7 @@ pub(crate) fn report(report: &Report, notices: &[String], sort: bool) -> String 
     out.push('\n');
     list(&mut out, &judged.below);
     list(&mut out, &judged.doubts);
+    list(&mut out, &judged.befell);
     out
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn text(report: &Report, notices: &[String], sort: bool, width: usize
         }
     }
     out.push('\n');
-    for line in judged.below.iter().chain(&judged.doubts) {
+    for line in judged.below.iter().chain(&judged.doubts).chain(&judged.befell) {
         out.push_str(&format!("{}\n", wrap(line, width, 2)));
     }
     if !layout.left_out.is_empty() && numbers().next().is_some() {
@@ -90,6 +90,21 @@ mod tests {
         assert!(at(160).lines().any(|line| line.contains("p90") && line.contains("max")));
         let narrow = at(80);
         assert!(narrow.contains("not shown for want of width: p90, max"), "{narrow}");
+    }
+
+    /// Of the terminal and of Markdown: the rows' notes stand before what befell the race as a whole.
+    #[test]
+    fn notes_of_rows_come_before_what_befell_the_race() {
+        let mut report = sample();
+        report.rows[0].notes = vec!["it hiccuped".into()];
+        report.rounds_dropped = 1;
+        report.page_open = true;
+        let table = text(&report, &[], false, 160, Ink::choose(Color::Never));
+        for text in [table, crate::render::markdown::report(&report, &[], false)] {
+            let places = ["vs best: ", "it hiccuped", "dropped: ", "a lab page was open"]
+                .map(|words| text.find(words));
+            assert!(places.is_sorted() && places[0].is_some(), "{places:?}: {text}");
+        }
     }
 
     #[test]

@@ -98,8 +98,10 @@ export async function mock({ port = 0, replay = null, roundMs = 120 } = {}) {
     rows: b.rows.map((row, index) => {
       const label = `${row.kind}, ${row.workload}, ${row.size_bytes} B, ${row.wait}`
       const verdict = ['worse', 'better', 'no-difference'][index % 3]
-      return { label, judged_by: 'p50', cells: [label, 'p50', '21 ns', '25 ns', '1.21× (1.10–1.30)', verdict.replace('no-difference', 'no different')], latency_ratio: { ratio: 1.21, low: 1.1, high: 1.3, verdict }, throughput_ratio: null, failed: a.rows[index] ? null : 'failed in a: it fell' }
+      const line = (...cells) => ({ cells: [label, ...cells, verdict.replace('no-difference', 'no different')], verdict })
+      return { label, judged_by: 'p50', lines: [line('p50', '21 ns', '25 ns', '1.21× (1.10–1.30)'), line('msg/s', '47.6 M', '40.0 M', '0.84× (0.76–0.91)')], latency_ratio: { ratio: 1.21, low: 1.1, high: 1.3, verdict }, throughput_ratio: null, failed: a.rows[index] ? null : 'failed in a: it fell' }
     }),
+    below: ['b / a: divided', '≈ no difference'],
     warnings: ['The two were measured on machines with different kernels.'],
   })
 

@@ -45,6 +45,7 @@ test('the start has a card for each mechanism, with its tags, and one for the ra
     assert.equal(await card.locator('svg').count(), 1)
   }
   assert.equal(await page.locator('.podium').count(), 4)
+  assert.deepEqual(await page.locator('.podium').first().locator('.nums.faint').allTextContents(), ['', '1\u00a0200×', '1\u00a0200×'])
   await cards.last().getByRole('link').click()
   await page.getByRole('heading', { name: 'Race', level: 1 }).waitFor()
   await close()
@@ -209,6 +210,10 @@ test('a race: silent while it runs, replayed afterwards, exported, compared', as
   const chooser = page.getByLabel('Drop a report here (JSON), or choose one')
   await chooser.setInputFiles(older)
   await page.getByText('no different').first().waitFor()
+  const lines = page.locator('.compared tbody tr')
+  for (const [line, by] of [[0, 'p50'], [1, 'msg/s']]) assert.equal(await lines.nth(line).locator('td').first().textContent(), by)
+  assert.deepEqual(await lines.locator('td:last-child span').evaluateAll((all) => all.slice(0, 6).map((cell) => cell.className)), ['bad', 'bad', 'good', 'good', '', ''])
+  await page.locator('.compared').getByText('≈ no difference').waitFor()
   const broken = join(folder, 'broken.json')
   writeFileSync(broken, '{"rows":')
   await chooser.setInputFiles(broken)

@@ -92,11 +92,11 @@ test('odd values have a scale, and a wide one has few marks', () => {
 
 test('a percentile curve ends where fewer than ten samples lie beyond', () => {
   const histogram = Array.from({ length: 100 }, (_, index) => [index + 1, 10])
-  const points = scale.curve(histogram)
+  const points = scale.curve(histogram, 0.99)
   assert.equal(points[points.length - 1][0], 0.99)
   assert.equal(scale.at(points, 0.5), 50)
   assert.equal(scale.at(points, 0.995), null)
-  assert.deepEqual(scale.curve([[5, 3]]).map(([quantile]) => quantile), [0, 0])
+  assert.deepEqual(scale.curve([[5, 3]], 0).map(([quantile]) => quantile), [0, 0])
 })
 
 test('addresses', () => {

@@ -33,9 +33,6 @@ export function tail(last, range) {
   return (quantile) => straight(nines(Math.min(quantile, last)))
 }
 
-/** The last quantile that `samples` samples can tell: ten of them lie beyond it. @param {number} samples */
-export const lastQuantile = (samples) => Math.max(0, 1 - 10 / samples)
-
 /** Round numbers on a straight scale, about `wanted` of them. @param {number} from @param {number} to */
 export function ticks(from, to, wanted = 5) {
   if (!(to > from)) return [from]
@@ -76,11 +73,11 @@ export const percent = (quantile) => `${Number((quantile * 100).toPrecision(8))}
 /**
  * The percentile curve of a histogram, cut where its samples no longer tell.
  * @param {[number, number][]} histogram pairs of value and count, ascending
+ * @param {number} last the last quantile that its samples support
  * @returns {[number, number][]} pairs of quantile and value, ascending
  */
-export function curve(histogram) {
+export function curve(histogram, last) {
   const total = histogram.reduce((sum, [, n]) => sum + n, 0)
-  const last = lastQuantile(total)
   /** @type {[number, number][]} */
   const points = []
   let below = 0

@@ -14,15 +14,15 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::judge::{NONE, versus};
+use crate::judge::{NONE, SPREAD, versus};
 use crate::machine::Machine;
 use crate::plan::{Placement, Workload};
 use crate::report::{Channel, Entrant, Report, ReportRow};
-use crate::stats::{Measure, median, ratio_by};
+use crate::stats::{Measure, Ratio, median, ratio_by};
 use crate::units;
 use crossing::WaitStrategy;
 
-pub use compared::{COLUMNS, Change, Compared, Comparison, Figures, Judgement, Side};
+pub use compared::{COLUMNS, Change, Compared, ComparedLine, Comparison, Figures, Judgement, Side};
 pub use gate::Limit;
 
 use compared::NoVerdict;
@@ -49,13 +49,17 @@ impl Comparison {
             rows.push(compared);
         }
         rows.extend(left.into_iter().flatten().map(|row| Compared::of(None, Some(row), (a, b))));
+        let below = [
+            "b / a: the medians (p50) or rates (msg/s) divided, with the least and the greatest quotient of any two launches",
+            SPREAD,
+        ];
         let (unlike, cut_short) = (unlike(a, b), cut_short(a, b));
         let mut warnings = [unlike.clone(), cut_short.clone(), warnings(a, b)].concat();
         warnings.extend(rows.iter().filter_map(|row| match &row.open {
             Some(NoVerdict::Broken(why)) => Some(format!("{}: {why}", row.label)),
             _ => None,
         }));
-        Comparison { columns: COLUMNS, rows, warnings, unlike, cut_short }
+        Comparison { columns: COLUMNS, rows, below: below.map(Into::into), warnings, unlike, cut_short }
     }
 
     /// Whether any row stands in both reports.
@@ -94,27 +98,38 @@ impl Compared {
             },
             failed: failed(a, b),
             judged_by: Measure::of(workload),
-            cells: Vec::new(),
+            lines: Vec::new(),
         };
-        let by = compared.judged_by;
-        let figure =
-            |figures: Option<Figures>| figures.and_then(|figures| figures.text(by)).unwrap_or(NONE.into());
-        compared.cells = vec![
-            compared.label.clone(),
-            if by.more_is_better() { "msg/s" } else { "p50" }.into(),
-            figure(compared.a),
-            figure(compared.b),
-            versus(ratio(by)),
-            compared.verdict().into(),
-        ];
+        let judges = compared.judged_by;
+        let other = match judges {
+            Measure::LatencyP50 => Measure::MessagesPerS,
+            Measure::MessagesPerS => Measure::LatencyP50,
+        };
+        let has = |by| [compared.a, compared.b].iter().flatten().any(|figures| figures.text(by).is_some());
+        let measures = std::iter::once(judges).chain(Some(other).filter(|&by| has(by)));
+        compared.lines = measures.map(|by| compared.line(by, ratio(by))).collect();
         compared
     }
 }
 
 impl Compared {
+    fn line(&self, by: Measure, ratio: Option<Ratio>) -> ComparedLine {
+        let figure = |figures: Option<Figures>| figures.and_then(|figures| figures.text(by));
+        let verdict = self.change_by(by).map(|change| change.verdict);
+        let cells = [
+            self.label.clone(),
+            if by.more_is_better() { "msg/s" } else { "p50" }.into(),
+            figure(self.a).unwrap_or(NONE.into()),
+            figure(self.b).unwrap_or(NONE.into()),
+            versus(ratio),
+            self.word(verdict).into(),
+        ];
+        ComparedLine { cells: cells.into(), verdict }
+    }
+
     /// The verdict on `b` in a word.
-    fn verdict(&self) -> &'static str {
-        match (self.only_in, self.change().map(|change| change.verdict)) {
+    fn word(&self, verdict: Option<Judgement>) -> &'static str {
+        match (self.only_in, verdict) {
             (Some(Side::A), _) => "only in a",
             (Some(Side::B), _) => "only in b",
             (None, None) if self.failed.is_some() => "failed",

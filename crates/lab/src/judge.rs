@@ -19,12 +19,12 @@ use serde::Serialize;
 pub use self::beside::{Beside, Versus, beside};
 pub use self::claims::{ClaimRow, Claims};
 pub use self::groups::{Advice, FIGURES, JudgedFigure, NONE};
-use self::groups::{Placed, RowGroup, gather, slower, title};
-pub(crate) use self::groups::{cpu, versus};
+use self::groups::{Placed, RowGroup, gather, in_short, slower, title};
+pub(crate) use self::groups::{SPREAD, cpu, versus};
 use crate::plan::{Placement, Workload};
 use crate::report::{Entrant, Latency, Report, ReportRow};
 use crate::scene::Scene;
-use crate::stats::Measure;
+use crate::stats::{Measure, Ratio, last_quantile};
 use crate::units;
 
 /// The titles of a row's cells, in this order.
@@ -47,6 +47,8 @@ pub struct Judged {
     pub below: Vec<String>,
     /// Doubts about rows: each note once, with the rows that it is about.
     pub doubts: Vec<String>,
+    /// What befell the race as a whole.
+    pub befell: Vec<String>,
     /// The conclusions.
     pub advice: Vec<Advice>,
     /// The textbooks' figures beside the measured ones; `None` if none of them was measured.
@@ -95,6 +97,11 @@ pub struct JudgedRow {
     pub scene: Option<usize>,
     /// Whether no other entrant of the group was better.
     pub best: bool,
+    /// How far behind the best, without the spread: `9×`, or `≈` if the launches overlap; `None` for
+    /// the best, and if there is no ratio.
+    pub behind: Option<String>,
+    /// The last quantile that its samples support; `None` if they do not support the median.
+    pub last_quantile: Option<f64>,
     /// One cell for each of [`COLUMNS`]; the first alone when the row failed.
     pub cells: Vec<String>,
     /// One for each of [`FIGURES`].
@@ -122,6 +129,7 @@ pub fn judge(report: &Report, scenes: &[Scene]) -> Judged {
         above: frame::above(report),
         below: frame::below(report),
         doubts: frame::doubts(report.rows.iter(), ReportRow::label),
+        befell: frame::befell(report),
         advice: sentences::advice(report, &groups, scenes),
         claims: claims::claims(report, scenes),
         groups: groups.iter().map(|group| group.judged(scenes)).collect(),
@@ -171,23 +179,26 @@ fn judged_row((index, row): Placed<'_>, best: Option<Placed<'_>>, scenes: &[Scen
         let value = figure.of_row(row)?;
         Some(Shown { value, text: figure.text(value) })
     };
+    let has_figure = Measure::of(row.workload).figure().of_row(row).is_some();
+    let behind = best.filter(|_| has_figure).and_then(|(_, best)| slower(row, best));
     JudgedRow {
         row: index,
         title: title(row, scenes),
         scene,
         best: is_best,
-        cells: if row.failed.is_some() { vec![row.kind.clone()] } else { cells(row, is_best, best) },
+        behind: behind.filter(|_| !is_best).map(in_short),
+        last_quantile: row.latency_ns.as_ref().and_then(|latency| last_quantile(latency.samples)),
+        cells: if row.failed.is_some() { vec![row.kind.clone()] } else { cells(row, is_best, behind) },
         figures: FIGURES.each_ref().map(shown),
         failed: row.failed.clone(),
     }
 }
 
-fn cells(row: &ReportRow, is_best: bool, best: Option<Placed<'_>>) -> Vec<String> {
+fn cells(row: &ReportRow, is_best: bool, behind: Option<Ratio>) -> Vec<String> {
     let percentile = |pick: fn(&Latency) -> Option<u64>| {
         let ns = row.latency_ns.as_ref().and_then(pick);
         ns.map_or_else(|| NONE.into(), |ns| units::duration(ns as f64))
     };
-    let has_figure = Measure::of(row.workload).figure().of_row(row).is_some();
     vec![
         row.kind.clone(),
         percentile(|latency| latency.p50),
@@ -199,11 +210,7 @@ fn cells(row: &ReportRow, is_best: bool, best: Option<Placed<'_>>) -> Vec<String
         cpu(row).map_or_else(|| NONE.into(), units::durations),
         switches(row).map_or_else(|| NONE.into(), |[a, b]| format!("{}+{}", units::each(a), units::each(b))),
         verified(row),
-        match best {
-            _ if is_best => "best".into(),
-            Some((_, best)) if has_figure => versus(slower(row, best)),
-            _ => NONE.into(),
-        },
+        if is_best { "best".into() } else { versus(behind) },
     ]
 }
 

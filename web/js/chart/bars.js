@@ -97,7 +97,7 @@ export function bars(report, judged, figures, chosen) {
   const element = h('div', { class: 'bars-frame' },
     h('div', { class: 'row' },
       replay,
-      segments('Figure', figures.map(({ by, label }) => [by, label]), chosen.by, (by) => { chosen.by = by; stop() }),
+      segments('Figure', figures.filter(({ by_row }) => by_row).map(({ by, label }) => [by, label]), chosen.by, (by) => { chosen.by = by; stop() }),
       segments('Scale', [['log', 'log'], ['linear', 'linear']], chosen.scale, (scale) => { chosen.scale = scale; stop() })),
     h('ul', { class: 'bars' }, lines.map(({ element }) => element)),
     caption)

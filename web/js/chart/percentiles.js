@@ -11,8 +11,8 @@ import { frame } from './frame.js'
 export function percentiles(report, rows, label) {
   const curves = rows
     .filter(({ figures }) => figures.some(Boolean))
-    .map(({ row, title, scene }) => ({ title, accent: scene ?? -1, latency: report.rows[row].latency_ns }))
-    .flatMap(({ title, accent, latency }) => (latency && latency.samples > 20 ? [{ title, accent, points: curve(latency.histogram) }] : []))
+    .map(({ row, title, scene, last_quantile: last }) => ({ title, accent: scene ?? -1, last, latency: report.rows[row].latency_ns }))
+    .flatMap(({ title, accent, last, latency }) => (latency && last ? [{ title, accent, points: curve(latency.histogram, last) }] : []))
     .filter(({ points }) => points.length > 1)
   if (!curves.length) return null
   const last = Math.max(...curves.map(({ points }) => points[points.length - 1][0]))

@@ -2,10 +2,10 @@
 
 import { api, sentence } from '../api.js'
 import { button, h, select, show, table } from '../dom.js'
-import { date, tied } from '../format.js'
+import { asSentence, date, tied } from '../format.js'
 import { state } from '../live.js'
 
-/** @import { Compared, Comparison } from '../../types' */
+/** @import { Comparison } from '../../types' */
 
 /** A report is at most this long, in bytes. */
 const LIMIT = 64 << 20
@@ -71,15 +71,13 @@ export class Comparing {
 }
 
 /** @param {Comparison} found @param {string} a @param {string} b */
-export function comparison({ columns, rows, warnings }, a, b) {
-  const tone = (/** @type {Compared} */ { judged_by, latency_ratio, throughput_ratio }) => {
-    const verdict = (judged_by === 'rate' ? throughput_ratio : latency_ratio)?.verdict
-    return verdict === 'better' ? 'good' : verdict === 'worse' ? 'bad' : undefined
-  }
+export function comparison({ columns, rows, below, warnings }, a, b) {
+  const tone = (/** @type {string | null} */ verdict) => (verdict === 'better' ? 'good' : verdict === 'worse' ? 'bad' : undefined)
   return [
     warnings.length ? h('ul', { class: 'doubts' }, warnings.map((text) => h('li', {}, text))) : null,
-    table(`b: ${b}, measured against a: ${a}`, columns, rows.map((row) => row.cells.map((cell, index) =>
-      index === columns.length - 1 ? h('span', { class: tone(row) }, cell) : index ? tied(cell) : cell))),
+    table(`b: ${b}, measured against a: ${a}`, columns, rows.flatMap(({ lines }) => lines).map(({ cells, verdict }) => cells.map((cell, index) =>
+      index === columns.length - 1 ? h('span', { class: tone(verdict) }, cell) : index ? tied(cell) : cell))),
+    h('ul', { class: 'faint' }, ['Of two lines of a row, the first is by the figure that judges it', ...below].map((text) => h('li', {}, asSentence(text)))),
     rows.some(({ failed }) => failed) ? h('ul', { class: 'doubts' }, rows.flatMap(({ label, failed }) => (failed ? [h('li', {}, `${label}: ${failed}`)] : []))) : null,
   ]
 }

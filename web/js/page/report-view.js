@@ -38,7 +38,7 @@ export class ReportView {
       this.sweepPanel(),
       this.claimsPanel(),
       judged.advice.length ? panel('advice-head', 'What follows from these numbers', list(judged.advice.map(({ text }) => text)), around.advice) : null,
-      panel('below-head', 'To read these figures', list(judged.below.map(asSentence), 'faint')),
+      panel('below-head', 'To read these figures', list([...judged.below, ...judged.befell].map(asSentence), 'faint')),
       around.below)
     if (judged.groups.length) this.choose(0)
   }
@@ -48,7 +48,7 @@ export class ReportView {
     this.bars?.stop()
     const group = this.judged.groups[index]
     this.chosen.by = group.measure
-    this.bars = bars(this.report, group.rows, this.judged.figures.filter(({ by }) => by !== 'bandwidth'), this.chosen)
+    this.bars = bars(this.report, group.rows, this.judged.figures, this.chosen)
     const head = `${group.title}, ${group.placement}`
     const chart = percentiles(this.report, group.rows, head)
     show(this.figures,
@@ -73,7 +73,7 @@ export class ReportView {
       sets.set(key, [...(sets.get(key) ?? []), group])
     }
     const keys = [...sets.keys()]
-    const drawn = figures.filter(({ by }) => ['p50', 'rate', 'bandwidth'].includes(by))
+    const drawn = figures.filter(({ by_size }) => by_size)
     const [into, which] = [h('div', {}), h('div', {})]
     /** Each workload begins with the figure that judges it. @param {string} key */
     const choose = (key) => {

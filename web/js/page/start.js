@@ -78,11 +78,9 @@ function podium({ title, measure, rows, ranked }, { figures }) {
     h('h3', {}, tied(title)),
     h('p', { class: 'faint' }, figures[at].name),
     h('ol', {}, ranked.map((place) => {
-      const { title, scene, best, cells, figures } = rows[place]
-      const behind = best ? '' : cells[cells.length - 1]
+      const { title, scene, best, behind, figures } = rows[place]
       return h('li', {}, named(title, scene ?? -1),
         h('span', { class: 'nums' }, tied(figures[at]?.text ?? '')),
-        // The spread has no room here.
-        h('span', { class: 'nums faint' }, behind.endsWith('≈') ? '≈' : behind.split(' ')[0]))
+        h('span', { class: 'nums faint' }, tied(behind ?? (best ? '' : '–'))))
     })))
 }

@@ -15,6 +15,8 @@ pub struct Comparison {
     pub columns: [&'static str; 6],
     /// Every row of `a` in its order, then those that only `b` has.
     pub rows: Vec<Compared>,
+    /// How the cells are read.
+    pub below: [String; 2],
     /// Sentences that a reader must know.
     pub warnings: Vec<String>,
     /// The warnings that fail a gate: the machines, or the channels' capacities, differ.
@@ -45,11 +47,21 @@ pub struct Compared {
     pub failed: Option<String>,
     /// Which of the two this workload is judged by.
     pub judged_by: Measure,
-    /// One cell for each of [`COLUMNS`], by that figure.
-    pub cells: Vec<String>,
+    /// As it is shown: by that figure, then by the other one if either report has it.
+    pub lines: Vec<ComparedLine>,
     /// Why a gate cannot judge this row; `None` where it can, and where `a` has nothing that could become worse.
     #[serde(skip)]
     pub(crate) open: Option<NoVerdict>,
+}
+
+/// One figure of a row of both, as it is shown.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ComparedLine {
+    /// One cell for each of [`COLUMNS`].
+    pub cells: Vec<String>,
+    /// The judgement on `b`; `None` where the figures cannot be compared.
+    pub verdict: Option<Judgement>,
 }
 
 /// Why a row that stands in both reports is not judged.
@@ -114,7 +126,11 @@ pub enum Judgement {
 impl Compared {
     /// The change that this row is judged by.
     pub fn change(&self) -> Option<Change> {
-        match self.judged_by {
+        self.change_by(self.judged_by)
+    }
+
+    pub(super) fn change_by(&self, by: Measure) -> Option<Change> {
+        match by {
             Measure::LatencyP50 => self.latency_ratio,
             Measure::MessagesPerS => self.throughput_ratio,
         }

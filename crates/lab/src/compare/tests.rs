@@ -55,6 +55,13 @@ fn slower_is_worse_whatever_the_row_is_judged_by() {
         let comparison = Comparison::of(&sample(), &slower(place, 3.0));
         let row = &comparison.rows[place];
         assert_eq!(row.change().unwrap().verdict, Judgement::Worse, "{row:?}");
+        // Both figures are told, that by which the row is judged first.
+        let [judging, other] = &row.lines[..] else { panic!("{row:?}") };
+        let by = if workload == Workload::Stream { ["msg/s", "p50"] } else { ["p50", "msg/s"] };
+        assert_eq!([&judging.cells[1], &other.cells[1]], by);
+        for line in [judging, other] {
+            assert_eq!((line.verdict, &line.cells[5][..]), (Some(Judgement::Worse), "worse"), "{line:?}");
+        }
         let told = past(&comparison, 190.0);
         assert!(told.len() == 1 && told[0].starts_with(&format!("{}: 3.00 times", row.label)), "{told:?}");
         assert_eq!(past(&comparison, 210.0), NONE);
@@ -112,6 +119,9 @@ fn a_row_that_fails_now_is_past_every_limit() {
     let place = place(Workload::PingPong);
     broken.rows[place].failed = Some("message 7 was lost".into());
     let comparison = Comparison::of(&sample(), &broken);
+    assert!(
+        comparison.rows[place].lines.iter().all(|line| line.cells[5] == "failed" && line.verdict.is_none())
+    );
     assert_eq!(comparison.rows[place].failed.as_deref(), Some("failed in b: message 7 was lost"));
     let anything = Limit { allow_missing: true, allow_unjudged: true, ..Limit::of(1e9) };
     assert_eq!(comparison.past(&anything).len(), 1);

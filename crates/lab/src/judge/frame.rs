@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::groups::SPREAD;
 use crate::report::{Channel, Entrant, Latency, LatencyBasis, Report, ReportRow, State};
 use crate::units;
 
@@ -98,13 +99,17 @@ pub(super) fn below(report: &Report) -> Vec<String> {
         units::duration(report.clock_step_ns)
     ));
     lines.push("CPU and context switches for each message: sender + receiver, while the clock ran".into());
-    lines.push(
-        "vs best: times slower than the best of the group, with the spread between launches; \
-         ≈ the launches overlap, no difference; ? one launch only, no spread is known"
-            .into(),
-    );
+    lines.push(format!(
+        "vs best: times slower than the best of the group, with the spread between launches; {SPREAD}"
+    ));
     lines.extend(channels(report));
     lines.extend(states(report));
+    lines
+}
+
+/// What befell the race as a whole: rounds that ran again, time that was taken, a page that was open.
+pub(super) fn befell(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
     if report.rounds_dropped > 0 {
         let rounds = units::plural(report.rounds_dropped.into(), "round");
         lines.push(format!(
@@ -239,7 +244,7 @@ mod tests {
         report.plan.capacity_bytes = Some(2 << 20);
         report.rounds_dropped = 2;
         report.interrupted = true;
-        let all = [above(&report), below(&report)].concat().join("\n");
+        let all = [above(&report), below(&report), befell(&report)].concat().join("\n");
         for words in [
             "quick: ",
             "channels asked to hold 2 MiB",

@@ -38,6 +38,10 @@ pub struct JudgedFigure {
     pub unit: &'static str,
     /// Whether less is better.
     pub less: bool,
+    /// Whether the rows of a group are drawn by it, a bar each.
+    pub by_row: bool,
+    /// Whether it is drawn by the size of the message.
+    pub by_size: bool,
     #[serde(skip)]
     pub(super) most: &'static str,
     #[serde(skip)]
@@ -58,6 +62,8 @@ pub const FIGURES: [JudgedFigure; 5] = [
         name: "median latency",
         unit: "ns",
         less: true,
+        by_row: true,
+        by_size: true,
         most: "lowest median latency",
         of: |row| Measure::LatencyP50.figure_of(row),
     },
@@ -67,6 +73,8 @@ pub const FIGURES: [JudgedFigure; 5] = [
         name: "p99 latency",
         unit: "ns",
         less: true,
+        by_row: true,
+        by_size: false,
         most: "lowest p99 latency",
         of: |row| row.latency_ns.as_ref()?.p99.map(|ns| ns as f64),
     },
@@ -76,6 +84,8 @@ pub const FIGURES: [JudgedFigure; 5] = [
         name: "messages a second",
         unit: "/s",
         less: false,
+        by_row: true,
+        by_size: true,
         most: "most messages a second",
         of: |row| Measure::MessagesPerS.figure_of(row),
     },
@@ -85,6 +95,8 @@ pub const FIGURES: [JudgedFigure; 5] = [
         name: "CPU time a message",
         unit: "ns",
         less: true,
+        by_row: true,
+        by_size: false,
         most: "least CPU time a message",
         of: |row| Some(cpu(row)?.iter().sum()),
     },
@@ -94,6 +106,8 @@ pub const FIGURES: [JudgedFigure; 5] = [
         name: "bytes a second",
         unit: "B/s",
         less: false,
+        by_row: false,
+        by_size: true,
         most: "most bytes a second",
         of: |row| Some(row.messages_per_s? * f64::from(row.size_bytes)),
     },
@@ -197,6 +211,10 @@ pub(super) fn slower(row: &ReportRow, best: &ReportRow) -> Option<Ratio> {
     if Measure::of(row.workload).more_is_better() { ratio(best, row) } else { ratio(row, best) }
 }
 
+/// What the marks of [`versus`] say.
+pub(crate) const SPREAD: &str =
+    "≈ the launches overlap, no difference; ? one launch only, no spread is known";
+
 /// A ratio in a cell, with the spread of the launches: `1.31× (1.24–1.37)`, `1.02× ≈`, `1.31× ?`.
 pub(crate) fn versus(ratio: Option<Ratio>) -> String {
     let Some(Ratio { value, min, max, verdict, .. }) = ratio else { return NONE.into() };
@@ -205,5 +223,13 @@ pub(crate) fn versus(ratio: Option<Ratio>) -> String {
         Verdict::Different => format!("{} ({}–{})", units::times(value), bare(min), bare(max)),
         Verdict::NoDifference => format!("{} ≈", units::times(value)),
         Verdict::Unknown => format!("{} ?", units::times(value)),
+    }
+}
+
+/// The same without the spread: `9×`, `≈`.
+pub(super) fn in_short(ratio: Ratio) -> String {
+    match ratio.verdict {
+        Verdict::NoDifference => "≈".into(),
+        Verdict::Different | Verdict::Unknown => units::times(ratio.value),
     }
 }

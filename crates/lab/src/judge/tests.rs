@@ -78,7 +78,10 @@ fn each_workload_is_judged_by_its_own_figure_and_by_no_other() {
         };
         assert!(group.verdicts[0].starts_with(words), "{workload}: {:?}", group.verdicts);
         let last = group.rows[usize::from(!by_rate)].cells.last().unwrap();
-        assert!(last.starts_with(if by_rate { "1 000×" } else { "9×" }), "{workload}: {last}");
+        let (times, row) = (if by_rate { "1 000×" } else { "9×" }, &group.rows[usize::from(!by_rate)]);
+        assert!(last.starts_with(times), "{workload}: {last}");
+        assert_eq!(row.behind.as_deref(), Some(times), "{workload}: without the spread");
+        assert_eq!(group.rows[usize::from(by_rate)].behind, None, "{workload}: the best");
         assert_eq!(
             judged.advice.iter().any(|advice| advice.text.starts_with("For many messages")),
             by_rate,
@@ -106,6 +109,7 @@ fn the_null_entrant_a_bound_and_failed_rows_are_not_judged() {
         (null.groups[0].rows[0].cells[10].as_str(), &null.groups[0].rows[0].title[..]),
         (NONE, "no channel")
     );
+    assert_eq!(null.groups[0].rows[0].behind, None);
     let failed = with(|row| row.failed = Some("the peer died".into()));
     assert_eq!((best(&failed), failed.groups[0].rows[0].cells.len()), (vec![1], 1));
 }
@@ -127,6 +131,7 @@ fn launches_that_overlap_are_no_difference_in_cells_and_sentences() {
     let judged = judged(&two(Workload::PingPong, [(100, 1e6), (105, 9e5)], 0.1));
     let group = &judged.groups[0];
     assert!(group.rows[1].cells[10].ends_with(" ≈"), "{:?}", group.rows[1]);
+    assert_eq!(group.rows[1].behind.as_deref(), Some("≈"));
     assert!(
         group.verdicts[0]
             .starts_with("The lowest median latency: Shared memory and Pipe, which do not differ"),

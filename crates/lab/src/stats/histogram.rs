@@ -5,6 +5,15 @@ use crate::report::{Latency, LatencyBasis};
 /// The largest latency that is told apart, in nanoseconds: 60 s. Longer ones count as this one.
 pub const HIGHEST_NS: u64 = 60_000_000_000;
 
+/// As many samples must lie beyond a percentile that is shown.
+const BEYOND: u64 = 10;
+
+/// The last quantile that `samples` samples support, with [`BEYOND`] of them beyond it; `None` if they
+/// do not support the median.
+pub fn last_quantile(samples: u64) -> Option<f64> {
+    (samples >= 2 * BEYOND).then(|| 1.0 - BEYOND as f64 / samples as f64)
+}
+
 /// Latencies in nanoseconds, up to [`HIGHEST_NS`], with 3 significant digits (to the nanosecond below 2048).
 ///
 /// All its memory (about 220 KiB) is taken and touched when it is made: recording neither allocates nor
@@ -77,7 +86,7 @@ impl Histogram {
     /// 20 samples, p90 100, p99 1 000 and p99.9 10 000.
     pub fn per_mille(&self, thousandths: u64) -> Option<u64> {
         let beyond = 1000_u64.checked_sub(thousandths)?;
-        let supported = u128::from(self.count()) * u128::from(beyond) >= 10 * 1000;
+        let supported = u128::from(self.count()) * u128::from(beyond) >= u128::from(BEYOND) * 1000;
         supported.then(|| self.0.value_at_quantile(thousandths as f64 / 1000.0))
     }
 
@@ -151,6 +160,9 @@ mod tests {
         for (thousandths, needs) in [(500, 20), (900, 100), (990, 1_000), (999, 10_000)] {
             let mut histogram = filled(&vec![7; needs - 1]);
             assert_eq!(histogram.per_mille(thousandths), None, "{thousandths}");
+            let quantile = thousandths as f64 / 1000.0;
+            assert!(last_quantile(needs as u64 - 1).is_none_or(|last| last < quantile), "{thousandths}");
+            assert!(last_quantile(needs as u64).is_some_and(|last| last >= quantile), "{thousandths}");
             histogram.record(7);
             assert_eq!(histogram.per_mille(thousandths), Some(7), "{thousandths}");
         }

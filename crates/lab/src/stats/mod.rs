@@ -4,6 +4,6 @@ mod histogram;
 mod ratio;
 mod spread;
 
-pub use histogram::{HIGHEST_NS, Histogram};
+pub use histogram::{HIGHEST_NS, Histogram, last_quantile};
 pub use ratio::{Measure, Ratio, Verdict, ratio, ratio_by};
 pub use spread::{Spread, median, two_modes};
