@@ -128,12 +128,15 @@ mod tests {
         assert_eq!(rows(&run), sample().rows.len());
         assert_eq!(run["report"], serde_json::to_value(sample()).unwrap());
         assert_eq!(run["notices"], json!(["a notice"]));
-        let (_, plain) = page.split_once("<noscript>").unwrap();
-        let plain = plain.split_once("</noscript>").unwrap().0;
+        let (_, plain) = page.split_once("<noscript><pre>\n").unwrap();
+        let plain = plain.split_once("</pre></noscript>").unwrap().0;
+        let table = table::text(&sample(), &["a notice".into()], false, WIDTH, Ink::choose(Color::Never));
+        assert_eq!(plain, escape(&table));
         for words in ["ping-pong, 64 B, spin", "2.10 µs", "notice: a notice", "half of a measured round trip"]
         {
             assert!(plain.contains(words), "{words}: {plain}");
         }
+        assert!(!plain.contains("NaN") && !plain.contains(" inf"), "{plain}");
     }
 
     #[test]
@@ -177,8 +180,14 @@ mod tests {
         ] {
             assert!(!page.contains(foreign), "{foreign}");
         }
-        let (_, map) = page.split_once("<script type=\"importmap\">").unwrap();
-        let map: Value = serde_json::from_str(map.split_once("</script>").unwrap().0).unwrap();
+        let (before, map) = page.split_once("<script type=\"importmap\">").unwrap();
+        let (map, after) = map.split_once("</script>").unwrap();
+        // Beside its style and its modules there is nothing that could ask or run.
+        let rest = before.split_once("<style>").unwrap().0.to_owned() + after;
+        for foreign in ["//", "style=", "onclick", "href="] {
+            assert!(!rest.contains(foreign), "{foreign}");
+        }
+        let map: Value = serde_json::from_str(map).unwrap();
         let modules = map["imports"].as_object().unwrap();
         for (name, module) in modules {
             let module = module.as_str().unwrap();

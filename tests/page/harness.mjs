@@ -105,7 +105,8 @@ export async function open(browser, url, look = {}) {
   const origin = new URL(url).host
   page.on('request', (request) => {
     const asked = new URL(request.url())
-    if (asked.protocol !== 'data:' && asked.protocol !== 'blob:' && asked.host !== origin) foreign.push(request.url())
+    const own = asked.protocol === 'file:' ? request.url() === url : asked.host === origin
+    if (asked.protocol !== 'data:' && asked.protocol !== 'blob:' && !own) foreign.push(request.url())
   })
   await page.addInitScript(() => {
     const name = ({ node }) => node?.id || node?.getAttribute?.('class') || node?.nodeName

@@ -194,30 +194,38 @@ test('a race: still while it runs, exported, compared, kept', async () => {
   await noneLeft()
 })
 
-/** The sample with two rows that the two figures put in opposite orders, as an exported page. @param {string} workload */
-async function exported(workload) {
-  const report = JSON.parse(readFileSync(join(ROOT, 'tests/cli/sample.json'), 'utf8'))
-  report.rows = report.rows.slice(0, 2).map((row, index) => {
-    const [ns, rate] = [[100, 1e3], [900, 1e6]][index]
-    return { ...row, workload, latency_ns: { ...row.latency_ns, p50: ns }, messages_per_s: rate, each_launch: row.each_launch.map(() => ({ latency_ns_p50: ns, messages_per_s: rate })) }
-  })
+const sample = () => JSON.parse(readFileSync(join(ROOT, 'tests/cli/sample.json'), 'utf8'))
+
+/** A report as an exported page on a disk. @param {any} report @param {string} name */
+async function exported(report, name) {
   const { page, close } = await open(browser, lab.url)
   const text = await page.evaluate(async (report) => {
     const token = document.querySelector('meta[name=token]')?.getAttribute('content') ?? ''
     const kept = await (await fetch('/api/runs', { method: 'POST', headers: { 'Content-Type': 'application/json', 'X-Ipcscope-Token': token }, body: JSON.stringify(report) })).json()
+    if (!kept.id) throw new Error(JSON.stringify(kept))
     const text = await (await fetch(`/api/runs/${kept.id}/export/html`)).text()
     await fetch(`/api/runs/${kept.id}`, { method: 'DELETE', headers: { 'X-Ipcscope-Token': token } })
     return text
   }, report)
   await close()
-  const file = join(folder, `${workload}.html`)
+  const file = join(folder, `${name}.html`)
   writeFileSync(file, text)
   return `file://${file}`
 }
 
+/** The sample with two rows that the two figures put in opposite orders. @param {string} workload */
+function opposed(workload) {
+  const report = sample()
+  report.rows = report.rows.slice(0, 2).map((row, index) => {
+    const [ns, rate] = [[100, 1e3], [900, 1e6]][index]
+    return { ...row, workload, latency_ns: { ...row.latency_ns, p50: ns }, messages_per_s: rate, each_launch: row.each_launch.map(() => ({ latency_ns_p50: ns, messages_per_s: rate })) }
+  })
+  return report
+}
+
 test('an exported page opens from a disk, asks no server, and its chart shows the figure that judges', async () => {
   for (const workload of ['ping-pong', 'stream', 'corked', 'paced']) {
-    const { page, complaints, foreign, close } = await open(browser, await exported(workload))
+    const { page, complaints, foreign, close } = await open(browser, await exported(opposed(workload), workload))
     const byRate = workload === 'stream' || workload === 'corked'
     assert.match((await page.locator('.bars-frame > p').textContent()) ?? '', byRate ? /^Messages a second: longer/ : /^Median latency: shorter/, workload)
     const best = await page.locator('.report tbody tr').evaluateAll((rows) => rows.slice(0, 2).findIndex((row) => row.lastElementChild?.textContent === 'best'))
@@ -237,6 +245,78 @@ test('an exported page opens from a disk, asks no server, and its chart shows th
   assert.ok(await page.locator('pre').isVisible())
   assert.match((await page.locator('pre').textContent()) ?? '', /vs best/)
   await context.close()
+})
+
+test('an exported sweep draws each group and each size, and says where there is nothing to draw', async () => {
+  const report = sample()
+  report.plan.sizes = [64, 65_536]
+  const dead = { failed: 'it died', verified: 0, latency_ns: null, messages_per_s: null, each_launch: [], progress: [] }
+  // At the larger size one pipe fails, and every entrant of the stream. The null entrant is never drawn.
+  report.rows.push(...report.rows.map((row, index) => ({ ...row, size_bytes: 65_536, ...(index === 1 || row.workload === 'stream' ? dead : {}) })))
+  const { page, complaints, foreign, close } = await open(browser, await exported(report, 'swept'))
+  const drawn = async () => {
+    const paths = await page.locator('svg.chart path.line').evaluateAll((paths) => paths.map((path) => path.getAttribute('d') ?? ''))
+    assert.doesNotMatch(await page.locator('main').innerHTML(), /NaN|Infinity|\binf\b|undefined/)
+    for (const path of paths) assert.match(path, /^M/)
+    return paths.length
+  }
+  const groups = page.getByRole('group', { name: 'Show', exact: true }).getByRole('radio')
+  assert.equal(await groups.count(), 6)
+  let charts = 0
+  for (let index = 0; index < 6; index++) {
+    await groups.nth(index).check()
+    const panel = page.locator('section[aria-labelledby=group-head]')
+    const none = await panel.getByText('No entrant finished.', { exact: true }).count()
+    assert.ok(await panel.locator('tbody tr').count() > 0)
+    const tail = await page.locator('section[aria-labelledby=tail-head] svg.chart').count()
+    assert.equal(none + tail, 1, `group ${index}`)
+    charts += tail
+    assert.ok(await drawn() > 0)
+  }
+  assert.equal(charts, 5, 'one group has no chart')
+  const sweep = page.locator('section[aria-labelledby=sweep-head]')
+  for (const [rows, lines] of [['ping-pong, spin', 4], ['stream, block', 0], ['paced, block', 2]]) {
+    await sweep.getByRole('group', { name: 'Rows', exact: true }).getByRole('radio', { name: rows, exact: true }).check()
+    assert.equal(await sweep.locator('svg.chart').count(), lines ? 1 : 0, rows)
+    assert.equal(await sweep.locator('path.line').count(), lines, rows)
+    assert.equal(await sweep.getByText('Too few sizes have this figure.', { exact: true }).count(), lines ? 0 : 1, rows)
+    if (lines) await sweep.locator('svg.chart').getByText(/^64.KiB$/).waitFor()
+    await drawn()
+  }
+  assert.deepEqual([complaints, foreign], [[], []])
+  await close()
+})
+
+test('a hostile report stays text in its exported page: nothing runs, nothing is asked for', async () => {
+  const evil = '</script></pre></noscript><img src="http://192.0.2.1/x" onerror="globalThis.owned = 1"><script>globalThis.owned = 1</script>\u202e<!--'
+  const report = sample()
+  report.rows[0].kind = evil
+  report.rows[0].notes = [evil]
+  Object.assign(report.rows[1], { failed: evil, latency_ns: null, messages_per_s: null, each_launch: [] })
+  report.plan.rivals = [`/tmp/${evil}`]
+  for (const [name, fact] of Object.entries(report.machine)) if (typeof fact === 'string') report.machine[name] = evil
+  const url = await exported(report, 'hostile')
+  const { page, complaints, foreign, close } = await open(browser, url)
+  await page.locator('table').first().getByText('<img src=', { exact: false }).first().waitFor()
+  const found = () => page.evaluate(() => [globalThis.owned, ...['img', 'main script', 'script', 'a[href]', '[onerror]'].map((which) => document.querySelectorAll(which).length)])
+  assert.deepEqual(await found(), [undefined, 0, 0, 3, 0, 0])
+  assert.doesNotMatch(await page.locator('main').innerText(), /\u202e/)
+  assert.deepEqual([complaints, foreign], [[], []])
+  await close()
+  const context = await browser.newContext({ javaScriptEnabled: false })
+  const plain = await context.newPage()
+  plain.on('request', (request) => request.url() !== url && foreign.push(request.url()))
+  await plain.goto(url)
+  assert.match(await plain.locator('pre').innerText(), /<img src=/)
+  assert.deepEqual([await plain.locator('img').count(), foreign], [0, []])
+  await context.close()
+  // The control: the same page with the marks let through runs what the report says.
+  const broken = join(folder, 'broken.html')
+  writeFileSync(broken, readFileSync(join(folder, 'hostile.html'), 'utf8').replaceAll('\\u003c', '<'))
+  const control = await (await browser.newContext()).newPage()
+  await control.goto(`file://${broken}`)
+  assert.equal(await control.evaluate(() => globalThis.owned), 1)
+  await control.context().close()
 })
 
 test('what textbooks say stands beside a record that names its machine, until something was counted here', async () => {
