@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crossing::Endpoint;
 
-use crate::job::{PairJob, Role};
+use crate::job::{PairJob, Role, Task};
 use crate::peer::{Peer, PeerFault};
 use crate::request::{Request, RoundAnswer, SideOutcome};
 
@@ -16,6 +16,8 @@ use crate::request::{Request, RoundAnswer, SideOutcome};
 pub(crate) struct TwoPeers {
     initiator: Peer,
     responder: Peer,
+    /// The one that is asked first.
+    first: Role,
 }
 
 impl TwoPeers {
@@ -30,7 +32,16 @@ impl TwoPeers {
     ) -> Result<TwoPeers, PeerFault> {
         let (here, there) = ends.unzip();
         let start = |end, role| Peer::start(program, end, &job.for_role(role), beside, deadline, stop);
-        Ok(TwoPeers { initiator: start(here, Role::Initiator)?, responder: start(there, Role::Responder)? })
+        let first = match job.task {
+            Task::Race(_) | Task::Null(_) => Role::Initiator,
+            // The receiver of a counted message waits for it, so that what the wait costs is counted too.
+            Task::Probe | Task::Stage => Role::Responder,
+        };
+        Ok(TwoPeers {
+            initiator: start(here, Role::Initiator)?,
+            responder: start(there, Role::Responder)?,
+            first,
+        })
     }
 
     /// Lets both do the handshake.
@@ -61,9 +72,13 @@ impl TwoPeers {
         deadline: Instant,
         stop: &AtomicBool,
     ) -> Result<[RoundAnswer; 2], PeerFault> {
-        // The responder first: it is to wait for the message, not the message for it.
-        self.responder.ask(request)?;
-        self.initiator.ask(request)?;
+        let mut order = [&mut self.initiator, &mut self.responder];
+        if self.first == Role::Responder {
+            order.reverse();
+        }
+        for peer in order {
+            peer.ask(request)?;
+        }
         // When one side fails the other is waiting for it: its failure is only the echo.
         let first = self.initiator.hear(deadline, stop)?;
         Ok([first, self.responder.hear(deadline, stop)?])
