@@ -53,4 +53,10 @@ mod tests {
         assert_eq!(two.words()[7].load(Ordering::Acquire), 1);
         assert_eq!(one.words()[WORDS - 1].load(Ordering::Acquire), 2);
     }
+
+    #[test]
+    fn a_foreign_file_is_refused() {
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        assert_eq!(Board::map(file).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
 }

@@ -265,4 +265,10 @@ mod tests {
         ours.leave(true, 9);
         assert_eq!(theirs.found(false), 9);
     }
+
+    #[test]
+    fn a_foreign_file_is_refused() {
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        assert_eq!(Lines::map(file).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
 }
