@@ -476,6 +476,26 @@ fn a_program_that_only_talks_compiles_rustix_and_no_scene() {
     assert_eq!(beside_rustix(&manifest, &library.replace("#[cfg(feature = \"scene\")]\n", "")).len(), 1);
 }
 
+/// How a release is built, by a manifest: its lines from the profile on.
+fn profile(manifest: &str) -> Vec<&str> {
+    let lines = manifest.lines().skip_while(|line| *line != "[profile.release]");
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+}
+
+#[test]
+fn the_scoreboard_measures_what_is_built_as_the_binary_is() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let (binary, scoreboard) = (read("Cargo.toml"), read("rivals/scoreboard/Cargo.toml"));
+    // Members of the workspace are not among its packages at level "s".
+    let members = ["crossing", "ipcscope-lab"]
+        .map(|member| format!("[profile.release.package.{member}]\nopt-level = 3\n"))
+        .concat();
+    let alike = |scoreboard: &str| profile(scoreboard) == profile(&format!("{binary}\n{members}"));
+    assert!(alike(&scoreboard), "{:#?} {:#?}", profile(&binary), profile(&scoreboard));
+    assert!(!alike(&scoreboard.replace("codegen-units = 1", "codegen-units = 4")));
+    assert!(!alike(&scoreboard.replace("[profile.release.package.crossing]\nopt-level = 3\n", "")));
+}
+
 /// Where `rule` is broken: file, line, word.
 fn violations(rule: &Rule, files: &[(String, String)]) -> Vec<String> {
     let mut found = Vec::new();
