@@ -16,12 +16,7 @@ pub fn durations(ns: [f64; 2]) -> String {
         _ if longer < 999_500_000.0 => ("ms", 1e6),
         _ => ("s", 1e9),
     };
-    let decimals = match longer / scale {
-        _ if scale == 1.0 => 0,
-        small if small < 9.995 => 2,
-        middle if middle < 99.95 => 1,
-        _ => 0,
-    };
+    let decimals = if scale == 1.0 { 0 } else { decimals(longer / scale) };
     format!("{:.decimals$}+{:.decimals$} {unit}", ns[0] / scale, ns[1] / scale)
 }
 
@@ -132,18 +127,23 @@ fn moment(unix_ms: u64) -> Timestamp {
     moment.unwrap_or(Timestamp::MAX)
 }
 
+/// The decimals of a number below 1000 that is written with three significant digits.
+pub fn decimals(value: f64) -> usize {
+    match value {
+        small if small < 9.995 => 2,
+        middle if middle < 99.95 => 1,
+        _ => 0,
+    }
+}
+
 /// Three significant digits in the first unit that holds them; a whole number of the first unit stays whole.
 fn significant(value: f64, units: &[&str]) -> String {
     let mut scaled = value;
     for (index, unit) in units.iter().enumerate() {
         let last = index + 1 == units.len();
         if scaled < 999.5 || last {
-            let decimals = match scaled {
-                _ if index == 0 && scaled.fract() == 0.0 => 0,
-                small if small < 9.995 => 2,
-                middle if middle < 99.95 => 1,
-                _ => 0,
-            };
+            let whole = index == 0 && scaled.fract() == 0.0;
+            let decimals = if whole { 0 } else { decimals(scaled) };
             return format!("{scaled:.decimals$} {unit}").trim_end().to_owned();
         }
         scaled /= 1_000.0;

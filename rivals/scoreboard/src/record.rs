@@ -224,14 +224,9 @@ fn time(ns: f64) -> String {
     }
 }
 
-/// Three digits that count, of whole numbers too: so they stand in every record.
+/// Three significant digits, of whole numbers too: so they stand in every record.
 fn digits(number: f64) -> String {
-    let decimals = match number {
-        n if n < 9.995 => 2,
-        n if n < 99.95 => 1,
-        _ => 0,
-    };
-    format!("{number:.decimals$}")
+    format!("{number:.*}", units::decimals(number))
 }
 
 #[cfg(test)]
