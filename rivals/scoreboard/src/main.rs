@@ -15,6 +15,7 @@ mod record;
 mod rounds;
 mod table;
 
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,10 @@ struct Course {
     /// First build the rivals, and this program once more without each rule, and take those
     #[arg(long, conflicts_with_all = ["without", "rivals"])]
     build: bool,
+    /// Of the builds without a rule only this one; several may be named [default: each]
+    #[arg(long = "rule", value_name = "RULE", requires = "build")]
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(limit::RULES.map(|(rule, _)| rule)))]
+    only_rules: Vec<String>,
     /// Only rows in whose group, what and against these words stand
     #[arg(long, value_name = "WORDS")]
     only: Option<String>,
@@ -127,7 +132,7 @@ fn main() -> ExitCode {
 fn measure(mut course: Course) -> Result<(), Failed> {
     is_off(&[], &limit::without()).map_err(|why| format!("this program: {why}"))?;
     if course.build {
-        course.without = build()?;
+        course.without = build(&course.only_rules)?;
     }
     for (rule, program) in &course.without {
         answers(rule, program)?;
@@ -179,8 +184,8 @@ fn stop_by_signal() -> Result<Arc<AtomicBool>, Failed> {
     Ok(stop)
 }
 
-/// Builds the rivals, and this program once more without each rule.
-fn build() -> Result<Vec<(String, PathBuf)>, Failed> {
+/// Builds the rivals, and this program once more without each rule, or without each of `only`.
+fn build(only: &[String]) -> Result<Vec<(String, PathBuf)>, Failed> {
     let run = |command: &mut Command| match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("{command:?}: {status}")),
@@ -189,12 +194,11 @@ fn build() -> Result<Vec<(String, PathBuf)>, Failed> {
     run(Command::new("make").args(["-C", RIVALS]))?;
     let without = |(rule, names): &(&str, &[&str])| {
         let copy = Path::new(RIVALS).join("target/without").join(rule);
-        std::fs::create_dir_all(&copy)?;
-        let copy = copy.canonicalize()?;
-        // With the times of the originals, so that only what has changed is built again.
-        let files = "git ls-files -z | xargs -0 cp --parents --preserve=timestamps -t";
         let root = Path::new(RIVALS).join("..");
-        run(Command::new("sh").current_dir(&root).args(["-c", &format!("{files} \"$0\"")]).arg(&copy))?;
+        for part in SOURCES {
+            copy_anew(&root.join(part), &copy.join(part))?;
+        }
+        let copy = copy.canonicalize()?;
         let rules = "crates/crossing/src/mechanism/shm/rules.rs";
         std::fs::write(
             copy.join(rules),
@@ -206,7 +210,37 @@ fn build() -> Result<Vec<(String, PathBuf)>, Failed> {
         run(cargo.env("SCOREBOARD_WITHOUT", rule))?;
         Ok(((*rule).to_owned(), copy.join("target/release/scoreboard")))
     };
-    limit::RULES.iter().map(without).collect()
+    let wanted = |(rule, _): &&(&str, _)| only.is_empty() || only.iter().any(|only| only == rule);
+    limit::RULES.iter().filter(wanted).map(without).collect()
+}
+
+/// The sources of this program.
+const SOURCES: [&str; 3] = ["Cargo.toml", "crates", "rivals/scoreboard"];
+
+/// Copies a file or a folder in place of what stands at `to`, but nothing that was built. Files keep their times, so that only
+/// what has changed is built again.
+fn copy_anew(from: &Path, to: &Path) -> Result<(), Failed> {
+    let failed = |why: std::io::Error| format!("cannot copy {} to {}: {why}", from.display(), to.display());
+    if !from.is_dir() {
+        std::fs::copy(from, to).map_err(failed)?;
+        let times = std::fs::metadata(from).and_then(|about| about.modified()).map_err(failed)?;
+        return Ok(File::options()
+            .write(true)
+            .open(to)
+            .and_then(|to| to.set_modified(times))
+            .map_err(failed)?);
+    }
+    if to.exists() {
+        std::fs::remove_dir_all(to).map_err(failed)?;
+    }
+    std::fs::create_dir_all(to).map_err(failed)?;
+    for entry in std::fs::read_dir(from).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        if name != "target" {
+            copy_anew(&from.join(&name), &to.join(&name))?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a build without a rule is one of this program, and without just that rule.
@@ -260,6 +294,8 @@ mod tests {
             ("a --rounds 5000000000", "not in"),
             ("a --without all", "RULE=PROGRAM"),
             ("a --without all=b --build", "cannot be used with"),
+            ("a --rule claims", "--build"),
+            ("a --build --rule no-such", "invalid value 'no-such'"),
             ("a --fast", "unexpected argument '--fast'"),
         ] {
             let why = course(line).unwrap_err();
@@ -269,22 +305,52 @@ mod tests {
         assert!(stranger.starts_with("--without all=/bin/true: "), "{stranger}");
     }
 
+    /// A program that prints `line`. A shell writes it: a file that is open for writing here might be inherited by what another
+    /// test starts meanwhile, and could not be run.
+    fn script(name: &str, line: &str) -> PathBuf {
+        let place = std::env::temp_dir().join(format!("scoreboard-{name}-{}", std::process::id()));
+        let write = r##"printf '#!/bin/sh\necho '"'%s'"'\n' "$1" > "$0" && chmod +x "$0""##;
+        let wrote = Command::new("sh").args(["-c", write]).arg(&place).arg(line).status();
+        assert!(wrote.unwrap().success());
+        place
+    }
+
+    #[test]
+    fn a_copy_has_the_sources_as_they_are_and_nothing_that_was_built() {
+        let place = std::env::temp_dir().join(format!("scoreboard-copy-{}", std::process::id()));
+        let [from, to] = ["from", "to"].map(|name| place.join(name));
+        std::fs::create_dir_all(from.join("a/target")).unwrap();
+        for name in ["a/kept", "a/gone", "a/target/built"] {
+            std::fs::write(from.join(name), name).unwrap();
+        }
+        copy_anew(&from, &to).unwrap();
+        let modified = |path: PathBuf| std::fs::metadata(path).unwrap().modified().unwrap();
+        assert_eq!(modified(from.join("a/kept")), modified(to.join("a/kept")));
+        std::fs::remove_file(from.join("a/gone")).unwrap();
+        std::fs::write(from.join("a/new"), "new").unwrap();
+        copy_anew(&from, &to).unwrap();
+        let there = ["a/kept", "a/new", "a/gone", "a/target"].map(|name| to.join(name).exists());
+        assert_eq!(there, [true, true, false, false]);
+        std::fs::remove_dir_all(&place).unwrap();
+    }
+
     #[test]
     fn a_program_is_what_it_was_given_for() {
-        for (line, complaint) in [
-            (r#"{"messages":1,"without":[]}"#, Some("it was built with every rule")),
-            (r#"{"messages":1}"#, Some("it was built with every rule")),
-            (r#"{"messages":1,"without":["seal"]}"#, Some("it was built without seal: build")),
-            (r#"{"messages":1,"without":["claims","seal"]}"#, Some("without claims and seal: build")),
-            (r#"{"messages":1,"without":["claims"]}"#, None),
+        for (name, line, complaint) in [
+            ("whole", r#"{"messages":1,"without":[]}"#, Some("it was built with every rule")),
+            ("older", r#"{"messages":1}"#, Some("it was built with every rule")),
+            ("other", r#"{"messages":1,"without":["seal"]}"#, Some("it was built without seal: build")),
+            ("more", r#"{"messages":1,"without":["claims","seal"]}"#, Some("without claims and seal: build")),
+            ("right", r#"{"messages":1,"without":["claims"]}"#, None),
         ] {
-            let told: limit::Told = serde_json::from_str(line).unwrap();
-            let why = is_off(&["claims"], &told.without).err();
-            assert_eq!(why.is_some(), complaint.is_some(), "{line}");
-            assert!(
-                why.iter().all(|why| why.contains(complaint.unwrap()) && why.contains("measure --build")),
-                "{why:?}"
-            );
+            let program = script(name, line);
+            let why = answers("claims", &program).err().map(|why| why.to_string());
+            std::fs::remove_file(&program).unwrap();
+            assert_eq!(why.is_some(), complaint.is_some(), "{line}: {why:?}");
+            for (why, complaint) in why.iter().zip(complaint) {
+                assert!(why.starts_with("--without claims=/"), "{why}");
+                assert!(why.contains(complaint) && why.contains("measure --build"), "{why}");
+            }
         }
         assert_eq!(is_off(&[], &[]), Ok(()));
         let ours = is_off(&[], &["all".into()]).unwrap_err();
