@@ -51,6 +51,7 @@ struct SeenFile {
 
 /// One run, in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Run {
     pub(crate) id: String,
     pub(crate) started_unix_ms: u64,
@@ -70,6 +71,7 @@ pub(crate) struct Run {
 
 /// A file that is no report of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Unreadable {
     pub(crate) file: String,
     pub(crate) why: String,

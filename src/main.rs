@@ -14,6 +14,8 @@ mod outcome;
 mod plan;
 mod private;
 mod probes;
+#[cfg(test)]
+mod published;
 mod render;
 mod server;
 mod unkept;

@@ -10,6 +10,7 @@ use crossing::{Kind, WaitStrategy};
 use lab::machine;
 use lab::plan::Placement;
 use lab::probe::{ProbeReport, ProbeSetup, SCHEMA};
+use serde::Serialize;
 
 use crate::history::{self, Unreadable};
 use crate::input;
@@ -40,7 +41,8 @@ pub(crate) struct Probes {
 }
 
 /// A report, and where it is from.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Counted {
     /// The file's id; `None` for the record that came with the program, and for what is in memory only.
     pub(crate) id: Option<String>,

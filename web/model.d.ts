@@ -1,4 +1,4 @@
-// Made from the Rust types; not to be edited. To renew it: RENEW=1 cargo test -p ipcscope-lab published
+// Made from the Rust types; not to be edited. To renew it: RENEW=1 cargo test -p ipcscope published
 
 export type Act = { is: "syscall"; name: string } | { is: "store" } | { is: "load" } | { is: "copy" } | { is: "wake" } | { is: "sleep" } | { is: "poll" }
 
@@ -45,6 +45,19 @@ export interface Change {
   verdict: Judgement
 }
 
+export interface ChoiceAnswer {
+  answers: Array<ChosenAnswer>
+  excluded: Array<ExcludedAnswer>
+  missing: MissingRace | null
+}
+
+export interface ChosenAnswer {
+  kind: string
+  reasons: Array<ReasonAnswer>
+  title: string
+  wait: string
+}
+
 export interface ClaimRow {
   cells: Array<string>
   scene: number
@@ -83,7 +96,18 @@ export interface Comparison {
   warnings: Array<string>
 }
 
+export interface CountedAnswer {
+  command: string
+  id: string | null
+  report: ProbeReport
+  unreadable: Array<Unreadable>
+}
+
 export type Direction = "back"
+
+export interface DoctorAnswer {
+  findings: Array<FindingAnswer>
+}
 
 export type Entrant = "mechanism" | "null" | "rival" | "bound"
 
@@ -129,6 +153,15 @@ export interface Event {
   why?: string
 }
 
+export interface ExcludedAnswer {
+  basis: ReasonBasis
+  kind: string
+  row: number | null
+  run: string | null
+  title: string
+  why: string
+}
+
 export interface Experiment {
   id: string
   text: string
@@ -139,6 +172,15 @@ export interface Figures {
   latency_ns_p50: number | null
   messages_per_s: number | null
 }
+
+export interface FindingAnswer {
+  remedy: string | null
+  text: string
+  verdict: FindingVerdict
+  what: string
+}
+
+export type FindingVerdict = "yes" | "partly" | "no"
 
 export interface Floor {
   each_round_ns: Array<[number, number]>
@@ -224,9 +266,26 @@ export interface JudgedRow {
   title: string
 }
 
+export interface JudgedRun {
+  judged: Judged
+  report: Report
+}
+
 export type Judgement = "better" | "worse" | "no-difference" | "unknown"
 
 export type Kind = string
+
+export interface LabAnswer {
+  cores: Array<number>
+  folder: string | null
+  last_run: string | null
+  limits: PlanLimits
+  machine: Machine
+  replay: boolean
+  scenes: Array<Scene>
+  unreadable: Array<Unreadable>
+  version: string
+}
 
 export interface Latency {
   basis: LatencyBasis
@@ -268,6 +327,15 @@ export interface Machine {
 
 export type Measure = "p50" | "rate"
 
+export interface MissingRace {
+  count?: number
+  kinds: Array<string>
+  rate_per_s?: number
+  sizes: Array<number>
+  waits: Array<string>
+  workloads: Array<Workload>
+}
+
 export type Mode = "step" | "burst" | "paced" | "xray"
 
 export interface Overhead {
@@ -301,6 +369,12 @@ export interface Plan {
   workloads: Array<Workload>
 }
 
+export interface PlanLimits {
+  count: number
+  launches: number
+  size_bytes: number
+}
+
 export interface ProbeFigure {
   budget: Range | null
   held: boolean | null
@@ -320,6 +394,13 @@ export interface ProbeReport {
   schema: number
   started_unix_ms: number
   version: string
+}
+
+export interface ProbeState {
+  done: number
+  elapsed_ms: number
+  label: string
+  total: number
 }
 
 export interface Probed {
@@ -353,6 +434,20 @@ export interface Quoted {
   use_when: string
 }
 
+export interface RaceStarted {
+  command: string
+  notices: Array<string>
+  plan: Plan
+}
+
+export interface RaceState {
+  done: number
+  elapsed_ms: number
+  label: string
+  plan: Plan
+  total: number
+}
+
 export interface Range {
   least: number
   most: number | null
@@ -365,6 +460,15 @@ export interface Reading {
   parts: Array<[string, number]>
   per_message: number
 }
+
+export interface ReasonAnswer {
+  basis: ReasonBasis
+  row: number | null
+  run: string | null
+  text: string
+}
+
+export type ReasonBasis = "measured" | "design"
 
 export interface Report {
   clock_cost_ns: number
@@ -405,6 +509,19 @@ export interface ReportRow {
   verified: number
   wait: Wait
   workload: Workload
+}
+
+export interface Run {
+  bytes: number
+  command: string
+  elapsed_ms: number
+  failed_rows: number
+  id: string
+  interrupted: boolean
+  rows: number
+  started_unix_ms: number
+  title: string
+  unkept?: string
 }
 
 export interface Scene {
@@ -466,6 +583,11 @@ export interface TouchedBy {
 export interface Unavailable {
   remedy: string
   what: string
+  why: string
+}
+
+export interface Unreadable {
+  file: string
   why: string
 }
 

@@ -1,49 +1,98 @@
 //! The answer of a choice: its facts in words, as `docs/api.md` has them.
 
-use lab::choose::{Answer, Choice, ChoiceFact, ChoiceReason, Excluded};
+use lab::choose::{Answer, Choice, ChoiceFact, ChoiceReason, Excluded, MissingRace, Source};
 use lab::plan::Workload;
 use lab::report::ReportRow;
 use lab::scene::Budget;
 use lab::units;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::words::range;
 
-/// The answer as JSON.
-pub(crate) fn json(choice: &Choice) -> Value {
-    json!({
-        "answers": choice.answers.iter().map(answer).collect::<Vec<_>>(),
-        "excluded": choice.excluded.iter().map(excluded).collect::<Vec<_>>(),
-        "missing": choice.missing,
-    })
+/// The answer as it is told.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ChoiceAnswer {
+    /// Best first.
+    answers: Vec<ChosenAnswer>,
+    excluded: Vec<ExcludedAnswer>,
+    /// The race that would measure the missing rows.
+    missing: Option<MissingRace>,
 }
 
-fn answer(answer: &Answer) -> Value {
-    let reasons: Vec<Value> = answer.reasons.iter().map(reason).collect();
-    json!({ "kind": answer.kind, "title": answer.title, "wait": answer.wait, "reasons": reasons })
+/// A mechanism that meets the needs.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ChosenAnswer {
+    kind: String,
+    title: String,
+    wait: String,
+    reasons: Vec<ReasonAnswer>,
 }
 
-fn excluded(excluded: &Excluded) -> Value {
-    let mut value = reason(&excluded.why);
-    let why = value["text"].take();
-    json!({
-        "kind": excluded.kind,
-        "title": excluded.title,
-        "why": why,
-        "basis": value["basis"],
-        "run": value["run"],
-        "row": value["row"],
-    })
+/// A mechanism that does not meet them.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ExcludedAnswer {
+    kind: String,
+    title: String,
+    why: String,
+    #[serde(flatten)]
+    from: ReasonSource,
 }
 
-fn reason(reason: &ChoiceReason) -> Value {
-    let source = reason.source.as_ref();
-    json!({
-        "text": text(&reason.fact),
-        "basis": if source.is_some() { "measured" } else { "design" },
-        "run": source.map(|source| &source.run),
-        "row": source.map(|source| source.row),
-    })
+/// A reason in words.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ReasonAnswer {
+    text: String,
+    #[serde(flatten)]
+    from: ReasonSource,
+}
+
+/// What a reason rests on.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ReasonSource {
+    basis: ReasonBasis,
+    /// The run that was measured, and the row in it.
+    run: Option<String>,
+    row: Option<usize>,
+}
+
+/// Whether a row or the design tells.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+enum ReasonBasis {
+    Measured,
+    Design,
+}
+
+impl From<Choice> for ChoiceAnswer {
+    fn from(Choice { answers, excluded, missing }: Choice) -> ChoiceAnswer {
+        let chosen = |Answer { kind, title, wait, reasons }| {
+            let reasons = reasons.into_iter().map(ReasonAnswer::from).collect();
+            ChosenAnswer { kind, title, wait, reasons }
+        };
+        let refused = |Excluded { kind, title, why }| {
+            let ReasonAnswer { text: why, from } = why.into();
+            ExcludedAnswer { kind, title, why, from }
+        };
+        ChoiceAnswer {
+            answers: answers.into_iter().map(chosen).collect(),
+            excluded: excluded.into_iter().map(refused).collect(),
+            missing,
+        }
+    }
+}
+
+impl From<ChoiceReason> for ReasonAnswer {
+    fn from(ChoiceReason { fact, source }: ChoiceReason) -> ReasonAnswer {
+        let basis = if source.is_some() { ReasonBasis::Measured } else { ReasonBasis::Design };
+        let (run, row) = source.map(|Source { run, row }| (run, row)).unzip();
+        ReasonAnswer { text: text(&fact), from: ReasonSource { basis, run, row } }
+    }
 }
 
 fn text(fact: &ChoiceFact) -> String {
@@ -118,7 +167,8 @@ mod tests {
             r#"{"cpu":"shared","rate_per_s":4000000000,"idle":true}"#,
         ] {
             let wanted: Constraints = serde_json::from_str(constraints).unwrap();
-            let choice = json(&choose(&scenes, &runs, &sample().machine, &wanted));
+            let choice = choose(&scenes, &runs, &sample().machine, &wanted);
+            let choice = serde_json::json!(ChoiceAnswer::from(choice));
             let answers = choice["answers"].as_array().unwrap();
             let excluded = choice["excluded"].as_array().unwrap();
             assert_eq!(answers.len() + excluded.len(), Kind::ALL.len(), "{choice:#}");

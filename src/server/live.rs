@@ -7,6 +7,7 @@ use std::time::Instant;
 use axum::extract::ws::Utf8Bytes;
 use lab::plan::Plan;
 use lab::race::RaceProgress;
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, broadcast, watch};
 
@@ -142,19 +143,34 @@ impl Live {
 
 impl Running {
     pub(super) fn frame(&self) -> Value {
-        let RaceProgress { done, total, label } = &self.progress;
-        let mut frame = json!({
-            "is": self.doing.name(),
-            "done": done,
-            "total": total,
-            "label": label,
-            "elapsed_ms": self.began.elapsed().as_millis() as u64,
-        });
-        if let Doing::Race(plan) = &self.doing {
-            frame["plan"] = json!(plan);
-        }
+        let RaceProgress { done, total, label } = self.progress.clone();
+        let probe = ProbeState { done, total, label, elapsed_ms: self.began.elapsed().as_millis() as u64 };
+        let mut frame = match &self.doing {
+            Doing::Race(plan) => json!(RaceState { so_far: probe, plan: plan.clone() }),
+            Doing::Probe => json!(probe),
+        };
+        frame["is"] = self.doing.name().into();
         frame
     }
+}
+
+/// How far a probe is.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ProbeState {
+    done: usize,
+    total: usize,
+    label: String,
+    elapsed_ms: u64,
+}
+
+/// How far a race is, and its plan.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct RaceState {
+    #[serde(flatten)]
+    so_far: ProbeState,
+    plan: Plan,
 }
 
 /// As many of the newest runs as a frame holds, and how many are older.

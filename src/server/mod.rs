@@ -30,6 +30,14 @@ use std::time::Duration;
 use axum::body::Bytes;
 use tokio::net::TcpListener;
 
+#[cfg(test)]
+pub(crate) use self::{
+    about::{DoctorAnswer, LabAnswer},
+    live::{ProbeState, RaceState},
+    probe::CountedAnswer,
+    race::RaceStarted,
+    runs::JudgedRun,
+};
 use crate::history::History;
 use crate::outcome::{self, Failure};
 use crate::probes::Probes;

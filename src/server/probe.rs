@@ -10,20 +10,29 @@ use axum::response::Response;
 use lab::probe::{self, ProbeSetup};
 use lab::race::RaceProgress;
 use lab::sys::heap;
+use serde::Serialize;
 use serde_json::json;
 
 use super::Lab;
 use super::live::{Doing, RunEnded};
 use super::refusal::{Refusal, json_of};
 use super::turn::Slot;
-use crate::probes;
+use crate::probes::{self, Counted};
+
+/// What was counted, and the command that counts it again.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct CountedAnswer {
+    #[serde(flatten)]
+    counted: Counted,
+    command: String,
+}
 
 /// `GET /api/probe`.
 pub(crate) async fn answer(State(lab): State<Arc<Lab>>) -> Response {
-    let answer = lab.blocking(|lab| {
-        let probes::Counted { id, report, unreadable } = lab.probes.best();
-        let command = probes::command(&probes::placements());
-        json!({ "id": id, "report": report, "command": command, "unreadable": unreadable })
+    let answer = lab.blocking(|lab| CountedAnswer {
+        counted: lab.probes.best(),
+        command: probes::command(&probes::placements()),
     });
     json_of(StatusCode::OK, &answer.await)
 }

@@ -9,8 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use crossing::{Kind, WaitStrategy};
 use lab::plan::{Placement, Plan, Workload};
-use serde::{Deserialize, Deserializer};
-use serde_json::json;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Lab;
 use super::body::Json;
@@ -67,6 +66,15 @@ impl From<Wished> for Wish {
     }
 }
 
+/// The race that was started.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct RaceStarted {
+    plan: Plan,
+    command: String,
+    notices: Vec<String>,
+}
+
 /// `POST /api/race`.
 pub(crate) async fn start(
     State(lab): State<Arc<Lab>>,
@@ -75,7 +83,7 @@ pub(crate) async fn start(
     let Decided { plan, notices } =
         plan::decide(&wished.into()).map_err(|Failure(sentence)| Refusal::senseless(sentence))?;
     let slot = Slot::take(&lab, Doing::Race(plan.clone())).await?;
-    let answer = json!({ "plan": plan, "command": plan::command(&plan), "notices": notices });
+    let answer = RaceStarted { command: plan::command(&plan), plan: plan.clone(), notices };
     slot.tell();
     std::thread::Builder::new()
         .name("race".into())

@@ -59,7 +59,8 @@ pub(crate) async fn brief(State(lab): State<Arc<Lab>>, Path(id): Path<String>) -
 
 /// A report, and what is said of it. It is written as it is: a histogram as a tree of JSON values would take many times its room.
 #[derive(Serialize)]
-struct JudgedRun {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct JudgedRun {
     report: Report,
     judged: Judged,
 }

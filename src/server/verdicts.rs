@@ -15,7 +15,8 @@ use serde_json::value::RawValue;
 use super::Lab;
 use super::body::{Json, REPORT_BYTES, ReportPermit, Text, understand};
 use super::refusal::{Refusal, json_of};
-use crate::render::{self, choice};
+use crate::render;
+use crate::render::choice::ChoiceAnswer;
 
 /// How many of the newest runs a choice may rest on.
 const RUNS: usize = 32;
@@ -63,7 +64,7 @@ pub(crate) async fn choice(
         let runs: Vec<_> =
             runs.filter_map(|run| Some((run.id.clone(), lab.history.report(&run.id).ok()?))).collect();
         let scenes = render::scenes();
-        choice::json(&choose(&scenes, &runs, &Machine::read(), &wanted))
+        ChoiceAnswer::from(choose(&scenes, &runs, &Machine::read(), &wanted))
     });
     Ok(json_of(StatusCode::OK, &choice.await))
 }

@@ -48,9 +48,9 @@ function reason(text) {
 const run = (id) => `/api/runs/${encodeURIComponent(id)}`
 
 export const api = {
-  /** @returns {Promise<import('../types').Lab>} */
+  /** @returns {Promise<import('../types').LabAnswer>} */
   lab: () => ask('GET', '/api/lab'),
-  /** @returns {Promise<{findings: import('../types').Finding[]}>} */
+  /** @returns {Promise<import('../types').DoctorAnswer>} */
   doctor: () => ask('GET', '/api/doctor'),
   /** @returns {Promise<import('../types').Run[]>} */
   runs: () => ask('GET', '/api/runs'),
@@ -66,14 +66,14 @@ export const api = {
   keep: (report) => ask('POST', '/api/runs', report),
   /** @param {unknown} a @param {unknown} b ids or reports @returns {Promise<import('../types').Comparison>} */
   compare: (a, b) => ask('POST', '/api/compare', { a, b }),
-  /** @param {Partial<import('../types').Plan>} plan @returns {Promise<{plan: import('../types').Plan, command: string}>} */
+  /** @param {Partial<import('../types').Plan>} plan @returns {Promise<import('../types').RaceStarted>} */
   race: (plan) => ask('POST', '/api/race', plan),
   stopRace: () => ask('DELETE', '/api/race'),
-  /** @returns {Promise<import('../types').Counted>} */
+  /** @returns {Promise<import('../types').CountedAnswer>} */
   probe: () => ask('GET', '/api/probe'),
   startProbe: () => ask('POST', '/api/probe'),
   stopProbe: () => ask('DELETE', '/api/probe'),
-  /** @param {object} constraints @returns {Promise<import('../types').Choice>} */
+  /** @param {object} constraints @returns {Promise<import('../types').ChoiceAnswer>} */
   choose: (constraints) => ask('POST', '/api/choose', constraints),
   /** The trace that the lab was started with, as text. */
   async replay() {

@@ -1,4 +1,4 @@
-// Made from the Rust types; not to be edited. To renew it: RENEW=1 cargo test -p ipcscope-lab published
+// Made from the Rust types; not to be edited. To renew it: RENEW=1 cargo test -p ipcscope published
 
 /** The version of a trace's structure. */
 export const SCHEMA = 2

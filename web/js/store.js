@@ -3,12 +3,12 @@
 import { api } from './api.js'
 import { state } from './live.js'
 
-/** @import { Lab, Machine, Scene } from '../types' */
+/** @import { LabAnswer, Machine, Scene } from '../types' */
 
-/** @type {Lab} */
+/** @type {LabAnswer} */
 export let lab
 
-/** @param {Lab} found */
+/** @param {LabAnswer} found */
 export function setLab(found) {
   lab = found
 }

@@ -33,7 +33,7 @@ pub const COLUMNS: [&str; 11] =
 
 /// A report, judged.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Judged {
     /// [`COLUMNS`].
     pub columns: [&'static str; 11],
@@ -57,7 +57,7 @@ pub struct Judged {
 
 /// Rows that share workload, size, placement and way of waiting.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct JudgedGroup {
     /// `ping-pong, 64 B, spin`.
     pub title: String,
@@ -67,11 +67,11 @@ pub struct JudgedGroup {
     pub size_bytes: u32,
     /// Their way of waiting.
     #[serde(with = "crate::plan::as_text::one")]
-    #[cfg_attr(test, schemars(with = "crate::schema_text::WaitText"))]
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::schema_text::WaitText"))]
     pub wait: WaitStrategy,
     /// Their placement.
     #[serde(with = "crate::plan::as_text::one")]
-    #[cfg_attr(test, schemars(with = "crate::schema_text::PlacementText"))]
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::schema_text::PlacementText"))]
     pub placement: Placement,
     /// The figure that they are judged by.
     pub measure: Measure,
@@ -87,7 +87,7 @@ pub struct JudgedGroup {
 
 /// One row, as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct JudgedRow {
     /// Its index in the report.
     pub row: usize,
@@ -112,7 +112,7 @@ pub struct JudgedRow {
 
 /// A figure of a row, and its text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Shown {
     /// In the figure's unit.
     pub value: f64,

@@ -62,7 +62,5 @@ pub use workload::payload;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-#[cfg(test)]
-mod published;
-#[cfg(test)]
+#[cfg(feature = "schemars")]
 mod schema_text;

@@ -19,7 +19,7 @@ pub use unavailable::Unavailable;
 
 /// What a reader must know about the machine before believing a number from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Machine {
     /// The processor, in its maker's words.
     pub cpu: Option<String>,

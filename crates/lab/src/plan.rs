@@ -30,7 +30,7 @@ pub const ROWS_LIMIT: usize = 10_000;
 
 /// How messages are offered to the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Workload {
     /// One message there, one back, and again. Its latency is half a round trip.
@@ -122,40 +122,40 @@ impl FromStr for Placement {
 
 /// A complete race.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Plan {
     /// The mechanisms that run.
     #[serde(with = "as_text::list")]
-    #[cfg_attr(test, schemars(with = "Vec<crate::schema_text::KindText>"))]
+    #[cfg_attr(feature = "schemars", schemars(with = "Vec<crate::schema_text::KindText>"))]
     pub kinds: Vec<Kind>,
     /// The workloads each of them runs.
     pub workloads: Vec<Workload>,
     /// Message sizes in bytes, each at least 1 and at most [`SIZE_LIMIT`].
-    #[cfg_attr(test, schemars(inner(range(min = 1, max = SIZE_LIMIT))))]
+    #[cfg_attr(feature = "schemars", schemars(inner(range(min = 1, max = SIZE_LIMIT))))]
     pub sizes: Vec<u32>,
     /// Where the two processes sit.
     #[serde(with = "as_text::one")]
-    #[cfg_attr(test, schemars(with = "crate::schema_text::PlacementText"))]
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::schema_text::PlacementText"))]
     pub placement: Placement,
     /// The ways of waiting; both sides of a row wait alike.
     #[serde(with = "as_text::list")]
-    #[cfg_attr(test, schemars(with = "Vec<crate::schema_text::WaitText>"))]
+    #[cfg_attr(feature = "schemars", schemars(with = "Vec<crate::schema_text::WaitText>"))]
     pub waits: Vec<WaitStrategy>,
     /// Verified messages in each row, over all its launches.
-    #[cfg_attr(test, schemars(range(min = 1)))]
+    #[cfg_attr(feature = "schemars", schemars(range(min = 1)))]
     pub count: u64,
     /// Fresh pairs of processes each row is spread over.
-    #[cfg_attr(test, schemars(range(min = 1)))]
+    #[cfg_attr(feature = "schemars", schemars(range(min = 1)))]
     pub launches: u32,
     /// Messages a second, for [`Workload::Paced`].
-    #[cfg_attr(test, schemars(range(min = 1)))]
+    #[cfg_attr(feature = "schemars", schemars(range(min = 1)))]
     pub rate_per_s: u32,
     /// How much may be on its way in each direction, in bytes, as it is asked for: of shared memory's ring
     /// ([`crossing::Config::capacity_bytes`]) and of the kernel ([`crossing::Config::kernel_buffer_bytes`]). `None`: the
     /// mechanism's own. What each has got is in [`ReportRow::channel_bytes`](crate::report::ReportRow::channel_bytes). Rivals are not
     /// told of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(range(min = CAPACITY_LEAST, max = CAPACITY_LIMIT)))]
+    #[cfg_attr(feature = "schemars", schemars(range(min = CAPACITY_LEAST, max = CAPACITY_LIMIT)))]
     pub capacity_bytes: Option<u32>,
     /// Shuffles the order of the rounds.
     pub seed: u64,

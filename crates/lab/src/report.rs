@@ -20,10 +20,10 @@ pub const SCHEMA: u32 = 1;
 
 /// The result of one race.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Report {
     /// The version of this structure. It changes when a field changes its meaning or goes away.
-    #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
+    #[cfg_attr(feature = "schemars", schemars(extend("const" = SCHEMA)))]
     pub schema: u32,
     /// The version of ipcscope that measured.
     pub version: String,
@@ -154,7 +154,7 @@ pub struct Channel<'a> {
 
 /// The entrant of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Entrant {
     /// One of our four mechanisms.
@@ -171,7 +171,7 @@ pub enum Entrant {
 /// The distance of the two cores, by the floor. A virtual machine's host moves them, and a
 /// mechanism that is fast in one state is slow in another: compare rows of one state only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Every look at the floor took less than [`State::FAR_NS`]: two cores that share a cache.
@@ -222,7 +222,7 @@ pub(crate) fn label(kind: &str, workload: Workload, size_bytes: u32, wait: WaitS
 
 /// The result of one entrant under one workload, size, placement and way of waiting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct ReportRow {
     /// `shm`, `pipe`, `unix`, `tcp`, `null`, or a rival's name.
     pub kind: String,
@@ -234,13 +234,13 @@ pub struct ReportRow {
     pub size_bytes: u32,
     /// The placement asked for.
     #[serde(with = "as_text::one")]
-    #[cfg_attr(test, schemars(with = "crate::schema_text::PlacementText"))]
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::schema_text::PlacementText"))]
     pub placement: Placement,
     /// The cores the sender and the receiver were read back on; `None` when unpinned.
     pub cores: Option<[usize; 2]>,
     /// How both sides waited.
     #[serde(with = "as_text::one")]
-    #[cfg_attr(test, schemars(with = "crate::schema_text::WaitText"))]
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::schema_text::WaitText"))]
     pub wait: WaitStrategy,
     /// Messages sent in the rounds that count.
     pub messages: u64,
@@ -287,7 +287,7 @@ pub struct ReportRow {
 
 /// How the latency of a row came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LatencyBasis {
     /// Half of a measured round trip (ping-pong).
@@ -300,7 +300,7 @@ pub enum LatencyBasis {
 
 /// Percentiles of one row. A percentile beyond what the samples support (1 − 10/n) is `None`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Latency {
     /// How the samples were taken.
     pub basis: LatencyBasis,
@@ -323,7 +323,7 @@ pub struct Latency {
 
 /// Cache lines bounced between the two placed processes: the time that the hardware itself takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Floor {
     /// How many lines: two, one each way.
     pub lines: u32,
@@ -335,7 +335,7 @@ pub struct Floor {
 
 /// The result of one launch by itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Launch {
     /// The median of this launch alone.
     pub latency_ns_p50: Option<u64>,
@@ -345,8 +345,8 @@ pub struct Launch {
 
 /// The cost of one side while the clock ran (getrusage(2), this process only).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(rename = "Side"))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(rename = "Side"))]
 pub struct SideUse {
     /// Time in user mode, in nanoseconds.
     pub user_ns: u64,

@@ -10,7 +10,7 @@ pub use crossing::scene::{Act, Actor, Budget, Form, Part, Range, Space, Step, Wh
 
 /// The story of one mechanism.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Scene {
     /// Its short name, such as `pipe`.
     pub kind: String,
@@ -40,7 +40,7 @@ pub struct Scene {
 
 /// The textbooks' figures in short words; never measured.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Quoted {
     /// Copies per message.
     pub copies: String,
@@ -54,8 +54,8 @@ pub struct Quoted {
 
 /// One thing on the stage, with what can be read of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(rename = "Part"))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(rename = "Part"))]
 pub struct ScenePart {
     /// Its kind.
     #[serde(flatten)]
@@ -66,7 +66,7 @@ pub struct ScenePart {
 
 /// A figure that can be read of a part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Gauge {
     /// The key in the `values` of a `gauges` event.
     pub field: String,
@@ -78,7 +78,7 @@ pub struct Gauge {
 
 /// Something that can be tried on a mechanism, with real processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Experiment {
     /// The name by which it is asked for, unique in its scene.
     pub id: String,

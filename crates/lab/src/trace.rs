@@ -36,13 +36,13 @@ pub struct Trace {
 
 /// The first line of a trace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Header {
     /// Always `ipcscope-trace`.
-    #[cfg_attr(test, schemars(extend("const" = FORMAT)))]
+    #[cfg_attr(feature = "schemars", schemars(extend("const" = FORMAT)))]
     pub format: String,
     /// The version of this structure. It changes when a field changes its meaning or goes away.
-    #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
+    #[cfg_attr(feature = "schemars", schemars(extend("const" = SCHEMA)))]
     pub schema: u32,
     /// The mechanism's scene, all that is needed to draw the trace.
     pub scene: Scene,
@@ -55,7 +55,7 @@ pub struct Header {
     /// Bytes in each message.
     pub size_bytes: u32,
     /// The clock that stamped the events: `tsc` or `monotonic`.
-    #[cfg_attr(test, schemars(extend("enum" = ["tsc", "monotonic"])))]
+    #[cfg_attr(feature = "schemars", schemars(extend("enum" = ["tsc", "monotonic"])))]
     pub clock: String,
     /// When it was recorded, in milliseconds since 1970-01-01 UTC.
     pub started_unix_ms: u64,

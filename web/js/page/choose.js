@@ -8,7 +8,7 @@ import { href, rename } from '../router.js'
 import { accent } from '../store.js'
 import { PlanForm } from './plan-form.js'
 
-/** @import { Choice } from '../../types' */
+/** @import { ChoiceAnswer } from '../../types' */
 /** @import { Place } from '../router.js' */
 
 /** @param {Place} place */
@@ -59,7 +59,7 @@ export async function choose(place) {
   return { title: 'Choose', element }
 }
 
-/** @param {Choice} found */
+/** @param {ChoiceAnswer} found */
 function answered({ answers, excluded, missing }) {
   return [
     answers.length ? h('ol', { class: 'answers' }, answers.map((one, index) =>
@@ -75,7 +75,7 @@ function answered({ answers, excluded, missing }) {
   ]
 }
 
-/** @param {NonNullable<Choice['missing']>} plan */
+/** @param {NonNullable<ChoiceAnswer['missing']>} plan */
 function measure(plan) {
   const fault = h('p', { class: 'bad', role: 'alert' })
   return h('section', { class: 'panel', 'aria-labelledby': 'missing-head' },

@@ -10,7 +10,7 @@ import { copyText } from '../stage/log.js'
 import { accent, machineText, status, title } from '../store.js'
 
 /** @import { Child } from '../dom.js' */
-/** @import { Counted, Probed, Scene } from '../../types' */
+/** @import { CountedAnswer, Probed, Scene } from '../../types' */
 
 const WAITING = /** @type {Record<string, string>} */ ({ spin: 'Spinning', block: 'Blocking', hybrid: 'Spinning, then blocking' })
 
@@ -58,7 +58,7 @@ function instruments(rows) {
   return [['Copies', by('kernel-copies')], ['calls', by('calls')], ['wake-ups', by('wakes')]].filter(([, by]) => by).map(([what, by]) => `${what} by ${by}`).join(', ')
 }
 
-/** Whose figures these are: a machine that is not said to be this one always carries its name. @param {Counted} counted */
+/** Whose figures these are: a machine that is not said to be this one always carries its name. @param {CountedAnswer} counted */
 function whose({ id, report }) {
   const when = date(report.started_unix_ms)
   return id === null
@@ -66,7 +66,7 @@ function whose({ id, report }) {
     : `Counted on this machine, ${when}.`
 }
 
-/** A table for each way of waiting and placement, and under it why it is not as quoted. @param {Counted} counted */
+/** A table for each way of waiting and placement, and under it why it is not as quoted. @param {CountedAnswer} counted */
 function tables({ report }) {
   /** @type {Map<string, Probed[]>} */
   const groups = new Map()

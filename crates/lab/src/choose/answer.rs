@@ -107,6 +107,7 @@ pub enum ChoiceFact {
 
 /// A race that is lacking.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct MissingRace {
     /// All kinds that would run in it, so that their rows compare.
     pub kinds: Vec<String>,

@@ -9,7 +9,7 @@ pub const COLUMNS: [&str; 6] = ["row", "by", "a", "b", "b / a", "b is"];
 
 /// Two reports compared: `a` is the baseline, `b` is judged.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Comparison {
     /// [`COLUMNS`].
     pub columns: [&'static str; 6],
@@ -29,7 +29,7 @@ pub struct Comparison {
 
 /// One row of both.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Compared {
     /// `pipe ping-pong 64 B spin cross-core`.
     pub label: String,
@@ -56,7 +56,7 @@ pub struct Compared {
 
 /// One figure of a row of both, as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct ComparedLine {
     /// One cell for each of [`COLUMNS`].
     pub cells: Vec<String>,
@@ -75,7 +75,7 @@ pub(crate) enum NoVerdict {
 
 /// One of the two reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "ComparedSide"))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema), schemars(rename = "ComparedSide"))]
 #[serde(rename_all = "kebab-case")]
 pub enum Side {
     /// The first.
@@ -86,7 +86,7 @@ pub enum Side {
 
 /// The compared figure.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Figures {
     /// The median latency.
     pub latency_ns_p50: Option<u64>,
@@ -96,7 +96,7 @@ pub struct Figures {
 
 /// One figure of `b` divided by that of `a`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Change {
     /// The quotient of the rows' figures.
     pub ratio: f64,
@@ -110,7 +110,7 @@ pub struct Change {
 
 /// How `b` stands to `a`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Judgement {
     /// All launches of `b` are better than all of `a`.

@@ -12,7 +12,7 @@ use crate::units;
 
 /// The result of a race for one mechanism.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Beside {
     /// The workload.
     pub workload: Workload,
@@ -30,7 +30,7 @@ pub struct Beside {
 
 /// One mechanism against another.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Versus {
     /// The other's place among the scenes; `None` if it has no scene.
     pub scene: Option<usize>,

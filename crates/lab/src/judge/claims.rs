@@ -18,7 +18,7 @@ const TOLD: f64 = 1.5;
 
 /// The claims, and what was measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Claims {
     /// The workload that was measured.
     pub workload: Workload,
@@ -32,7 +32,7 @@ pub struct Claims {
 
 /// The claim about one mechanism.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct ClaimRow {
     /// Its place among the scenes.
     pub scene: usize,

@@ -16,7 +16,7 @@ pub const NONE: &str = "–";
 
 /// A sentence that follows from rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Advice {
     /// The sentence.
     pub text: String,
@@ -26,7 +26,7 @@ pub struct Advice {
 
 /// The figures that rows can be drawn by.
 #[derive(Debug, Clone, Copy, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct JudgedFigure {
     /// Its short name.
     pub by: &'static str,

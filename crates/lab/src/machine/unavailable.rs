@@ -6,7 +6,7 @@ use thiserror::Error;
 /// Something this machine will not give.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[error("{what}: {why}; {remedy}")]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Unavailable {
     /// The thing that was wanted.
     pub what: String,

@@ -16,12 +16,12 @@ pub const SCHEMA: u32 = 1;
 
 /// The result of one probe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct ProbeReport {
     /// Always `ipcscope-probe`.
     pub format: String,
     /// The version of this structure. It changes when a field changes its meaning or goes away.
-    #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
+    #[cfg_attr(feature = "schemars", schemars(extend("const" = SCHEMA)))]
     pub schema: u32,
     /// The version of ipcscope that measured.
     pub version: String,
@@ -39,19 +39,19 @@ pub struct ProbeReport {
 
 /// The cost of one message over one mechanism, under one way of waiting and placement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Probed {
     /// The mechanism.
     #[serde(with = "as_text::one")]
-    #[cfg_attr(test, schemars(with = "crate::schema_text::KindText"))]
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::schema_text::KindText"))]
     pub kind: Kind,
     /// How both sides waited.
     #[serde(with = "as_text::one")]
-    #[cfg_attr(test, schemars(with = "crate::schema_text::WaitText"))]
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::schema_text::WaitText"))]
     pub wait: WaitStrategy,
     /// Where the two ran.
     #[serde(with = "as_text::one")]
-    #[cfg_attr(test, schemars(with = "crate::schema_text::PlacementText"))]
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::schema_text::PlacementText"))]
     pub placement: Placement,
     /// The cores they were read back on.
     pub cores: Option<[usize; 2]>,
@@ -88,7 +88,7 @@ impl Probed {
 
 /// The calls of one side for one message, and how usual they are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Calls {
     /// Each as one reads it: `write(5, 0x7f…, 68) = 68`. Repeated ones are counted: `recvfrom(…) = EAGAIN, 3 times`.
     pub lines: Vec<String>,
@@ -100,7 +100,7 @@ pub struct Calls {
 
 /// Touches of the byte at one place by one function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct TouchedBy {
     /// Where the byte was.
     pub place: String,
@@ -114,7 +114,7 @@ pub struct TouchedBy {
 
 /// The time that an instrument adds to the flight of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Overhead {
     /// The instrument.
     pub instrument: String,

@@ -8,7 +8,7 @@ use crate::report::{Launch, ReportRow};
 
 /// What two rows are compared by; their workload decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub enum Measure {
     /// The median latency, for ping-pong and paced rows: less is better.
     #[serde(rename = "p50")]

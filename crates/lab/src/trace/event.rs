@@ -17,7 +17,7 @@ pub use crate::scene::Actor as Side;
 
 /// One of the two processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Process {
     /// Which of the two.
     pub actor: Side,
@@ -55,7 +55,7 @@ pub type Values = BTreeMap<String, Value>;
 
 /// What was seen. The names in JSON are those of `docs/trace.md`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
     /// The events up to the next [`What::BatchEnd`] belong together.
@@ -235,7 +235,7 @@ pub enum What {
 
 /// How the messages of a batch are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// One at a time, looked at while it is on its way.
@@ -250,7 +250,7 @@ pub enum Mode {
 
 /// A call of the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Call {
     /// `send`.
@@ -261,7 +261,7 @@ pub enum Call {
 
 /// What the kernel says of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ProcessState {
     /// It sleeps until the lab asks for something: it is not in the channel.
@@ -278,7 +278,7 @@ pub enum ProcessState {
 
 /// Where a figure comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Basis {
     /// From this machine, just now.
@@ -291,7 +291,7 @@ pub enum Basis {
 
 /// How a note is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Tone {
     /// To be known.
@@ -375,7 +375,7 @@ impl ReadError {
 
 /// The fields that every event may have.
 #[derive(Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 struct Common {
     /// When, in nanoseconds from the first event of the trace.
     t_ns: u64,
@@ -401,7 +401,7 @@ struct Common {
 
 /// The one direction that is said.
 #[derive(Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum Direction {
     Back,
@@ -456,7 +456,7 @@ impl<'de> Deserialize<'de> for Event {
 }
 
 /// An event's fields stand beside each other: the common ones, and those of its `what`.
-#[cfg(test)]
+#[cfg(feature = "schemars")]
 impl schemars::JsonSchema for Event {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Event".into()

@@ -1,7 +1,7 @@
 //! What is published of the data: `docs/*.schema.json` and the page's `web/model.d.ts`, made from the Rust types.
 //!
 //! A field that is added to a type is in all of them once they are renewed:
-//! `RENEW=1 cargo test -p ipcscope-lab published`.
+//! `RENEW=1 cargo test -p ipcscope published`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,11 +10,14 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use crate::compare::Comparison;
-use crate::judge::{Beside, Judged};
-use crate::probe::ProbeReport;
-use crate::report::Report;
-use crate::trace::{Event, Header, SCHEMA};
+use lab::compare::Comparison;
+use lab::judge::Beside;
+use lab::report::Report;
+use lab::trace::{Event, Header, SCHEMA};
+
+use crate::history::Run;
+use crate::render::choice::ChoiceAnswer;
+use crate::server::{CountedAnswer, DoctorAnswer, JudgedRun, LabAnswer, ProbeState, RaceStarted, RaceState};
 
 /// A generator of what is written, not of what would be read.
 fn generator() -> SchemaGenerator {
@@ -94,10 +97,11 @@ fn trace() -> Value {
     published(schema)
 }
 
-/// The types of the page: every definition of both schemas, and those of what the lab answers from its own.
+/// The types of the page: every definition of both schemas, and those of what the lab answers (docs/api.md).
 fn page() -> String {
     let mut answers = generator();
-    answers.subschema_for::<(ProbeReport, Judged, Beside, Comparison)>();
+    answers.subschema_for::<(LabAnswer, DoctorAnswer, CountedAnswer, RaceState, ProbeState, RaceStarted)>();
+    answers.subschema_for::<(Run, JudgedRun, ChoiceAnswer, Beside, Comparison)>();
     let answers = json!({ "$defs": answers.take_definitions(true) });
     let report = report();
     let mut definitions = BTreeMap::from([("Report".to_owned(), report.clone())]);
@@ -107,7 +111,7 @@ fn page() -> String {
     // The page draws scenes, and knows no mechanism by name.
     definitions.insert("Kind".into(), json!({ "type": "string" }));
     let mut out = String::from(
-        "// Made from the Rust types; not to be edited. To renew it: RENEW=1 cargo test -p ipcscope-lab published\n",
+        "// Made from the Rust types; not to be edited. To renew it: RENEW=1 cargo test -p ipcscope published\n",
     );
     for (name, schema) in &definitions {
         let schema = if name == "Event" { &any_event(schema) } else { schema };
@@ -232,7 +236,7 @@ fn shapes() -> String {
     let lines: String =
         shapes.iter().map(|(name, fields)| format!("  {}: {fields},\n", json!(name))).collect();
     format!(
-        "// Made from the Rust types; not to be edited. To renew it: RENEW=1 cargo test -p ipcscope-lab published\n\n\
+        "// Made from the Rust types; not to be edited. To renew it: RENEW=1 cargo test -p ipcscope published\n\n\
          /** The version of a trace's structure. */\n\
          export const SCHEMA = {SCHEMA}\n\n\
          /**\n * The kind of each field: a type, a shape, a list `[]` or `[2]` of either; a `count` is a whole number from 0.\n\
@@ -291,14 +295,11 @@ fn what_is_published_is_what_the_types_say() {
         ("web/model.d.ts", page()),
         ("web/js/shapes.js", shapes()),
     ] {
-        let file = format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR"));
+        let file = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
         if std::env::var_os("RENEW").is_some() {
             fs::write(&file, &made).unwrap();
         }
         let found = fs::read_to_string(&file).unwrap_or_default();
-        assert!(
-            found == made,
-            "{path} is not what the types say: RENEW=1 cargo test -p ipcscope-lab published"
-        );
+        assert!(found == made, "{path} is not what the types say: RENEW=1 cargo test -p ipcscope published");
     }
 }
