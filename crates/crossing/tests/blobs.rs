@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use crossing::{
     Blob, BlobMut, Config, ConnectError, Connection, Endpoint, Kind, MemoryLimit, Receiver, RecvError,
-    SendError, Sender, Shm, Shortage, WaitStrategy,
+    SendError, Sender, Shm, WaitStrategy,
 };
-use process::{LIMIT, Second, again, eventually, message, part, within};
+use process::{Second, again, config, eventually, limit_to, message, part, shortage, within};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
@@ -262,7 +262,7 @@ fn blobs_on_their_way_are_bounded_and_counted() {
 fn start(role: &str, wait: WaitStrategy) -> (Second, Connection<Shm>) {
     let (here, there) = Endpoint::pair(Kind::Shm).expect("a pair of endpoints");
     let second = Second(there.spawn(again(&format!("{role} {wait}"))).expect("this program starts again"));
-    let config = Config { wait, connect_timeout: LIMIT, ..Config::default() };
+    let config = Config { wait, ..config() };
     (second, here.connect_as::<Shm>(&config).expect("the two sides agree"))
 }
 
@@ -334,21 +334,26 @@ fn who_waits_for_a_blob_is_told_of_a_death_and_gets_what_was_sent() {
 
 /// What comes of `call` while this process may have no more descriptors than it has.
 fn starved<T>(call: impl FnOnce() -> T) -> T {
-    let limit = rustix::process::getrlimit(Resource::Nofile);
     // The three that are always open take all the numbers below.
-    let none = Rlimit { current: Some(3), ..limit };
-    rustix::process::setrlimit(Resource::Nofile, none).expect("it is lowered");
+    let limit = limit_to(Resource::Nofile, 3);
     let outcome = call();
     rustix::process::setrlimit(Resource::Nofile, limit).expect("it was as high before");
     outcome
+}
+
+/// It had no number left for a descriptor.
+fn is_starved(outcome: Result<Blob, RecvError>) {
+    match outcome {
+        Err(RecvError::Io(error)) => assert_eq!(Errno::from_io_error(&error), Some(Errno::MFILE), "{error}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
 fn second_process() {
     let Some(part) = part() else { return };
     let (role, wait) = part.rsplit_once(' ').expect("a role and a way of waiting");
-    let config =
-        Config { wait: wait.parse().expect("a way of waiting"), connect_timeout: LIMIT, ..Config::default() };
+    let config = Config { wait: wait.parse().expect("a way of waiting"), ..config() };
     let endpoint = Endpoint::inherited().expect("it was handed over");
     let mut connection = endpoint.connect_as::<Shm>(&config).expect("the two sides agree");
     match role {
@@ -368,35 +373,25 @@ fn second_process() {
             let _ = connection.recv(&mut [0; 64]);
         }
         "starve before the first one came" => {
-            let outcome = starved(|| {
+            is_starved(starved(|| {
                 connection.send(b"starving").expect("the other end lives");
-                match connection.receiver().recv_blob() {
-                    Err(RecvError::Io(error)) => error,
-                    other => panic!("{other:?}"),
-                }
-            });
-            assert_eq!(outcome.raw_os_error(), Some(Errno::MFILE.raw_os_error()), "{outcome}");
+                connection.receiver().recv_blob()
+            }));
             assert!(*connection.receiver().recv_blob().expect("it comes now") == *message(1, 5000));
             connection.send(b"it has come").expect("the other end lives");
         }
         "starve before the first one goes" => {
             let given = blob(2, 5000);
-            let outcome = starved(|| match connection.sender().send_blob(&given) {
-                Err(SendError::Io(error)) => error,
+            match starved(|| connection.sender().send_blob(&given)) {
+                Err(SendError::Io(error)) => is_starved(Err(RecvError::Io(error))),
                 other => panic!("{other:?}"),
-            });
-            assert_eq!(outcome.raw_os_error(), Some(Errno::MFILE.raw_os_error()), "{outcome}");
+            }
             connection.sender().send_blob(&given).expect("there is a place for the way now");
             connection.send(b"it has gone").expect("the other end lives");
         }
         "starve" => {
             connection.recv(&mut [0; 64]).expect("one has been sent");
-            let outcome = starved(|| connection.receiver().recv_blob());
-            let error = match outcome {
-                Err(RecvError::Io(error)) => error,
-                other => panic!("{other:?}"),
-            };
-            assert_eq!(error.raw_os_error(), Some(Errno::MFILE.raw_os_error()));
+            is_starved(starved(|| connection.receiver().recv_blob()));
             connection.send(b"it goes on").expect("the other end lives");
             assert!(*connection.receiver().recv_blob().expect("there is another one") == *message(2, 5000));
         }
@@ -406,8 +401,7 @@ fn second_process() {
             assert_eq!(BlobMut::new(8192).expect("as much as a file may have").len(), 8192);
             let of = |error: std::io::Error| {
                 assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge, "{error}");
-                let shortage = error.get_ref().and_then(|inner| inner.downcast_ref::<Shortage>());
-                assert_eq!(shortage.expect("it says what is short").limit, MemoryLimit::FileSize);
+                assert_eq!(shortage(&error).limit, MemoryLimit::FileSize);
             };
             of(BlobMut::new(8193).unwrap_err());
             match Connection::pair(Kind::Shm, &Config::default()) {
@@ -429,11 +423,8 @@ fn a_blob_can_go_by_another_way() {
 /// What a program asks for by a number that came from somewhere else is refused before the machine notices.
 #[test]
 fn more_than_there_is_or_may_be_is_refused_before_anything_is_made() {
-    let limit_of = |made: std::io::Result<BlobMut>| {
-        let error = made.expect_err("nobody has so much");
-        let shortage = error.get_ref().and_then(|inner| inner.downcast_ref::<Shortage>());
-        shortage.unwrap_or_else(|| panic!("{error}")).limit.clone()
-    };
+    let limit_of =
+        |made: std::io::Result<BlobMut>| shortage(&made.expect_err("nobody has so much")).limit.clone();
     for len in [(1 << 30) + 1, 1 << 40, usize::MAX] {
         assert_eq!(limit_of(BlobMut::new(len)), MemoryLimit::Configured, "{len}");
     }

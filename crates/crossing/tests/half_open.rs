@@ -10,13 +10,9 @@ use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossing::{Address, Config, ConnectError, Connection, Endpoint, Kind, ListenConfig, Listener};
-use process::{LIMIT, Second, again, eventually, part, socket_path, within};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-fn config() -> Config {
-    Config { connect_timeout: LIMIT, ..Config::default() }
-}
+use crossing::{Address, ConnectError, Connection, Endpoint, Kind, ListenConfig, Listener};
+use process::{Second, again, config, eventually, limit_to, play, socket_path, within};
+use rustix::process::Resource;
 
 fn address(kind: Kind) -> Address {
     match kind {
@@ -66,8 +62,7 @@ fn silent_clients_do_not_end_the_example_server() {
 }
 
 fn example_server() {
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: Some(DESCRIPTORS), ..limit }).expect("lower is allowed");
+    limit_to(Resource::Nofile, DESCRIPTORS);
     let address = std::env::var("CROSSING_TEST_ADDRESS").expect("where to listen");
     panic!("it lives on: {:?}", echo::serve(&address));
 }
@@ -120,8 +115,7 @@ fn a_shortage_at_the_door_passes() {
 fn without_descriptors() {
     let listener = Listener::bind(&address(Kind::Unix)).expect("a free path");
     let client = Endpoint::to(listener.address()).expect("it listens");
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: Some(DESCRIPTORS), ..limit }).expect("lower is allowed");
+    limit_to(Resource::Nofile, DESCRIPTORS);
     let null = std::fs::File::open("/dev/null").expect("there are enough yet");
     let mut taken: Vec<OwnedFd> = Vec::new();
     while let Ok(another) = null.try_clone() {
@@ -146,10 +140,5 @@ fn without_descriptors() {
 
 #[test]
 fn second_process() {
-    match part().as_deref() {
-        None => {}
-        Some("example server") => example_server(),
-        Some("accepts without descriptors") => without_descriptors(),
-        Some(other) => panic!("{other} is no part"),
-    }
+    play(&[("example server", example_server), ("accepts without descriptors", without_descriptors)]);
 }

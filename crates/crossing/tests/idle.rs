@@ -10,8 +10,8 @@ use std::process::Stdio;
 
 use cannot_run::{Lacks, cannot_run};
 use crossing::{Config, Connection, Endpoint, Kind, Shm};
-use process::{LIMIT, Second, again, descriptors, eventually, mappings, part};
-use rustix::process::{PidfdFlags, Resource, Rlimit};
+use process::{LIMIT, Second, again, descriptors, eventually, limit_to, mappings, play};
+use rustix::process::{PidfdFlags, Resource};
 
 /// Several hundred connections, as a server or a test of one has.
 const MANY: usize = 500;
@@ -49,29 +49,23 @@ fn settled() -> (usize, usize) {
 
 #[test]
 fn a_connection_that_is_idle_holds_little() {
-    let mut second = Second(again("count").stdout(Stdio::inherit()).spawn().expect("it starts again"));
-    assert!(second.0.wait().expect("it is ours").success(), "it has said why");
+    Second(again("count").stdout(Stdio::inherit()).spawn().expect("it starts again")).done();
 }
 
 #[test]
 fn five_hundred_connections_with_both_ends_fit_into_one_process() {
-    let mut second = Second(again("many").stdout(Stdio::inherit()).spawn().expect("it starts again"));
-    assert!(second.0.wait().expect("it is ours").success(), "it has said why");
+    Second(again("many").stdout(Stdio::inherit()).spawn().expect("it starts again")).done();
 }
 
 #[test]
 fn second_process() {
-    match part().as_deref() {
-        None => {}
-        Some("count") => count(),
-        Some("many") => many(),
-        Some("stay") => {
-            let endpoint = Endpoint::inherited().expect("it was handed over");
-            let mut here = endpoint.connect(&config()).expect("the two sides agree");
-            let _ = here.recv(&mut [0; 8]);
-        }
-        Some(other) => panic!("no part `{other}`"),
-    }
+    play(&[("count", count), ("many", many), ("stay", stay)]);
+}
+
+fn stay() {
+    let endpoint = Endpoint::inherited().expect("it was handed over");
+    let mut here = endpoint.connect(&config()).expect("the two sides agree");
+    let _ = here.recv(&mut [0; 8]);
 }
 
 fn count() {
@@ -102,8 +96,7 @@ fn many() {
     if rustix::fs::fstatfs(&me).expect("it is open").f_type as u64 != PIDFS {
         return cannot_run(Lacks::Part, "pidfds have no numbers of their own on this kernel");
     }
-    let limit = Rlimit { current: Some(FILES), ..rustix::process::getrlimit(Resource::Nofile) };
-    rustix::process::setrlimit(Resource::Nofile, limit).expect("it is not raised");
+    limit_to(Resource::Nofile, FILES);
     let mut pairs: Vec<_> = (0..MANY)
         .map(|number| {
             Connection::pair(Kind::Shm, &config()).unwrap_or_else(|error| panic!("pair {number}: {error}"))

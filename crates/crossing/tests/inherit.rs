@@ -14,15 +14,11 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use crossing::{Config, Connection, Endpoint, Kind};
-use process::{LIMIT, Second, again, part, within};
+use crossing::{Connection, Endpoint, Kind};
+use process::{Second, again, config, play, within};
 use rustix::io::FdFlags;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 use rustix::process::Signal;
-
-fn config() -> Config {
-    Config { connect_timeout: LIMIT, ..Config::default() }
-}
 
 /// Says what it hears, until the other end goes.
 fn echo(mut connection: Connection) {
@@ -42,26 +38,26 @@ fn answers(connection: &mut Connection) {
 
 #[test]
 fn second_process() {
-    match part().as_deref() {
-        None => {}
-        Some("echo") => {
-            echo(Endpoint::inherited().expect("it was handed over").connect(&config()).expect("a peer"));
-        }
-        Some("parent without standard input, output and error") => without_stdio(),
-        Some("heir of a stale variable") => {
+    play(&[
+        ("echo", || echo(inherited().connect(&config()).expect("a peer"))),
+        ("parent without standard input, output and error", without_stdio),
+        ("heir of a stale variable", || {
             let error = Endpoint::inherited().expect_err("it was meant for its parent").to_string();
             assert!(error.contains("another file") || error.contains("not open"), "{error}");
             let flags = rustix::io::fcntl_getfd(std::io::stdin()).expect("it is open");
             assert_eq!(flags, FdFlags::empty());
-        }
-        Some("parent of an heir") => {
+        }),
+        ("parent of an heir", || {
             // Taken, and so kept from what this process starts; the variable is not.
-            let endpoint = Endpoint::inherited().expect("it was handed over");
+            let endpoint = inherited();
             Second(again("heir of a stale variable").spawn().expect("it starts")).done();
             echo(endpoint.connect(&config()).expect("a peer"));
-        }
-        Some(other) => panic!("{other} is no part"),
-    }
+        }),
+    ]);
+}
+
+fn inherited() -> Endpoint {
+    Endpoint::inherited().expect("it was handed over")
 }
 
 /// How often this process has been given a page of memory without reading it from a disk. See proc_pid_stat(5).

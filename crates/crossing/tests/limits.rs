@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use cannot_run::{Lacks, cannot_run};
-use crossing::{BlobMut, Config, ConnectError, Connection, Kind, MemoryLimit, Shortage};
-use process::{LIMIT, Second, again, part};
+use crossing::{BlobMut, Config, ConnectError, Connection, Kind, MemoryLimit};
+use process::{LIMIT, Second, again, play, shortage};
 
 /// What the group may have, in bytes.
 const MEMORY: u64 = 64 << 20;
@@ -56,27 +56,20 @@ fn a_container_is_not_asked_for_more_than_it_has() {
     };
     let mut command = again("contained");
     command.env(GROUP, &group.0).stdout(Stdio::inherit());
-    let mut second = Second(command.spawn().expect("this program starts again"));
-    let status = second.0.wait().expect("it is ours");
     // The control: without a look at what is left, the kernel ends it by SIGKILL.
-    assert!(status.success(), "{status}");
+    Second(command.spawn().expect("this program starts again")).done();
 }
 
 #[test]
 fn second_process() {
-    match part().as_deref() {
-        None => {}
-        Some("contained") => contained(),
-        Some(other) => panic!("no part `{other}`"),
-    }
+    play(&[("contained", contained)]);
 }
 
 fn contained() {
     let group = PathBuf::from(std::env::var_os(GROUP).expect("a group"));
     fs::write(group.join("cgroup.procs"), std::process::id().to_string()).expect("it may be entered");
     let of = |error: io::Error| {
-        let shortage = error.get_ref().and_then(|inner| inner.downcast_ref::<Shortage>());
-        let shortage = shortage.unwrap_or_else(|| panic!("{error}"));
+        let shortage = shortage(&error);
         assert!(matches!(shortage.limit, MemoryLimit::ControlGroup(_)), "{shortage}");
         assert!(shortage.left_bytes < MEMORY, "{shortage}");
     };

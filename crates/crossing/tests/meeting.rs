@@ -20,14 +20,10 @@ use std::time::{Duration, Instant};
 
 use cannot_run::{Lacks, cannot_run};
 use crossing::{Address, Config, ConnectError, Connection, Endpoint, Kind, ListenConfig, Listener, Peers};
-use process::{LIMIT, Second, again, forked, local, part, socket_path, within};
+use process::{LIMIT, Second, again, config, forked, local, play, socket_path, within};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::Signal;
 use rustix::thread::set_thread_res_uid;
-
-fn config() -> Config {
-    Config { connect_timeout: LIMIT, ..Config::default() }
-}
 
 fn soon() -> Config {
     Config { connect_timeout: Duration::from_millis(100), ..Config::default() }
@@ -135,18 +131,20 @@ fn black_hole() -> (TcpListener, Vec<std::os::fd::OwnedFd>) {
     }
 }
 
+fn dials_in_vain(server: &TcpListener) {
+    let address = Address::tcp(server.local_addr().expect("it has one").to_string()).expect("an address");
+    let outcome = Connection::to(&address, &soon());
+    assert!(matches!(outcome, Err(ConnectError::Timeout)), "{outcome:?}");
+}
+
 #[test]
 fn a_machine_that_answers_nothing_is_a_timeout() {
     within("a client of a black hole", || {
         let (server, _waiting) = black_hole();
-        let address = Address::tcp(server.local_addr().expect("it has one").to_string()).expect("an address");
-        let outcome = Connection::to(&address, &soon());
-        assert!(matches!(outcome, Err(ConnectError::Timeout)), "{outcome:?}");
+        dials_in_vain(&server);
         // And one that accepts and says nothing is one, too: the deadline goes on.
         let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = Address::tcp(server.local_addr().expect("it has one").to_string()).expect("an address");
-        let outcome = Connection::to(&address, &soon());
-        assert!(matches!(outcome, Err(ConnectError::Timeout)), "{outcome:?}");
+        dials_in_vain(&server);
     });
 }
 
@@ -265,9 +263,7 @@ fn in_a_storm() {
     assert_eq!(connection.recv(&mut [0; 64]).expect("it was sent"), 17);
     // Dialling, too: to a server with a full queue.
     let (server, _waiting) = black_hole();
-    let address = Address::tcp(server.local_addr().expect("it has one").to_string()).expect("an address");
-    let outcome = Connection::to(&address, &soon());
-    assert!(matches!(outcome, Err(ConnectError::Timeout)), "{outcome:?}");
+    dials_in_vain(&server);
 }
 
 #[test]
@@ -414,18 +410,17 @@ fn a_path_that_is_taken_says_by_what() {
         assert!(said(kind).contains("a server listens there"), "{}", said(kind));
     }
     drop(listener);
-    for kind in local() {
-        assert!(said(kind).contains("a server that is gone has left its socket"), "{}", said(kind));
-        let error = Endpoint::to(&at(kind, &path)).expect_err("no one listens").to_string();
-        assert!(error.contains("a server that is gone has left it"), "{error}");
-    }
+    let both = |listening: &str, dialling: &str| {
+        for kind in local() {
+            assert!(said(kind).contains(listening), "{}", said(kind));
+            let error = Endpoint::to(&at(kind, &path)).expect_err("no one listens").to_string();
+            assert!(error.contains(dialling), "{error}");
+        }
+    };
+    both("a server that is gone has left its socket", "a server that is gone has left it");
     fs::remove_file(&path).expect("it is there");
     fs::write(&path, "a file").expect("a free path");
-    for kind in local() {
-        assert!(said(kind).contains("no socket"), "{}", said(kind));
-        let error = Endpoint::to(&at(kind, &path)).expect_err("no one listens").to_string();
-        assert!(error.contains("a file that is no socket is there"), "{error}");
-    }
+    both("no socket", "a file that is no socket is there");
     fs::remove_file(&path).expect("it is there");
     let error = Endpoint::to(&at(Kind::Pipe, &path)).expect_err("nothing is there").to_string();
     assert!(error.contains("no server has made it yet"), "{error}");
@@ -462,10 +457,5 @@ fn a_server_of_another_kind_is_named_at_an_abstract_name_too() {
 
 #[test]
 fn second_process() {
-    match part().as_deref() {
-        None => {}
-        Some("meets in a storm") => in_a_storm(),
-        Some("listens at a relative path") => at_a_relative_path(),
-        Some(other) => panic!("{other} is no part"),
-    }
+    play(&[("meets in a storm", in_a_storm), ("listens at a relative path", at_a_relative_path)]);
 }

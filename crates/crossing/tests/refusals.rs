@@ -9,12 +9,8 @@ use std::thread;
 use std::time::Instant;
 
 use crossing::{Address, Config, ConnectError, Connection, Endpoint, Kind, Listener};
-use process::{LIMIT, Second, again, local, part, socket_path, within};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-fn config() -> Config {
-    Config { connect_timeout: LIMIT, ..Config::default() }
-}
+use process::{LIMIT, Second, again, config, limit_to, local, play, socket_path, within};
+use rustix::process::Resource;
 
 #[test]
 fn ends_of_different_mechanisms_at_one_path_name_each_other() {
@@ -143,8 +139,7 @@ fn short_of_descriptors() -> i32 {
         }
         fill.push(file);
     };
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: Some(next + spare), ..limit }).expect("lower is allowed");
+    limit_to(Resource::Nofile, next + spare);
     match endpoint.connect(&config()) {
         Ok(_connection) => CONNECTED,
         Err(error) => {
@@ -181,9 +176,5 @@ fn a_stranger_is_told_that_it_is_one() {
 
 #[test]
 fn second_process() {
-    match part().as_deref() {
-        None => {}
-        Some("short of descriptors") => std::process::exit(short_of_descriptors()),
-        Some(other) => panic!("{other} is no part"),
-    }
+    play(&[("short of descriptors", || std::process::exit(short_of_descriptors()))]);
 }

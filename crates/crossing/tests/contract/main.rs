@@ -130,7 +130,7 @@ pub(crate) struct Sentence {
 
 /// A sentence with the default configuration.
 pub(crate) fn sentence(here: fn(Side), there: fn(Side)) -> Sentence {
-    let config = Config { connect_timeout: process::LIMIT, ..Config::default() };
+    let config = process::config();
     Sentence { here, there, config_here: config.clone(), config_there: config }
 }
 

@@ -19,7 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossing::{Config, Connection, Kind, WaitStrategy};
-use process::{descriptors, eventually, mappings, part};
+use process::{descriptors, eventually, mappings, play};
 
 /// Descriptors and mappings of the whole process are counted here: one test at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -53,12 +53,10 @@ fn config(connect_timeout: Duration) -> Config {
 
 #[test]
 fn second_process() {
-    match part().as_deref() {
-        None => {}
-        Some("stray") => region::stray(),
-        Some("sigpipe") => signals::sigpipe(),
-        Some("sigpipe control") => signals::sigpipe_control(),
-        Some("storm") => signals::storm(),
-        Some(part) => panic!("{part} is no part of this play"),
-    }
+    play(&[
+        ("stray", region::stray),
+        ("sigpipe", signals::sigpipe),
+        ("sigpipe control", signals::sigpipe_control),
+        ("storm", signals::storm),
+    ]);
 }

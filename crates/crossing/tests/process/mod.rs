@@ -10,7 +10,7 @@
 pub(crate) mod seed;
 
 use std::env;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -22,8 +22,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossing::{Address, Kind};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use crossing::{Address, Config, Kind, Shortage};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitOptions, getrlimit, kill_process, setrlimit, waitpid,
+};
 
 /// Calls the macro `$then` with every mechanism, as `[name Variant, …]`, and with what stands behind its name.
 ///
@@ -67,6 +69,31 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 /// The part that this process is to play, if it is a second one.
 pub(crate) fn part() -> Option<String> {
     env::var(PART).ok()
+}
+
+/// Plays the part of this process, if it is a second one.
+pub(crate) fn play(parts: &[(&str, fn())]) {
+    let Some(part) = part() else { return };
+    let known = parts.iter().find(|(name, _)| *name == part);
+    known.unwrap_or_else(|| panic!("no part `{part}`")).1();
+}
+
+/// As patient with a handshake as the watchdog is.
+pub(crate) fn config() -> Config {
+    Config { connect_timeout: LIMIT, ..Config::default() }
+}
+
+/// Sets what this process may have, within what it may ask for, and returns what that was before.
+pub(crate) fn limit_to(resource: Resource, most: u64) -> Rlimit {
+    let before = getrlimit(resource);
+    setrlimit(resource, Rlimit { current: Some(most), ..before }).expect("it may ask for it");
+    before
+}
+
+/// What was short, by an error that must say so.
+pub(crate) fn shortage(error: &io::Error) -> &Shortage {
+    let shortage = error.get_ref().and_then(|inner| inner.downcast_ref());
+    shortage.unwrap_or_else(|| panic!("{error}"))
 }
 
 /// This program again, to play `part`.
