@@ -34,10 +34,6 @@ fn behind(desk: &Desk, words: &[&str], line: &str) -> Ran {
     Ran::of(line, command.output().expect("the words start"))
 }
 
-fn report(ran: &Ran) -> Report {
-    serde_json::from_value(ran.json()).expect("a report")
-}
-
 #[test]
 fn without_a_loopback_every_seed_tells_the_same() {
     // A network namespace of its own begins with the loopback down.
@@ -50,7 +46,7 @@ fn without_a_loopback_every_seed_tells_the_same() {
             "race tcp pipe --count 40 --launches 2 --placement unpinned --wait block --workload ping-pong --json --seed {seed}"
         );
         let ran = behind(&Desk::new(), &words, &line).ended_with(1);
-        let report = report(&ran);
+        let report = ran.report();
         let row = |kind: &str| report.rows.iter().find(|row| row.kind == kind).expect("a row");
         let failed = row("tcp").failed.clone().expect("there is no way for TCP");
         assert!(failed.contains("tcp") && failed.contains("unreachable"), "seed {seed}: {failed}");
@@ -78,7 +74,7 @@ fn a_race_without_any_process_names_what_failed() {
 fn a_rival_that_cannot_say_what_it_can_do_is_a_row() {
     let desk = Desk::new();
     let line = "race pipe --count 40 --launches 2 --placement unpinned --wait block --workload ping-pong --json --rival /bin/true";
-    let report = report(&desk.run(line).ended_with(1));
+    let report = desk.run(line).ended_with(1).report();
     let row = report.rows.iter().find(|row| row.kind == "true").expect("a row of its file's name");
     assert!(row.failed.as_ref().is_some_and(|why| why.contains("does not describe itself")), "{row:?}");
     assert!(report.rows.iter().any(|row| row.kind == "pipe" && row.failed.is_none()));
@@ -177,7 +173,7 @@ fn a_quota_that_keeps_rounds_from_running_is_told() {
     let line =
         "race pipe --count 20k --launches 1 --wait block --workload ping-pong --placement unpinned --json";
     let ran = behind(&Desk::new(), &["sh", "-c", &enter, "sh"], line).ended_with(0);
-    let report = report(&ran);
+    let report = ran.report();
     let row = pipe_row(&report);
     assert!(row.notes.iter().any(|note| note.contains("quota of processor time")), "{:?}", row.notes);
     let found = behind(&Desk::new(), &["sh", "-c", &enter, "sh"], "doctor").ended_with(0);
@@ -196,7 +192,7 @@ fn a_named_core_is_tried_whatever_the_affinity_says() {
     let small = "--count 40 --launches 1 --wait block --workload ping-pong --json";
     let ran =
         behind(&desk, &words, &format!("race shm pipe {small} --placement {first},{last}")).ended_with(0);
-    let placed = report(&ran);
+    let placed = ran.report();
     for row in placed.rows.iter().filter(|row| row.kind != "null") {
         assert_eq!((row.cores, row.failed.as_deref()), (Some([first, last]), None), "{row:?}");
     }
@@ -227,7 +223,7 @@ fn a_program_that_a_loader_was_given_measures_like_any_other() {
     let small =
         "race shm pipe --count 40 --launches 1 --placement unpinned --wait block --workload ping-pong --json";
     for words in [&[loader][..], &[loader, "--library-path", "/nowhere/at all"]] {
-        let raced = report(&behind(&desk, words, small).ended_with(0));
+        let raced = behind(&desk, words, small).ended_with(0).report();
         assert!(raced.rows.iter().all(|row| row.failed.is_none() && row.verified == 40), "{raced:?}");
     }
     // Here a process of the stage starts the other.

@@ -104,8 +104,7 @@ fn the_call_that_is_refused_is_named() {
 fn a_cost_that_cannot_be_read_is_no_number() {
     let line =
         "race pipe --count 40 --launches 1 --workload ping-pong --wait block --json --placement unpinned";
-    let ran = refused(&Desk::new(), "getrusage", PERM, line).ended_with(0);
-    let report: lab::Report = serde_json::from_value(ran.json()).expect("a report");
+    let report = refused(&Desk::new(), "getrusage", PERM, line).ended_with(0).report();
     let row = report.rows.iter().find(|row| row.kind == "pipe").expect("a row");
     assert_eq!((row.verified, row.sides), (40, None), "{row:?}");
     assert!(row.notes.iter().any(|note| note.contains("getrusage")), "{row:?}");
@@ -117,7 +116,7 @@ fn a_row_says_how_shared_memory_slept() {
     let line =
         "race shm --count 40 --launches 1 --workload ping-pong --wait spin,block --json --placement unpinned";
     let notes = |ran: Ran| -> Vec<(String, bool)> {
-        let report: lab::Report = serde_json::from_value(ran.ended_with(0).json()).expect("a report");
+        let report = ran.ended_with(0).report();
         let rows = report.rows.iter().filter(|row| row.kind == "shm");
         rows.map(|row| (row.wait.to_string(), row.notes.iter().any(|note| note.contains("slept by futex"))))
             .collect()

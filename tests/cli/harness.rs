@@ -7,6 +7,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use lab::Report;
+
+use crate::schema;
+
 /// How long anything may take before a test gives up: a bound against hanging, not a measurement.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -109,6 +113,11 @@ impl Ran {
 
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:#?}"))
+    }
+
+    /// The report on stdout, which holds to the schema.
+    pub(crate) fn report(&self) -> Report {
+        schema::report(self.json())
     }
 }
 

@@ -11,6 +11,7 @@ use lab::Report;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::harness::{Desk, Running, all_gone, eventually};
+use crate::schema;
 
 /// A race that would take minutes (its null entrant, which is one process, seconds), stopped by
 /// `signal` once its measured processes run: what it printed, its exit code, and the measured
@@ -76,7 +77,7 @@ fn a_signal_to_the_whole_group_loses_no_launch_that_was_finished() {
         kill_process_group(Pid::from_child(&running.0), signal).expect("the signal is sent");
         let text = String::from_utf8(read(running.0.stdout.take())).expect("text");
         assert_eq!(running.wait(), Some(128 + signal.as_raw()), "{text}");
-        let report: Report = serde_json::from_str(&text).expect("a report");
+        let report = schema::report(serde_json::from_str(&text).expect("JSON"));
         let row = report.rows.iter().find(|row| row.kind == "pipe").expect("a row");
         assert_eq!((row.failed.as_deref(), row.launches, row.verified), (None, 1, 100_000), "{row:?}");
         assert!(report.interrupted && row.latency_ns.is_some());

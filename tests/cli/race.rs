@@ -6,7 +6,6 @@ use crossing::Kind;
 use lab::Report;
 
 use crate::harness::Desk;
-use crate::schema;
 
 /// Small enough for any machine; unpinned, because a test may not choose its cores.
 const SMALL: &str = "--count 200 --launches 2 --placement unpinned --wait block";
@@ -46,9 +45,7 @@ fn json_is_the_report_and_nothing_else() {
     let ran = desk
         .run(&format!("race shm pipe {SMALL} --size 64,1k --workload ping-pong --json --seed 7"))
         .ended_with(0);
-    let value = ran.json();
-    assert_eq!(schema::check(&value), Vec::<String>::new());
-    let report: Report = serde_json::from_value(value).expect("a report");
+    let report = ran.report();
     assert_eq!(report.plan.sizes, [64, 1024]);
     assert_eq!(report.plan.seed, 7);
     for kind in ["shm", "pipe"] {
@@ -78,9 +75,7 @@ fn the_capacity_of_the_channels_is_carried_and_told() {
     // The memory of shared memory's processes shows which ring they had: they touch all of it, and their peer's.
     let peak_kib = |capacity: &str| {
         let line = format!("race shm {SMALL} --workload stream --json {capacity}");
-        let value = desk.run(&line).ended_with(0).json();
-        assert_eq!(schema::check(&value), Vec::<String>::new());
-        let report: Report = serde_json::from_value(value).expect("a report");
+        let report = desk.run(&line).ended_with(0).report();
         let row = report.rows.iter().find(|row| row.kind == "shm").expect("a row");
         (report.plan.capacity_bytes, row.sides.expect("two sides").map(|side| side.peak_rss_kib))
     };
@@ -95,9 +90,8 @@ fn the_capacity_of_the_channels_is_carried_and_told() {
 fn every_channel_tells_what_it_had_of_what_was_asked() {
     let desk = Desk::new();
     let had = |line: &str| {
-        let value = desk.run(&format!("race {SMALL} --workload stream --json {line}")).ended_with(0).json();
-        assert_eq!(schema::check(&value), Vec::<String>::new());
-        let report: Report = serde_json::from_value(value).expect("a report");
+        let report =
+            desk.run(&format!("race {SMALL} --workload stream --json {line}")).ended_with(0).report();
         report.rows.into_iter().map(|row| (row.kind, row.channel_bytes)).collect::<Vec<_>>()
     };
     let most = std::fs::read_to_string("/proc/sys/net/core/wmem_max").expect("every Linux has it");
@@ -123,10 +117,8 @@ fn every_channel_tells_what_it_had_of_what_was_asked() {
 
 #[test]
 fn the_paced_workload() {
-    let report: Report = serde_json::from_value(
-        Desk::new().run(&format!("race pipe {SMALL} --workload paced --rate 5k --json")).ended_with(0).json(),
-    )
-    .expect("a report");
+    let line = format!("race pipe {SMALL} --workload paced --rate 5k --json");
+    let report = Desk::new().run(&line).ended_with(0).report();
     assert_eq!(report.plan.rate_per_s, 5_000);
     let row = report.rows.iter().find(|row| row.kind == "pipe").expect("a row");
     assert!(row.missed.is_some(), "{row:?}");

@@ -64,8 +64,7 @@ fn a_built_rival_is_found_and_run_between_two_looks_at_the_floor() {
     let built = Command::new("cc").arg("-o").arg(desk.path("guests/plain-c/plain-c")).arg(source).status();
     assert!(built.expect("cc is installed by ./check").success());
 
-    let ran = desk.run(&format!("race pipe tcp {SMALL} --rivals guests")).ended_with(0);
-    let report: Report = serde_json::from_value(ran.json()).expect("a report");
+    let report = desk.run(&format!("race pipe tcp {SMALL} --rivals guests")).ended_with(0).report();
     assert_eq!(report.plan.rivals.len(), 1, "{:?}", report.plan);
     for kind in ["plain-c/pipe", "plain-c/tcp"] {
         let row = row(&report, kind);
@@ -94,8 +93,7 @@ fn a_rival_that_lies_has_no_number() {
         ("refuses", "no such core"),
     ];
     liars(&desk, &format!("truth {}", lies.map(|(name, _)| name).join(" ")));
-    let ran = desk.run(&format!("race pipe {SMALL} --rivals")).ended_with(1);
-    let report: Report = serde_json::from_value(ran.json()).expect("a report");
+    let report = desk.run(&format!("race pipe {SMALL} --rivals")).ended_with(1).report();
     // The control: the same script, saying what could be true.
     let truth = row(&report, "truth/pipe");
     assert_eq!((truth.failed.as_deref(), truth.verified), (None, 200), "{truth:?}");
@@ -111,8 +109,7 @@ fn a_rival_that_lies_has_no_number() {
 fn a_rival_whose_helper_keeps_its_output_open_has_answered() {
     let desk = Desk::new();
     liars(&desk, "helper");
-    let ran = desk.run(&format!("race pipe {SMALL} --rivals")).ended_with(0);
-    let report: Report = serde_json::from_value(ran.json()).expect("a report");
+    let report = desk.run(&format!("race pipe {SMALL} --rivals")).ended_with(0).report();
     let row = row(&report, "helper/pipe");
     assert_eq!((row.failed.as_deref(), row.verified), (None, 200), "{row:?}");
     let helpers = std::fs::read_to_string(desk.path("helpers")).expect("the helpers' numbers");
@@ -129,8 +126,7 @@ fn a_rival_whose_helper_keeps_its_output_open_has_answered() {
 fn what_a_rival_cannot_do_is_a_gap_and_no_failure() {
     let desk = Desk::new();
     liars(&desk, "gap");
-    let ran = desk.run(&format!("race pipe {SMALL} --rivals rivals")).ended_with(0);
-    let report: Report = serde_json::from_value(ran.json()).expect("a report");
+    let report = desk.run(&format!("race pipe {SMALL} --rivals rivals")).ended_with(0).report();
     let row = row(&report, "gap/pipe");
     assert_eq!((row.entrant, row.messages, &row.latency_ns), (Entrant::Rival, 0, &None), "{row:?}");
     assert!(row.notes.iter().any(|note| note.contains("not on a Tuesday")), "{row:?}");

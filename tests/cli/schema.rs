@@ -15,6 +15,13 @@ pub(crate) fn check(report: &Value) -> Vec<String> {
     check_by(&parsed(SCHEMA), report)
 }
 
+/// A report, which holds to the published schema.
+#[track_caller]
+pub(crate) fn report(value: Value) -> Report {
+    assert_eq!(check(&value), Vec::<String>::new());
+    serde_json::from_value(value).expect("a report")
+}
+
 /// What is wrong with `value` by `schema`.
 pub(crate) fn check_by(schema: &Value, value: &Value) -> Vec<String> {
     let validator = jsonschema::validator_for(schema).expect("a schema");

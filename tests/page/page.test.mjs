@@ -502,18 +502,3 @@ test('when the lab goes away the page says so, and finds it again', async () => 
   await close()
   await other.close()
 })
-
-test('the page is small', async () => {
-  const { page, close } = await open(browser, lab.url)
-  // All of it, page by page: each brings what it needs.
-  for (const [hash, head] of [['m/lamp', 'Signal lamp'], ['race', 'Race'], ['choose', 'Choose'], ['runs', 'Runs'], ['method', 'Method'], ['replay', 'Replay']]) {
-    await page.goto(at(hash))
-    await page.getByRole('heading', { name: head, level: 1 }).waitFor()
-  }
-  const sizes = await page.evaluate(() => performance.getEntries()
-    .filter((entry) => entry.entryType === 'navigation' || (entry.entryType === 'resource' && entry.name.includes('/web/')))
-    .map((entry) => entry.encodedBodySize))
-  const bytes = sizes.reduce((sum, size) => sum + size, 0)
-  assert.ok(sizes.length > 40 && bytes > 20_000 && bytes <= 120 * 1024, `${bytes} bytes in ${sizes.length} files`)
-  await close()
-})
