@@ -271,14 +271,15 @@ test('an exported sweep draws each group and each size, and says where there is 
     const tail = await page.locator('section[aria-labelledby=tail-head] svg.chart').count()
     assert.equal(none + tail, 1, `group ${index}`)
     charts += tail
-    assert.ok(await drawn() > 0)
+    await until(async () => await drawn() > 0, 'lines')
   }
   assert.equal(charts, 5, 'one group has no chart')
   const sweep = page.locator('section[aria-labelledby=sweep-head]')
   for (const [rows, lines] of [['ping-pong, spin', 4], ['stream, block', 0], ['paced, block', 2]]) {
     await sweep.getByRole('group', { name: 'Rows', exact: true }).getByRole('radio', { name: rows, exact: true }).check()
     assert.equal(await sweep.locator('svg.chart').count(), lines ? 1 : 0, rows)
-    assert.equal(await sweep.locator('path.line').count(), lines, rows)
+    // A chart is drawn once its box has a width.
+    await until(async () => await sweep.locator('path.line').count() === lines, `${lines} lines of ${rows}`)
     assert.equal(await sweep.getByText('Too few sizes have this figure.', { exact: true }).count(), lines ? 0 : 1, rows)
     if (lines) await sweep.locator('svg.chart').getByText(/^64.KiB$/).waitFor()
     await drawn()
