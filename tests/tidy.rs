@@ -431,6 +431,29 @@ fn the_prose_names_its_subjects() {
     }
 }
 
+/// The lines of a document's prose that are longer than a hundred columns; code and tables are as wide as they are.
+fn wide(text: &str) -> Vec<&str> {
+    let mut inside = false;
+    let prose = |line: &&str| {
+        let fence = line.trim_start().starts_with("```");
+        inside ^= fence;
+        !inside && !fence && !line.trim_start().starts_with('|')
+    };
+    text.lines().filter(prose).filter(|line| line.chars().count() > 100).collect()
+}
+
+#[test]
+fn the_prose_of_documents_fits_in_a_hundred_columns() {
+    let files = every_file();
+    // Records are not written again.
+    let documents = files.iter().filter(|(path, _)| path.ends_with(".md") && !path.starts_with("results/"));
+    let found: Vec<_> =
+        documents.flat_map(|(path, text)| wide(text).into_iter().map(move |line| (path, line))).collect();
+    assert!(found.is_empty(), "{found:#?}");
+    let long = "word ".repeat(21);
+    assert_eq!(wide(&format!("# Head\n\n{long}\n| {long} |\n```text\n{long}\n```\n- {long}")).len(), 2);
+}
+
 #[test]
 fn every_link_in_the_documents_leads_somewhere() {
     let mut broken = Vec::new();
