@@ -27,11 +27,7 @@ fn can(words: &[&str]) -> bool {
 
 /// Runs the binary behind other words.
 fn behind(desk: &Desk, words: &[&str], line: &str) -> Ran {
-    let own = desk.command(line.split_whitespace());
-    let mut command = Command::new(words[0]);
-    command.args(&words[1..]).arg(own.get_program()).args(own.get_args());
-    command.current_dir(desk.path("")).env("XDG_STATE_HOME", desk.path("state"));
-    Ran::of(line, command.output().expect("the words start"))
+    Ran::of(line, desk.behind(words, line).output().expect("the words start"))
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What hostile pages, other users and broken clients send, and that no process comes of it.
 
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
@@ -141,11 +141,8 @@ fn in_a_namespace(desk: &Desk, words: &[&str]) -> Option<Lab> {
         cannot_run(Lacks::Part, format!("unshare {}: {can:?}", words.join(" ")));
         return None;
     }
-    let lab = desk.command(["serve", "--listen", "127.0.0.1:0"]);
-    let mut command = Command::new("unshare");
-    command.args(words).arg(lab.get_program()).args(lab.get_args()).current_dir(desk.path(""));
-    command.env("XDG_STATE_HOME", desk.path("state")).stdout(Stdio::piped()).stderr(Stdio::piped());
-    Some(Lab::by(&mut command))
+    let words = [&["unshare"], words].concat();
+    Some(Lab::by(&mut desk.behind(&words, "serve --listen 127.0.0.1:0")))
 }
 
 #[test]

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 
 use rustix::process::Signal;
 
@@ -11,19 +10,11 @@ use crate::harness::{Desk, all_gone, eventually};
 
 /// System calls of a whole race, both processes and the lab, as strace counts them.
 fn syscalls(desk: &Desk, mechanism: &str, count: u32) -> i64 {
-    let counted = desk.path("strace.txt");
     let race = format!("race {mechanism} --workload stream --wait spin --launches 1 --count {count}");
-    let status = Command::new("strace")
-        .args(["-f", "-c", "-o"])
-        .arg(&counted)
-        .arg(env!("CARGO_BIN_EXE_ipcscope"))
-        .args(race.split_whitespace())
-        .current_dir(desk.path("."))
-        .env("XDG_STATE_HOME", desk.path("state"))
-        .output()
-        .expect("strace is installed by ./check");
+    let mut strace = desk.behind(&["strace", "-f", "-c", "-o", "strace.txt"], &race);
+    let status = strace.output().expect("strace is installed by ./check");
     assert!(status.status.success(), "{status:?}");
-    let table = fs::read_to_string(counted).expect("strace's table");
+    let table = fs::read_to_string(desk.path("strace.txt")).expect("strace's table");
     let total = table.lines().rev().find(|line| line.ends_with("total")).expect("a line of totals");
     total.split_whitespace().nth(3).and_then(|calls| calls.parse().ok()).expect("the fourth column")
 }

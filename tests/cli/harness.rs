@@ -45,7 +45,17 @@ impl Desk {
     }
 
     pub(crate) fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ipcscope"));
+        self.furnished(Command::new(env!("CARGO_BIN_EXE_ipcscope")), args)
+    }
+
+    /// The binary behind other words, such as those of a shell that does something first.
+    pub(crate) fn behind(&self, words: &[&str], line: &str) -> Command {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(env!("CARGO_BIN_EXE_ipcscope"));
+        self.furnished(command, line.split_whitespace())
+    }
+
+    fn furnished(&self, mut command: Command, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         command.args(args).current_dir(&self.path).env("XDG_STATE_HOME", self.path("state"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

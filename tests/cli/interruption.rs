@@ -5,7 +5,6 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 use lab::Report;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -122,10 +121,8 @@ fn a_second_signal_ends_a_run_that_waits_for_its_reader() {
 #[test]
 fn nohup_means_it_and_ignored_children_can_be_waited_for() {
     let desk = Desk::new();
-    let own = desk.command(TWO_LAUNCHES.split_whitespace());
-    let mut command = Command::new("bash");
-    command.args(["-c", "trap '' HUP CHLD; exec \"$@\"", "bash"]).arg(own.get_program()).args(own.get_args());
-    command.env("XDG_STATE_HOME", desk.path("state")).stdout(std::process::Stdio::piped());
+    let words = ["bash", "-c", "trap '' HUP CHLD; exec \"$@\"", "bash"];
+    let mut command = desk.behind(&words, TWO_LAUNCHES);
     let mut running = Running(command.spawn().expect("bash"));
     second_launch_runs(&running);
     running.signal(Signal::HUP);

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -24,14 +24,7 @@ fn mode(path: &Path) -> u32 {
 
 /// The binary, started by a shell that first does `before`.
 fn through_shell(desk: &Desk, before: &str, line: &str) -> Command {
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("{before}; exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_ipcscope"));
-    command
-        .args(line.split_whitespace())
-        .current_dir(desk.path("."))
-        .env("XDG_STATE_HOME", desk.path("state"));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+    desk.behind(&["sh", "-c", &format!("{before}; exec \"$0\" \"$@\"")], line)
 }
 
 #[test]
@@ -139,12 +132,8 @@ fn among_mounts(desk: &Desk, before: &str, line: &str) -> Option<Command> {
         cannot_run(Lacks::Part, format!("mounts of its own: {probe:?}"));
         return None;
     }
-    let inner = through_shell(desk, &format!("{{ {before}; }} || exit"), line);
-    let mut command = Command::new("unshare");
-    command.args(words).arg(inner.get_program()).args(inner.get_args()).current_dir(desk.path("."));
-    command.env("XDG_STATE_HOME", desk.path("state")).stdin(Stdio::null());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    Some(command)
+    let inside = format!("{{ {before}; }} && exec \"$0\" \"$@\"");
+    Some(desk.behind(&[&["unshare"], words, &["sh", "-c", &inside]].concat(), line))
 }
 
 /// The kernel refuses to give the name of a file on which something is mounted to another file (EBUSY), and to make a file in a
