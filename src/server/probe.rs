@@ -41,12 +41,8 @@ pub(crate) async fn answer(State(lab): State<Arc<Lab>>) -> Response {
 pub(crate) async fn start(State(lab): State<Arc<Lab>>) -> Result<Response, Refusal> {
     let placements = probes::placements();
     let slot = Slot::take(&lab, Doing::Probe).await?;
-    slot.tell();
     let answer = json!({ "command": probes::command(&placements) });
-    std::thread::Builder::new()
-        .name("probe".into())
-        .spawn(move || run(&lab, slot, &probes::whole(&placements)))
-        .map_err(|error| Refusal::internal(format_args!("cannot start a thread: {error}")))?;
+    slot.run(move |lab, slot| run(lab, slot, &probes::whole(&placements)))?;
     Ok(json_of(StatusCode::ACCEPTED, &answer))
 }
 

@@ -84,11 +84,7 @@ pub(crate) async fn start(
         plan::decide(&wished.into()).map_err(|Failure(sentence)| Refusal::senseless(sentence))?;
     let slot = Slot::take(&lab, Doing::Race(plan.clone())).await?;
     let answer = RaceStarted { command: plan::command(&plan), plan: plan.clone(), notices };
-    slot.tell();
-    std::thread::Builder::new()
-        .name("race".into())
-        .spawn(move || run(&lab, slot, &plan))
-        .map_err(|error| Refusal::internal(format_args!("cannot start a thread: {error}")))?;
+    slot.run(move |lab, slot| run(lab, slot, &plan))?;
     Ok(json_of(StatusCode::ACCEPTED, &answer))
 }
 

@@ -61,17 +61,20 @@ impl Slot {
         }
     }
 
+    /// Runs it in a thread of its own, and tells the pages of it until it has ended.
+    pub(crate) fn run(self, what: impl FnOnce(&Lab, Slot) + Send + 'static) -> Result<(), Refusal> {
+        tokio::spawn(tell_of(Arc::clone(&self.lab), Arc::clone(&self.moved)));
+        let (lab, thread) = (Arc::clone(&self.lab), std::thread::Builder::new().name("run".into()));
+        let started = thread.spawn(move || what(&lab, self));
+        started.map(drop).map_err(|error| Refusal::internal(format_args!("cannot start a thread: {error}")))
+    }
+
     /// Says how far it is; pages are told in their time.
     pub(crate) fn moved(&self, progress: &RaceProgress) {
         if let Some(running) = &mut self.lab.live.now().running {
             running.progress = progress.clone();
         }
         self.moved.notify_one();
-    }
-
-    /// Tells the pages of it until it has ended.
-    pub(crate) fn tell(&self) {
-        tokio::spawn(tell_of(Arc::clone(&self.lab), Arc::clone(&self.moved)));
     }
 
     /// Whether a page was open at any time since it began.

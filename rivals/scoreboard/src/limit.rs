@@ -174,7 +174,7 @@ pub(crate) fn near_main(job: &Job) -> Result<(), Failed> {
         _ => {
             let (here, there) = Endpoint::pair(Kind::Shm)?;
             let child = there.spawn(far_process(far, "-")?)?;
-            both(child, asks(here, job))?
+            both(child, over(here, job, true))?
         }
     };
     let figures = Figures { messages: job.messages, ..figures };
@@ -189,31 +189,23 @@ pub(crate) fn far_main(core: usize, lines: &Path, job: &Job) -> Result<(), Faile
         let file = File::options().read(true).write(true).open(lines)?;
         bare::answer(&Lines::map(&file)?, job)?
     } else {
-        answers(Endpoint::inherited()?, job)?
+        over(Endpoint::inherited()?, job, false)?
     };
     println!("{}", serde_json::to_string(&found)?);
     Ok(())
 }
 
-/// What the near process does over a channel.
-fn asks(endpoint: Endpoint, job: &Job) -> Result<Figures, Failed> {
+/// What a process does over a channel: the near one sends and asks.
+fn over(endpoint: Endpoint, job: &Job, near: bool) -> Result<Figures, Failed> {
     let connection = channel::connect(endpoint, job)?;
-    match (job.measure, job.payload) {
-        (Measure::Memory, _) => channel::own_memory(),
-        (Measure::InPlace, _) => in_place::sends(connection, job),
-        (_, Payload::Words) => channel::sends::<true>(connection, job),
-        (_, Payload::Ends) => channel::sends::<false>(connection, job),
-    }
-}
-
-/// What the far one does.
-fn answers(endpoint: Endpoint, job: &Job) -> Result<Figures, Failed> {
-    let connection = channel::connect(endpoint, job)?;
-    match (job.measure, job.payload) {
-        (Measure::Memory, _) => channel::own_memory(),
-        (Measure::InPlace, _) => in_place::receives(connection, job),
-        (_, Payload::Words) => channel::receives::<true>(connection, job),
-        (_, Payload::Ends) => channel::receives::<false>(connection, job),
+    match (job.measure, job.payload, near) {
+        (Measure::Memory, ..) => channel::own_memory(),
+        (Measure::InPlace, _, true) => in_place::sends(connection, job),
+        (Measure::InPlace, _, false) => in_place::receives(connection, job),
+        (_, Payload::Words, true) => channel::sends::<true>(connection, job),
+        (_, Payload::Words, false) => channel::receives::<true>(connection, job),
+        (_, Payload::Ends, true) => channel::sends::<false>(connection, job),
+        (_, Payload::Ends, false) => channel::receives::<false>(connection, job),
     }
 }
 
@@ -256,8 +248,8 @@ pub(crate) mod tests {
         let (near, far) = (job(near).unwrap(), job(far).unwrap());
         let (here, there) = Endpoint::pair(Kind::Shm).unwrap();
         std::thread::scope(|scope| {
-            let far = scope.spawn(move || answers(there, &far).map_err(|error| error.to_string()));
-            let near = asks(here, &near).map_err(|error| error.to_string());
+            let far = scope.spawn(move || over(there, &far, false).map_err(|error| error.to_string()));
+            let near = over(here, &near, true).map_err(|error| error.to_string());
             [near, far.join().unwrap()]
         })
     }
