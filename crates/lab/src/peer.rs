@@ -343,12 +343,6 @@ fn is_gone(pid: u32, pidfd: Option<&OwnedFd>, nap: Duration) -> bool {
     matches!(poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&nap)), Ok(1))
 }
 
-impl AsFd for Peer {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.control.as_fd()
-    }
-}
-
 /// The command that makes `program` a measured process with `control` as its line to the lab.
 pub(crate) fn command(program: &OsStr, control: OwnedFd) -> io::Result<Command> {
     let mut command = itself::command(program)?;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::figure::{ProbeFigure, Question};
 use super::instruments::Instrument;
-use crate::machine::{Machine, Unavailable};
+use crate::machine::Machine;
 use crate::plan::{Placement, as_text};
 
 /// The version of the report's structure.
@@ -78,11 +78,6 @@ impl Probed {
     /// The figures that have left the scene's budget.
     pub fn broken(&self) -> impl Iterator<Item = &ProbeFigure> {
         self.figures.iter().filter(|figure| figure.held == Some(false))
-    }
-
-    /// The figures that could not be had.
-    pub fn unavailable(&self) -> impl Iterator<Item = &Unavailable> {
-        self.figures.iter().filter_map(|figure| figure.unavailable.as_ref())
     }
 }
 

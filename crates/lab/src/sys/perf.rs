@@ -264,11 +264,6 @@ impl Ring {
         Ok(Ring { owner, map, page, bytes })
     }
 
-    /// The counter it belongs to.
-    pub fn owner(&self) -> &Counter {
-        &self.owner
-    }
-
     /// Lets the records of `other` come to this ring. Both must be of the same core, or of the same thread.
     ///
     /// # Errors
