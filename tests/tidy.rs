@@ -374,7 +374,9 @@ fn vague(text: &str) -> bool {
         let inside = [". ", ": ", "- "].map(|end| text.contains(&format!("{end}{subject}")));
         text.starts_with(subject) || inside.contains(&true)
     };
-    VAGUE.iter().any(|word| has_word(&text, word)) || SUBJECTS.iter().any(|subject| begins(subject))
+    // A clause of its own; in "the user who runs it" the subject has a name.
+    let clause = ["and who ", "or who ", "; who ", ": who "].iter().any(|words| text.contains(words));
+    clause || VAGUE.iter().any(|word| has_word(&text, word)) || SUBJECTS.iter().any(|subject| begins(subject))
 }
 
 /// The paragraphs of a document; of code its comments and what it says to a user. Each on one line.
@@ -411,6 +413,7 @@ fn the_prose_names_its_subjects() {
     // The control: each is found where it stands, and however its lines are broken.
     let seeded = [
         ("a.md", "Ask whoever waits."),
+        ("a.md", "What runs, and who is told."),
         ("a.md", "It sleeps until\nsomebody writes."),
         ("a.rs", "/// It waits.\n///\n/// Who waits, asks.\nfn f() {}"),
         ("a.rs", "//! So.\n//! Nobody reads."),
@@ -423,7 +426,7 @@ fn the_prose_names_its_subjects() {
         assert_eq!(found(&[(path.into(), text.into())]).len(), 1, "{text}");
     }
     for fine in [
-        "/// Which user may ask, and that the sender, who waits, is told.",
+        "/// Which user may ask, and that the sender, who waits, is told. The user who runs it, or root.",
         "/// The user `nobody`.",
         "fn nobody() {}\n#[cfg(test)]\nfn f() { say(\"nobody waits\") }",
     ] {
