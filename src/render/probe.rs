@@ -118,7 +118,7 @@ fn title(row: &Probed) -> String {
     let cores = row.cores.map_or_else(String::new, |[a, b]| {
         if a == b { format!(" (core {a})") } else { format!(" (cores {a} and {b})") }
     });
-    format!("{}, {}, {}{cores}, {} B", row.kind, row.wait, row.placement, row.size_bytes)
+    format!("{}, {}, {}{cores}, {}", row.kind, row.wait, row.placement, units::bytes(row.size_bytes))
 }
 
 fn cells(figure: &ProbeFigure) -> Option<Vec<String>> {
