@@ -195,6 +195,7 @@ fn build(only: &[String]) -> Result<Vec<(String, PathBuf)>, Failed> {
     let without = |(rule, names): &(&str, &[&str])| {
         let copy = Path::new(RIVALS).join("target/without").join(rule);
         let root = Path::new(RIVALS).join("..");
+        std::fs::create_dir_all(&copy)?;
         for part in SOURCES {
             copy_anew(&root.join(part), &copy.join(part))?;
         }
