@@ -5,10 +5,10 @@ use crate::report::{Latency, LatencyBasis};
 /// The largest latency that is told apart, in nanoseconds: 60 s. Longer ones count as this one.
 pub const HIGHEST_NS: u64 = 60_000_000_000;
 
-/// As many samples must lie beyond a percentile that is shown.
+/// A percentile is shown only if at least this many samples lie beyond it.
 const BEYOND: u64 = 10;
 
-/// The last quantile that `samples` samples support, with [`BEYOND`] of them beyond it; `None` if they
+/// The last quantile that `samples` samples support, with at least ten of them beyond it; `None` if they
 /// do not support the median.
 pub fn last_quantile(samples: u64) -> Option<f64> {
     (samples >= 2 * BEYOND).then(|| 1.0 - BEYOND as f64 / samples as f64)
