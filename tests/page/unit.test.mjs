@@ -9,7 +9,8 @@ import * as format from '../../web/js/format.js'
 import { href, parse } from '../../web/js/router.js'
 import * as scale from '../../web/js/scale.js'
 import { along, layout, route, wrap } from '../../web/js/stage/layout.js'
-import { Cutter, flights, onTheWay } from '../../web/js/stage/recording.js'
+import { Player } from '../../web/js/stage/player.js'
+import { Cutter, during, flights, onTheWay } from '../../web/js/stage/recording.js'
 import { warp } from '../../web/js/stage/warp.js'
 import { asleep, mirrored, wayOf } from '../../web/js/stage/way.js'
 import { read } from '../../web/js/trace.js'
@@ -180,6 +181,52 @@ test('an experiment is one recording, with its own processes', () => {
   assert.deepEqual(made[0].processes.is.map((both) => both[0].pid), [4211, 5001])
   assert.equal(made[0].states.get('receiver').is.at(-1).state, 'dead')
   assert.deepEqual(cutter.states, {}, 'what befell them says nothing of those that stay')
+})
+
+test('what was known of former processes is not shown of new ones', () => {
+  const cutter = new Cutter(header(pigeon))
+  const teller = new Teller(pigeon, 'block')
+  for (const event of [teller.state('sender', 'idle'), teller.gauges(40, false)]) cutter.take(event)
+  const events = teller.experiment('storm')
+  const [made] = events.map((event) => cutter.take(event)).filter(Boolean)
+  const begin = made.from
+  const gauges = events.findIndex((event) => event.what === 'gauges')
+  assert.ok(gauges > 2)
+  for (const [field, track] of made.gauges) {
+    assert.notEqual(track.is[0], undefined, `${field} was known before`)
+    assert.equal(during(track, begin + 1), undefined, `${field} is not known of the new ones`)
+    assert.notEqual(during(track, made.times[gauges]), undefined, `${field} is read of them`)
+  }
+  assert.equal(during(made.states.get('sender'), begin + 1), undefined)
+})
+
+test('a step goes to the next thing that happens, never twice to one, and leaves none out', () => {
+  globalThis.cancelAnimationFrame ??= () => {}
+  const stage = new Proxy({}, { get: () => () => true, set: () => true })
+  for (const scene of scenes) {
+    for (const [mode, wait] of [['burst', 'spin'], ['step', 'block'], ['xray', 'block']]) {
+      const recording = recorded(scene, mode, 7, wait)
+      const player = new Player(/** @type {any} */ (stage), header(scene, { wait }), { gauges: {}, states: {} })
+      player.recording = recording
+      player.now = recording.from
+      const walk = (direction) => {
+        const seen = [player.now]
+        for (;;) {
+          player.step(direction)
+          if (player.now === seen[seen.length - 1]) return seen
+          seen.push(player.now)
+        }
+      }
+      const forth = walk(1)
+      const steps = recording.messages.flatMap((message) => player.way(message).moments.map(({ at }) => at))
+      const expected = [...new Set([...recording.times, ...steps])].filter((at) => at >= recording.from && at <= recording.to).sort((a, b) => a - b)
+      assert.ok(steps.some((at) => !Number.isInteger(at)), 'some moments are between two nanoseconds')
+      assert.deepEqual(forth, expected, `${scene.kind}, ${mode}`)
+      assert.ok(player.atEnd && !player.atStart)
+      assert.deepEqual(walk(-1), expected.reverse(), `${scene.kind}, ${mode}, back`)
+      assert.ok(player.atStart && !player.atEnd)
+    }
+  }
 })
 
 test('the way of a message is within its stamps, in the order of the scene, and ends at the receiver', () => {

@@ -135,6 +135,9 @@ export class View {
     const { player } = this
     const { recording, now } = player
     if (!recording || !this.toggle || !this.slider || !this.counter || !this.caption) return
+    // Not `disabled`: the keyboard's place must not be lost at an end.
+    this.back?.setAttribute('aria-disabled', String(player.atStart))
+    this.forth?.setAttribute('aria-disabled', String(player.atEnd))
     say(this.toggle, player.playing ? 'Pause' : player.atEnd ? 'Replay' : 'Resume')
     const place = player.warp.length ? player.warp.shown(now) / player.warp.length : 1
     if (document.activeElement !== this.slider || player.playing) this.slider.value = String(Math.round(place * FINE))

@@ -18,6 +18,8 @@ import { warp } from './warp.js'
 const PER_MESSAGE_MS = 900
 const LEAST_MS = 2_500
 const MOST_MS = 16_000
+/** From one step to the next where nothing may move, in ms. */
+const JUMP_MS = 900
 
 /** @type {Recording | null} */
 const NOTHING = null
@@ -41,6 +43,9 @@ export class Player {
     /** @type {() => void} Called when the moment, or whether it is playing, has changed. */
     this.changed = () => {}
     this.frame = 0
+    this.timer = 0
+    /** @type {WeakMap<Recording, Float64Array>} what happens in each, to go through it step by step */
+    this.all = new WeakMap()
     this.longestFrame = 0
     stage.redrawn = () => this.draw()
   }
@@ -52,7 +57,7 @@ export class Player {
     this.warp = warp(recording.times, recording.messages.map((message) => ({ from: message.sendBegin, to: endOf(message) })))
     this.now = recording.from
     if (!play || this.speed === Infinity) this.seek(recording.to)
-    else if (still()) this.seek(recording.messages[0]?.sendBegin ?? recording.to)
+    else if (still()) this.seek(recording.to)
     else this.play()
   }
 
@@ -67,6 +72,10 @@ export class Player {
     return this.warp.length > 0 ? (this.lasts * 1e6) / this.warp.length : 1
   }
 
+  get atStart() {
+    return !this.recording || this.now <= this.recording.from
+  }
+
   get atEnd() {
     return !this.recording || this.now >= this.recording.to
   }
@@ -74,8 +83,8 @@ export class Player {
   play() {
     if (!this.recording || this.playing) return
     if (this.atEnd) this.now = this.recording.from
-    if (still()) return this.step(1)
     this.playing = true
+    if (still()) return this.jump()
     let last = performance.now()
     const tick = (/** @type {number} */ time) => {
       if (!this.playing || !this.recording) return
@@ -92,8 +101,17 @@ export class Player {
     this.changed()
   }
 
+  /** Plays without motion: a step, and another after a while. */
+  jump() {
+    this.step(1)
+    this.playing = !this.atEnd
+    if (this.playing) this.timer = setTimeout(() => this.jump(), JUMP_MS / this.speed)
+    this.changed()
+  }
+
   pause() {
     cancelAnimationFrame(this.frame)
+    clearTimeout(this.timer)
     if (!this.playing) return
     this.playing = false
     this.changed()
@@ -110,19 +128,24 @@ export class Player {
   step(direction) {
     if (!this.recording) return
     this.pause()
-    const { times, to } = this.recording
-    const candidates = this.moments(this.now + direction)
-    const next = atMost(times, this.now)
-    candidates.push(direction > 0 ? (times[next] ?? to) : (times[atMost(times, this.now - 1) - 1] ?? times[0]))
-    const ahead = candidates.filter((t) => (direction > 0 ? t > this.now : t < this.now))
-    if (ahead.length) this.seek(direction > 0 ? Math.min(...ahead) : Math.max(...ahead))
+    const moments = this.moments()
+    const here = atMost(moments, this.now)
+    const next = direction > 0 ? here : moments[here - 1] < this.now ? here - 1 : here - 2
+    if (next >= 0 && next < moments.length) this.seek(moments[next])
   }
 
-  /** The moments of the messages that are on their way at `t`. @param {number} t */
-  moments(t) {
-    if (!this.recording) return []
-    return onTheWay(this.recording, t, TOKENS).found.flatMap((message) =>
-      this.way(message).moments.map((moment) => Math.round(moment.at)))
+  /** Everything that happens, each moment once: events, and the steps of every message. They are compared as they are. */
+  moments() {
+    const { recording } = this
+    if (!recording) return []
+    let found = this.all.get(recording)
+    if (!found) {
+      const steps = recording.messages.flatMap((message) => this.way(message).moments.map((moment) => moment.at))
+      const within = steps.filter((at) => at > recording.from && at < recording.to)
+      found = Float64Array.from(new Set([...recording.times, ...within])).sort()
+      this.all.set(recording, found)
+    }
+    return found
   }
 
   /** @param {Message} message */

@@ -157,8 +157,8 @@ function note(made, messages, event, at) {
   else if (what === 'died' && side) put(entry(made.states, side), at, { ...event, state: 'dead' })
   else if (what === 'processes' && event.processes) {
     put(made.processes, at, event.processes)
-    made.states.clear()
-    made.calls.clear()
+    // What was known of others says nothing of these.
+    for (const known of [made.states, made.calls, made.gauges]) known.forEach((track) => put(/** @type {Track<any>} */ (track), at, undefined))
     for (const message of messages.values()) if (endOf(message) === Infinity) message.lost = at
   }
   if (event.step !== undefined || side === 'kernel') made.marks.push(event)
