@@ -4,9 +4,12 @@
 //! free when its processes are gone, and not before.
 
 use std::cell::Cell;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
 use axum::extract::ws::{CloseCode, Utf8Bytes, close_code};
 use axum::extract::{Query, State};
@@ -74,11 +77,14 @@ async fn play(lab: &Arc<Lab>, mut socket: Socket, setup: StageSetup) {
         Ok(place) => place,
         Err(why) => return socket.close(close_code::AGAIN, why).await,
     };
-    let (commands, told) = sync_channel(COMMANDS);
+    let (mut orders, told) = match orders() {
+        Ok(both) => both,
+        Err(error) => return socket.close(close_code::ERROR, &format!("cannot make a line: {error}")).await,
+    };
     let (lines, mut trace) = mpsc::channel(LINES);
     let (opened, opening) = oneshot::channel();
     let thread = std::thread::Builder::new().name("stage".into());
-    let spawned = thread.spawn(move || perform(&place, &setup, opened, &told, &lines));
+    let spawned = thread.spawn(move || perform(&place, &setup, opened, told, &lines));
     let opened = match spawned {
         Ok(_) => tokio::select! {
             opened = opening => opened.unwrap_or_else(|_| Err("the stage broke off".into())),
@@ -91,14 +97,14 @@ async fn play(lab: &Arc<Lab>, mut socket: Socket, setup: StageSetup) {
         Err(why) => return socket.close(close_code::ERROR, &why).await,
     };
     let end = tokio::select! {
-        end = talk(&mut socket, &commands, &mut trace) => end,
+        end = talk(&mut socket, &mut orders, &mut trace) => end,
         // Whatever is waited for: also a page that takes no line.
         _ = curtain.changed() => Some(CURTAIN),
     };
     stop.store(true, Ordering::Relaxed);
     // With these the thread has no other end left: it waits for nothing, not even for the page to
     // close.
-    drop((commands, trace));
+    drop((orders, trace));
     if let Some((code, why)) = end {
         socket.close(code, why).await;
     }
@@ -107,7 +113,7 @@ async fn play(lab: &Arc<Lab>, mut socket: Socket, setup: StageSetup) {
 /// Hands commands to the stage and lines to the page; `None` when the page has left or takes nothing.
 async fn talk(
     socket: &mut Socket,
-    commands: &SyncSender<Utf8Bytes>,
+    orders: &mut Orders,
     trace: &mut mpsc::Receiver<Utf8Bytes>,
 ) -> Option<CloseReason> {
     loop {
@@ -117,11 +123,51 @@ async fn talk(
                 None => return Some((close_code::NORMAL, "the stage is over")),
             },
             said = socket.recv() => {
-                if commands.try_send(said?).is_err() {
+                if !orders.give(said?) {
                     return Some((close_code::POLICY, "too many commands at once"));
                 }
             }
         }
+    }
+}
+
+/// The page's end of the way to the thread. A thread cannot sleep on a channel and on its processes at once, so a bell
+/// rings for each command.
+struct Orders {
+    commands: SyncSender<Utf8Bytes>,
+    // Goes after the channel: the last thing that is heard says that nothing more comes.
+    bell: UnixStream,
+}
+
+/// The thread's end.
+struct Told {
+    commands: Receiver<Utf8Bytes>,
+    bell: UnixStream,
+}
+
+fn orders() -> io::Result<(Orders, Told)> {
+    let (commands, told) = sync_channel(COMMANDS);
+    let (here, there) = UnixStream::pair()?;
+    here.set_nonblocking(true)?;
+    there.set_nonblocking(true)?;
+    Ok((Orders { commands, bell: here }, Told { commands: told, bell: there }))
+}
+
+impl Orders {
+    /// Whether there was room for one more.
+    fn give(&mut self, text: Utf8Bytes) -> bool {
+        // A bell that has no room has rung often enough.
+        self.commands.try_send(text).map(|()| drop(self.bell.write(&[0]))).is_ok()
+    }
+}
+
+impl Told {
+    /// The next command if one waits. Whatever comes after this was asked rings the bell.
+    fn next(&mut self) -> Result<Utf8Bytes, TryRecvError> {
+        let mut rung = [0; COMMANDS];
+        // Nothing to be heard is no fault: the commands are in the channel.
+        let _ = self.bell.read(&mut rung);
+        self.commands.try_recv()
     }
 }
 
@@ -133,7 +179,7 @@ fn perform(
     _place: &StagePermit,
     setup: &StageSetup,
     opened: oneshot::Sender<StageOpened>,
-    told: &Receiver<Utf8Bytes>,
+    mut told: Told,
     lines: &mpsc::Sender<Utf8Bytes>,
 ) {
     let mut stage = match Stage::open(setup) {
@@ -147,23 +193,26 @@ fn perform(
         return;
     }
     let last_ns = Cell::new(0);
-    for text in told {
+    loop {
         let mut tell = |event: Event| {
             last_ns.set(event.t_ns);
             if lines.blocking_send(event.line().into()).is_err() {
                 stop.store(true, Ordering::Relaxed);
             }
         };
-        match Command::read(&text) {
-            Ok(command) => {
-                let done = stage.run(&command, &mut tell);
-                heap::give_back();
-                if done.is_err() {
-                    return;
-                }
-            }
+        let done = match told.next().map(|text| Command::read(&text)) {
+            Ok(Ok(command)) => stage.run(&command, &mut tell),
             // The one event that the stage does not stamp: it comes with the time of the one before.
-            Err(why) => tell(refused(last_ns.get(), why)),
+            Ok(Err(why)) => {
+                tell(refused(last_ns.get(), why));
+                continue;
+            }
+            Err(TryRecvError::Empty) => stage.rest(told.bell.as_fd(), &mut tell),
+            Err(TryRecvError::Disconnected) => return,
+        };
+        heap::give_back();
+        if done.is_err() {
+            return;
         }
     }
 }

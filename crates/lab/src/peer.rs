@@ -227,6 +227,11 @@ impl Peer {
         }
     }
 
+    /// The line to it. It hangs up when the process is gone: nothing else holds the other end.
+    pub(crate) fn line(&self) -> BorrowedFd<'_> {
+        self.control.as_fd()
+    }
+
     /// The core it was read back on.
     pub(crate) fn core(&self) -> Option<usize> {
         self.core

@@ -1,19 +1,34 @@
 //! How the two processes of a stage start and end, whatever ends them.
 
 use std::fs;
+use std::io::Write;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use crossing::{Kind, WaitStrategy};
 use lab::trace::{Event, Side, Tone, What};
+use rustix::process::Signal;
 
-use super::{Watched, exists, notes};
+use super::{Watched, exists, notes, received};
 use crate::harness::{Desk, Running, eventually};
 
-fn kill(pid: u32) {
+fn send(signal: Signal, pid: u32) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("the signal is sent");
+    rustix::process::kill_process(pid, signal).expect("the signal is sent");
 }
+
+fn kill(pid: u32) {
+    send(Signal::KILL, pid);
+}
+
+/// Whether the kernel says that it is stopped.
+fn is_stopped(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
+}
+
+const SEND_3: &str = r#"{"do":"send","count":3,"mode":"step"}"#;
 
 #[test]
 fn the_two_processes_are_real_and_leave_with_the_stage() {
@@ -60,7 +75,7 @@ fn a_process_that_is_killed_is_told_of_and_the_next_command_says_what_to_do() {
                 .collect();
             assert!(died.contains(&Some(side)), "{kind}: {events:#?}");
             let why = outcome.expect_err("the stage is over");
-            assert!(why.contains("is gone: open another stage"), "{kind}: {why}");
+            assert!(why.contains(&format!("the {} (pid {pid}) ", side.name())), "{kind}: {why}");
             assert_eq!(notes(&events, Tone::Bad), [why.as_str()]);
             let (events, outcome) = stage.tried(r#"{"do":"look"}"#);
             assert_eq!((notes(&events, Tone::Bad), outcome), (vec![why.as_str()], Err(why.clone())));
@@ -71,6 +86,99 @@ fn a_process_that_is_killed_is_told_of_and_the_next_command_says_what_to_do() {
             eventually("not even a zombie is left", || !pids.into_iter().any(exists));
         }
     }
+}
+
+#[test]
+fn a_process_that_is_killed_while_nothing_happens_is_told_of_without_a_command() {
+    let (word, _open) = std::os::unix::net::UnixStream::pair().expect("a line");
+    for kind in Kind::ALL {
+        for victim in [0, 1] {
+            let side = [Side::Sender, Side::Receiver][victim];
+            let mut stage = Watched::open(kind);
+            let pid = stage.pids()[victim];
+            kill(pid);
+            let mut events = Vec::new();
+            // It would sleep for ever if the death rang no bell.
+            let outcome = stage.stage.rest(word.as_fd(), &mut |event| events.push(event));
+            let why = outcome.expect_err("the stage is over").to_string();
+            let said = format!("the {} (pid {pid}) was ended by SIGKILL from outside", side.name());
+            assert!(why.contains(&said), "{kind}: {why}");
+            assert_eq!(notes(&events, Tone::Bad), [why.as_str()]);
+            let what = What::Died { signal: Some("SIGKILL".into()), exit_code: None };
+            assert!(events.iter().any(|event| event.what == what && event.side == Some(side)), "{events:#?}");
+            let (_, outcome) = stage.tried(SEND_3);
+            assert_eq!(outcome, Err(why));
+        }
+    }
+}
+
+#[test]
+fn a_stage_at_rest_is_woken_by_a_word() {
+    let (word, mut say) = std::os::unix::net::UnixStream::pair().expect("a line");
+    let mut stage = Watched::open(Kind::Unix);
+    say.write_all(b"x").expect("it is said");
+    assert_eq!(stage.stage.rest(word.as_fd(), &mut |event| panic!("{event:?}")), Ok(()));
+}
+
+#[test]
+fn a_process_that_is_stopped_is_told_of_before_anything_is_sent() {
+    for kind in Kind::ALL {
+        let mut stage = Watched::open(kind);
+        let pid = stage.pids()[1];
+        send(Signal::STOP, pid);
+        eventually("it is stopped", || is_stopped(pid));
+        let told =
+            format!("the receiver (pid {pid}) is stopped (SIGSTOP): continue it with `kill -CONT {pid}`");
+        let events = stage.run(SEND_3);
+        assert_eq!((notes(&events, Tone::Bad), events.len()), (vec![told.as_str()], 1), "{kind}");
+        send(Signal::CONT, pid);
+        eventually("it goes on", || !is_stopped(pid));
+        let events = stage.run(SEND_3);
+        assert_eq!(received(&events).len(), 3, "{kind}: {events:#?}");
+    }
+}
+
+#[test]
+fn a_process_that_is_stopped_in_the_middle_is_told_of_and_may_be_let_go() {
+    for mode in ["step", "burst", "paced"] {
+        let mut stage = Watched::open(Kind::Unix);
+        let pid = stage.pids()[1];
+        // As soon as the batch has begun; one that is faster than the signal is sent again.
+        let mut told = Vec::new();
+        let mut stopped = false;
+        let meddle = |event: &Event| match &event.what {
+            What::BatchBegin { .. } if !stopped => {
+                stopped = true;
+                send(Signal::STOP, pid);
+            }
+            What::Note { tone: Tone::Bad } => {
+                told.extend(event.text.clone());
+                send(Signal::CONT, pid);
+            }
+            _ => {}
+        };
+        let send_1 = format!(r#"{{"do":"send","count":1,"mode":"{mode}"}}"#);
+        let (events, outcome) = stage.tried_with(&send_1, meddle);
+        assert_eq!((outcome, received(&events).len()), (Ok(()), 1), "{mode}: {events:#?}");
+        assert_eq!(told.len(), 1, "{mode}");
+        assert!(told[0].contains(&format!("(pid {pid}) is stopped (SIGSTOP)")), "{told:?}");
+        stage.is_a_trace();
+    }
+}
+
+#[test]
+fn a_process_that_stays_stopped_ends_the_batch_and_is_named() {
+    let mut stage = Watched::open(Kind::Pipe);
+    let pid = stage.pids()[1];
+    let stop = |event: &Event| {
+        if matches!(event.what, What::BatchBegin { .. }) {
+            send(Signal::STOP, pid);
+        }
+    };
+    let (events, outcome) = stage.tried_with(SEND_3, stop);
+    let why = outcome.expect_err("the stage is over");
+    let said = format!("the receiver (pid {pid}) is stopped (SIGSTOP), and did not go on in time");
+    assert_eq!((why.as_str(), events.last().and_then(|event| event.text.as_deref())), (&*said, Some(&*said)));
 }
 
 #[test]

@@ -7,10 +7,11 @@ use crossing::WaitStrategy;
 
 use super::command::{Messages, SendDirection};
 use super::order::{Course, Sight, StageOrder, Told};
+use super::outside::{self, Held};
 use super::pair::{BOTH, Pair};
 use super::teller::{Teller, ends};
 use crate::peer::PeerFault;
-use crate::trace::{Call, Event, Mode, ProcessState, Side, What};
+use crate::trace::{Call, Event, Mode, ProcessState, Side, Tone, What};
 
 /// The time limit of one message, far above anything seen, and that of a batch beyond it.
 const PER_MESSAGE: Duration = Duration::from_millis(20);
@@ -20,6 +21,8 @@ const PER_BATCH: Duration = Duration::from_secs(10);
 const STUCK: Duration = Duration::from_secs(5);
 const STUCK_SPINNING: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(20);
+/// After such a silence it is looked whether a process is held from outside.
+const SILENCE: Duration = Duration::from_millis(500);
 /// Between two messages that are paced, so that each finds its receiver waiting.
 const GAP_US: u64 = 500;
 
@@ -36,7 +39,7 @@ pub(crate) fn run(
     teller.say(What::BatchBegin { mode: send.mode, count: send.count });
     let back = send.direction == SendDirection::Back;
     let text = send.text.clone().filter(|text| !text.is_empty());
-    let mut batch = Batch { pair, stop, teller, back, text };
+    let mut batch = Batch { pair, stop, teller, back, text, held: Vec::new() };
     let outcome = match send.mode {
         Mode::Step => {
             (first..first + send.count).try_for_each(|number| batch.step(number, send.receiver_first))
@@ -55,6 +58,8 @@ struct Batch<'a, 'b> {
     teller: &'a mut Teller<'b>,
     back: bool,
     text: Option<String>,
+    /// What was told to hold a process.
+    held: Vec<Held>,
 }
 
 impl Batch<'_, '_> {
@@ -115,6 +120,7 @@ impl Batch<'_, '_> {
                 return Ok(Some(calls));
             }
             let sleeps = self.pair.look(from).state == ProcessState::Sleeping;
+            self.tell_what_holds();
             if sleeps || Instant::now() >= deadline {
                 return Ok(None);
             }
@@ -126,10 +132,10 @@ impl Batch<'_, '_> {
         let (from, to) = ends(self.back);
         self.begin_recv(first, count)?;
         self.pair.order(from, &StageOrder::Send(self.course(first, count, gap_us, false)))?;
-        let patience = PER_BATCH + PER_MESSAGE * u32::try_from(count).unwrap_or(u32::MAX);
+        let deadline = Instant::now() + PER_BATCH + PER_MESSAGE * u32::try_from(count).unwrap_or(u32::MAX);
         // Both are heard whatever the first one says: one may be dead, and the other know something.
-        let sent = self.pair.done_within(from, patience, self.stop);
-        let received = self.pair.done_within(to, patience, self.stop);
+        let sent = self.done_by(from, deadline);
+        let received = self.done_by(to, deadline);
         let mut events: Vec<Event> = Vec::new();
         let mut fault = None;
         for (side, call, heard) in [(from, Call::Send, sent), (to, Call::Recv, received)] {
@@ -158,7 +164,9 @@ impl Batch<'_, '_> {
     /// Tells a process what to do, and waits until it is about to.
     fn begin(&mut self, side: Side, order: &StageOrder) -> Result<(), PeerFault> {
         self.pair.order(side, order)?;
-        match self.pair.told_within(side, PER_BATCH, self.stop)? {
+        match self
+            .heard(Instant::now() + PER_BATCH, |batch, nap| batch.pair.told_within(side, nap, batch.stop))?
+        {
             Some(Told::About) => Ok(()),
             Some(told) => Err(PeerFault::Failed(format!("the {} told out of turn: {told:?}", side.name()))),
             None => Err(late(side)),
@@ -166,23 +174,49 @@ impl Batch<'_, '_> {
     }
 
     fn done(&mut self, side: Side) -> Result<Vec<Sight>, PeerFault> {
-        let done = self.pair.done_within(side, PER_BATCH, self.stop)?;
+        let done = self.done_by(side, Instant::now() + PER_BATCH)?;
         done.map(|(calls, _)| calls).ok_or_else(|| late(side))
     }
 
-    /// Tells which processes have died, and says so instead of what their silence looked like.
+    fn done_by(&mut self, side: Side, deadline: Instant) -> Result<Option<(Vec<Sight>, u64)>, PeerFault> {
+        self.heard(deadline, |batch, nap| batch.pair.done_within(side, nap, batch.stop))
+    }
+
+    /// Hears with naps until the deadline. What holds a process meanwhile is told at once: it may still be let go.
+    fn heard<T>(
+        &mut self,
+        deadline: Instant,
+        mut hear: impl FnMut(&mut Self, Duration) -> Result<Option<T>, PeerFault>,
+    ) -> Result<Option<T>, PeerFault> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let heard = hear(self, left.clamp(LOOK, SILENCE))?;
+            if heard.is_some() || left.is_zero() {
+                return Ok(heard);
+            }
+            self.tell_what_holds();
+        }
+    }
+
+    fn tell_what_holds(&mut self) {
+        for held in outside::held(self.pair).filter(|held| held.stands_still()) {
+            if !self.held.contains(&held) {
+                self.held.push(held);
+                self.teller.note(Tone::Bad, held.to_string());
+            }
+        }
+    }
+
+    /// Tells which processes have died, and says so, or what holds them, instead of what their silence looked like.
     fn told_of_deaths(&mut self, fault: PeerFault) -> PeerFault {
         if fault == PeerFault::Stopped {
             return fault;
         }
-        let mut dead = Vec::new();
-        for side in BOTH {
-            if let Some(death) = self.pair.death_within(side, Duration::from_millis(20)) {
-                dead.push(format!("the {} is gone", side.name()));
-                self.teller.died(side, death);
-            }
+        if let Some(dead) = outside::deaths(self.pair, self.teller, LOOK) {
+            return dead;
         }
-        if dead.is_empty() { fault } else { PeerFault::Failed(dead.join(", ")) }
+        let held = outside::held(self.pair).find(|held| held.stands_still());
+        held.map_or(fault, |held| PeerFault::Failed(format!("{}, and did not go on in time", held.words())))
     }
 }
 

@@ -21,15 +21,18 @@ mod command;
 mod experiment;
 mod meeting;
 mod order;
+mod outside;
 mod pair;
 mod state;
 mod teller;
 mod textbook;
 mod xray;
 
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossing::{Kind, WaitStrategy};
 use thiserror::Error;
@@ -75,6 +78,9 @@ impl StageSetup {
         }
     }
 }
+
+/// How long a process that has hung up may take until it is gone.
+const LAST_BREATH: Duration = Duration::from_millis(100);
 
 /// Two processes that stay.
 #[derive(Debug)]
@@ -147,6 +153,22 @@ impl Stage {
         self.stop.clone()
     }
 
+    /// Sleeps between two commands, until `word` can be read. A process that ends meanwhile is told of at once.
+    ///
+    /// # Errors
+    /// As [`Stage::run`].
+    pub fn rest(&mut self, word: BorrowedFd<'_>, tell: &mut dyn FnMut(Event)) -> Result<(), StageOver> {
+        if self.over.is_none() && !self.pair.hangs_up_before(word) {
+            return Ok(());
+        }
+        let mut teller = Teller::new(self.cast.clock, &mut self.origin, tell);
+        let why = self.over.take().unwrap_or_else(|| {
+            let fault = outside::deaths(&mut self.pair, &mut teller, LAST_BREATH);
+            fault.map_or("a process of the stage has cut its line".into(), |fault| fault.to_string())
+        });
+        Err(over(&mut self.over, &mut teller, why))
+    }
+
     /// Does what `command` says, and tells every event as it happens. Something that cannot be had
     /// is told as a note with the tone `bad`; it is not an error.
     ///
@@ -163,6 +185,19 @@ impl Stage {
             teller.note(Tone::Bad, why);
             return Ok(());
         }
+        if let Some(fault) = outside::deaths(&mut self.pair, &mut teller, Duration::ZERO) {
+            return Err(over(&mut self.over, &mut teller, fault.to_string()));
+        }
+        if matches!(command, Command::Send(_)) {
+            let held: Vec<_> = outside::held(&self.pair).collect();
+            let still = held.iter().any(|held| held.stands_still());
+            for one in held.iter().filter(|one| !still || one.stands_still()) {
+                teller.note(if still { Tone::Bad } else { Tone::Plain }, one.to_string());
+            }
+            if still {
+                return Ok(());
+            }
+        }
         let outcome = match command {
             Command::Look => {
                 teller.look(&self.pair, &BOTH);
@@ -178,16 +213,16 @@ impl Stage {
         };
         outcome.map_err(|fault| {
             let stopped = fault == PeerFault::Stopped || self.stop.load(Ordering::Relaxed);
-            let why = if stopped {
-                "the stage was told to stop".into()
-            } else {
-                format!("{fault}: open another stage")
-            };
-            teller.note(Tone::Bad, &why);
-            self.over = Some(why.clone());
-            StageOver(why)
+            let why = if stopped { "the stage was told to stop".into() } else { fault.to_string() };
+            over(&mut self.over, &mut teller, why)
         })
     }
+}
+
+/// Tells why the stage is over, and keeps it.
+fn over(kept: &mut Option<String>, teller: &mut Teller<'_>, why: String) -> StageOver {
+    teller.note(Tone::Bad, &why);
+    StageOver(kept.insert(why).clone())
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crossing::{Endpoint, Kind, WaitStrategy};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 use super::meeting::Meeting;
 use super::order::{Sight, StageOrder, Told};
@@ -125,6 +127,19 @@ impl Pair {
 
     pub(crate) fn pids(&self) -> [u32; 2] {
         [self.sender.pid(), self.receiver.pid()]
+    }
+
+    /// Sleeps until `word` can be read, or one of the two has hung up, which is what its end does: whether that was so.
+    pub(crate) fn hangs_up_before(&self, word: BorrowedFd<'_>) -> bool {
+        // A hang-up is told without being asked for.
+        let line = |peer| PollFd::from_borrowed_fd(Peer::line(peer), PollFlags::empty());
+        let mut fds =
+            [line(&self.sender), line(&self.receiver), PollFd::from_borrowed_fd(word, PollFlags::IN)];
+        match poll(&mut fds, None) {
+            Ok(_) => fds[..2].iter().any(|fd| !fd.revents().is_empty()),
+            Err(Errno::INTR) => false,
+            Err(_) => true,
+        }
     }
 
     /// How both ends wait.

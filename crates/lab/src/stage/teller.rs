@@ -69,11 +69,22 @@ impl<'a> Teller<'a> {
 
     /// The end of a process.
     pub(crate) fn died(&mut self, side: Side, death: Death) {
-        let how = match (&death.signal, death.exit_code) {
-            (Some(signal), _) => format!("the {} was ended by {signal}", side.name()),
-            (None, Some(code)) => format!("the {} has exited with {code}", side.name()),
-            (None, None) => format!("the {} is gone", side.name()),
-        };
+        let how = death_words(&format!("the {}", side.name()), &death);
+        self.tell_death(side, death, how);
+    }
+
+    /// The end of a process that the lab did not ask for; the sentence for it.
+    pub(crate) fn died_from_outside(&mut self, side: Side, pid: u32, death: Death) -> String {
+        /// What a program does to itself.
+        const OWN_FAULTS: [&str; 4] = ["SIGSEGV", "SIGBUS", "SIGILL", "SIGABRT"];
+        let sent = death.signal.as_deref().is_some_and(|signal| !OWN_FAULTS.contains(&signal));
+        let from = if sent { " from outside" } else { "" };
+        let how = death_words(&format!("the {} (pid {pid})", side.name()), &death) + from;
+        self.tell_death(side, death, how.clone());
+        how
+    }
+
+    fn tell_death(&mut self, side: Side, death: Death, how: String) {
         let what = What::Died { signal: death.signal, exit_code: death.exit_code };
         let event = self.now(what).by(side).saying(how);
         self.tell(event);
@@ -150,6 +161,14 @@ impl<'a> Teller<'a> {
     pub(crate) fn in_order(&mut self, mut events: Vec<Event>) {
         events.sort_by_key(|event| event.t_ns);
         events.into_iter().for_each(|event| self.tell(event));
+    }
+}
+
+fn death_words(who: &str, death: &Death) -> String {
+    match (&death.signal, death.exit_code) {
+        (Some(signal), _) => format!("{who} was ended by {signal}"),
+        (None, Some(code)) => format!("{who} has exited with {code}"),
+        (None, None) => format!("{who} is gone"),
     }
 }
 
