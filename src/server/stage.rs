@@ -113,7 +113,7 @@ async fn play(lab: &Arc<Lab>, mut socket: Socket, setup: StageSetup) {
 /// Hands commands to the stage and lines to the page; `None` when the page has left or takes nothing.
 async fn talk(
     socket: &mut Socket,
-    orders: &mut Orders,
+    orders: &mut OrdersGiven,
     trace: &mut mpsc::Receiver<Utf8Bytes>,
 ) -> Option<CloseReason> {
     loop {
@@ -133,27 +133,27 @@ async fn talk(
 
 /// The page's end of the way to the thread. A thread cannot sleep on a channel and on its processes at once, so a bell
 /// rings for each command.
-struct Orders {
+struct OrdersGiven {
     commands: SyncSender<Utf8Bytes>,
     // Goes after the channel: the last thing that is heard says that nothing more comes.
     bell: UnixStream,
 }
 
 /// The thread's end.
-struct Told {
+struct OrdersHeard {
     commands: Receiver<Utf8Bytes>,
     bell: UnixStream,
 }
 
-fn orders() -> io::Result<(Orders, Told)> {
+fn orders() -> io::Result<(OrdersGiven, OrdersHeard)> {
     let (commands, told) = sync_channel(COMMANDS);
     let (here, there) = UnixStream::pair()?;
     here.set_nonblocking(true)?;
     there.set_nonblocking(true)?;
-    Ok((Orders { commands, bell: here }, Told { commands: told, bell: there }))
+    Ok((OrdersGiven { commands, bell: here }, OrdersHeard { commands: told, bell: there }))
 }
 
-impl Orders {
+impl OrdersGiven {
     /// Whether there was room for one more.
     fn give(&mut self, text: Utf8Bytes) -> bool {
         // A bell that has no room has rung often enough.
@@ -161,7 +161,7 @@ impl Orders {
     }
 }
 
-impl Told {
+impl OrdersHeard {
     /// The next command if one waits. Whatever comes after this was asked rings the bell.
     fn next(&mut self) -> Result<Utf8Bytes, TryRecvError> {
         let mut rung = [0; COMMANDS];
@@ -179,7 +179,7 @@ fn perform(
     _place: &StagePermit,
     setup: &StageSetup,
     opened: oneshot::Sender<StageOpened>,
-    mut told: Told,
+    mut told: OrdersHeard,
     lines: &mpsc::Sender<Utf8Bytes>,
 ) {
     let mut stage = match Stage::open(setup) {

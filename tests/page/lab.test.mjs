@@ -135,6 +135,54 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
   })
 }
 
+test('a process that is killed from outside is told of at once, and a new pair is one press away', async () => {
+  const { page, complaints, close } = await open(browser, at('m/unix?speed=max'))
+  const said = page.locator('.said')
+  const log = page.locator('.log .row')
+  for (const [victim, side] of ['sender', 'receiver'].entries()) {
+    await ready(page)
+    await press(page, 'Send 10')
+    await page.getByText('10 of 10 arrived.').first().waitFor()
+    await ready(page)
+    const two = await pids(page)
+    const rows = await log.count()
+    process.kill(two[victim], 'SIGKILL')
+    // Nothing is asked for: the page is told.
+    await until(async () => (await said.textContent()) === `The ${side} (pid ${two[victim]}) was ended by SIGKILL from outside.`, 'the page says so')
+    // The replay is still that of the old pair.
+    assert.deepEqual([await pids(page), await log.count()], [two, rows])
+    await page.getByRole('slider', { name: 'Moment of the replay' }).fill('0')
+    assert.equal(await counter(page).textContent(), '0 / 10')
+    const again = page.getByRole('button', { name: 'Start a new pair', exact: true })
+    await again.focus()
+    await page.keyboard.press('Enter')
+    await ready(page)
+    assert.ok(await again.isHidden())
+    assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Send 10', 'the keyboard stays where it is needed')
+    const anew = await pids(page)
+    assert.ok(anew.every((pid) => !two.includes(pid) && existsSync(`/proc/${pid}`)), `${anew} after ${two}`)
+    assert.deepEqual([await log.count(), await page.locator('.strip rect').count(), await counter(page).textContent()], [0, 0, '0 / 10'], 'nothing is left of the old pair')
+  }
+  assert.deepEqual(complaints, [])
+  await close()
+  await noneLeft()
+})
+
+test('a process that is stopped from outside is named, and goes on when it is let go', async () => {
+  const { page, close } = await open(browser, at('m/pipe?speed=max'))
+  await ready(page)
+  const [, receiver] = await pids(page)
+  process.kill(receiver, 'SIGSTOP')
+  await until(() => /^State:\s+T/m.test(readFileSync(`/proc/${receiver}/status`, 'utf8')), 'it is stopped')
+  await press(page, 'Send 10')
+  await page.locator('.said', { hasText: `The receiver (pid ${receiver}) is stopped (SIGSTOP): continue it with kill -CONT ${receiver}.` }).waitFor()
+  process.kill(receiver, 'SIGCONT')
+  await ready(page)
+  await press(page, 'Send 10')
+  await page.getByText('10 of 10 arrived.').first().waitFor()
+  await close()
+})
+
 test('an X-ray shows what probes saw, or says why there is none', async () => {
   const { page, close } = await open(browser, at('m/pipe?speed=max'))
   await ready(page)

@@ -46,6 +46,7 @@ test('words from elsewhere become sentences with numbers as they are written her
     ['', ''],
   ]
   for (const [text, sentence] of told) assert.equal(plain(format.asSentence(text)), sentence)
+  assert.equal(plain(format.asSentence('continue it with `kill -CONT 12345`: 12345 of them')), 'Continue it with `kill -CONT 12345`: 12 345 of them.')
 })
 
 test('a unit never leaves its number', () => {

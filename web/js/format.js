@@ -83,10 +83,13 @@ export function value(value, unit) {
 
 /**
  * Words from elsewhere, with their numbers as they are written here: `257472` and `9244 ns` become `257 472` and `9.24 µs`.
- * Addresses, ports and pids stay as they are.
+ * Addresses, ports and pids stay as they are, and what is code between backticks.
  * @param {string} text
  */
-export const readable = (text) => text
+export const readable = (text) => text.split('`').map((part, index) => (index % 2 ? part : plain(part))).join('`')
+
+/** @param {string} text */
+const plain = (text) => text
   .replace(/(?<![\w.])(\d+) ns\b/g, (_, ns) => duration(Number(ns)))
   .replace(/(?<!pid |[\w.:/#-])\d{5,}(?![\w.:/-])/g, (digits) => count(Number(digits)))
 

@@ -1,7 +1,7 @@
 // A mechanism's page: a live stage of two processes that stay, and what can be asked of them.
 
 import { sentence, socket } from '../api.js'
-import { button, field, h, named, say, segments, select, show } from '../dom.js'
+import { button, field, h, named, prose, say, segments, select, show } from '../dom.js'
 import { asSentence, bytes, cutUtf8 } from '../format.js'
 import { state, watch } from '../live.js'
 import { href, rename } from '../router.js'
@@ -18,7 +18,9 @@ const PLACEMENTS = /** @type {[string, string][]} */ ([['cross-core', 'two cores
 const MODES = /** @type {[string, string][]} */ ([['paced', 'one by one'], ['burst', 'burst'], ['step', 'pause and inspect'], ['asleep', 'inspect the receiver']])
 const SIZES = [64, 1024, 65_536]
 const TEXT_LIMIT = 64
-/** The server closes a stage with this when it cannot have it now. */
+/** The server closes a stage with this when it is over: the last note says why. */
+const OVER = 1000
+/** … and with this when it cannot have it now. */
 const TRY_AGAIN_LATER = 1013
 
 /** @param {Place} place @param {AbortSignal} signal @param {boolean} pressed whether the reader came by a link of ours */
@@ -121,6 +123,8 @@ class Bench {
   open() {
     this.close()
     this.busy = false
+    // The button that was pressed goes: the keyboard's place is where the new pair is used.
+    if ([this.again, this.start].some((one) => one === document.activeElement)) this.sends[0].focus({ preventScroll: true })
     this.again.classList.add('absent')
     this.start.classList.add('absent')
     say(this.said, 'Starting two processes…')
@@ -154,9 +158,12 @@ class Bench {
         return
       }
       const event = readEvent(text, this.lines)
-      if (event.what === 'note' && event.tone === 'bad' && this.view.cutter.depth === 0) this.done(event.text ?? '')
+      if (event.what === 'note' && event.tone === 'bad') {
+        if (this.view.cutter.depth === 0) this.done(event.text ?? '')
+        else this.tell(event.text ?? '')
+      }
       const made = this.view.take(event)
-      if (made) this.done(made.experiment === null ? `${made.arrivals.length} of ${made.count} arrived.` : asSentence((made.events.at(-1)?.verdict ?? 'The experiment is over.').replaceAll('`', '')))
+      if (made) this.done(made.experiment === null ? `${made.arrivals.length} of ${made.count} arrived.` : (made.events.at(-1)?.verdict ?? 'The experiment is over.'))
     } catch (error) {
       this.done(`The stage sent something that this page cannot read: ${sentence(error)}`)
     }
@@ -165,9 +172,14 @@ class Bench {
   /** @param {string} text */
   done(text) {
     this.busy = false
-    say(this.said, text)
-    status(text)
+    this.tell(text)
     this.able()
+  }
+
+  /** @param {string} text */
+  tell(text) {
+    show(this.said, prose(asSentence(text)))
+    status(this.said.textContent ?? '')
   }
 
   /** @param {number} code @param {string} reason */
@@ -176,13 +188,14 @@ class Bench {
     this.busy = false
     const rest = this.view.cutter.finish()
     if (rest) this.view.record(rest, false)
+    say(this.again, code === OVER ? 'Start a new pair' : 'Try again')
+    this.again.classList.remove('absent')
+    this.able()
+    if (code === OVER) return
     const why = reason || (code === TRY_AGAIN_LATER ? 'the lab is busy' : state.connected ? 'the lab ended it' : 'the lab does not answer; is ipcscope still running in its terminal?')
     const busy = code !== TRY_AGAIN_LATER ? '' : state.race ? 'a race' : state.probe ? 'a probe' : ''
     const text = busy ? `The stage is closed while ${busy} runs: ${why}` : `The stage is closed: ${why}`
-    say(this.said, /[.?!]$/.test(text) ? text : `${text}.`)
-    status(this.said.textContent ?? '')
-    this.again.classList.remove('absent')
-    this.able()
+    this.tell(text)
   }
 
   /** A page that moves would be measured along with a race or a probe: nothing moves while one runs. */

@@ -79,6 +79,19 @@ export class View {
     this.player.known = this.cutter
     this.player.recording = null
     this.figures.restart(header)
+    this.unload()
+  }
+
+  /** Nothing of a recording is shown any more: the processes that stand here now have no part in it. */
+  unload() {
+    this.log.clear()
+    this.strip.clear()
+    this.steps.at([])
+    for (const control of [this.toggle, this.back, this.forth, this.slider]) if (control) control.disabled = true
+    if (this.counter) say(this.counter, '0 / 10')
+    if (this.caption) say(this.caption, 'Nothing recorded yet.')
+    this.recordings = []
+    if (this.which) this.which.hidden = true
     this.player.show()
   }
 

@@ -30,6 +30,16 @@ export class Log {
     this.element = h('section', { class: 'panel', 'aria-labelledby': 'log-head' },
       h('div', { class: 'head' }, h('h2', { id: 'log-head' }, 'Events'), this.said, this.filter, this.copy),
       this.box)
+    this.clear()
+  }
+
+  clear() {
+    this.recording = null
+    this.shown = []
+    this.drawn = ''
+    this.rows.removeAttribute('role')
+    this.rows.style.height = ''
+    say(this.said, '')
     show(this.rows, h('p', { class: 'faint' }, 'Nothing has happened yet.'))
   }
 

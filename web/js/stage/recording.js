@@ -90,6 +90,7 @@ export class Cutter {
   know(event) {
     if (event.what === 'gauges') Object.assign(this.gauges, event.values)
     if (event.what === 'state' && event.side) this.states[event.side] = event
+    if (event.what === 'died' && event.side) this.states[event.side] = { ...event, state: 'dead' }
   }
 }
 

@@ -56,6 +56,11 @@ export class Strip {
     this.build()
   }
 
+  clear() {
+    this.recording = null
+    this.build()
+  }
+
   build() {
     const right = this.width - RIGHT
     const names = ROWS.map((row, index) => s('text', { class: 'axis', x: 0, y: y(index) + 12 }, NAMES[row]))
