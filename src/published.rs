@@ -222,8 +222,12 @@ fn shapes() -> String {
             shapes.extend(fields(schema).map(|fields| (name.clone(), fields.into())));
             continue;
         }
-        let of_each = variants.iter().filter_map(|(_, variant)| fields(variant));
-        let common = of_each.min_by_key(Map::len).unwrap_or_default();
+        let mut of_each: Vec<Map<_, _>> =
+            variants.iter().filter_map(|(_, variant)| fields(variant)).collect();
+        // One variant may require what the others only allow: the shortest tells what is usual.
+        of_each.sort_by_key(Map::len);
+        let mut common = of_each.first().cloned().unwrap_or_default();
+        common.retain(|name, _| of_each.iter().all(|fields| fields.contains_key(name)));
         for (word, variant) in variants {
             let mut own = fields(variant).unwrap_or_default();
             own.retain(|name, kind| common.get(name) != Some(kind));

@@ -9,6 +9,8 @@ export interface Advice {
   text: string
 }
 
+export type Amount = "frame" | "read"
+
 export type Basis = "measured" | "quoted" | "modelled"
 
 export interface Beside {
@@ -29,6 +31,11 @@ export interface Budget {
 }
 
 export type Call = "send" | "recv"
+
+export interface CallCosts {
+  recv_ns: number
+  send_ns: number
+}
 
 export interface Calls {
   alike: number
@@ -109,9 +116,12 @@ export interface DoctorAnswer {
   findings: Array<FindingAnswer>
 }
 
+export type Effect = { by: Amount; gauge: string; is: "add" } | { by: Amount; gauge: string; is: "take" } | { gauge: string; is: "set"; to: boolean } | { gauge: string; is: "show" } | { at: string; is: "sleeps" } | { is: "wakes"; process: Actor }
+
 export type Entrant = "mechanism" | "null" | "rival" | "bound"
 
 export interface Event {
+  ahead_bytes?: number
   args?: string
   basis?: Basis
   bytes?: number
@@ -197,8 +207,10 @@ export interface Gauge {
 }
 
 export interface Header {
+  calls?: CallCosts
   clock: string
   format: string
+  frame_bytes?: number
   machine: string
   placement: string
   processes: [Process, Process]
@@ -561,6 +573,7 @@ export interface Step {
   act: Act
   actor: Actor
   at: string
+  effects?: Array<Effect>
   id: string
   text: string
   to: string | null

@@ -52,7 +52,7 @@ fn the_trace_can_be_read_back() {
                 assert_eq!(seen(Side::Sender, What::SendEnd {}), 1, "{line}: {message}");
                 assert_eq!(seen(Side::Receiver, What::RecvBegin {}), 1, "{line}: {message}");
                 assert_eq!(
-                    seen(Side::Receiver, What::RecvEnd { payload: words.clone() }),
+                    seen(Side::Receiver, What::RecvEnd { payload: words.clone(), ahead_bytes: 0 }),
                     1,
                     "{line}: {message}"
                 );

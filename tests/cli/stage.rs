@@ -90,7 +90,7 @@ fn exists(pid: u32) -> bool {
 /// side.
 fn received(events: &[Event]) -> Vec<(u64, String, Side)> {
     let of = |event: &Event| match &event.what {
-        What::RecvEnd { payload } => Some((event.message?, payload.clone()?, event.side?)),
+        What::RecvEnd { payload, .. } => Some((event.message?, payload.clone()?, event.side?)),
         _ => None,
     };
     events.iter().filter_map(of).collect()

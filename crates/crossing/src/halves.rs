@@ -140,6 +140,11 @@ pub trait Inbound: Send {
     /// Copies the next message into `buffer` and returns its length.
     fn recv(&mut self, buffer: &mut [u8], patience: &mut Patience) -> Result<usize, RecvError>;
 
+    /// Bytes that were read from the kernel and belong to messages still to be received.
+    fn bytes_ahead(&self) -> usize {
+        0
+    }
+
     /// How the direction ended, once its end was reported.
     fn end(&self) -> End;
 

@@ -161,7 +161,108 @@ pub struct Step {
     pub when: When,
     /// One sentence.
     pub text: Cow<'static, str>,
+    /// What the step changes on the stage. A trace that was written before effects existed has none.
+    #[serde(default)]
+    pub effects: Cow<'static, [Effect]>,
 }
+
+/// What a step changes on the stage: between two readings of a gauge, its figure follows from the
+/// effects of the steps since.
+///
+/// An effect names its gauge as forward messages see it. For a message that travels back, the gauge
+/// is the other direction's: `back_` before the field, or `receiver_` in place of `sender_` and the
+/// other way round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(JsonSchema))]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Effect {
+    /// The gauge grows by so many bytes.
+    Add {
+        /// The gauge's field.
+        gauge: Cow<'static, str>,
+        /// How many.
+        by: Amount,
+    },
+    /// The gauge shrinks by so many bytes.
+    Take {
+        /// The gauge's field.
+        gauge: Cow<'static, str>,
+        /// How many.
+        by: Amount,
+    },
+    /// The gauge says yes or no from here on.
+    Set {
+        /// The gauge's field.
+        gauge: Cow<'static, str>,
+        /// What it says.
+        to: bool,
+    },
+    /// The gauge shows the text of the message.
+    Show {
+        /// The gauge's field.
+        gauge: Cow<'static, str>,
+    },
+    /// The step's process sleeps from here on, in the queue of this part.
+    Sleeps {
+        /// The part's id.
+        at: Cow<'static, str>,
+    },
+    /// A process sleeps no longer.
+    Wakes {
+        /// Which.
+        process: Actor,
+    },
+    /// An effect that this version does not know: read, and never made.
+    #[serde(other)]
+    #[cfg_attr(feature = "schemars", schemars(skip))]
+    Other,
+}
+
+impl Effect {
+    /// The gauge grows by the message's frame.
+    pub(crate) const fn add(gauge: &'static str) -> Effect {
+        Effect::Add { gauge: Cow::Borrowed(gauge), by: Amount::Frame }
+    }
+
+    /// The gauge shrinks by what the receiver's call has read.
+    pub(crate) const fn take_read(gauge: &'static str) -> Effect {
+        Effect::Take { gauge: Cow::Borrowed(gauge), by: Amount::Read }
+    }
+
+    /// The gauge says yes or no.
+    pub(crate) const fn set(gauge: &'static str, to: bool) -> Effect {
+        Effect::Set { gauge: Cow::Borrowed(gauge), to }
+    }
+
+    /// The gauge shows the message's text.
+    pub(crate) const fn show(gauge: &'static str) -> Effect {
+        Effect::Show { gauge: Cow::Borrowed(gauge) }
+    }
+
+    /// The step's process sleeps at the part `at`.
+    pub(crate) const fn sleeps(at: &'static str) -> Effect {
+        Effect::Sleeps { at: Cow::Borrowed(at) }
+    }
+}
+
+/// How many bytes an effect moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Amount {
+    /// As many as the message has with its header and padding.
+    Frame,
+    /// As many as the receiver's call took out of the kernel: the message, and whatever lay behind
+    /// it. None at all if an earlier call had brought the message.
+    Read,
+    /// An amount that this version does not know: read, and never made.
+    #[serde(other)]
+    #[cfg_attr(feature = "schemars", schemars(skip))]
+    Other,
+}
+
+/// The receiver sleeps no longer.
+pub(crate) const WAKES: &[Effect] = &[Effect::Wakes { process: Actor::Receiver }];
 
 impl Step {
     /// A step of the sender's at the part `at`, for every message.
@@ -191,13 +292,13 @@ impl Step {
 
     /// … and the kernel puts it to sleep in its call.
     pub(crate) const fn sleep(text: &'static str) -> Step {
-        Step::receiver("sleep", Act::Sleep, "receiver", text).when(When::ReceiverFirst)
+        Step::receiver("sleep", Act::Sleep, "receiver", text).when(When::ReceiverAsleep)
     }
 
     /// The kernel ends that sleep.
     pub(crate) const fn wake() -> Step {
         let text = "It makes the sleeping receiver runnable.";
-        Step::kernel("wake", Act::Wake, "receiver", text).when(When::ReceiverFirst)
+        Step::kernel("wake", Act::Wake, "receiver", text).when(When::ReceiverAsleep).effects(WAKES)
     }
 
     /// There is no room, and the sender sleeps until there is.
@@ -207,13 +308,19 @@ impl Step {
 
     const fn new(id: &'static str, actor: Actor, act: Act, at: &'static str, text: &'static str) -> Step {
         let (id, at, text) = (Cow::Borrowed(id), Cow::Borrowed(at), Cow::Borrowed(text));
-        Step { id, actor, act, at, to: None, when: When::Always, text }
+        Step { id, actor, act, at, to: None, when: When::Always, text, effects: Cow::Borrowed(&[]) }
     }
 
     /// … that moves the message to the part `to`.
     pub(crate) const fn to(mut self, to: &'static str) -> Step {
         // A constant cannot run a destructor, and a step that goes nowhere yet has nothing to give back.
         std::mem::forget(self.to.replace(Cow::Borrowed(to)));
+        self
+    }
+
+    /// … that changes this on the stage.
+    pub(crate) const fn effects(mut self, effects: &'static [Effect]) -> Step {
+        std::mem::forget(std::mem::replace(&mut self.effects, Cow::Borrowed(effects)));
         self
     }
 

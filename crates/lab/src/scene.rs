@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use crossing::scene::{Act, Actor, Budget, Form, Part, Range, Space, Step, When};
+pub use crossing::scene::{Act, Actor, Amount, Budget, Effect, Form, Part, Range, Space, Step, When};
 
 /// The story of one mechanism.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

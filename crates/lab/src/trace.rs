@@ -54,6 +54,13 @@ pub struct Header {
     pub processes: [Process; 2],
     /// Bytes in each message.
     pub size_bytes: u32,
+    /// Bytes of each message with its header and padding, as it lies in the mechanism. An older trace does not
+    /// tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame_bytes: Option<u64>,
+    /// What the calls cost when neither side has to wait. An older trace does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<CallCosts>,
     /// The clock that stamped the events: `tsc` or `monotonic`.
     #[cfg_attr(feature = "schemars", schemars(extend("enum" = ["tsc", "monotonic"])))]
     pub clock: String,
@@ -61,6 +68,17 @@ pub struct Header {
     pub started_unix_ms: u64,
     /// One line about the machine.
     pub machine: String,
+}
+
+/// The time that one call takes when it need not wait for the other process: the median of several, measured with the two
+/// processes of the trace when they were started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+pub struct CallCosts {
+    /// A `send` while its receiver is idle, in nanoseconds.
+    pub send_ns: u64,
+    /// A `recv` of a message that has arrived already, in nanoseconds.
+    pub recv_ns: u64,
 }
 
 impl Header {
@@ -82,6 +100,8 @@ impl Header {
             placement: placement.to_string(),
             processes,
             size_bytes,
+            frame_bytes: None,
+            calls: None,
             clock: clock.into(),
             started_unix_ms: since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
             machine: crate::machine::Machine::read().in_one_line(),

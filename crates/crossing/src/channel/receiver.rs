@@ -153,6 +153,27 @@ impl<M: Mechanism> Receiver<M> {
         self.inbound.max_message()
     }
 
+    /// Bytes of frames that this half has read from the kernel already, and that no receive has
+    /// returned yet: one read takes whatever has arrived. Always 0 for shared memory, which has no
+    /// reads. While it is not 0, poll(2) on a descriptor does not tell of every message.
+    ///
+    /// ```
+    /// use crossing::{Config, Connection, Kind};
+    ///
+    /// let (mut here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// let (_, mut receiver) = there.split();
+    /// here.send(b"one")?;
+    /// here.send(b"two")?;
+    /// let mut buffer = [0; 64];
+    /// receiver.recv(&mut buffer)?;
+    /// // `two` came with the same read: a header of 4 bytes, and 3 more.
+    /// assert_eq!(receiver.bytes_ahead(), 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn bytes_ahead(&self) -> usize {
+        self.inbound.bytes_ahead()
+    }
+
     /// How this half waits from now on.
     pub fn set_wait(&mut self, wait: WaitStrategy) {
         self.patience.set_strategy(wait);

@@ -225,6 +225,10 @@ impl<W: Wire> Inbound for FrameReceiver<W> {
         self.max_message
     }
 
+    fn bytes_ahead(&self) -> usize {
+        self.end - self.start
+    }
+
     #[inline(always)]
     fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
         self.take(buffer)

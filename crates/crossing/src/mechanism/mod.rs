@@ -210,6 +210,10 @@ impl<S: Inbound, P: Inbound, U: Inbound, T: Inbound> Inbound for Each<S, P, U, T
         each!(self, half => half.max_message())
     }
 
+    fn bytes_ahead(&self) -> usize {
+        each!(self, half => half.bytes_ahead())
+    }
+
     #[inline]
     fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
         each!(self, half => half.recv_at_once(buffer))

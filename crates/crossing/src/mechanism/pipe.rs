@@ -39,7 +39,7 @@ use crate::kind::Kind;
 use crate::owner::{self, Owner};
 use crate::packet::{expect, recv_hello, recv_packet, send_packet};
 #[cfg(feature = "scene")]
-use crate::scene::{Act, Actor, Budget, Form, Part, SceneDesign, Step};
+use crate::scene::{Act, Actor, Budget, Effect, Form, Part, SceneDesign, Step};
 use crate::tuning;
 use crate::wait::only_core;
 
@@ -292,7 +292,8 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
     ],
     steps: &[
         Step::waits("read", "buffer", "The receiver calls read(); the pipe is empty."),
-        Step::sleep("It sleeps in the kernel until bytes arrive."),
+        Step::sleep("It sleeps in the kernel until bytes arrive.")
+            .effects(const { &[Effect::sleeps("buffer")] }),
         Step::sender(
             "write",
             Act::syscall("write"),
@@ -302,7 +303,8 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
         )
         .to("buffer"),
         Step::full("The pipe is full: the sender sleeps until the receiver has made room."),
-        Step::copy("copy-in", "buffer", "The kernel copies the bytes into a slot of the pipe."),
+        Step::copy("copy-in", "buffer", "The kernel copies the bytes into a slot of the pipe.")
+            .effects(const { &[Effect::add("pipe_bytes")] }),
         Step::wake(),
         Step::receiver(
             "read",
@@ -311,7 +313,8 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
             "The receiver is in read(), which finds the bytes.",
         )
         .to("receiver"),
-        Step::copy("copy-out", "receiver", "The kernel copies them into the receiver's memory."),
+        Step::copy("copy-out", "receiver", "The kernel copies them into the receiver's memory.")
+            .effects(const { &[Effect::take_read("pipe_bytes")] }),
     ],
     budgets: &Budget::IN_AND_OUT,
     duplex: false,

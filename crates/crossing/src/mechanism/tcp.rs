@@ -49,7 +49,7 @@ use crate::frame::sender::FrameSender;
 use crate::halves::{Halves, Mechanism};
 use crate::kind::Kind;
 #[cfg(feature = "scene")]
-use crate::scene::{Act, Actor, Budget, Form, Part, SceneDesign, Step};
+use crate::scene::{Act, Actor, Budget, Effect, Form, Part, SceneDesign, Step};
 use crate::wait::only_core;
 
 /// A TCP connection.
@@ -116,7 +116,8 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
     ],
     steps: &[
         Step::waits("recvfrom", "queue", "The receiver calls recv(); its queue is empty."),
-        Step::sleep("It sleeps in the kernel until a segment is queued."),
+        Step::sleep("It sleeps in the kernel until a segment is queued.")
+            .effects(const { &[Effect::sleeps("queue")] }),
         Step::sender(
             "send",
             Act::syscall("sendto"),
@@ -127,7 +128,8 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
         .to("socket"),
         Step::full("The window is closed: the sender sleeps until the receiver has read."),
         Step::copy("copy-in", "socket", "The kernel copies the bytes into a socket buffer."),
-        Step::kernel("segment", Act::Store, "tcp", "TCP gives the segment its sequence number."),
+        Step::kernel("segment", Act::Store, "tcp", "TCP gives the segment its sequence number.")
+            .effects(const { &[Effect::add("seq_bytes")] }),
         Step::kernel(
             "device",
             Act::Store,
@@ -135,7 +137,8 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
             "IP sends it to the loopback device, and the same call carries it up to the receiver's \
              queue.",
         )
-        .to("queue"),
+        .to("queue")
+        .effects(const { &[Effect::add("queued_bytes")] }),
         Step::wake(),
         Step::receiver(
             "recv",
@@ -144,7 +147,8 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
             "The receiver is in recv(), which finds the segment.",
         )
         .to("receiver"),
-        Step::copy("copy-out", "receiver", "The kernel copies the bytes into the receiver's memory."),
+        Step::copy("copy-out", "receiver", "The kernel copies the bytes into the receiver's memory.")
+            .effects(const { &[Effect::take_read("queued_bytes")] }),
         Step::kernel(
             "ack",
             Act::Store,

@@ -35,7 +35,7 @@ use crate::hello::Hello;
 use crate::kind::Kind;
 use crate::owner::{self, Owner};
 #[cfg(feature = "scene")]
-use crate::scene::{Act, Actor, Budget, Form, Part, SceneDesign, Step};
+use crate::scene::{Act, Actor, Budget, Effect, Form, Part, SceneDesign, Step};
 use crate::wait::only_core;
 
 /// A Unix stream socket.
@@ -126,7 +126,8 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
     ],
     steps: &[
         Step::waits("recvfrom", "queue", "The receiver calls recv(); its queue is empty."),
-        Step::sleep("It sleeps in the kernel until something is queued."),
+        Step::sleep("It sleeps in the kernel until something is queued.")
+            .effects(const { &[Effect::sleeps("queue")] }),
         Step::sender(
             "send",
             Act::syscall("sendto"),
@@ -140,7 +141,8 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
             "copy-in",
             "queue",
             "The kernel copies the bytes into a socket buffer and queues it at the receiver.",
-        ),
+        )
+        .effects(const { &[Effect::add("queued_bytes")] }),
         Step::wake(),
         Step::receiver(
             "recv",
@@ -153,7 +155,8 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
             "copy-out",
             "receiver",
             "The kernel copies the bytes into the receiver's memory and frees the buffer.",
-        ),
+        )
+        .effects(const { &[Effect::take_read("queued_bytes")] }),
     ],
     budgets: &Budget::IN_AND_OUT,
     duplex: true,

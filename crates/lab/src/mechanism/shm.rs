@@ -59,7 +59,9 @@ fn read(on: &Gauges, sheet: &mut Sheet) {
         sheet.put(tail, region.header.tail);
         sheet.put(head, region.header.head);
         sheet.put(&format!("{name}_asleep"), region.header.asleep);
-        if let Some(bytes) = region.last_message(on.size) {
+        // Until something was written since counting began, the last message is none of the reader's.
+        let written = region.header.tail > on.before(tail);
+        if let Some(bytes) = region.last_message(on.size).filter(|_| written) {
             sheet.put(&format!("{name}_region_message"), message::words(&bytes));
         }
         let mapped = maps.each_ref().map(|maps| maps.iter().find(|map| map.file.1 == region.inode));
@@ -136,6 +138,6 @@ fn words(bare: Scene) -> Scene {
         ),
     ],
 ..bare }
-    .showing("own", [Gauge::text("sender_region_access", "mapped"), Gauge::new("tail", "tail: written so far", "B"), Gauge::new("back_head", "head: taken of the other region", "B"), Gauge::new("sender_asleep", "sender asleep", ""), Gauge::text("sender_region_message", "last message"), Gauge::text("sender_region_page", "page")])
-    .showing("theirs", [Gauge::text("receiver_region_access", "mapped"), Gauge::new("back_tail", "tail: written so far", "B"), Gauge::new("head", "head: taken of the other region", "B"), Gauge::new("receiver_asleep", "receiver asleep", ""), Gauge::text("receiver_region_message", "last message"), Gauge::text("receiver_region_page", "page")])
+    .showing("own", [Gauge::text("sender_region_access", "mapped"), Gauge::new("tail", "tail: written so far", "B"), Gauge::new("back_head", "head: told to have taken, a quarter of the ring at a time", "B"), Gauge::new("sender_asleep", "sender asleep", ""), Gauge::text("sender_region_message", "last message"), Gauge::text("sender_region_page", "page")])
+    .showing("theirs", [Gauge::text("receiver_region_access", "mapped"), Gauge::new("back_tail", "tail: written so far", "B"), Gauge::new("head", "head: told to have taken, a quarter of the ring at a time", "B"), Gauge::new("receiver_asleep", "receiver asleep", ""), Gauge::text("receiver_region_message", "last message"), Gauge::text("receiver_region_page", "page")])
 }

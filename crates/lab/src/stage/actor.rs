@@ -148,7 +148,7 @@ impl<'a> StageActor<'a> {
             let outcome = connection.send(message);
             let ended = clock.now();
             let fault = outcome.err().map(|error| ActorFault::Ended(send_word(&error)));
-            if notes.take(number, began, ended, Some(Glimpse::of(message)), fault) {
+            if notes.take(number, [began, ended], Some(Glimpse::of(message)), fault) {
                 break;
             }
         }
@@ -169,7 +169,7 @@ impl<'a> StageActor<'a> {
             let fault = outcome.err().map(|error| ActorFault::Ended(send_word(&error)));
             count += u64::from(fault.is_none());
             last.0.clear();
-            let over = last.take(number, began, ended, Some(Glimpse::of(message)), fault);
+            let over = last.take(number, [began, ended], Some(Glimpse::of(message)), fault);
             if over || self.control.has_something() {
                 break;
             }
@@ -195,7 +195,9 @@ impl<'a> StageActor<'a> {
                 Ok(len) => (Some(Glimpse::of(&message[..len])), Some(ActorFault::Damaged)),
                 Err(error) => (None, Some(ActorFault::Ended(recv_word(&error)))),
             };
-            if notes.take(number, began, ended, glimpse, fault) {
+            let over = notes.take(number, [began, ended], glimpse, fault);
+            notes.ahead(connection.receiver().bytes_ahead());
+            if over {
                 break;
             }
         }
@@ -213,7 +215,7 @@ impl<'a> StageActor<'a> {
         let overwrite = mechanism::of(kind).overwrites.get(what).ok_or("no such overwrite")?;
         match (overwrite.how)(Overwritten { kind, send: &mut send, by, message }) {
             Ok(()) => {
-                notes.take(number, began, self.job.clock.now(), Some(glimpse), None);
+                notes.take(number, [began, self.job.clock.now()], Some(glimpse), None);
                 Ok(notes.told())
             }
             Err(error) => Ok(Told::Refused { why: error.to_string() }),
@@ -234,7 +236,7 @@ impl<'a> StageActor<'a> {
                     compose(&mut message, number, None);
                     let began = now();
                     board.write(number, &message);
-                    notes.take(number, began, now(), Some(Glimpse::of(&message)), None);
+                    notes.take(number, [began, now()], Some(Glimpse::of(&message)), None);
                 }
             }
             Textbook::Read { first, count } => {
@@ -243,7 +245,7 @@ impl<'a> StageActor<'a> {
                     let began = now();
                     message = board.read(number);
                     let fault = (message != expected).then_some(ActorFault::Damaged);
-                    notes.take(number, began, now(), Some(Glimpse::of(&message)), fault);
+                    notes.take(number, [began, now()], Some(Glimpse::of(&message)), fault);
                 }
             }
             Textbook::Stray => return Ok(Told::Done { calls: Vec::new(), count: board.stray() }),
@@ -287,6 +289,7 @@ struct Note {
     ended: u64,
     cpu: Option<u32>,
     glimpse: Option<Glimpse>,
+    ahead_bytes: usize,
     fault: Option<ActorFault>,
 }
 
@@ -299,23 +302,30 @@ impl Notes {
     fn take(
         &mut self,
         number: u64,
-        began: u64,
-        ended: u64,
+        [began, ended]: [u64; 2],
         glimpse: Option<Glimpse>,
         fault: Option<ActorFault>,
     ) -> bool {
         let cpu = u32::try_from(rustix::thread::sched_getcpu()).ok();
-        self.0.push(Note { number, began, ended, cpu, glimpse, fault });
+        self.0.push(Note { number, began, ended, cpu, glimpse, ahead_bytes: 0, fault });
         matches!(fault, Some(ActorFault::Ended(_)))
     }
 
+    /// Adds to the last call how many bytes it has read beyond its message.
+    fn ahead(&mut self, bytes: usize) {
+        if let Some(last) = self.0.last_mut() {
+            last.ahead_bytes = bytes;
+        }
+    }
+
     fn sights(self) -> Vec<Sight> {
-        let sight = |Note { number, began, ended, cpu, glimpse, fault }: Note| Sight {
+        let sight = |Note { number, began, ended, cpu, glimpse, ahead_bytes, fault }: Note| Sight {
             number,
             began,
             ended,
             cpu,
             words: glimpse.map(|glimpse| glimpse.words()),
+            ahead_bytes: ahead_bytes as u64,
             fault: fault.map(|fault| match fault {
                 ActorFault::Ended(word) => Wrong::Ended(word.into()),
                 ActorFault::Damaged => Wrong::Damaged,

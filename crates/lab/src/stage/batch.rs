@@ -10,8 +10,9 @@ use super::order::{Course, Sight, StageOrder, Told};
 use super::outside::{self, Held};
 use super::pair::{BOTH, Pair};
 use super::teller::{Teller, ends};
+use crate::clock::Clock;
 use crate::peer::PeerFault;
-use crate::trace::{Call, Event, Mode, ProcessState, Side, Tone, What};
+use crate::trace::{Call, CallCosts, Event, Mode, ProcessState, Side, Tone, What};
 
 /// The time limit of one message, far above anything seen, and that of a batch beyond it.
 const PER_MESSAGE: Duration = Duration::from_millis(20);
@@ -23,8 +24,46 @@ const STUCK_SPINNING: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(20);
 /// After such a silence it is looked whether a process is held from outside.
 const SILENCE: Duration = Duration::from_millis(500);
-/// Between two messages that are paced, so that each finds its receiver waiting.
-const GAP_US: u64 = 500;
+/// Between two messages that are paced, so that each finds its receiver waiting, and the gauges can be read
+/// while nothing moves.
+const GAP: Duration = Duration::from_micros(500);
+/// How often both calls are timed, and how long one may take that is to find what it needs.
+const TIMED: u64 = 9;
+const AT_ONCE: Duration = Duration::from_millis(250);
+
+/// The cost of the two calls when neither has to wait: each message is sent while its receiver is idle, and received
+/// when it has arrived. `None` if a message does not fit without its receiver.
+pub(crate) fn call_costs(
+    pair: &mut Pair,
+    clock: Clock,
+    stop: &AtomicBool,
+) -> Result<Option<CallCosts>, PeerFault> {
+    let mut costs = [Vec::new(), Vec::new()];
+    for number in 0..TIMED {
+        pair.order(Side::Sender, &StageOrder::Send(Course::of(number, 1)))?;
+        let at_once = pair.done_within(Side::Sender, AT_ONCE, stop)?;
+        pair.order(Side::Receiver, &StageOrder::Recv(Course::of(number, 1)))?;
+        let fits = at_once.is_some();
+        let sent = if fits { at_once } else { pair.done_within(Side::Sender, PER_BATCH, stop)? };
+        let received = pair.done_within(Side::Receiver, PER_BATCH, stop)?;
+        for (costs, (side, heard)) in costs.iter_mut().zip([(Side::Sender, sent), (Side::Receiver, received)])
+        {
+            let (calls, _) = heard.ok_or_else(|| late(side))?;
+            if calls.iter().any(|call| call.fault.is_some()) {
+                return Err(undelivered());
+            }
+            costs.extend(calls.iter().map(|call| clock.ns(call.ended.saturating_sub(call.began))));
+        }
+        if !fits {
+            return Ok(None);
+        }
+    }
+    let [send_ns, recv_ns] = costs.map(|mut costs| {
+        costs.sort_unstable();
+        costs[costs.len() / 2]
+    });
+    Ok(Some(CallCosts { send_ns, recv_ns }))
+}
 
 /// Runs a batch between the two of a stage.
 pub(crate) fn run(
@@ -44,8 +83,8 @@ pub(crate) fn run(
         Mode::Step => {
             (first..first + send.count).try_for_each(|number| batch.step(number, send.receiver_first))
         }
-        Mode::Burst | Mode::Xray => batch.burst(first, send.count, 0),
-        Mode::Paced => batch.burst(first, send.count, GAP_US),
+        Mode::Burst | Mode::Xray => batch.burst(first, send.count),
+        Mode::Paced => batch.paced(first, send.count),
     };
     let outcome = outcome.map_err(|fault| batch.told_of_deaths(fault));
     batch.teller.say(What::BatchEnd {});
@@ -63,8 +102,8 @@ struct Batch<'a, 'b> {
 }
 
 impl Batch<'_, '_> {
-    fn course(&self, first: u64, count: u64, gap_us: u64, announce: bool) -> Course {
-        Course { first, count, gap_us, text: self.text.clone(), announce }
+    fn course(&self, first: u64, count: u64, announce: bool) -> Course {
+        Course { text: self.text.clone(), announce, ..Course::of(first, count) }
     }
 
     /// One message that is looked at: on its way, or while its receiver waits for it.
@@ -76,7 +115,7 @@ impl Batch<'_, '_> {
             let asleep = self.pair.look_when_asleep(to);
             events.push(self.teller.seen(to, asleep));
             events.extend(self.teller.read_gauges(self.pair));
-            self.pair.order(from, &StageOrder::Send(self.course(number, 1, 0, false)))?;
+            self.pair.order(from, &StageOrder::Send(self.course(number, 1, false)))?;
             let sent = self.done(from)?;
             events.extend(self.teller.calls(from, Call::Send, self.back, sent));
         } else {
@@ -112,7 +151,7 @@ impl Batch<'_, '_> {
     /// room.
     fn send_or_stick(&mut self, number: u64) -> Result<Option<Vec<Sight>>, PeerFault> {
         let (from, _) = ends(self.back);
-        self.begin(from, &StageOrder::Send(self.course(number, 1, 0, true)))?;
+        self.begin(from, &StageOrder::Send(self.course(number, 1, true)))?;
         let spins = self.pair.wait() == WaitStrategy::Spin;
         let deadline = Instant::now() + if spins { STUCK_SPINNING } else { STUCK };
         loop {
@@ -127,11 +166,43 @@ impl Batch<'_, '_> {
         }
     }
 
-    /// Messages one after the other; nothing is looked at until the last has arrived.
-    fn burst(&mut self, first: u64, count: u64, gap_us: u64) -> Result<(), PeerFault> {
+    /// Messages with pauses; both processes and the gauges are looked at in each pause, never in flight.
+    fn paced(&mut self, first: u64, count: u64) -> Result<(), PeerFault> {
         let (from, to) = ends(self.back);
         self.begin_recv(first, count)?;
-        self.pair.order(from, &StageOrder::Send(self.course(first, count, gap_us, false)))?;
+        let mut events = Vec::new();
+        let sent = (first..first + count).try_for_each(|number| {
+            crossing::pause(GAP);
+            events.extend(self.teller.looked(self.pair, &BOTH));
+            self.pair.order(from, &StageOrder::Send(self.course(number, 1, false)))?;
+            let calls = self.done(from)?;
+            let calls = self.teller.calls(from, Call::Send, self.back, calls);
+            let failed = calls.iter().any(|event| matches!(event.what, What::Failed { .. }));
+            events.extend(calls);
+            if failed { Err(undelivered()) } else { Ok(()) }
+        });
+        // The receiver is heard whatever the sender says: one may be dead, and the other know something.
+        let (calls, received) = match self.done(to) {
+            Ok(calls) => (calls, Ok(())),
+            Err(fault) => (Vec::new(), Err(fault)),
+        };
+        let calls = self.teller.calls(to, Call::Recv, self.back, calls);
+        let failed = calls.iter().any(|event| matches!(event.what, What::Failed { .. }));
+        events.extend(calls);
+        self.teller.in_order(events);
+        sent.and(received)?;
+        if failed {
+            return Err(undelivered());
+        }
+        self.teller.look(self.pair, &BOTH);
+        Ok(())
+    }
+
+    /// Messages one after the other; nothing is looked at until the last has arrived.
+    fn burst(&mut self, first: u64, count: u64) -> Result<(), PeerFault> {
+        let (from, to) = ends(self.back);
+        self.begin_recv(first, count)?;
+        self.pair.order(from, &StageOrder::Send(self.course(first, count, false)))?;
         let deadline = Instant::now() + PER_BATCH + PER_MESSAGE * u32::try_from(count).unwrap_or(u32::MAX);
         // Both are heard whatever the first one says: one may be dead, and the other know something.
         let sent = self.done_by(from, deadline);
@@ -158,7 +229,7 @@ impl Batch<'_, '_> {
     /// Tells the receiving process to receive.
     fn begin_recv(&mut self, first: u64, count: u64) -> Result<(), PeerFault> {
         let (_, to) = ends(self.back);
-        self.begin(to, &StageOrder::Recv(self.course(first, count, 0, true)))
+        self.begin(to, &StageOrder::Recv(self.course(first, count, true)))
     }
 
     /// Tells a process what to do, and waits until it is about to.

@@ -45,7 +45,7 @@ use crate::machine;
 use crate::peer::PeerFault;
 use crate::plan::{Placement, SIZE_LIMIT};
 use crate::scene::Scene;
-use crate::trace::{Event, Header, Tone};
+use crate::trace::{CallCosts, Event, Header, Tone};
 
 pub use crate::message::WORDS_LIMIT;
 pub use command::{COUNT_LIMIT, Command, Messages, SendDirection};
@@ -131,8 +131,8 @@ impl Stage {
             clock: Clock::best(),
             program: setup.program.clone(),
         };
-        let pair = experiment::warm_pair(&cast, &stop).map_err(|fault| StageOver(fault.to_string()))?;
-        let header = Header::new(
+        let (pair, calls) = opened(&cast, &stop).map_err(|fault| StageOver(fault.to_string()))?;
+        let mut header = Header::new(
             Scene::of(setup.kind),
             setup.wait,
             setup.placement,
@@ -140,6 +140,8 @@ impl Stage {
             setup.size_bytes,
             cast.clock.name(),
         );
+        header.frame_bytes = Some(setup.kind.frame_bytes(setup.size_bytes as usize));
+        header.calls = calls;
         Ok(Stage { cast, pair, header, origin: None, next: 0, stop, over: None })
     }
 
@@ -223,6 +225,14 @@ impl Stage {
 fn over(kept: &mut Option<String>, teller: &mut Teller<'_>, why: String) -> StageOver {
     teller.note(Tone::Bad, &why);
     StageOver(kept.insert(why).clone())
+}
+
+/// Two processes that have met, and what their calls cost.
+fn opened(cast: &Cast, stop: &AtomicBool) -> Result<(Pair, Option<CallCosts>), PeerFault> {
+    let mut pair = experiment::warm_pair(cast, stop)?;
+    let calls = batch::call_costs(&mut pair, cast.clock, stop)?;
+    pair.count_from_here();
+    Ok((pair, calls))
 }
 
 #[cfg(test)]

@@ -134,6 +134,8 @@ pub(crate) struct Sight {
     pub(crate) cpu: Option<u32>,
     /// The words of the message, as they went or came.
     pub(crate) words: Option<String>,
+    /// Bytes that the process has read from the kernel beyond this message.
+    pub(crate) ahead_bytes: u64,
     /// Why there was no message, or what is wrong with it.
     pub(crate) fault: Option<Wrong>,
 }

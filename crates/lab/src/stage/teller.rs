@@ -92,12 +92,14 @@ impl<'a> Teller<'a> {
 
     /// Tells the state of `sides` and the gauges' values, each as it is read.
     pub(crate) fn look(&mut self, pair: &Pair, sides: &[Side]) {
-        for &side in sides {
-            let seen = pair.look(side);
-            let event = self.seen(side, seen);
-            self.tell(event);
-        }
-        self.gauges(pair);
+        let events = self.looked(pair, sides);
+        events.into_iter().for_each(|event| self.tell(event));
+    }
+
+    /// The same events, to be told later.
+    pub(crate) fn looked(&mut self, pair: &Pair, sides: &[Side]) -> Vec<Event> {
+        let states = sides.iter().map(|&side| self.seen(side, pair.look(side))).collect::<Vec<_>>();
+        states.into_iter().chain(self.read_gauges(pair)).collect()
     }
 
     /// A process as it was seen.
@@ -136,10 +138,10 @@ impl<'a> Teller<'a> {
     /// The two events of each call that a process has told of.
     pub(crate) fn calls(&mut self, side: Side, call: Call, back: bool, sights: Vec<Sight>) -> Vec<Event> {
         let mut events = Vec::with_capacity(2 * sights.len());
-        for Sight { number, began, ended, cpu, words, fault } in sights {
+        for Sight { number, began, ended, cpu, words, ahead_bytes, fault } in sights {
             let (begin, end) = match call {
                 Call::Send => (What::SendBegin { payload: words }, What::SendEnd {}),
-                Call::Recv => (What::RecvBegin {}, What::RecvEnd { payload: words }),
+                Call::Recv => (What::RecvBegin {}, What::RecvEnd { payload: words, ahead_bytes }),
             };
             let end = match &fault {
                 None => end,

@@ -82,6 +82,9 @@ pub enum What {
         /// The text of the message that came.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         payload: Option<String>,
+        /// Bytes of further messages that the receiver has read from the kernel by now.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        ahead_bytes: u64,
     },
     /// A call ended without a message.
     Failed {
@@ -233,6 +236,10 @@ pub enum What {
     },
 }
 
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
+}
+
 /// How the messages of a batch are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
@@ -300,6 +307,13 @@ pub enum Tone {
     Good,
     /// It went wrong, or could not be done.
     Bad,
+}
+
+impl What {
+    /// The end of a `recv` of which no more is known than that it brought a message.
+    pub fn received() -> What {
+        What::RecvEnd { payload: None, ahead_bytes: 0 }
+    }
 }
 
 impl From<Unavailable> for What {
@@ -519,7 +533,7 @@ mod tests {
             instrument: "i".into(),
         };
         for what in [
-            What::RecvEnd { payload: None },
+            What::received(),
             What::Failed { call: Call::Send, error: "disconnected".into() },
             What::State {
                 state: ProcessState::Sleeping,

@@ -1,7 +1,7 @@
 //! The story of shared memory, as data: what [`scene`](crate::scene) asks of every mechanism.
 
 use crate::kind::Kind;
-use crate::scene::{Act, Actor, Budget, Form, Part, Range, SceneDesign, Step, When};
+use crate::scene::{Act, Actor, Budget, Effect, Form, Part, Range, SceneDesign, Step, WAKES, When};
 
 /// The story of one message through shared memory.
 pub(crate) static SCENE: SceneDesign = SceneDesign {
@@ -30,7 +30,8 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
         )
         .when(When::ReceiverFirst),
         Step::receiver("flag", Act::Store, "theirs", "It raises its sleeping flag.")
-            .when(When::ReceiverAsleep),
+            .when(When::ReceiverAsleep)
+            .effects(const { &[Effect::set("receiver_asleep", true)] }),
         Step::receiver(
             "barrier",
             Act::syscall("membarrier"),
@@ -45,23 +46,29 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
             "futex",
             "It sleeps on tail, and on a word that changes when the sender dies.",
         )
-        .when(When::ReceiverAsleep),
+        .when(When::ReceiverAsleep)
+        .effects(const { &[Effect::sleeps("futex")] }),
         Step::sender("store", Act::Store, "sender", "The sender copies the message into its own region.")
             .to("own"),
-        Step::sender("publish", Act::Store, "own", "One store of tail publishes it."),
+        Step::sender("publish", Act::Store, "own", "One store of tail publishes it.")
+            .effects(const { &[Effect::add("tail"), Effect::show("sender_region_message")] }),
         Step::sender(
             "wake",
             Act::syscall("futex"),
             "futex",
             "The sender sees the flag and asks the kernel to wake the receiver.",
         )
-        .when(When::ReceiverAsleep),
+        .when(When::ReceiverAsleep)
+        .effects(WAKES),
         Step::receiver(
             "look",
             Act::Load,
             "own",
             "The receiver loads tail: the cache line crosses from core to core.",
         ),
+        Step::receiver("unflag", Act::Store, "theirs", "Awake, it takes its sleeping flag down.")
+            .when(When::ReceiverAsleep)
+            .effects(const { &[Effect::set("receiver_asleep", false)] }),
         Step::receiver("load", Act::Load, "own", "It checks the length and copies the message out.")
             .to("receiver"),
     ],
