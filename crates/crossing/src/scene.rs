@@ -261,6 +261,9 @@ pub enum Amount {
     Other,
 }
 
+/// There is room again: a sender that slept for want of it sleeps no longer.
+pub(crate) const ROOM: Effect = Effect::Wakes { process: Actor::Sender };
+
 /// The receiver sleeps no longer.
 pub(crate) const WAKES: &[Effect] = &[Effect::Wakes { process: Actor::Receiver }];
 

@@ -150,11 +150,12 @@ export class Stage {
     if (part.box.dataset.state !== state) part.box.dataset.state = state
   }
 
-  /** @param {string} field @param {Value | undefined} value */
-  gauge(field, value) {
+  /** @param {string} field @param {Value | undefined} value @param {boolean} [derived] it follows from the steps since it was read */
+  gauge(field, value, derived = false) {
     for (const [id, part] of this.parts ?? []) {
       const node = part.gauges.get(field)
       if (!node) continue
+      node.classList.toggle('derived', derived)
       const gauge = this.at?.boxes.get(id)?.gauges.find((one) => one.gauge.field === field)
       if (gauge) fit(node, value === undefined ? '–' : valueText(value, gauge.gauge.unit), Math.max(6, gauge.chars))
     }

@@ -10,14 +10,15 @@ import { mirrored, wayOf } from './way.js'
 import { warp } from './warp.js'
 
 /** @import { Event, Header, Part, Process, Value } from '../../types' */
+/** @import { Figure } from './effects.js' */
 /** @import { Recording } from './recording.js' */
 /** @import { Message } from './way.js' */
 /** @import { Stage, Facts } from './draw.js' */
 
 /** How long a replay takes unless it is asked to be faster: for a message, at least, and at most, in ms. */
-const PER_MESSAGE_MS = 900
+const PER_MESSAGE_MS = 1_600
 const LEAST_MS = 2_500
-const MOST_MS = 16_000
+const MOST_MS = 24_000
 /** From one step to the next where nothing may move, in ms. */
 const JUMP_MS = 900
 
@@ -34,7 +35,7 @@ export class Player {
     this.header = header
     this.known = known
     this.recording = NOTHING
-    this.warp = warp([])
+    this.warp = warp(0, 0)
     /** The moment shown, in trace nanoseconds. */
     this.now = 0
     this.playing = false
@@ -54,7 +55,7 @@ export class Player {
   load(recording, play = true) {
     this.pause()
     this.recording = recording
-    this.warp = warp(recording.times, recording.messages.map((message) => ({ from: message.sendBegin, to: endOf(message) })))
+    this.warp = warp(recording.from, recording.to, recording.messages.map((message) => ({ from: message.sendBegin, to: endOf(message) })))
     this.now = recording.from
     if (!play || this.speed === Infinity) this.seek(recording.to)
     else if (still()) this.seek(recording.to)
@@ -63,13 +64,12 @@ export class Player {
 
   /** How long the whole takes on the screen, in ms. */
   get lasts() {
-    const messages = this.recording?.messages.length ?? 0
-    return Math.min(MOST_MS, Math.max(LEAST_MS, messages * PER_MESSAGE_MS)) / this.speed
+    return Math.min(MOST_MS, Math.max(LEAST_MS, this.warp.length * PER_MESSAGE_MS)) / this.speed
   }
 
-  /** How many times slower than it was. */
+  /** How many times slower than it was a usual message is played. */
   get slowed() {
-    return this.warp.length > 0 ? (this.lasts * 1e6) / this.warp.length : 1
+    return this.warp.length > 0 ? (this.lasts * 1e6) / this.warp.length / Math.max(1, this.warp.usual) : 1
   }
 
   get atStart() {
@@ -150,7 +150,7 @@ export class Player {
 
   /** @param {Message} message */
   way(message) {
-    return wayOf(this.header.scene, message, this.header.wait)
+    return wayOf(this.header, message)
   }
 
   /** Draws, and calls `changed`. */
@@ -180,31 +180,49 @@ export class Player {
   /** @param {Process} process */
   drawProcess(process) {
     const { recording, now } = this
-    const states = recording?.states.get(process.actor)
-    const calls = recording?.calls.get(process.actor)
-    const told = recording ? during(states, now) : this.known.states[process.actor]
-    const call = during(calls, now)
-    // What the kernel said is old as soon as the process has stamped something itself.
-    const stale = recording !== null && told?.state !== 'dead' && since(states, now) < since(calls, now)
+    const told = recording ? during(recording.states.get(process.actor), now) : this.known.states[process.actor]
     const core = told?.core ?? process.core
+    const [state, where, look] = this.says(process.actor, told)
     /** @type {Facts} */
     const facts = [
       `pid ${process.pid || '–'}`,
       process.parent ? `parent ${process.parent}` : '',
       core === null ? 'on any core' : `core ${core}`,
-      ...(told && !stale ? kernelSays(told) : /** @type {[string, string]} */ ([call ? `in ${call}()` : recording ? 'not in a call' : '', ''])),
+      state, where,
     ]
-    this.stage.process(process.actor, facts, stale || !told?.state ? (call ? 'busy' : '') : told.state)
+    this.stage.process(process.actor, facts, look)
+  }
+
+  /**
+   * What a process does at this moment, where, and how it is drawn: by its own stamps, by the steps that it has done, or by
+   * what the kernel was last seen to say, whichever is newest.
+   * @param {string} actor @param {Event | undefined} told @returns {[string, string, string]}
+   */
+  says(actor, told) {
+    const { recording, now } = this
+    if (!recording) return told ? [...kernelSays(told), told.state ?? ''] : ['', '', '']
+    const [states, calls, rests] = [recording.states.get(actor), recording.calls.get(actor), recording.rests.get(actor)]
+    const rest = during(rests, now)
+    const stamped = since(calls, now)
+    if (told?.state === 'dead') return [...kernelSays(told), 'dead']
+    if (rest && since(rests, now) >= Math.max(stamped, since(states, now))) {
+      if (rest.part !== null) return ['asleep', rest.call && `in ${rest.call}()`, 'sleeping']
+      if (now < rest.runs) return ['woken', 'not yet running', 'waking']
+    }
+    if (told && since(states, now) >= stamped) return [...kernelSays(told), told.state ?? '']
+    const call = during(calls, now)
+    return [call ? `in ${call}()` : 'not in a call', '', call ? 'busy' : '']
   }
 
   drawGauges() {
-    const { recording, now, stage } = this
-    const looked = recording ? during(recording.looked, now) : undefined
-    stage.readAt(!recording ? '' : looked === undefined ? 'figures as read before' : `figures as read at ${duration(looked - recording.from)}`)
-    /** @param {string} field */
-    const read = (field) => (recording ? during(recording.gauges.get(field), now) : this.known.gauges[field])
-    for (const part of this.header.scene.stage) {
-      for (const { field } of part.gauges) stage.gauge(field, read(field))
+    const { recording, now, stage, known, header } = this
+    const looked = recording ? (during({ at: recording.readings.map(({ at }) => at), is: recording.readings.map(({ at }) => at) }, now) ?? -Infinity) : -Infinity
+    stage.readAt(!recording ? '' : looked === -Infinity ? 'figures as read before' : `figures as read at ${duration(looked - recording.from)}`)
+    /** @param {string} field @returns {Figure | undefined} */
+    const figure = (field) => (recording ? during(recording.gauges.get(field), now) : { value: known.gauges[field], read: true })
+    const read = (/** @type {string} */ field) => figure(field)?.value
+    for (const part of header.scene.stage) {
+      for (const { field } of part.gauges) stage.gauge(field, read(field), figure(field)?.read === false)
       if (part.form.is === 'buffer') stage.fill(part.id, fullness(part, read))
     }
   }

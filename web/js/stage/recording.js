@@ -3,7 +3,10 @@
 
 import { atMost } from '../scale.js'
 
+import { follow } from './effects.js'
+
 /** @import { Event, Header, Process, Value } from '../../types' */
+/** @import { Difference, Figure, Reading, Rest } from './effects.js' */
 /** @import { Message } from './way.js' */
 
 /** Something that is so from its time on. @template T @typedef {{ at: number[], is: T[] }} Track */
@@ -37,8 +40,11 @@ export const since = (on, t) => (on && on.at[atMost(on.at, t) - 1]) ?? -Infinity
  * @property {Float64Array} ended by index: the latest end of any message up to it
  * @property {number[]} arrivals the arrivals alone, ascending
  * @property {Map<string, Track<Event>>} states of each side
- * @property {Map<string, Track<Value>>} gauges by field
- * @property {Track<number>} looked when gauges were read
+ * @property {Reading[]} readings of the gauges; the first is what was known before
+ * @property {Map<string, Track<Figure | undefined>>} gauges by field: what was read, and what follows from the steps since
+ * @property {Map<string, Track<Rest>>} rests of each side: where it sleeps
+ * @property {Difference[]} differences between what was foretold and what was read
+ * @property {number} held figures that were foretold and then read as foretold
  * @property {Map<string, Track<string>>} calls what each side is doing by its own stamps
  * @property {Track<Process[]>} processes
  * @property {Event[]} marks events of the kernel's and of steps, to light up
@@ -115,15 +121,17 @@ export function recording(events, before, id = 0) {
     ended: new Float64Array(),
     arrivals: [],
     states: new Map(),
+    readings: [{ at: -Infinity, values: before.gauges }],
     gauges: new Map(),
-    looked: track(),
+    rests: new Map(),
+    differences: [],
+    held: 0,
     calls: new Map(),
     processes: track(),
     marks: [],
   }
   const start = first.t_ns
   put(made.processes, -Infinity, before.header.processes)
-  for (const [field, value] of Object.entries(before.gauges)) put(entry(made.gauges, field), -Infinity, value)
   for (const [side, event] of Object.entries(before.states)) put(entry(made.states, side), -Infinity, event)
 
   /** @type {Map<number, Message>} */
@@ -136,7 +144,8 @@ export function recording(events, before, id = 0) {
     note(made, messages, event, now)
   }
   made.to = now
-  finishMessages(made, messages)
+  finishMessages(made, messages, before.header.frame_bytes)
+  Object.assign(made, follow(before.header, made.messages, made.readings, made.processes.at.slice(1)))
   return made
 }
 
@@ -152,14 +161,13 @@ function note(made, messages, event, at) {
   const { what, side } = event
   if (what === 'batch-begin') made.count += event.count ?? 0
   else if (what === 'gauges') {
-    put(made.looked, at, at)
-    for (const [field, value] of Object.entries(event.values ?? {})) put(entry(made.gauges, field), at, value)
+    made.readings.push({ at, values: /** @type {Record<string, Value>} */ (event.values ?? {}) })
   } else if (what === 'state' && side) put(entry(made.states, side), at, event)
   else if (what === 'died' && side) put(entry(made.states, side), at, { ...event, state: 'dead' })
   else if (what === 'processes' && event.processes) {
     put(made.processes, at, event.processes)
     // What was known of others says nothing of these.
-    for (const known of [made.states, made.calls, made.gauges]) known.forEach((track) => put(/** @type {Track<any>} */ (track), at, undefined))
+    for (const known of [made.states, made.calls]) known.forEach((track) => put(/** @type {Track<any>} */ (track), at, undefined))
     for (const message of messages.values()) if (endOf(message) === Infinity) message.lost = at
   }
   if (event.step !== undefined || side === 'kernel') made.marks.push(event)
@@ -179,6 +187,7 @@ function note(made, messages, event, at) {
   } else if (what === 'recv-end') {
     message.recvEnd = at
     if (event.payload !== undefined) message.payload = event.payload
+    message.ahead = event.ahead_bytes ?? 0
     if (side) put(entry(made.calls, side), at, '')
   } else if (what === 'failed') {
     message.failed = event.error ?? 'failed'
@@ -193,15 +202,15 @@ function messageOf(messages, event) {
   const id = /** @type {number} */ (event.message)
   let found = messages.get(id)
   if (!found) {
-    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, lost: Infinity, open: false, failed: null, stamped: new Map() }
+    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, lost: Infinity, open: false, failed: null, stamped: new Map(), ahead: 0, read: NaN, within: null, stuck: NaN }
     messages.set(id, found)
   }
   if (event.direction === 'back') found.back = true
   return found
 }
 
-/** @param {Recording} made @param {Map<number, Message>} messages */
-function finishMessages(made, messages) {
+/** @param {Recording} made @param {Map<number, Message>} messages @param {number} [frame] bytes of each in the mechanism */
+function finishMessages(made, messages, frame) {
   made.messages = [...messages.values()]
     .filter((message) => !Number.isNaN(message.sendBegin))
     .sort((a, b) => a.sendBegin - b.sendBegin)
@@ -211,6 +220,8 @@ function finishMessages(made, messages) {
     message.lost = made.to
     message.open = !death && message.failed === null
   }
+  for (const back of [false, true]) reads(made.messages.filter((message) => message.back === back), frame ?? NaN)
+  for (const message of made.messages) message.stuck = stuck(made, message)
   made.ended = new Float64Array(made.messages.length)
   let latest = -Infinity
   made.messages.forEach((message, index) => {
@@ -220,6 +231,32 @@ function finishMessages(made, messages) {
   })
   made.arrivals.sort((a, b) => a - b)
   made.count = Math.max(made.count, made.messages.length)
+}
+
+/**
+ * What each call of the receiver took out of the kernel: its message and what lay behind it, or nothing because an earlier
+ * call had brought it.
+ * @param {Message[]} messages of one direction @param {number} frame
+ */
+function reads(messages, frame) {
+  let [before, reader] = [0, /** @type {Message | null} */ (null)]
+  for (const message of messages.filter(({ recvEnd }) => Number.isFinite(recvEnd)).sort((a, b) => a.recvEnd - b.recvEnd)) {
+    message.read = frame + message.ahead - before
+    if (message.read === 0) message.within = reader
+    else reader = message
+    before = message.ahead
+  }
+}
+
+/** When the sender of a message was seen asleep in its call: there was no room. @param {Recording} made @param {Message} message */
+function stuck(made, { back, sendBegin, sendEnd }) {
+  const states = made.states.get(back ? 'receiver' : 'sender')
+  if (!states) return NaN
+  const until = Number.isFinite(sendEnd) ? sendEnd : made.to
+  for (let index = atMost(states.at, sendBegin); index < states.at.length && states.at[index] < until; index++) {
+    if (states.is[index]?.state === 'sleeping') return states.at[index]
+  }
+  return NaN
 }
 
 /**

@@ -1,90 +1,77 @@
-// From the time of the trace to the time on the screen: slowed by one factor while a message is on its way. Pauses in which
-// none is, and long silences while one is, are cut short when they would leave no room for the rest. What is cut is marked,
-// with its true length.
+// From the time of the trace to the time on the screen. Each message is played equally long, however long it took, and its
+// inside true to scale; pauses are played shorter. A message that took far longer than the others is marked so.
 
 import { atMost, median } from '../scale.js'
 
 /** @typedef {{ from: number, to: number }} Span */
 /**
  * @typedef {object} Warp
- * @property {number} length of the whole, in shown nanoseconds
- * @property {Span[]} cuts
+ * @property {number} length of the whole: a message that flies alone counts 1
+ * @property {Span[]} cuts pauses that are played shorter than they were, to scale with the messages beside them
+ * @property {(Span & { times: number })[]} long flights, with how many times the usual one they took
+ * @property {number} usual the usual flight, in nanoseconds
  * @property {(t: number) => number} shown from trace time to shown time
  * @property {(shown: number) => number} real and back
  */
 
-/** While a message is on its way, a silence is cut when it is this many times the usual one, and … */
-const MANY = 24
-/** … takes this share of everything. */
-const SHARE = 0.15
-/** Pauses between messages take at most this share of the time that messages take. */
-const IDLE = 0.5
+/** A pause is played this long, where a message is played for 1. */
+const PAUSE = 0.35
+/** A flight is marked when it took this many times the usual one. */
+const MANY = 4
 
-/** Spans that touch, as one. @param {Span[]} spans */
+/**
+ * @param {number} from @param {number} to the whole
+ * @param {Span[]} flights when messages were on their way
+ * @returns {Warp}
+ */
+export function warp(from, to, flights = []) {
+  const spans = flights
+    .map((flight) => ({ from: Math.max(from, flight.from), to: Math.min(to, flight.to) }))
+    .filter((span) => span.to > span.from)
+    .sort((a, b) => a.from - b.from)
+  const usual = median(spans.map((span) => span.to - span.from)) || to - from
+  const ends = spans.map((span) => span.to).sort((a, b) => a - b)
+  /** @type {Span[]} */
+  const cuts = []
+  const [real, shown] = [[from], [0]]
+  const piece = (/** @type {number} */ end, /** @type {number} */ length) => {
+    if (!(end > real[real.length - 1])) return
+    real.push(end)
+    shown.push(shown[shown.length - 1] + length)
+  }
+  const pause = (/** @type {number} */ end) => {
+    const here = real[real.length - 1]
+    if (end > here) cuts.push({ from: here, to: end })
+    piece(end, PAUSE)
+  }
+  let next = 0
+  for (const together of merged(spans)) {
+    pause(together.from)
+    // Of messages that fly together each is played from the arrival of the one before it to its own.
+    for (; next < ends.length && ends[next] <= together.to; next++) piece(ends[next], 1)
+  }
+  if (spans.length) pause(to)
+  else piece(to, 1)
+  return {
+    length: shown[shown.length - 1],
+    cuts,
+    long: spans.map((span) => ({ ...span, times: (span.to - span.from) / usual })).filter(({ times }) => times >= MANY),
+    usual,
+    shown: (t) => between(real, shown, t),
+    real: (at) => between(shown, real, at),
+  }
+}
+
+/** Spans that overlap or touch, as one. @param {Span[]} spans by their beginning */
 function merged(spans) {
   /** @type {Span[]} */
   const found = []
-  for (const { from, to } of [...spans].sort((a, b) => a.from - b.from)) {
+  for (const { from, to } of spans) {
     const last = found[found.length - 1]
     if (last && from <= last.to) last.to = Math.max(last.to, to)
     else found.push({ from, to })
   }
   return found
-}
-
-/**
- * The pauses between events while a message is on its way, and between messages, from one to the next.
- * @param {number[]} times @param {Span[]} spans
- */
-function pausesOf(times, spans) {
-  const ends = spans.map(({ to }) => to)
-  /** @type {{ from: number, to: number, ns: number, busy: boolean }[]} */
-  const found = []
-  for (let index = 1; index < times.length; index++) {
-    const [from, to] = [times[index - 1], times[index]]
-    const span = spans[Math.min(atMost(ends, from), spans.length - 1)]
-    const busy = from >= span.from && to <= span.to
-    const last = found[found.length - 1]
-    if (last && !busy && !last.busy) Object.assign(last, { to, ns: to - last.from })
-    else found.push({ from, to, ns: to - from, busy })
-  }
-  return found
-}
-
-/**
- * @param {number[]} times of the events, ascending
- * @param {Span[]} [flights] when messages were on their way
- * @returns {Warp}
- */
-export function warp(times, flights = []) {
-  const first = times[0] ?? 0
-  const last = times[times.length - 1] ?? first
-  const spans = merged(flights.length ? flights : [{ from: first, to: last }])
-  const pauses = pausesOf(times, spans)
-  const busy = pauses.filter((pause) => pause.busy && pause.ns > 0).map(({ ns }) => ns).sort((a, b) => a - b)
-  const longest = Math.max(1, (busy[Math.floor(busy.length * 0.6)] ?? 1) * MANY)
-  const lengths = spans.map(({ from, to }) => to - from)
-  const whole = lengths.reduce((sum, length) => sum + length, 0)
-  const idle = pauses.filter((pause) => !pause.busy && pause.ns > 0).length
-  const room = Math.max(1, Math.min((whole * IDLE) / Math.max(1, idle), median(lengths) / 2))
-
-  /** @type {Span[]} */
-  const cuts = []
-  const [real, shown] = [[first], [0]]
-  for (const { from, to, ns, busy } of pauses) {
-    const cut = busy ? ns > longest && ns >= whole * SHARE : ns > room * 1.5
-    const length = cut ? (busy ? longest / 3 : room) : ns
-    if (cut) cuts.push({ from, to })
-    if (ns === 0) continue
-    real.push(to)
-    shown.push(shown[shown.length - 1] + length)
-  }
-  return {
-    length: shown[shown.length - 1],
-    cuts,
-    shown: (t) => between(real, shown, t),
-    real: (at) => between(shown, real, at),
-  }
 }
 
 /** @param {number[]} xs ascending @param {number[]} ys @param {number} x */

@@ -1,9 +1,11 @@
 // The way of one message over the stage: which step of the scene happens when, and where the message is meanwhile.
 //
-// Both processes stamp four moments: before and after send, before and after recv. Steps that carry a stamp of their own
-// (from a probe) stand where it says; the others are spread evenly between the stamps around them.
+// Both processes stamp four moments: before and after send, before and after recv. A step that a probe saw stands where it
+// says. The others follow from the stamps and from what the calls cost when they need not wait: the sender's steps take the
+// time of a send whose receiver is idle, the receiver's take the time of a recv whose message has arrived, and what lies
+// between is the waking of the receiver, or its looking.
 
-/** @import { Part, Scene, Step } from '../../types' */
+/** @import { CallCosts, Header, Part, Scene, Step } from '../../types' */
 
 /**
  * @typedef {object} Message
@@ -18,14 +20,28 @@
  * @property {boolean} open the recording ends before its end is told
  * @property {string | null} failed why it did not arrive
  * @property {Map<string, number>} stamped steps with a stamp of their own
+ * @property {number} ahead bytes of further messages that the receiver has read by its end
+ * @property {number} read bytes that its call took out of the kernel; `NaN` when that is not told
+ * @property {Message | null} within the message whose call had brought this one, too
+ * @property {number} stuck when its sender was seen asleep for want of room; `NaN` when it was not
  * @property {Way} [way] worked out when it is first needed
  */
 /** @typedef {{ at: number, step: Step, stamped: boolean }} Moment */
 /** @typedef {{ at: number, part: string }} Stop */
-/** @typedef {{ moments: Moment[], stops: Stop[] }} Way */
+/**
+ * @typedef {object} Way
+ * @property {Moment[]} moments
+ * @property {Stop[]} stops
+ * @property {{ from: number, to: number } | null} wakes while the receiver is made to run
+ * @property {number} read when the receiver has taken the message, and whatever its call read besides, out of the kernel
+ */
 
 /** How long a hybrid receiver polls before it sleeps, unless it says so. */
 const HYBRID_NS = 50_000
+/** A receiver that goes to sleep does so in at most this share of its wait. */
+const FALLS = 0.1
+/** The sender's share of a flight where nothing is known of the calls' costs and the receiver ends first. */
+const SENDS = 0.7
 
 /**
  * Whether the receiver must have been asleep: it came first, and its way of waiting sleeps.
@@ -52,7 +68,7 @@ function taken(scene, message, wait) {
       case 'receiver-asleep':
         return asleep(message, wait)
       case 'full':
-        return false
+        return !Number.isNaN(message.stuck)
       default:
         return true
     }
@@ -72,45 +88,79 @@ function arrival(steps) {
   return index < 0 ? steps.length - 1 : index
 }
 
+/** Whether a step makes a sleeping process run. @param {Step} step */
+const isWaking = (step) => step.act.is === 'wake' || (step.effects ?? []).some((effect) => effect.is === 'wakes')
+
+/** Whether a step takes bytes out of the kernel. @param {Step} step */
+const takesRead = (step) => (step.effects ?? []).some((effect) => effect.is === 'take' && effect.by === 'read')
+
 /**
- * @param {Scene} scene @param {Message} message @param {string} wait
+ * When the sender's own part ends and the receiver's begins.
+ * @param {Message} message @param {CallCosts | undefined} calls @param {boolean} wakes whether the sender also wakes the receiver
+ */
+function parts({ sendBegin, sendEnd, recvBegin, recvEnd }, calls, wakes) {
+  const back = Number.isFinite(sendEnd) ? sendEnd : recvEnd
+  const flight = recvEnd - sendBegin
+  if (!calls || !Number.isFinite(flight)) {
+    const sent = recvEnd === Infinity ? back : Math.min(back, sendBegin + flight * SENDS)
+    return { sent, takes: Math.max(sent, recvBegin) }
+  }
+  // A flight shorter than both costs is shared out in their proportion.
+  const scale = Math.min(1, flight / Math.max(1, calls.send_ns + calls.recv_ns))
+  const own = sendBegin + calls.send_ns * scale
+  const sent = wakes || recvEnd < back ? Math.min(back, own) : Math.min(back, recvEnd - calls.recv_ns * scale)
+  return { sent, takes: Math.max(sent, recvBegin, recvEnd - calls.recv_ns * scale) }
+}
+
+/**
+ * @param {Pick<Header, 'scene' | 'wait' | 'calls'>} header @param {Message} message
  * @returns {Way}
  */
-export function wayOf(scene, message, wait) {
+export function wayOf(header, message) {
   if (message.way) return message.way
+  const { scene, wait, calls } = header
   const steps = taken(scene, message, wait)
   const first = firstOfSender(steps)
   const home = arrival(steps)
   const turn = Math.max(first, steps.findIndex((step, index) => index > first && step.actor === 'receiver'))
-  const { sendBegin, recvBegin } = message
-  const recvEnd = Number.isFinite(message.recvEnd) ? message.recvEnd : Infinity
-  const sendEnd = Number.isFinite(message.sendEnd) ? message.sendEnd : recvEnd
-  // The sender may come back from its call after the receiver has the message: its part of the way ends before that.
-  const handed = recvEnd === Infinity ? sendEnd : Math.min(sendEnd, sendBegin + (recvEnd - sendBegin) * 0.7)
-  const taking = Math.max(handed, recvBegin)
+  const wake = steps.findIndex((step, index) => index > first && index < turn && isWaking(step))
+  const { sendBegin, recvBegin, recvEnd, stuck, within } = message
+  const { sent, takes } = parts(message, calls, wake >= 0)
+  const falls = Math.min((sendBegin - recvBegin) * FALLS, calls ? calls.send_ns + calls.recv_ns : Infinity)
+  const full = steps.findIndex((step) => step.when === 'full' && step.actor === 'sender')
 
-  /** @type {Moment[]} */
-  const moments = steps.map((step, index) => {
+  const between = (/** @type {number} */ from, /** @type {number} */ to, /** @type {number} */ n, /** @type {number} */ of) =>
+    from + ((to - from) * n) / Math.max(1, of)
+  const at = (/** @type {number} */ index) => {
+    if (index < first) return between(recvBegin, recvBegin + falls, index, first)
+    if (full >= 0 && index < full) return between(sendBegin, stuck, index - first, full - first)
+    if (full >= 0 && index === full) return stuck
+    if (wake >= 0 && index >= wake && index < turn) return sent
+    if (index < turn) return between(sendBegin, sent, index - first, (wake >= 0 ? wake : turn) - first)
+    // A receiver that looks again and again is at its first step until it finds the message.
+    if (index === turn && wake < 0) return Math.max(sent, recvBegin)
+    if (index <= home) return between(takes, recvEnd, wake < 0 ? Math.max(0, index - turn - 1) : index - turn, home - turn + (wake < 0 ? 0 : 1))
+    return recvEnd
+  }
+  const done = within ? steps.filter((_, index) => index < turn) : steps
+  const moments = done.map((step, index) => {
     const own = message.stamped.get(step.id)
-    if (own !== undefined) return { at: own, step, stamped: true }
-    const between = (/** @type {number} */ from, /** @type {number} */ to, /** @type {number} */ n, /** @type {number} */ of) =>
-      from + ((to - from) * n) / Math.max(1, of)
-    let at
-    if (index < first) at = between(recvBegin, sendBegin, index, first)
-    else if (index < turn) at = between(sendBegin, handed, index - first, turn - first)
-    else if (index <= home) at = between(taking, recvEnd, index - turn, home - turn + 1)
-    else at = recvEnd
-    return { at, step, stamped: false }
+    return own === undefined ? { at: at(index), step, stamped: false } : { at: own, step, stamped: true }
   })
-  message.way = { moments: moments.filter((moment) => Number.isFinite(moment.at)), stops: stops(scene, message, moments) }
+  message.way = {
+    moments: moments.filter((moment) => Number.isFinite(moment.at)),
+    stops: stops(header, message, moments),
+    wakes: wake >= 0 && Number.isFinite(takes) ? { from: moments[wake].at, to: takes } : null,
+    read: within ? wayOf(header, within).read : (moments.find(({ step }) => takesRead(step))?.at ?? recvEnd),
+  }
   return message.way
 }
 
 /**
  * Where the message is. It rests at a part until a step takes it on, and is on its way until the next moment.
- * @param {Scene} scene @param {Message} message @param {Moment[]} moments
+ * @param {Pick<Header, 'scene' | 'wait' | 'calls'>} header @param {Message} message @param {Moment[]} moments
  */
-function stops(scene, message, moments) {
+function stops(header, message, moments) {
   /** @type {Stop[]} */
   const found = [{ at: message.sendBegin, part: 'sender' }]
   const here = () => found[found.length - 1]
@@ -129,8 +179,13 @@ function stops(scene, message, moments) {
     stop(at, here().part)
     stop(own.find((later) => later.at > at)?.at ?? message.recvEnd, step.to)
   })
+  if (message.within && here().part !== 'receiver') {
+    const { read } = wayOf(header, message.within)
+    stop(read, here().part)
+    stop(read, 'receiver')
+  }
   if (here().part !== 'receiver') stop(message.recvEnd, 'receiver')
-  return message.back ? found.map(({ at, part }) => ({ at, part: mirrored(scene, part) })) : found
+  return message.back ? found.map(({ at, part }) => ({ at, part: mirrored(header.scene, part) })) : found
 }
 
 /**
@@ -145,4 +200,12 @@ export function mirrored(scene, id) {
   if (!part) return id
   const back = (/** @type {Part} */ twin) => twin.gauges.some((gauge) => part.gauges.some(({ field }) => gauge.field === `back_${field}`))
   return scene.stage.find((twin) => twin.form.is === part.form.is && (side ? owner(twin) !== side : twin !== part && back(twin)))?.id ?? id
+}
+
+/** The same gauge seen from the other side. @param {Scene} scene @param {string} field */
+export function mirroredGauge(scene, field) {
+  const swapped = field.startsWith('sender_') ? field.replace('sender_', 'receiver_') : field.replace('receiver_', 'sender_')
+  const twins = field.startsWith('back_') ? [field.slice(5)] : [`back_${field}`, swapped]
+  const known = (/** @type {string} */ twin) => scene.stage.some((part) => part.gauges.some((gauge) => gauge.field === twin))
+  return twins.find((twin) => twin !== field && known(twin)) ?? field
 }

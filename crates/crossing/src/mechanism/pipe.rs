@@ -39,7 +39,7 @@ use crate::kind::Kind;
 use crate::owner::{self, Owner};
 use crate::packet::{expect, recv_hello, recv_packet, send_packet};
 #[cfg(feature = "scene")]
-use crate::scene::{Act, Actor, Budget, Effect, Form, Part, SceneDesign, Step};
+use crate::scene::{Act, Actor, Budget, Effect, Form, Part, ROOM, SceneDesign, Step};
 use crate::tuning;
 use crate::wait::only_core;
 
@@ -302,9 +302,10 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
              from the program's own memory.",
         )
         .to("buffer"),
-        Step::full("The pipe is full: the sender sleeps until the receiver has made room."),
         Step::copy("copy-in", "buffer", "The kernel copies the bytes into a slot of the pipe.")
             .effects(const { &[Effect::add("pipe_bytes")] }),
+        Step::full("The pipe is full: the sender sleeps until the receiver has made room.")
+            .effects(const { &[Effect::sleeps("buffer")] }),
         Step::wake(),
         Step::receiver(
             "read",
@@ -314,7 +315,7 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
         )
         .to("receiver"),
         Step::copy("copy-out", "receiver", "The kernel copies them into the receiver's memory.")
-            .effects(const { &[Effect::take_read("pipe_bytes")] }),
+            .effects(const { &[Effect::take_read("pipe_bytes"), ROOM] }),
     ],
     budgets: &Budget::IN_AND_OUT,
     duplex: false,

@@ -49,7 +49,7 @@ use crate::frame::sender::FrameSender;
 use crate::halves::{Halves, Mechanism};
 use crate::kind::Kind;
 #[cfg(feature = "scene")]
-use crate::scene::{Act, Actor, Budget, Effect, Form, Part, SceneDesign, Step};
+use crate::scene::{Act, Actor, Budget, Effect, Form, Part, ROOM, SceneDesign, Step};
 use crate::wait::only_core;
 
 /// A TCP connection.
@@ -126,7 +126,6 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
              KiB from the program's own memory.",
         )
         .to("socket"),
-        Step::full("The window is closed: the sender sleeps until the receiver has read."),
         Step::copy("copy-in", "socket", "The kernel copies the bytes into a socket buffer."),
         Step::kernel("segment", Act::Store, "tcp", "TCP gives the segment its sequence number.")
             .effects(const { &[Effect::add("seq_bytes")] }),
@@ -139,6 +138,8 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
         )
         .to("queue")
         .effects(const { &[Effect::add("queued_bytes")] }),
+        Step::full("The window is closed: the sender sleeps until the receiver has read.")
+            .effects(const { &[Effect::sleeps("queue")] }),
         Step::wake(),
         Step::receiver(
             "recv",
@@ -148,7 +149,7 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
         )
         .to("receiver"),
         Step::copy("copy-out", "receiver", "The kernel copies the bytes into the receiver's memory.")
-            .effects(const { &[Effect::take_read("queued_bytes")] }),
+            .effects(const { &[Effect::take_read("queued_bytes"), ROOM] }),
         Step::kernel(
             "ack",
             Act::Store,

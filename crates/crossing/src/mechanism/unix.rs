@@ -35,7 +35,7 @@ use crate::hello::Hello;
 use crate::kind::Kind;
 use crate::owner::{self, Owner};
 #[cfg(feature = "scene")]
-use crate::scene::{Act, Actor, Budget, Effect, Form, Part, SceneDesign, Step};
+use crate::scene::{Act, Actor, Budget, Effect, Form, Part, ROOM, SceneDesign, Step};
 use crate::wait::only_core;
 
 /// A Unix stream socket.
@@ -136,13 +136,14 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
              KiB from the program's own memory.",
         )
         .to("queue"),
-        Step::full("Its share of the queue is used up: the sender sleeps until the receiver has read."),
         Step::copy(
             "copy-in",
             "queue",
             "The kernel copies the bytes into a socket buffer and queues it at the receiver.",
         )
         .effects(const { &[Effect::add("queued_bytes")] }),
+        Step::full("Its share of the queue is used up: the sender sleeps until the receiver has read.")
+            .effects(const { &[Effect::sleeps("queue")] }),
         Step::wake(),
         Step::receiver(
             "recv",
@@ -156,7 +157,7 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
             "receiver",
             "The kernel copies the bytes into the receiver's memory and frees the buffer.",
         )
-        .effects(const { &[Effect::take_read("queued_bytes")] }),
+        .effects(const { &[Effect::take_read("queued_bytes"), ROOM] }),
     ],
     budgets: &Budget::IN_AND_OUT,
     duplex: true,

@@ -108,8 +108,26 @@ impl Batch<'_, '_> {
 
     /// One message that is looked at: on its way, or while its receiver waits for it.
     fn step(&mut self, number: u64, receiver_first: bool) -> Result<(), PeerFault> {
-        let (from, to) = ends(self.back);
         let mut events = Vec::new();
+        let outcome = self.step_by_step(number, receiver_first, &mut events);
+        let failed = any_failed(&events);
+        self.teller.in_order(events);
+        outcome?;
+        if failed {
+            return Err(undelivered());
+        }
+        self.teller.look(self.pair, &BOTH);
+        Ok(())
+    }
+
+    /// The same; what happens becomes `events`, which come in no order: a process tells of a call when it is over.
+    fn step_by_step(
+        &mut self,
+        number: u64,
+        receiver_first: bool,
+        events: &mut Vec<Event>,
+    ) -> Result<(), PeerFault> {
+        let (from, to) = ends(self.back);
         if receiver_first {
             self.begin_recv(number, 1)?;
             let asleep = self.pair.look_when_asleep(to);
@@ -121,29 +139,20 @@ impl Batch<'_, '_> {
         } else {
             let sent = self.send_or_stick(number)?;
             let all_sent = sent.is_some();
-            let calls = self.teller.calls(from, Call::Send, self.back, sent.unwrap_or_default());
-            let failed = calls.iter().any(|event| matches!(event.what, What::Failed { .. }));
-            self.teller.in_order(calls);
-            if failed {
-                return Err(undelivered());
+            events.extend(self.teller.calls(from, Call::Send, self.back, sent.unwrap_or_default()));
+            if any_failed(events) {
+                return Ok(());
             }
             // On its way; or the sender sleeps because there is no room for all of it.
-            self.teller.look(self.pair, &BOTH);
+            events.extend(self.teller.looked(self.pair, &BOTH));
             self.begin_recv(number, 1)?;
             if !all_sent {
                 let sent = self.done(from)?;
                 events.extend(self.teller.calls(from, Call::Send, self.back, sent));
             }
         }
-        let received = self.done(to).map(|calls| self.teller.calls(to, Call::Recv, self.back, calls));
-        events.extend(received.as_ref().into_iter().flatten().cloned());
-        let failed = events.iter().any(|event| matches!(event.what, What::Failed { .. }));
-        self.teller.in_order(events);
-        received?;
-        if failed {
-            return Err(undelivered());
-        }
-        self.teller.look(self.pair, &BOTH);
+        let received = self.done(to)?;
+        events.extend(self.teller.calls(to, Call::Recv, self.back, received));
         Ok(())
     }
 
@@ -168,7 +177,7 @@ impl Batch<'_, '_> {
 
     /// Messages with pauses; both processes and the gauges are looked at in each pause, never in flight.
     fn paced(&mut self, first: u64, count: u64) -> Result<(), PeerFault> {
-        let (from, to) = ends(self.back);
+        let (from, _) = ends(self.back);
         self.begin_recv(first, count)?;
         let mut events = Vec::new();
         let sent = (first..first + count).try_for_each(|number| {
@@ -177,52 +186,49 @@ impl Batch<'_, '_> {
             self.pair.order(from, &StageOrder::Send(self.course(number, 1, false)))?;
             let calls = self.done(from)?;
             let calls = self.teller.calls(from, Call::Send, self.back, calls);
-            let failed = calls.iter().any(|event| matches!(event.what, What::Failed { .. }));
+            let failed = any_failed(&calls);
             events.extend(calls);
             if failed { Err(undelivered()) } else { Ok(()) }
         });
-        // The receiver is heard whatever the sender says: one may be dead, and the other know something.
-        let (calls, received) = match self.done(to) {
-            Ok(calls) => (calls, Ok(())),
-            Err(fault) => (Vec::new(), Err(fault)),
-        };
-        let calls = self.teller.calls(to, Call::Recv, self.back, calls);
-        let failed = calls.iter().any(|event| matches!(event.what, What::Failed { .. }));
-        events.extend(calls);
+        self.received(sent, events, Instant::now() + PER_BATCH)
+    }
+
+    /// Messages one after the other; nothing is looked at until the last has arrived.
+    fn burst(&mut self, first: u64, count: u64) -> Result<(), PeerFault> {
+        let (from, _) = ends(self.back);
+        self.begin_recv(first, count)?;
+        self.pair.order(from, &StageOrder::Send(self.course(first, count, false)))?;
+        let deadline = Instant::now() + PER_BATCH + PER_MESSAGE * u32::try_from(count).unwrap_or(u32::MAX);
+        let mut events = Vec::new();
+        let sent = self.done_by(from, deadline).and_then(|done| {
+            let (calls, _) = done.ok_or_else(|| late(from))?;
+            events.extend(self.teller.calls(from, Call::Send, self.back, calls));
+            Ok(())
+        });
+        self.received(sent, events, deadline)
+    }
+
+    /// Hears the receiver, and tells what happened. It is heard whatever the sender said: one may be dead, and the
+    /// other know something.
+    fn received(
+        &mut self,
+        sent: Result<(), PeerFault>,
+        mut events: Vec<Event>,
+        deadline: Instant,
+    ) -> Result<(), PeerFault> {
+        let (_, to) = ends(self.back);
+        let received = self.done_by(to, deadline).and_then(|done| {
+            let (calls, _) = done.ok_or_else(|| late(to))?;
+            events.extend(self.teller.calls(to, Call::Recv, self.back, calls));
+            Ok(())
+        });
+        let failed = any_failed(&events);
         self.teller.in_order(events);
         sent.and(received)?;
         if failed {
             return Err(undelivered());
         }
         self.teller.look(self.pair, &BOTH);
-        Ok(())
-    }
-
-    /// Messages one after the other; nothing is looked at until the last has arrived.
-    fn burst(&mut self, first: u64, count: u64) -> Result<(), PeerFault> {
-        let (from, to) = ends(self.back);
-        self.begin_recv(first, count)?;
-        self.pair.order(from, &StageOrder::Send(self.course(first, count, false)))?;
-        let deadline = Instant::now() + PER_BATCH + PER_MESSAGE * u32::try_from(count).unwrap_or(u32::MAX);
-        // Both are heard whatever the first one says: one may be dead, and the other know something.
-        let sent = self.done_by(from, deadline);
-        let received = self.done_by(to, deadline);
-        let mut events: Vec<Event> = Vec::new();
-        let mut fault = None;
-        for (side, call, heard) in [(from, Call::Send, sent), (to, Call::Recv, received)] {
-            match heard {
-                Ok(Some((calls, _))) => events.extend(self.teller.calls(side, call, self.back, calls)),
-                Ok(None) => fault = fault.or(Some(late(side))),
-                Err(error) => fault = fault.or(Some(error)),
-            }
-        }
-        let failed = events.iter().any(|event| matches!(event.what, What::Failed { .. }));
-        self.teller.in_order(events);
-        match fault {
-            Some(fault) => return Err(fault),
-            None if failed => return Err(undelivered()),
-            None => self.teller.look(self.pair, &BOTH),
-        }
         Ok(())
     }
 
@@ -289,6 +295,11 @@ impl Batch<'_, '_> {
         let held = outside::held(self.pair).find(|held| held.stands_still());
         held.map_or(fault, |held| PeerFault::Failed(format!("{}, and did not go on in time", held.words())))
     }
+}
+
+/// Whether one of the calls brought no message, or another one than was sent.
+fn any_failed(events: &[Event]) -> bool {
+    events.iter().any(|event| matches!(event.what, What::Failed { .. }))
 }
 
 /// A call ended without a message, or with another one than was sent.

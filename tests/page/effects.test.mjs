@@ -1,0 +1,110 @@
+// What the scenes foretell of the gauges, held against what the lab reads of real processes: every mechanism, way of
+// waiting, mode, direction and size. A wrong effect must be noticed.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import WebSocket from 'ws'
+
+import { Cutter } from '../../web/js/stage/recording.js'
+import { event as readEvent, header as readHeader } from '../../web/js/trace.js'
+import { closeAll, startLab, until } from './harness.mjs'
+
+/** @import { Effect, Event, Header } from '../../web/types' */
+
+const KINDS = ['shm', 'pipe', 'unix', 'tcp']
+const send = (mode, more = {}) => ({ do: 'send', count: 10, mode, ...more })
+const COMMANDS = [
+  send('paced'), send('paced', { direction: 'back' }), send('step'), send('step', { direction: 'back' }),
+  send('step', { receiver_first: true }), send('step', { receiver_first: true, direction: 'back' }),
+  send('burst'), send('burst', { direction: 'back', count: 200 }), send('paced', { text: 'its own words' }),
+]
+
+/** @type {import('./harness.mjs').Lab} */
+let lab
+let token = ''
+before(async () => {
+  lab = await startLab()
+  token = /<meta name="token" content="(\w+)"/.exec(await (await fetch(lab.url)).text())?.[1] ?? ''
+})
+after(closeAll)
+
+/**
+ * The lines of a stage that was asked for each command in turn.
+ * @param {Record<string, string>} setup @param {object[]} commands
+ */
+async function told(setup, commands) {
+  const socket = new WebSocket(`${lab.url.replace('http', 'ws')}api/stage?${new URLSearchParams({ placement: 'cross-core', size: '64', ...setup, token })}`, { origin: new URL(lab.url).origin })
+  /** @type {string[]} */
+  const lines = []
+  let ended = ''
+  socket.on('message', (data) => lines.push(String(data)))
+  socket.on('close', (code, reason) => (ended ||= `closed with ${code}: ${reason}`))
+  socket.on('error', (error) => (ended ||= String(error)))
+  const told = (what) => lines.filter((line) => line.includes(`"what":"${what}"`)).length
+  const wait = (holds) => until(() => {
+    if (ended) throw new Error(`${ended}\n${lines.at(-1)}`)
+    return holds()
+  }, 'the stage', 60_000)
+  await wait(() => lines.length > 0)
+  socket.send(JSON.stringify({ do: 'look' }))
+  await wait(() => told('gauges') > 0)
+  for (const [index, command] of commands.entries()) {
+    socket.send(JSON.stringify(command))
+    await wait(() => told('batch-end') > index)
+  }
+  socket.removeAllListeners('close')
+  socket.close()
+  return lines
+}
+
+/**
+ * What was foretold in these lines and then read: how many figures held, and which did not.
+ * @param {string[]} lines @param {(header: Header) => void} [change] of the header, before anything is foretold
+ */
+function foretold([first, ...rest], change = () => {}) {
+  const header = readHeader(first, 1)
+  change(header)
+  const cutter = new Cutter(header)
+  const recordings = rest.flatMap((line, index) => cutter.take(readEvent(line, index + 2)) ?? [])
+  return {
+    header, recordings,
+    held: recordings.reduce((sum, { held }) => sum + held, 0),
+    differences: recordings.flatMap(({ mode, differences }) => differences.map((one) => ({ mode, ...one }))),
+  }
+}
+
+const SETUPS = [
+  { wait: 'block' }, { wait: 'spin' }, { wait: 'hybrid' },
+  { wait: 'block', placement: 'same-core' }, { wait: 'block', size: '1024' }, { wait: 'block', size: '65536' },
+]
+
+for (const kind of KINDS) {
+  test(`${kind}: what its steps foretell is what the lab reads`, async () => {
+    for (const setup of SETUPS) {
+      const { header, recordings, held, differences } = foretold(await told({ kind, ...setup }, COMMANDS))
+      const where = JSON.stringify(setup)
+      assert.deepEqual(differences, [], where)
+      assert.equal(recordings.length, COMMANDS.length, where)
+      assert.ok(held >= COMMANDS.length, `${where}: only ${held} figures were foretold`)
+      const named = new Set(header.scene.steps.flatMap((step) => (step.effects ?? []).flatMap((effect) => ('gauge' in effect ? [effect.gauge] : []))))
+      const gauges = header.scene.stage.flatMap((part) => part.gauges.map(({ field }) => field))
+      for (const field of named) assert.ok(gauges.includes(field), `no gauge ${field}`)
+    }
+  })
+
+  test(`${kind}: a wrong effect is noticed`, async () => {
+    const lines = await told({ kind, wait: 'block' }, COMMANDS)
+    const { scene } = readHeader(lines[0], 1)
+    const wrongs = scene.steps.flatMap((step, at) => (step.effects ?? []).flatMap((effect, which) => ('gauge' in effect ? [[at, which]] : [])))
+    assert.ok(wrongs.length > 0)
+    for (const [at, which] of wrongs) {
+      const { differences } = foretold(lines, (header) => {
+        const effects = /** @type {any[]} */ (header.scene.steps[at].effects)
+        const effect = effects[which]
+        // An amount is left out, a yes is a no, and a text is another gauge's.
+        effects[which] = effect.is === 'set' ? { ...effect, to: !effect.to } : effect.is === 'show' ? { is: 'set', gauge: effect.gauge, to: false } : { ...effect, is: effect.is === 'add' ? 'take' : 'add' }
+      })
+      assert.ok(differences.length > 0, `${scene.steps[at].id} could do the opposite of ${JSON.stringify(scene.steps[at].effects?.[which])}`)
+    }
+  })
+}

@@ -1,0 +1,117 @@
+// What a stage shows between two readings: the figures that were read last, changed by the effects of the steps since.
+
+import { mirrored, mirroredGauge, wayOf } from './way.js'
+
+/** @import { Effect, Header, Scene, Step, Value } from '../../types' */
+/** @import { Message } from './way.js' */
+
+/** What a gauge says, and whether that was read or follows from the steps. @typedef {{ value: Value, read: boolean }} Figure */
+/** Where a process sleeps, and in which call; awake, `part` is `null`, and until `runs` it is woken and does not run yet. @typedef {{ part: string | null, call: string, runs: number }} Rest */
+/** @typedef {{ at: number, values: { [field: string]: Value } }} Reading */
+/** @typedef {{ at: number, field: string, foretold: Value, read: Value }} Difference */
+/** @typedef {{ at: number, message: Message, step: Step }} Done */
+
+/**
+ * Everything that the steps of some messages do.
+ * @param {Header} header @param {Message[]} messages
+ */
+function done(header, messages) {
+  /** @type {Done[]} */
+  const found = []
+  for (const message of messages) {
+    const { moments, read } = wayOf(header, message)
+    // What an earlier call has read must have been there by then.
+    const latest = message.within ? read : Infinity
+    for (const { at, step } of moments) if (step.effects?.length) found.push({ at: Math.min(at, latest), message, step })
+  }
+  return found
+}
+
+/** The call in which a step's process is. @param {Scene} scene @param {Step} step */
+function callOf(scene, step) {
+  if (step.act.is === 'syscall') return step.act.name ?? ''
+  const before = scene.steps.slice(0, scene.steps.indexOf(step)).findLast((other) => other.actor === step.actor && other.act.is === 'syscall')
+  return before?.act.is === 'syscall' ? (before.act.name ?? '') : ''
+}
+
+/**
+ * Follows the figures of a recording.
+ * @param {Header} header @param {Message[]} messages
+ * @param {Reading[]} readings in order of time; the first is what was known before
+ * @param {number[]} changes when other processes came on: nothing is known of them yet
+ */
+export function follow(header, messages, readings, changes) {
+  const { scene, frame_bytes } = header
+  /** @type {Map<string, { at: number[], is: (Figure | undefined)[] }>} */
+  const gauges = new Map()
+  /** @type {Map<string, { at: number[], is: Rest[] }>} */
+  const rests = new Map()
+  /** @type {Difference[]} */
+  const differences = []
+  let held = 0
+  const put = (/** @type {Map<string, { at: number[], is: any[] }>} */ map, /** @type {string} */ name, /** @type {number} */ at, /** @type {any} */ is) => {
+    let track = map.get(name)
+    if (!track) map.set(name, (track = { at: [], is: [] }))
+    track.at.push(at)
+    track.is.push(is)
+  }
+  const last = (/** @type {string} */ field) => gauges.get(field)?.is.at(-1)
+  const limits = limitsOf(scene)
+  const named = namedIn(scene)
+
+  const change = (/** @type {number} */ at, /** @type {string} */ field, /** @type {number} */ by) => {
+    const value = last(field)?.value
+    if (typeof value !== 'number' || Number.isNaN(by)) return
+    const limit = last(limits.get(field) ?? '')?.value
+    put(gauges, field, at, { value: Math.max(0, Math.min(value + by, typeof limit === 'number' ? limit : Infinity)), read: false })
+  }
+  const apply = (/** @type {Done} */ { at, message, step }, /** @type {Effect} */ effect) => {
+    const side = (/** @type {string} */ id) => (message.back ? mirrored(scene, id) : id)
+    const gauge = (/** @type {string} */ field) => (message.back ? mirroredGauge(scene, field) : field)
+    if (effect.is === 'add' || effect.is === 'take') {
+      const bytes = effect.by === 'frame' ? (frame_bytes ?? NaN) : effect.by === 'read' ? message.read : NaN
+      change(at, gauge(effect.gauge), effect.is === 'add' ? bytes : -bytes)
+    } else if (effect.is === 'set') put(gauges, gauge(effect.gauge), at, { value: effect.to, read: false })
+    else if (effect.is === 'show') put(gauges, gauge(effect.gauge), at, { value: message.payload, read: false })
+    else if (effect.is === 'sleeps') put(rests, side(step.actor), at, { part: side(effect.at), call: callOf(scene, step), runs: Infinity })
+    else if (effect.is === 'wakes') put(rests, side(effect.process), at, { part: null, call: '', runs: (effect.process === 'receiver' ? message.way?.wakes?.to : undefined) ?? at })
+  }
+  const read = (/** @type {Reading} */ { at, values }) => {
+    for (const [field, value] of Object.entries(values)) {
+      const before = last(field)
+      if (before && named.has(field)) {
+        if (before.value !== value) differences.push({ at, field, foretold: before.value, read: value })
+        else if (!before.read) held++
+      }
+      put(gauges, field, at, { value, read: true })
+    }
+  }
+  const forget = (/** @type {number} */ at) => {
+    for (const field of gauges.keys()) put(gauges, field, at, undefined)
+    for (const side of rests.keys()) put(rests, side, at, { part: null, call: '', runs: at })
+  }
+
+  const steps = done(header, messages)
+  const all = [
+    ...changes.map((at) => ({ at, rank: 0, run: () => forget(at) })),
+    // What is taken at a moment has come by then.
+    ...steps.map((one) => ({ at: one.at, rank: one.step.effects?.some(({ is }) => is === 'take') ? 2 : 1, run: () => one.step.effects?.forEach((effect) => apply(one, effect)) })),
+    ...readings.map((one) => ({ at: one.at, rank: 3, run: () => read(one) })),
+  ].sort((a, b) => a.at - b.at || a.rank - b.rank)
+  for (const { run } of all) run()
+  return { gauges, rests, differences, held }
+}
+
+/** The gauges that effects name, of both directions. @param {Scene} scene */
+function namedIn(scene) {
+  const forward = scene.steps.flatMap((step) => (step.effects ?? []).flatMap((effect) => ('gauge' in effect ? [effect.gauge] : [])))
+  return new Set(forward.flatMap((field) => [field, mirroredGauge(scene, field)]))
+}
+
+/** The gauge that says how much fits, for the first gauge of each buffer. @param {Scene} scene */
+function limitsOf(scene) {
+  /** @type {Map<string, string>} */
+  const limits = new Map()
+  for (const { form, gauges } of scene.stage) if (form.is === 'buffer' && gauges[1]?.unit === gauges[0]?.unit) limits.set(gauges[0]?.field ?? '', gauges[1]?.field ?? '')
+  return limits
+}
