@@ -1,13 +1,15 @@
-// The strip of true times: when the sender was in its call, when each message was on its way, when the receiver was in its
-// call. To scale; a pause that was cut says how long it was. A click goes to a message.
+// The strip of times: when the sender was in its call, when each message was on its way, when the receiver was in its call.
+// Each message is as wide as every other and true to scale inside, with its length below; so is each pause. A click goes to
+// a message.
 
 import { s } from '../dom.js'
-import { duration } from '../format.js'
-import { linear, ticks } from '../scale.js'
+import { duration, times } from '../format.js'
+import { linear } from '../scale.js'
 import { endOf } from './recording.js'
 
 /** @import { Recording } from './recording.js' */
 /** @import { Warp } from './warp.js' */
+/** @import { Message } from './way.js' */
 
 const ROWS = /** @type {const} */ (['send', 'flight', 'recv'])
 const NAMES = { send: 'in send', flight: 'on its way', recv: 'in recv' }
@@ -19,6 +21,10 @@ const TOP = 6
 const AXIS = TOP + 3 * (HEIGHT + GAP)
 /** Above so many messages, they are no longer drawn one by one. */
 const SINGLE = 400
+/** A pause narrower than this is not marked, in px. */
+const NARROW = 7
+/** The width of a letter of the axis, in px. */
+const LETTER = 7
 
 export class Strip {
   /** @param {HTMLElement} into @param {number} accent @param {(t: number) => void} seek */
@@ -71,7 +77,7 @@ export class Strip {
     const straight = linear([0, Math.max(1, warp.length)], [LEFT, right])
     this.x = (t) => straight(warp.shown(t))
     const bars = recording.messages.length <= SINGLE ? this.single(recording) : this.dense(recording)
-    this.svg.append(...bars, ...this.axis(right), this.cursor)
+    this.svg.append(...this.axis(right), ...bars, this.cursor)
     this.at(this.moment)
   }
 
@@ -84,6 +90,7 @@ export class Strip {
         // If the end of the call was not recorded but the message arrived, its length is unknown.
         this.bar(0, sendBegin, Number.isFinite(sendEnd) || Number.isFinite(recvEnd) ? sendEnd : endOf(message), 'call'),
         this.bar(1, sendBegin, endOf(message), Number.isFinite(recvEnd) ? 'flight' : message.open ? 'open' : 'lost', `message ${message.id}: ${Number.isFinite(recvEnd) ? duration(recvEnd - sendBegin) : message.open ? 'not followed to its end' : 'lost'}`),
+        message.way?.wakes ? this.bar(1, message.way.wakes.from, message.way.wakes.to, 'wakes', wakes(message)) : null,
         waits ? this.bar(2, recvBegin, Math.min(sendBegin, recvEnd), 'waits') : null,
         Number.isFinite(recvEnd) ? this.bar(2, waits ? sendBegin : recvBegin, recvEnd, 'call') : null,
       ].filter((bar) => bar !== null)
@@ -115,25 +122,26 @@ export class Strip {
     return s('rect', { class: name, x, y: y(row), width: Math.max(1, this.x(to) - x - 0.5), height: HEIGHT }, title ? s('title', {}, title) : null)
   }
 
-  /** Marks where time was cut, and the times that were not; no two texts cover each other. @param {number} right */
+  /** The length of each message and each pause, where there is room for it. @param {number} right */
   axis(right) {
     const { recording, warp } = /** @type {{ recording: Recording, warp: Warp }} */ (/** @type {unknown} */ (this))
-    const start = recording.messages[0]?.sendBegin ?? recording.from
-    const end = Math.max(recording.from, ...recording.messages.slice(-64).map(endOf).filter(Number.isFinite)) || recording.to
-    const cuts = warp.cuts.map(({ from, to }) => ({ x: (this.x(from) + this.x(to)) / 2, text: `cut ${duration(to - from)}` }))
-    const marks = ticks(0, end - start, Math.max(2, Math.floor((right - LEFT) / 110)))
-      .filter((t) => !warp.cuts.some(({ from, to }) => start + t > from && start + t < to))
-      .map((t) => ({ x: this.x(start + t), text: t === 0 ? '0' : duration(t) }))
+    const middle = (/** @type {number} */ from, /** @type {number} */ to) => (this.x(from) + this.x(to)) / 2
+    const flown = recording.messages.length <= SINGLE ? recording.messages.filter(({ recvEnd }) => Number.isFinite(recvEnd)) : []
+    const flights = flown.map(({ sendBegin, recvEnd }) => ({ x: middle(sendBegin, recvEnd), text: duration(recvEnd - sendBegin) }))
+    const long = warp.long.slice(0, SINGLE).map(({ from, to, times: n }) => ({ x: middle(from, to), text: `${duration(to - from)}, ${times(n)} longer` }))
+    const pauses = warp.cuts.filter(({ from, to }) => this.x(to) - this.x(from) >= NARROW).slice(0, SINGLE)
+    const paused = pauses.map(({ from, to }) => ({ x: middle(from, to), text: duration(to - from), faint: true }))
     /** @type {[number, number][]} */
     const taken = []
-    const texts = [...cuts, ...marks].flatMap(({ x, text }) => {
-      const half = text.length * 3.5
+    const texts = [...long, ...flights, ...paused].flatMap(({ x, text, ...more }) => {
+      const half = (text.length * LETTER) / 2
       const at = Math.min(right - half, Math.max(LEFT + half, x))
-      if (taken.some(([from, to]) => at - half < to + 8 && at + half > from - 8)) return []
+      if (taken.some(([from, to]) => at - half < to + LETTER && at + half > from - LETTER)) return []
       taken.push([at - half, at + half])
-      return [s('text', { class: 'axis', x: at, y: AXIS + 14, 'text-anchor': 'middle' }, text)]
+      return [s('text', { class: 'faint' in more ? 'axis pause' : 'axis', x: at, y: AXIS + 14, 'text-anchor': 'middle' }, text)]
     })
-    return [...cuts.map(({ x }) => s('path', { class: 'cut', d: `M${x - 4} ${AXIS}L${x} ${TOP}M${x} ${AXIS}L${x + 4} ${TOP}` })), ...texts]
+    const marks = pauses.map(({ from, to }) => s('rect', { class: 'pause', x: this.x(from), y: TOP, width: this.x(to) - this.x(from), height: AXIS - TOP - GAP }, s('title', {}, `a pause of ${duration(to - from)}, played shorter`)))
+    return [...marks, ...texts]
   }
 
   /** @param {number} t */
@@ -152,6 +160,12 @@ export class Strip {
     const hit = this.recording.messages.find((message) => message.sendBegin <= t && t <= endOf(message))
     this.seek(hit ? hit.sendBegin : t)
   }
+}
+
+/** How much of a flight is the waking of its receiver. @param {Message} message */
+function wakes({ way, sendBegin, recvEnd }) {
+  const { from, to } = way?.wakes ?? { from: 0, to: 0 }
+  return `the receiver is woken: ${duration(to - from)} of ${duration(recvEnd - sendBegin)}`
 }
 
 /** @param {number} row */

@@ -46,6 +46,9 @@ pub(super) const SHM: LabMechanism = LabMechanism {
     sleeps_by: Some(crossing::sleeping),
 };
 
+/// The last message of a region before there is one.
+const NO_MESSAGE: &str = "none yet";
+
 fn end(_: String, fd: &OwnedFd) -> Option<ChannelEnd> {
     // The files of two regions have the same name; their inode numbers differ.
     Some(ChannelEnd::both_ways(rustix::fs::fstat(fd).ok()?.st_ino.to_string()))
@@ -59,11 +62,13 @@ fn read(on: &Gauges, sheet: &mut Sheet) {
         sheet.put(tail, region.header.tail);
         sheet.put(head, region.header.head);
         sheet.put(&format!("{name}_asleep"), region.header.asleep);
-        // Until something was written since counting began, the last message is none of the reader's.
-        let written = region.header.tail > on.before(tail);
-        if let Some(bytes) = region.last_message(on.size).filter(|_| written) {
-            sheet.put(&format!("{name}_region_message"), message::words(&bytes));
-        }
+        // What was written before counting began is nothing that the reader has seen.
+        let message = if region.header.tail == on.before(tail) {
+            Some(NO_MESSAGE.to_owned())
+        } else {
+            region.last_message(on.size).map(|bytes| message::words(&bytes))
+        };
+        sheet.put_if(&format!("{name}_region_message"), message);
         let mapped = maps.each_ref().map(|maps| maps.iter().find(|map| map.file.1 == region.inode));
         if let [Some(here), Some(there)] = mapped {
             let right = |map: &ProcessMapping| if map.writable { "reads and writes" } else { "reads" };
