@@ -359,6 +359,7 @@ pub(crate) fn title(plan: &Plan) -> String {
         plan.placement.to_string(),
         waits.join(", "),
     ];
+    words.extend(plan.quick.then(|| "quick".into()));
     words.extend(plan.capacity_bytes.map(|bytes| format!("channels asked to hold {}", units::bytes(bytes))));
     words.join(" · ")
 }

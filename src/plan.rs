@@ -9,12 +9,26 @@ use std::path::{Path, PathBuf};
 use crossing::{Kind, WaitStrategy};
 use lab::machine;
 use lab::plan::{Placement, Plan, Workload};
+use serde::Serialize;
 
 use crate::args::{self, Chosen};
 use crate::outcome::Failure;
 
 /// Messages a second of a paced row, unless another rate is typed.
 const RATE_PER_S: u32 = 10_000;
+
+/// How much a row takes unless it is told.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct RowSize {
+    count: u64,
+    launches: u32,
+}
+
+pub(crate) const USUAL: RowSize = RowSize { count: 100_000, launches: 5 };
+
+/// With `--quick`.
+pub(crate) const QUICK: RowSize = RowSize { count: 10_000, launches: 2 };
 
 /// A plan, and notices for the user about its choices.
 #[derive(Debug)]
@@ -69,7 +83,7 @@ impl From<&args::Race> for Wish {
 pub(crate) fn decide(wish: &Wish) -> Result<Decided, Failure> {
     let mut notices = Vec::new();
     let placement = placement(wish.placement, &mut notices)?;
-    let (count, launches) = if wish.quick { (10_000, 2) } else { (100_000, 5) };
+    let RowSize { count, launches } = if wish.quick { QUICK } else { USUAL };
     let count = wish.count.unwrap_or(count);
     let few = u32::try_from(count).unwrap_or(u32::MAX).max(1);
     let plan = Plan {

@@ -15,6 +15,7 @@ export type Basis = "measured" | "quoted" | "modelled"
 
 export interface Beside {
   launches: number
+  marks: Array<string>
   p50: string
   samples: number
   size: string
@@ -241,6 +242,7 @@ export interface Judged {
   doubts: Array<string>
   figures: [JudgedFigure, JudgedFigure, JudgedFigure, JudgedFigure, JudgedFigure]
   groups: Array<JudgedGroup>
+  marks: Array<string>
 }
 
 export interface JudgedFigure {
@@ -293,9 +295,11 @@ export interface LabAnswer {
   last_run: string | null
   limits: PlanLimits
   machine: Machine
+  quick: RowSize
   replay: boolean
   scenes: Array<Scene>
   unreadable: Array<Unreadable>
+  usual: RowSize
   version: string
 }
 
@@ -521,6 +525,11 @@ export interface ReportRow {
   verified: number
   wait: Wait
   workload: Workload
+}
+
+export interface RowSize {
+  count: number
+  launches: number
 }
 
 export interface Run {

@@ -11,6 +11,8 @@ use lab::plan::{COUNT_LIMIT, LAUNCH_LIMIT, SIZE_LIMIT};
 use lab::scene::Scene;
 use serde::Serialize;
 
+use crate::plan::{self, RowSize};
+
 /// The facts.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -19,6 +21,9 @@ pub(crate) struct Facts {
     machine: Machine,
     scenes: Vec<Scene>,
     limits: PlanLimits,
+    /// How much a row takes unless it is told, and in a quick race.
+    usual: RowSize,
+    quick: RowSize,
     /// The cores that processes may be put on.
     cores: Vec<usize>,
 }
@@ -40,6 +45,8 @@ impl Facts {
             machine: Machine::read(),
             scenes: crate::render::scenes(),
             limits: PlanLimits { size_bytes: SIZE_LIMIT, count: COUNT_LIMIT, launches: LAUNCH_LIMIT },
+            usual: plan::USUAL,
+            quick: plan::QUICK,
             cores: machine::allowed_cores().unwrap_or_default(),
         }
     }

@@ -124,6 +124,28 @@ export async function open(browser, url, look = {}) {
 /** Every shift, also those that follow the reader's own acts: what moved from where to where. @param {import('playwright-core').Page} page */
 export const shifts = (page) => page.evaluate(() => globalThis.shifts)
 
+/**
+ * The colours and the dashes of each name, wherever a race is drawn: beside the name, as a bar, as a line, as the line's name.
+ * @param {import('playwright-core').Page} page @returns {Promise<Record<string, { colours: string[], dashes: string[] }>>}
+ */
+export const looks = (page) => page.evaluate(() => {
+  const found = {}
+  const see = (name, colour, dash) => {
+    found[name] ??= { colours: new Set(), dashes: new Set() }
+    found[name].colours.add(colour)
+    if (dash !== undefined) found[name].dashes.add(dash)
+  }
+  for (const one of document.querySelectorAll('main .named')) see(one.textContent, getComputedStyle(one.querySelector('i')).backgroundColor)
+  for (const one of document.querySelectorAll('.bars li')) see(one.querySelector('.named').textContent, getComputedStyle(one.querySelector('.track i')).backgroundColor)
+  for (const one of document.querySelectorAll('svg.chart g:has(> .line)')) {
+    const line = one.querySelector('.line')
+    const text = one.querySelector('.name')
+    see(text.textContent, getComputedStyle(line).stroke, line.getAttribute('stroke-dasharray'))
+    see(text.textContent, getComputedStyle(text).fill)
+  }
+  return Object.fromEntries(Object.entries(found).map(([name, { colours, dashes }]) => [name, { colours: [...colours], dashes: [...dashes] }]))
+})
+
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 /** What axe finds wrong, in a line each. @param {import('playwright-core').Page} page in a context that bypasses the policy */

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
-import { axe, begin, BINARY, boxes, closeAll, descendants, keep, launch, open, pids, ready, ROOT, shifts, startLab, until } from './harness.mjs'
+import { axe, begin, BINARY, boxes, closeAll, descendants, keep, launch, looks, open, pids, ready, ROOT, shifts, startLab, until } from './harness.mjs'
 
 /** @type {import('playwright-core').Browser} */
 let browser
@@ -293,6 +293,52 @@ test('an exported page opens from a disk, asks no server, and its chart shows th
   assert.ok(await page.locator('pre').isVisible())
   assert.match((await page.locator('pre').textContent()) ?? '', /vs best/)
   await context.close()
+})
+
+test('an exported page has the colours and the lines of the lab\'s own page, in light, in dark and on paper', async () => {
+  const url = await exported(sample(), 'looks')
+  const report = JSON.stringify(sample())
+  const { page: own, close } = await open(browser, at('runs'))
+  const file = join(folder, 'looks.json')
+  writeFileSync(file, report)
+  await own.getByLabel('Drop a report here to keep it').setInputFiles(file)
+  await own.getByText('looks.json is part of the history now.').first().waitFor()
+  const link = own.locator('.runs > li', { hasText: `seed ${sample().plan.seed}` }).getByRole('link')
+  await link.click()
+  const { page: export_, close: closeExport } = await open(browser, url)
+  for (const [colorScheme, media] of /** @type {const} */ ([['light', 'screen'], ['dark', 'screen'], ['dark', 'print']])) {
+    const found = []
+    for (const page of [own, export_]) {
+      await page.emulateMedia({ colorScheme, media })
+      await until(async () => (await page.locator('svg.chart path.line').count()) > 0, 'lines')
+      found.push(await looks(page))
+    }
+    assert.ok(Object.values(found[0]).some(({ dashes }) => dashes.length))
+    assert.deepEqual(found[1], found[0], `${colorScheme} ${media}`)
+  }
+  await close()
+  await closeExport()
+})
+
+test('the files that the command line writes are told apart', async () => {
+  const run = (...args) => execFileSync(BINARY, args, { env: { ...process.env, XDG_STATE_HOME: lab.state }, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 1 << 28 })
+  const files = Object.fromEntries(['json', 'csv', 'markdown', 'html'].map((form) => [form, join(folder, `told.${form}`)]))
+  run('race', 'pipe', '-n', '40', '-r', '1', '--wait', 'block', '--workload', 'ping-pong', ...Object.entries(files).flatMap(([form, file]) => [`--export-${form}`, file]))
+  const written = { trace: run('show', 'pipe', '--json'), probe: run('probe', 'pipe', '--wait', 'block', '--messages', '20', '--json'), doctor: run('doctor', '--json'), comparison: run('compare', files.json, files.json, '--json') }
+  for (const [name, text] of Object.entries(written)) {
+    files[name] = join(folder, `told.${name}`)
+    writeFileSync(files[name], text)
+  }
+  const { page, close } = await open(browser, at('replay'))
+  const what = { json: 'the report of a race', csv: 'the rows of a race as CSV', markdown: 'a race as Markdown', html: 'a race as a page of its own', probe: 'the record of a probe', doctor: 'the findings of the doctor', comparison: 'a comparison of two races' }
+  for (const [name, kind] of Object.entries(what)) {
+    await page.getByLabel('Drop a trace here, or choose one').setInputFiles(files[name])
+    await page.getByText(`told.${name} is ${kind}, and not a trace of messages.`, { exact: false }).waitFor()
+  }
+  await page.goto(at('runs'))
+  await page.getByLabel('Drop a report here to keep it').setInputFiles(files.trace)
+  await page.getByText('told.trace is a trace of messages, and not the report of a race.', { exact: false }).waitFor()
+  await close()
 })
 
 test('an exported sweep draws each group and each size, and says where there is nothing to draw', async () => {

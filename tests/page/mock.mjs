@@ -19,12 +19,14 @@ import { header, Teller, traceText } from './fixtures/trace.mjs'
 const WEB = fileURLToPath(new URL('../../web/', import.meta.url))
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml' }
 const TOKEN = 'token-of-the-mock'
+const USUAL = { count: 100_000, launches: 5 }
+const QUICK = { count: 10_000, launches: 2 }
 const POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-/** @param {{ port?: number, replay?: string | null, roundMs?: number }} [options] */
-export async function mock({ port = 0, replay = null, roundMs = 120 } = {}) {
+/** @param {{ port?: number, replay?: string | null, roundMs?: number, history?: any[] }} [options] `history`: the reports that it begins with */
+export async function mock({ port = 0, replay = null, roundMs = 120, history = [report(), report({ seed: 9 })] } = {}) {
   const started = { races: 0, stages: 0 }
-  const reports = new Map([['20260921-1', report()], ['20260920-1', report({ seed: 9 })]])
+  const reports = new Map(history.map((found, index) => [`202609${21 - index}-1`, found]))
   /** @type {Set<import('ws').WebSocket>} */
   const live = new Set()
   let race = null
@@ -41,7 +43,7 @@ export async function mock({ port = 0, replay = null, roundMs = 120 } = {}) {
   const tell = (frame) => live.forEach((socket) => socket.send(JSON.stringify({ seq: ++seq, ...frame })))
   const lab = () => ({
     version: '0.0.0-mock', machine, scenes,
-    limits: { size_bytes: 1 << 24, count: 100_000_000, launches: 100 }, cores: [0, 1], last_run: runs()[0]?.id ?? null, replay: replay !== null,
+    limits: { size_bytes: 1 << 24, count: 100_000_000, launches: 100 }, usual: USUAL, quick: QUICK, cores: [0, 1], last_run: runs()[0]?.id ?? null, replay: replay !== null,
   })
 
   const doctor = { findings: [
@@ -51,7 +53,7 @@ export async function mock({ port = 0, replay = null, roundMs = 120 } = {}) {
     ] }
 
   function startRace(asked) {
-    const made = report(asked)
+    const made = report({ ...(asked.quick ? QUICK : USUAL), ...asked })
     const { plan } = made
     const total = plan.launches * 4
     race = { done: 0, total, label: 'warming up', elapsed_ms: 0, plan }

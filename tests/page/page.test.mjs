@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test'
 import { report } from './fixtures/report.mjs'
 import { lamp, pigeon, post, scenes } from './fixtures/scenes.mjs'
 import { traceText } from './fixtures/trace.mjs'
-import { axe, begin, boxes, closeAll, keep, launch, open, pids, ready, shifts, until } from './harness.mjs'
+import { axe, begin, boxes, closeAll, keep, launch, looks, open, pids, ready, shifts, until } from './harness.mjs'
 import { mock } from './mock.mjs'
 
 /** @type {import('playwright-core').Browser} */
@@ -46,6 +46,7 @@ test('the start has a card for each mechanism, with its tags, and one for the ra
   }
   assert.equal(await page.locator('.podium').count(), 4)
   assert.deepEqual(await page.locator('.podium').first().locator('.nums.faint').allTextContents(), ['', '1\u00a0200×', '1\u00a0200×'])
+  assert.equal(await cards.last().locator('svg, i, canvas, img').count(), 0, 'nothing drawn there looks like a figure')
   await cards.last().getByRole('link').click()
   await page.getByRole('heading', { name: 'Race', level: 1 }).waitFor()
   await close()
@@ -255,6 +256,83 @@ test('a sweep has lines by size', async () => {
   await close()
 })
 
+test('the first race: every page says that it runs, and then shows it', async () => {
+  const fresh = keep(await mock({ roundMs: 40, history: [] }))
+  const pages = await Promise.all(['race', '', 'runs'].map((hash) => open(browser, `${fresh.url}#/${hash}`)))
+  const said = (text) => Promise.all(pages.map(({ page }) => page.locator('main').getByText(text, { exact: false }).first().waitFor()))
+  await said('No race was run on this machine yet.')
+  await pages[0].page.getByRole('button', { name: 'Start the race' }).click()
+  await said('The first race is running.')
+  for (const { page } of pages) assert.equal(await page.getByText('No race was run').count(), 0)
+  for (const [index, found] of ['The lowest median latency', 'The whole race', 'took'].entries()) await pages[index].page.getByText(found, { exact: false }).first().waitFor()
+  for (const { page, close } of pages) {
+    assert.equal(await page.getByText('The first race is running.').count(), 0)
+    await close()
+  }
+  await fresh.close()
+})
+
+test('a quick race shows its own numbers, and its figures are marked wherever they stand', async () => {
+  const fresh = keep(await mock({ roundMs: 40, history: [] }))
+  const { page, close } = await open(browser, `${fresh.url}#/race?launches=7`)
+  const [messages, launches, quick] = ['Messages', 'Launches', 'Quick'].map((name) => page.getByLabel(name, { exact: false }).first())
+  const numbers = async () => [await messages.inputValue(), await launches.inputValue(), await messages.isDisabled(), await launches.isDisabled()]
+  assert.deepEqual(await numbers(), ['100000', '7', false, false])
+  await quick.check()
+  assert.deepEqual(await numbers(), ['10000', '2', true, true])
+  await quick.uncheck()
+  assert.deepEqual(await numbers(), ['100000', '7', false, false])
+  await quick.check()
+  await page.getByRole('button', { name: 'Start the race' }).click()
+  await page.getByText('of 8 rounds', { exact: false }).waitFor()
+  await page.getByText('The race is over.').first().waitFor()
+  const mark = page.locator('.mark', { hasText: 'quick race' })
+  await mark.waitFor()
+  for (const hash of ['', 'm/lamp']) {
+    await page.goto(`${fresh.url}#/${hash}`)
+    await mark.waitFor()
+  }
+  await close()
+  await fresh.close()
+})
+
+test('an old run fills the form, and runs again', async () => {
+  const asked = { kinds: ['pigeon', 'post'], sizes: [64, 4096], waits: ['block', 'hybrid:20us'], workloads: ['paced'], placement: '0,1', count: 12_345, launches: 3, capacity_bytes: 65_536, rate_per_s: 777, seed: 41 }
+  const other = keep(await mock({ roundMs: 40, history: [report(asked), report()] }))
+  const { page, close } = await open(browser, `${other.url}#/race?run=20260921-1`)
+  const values = () => page.locator('.plan').evaluate((form) => [...new FormData(/** @type {HTMLFormElement} */ (form))].map(([name, value]) => `${name} ${value}`).sort())
+  const expected = ['capacity 65536', 'count 12345', 'kinds pigeon', 'kinds post', 'launches 3', 'placement 0,1', 'size 64, 4096', 'wait block', 'wait hybrid:20us', 'workload paced']
+  assert.deepEqual(await values(), expected)
+  assert.match(page.url(), /run=20260921-1/, 'it is still the address of the run')
+  const [sent] = await Promise.all([page.waitForRequest((request) => request.url().endsWith('/api/race') && request.method() === 'POST'), page.getByRole('button', { name: 'Run again' }).click()])
+  const plan = sent.postDataJSON()
+  for (const [name, value] of Object.entries(asked)) assert.deepEqual(plan[name], value, name)
+  await page.getByText('rounds', { exact: false }).first().waitFor()
+  assert.equal(await page.getByRole('button', { name: 'Run again' }).getAttribute('aria-disabled'), 'true')
+  assert.deepEqual(await values(), expected)
+  await page.getByText('The race is over.').first().waitFor()
+  await close()
+  await other.close()
+})
+
+test('a mechanism has one colour and one kind of line, in every chart and on paper', async () => {
+  const { page, close } = await open(browser, at('race'))
+  await page.getByRole('button', { name: 'Sweep the sizes' }).click()
+  await page.getByText('By the size of the message').waitFor()
+  for (const group of ['0', '1']) {
+    await page.emulateMedia({ media: 'screen' })
+    await page.locator('label', { hasText: 'Show' }).locator('select').selectOption(group)
+    for (const media of /** @type {const} */ (['screen', 'print'])) {
+      await page.emulateMedia({ media })
+      await until(async () => (await page.locator('svg.chart path.line').count()) === 2 * scenes.length, 'both charts')
+      const found = await looks(page)
+      for (const { title } of scenes) assert.deepEqual([found[title].colours.length, found[title].dashes.length], [1, 1], `${media} ${group} ${title}: ${JSON.stringify(found[title])}`)
+      for (const what of ['colours', 'dashes']) assert.equal(new Set(scenes.map(({ title }) => found[title][what][0])).size, scenes.length, `${what} differ`)
+    }
+  }
+  await close()
+})
+
 test('what cannot be raced is said at the field', async () => {
   const { page, close } = await open(browser, at('race'))
   await page.getByLabel('Sizes', { exact: true }).fill('64, soon')
@@ -330,6 +408,8 @@ test('runs are opened, compared, kept and deleted', async () => {
   await ticks.nth(1).check()
   await page.getByRole('button', { name: 'Compare the two' }).click()
   await page.getByText('measured on machines with different kernels', { exact: false }).waitFor()
+  const hidden = await page.locator('.compared .wide').evaluate((box) => box.scrollWidth - box.clientWidth)
+  assert.equal(hidden, 0, 'the whole table is seen at 1280 px')
   const kept = join(folder, 'kept.json')
   writeFileSync(kept, JSON.stringify(report({ seed: 11 })))
   await page.getByLabel('Drop a report here to keep it').setInputFiles(kept)
@@ -365,6 +445,132 @@ test('a trace from a file, the lab’s own trace, and files that are none', asyn
   await page.getByText('this is not one of our traces', { exact: false }).waitFor()
   await close()
   await other.close()
+})
+
+test('a file of another kind is named, with the page that opens it', async () => {
+  const file = (name, text) => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
+  }
+  const files = {
+    'a trace of messages': file('t.ndjson', traceText(post, 2)),
+    'the report of a race': file('r.json', JSON.stringify(report(), null, 1)),
+    'the record of a probe': file('p.json', JSON.stringify({ format: 'ipcscope-probe', schema: 1, rows: [] }, null, 2)),
+    'the findings of the doctor': file('d.json', '{\n "findings": []\n}'),
+    'a comparison of two races': file('c.json', JSON.stringify({ columns: [], rows: [], warnings: [] })),
+    'a race as a page of its own': file('r.html', '<!doctype html>\n<title>ipcscope: a race</title>'),
+    'the rows of a race as CSV': file('r.csv', 'kind,entrant,workload,size_bytes\n'),
+    'a race as Markdown': file('r.md', '- a machine\n\n| entrant | p50 |\n'),
+  }
+  const { page, close } = await open(browser, at('replay'))
+  const places = /** @type {const} */ ([
+    ['replay', 'Drop a trace here, or choose one', 'a trace of messages'],
+    ['runs', 'Drop a report here to keep it', 'the report of a race'],
+    ['race', 'Drop a report here (JSON), or choose one', 'the report of a race'],
+  ])
+  for (const [hash, zone, own] of places) {
+    await page.goto(at(hash))
+    for (const [what, path] of Object.entries(files)) {
+      if (what === own) continue
+      await page.getByLabel(zone).setInputFiles(path)
+      const said = page.locator('main p', { hasText: ` is ${what}, and not ${own}.` })
+      await said.waitFor()
+      assert.ok((await said.locator('a').count()) > 0, `${what} leads somewhere`)
+    }
+  }
+  await page.goto(at('replay'))
+  await page.getByLabel('Drop a trace here, or choose one').setInputFiles(files['the report of a race'])
+  await page.locator('main').getByRole('link', { name: 'Runs' }).click()
+  await page.getByRole('heading', { name: 'Runs', level: 1 }).waitFor()
+  await close()
+})
+
+test('on paper there is no navigation and no button, nothing is cut off, and it is light', async () => {
+  const { page, close } = await open(browser, lab.url, { colorScheme: 'dark', viewport: { width: 1366, height: 650 } })
+  await page.getByRole('button', { name: 'Dark' }).click()
+  await page.getByRole('button', { name: 'Dark' }).click()
+  for (const hash of PAGES) {
+    await page.emulateMedia({ media: 'screen' })
+    await page.setViewportSize({ width: 1366, height: 650 })
+    await page.goto(at(hash))
+    await page.waitForSelector('h1')
+    if (hash === 'm/post') {
+      await send(page)
+      await page.getByText('10 of 10 arrived').first().waitFor()
+    }
+    assert.ok(await page.locator('nav').isVisible(), 'the control')
+    await page.emulateMedia({ media: 'print' })
+    // A4 without its margins, and no reaction to the change of width: what is on paper was drawn for the screen.
+    await page.setViewportSize({ width: 703, height: 1000 })
+    const found = await page.evaluate(() => {
+      const seen = (element) => element.checkVisibility() && element.getBoundingClientRect().width > 0
+      const name = (element) => `${element.tagName} ${element.className?.baseVal ?? element.className} ${element.textContent.trim().slice(0, 30)}`
+      const all = [...document.querySelectorAll('body *')].filter(seen)
+      const box = (element) => element.getBoundingClientRect()
+      return {
+        pressed: all.filter((element) => element.matches('nav, header, footer, button, .button, input[type=file], input[type=checkbox], input[type=radio], input[type=range]')).map(name),
+        wide: all.filter((element) => box(element).right > innerWidth + 1).map(name),
+        cut: all.filter((element) => element.matches('.panel, .wide, .ground, .strip-box, .chart-box') && (element.scrollWidth > element.clientWidth + 1 || [...element.children].some((inner) => seen(inner) && box(inner).bottom > box(element).bottom + 1))).map(name),
+        paper: getComputedStyle(document.documentElement).getPropertyValue('color-scheme'),
+      }
+    })
+    assert.deepEqual(found, { pressed: [], wide: [], cut: [], paper: 'light' }, hash)
+  }
+  await close()
+})
+
+test('the terms of the trade are explained, to a pointer and to the keyboard', async () => {
+  const { page, complaints, close } = await open(browser, at('race?run=20260921-1'))
+  const sheet = page.getByRole('tooltip')
+  const heads = page.locator('section[aria-labelledby=group-head]')
+  for (const column of ['p50', 'p99', 'p99.9', 'msg/s', 'CPU/msg', 'switches', 'verified', 'vs best']) await heads.locator('th .term', { hasText: new RegExp(`^${column.replaceAll('.', '\\.')}$`) }).waitFor()
+  for (const term of ['Placement', 'Launches', 'Capacity', 'Quick', 'Waiting', 'Workload']) await page.locator('.plan .term', { hasText: term }).waitFor()
+  const p99 = heads.locator('th .term', { hasText: /^p99$/ })
+  const told = await p99.getAttribute('aria-description')
+  await p99.hover()
+  assert.equal(await sheet.textContent(), told)
+  await sheet.hover()
+  assert.ok(await sheet.isVisible(), 'its words can be pointed at')
+  await page.getByRole('heading', { level: 1 }).hover()
+  await until(async () => !(await sheet.isVisible()), 'it goes with the pointer')
+  await page.getByLabel('Messages').focus()
+  for (let presses = 0; presses < 6 && !(await sheet.isVisible()); presses++) await page.keyboard.press('Tab')
+  assert.equal(await sheet.textContent(), await page.evaluate(() => document.activeElement?.getAttribute('aria-description')))
+  const box = await sheet.boundingBox()
+  const { width, height } = page.viewportSize() ?? { width: 0, height: 0 }
+  assert.ok(box && box.x >= 0 && box.y >= 0 && box.x + box.width <= width && box.y + box.height <= height, JSON.stringify(box))
+  await page.keyboard.press('Escape')
+  assert.ok(!(await sheet.isVisible()))
+  for (const hash of ['', 'choose', 'method', 'm/lamp']) {
+    await page.goto(at(hash))
+    await page.locator('main .term').first().waitFor()
+    const twice = await page.locator('main :is(h2, table, .method) .term').evaluateAll((all) => all.filter((one) => !one.getAttribute('aria-description')).length)
+    assert.equal(twice, 0)
+  }
+  assert.deepEqual(complaints, [])
+  await close()
+})
+
+test('what stands in one row stands on one line, and no room is kept for nothing', async () => {
+  for (const width of [1366, 1920]) {
+    const { page, close } = await open(browser, at('race'), { viewport: { width, height: 650 } })
+    const rows = await page.locator('.plan .row').evaluateAll((rows) => rows.map((row) => [...row.children].filter((one) => one.checkVisibility({ visibilityProperty: true })).map((one) => {
+      const control = one.querySelector('select, input:not([type=checkbox]), .tick') ?? one
+      return { label: Math.round(one.getBoundingClientRect().top), top: Math.round(control.getBoundingClientRect().top), bottom: Math.round(control.getBoundingClientRect().bottom) }
+    })))
+    for (const what of /** @type {const} */ (['label', 'top', 'bottom'])) assert.equal(new Set(rows[0].map((one) => one[what])).size, 1, `${what}: ${JSON.stringify(rows[0])}`)
+    for (const hash of ['race', 'runs', 'choose', 'method', '']) {
+      await page.goto(at(hash))
+      await page.reload()
+      await page.waitForSelector('.panel')
+      const spare = await page.locator('.panel').evaluateAll((panels) => panels.map((panel) => {
+        const inside = [...panel.querySelectorAll('*')].filter((one) => one.checkVisibility({ visibilityProperty: true }) && (one.children.length === 0 || one.matches('p, li, dd, button, label'))).map((one) => one.getBoundingClientRect().bottom)
+        return [Math.round(panel.getBoundingClientRect().bottom - Math.max(...inside)), panel.textContent?.trim().slice(0, 40)]
+      }).filter(([room]) => Number(room) > 24))
+      assert.deepEqual(spare, [], `${hash} at ${width}`)
+    }
+    await close()
+  }
 })
 
 test('everything can be reached and done by keyboard', async () => {

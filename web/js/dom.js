@@ -54,9 +54,15 @@ export function say(node, text) {
   if (node.textContent !== text) node.textContent = text
 }
 
-/** A field with its label. @param {string} label @param {HTMLElement} control @param {Child} [hint] */
-export const field = (label, control, hint) =>
-  h('label', { class: 'field' }, h('span', {}, label), control, hint && h('small', {}, hint))
+/** A field with its label. @param {Child} label @param {HTMLElement} control */
+export const field = (label, control) => h('label', { class: 'field' }, h('span', {}, label), control)
+
+/** A command line, broken between its words only. @param {string} command */
+export const commandLine = (command) =>
+  h('code', { class: 'line' }, command.split(' ').map((word, index) => [index ? ' ' : '', h('span', {}, word)]))
+
+/** Words that stand beside figures which are not to be quoted. @param {string[]} marks */
+export const marked = (marks) => marks.map((mark) => [' ', h('span', { class: 'mark' }, mark)])
 
 /**
  * A choice of one from a few.
@@ -108,7 +114,7 @@ function wordy(cells) {
 
 /**
  * A table that scrolls inside its own box, and can be scrolled by keyboard.
- * @param {string} caption @param {string[]} columns @param {Child[][]} rows the first cell heads its row
+ * @param {string} caption @param {Child[]} columns @param {Child[][]} rows the first cell heads its row
  * @param {string} [name] of the box, where the caption alone is not enough to tell it from others
  */
 export function table(caption, columns, rows, name = caption) {

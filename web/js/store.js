@@ -55,6 +55,9 @@ export const beside = kept(api.beside, 64)
 /** The last run's id. */
 export const lastRun = () => (state.connected ? (state.runs[0]?.id ?? null) : (lab.last_run ?? null))
 
+/** What there is to say while no race is in the history. */
+export const noRaceYet = () => (state.race ? 'The first race is running. What it finds will stand here.' : 'No race was run on this machine yet.')
+
 /** Says one thing, where screen readers listen and eyes find it. @param {string} text */
 export function status(text) {
   const line = document.querySelector('#status')

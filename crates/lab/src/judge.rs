@@ -3,7 +3,8 @@
 //! nothing.
 //!
 //! Rows stand together only when they share workload, size, placement and way of waiting; a ratio never leaves its group. The null
-//! entrant, a bound and failed rows are in their group and are not judged.
+//! entrant, a bound and failed rows are in their group and are not judged. Of a race that was stopped before every entrant had a
+//! round in a group, that group is shown and not judged.
 
 mod beside;
 mod claims;
@@ -39,6 +40,8 @@ pub struct Judged {
     pub columns: [&'static str; 11],
     /// [`FIGURES`].
     pub figures: [JudgedFigure; 5],
+    /// Why no figure of it is one to quote: `quick race`, `stopped early`.
+    pub marks: Vec<&'static str>,
     /// Where and how it ran.
     pub above: Vec<String>,
     /// Rows that may be compared, in the order of the report.
@@ -77,7 +80,7 @@ pub struct JudgedGroup {
     pub measure: Measure,
     /// Every row, in the order of the report, unless sorted.
     pub rows: Vec<JudgedRow>,
-    /// Places in `rows` of those that are judged, the best first.
+    /// Places in `rows` of those that are judged, the best first; none where the race was stopped too soon.
     pub ranked: Vec<usize>,
     /// The best by each figure that matters, a sentence each.
     pub verdicts: Vec<String>,
@@ -126,13 +129,14 @@ pub fn judge(report: &Report, scenes: &[Scene]) -> Judged {
     Judged {
         columns: COLUMNS,
         figures: FIGURES,
+        marks: frame::marks(report),
         above: frame::above(report),
         below: frame::below(report),
         doubts: frame::doubts(report.rows.iter(), ReportRow::label),
         befell: frame::befell(report),
         advice: sentences::advice(report, &groups, scenes),
         claims: claims::claims(report, scenes),
-        groups: groups.iter().map(|group| group.judged(scenes)).collect(),
+        groups: groups.iter().map(|group| group.judged(report, scenes)).collect(),
     }
 }
 
@@ -152,13 +156,13 @@ impl Judged {
 }
 
 impl RowGroup<'_> {
-    fn judged(&self, scenes: &[Scene]) -> JudgedGroup {
+    fn judged(&self, report: &Report, scenes: &[Scene]) -> JudgedGroup {
         let first = self.first();
         let ranked = self.judged_order();
         let best = ranked.first().copied();
         let place = |(index, _): &Placed<'_>| self.rows.iter().position(|(other, _)| other == index);
         JudgedGroup {
-            title: format!("{}, {}, {}", first.workload, units::bytes(first.size_bytes), first.wait),
+            title: self.setting(),
             workload: first.workload,
             size_bytes: first.size_bytes,
             wait: first.wait,
@@ -166,7 +170,7 @@ impl RowGroup<'_> {
             measure: self.measure(),
             rows: self.rows.iter().map(|&placed| judged_row(placed, best, scenes)).collect(),
             ranked: ranked.iter().filter_map(place).collect(),
-            verdicts: sentences::verdicts(self, scenes),
+            verdicts: sentences::verdicts(self, report, scenes),
             doubts: frame::doubts(self.rows.iter().map(|(_, row)| *row), |row| title(row, scenes)),
         }
     }

@@ -83,7 +83,7 @@ function parts({ x, y, lines }, area) {
     ...lines.map(({ title, accent, points }, index) => {
       const end = points[points.length - 1]
       return s('g', { 'data-accent': accent < 0 ? undefined : accent % 8 },
-        s('path', { class: 'line', 'stroke-dasharray': DASHES[index % DASHES.length], d: points.map(([x, y], n) => `${n ? 'L' : 'M'}${x.toFixed(1)} ${y.toFixed(1)}`).join('') }),
+        s('path', { class: 'line', 'stroke-dasharray': dash(lines, index), d: points.map(([x, y], n) => `${n ? 'L' : 'M'}${x.toFixed(1)} ${y.toFixed(1)}`).join('') }),
         points.length < 20 ? points.map(([x, y]) => s('circle', { class: 'point', cx: x, cy: y, r: 3 })) : null,
         end && s('path', { class: 'leader', d: `M${end[0].toFixed(1)} ${end[1].toFixed(1)}L${area.right + 8} ${places[index]}` }),
         s('text', { class: 'name', x: area.right + 10, y: places[index] + 4 }, title))
@@ -93,3 +93,10 @@ function parts({ x, y, lines }, area) {
 
 /** Colour is never alone: lines differ in their dashes too. */
 const DASHES = ['none', '7 3', '2 3', '9 3 2 3', '12 4', '4 4', '1 4', '6 2 1 2']
+
+/** A mechanism has its dashes as it has its colour, in every chart; those without a colour take turns. @param {Line[]} lines @param {number} index */
+function dash(lines, index) {
+  const { accent } = lines[index]
+  const turn = accent < 0 ? lines.slice(0, index).filter((line) => line.accent < 0).length : accent
+  return DASHES[turn % DASHES.length]
+}

@@ -4,6 +4,7 @@
 import { api, sentence } from '../api.js'
 import { button, field, h, named, select, show } from '../dom.js'
 import { parseSizes } from '../format.js'
+import { explained } from '../glossary.js'
 import { href, rename } from '../router.js'
 import { accent } from '../store.js'
 import { PlanForm } from './plan-form.js'
@@ -53,7 +54,7 @@ export async function choose(place) {
     h('div', { class: 'title' }, h('h1', {}, 'Choose'), h('p', { class: 'lead' }, 'Say what you need. The answer rests on your own measurements, and marks what does not.')),
     h('div', { class: 'choosing' },
       h('form', { class: 'panel', 'aria-label': 'Your constraints', onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); changed() } },
-        Object.entries(controls).map(([name, control]) => field(labels[/** @type {'cpu'} */ (name)], control)),
+        Object.entries(controls).map(([name, control]) => field(explained(labels[/** @type {'cpu'} */ (name)]), control)),
         h('button', { type: 'submit', class: 'primary' }, 'Answer')),
       h('section', { class: 'stack', 'aria-label': 'The answer' }, answer)))
   return { title: 'Choose', element }

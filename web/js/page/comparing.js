@@ -4,30 +4,10 @@ import { api, sentence } from '../api.js'
 import { button, h, select, show, table } from '../dom.js'
 import { asSentence, date, tied } from '../format.js'
 import { state } from '../live.js'
+import { dropzone } from './files.js'
 
+/** @import { Child } from '../dom.js' */
 /** @import { Comparison } from '../../types' */
-
-/** A report is at most this long, in bytes. */
-const LIMIT = 64 << 20
-
-/** A place to drop a file on, or to pick one. @param {string} text @param {(text: string, name: string) => void} taken @param {(fault: string) => void} refused */
-export function dropzone(text, taken, refused) {
-  const take = async (/** @type {File | undefined} */ file) => {
-    if (!file) return
-    if (file.size > LIMIT) return refused(`${file.name} is larger than 64 MiB.`)
-    taken(await file.text(), file.name)
-  }
-  const input = h('input', { type: 'file', class: 'hidden-file', 'aria-label': text, onchange: () => { void take(input.files?.[0]); input.value = '' } })
-  const zone = h('label', { class: 'drop' }, input, h('span', {}, text))
-  zone.addEventListener('dragover', (event) => { event.preventDefault(); zone.classList.add('over') })
-  zone.addEventListener('dragleave', () => zone.classList.remove('over'))
-  zone.addEventListener('drop', (event) => {
-    event.preventDefault()
-    zone.classList.remove('over')
-    void take(event.dataTransfer?.files[0])
-  })
-  return zone
-}
 
 export class Comparing {
   /** @param {string} id of the run that is `b` */
@@ -40,7 +20,7 @@ export class Comparing {
       h('h2', { id: 'compare-head' }, 'Compare with an older race'),
       h('div', { class: 'row' },
         others.length ? [picked, button('Compare', () => void this.with(picked.value, 'the earlier race'))] : null,
-        dropzone('Drop a report here (JSON), or choose one', (text, name) => void this.file(text, name), (fault) => this.fail(fault))),
+        dropzone('report', 'Drop a report here (JSON), or choose one', (text, name) => void this.file(text, name), (fault) => this.fail(fault))),
       this.result)
   }
 
@@ -64,7 +44,7 @@ export class Comparing {
     }
   }
 
-  /** @param {string} fault */
+  /** @param {Child} fault */
   fail(fault) {
     show(this.result, h('p', { class: 'bad', role: 'alert' }, fault))
   }

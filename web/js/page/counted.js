@@ -7,6 +7,7 @@ import { button, h, named, prose, say, show, table } from '../dom.js'
 import { asSentence, bytes, count, date, differs, duration, each, list, plural } from '../format.js'
 import { state, watch } from '../live.js'
 import { copyText } from '../stage/log.js'
+import { explained } from '../glossary.js'
 import { accent, machineText, status, title } from '../store.js'
 
 /** @import { Child } from '../dom.js' */
@@ -74,8 +75,9 @@ function tables({ report }) {
     const key = `${WAITING[row.wait.split(':')[0]] ?? row.wait}, on ${placed(row)}, ${bytes(row.size_bytes)}`
     groups.set(key, [...(groups.get(key) ?? []), row])
   }
+  const told = new Set()
   return [...groups].map(([key, rows]) => h('div', {},
-    table(key, ['mechanism', 'copies: quoted', 'counted', 'calls: quoted', 'counted', 'wakes'], rows.map((row) => [
+    table(key, ['mechanism', 'copies: quoted', 'counted', 'calls: quoted', 'counted', 'wakes'].map((column) => explained(column, told)), rows.map((row) => [
       named(title(row.kind), accent(row.kind)),
       figure(row, 'kernel-copies')?.quoted ?? '–', beside(row, 'kernel-copies'),
       figure(row, 'calls')?.quoted ?? '–', calls(row), cell(row, 'wakes'),
@@ -148,7 +150,7 @@ export async function countedPanel(signal) {
   return h('section', { class: 'panel', 'aria-labelledby': 'counted-head' },
     h('h2', { id: 'counted-head' }, 'Textbook figures and counts'),
     figures,
-    h('div', { class: 'row actions' }, start, cancel, bar, said),
+    h('div', { class: 'row actions' }, start, said, bar, cancel),
     h('p', { class: 'command' }, code, copy))
 }
 
@@ -169,7 +171,7 @@ export async function countedRows(scene, wait, cores) {
   const place = cores[0] === null ? '' : cores[0] === cores[1] ? 'one core' : 'two cores'
   const here = rows.find((row) => row.wait.split(':')[0] === wait.split(':')[0] && placed(row) === place)
   return [
-    table('For each message', ['waiting', 'copies', 'calls', 'wakes'], [
+    table('For each message', ['waiting', 'copies', 'calls', 'wakes'].map((column) => explained(column)), [
       ['textbooks', quoted.copies, quoted.syscalls, '–'],
       ...rows.map((row) => /** @type {Child[]} */ ([h('span', { class: row === here ? 'here' : 'there' }, setting(row)), beside(row, 'kernel-copies'), calls(row), cell(row, 'wakes')])),
     ]),

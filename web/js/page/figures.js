@@ -1,12 +1,13 @@
 // Two lists that never mix: what follows from the design, and what was measured here, with its instrument and its count.
 
-import { h, named, show } from '../dom.js'
+import { h, marked, named, show } from '../dom.js'
 import { count, duration, list, plural, tied } from '../format.js'
 import { median } from '../scale.js'
 import { flights } from '../stage/recording.js'
 import { range } from '../stage/words.js'
 import { countedRows } from './counted.js'
-import { beside, lastRun } from '../store.js'
+import { explained } from '../glossary.js'
+import { beside, lastRun, noRaceYet } from '../store.js'
 
 /** @import { Child } from '../dom.js' */
 /** @import { Beside, Header } from '../../types' */
@@ -15,7 +16,7 @@ import { beside, lastRun } from '../store.js'
 const MODES = /** @type {Record<string, string>} */ ({ paced: 'one by one', burst: 'in a burst', step: 'paused and inspected' })
 
 /** @param {[Child, Child][]} rows */
-const facts = (rows) => h('dl', { class: 'facts' }, rows.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))))
+const facts = (rows) => h('dl', { class: 'facts' }, rows.map(([name, value]) => h('div', {}, h('dt', {}, typeof name === 'string' ? explained(name) : name), h('dd', {}, value))))
 
 export class Figures {
   /** @param {Header} header */
@@ -122,7 +123,7 @@ export class Figures {
   async race() {
     const { scene, wait, placement, size_bytes } = this.header
     const id = lastRun()
-    if (!id) return show(this.raced, h('p', { class: 'faint' }, 'No race was run yet: ', h('a', { href: '#/race' }, 'run one'), ' to compare.'))
+    if (!id) return show(this.raced, h('p', { class: 'faint' }, noRaceYet(), ' ', h('a', { href: '#/race' }, 'Go to the race')))
     /** @type {Beside | null} */
     let found
     try {
@@ -134,7 +135,7 @@ export class Figures {
     const again = h('a', { href: `#/race?wait=${wait}&placement=${placement}` }, 'run one')
     if (!found) return show(this.raced, h('p', { class: 'faint' }, `The last race has no ${scene.title} that waited and sat like this stage (${wait}, ${placement}): `, again, '.'))
     show(this.raced,
-      h('h3', {}, 'In your last race'),
+      h('h3', {}, 'In your last race', marked(found.marks)),
       facts([
         [`Median, ${found.workload}, ${tied(found.size)}`, tied(found.p50)],
         ...found.versus.map(({ title, scene, ratio }) => /** @type {[Child, Child]} */ ([h('span', {}, 'vs ', named(title, scene ?? -1)), tied(ratio)])),

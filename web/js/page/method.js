@@ -3,6 +3,7 @@
 import { api } from '../api.js'
 import { h } from '../dom.js'
 import { bytes, count } from '../format.js'
+import { explained } from '../glossary.js'
 import { lab, machineLine } from '../store.js'
 import { countedPanel } from './counted.js'
 
@@ -42,6 +43,7 @@ export async function method(_place, signal) {
   const { limits, machine } = lab
   const [counted, { findings }] = await Promise.all([countedPanel(signal), api.doctor()])
   const facts = Object.entries(machine).filter(([, value]) => value !== null && typeof value !== 'object')
+  const told = new Set()
   const element = h('div', {},
     h('div', { class: 'title' }, h('h1', {}, 'Method'), h('p', { class: 'lead' }, 'What a message costs by textbooks and by counting, how each number is made, and what this machine cannot measure.')),
     counted,
@@ -50,7 +52,7 @@ export async function method(_place, signal) {
         h('li', { class: finding.verdict }, h('span', { class: 'verdict-mark' }, VERDICT[finding.verdict] ?? finding.verdict),
           h('div', {}, h('strong', {}, finding.what), h('p', {}, finding.text), finding.remedy ? h('p', { class: 'faint' }, `What would help: ${finding.remedy}`) : null))))),
     h('section', { class: 'panel', 'aria-labelledby': 'how-head' }, h('h2', { id: 'how-head' }, 'How a number is made'),
-      h('dl', { class: 'method' }, HOW.map(([name, text]) => h('div', {}, h('dt', {}, name), h('dd', {}, text))))),
+      h('dl', { class: 'method' }, HOW.map(([name, text]) => h('div', {}, h('dt', {}, name), h('dd', {}, explained(text, told)))))),
     h('section', { class: 'panel', 'aria-labelledby': 'machine-head' }, h('h2', { id: 'machine-head' }, 'The machine'),
       h('p', {}, machineLine()),
       h('dl', { class: 'facts machine' }, facts.map(([name, value]) => h('div', {}, h('dt', {}, FACTS[name] ?? name.replaceAll('_', ' ')), h('dd', {}, fact(name, value))))),

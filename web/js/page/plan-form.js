@@ -1,17 +1,16 @@
 // The controls of a race: its plan, and the address that holds the same plan.
 
-import { field, h, select } from '../dom.js'
+import { field, h, named, select } from '../dom.js'
 import { bytes, count, parseSizes } from '../format.js'
+import { explained } from '../glossary.js'
 import { href } from '../router.js'
 import { accent, lab } from '../store.js'
-import { named } from '../dom.js'
 
 /** @import { Plan, Workload } from '../../types' */
 
 const WAITS = ['spin', 'block', 'hybrid']
 const WORKLOADS = ['ping-pong', 'stream', 'corked', 'paced']
 const PLACEMENTS = /** @type {[string, string][]} */ ([['cross-core', 'two cores'], ['same-core', 'same core'], ['unpinned', 'unpinned']])
-const COUNTS = [10_000, 100_000, 1_000_000]
 export const SWEEP = [8, 64, 512, 4096, 32_768, 262_144, 1 << 20]
 
 export class PlanForm {
@@ -19,12 +18,15 @@ export class PlanForm {
   constructor(query, submitted) {
     const listed = (/** @type {string} */ name, /** @type {string[]} */ usual) => query.get(name)?.split(',').filter(Boolean) ?? usual
     const number = (/** @type {string} */ name, /** @type {number} */ usual) => Number(query.get(name)) || usual
-    this.count = select(COUNTS.map((n) => [String(n), count(n)]), String(number('count', 100_000)), undefined, { name: 'count' })
+    const counts = [lab.quick.count, lab.usual.count, lab.usual.count * 10]
+    this.count = select(counts.map((n) => [String(n), count(n)]), String(number('count', lab.usual.count)), undefined, { name: 'count' })
     this.sizes = h('input', { type: 'text', name: 'size', value: listed('size', ['64']).join(', '), size: 9, autocomplete: 'off', spellcheck: 'false', oninput: () => this.check() })
     this.placement = select(PLACEMENTS, query.get('placement') ?? 'cross-core', undefined, { name: 'placement' })
-    this.launches = h('input', { type: 'number', name: 'launches', min: 1, max: lab.limits.launches, value: String(number('launches', 5)), class: 'short' })
-    this.capacity = h('input', { type: 'text', name: 'capacity', value: query.get('capacity') ?? '', size: 6, placeholder: 'usual', title: 'Bytes that a channel should hold in each direction; the report says what each got', autocomplete: 'off', spellcheck: 'false', oninput: () => this.check() })
-    this.quick = h('input', { type: 'checkbox', name: 'quick', checked: query.has('quick') })
+    this.launches = h('input', { type: 'number', name: 'launches', min: 1, max: lab.limits.launches, value: String(number('launches', lab.usual.launches)), class: 'short' })
+    this.capacity = h('input', { type: 'text', name: 'capacity', value: query.get('capacity') ?? '', size: 6, placeholder: 'usual', autocomplete: 'off', spellcheck: 'false', oninput: () => this.check() })
+    this.quick = h('input', { type: 'checkbox', name: 'quick', checked: query.has('quick'), onchange: () => this.hasten() })
+    /** What was chosen before the race became a quick one. @type {{ count: string, launches: string }} */
+    this.unhurried = { count: this.count.value, launches: this.launches.value }
     this.waits = this.boxes('Waiting', 'wait', WAITS, listed('wait', ['spin', 'block']))
     this.workloads = this.boxes('Workload', 'workload', WORKLOADS, listed('workload', ['ping-pong', 'stream']))
     const kinds = lab.scenes.map((scene) => scene.kind)
@@ -33,15 +35,26 @@ export class PlanForm {
     this.fault = h('p', { class: 'bad fault', role: 'alert' })
     this.element = h('form', { class: 'plan', 'aria-label': 'What to race', onsubmit: (/** @type {SubmitEvent} */ event) => { event.preventDefault(); submitted() } },
       h('div', { class: 'row' },
-        field('Messages', this.count), field('Sizes', this.sizes), field('Placement', this.placement), field('Launches', this.launches), field('Capacity', this.capacity), h('label', { class: 'field' }, h('span', {}, 'Quick'), h('span', { class: 'tick' }, this.quick, ' a first look'))),
+        field('Messages', this.count), field('Sizes', this.sizes), field(explained('Placement'), this.placement), field(explained('Launches'), this.launches), field(explained('Capacity'), this.capacity), h('label', { class: 'field' }, h('span', {}, explained('Quick')), h('span', { class: 'tick' }, this.quick, ' a first look'))),
       h('div', { class: 'row' }, this.waits, this.workloads),
       h('details', { class: 'kinds' }, h('summary', {}, 'Which mechanisms'), this.kinds))
+    this.hasten()
+  }
+
+  /** A quick race has its own number of messages and launches. */
+  hasten() {
+    const quick = this.quick.checked
+    if (quick && !this.count.disabled) this.unhurried = { count: this.count.value, launches: this.launches.value }
+    const { count, launches } = quick ? lab.quick : this.unhurried
+    this.count.value = String(count)
+    this.launches.value = String(launches)
+    this.count.disabled = this.launches.disabled = quick
   }
 
   /** @param {string} legend @param {string} name @param {string[]} values @param {string[]} chosen */
   boxes(legend, name, values, chosen) {
     const all = [...values, ...chosen.filter((value) => !values.includes(value) && name === 'wait')]
-    return h('fieldset', { class: 'boxes', 'data-name': name }, h('legend', {}, legend), h('span', {}, all.map((value) => {
+    return h('fieldset', { class: 'boxes', 'data-name': name }, h('legend', {}, explained(legend)), h('span', {}, all.map((value) => {
       const index = name === 'kinds' ? accent(value) : -1
       return h('label', {}, h('input', { type: 'checkbox', name, value, checked: chosen.includes(value) }),
         index < 0 ? h('span', {}, value) : named(lab.scenes[index].title, index))

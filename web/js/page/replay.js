@@ -5,7 +5,7 @@ import { h, named, show } from '../dom.js'
 import { bytes, count, date } from '../format.js'
 import { accent, lab, status } from '../store.js'
 import { read } from '../trace.js'
-import { dropzone } from './comparing.js'
+import { dropzone } from './files.js'
 import { View } from './view.js'
 
 /** @import { Place } from '../router.js' */
@@ -42,7 +42,7 @@ export async function replay(place, signal) {
   }
   const element = h('div', {},
     h('div', { class: 'title' }, h('h1', {}, 'Replay'), h('p', { class: 'lead' }, 'A recorded trace, shown as it was live. The file carries its own scene.')),
-    h('section', { class: 'panel', 'aria-label': 'Which trace' }, dropzone('Drop a trace here, or choose one', (text, name) => void open(text, name), (text) => { fault.textContent = text }), fault),
+    h('section', { class: 'panel', 'aria-label': 'Which trace' }, dropzone('trace', 'Drop a trace here, or choose one', (text, name) => void open(text, name), (why) => show(fault, why)), fault),
     shown)
   signal.addEventListener('abort', () => view?.remove())
   if (lab.replay) {

@@ -1,8 +1,9 @@
 // The result of a race, as it was judged: a group of comparable rows at a time, and what all of
 // them say together. Draws the same in the lab's page and in an exported file.
 
-import { h, named, segments, select, show, table } from '../dom.js'
+import { h, marked, named, segments, select, show, table } from '../dom.js'
 import { asSentence, date, tied } from '../format.js'
+import { explained } from '../glossary.js'
 import { bars } from '../chart/bars.js'
 import { percentiles } from '../chart/percentiles.js'
 import { sweep } from '../chart/sweep.js'
@@ -13,7 +14,7 @@ import { sweep } from '../chart/sweep.js'
 /** @param {string[]} lines @param {string} [kind] @returns {Child} */
 const list = (lines, kind) => (lines.length ? h('ul', { class: kind }, lines.map((line) => h('li', {}, tied(line)))) : null)
 
-/** @param {string} id @param {string} head @param {...Child} children */
+/** @param {string} id @param {Child} head @param {...Child} children */
 const panel = (id, head, ...children) => h('section', { class: 'panel', 'aria-labelledby': id }, h('h2', { id }, head), children)
 
 /** @param {JudgedRow} row */
@@ -30,7 +31,7 @@ export class ReportView {
     const choose = (/** @type {string} */ index) => this.choose(Number(index))
     this.element = h('div', { class: 'stack report' },
       h('section', { class: 'panel', 'aria-labelledby': 'run-head' },
-        h('div', { class: 'head' }, h('h2', { id: 'run-head' }, `Race of ${date(report.started_unix_ms)}`), around.exports),
+        h('div', { class: 'head' }, h('h2', { id: 'run-head' }, `Race of ${date(report.started_unix_ms)}`, marked(judged.marks)), around.exports),
         h('p', { class: 'faint' }, tied(`${judged.above.join('; ')}.`)),
         around.command,
         options.length < 2 ? null : options.length <= 6 ? segments('Show', options, '0', choose) : h('label', { class: 'field' }, h('span', {}, 'Show'), select(options, '0', choose))),
@@ -51,10 +52,11 @@ export class ReportView {
     this.bars = bars(this.report, group.rows, this.judged.figures, this.chosen)
     const head = `${group.title}, ${group.placement}`
     const chart = percentiles(this.report, group.rows, head)
+    const told = new Set()
     show(this.figures,
-      panel('group-head', head, list(group.verdicts, 'verdicts'), list(group.doubts, 'doubts'), this.bars.element,
-        table(`Figures: ${head}`, this.judged.columns, group.rows.map((row) => this.row(row)))),
-      chart && panel('tail-head', 'Latency by percentile', chart, h('p', { class: 'faint' }, 'Each curve ends where fewer than ten samples lie beyond.')))
+      panel('group-head', explained(head, told), list(group.verdicts, 'verdicts'), list(group.doubts, 'doubts'), this.bars.element,
+        table(`Figures: ${head}`, this.judged.columns.map((column) => explained(column, told)), group.rows.map((row) => this.row(row)))),
+      chart && panel('tail-head', explained('Latency by percentile', told), chart, h('p', { class: 'faint' }, 'Each curve ends where fewer than ten samples lie beyond.')))
   }
 
   /** @param {JudgedRow} row @returns {Child[]} */

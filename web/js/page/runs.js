@@ -1,11 +1,12 @@
 // The history: every race that was run here, to open, compare and delete.
 
 import { api, sentence } from '../api.js'
-import { button, h, say, show } from '../dom.js'
+import { button, commandLine, h, say, show } from '../dom.js'
 import { bytes, date, duration, plural } from '../format.js'
 import { state, watch } from '../live.js'
-import { lab, status } from '../store.js'
-import { comparison, dropzone } from './comparing.js'
+import { lab, noRaceYet, status } from '../store.js'
+import { comparison } from './comparing.js'
+import { dropzone } from './files.js'
 
 /** @import { Run } from '../../types' */
 
@@ -35,11 +36,11 @@ export async function runs(_place, signal) {
     compare.setAttribute('aria-disabled', String(ticked.length !== 2))
   }
   const draw = (/** @type {Run[]} */ runs) => {
-    const key = JSON.stringify(runs)
+    const key = JSON.stringify([runs, noRaceYet()])
     if (key === drawn) return
     drawn = key
     ticked = ticked.filter((id) => runs.some((run) => run.id === id))
-    show(list, runs.length ? [h('ul', { class: 'runs' }, runs.map((run) => item(run, ticked.includes(run.id), tick, said))), state.older ? h('p', { class: 'faint' }, `${plural(state.older, 'older run')} kept but not listed here.`) : null] : h('p', {}, 'No race was run on this machine yet. ', h('a', { href: '#/race' }, 'Run one'), '.'))
+    show(list, runs.length ? [h('ul', { class: 'runs' }, runs.map((run) => item(run, ticked.includes(run.id), tick, said))), state.older ? h('p', { class: 'faint' }, `${plural(state.older, 'older run')} kept but not listed here.`) : null] : h('p', {}, noRaceYet(), ' ', h('a', { href: '#/race' }, 'Go to the race')))
     compare.setAttribute('aria-disabled', String(ticked.length !== 2))
   }
   const keep = async (/** @type {string} */ text, /** @type {string} */ name) => {
@@ -56,8 +57,8 @@ export async function runs(_place, signal) {
   const element = h('div', {},
     h('div', { class: 'title' }, h('h1', {}, 'Runs'), h('p', { class: 'lead' }, 'Every race is kept as a file on this machine, until you delete it', lab.folder ? [': ', h('code', {}, lab.folder)] : null, '.')),
     h('section', { class: 'panel', 'aria-label': 'All runs' },
-      h('div', { class: 'row' }, compare, dropzone('Drop a report here to keep it', (text, name) => void keep(text, name), (fault) => say(said, fault))),
-      said, compared, list))
+      h('div', { class: 'row' }, compare, dropzone('report', 'Drop a report here to keep it', (text, name) => void keep(text, name), (fault) => show(said, fault)), said),
+      compared, list))
   return { title: 'Runs', element }
 }
 
@@ -83,6 +84,6 @@ function item(run, checked, tick, said) {
       h('p', { class: 'faint nums' }, `${date(run.started_unix_ms)}, took ${duration(run.elapsed_ms * 1e6)}, ${plural(run.rows, 'row')}, ${bytes(run.bytes)}`,
         run.interrupted ? ', stopped early' : '', run.failed_rows ? h('strong', { class: 'bad' }, `, ${plural(run.failed_rows, 'row')} failed`) : null),
       run.unkept ? h('p', { class: 'bad' }, `In memory only, until the lab ends: open it and export it. It could not be kept: ${run.unkept}.`) : null,
-      h('p', {}, h('code', {}, run.command))),
+      h('p', {}, commandLine(run.command))),
     remove)
 }

@@ -3,6 +3,7 @@
 use crossing::WaitStrategy;
 use serde::Serialize;
 
+use super::frame;
 use super::groups::{NONE, RowGroup, gather, title, versus};
 use crate::plan::{Placement, Workload};
 use crate::report::{Entrant, Report, ReportRow};
@@ -24,6 +25,8 @@ pub struct Beside {
     pub samples: u64,
     /// How many launches.
     pub launches: u32,
+    /// Why it is not one to quote: `quick race`, `stopped early`.
+    pub marks: Vec<&'static str>,
     /// It against each of the others.
     pub versus: Vec<Versus>,
 }
@@ -74,6 +77,7 @@ pub fn beside(
         p50: latency.p50.map_or_else(|| NONE.into(), |ns| units::duration(ns as f64)),
         samples: latency.samples,
         launches: own.launches,
+        marks: frame::marks(report),
         versus: rows().filter(|other| !std::ptr::eq(*other, own)).map(against).collect(),
     })
 }

@@ -47,6 +47,12 @@ pub(super) fn above(report: &Report) -> Vec<String> {
     lines
 }
 
+/// Why no figure of a report is one to quote, in two words each: they stand beside its figures wherever those are shown.
+pub(super) fn marks(report: &Report) -> Vec<&'static str> {
+    let marks = [(report.plan.quick, "quick race"), (report.interrupted, "stopped early")];
+    marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark).collect()
+}
+
 /// Where it ran, in one line.
 fn machine(report: &Report) -> String {
     let machine = &report.machine;
@@ -156,24 +162,62 @@ fn channels(report: &Report) -> Option<String> {
     })
 }
 
-/// Every note once, with the rows that it is about.
+/// Every note once, with the rows that it is about. Notes that differ in their numbers alone are one: `10 and 12 rounds`.
 pub(super) fn doubts<'a>(
     rows: impl Iterator<Item = &'a ReportRow>,
     name: impl Fn(&ReportRow) -> String,
 ) -> Vec<String> {
-    let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut notes: Vec<(Vec<Piece<'a>>, Vec<String>)> = Vec::new();
     // A row may hold any number of notes.
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut places: HashMap<Vec<&'a str>, usize> = HashMap::new();
     for row in rows {
         for note in row.notes.iter().take(NOTES) {
-            let place = *places.entry(note).or_insert(notes.len());
+            let words = pieces(note);
+            let key = words.iter().map(|piece| if is_number(piece) { "0" } else { piece }).collect();
+            let place = *places.entry(key).or_insert(notes.len());
             if place == notes.len() {
-                notes.push((note, Vec::new()));
+                notes.push((words.iter().map(|_| Piece::default()).collect(), Vec::new()));
             }
-            notes[place].1.push(name(row));
+            let (found, rows) = &mut notes[place];
+            found.iter_mut().zip(words).for_each(|(found, piece)| found.push(piece));
+            rows.push(name(row));
         }
     }
-    notes.into_iter().map(|(text, rows)| format!("{}: {text}", rows.join(", "))).collect()
+    let told = |(found, rows): (Vec<Piece<'a>>, Vec<String>)| {
+        let text: String = found.iter().map(|piece| in_words(piece)).collect();
+        format!("{}: {text}", rows.join(", "))
+    };
+    notes.into_iter().map(told).collect()
+}
+
+/// A piece of a note, as each of its rows has it.
+type Piece<'a> = Vec<&'a str>;
+
+/// Words and numbers in turns.
+fn pieces(note: &str) -> Vec<&str> {
+    let is_digit = |at: usize| note.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+    let is_point = |at: usize| note.as_bytes()[at] == b'.' && at > 0 && is_digit(at - 1) && is_digit(at + 1);
+    let is_of_number = |at: usize| is_digit(at) || is_point(at);
+    let ends = (1..note.len()).filter(|&at| is_of_number(at) != is_of_number(at - 1));
+    let mut begin = 0;
+    let mut found = Vec::new();
+    for end in ends.chain([note.len()]) {
+        found.push(&note[begin..end]);
+        begin = end;
+    }
+    found
+}
+
+fn is_number(piece: &str) -> bool {
+    piece.starts_with(|letter: char| letter.is_ascii_digit())
+}
+
+/// The one text that all rows have, or the number of each row in their order.
+fn in_words(piece: &[&str]) -> String {
+    let is_same = piece.iter().all(|one| *one == piece[0]);
+    let each: Vec<String> =
+        piece.iter().take(if is_same { 1 } else { piece.len() }).map(|&one| one.into()).collect();
+    units::list(&each)
 }
 
 /// Which rows ran in which state of the machine, where that differs.
@@ -190,38 +234,52 @@ fn states(report: &Report) -> Option<String> {
         [] => None,
         [(state, _)] => Some(format!("state: {} throughout, by the floor", state.name())),
         _ => {
-            let lists = states.iter().map(|(state, rows)| format!("{} {}", state.name(), rows.join(", ")));
+            // Of the state that most rows ran in, none need be named.
+            states.sort_by_key(|(_, rows)| rows.len());
+            let most = states.len() - 1;
+            let lists = states.iter().enumerate().map(|(place, (state, rows))| {
+                let rows = if place == most { "all others".into() } else { rows.join(", ") };
+                format!("{} {rows}", state.name())
+            });
             let lists = lists.collect::<Vec<_>>().join("; ");
             Some(format!("state: the cores moved, compare rows of one state only: {lists}"))
         }
     }
 }
 
-/// One line for each make of floor: the median over the rows, and its range.
+/// A line for the floors of each number of cache lines: of each way of polling the median over the rows, and its range.
 fn floors(report: &Report) -> Vec<String> {
-    let mut makes: Vec<(u32, &str, Vec<f64>)> = Vec::new();
+    let mut makes: Vec<(u32, Vec<(&str, Vec<f64>)>)> = Vec::new();
     for row in &report.rows {
         let (Some(floor), Some(ns)) = (&row.floor, row.floor_ns) else { continue };
-        match makes.iter_mut().find(|make| make.0 == floor.lines && make.1 == floor.polls) {
-            Some(make) => make.2.push(ns),
-            None => makes.push((floor.lines, &floor.polls, vec![ns])),
+        let place = makes.iter().position(|(lines, _)| *lines == floor.lines).unwrap_or(makes.len());
+        if place == makes.len() {
+            makes.push((floor.lines, Vec::new()));
+        }
+        let polls = &mut makes[place].1;
+        match polls.iter_mut().find(|(polls, _)| *polls == floor.polls) {
+            Some((_, found)) => found.push(ns),
+            None => polls.push((&floor.polls, vec![ns])),
         }
     }
-    makes.into_iter().map(|(lines, polls, ns)| floor(lines, polls, ns)).collect()
+    makes.into_iter().map(|(lines, polls)| floor(lines, polls)).collect()
 }
 
-fn floor(lines: u32, polls: &str, mut ns: Vec<f64>) -> String {
-    ns.sort_by(f64::total_cmp);
-    let shown = |ns: f64| units::duration(ns.round());
-    let (least, median, most) = (shown(ns[0]), shown(ns[ns.len() / 2]), shown(ns[ns.len() - 1]));
-    let range = if least == most { String::new() } else { format!(" ({least} to {most})") };
+fn floor(lines: u32, polls: Vec<(&str, Vec<f64>)>) -> String {
     let lines = match lines {
         1 => "one cache line".into(),
         2 => "two cache lines, one each way".into(),
         more => format!("{more} cache lines"),
     };
-    let polls = if polls == "tsc" { "tsc-paced" } else { polls };
-    format!("floor {median}{range}: {lines}, {polls} polls, half a round trip")
+    let shown = |ns: f64| units::duration(ns.round());
+    let each = polls.into_iter().map(|(polls, mut ns)| {
+        ns.sort_by(f64::total_cmp);
+        let (least, median, most) = (shown(ns[0]), shown(ns[ns.len() / 2]), shown(ns[ns.len() - 1]));
+        let range = if least == most { String::new() } else { format!(" ({least} to {most})") };
+        let polls = if polls == "tsc" { "tsc-paced" } else { polls };
+        format!("{median}{range} by {polls} polls")
+    });
+    format!("floor {}: {lines}, half a round trip", units::list(&each.collect::<Vec<_>>()))
 }
 
 #[cfg(test)]
@@ -231,9 +289,11 @@ mod tests {
 
     #[test]
     fn the_floor_names_its_lines_and_its_polls() {
+        let polls = vec![("tsc", vec![42.4, 41.0, 44.0]), ("pause", vec![45.0])];
         assert_eq!(
-            floor(2, "tsc", vec![42.4, 41.0, 44.0]),
-            "floor 42 ns (41 ns to 44 ns): two cache lines, one each way, tsc-paced polls, half a round trip"
+            floor(2, polls),
+            "floor 42 ns (41 ns to 44 ns) by tsc-paced polls and 45 ns by pause polls: two cache lines, one each way, \
+             half a round trip"
         );
     }
 

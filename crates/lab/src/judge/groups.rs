@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crossing::WaitStrategy;
+use crossing::{Kind, WaitStrategy};
 use serde::Serialize;
 
 use crate::plan::{Placement, Workload};
@@ -134,6 +134,8 @@ pub(super) type Placed<'a> = (usize, &'a ReportRow);
 /// Rows that may be compared, before anything is said of them.
 pub(super) struct RowGroup<'a> {
     pub(super) rows: Vec<Placed<'a>>,
+    /// Whether every entrant of the plan had a round here. Without that the best is whichever happened to run.
+    pub(super) is_whole: bool,
 }
 
 pub(super) fn gather(report: &Report) -> Vec<RowGroup<'_>> {
@@ -142,9 +144,15 @@ pub(super) fn gather(report: &Report) -> Vec<RowGroup<'_>> {
     for (index, row) in report.rows.iter().enumerate() {
         let place = *places.entry(shared(row)).or_insert(groups.len());
         if place == groups.len() {
-            groups.push(RowGroup { rows: Vec::new() });
+            groups.push(RowGroup { rows: Vec::new(), is_whole: true });
         }
         groups[place].rows.push((index, row));
+    }
+    // No entrant begins its second round before each has had its first. A report does not say which rivals were to come.
+    if report.interrupted && report.rows.iter().all(|row| row.launches < 2) {
+        for group in &mut groups {
+            group.is_whole = report.plan.rivals.is_empty() && group.absent(report).next().is_none();
+        }
     }
     groups
 }
@@ -163,6 +171,18 @@ impl<'a> RowGroup<'a> {
         Measure::of(self.first().workload)
     }
 
+    /// The settings in words: `ping-pong, 64 B, spin`.
+    pub(super) fn setting(&self) -> String {
+        let first = self.first();
+        format!("{}, {}, {}", first.workload, units::bytes(first.size_bytes), first.wait)
+    }
+
+    /// The planned mechanisms that have no row here.
+    pub(super) fn absent<'b>(&self, report: &'b Report) -> impl Iterator<Item = &'b Kind> {
+        let ran: Vec<&str> = self.rows.iter().map(|(_, row)| &row.kind[..]).collect();
+        report.plan.kinds.iter().filter(move |kind| !ran.contains(&kind.name()))
+    }
+
     /// The rows that are judged and have the figure, the best first.
     pub(super) fn ranked(&self, figure: &JudgedFigure) -> Vec<Placed<'a>> {
         let judged = self.rows.iter().filter(|(_, row)| row.entrant != Entrant::Bound);
@@ -172,9 +192,9 @@ impl<'a> RowGroup<'a> {
         found.into_iter().map(|(_, placed)| placed).collect()
     }
 
-    /// The same by the figure that judges.
+    /// The same by the figure that judges; none of a group that is not whole.
     pub(super) fn judged_order(&self) -> Vec<Placed<'a>> {
-        self.ranked(self.measure().figure())
+        if self.is_whole { self.ranked(self.measure().figure()) } else { Vec::new() }
     }
 }
 
@@ -191,13 +211,15 @@ impl Measure {
 /// The title of an entrant.
 pub(super) fn title(row: &ReportRow, scenes: &[Scene]) -> String {
     match row.entrant {
-        Entrant::Mechanism => scenes
-            .iter()
-            .find(|scene| scene.kind == row.kind)
-            .map_or_else(|| row.kind.clone(), |scene| scene.title.clone()),
+        Entrant::Mechanism => title_of(&row.kind, scenes),
         Entrant::Null => "no channel".into(),
         Entrant::Rival | Entrant::Bound => row.kind.clone(),
     }
+}
+
+/// The title of a mechanism.
+pub(super) fn title_of(kind: &str, scenes: &[Scene]) -> String {
+    scenes.iter().find(|scene| scene.kind == kind).map_or_else(|| kind.into(), |scene| scene.title.clone())
 }
 
 /// Time on a core for each message, of the sender and of the receiver, in nanoseconds.

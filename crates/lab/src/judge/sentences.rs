@@ -1,14 +1,19 @@
 //! Sentences about a report. Each names its figure, and follows from its rows alone.
 
-use super::groups::{Advice, FIGURES, JudgedFigure, Placed, RowGroup, cpu, slower, title};
+use super::groups::{Advice, FIGURES, JudgedFigure, Placed, RowGroup, cpu, slower, title, title_of};
 use crate::plan::Workload;
 use crate::report::{Report, ReportRow};
 use crate::scene::Scene;
 use crate::stats::{Measure, Verdict};
 use crate::units::{bytes, duration, each, list, rate, times};
 
-/// The best of a group by each figure that matters for its workload.
-pub(super) fn verdicts(group: &RowGroup<'_>, scenes: &[Scene]) -> Vec<String> {
+/// The best of a group by each figure that matters for its workload; or why nothing is judged.
+pub(super) fn verdicts(group: &RowGroup<'_>, report: &Report, scenes: &[Scene]) -> Vec<String> {
+    if !group.is_whole {
+        let titles: Vec<String> = group.absent(report).map(|kind| title_of(kind.name(), scenes)).collect();
+        let missing = if titles.is_empty() { "every entrant".into() } else { list(&titles) };
+        return vec![format!("Nothing is judged: the race was stopped before {missing} had a round here.")];
+    }
     let [p50, p99, rate, cpu, _] = &FIGURES;
     let figures: &[&JudgedFigure] = match group.measure() {
         Measure::LatencyP50 => &[p50, p99, cpu],
@@ -70,20 +75,15 @@ pub(super) fn advice(report: &Report, groups: &[RowGroup<'_>], scenes: &[Scene])
         .iter()
         .filter(|group| !group.judged_order().is_empty())
         .partition(|group| group.measure() == Measure::LatencyP50);
-    let timed: Vec<Vec<Placed<'_>>> = timed.into_iter().map(RowGroup::judged_order).collect();
-    for order in &timed {
+    let timed: Vec<(String, Vec<Placed<'_>>)> =
+        timed.into_iter().map(|group| (group.setting(), group.judged_order())).collect();
+    let (mut alike, mut told_alike) = (Vec::new(), Vec::new());
+    for (setting, order) in &timed {
         let [best @ (_, first), .., worst @ (_, last)] = &order[..] else { continue };
-        let setting = format!("{}, {}, waiting by {}", first.workload, bytes(first.size_bytes), first.wait);
         let span = p50(last) / p50(first);
         if span < CLOSE {
-            let within = times(span);
-            let needs = needs(scenes);
-            tell(
-                format!(
-                    "{setting}: everything is within {within}. Choose by what you need, not by speed: {needs}."
-                ),
-                order,
-            );
+            alike.extend(order);
+            told_alike.push(format!("{} ({setting})", times(span)));
         } else if span > FAR {
             let [least, most] = [first, last].map(|row| duration(p50(row)));
             let first = title(first, scenes);
@@ -95,6 +95,13 @@ pub(super) fn advice(report: &Report, groups: &[RowGroup<'_>], scenes: &[Scene])
             );
         }
     }
+    if !alike.is_empty() {
+        let (told_alike, needs) = (told_alike.join(", "), needs(scenes));
+        tell(
+            format!("Everything is within {told_alike}. Choose by what you need, not by speed: {needs}."),
+            &alike,
+        );
+    }
     let sleeps = |row: &ReportRow| {
         let sides = row.sides.filter(|_| row.messages > 0)?;
         let slept = sides.map(|side| side.voluntary_switches as f64 / row.messages as f64);
@@ -102,9 +109,9 @@ pub(super) fn advice(report: &Report, groups: &[RowGroup<'_>], scenes: &[Scene])
     };
     let awake = timed
         .iter()
-        .map(|order| order[0])
-        .find(|(_, row)| cpu(row).is_some() && sleeps(row).is_some_and(|sleeps| sleeps < AWAKE));
-    if let Some(fast @ (_, row)) = awake {
+        .map(|(setting, order)| (setting, order[0]))
+        .find(|(_, (_, row))| cpu(row).is_some() && sleeps(row).is_some_and(|sleeps| sleeps < AWAKE));
+    if let Some((setting, fast @ (_, row))) = awake {
         let is_like = |other: &ReportRow| {
             (&other.kind, other.workload, other.size_bytes, other.placement)
                 == (&row.kind, row.workload, row.size_bytes, row.placement)
@@ -116,25 +123,28 @@ pub(super) fn advice(report: &Report, groups: &[RowGroup<'_>], scenes: &[Scene])
             let instead = duration(p50(asleep.1));
             tell(
                 format!(
-                    "{name} is fast because neither side sleeps ({sleeps} switches a message): it keeps two cores busy, also when nothing is sent. If you cannot spare them, count with {instead}."
+                    "{setting}: {name} is fast because neither side sleeps ({sleeps} switches a message). It keeps two cores busy, also when nothing is sent. If you cannot spare them, count with {instead}, as waiting by {} took.",
+                    asleep.1.wait
                 ),
                 &[fast, asleep],
             );
         }
     }
     let has_a_tail = |(_, row): &&Placed<'_>| FIGURES[1].of_row(row).is_some_and(|p99| p99 > FAR * p50(row));
-    let tails: Vec<Placed<'_>> = timed.iter().flatten().filter(has_a_tail).copied().collect();
-    if !tails.is_empty() {
-        let mut names: Vec<String> = Vec::new();
-        for name in tails.iter().map(|(_, row)| title(row, scenes)) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
+    let (mut tails, mut told_tails) = (Vec::new(), Vec::new());
+    for (setting, order) in &timed {
+        let long: Vec<Placed<'_>> = order.iter().filter(has_a_tail).copied().collect();
+        let names: Vec<String> = long.iter().map(|(_, row)| title(row, scenes)).collect();
+        if !long.is_empty() {
+            told_tails.push(format!("{} ({setting})", list(&names)));
         }
+        tails.extend(long);
+    }
+    if !tails.is_empty() {
+        let told_tails = told_tails.join("; ");
         tell(
             format!(
-                "The tail is long for {}: p99 is more than five times the median. If a late message hurts, read the percentile chart, not the median.",
-                list(&names)
+                "The tail is long for {told_tails}: p99 is more than five times the median. If a late message hurts, read the percentile chart, not the median."
             ),
             &tails,
         );
@@ -148,8 +158,9 @@ pub(super) fn advice(report: &Report, groups: &[RowGroup<'_>], scenes: &[Scene])
         let gathered = if row.workload == Workload::Corked { ", through a cork" } else { "" };
         tell(
             format!(
-                "For many messages without answers, {name} carries most: {carried} a second of {}{gathered}.",
-                bytes(row.size_bytes)
+                "For many messages without answers, {name} carries most: {carried} a second of {}, waiting by {}{gathered}.",
+                bytes(row.size_bytes),
+                row.wait
             ),
             &[best],
         );

@@ -139,7 +139,8 @@ fn launches_that_overlap_are_no_difference_in_cells_and_sentences() {
         group.verdicts
     );
     assert!(!group.verdicts[0].contains("behind"), "{:?}", group.verdicts);
-    assert!(judged.advice[0].text.contains("Choose by what you need, not by speed: "), "{:?}", judged.advice);
+    let advice = &judged.advice[0].text;
+    assert!(advice.starts_with("Everything is within 1.05× (ping-pong, 64 B, spin). Choose by"), "{advice}");
 }
 
 #[test]
@@ -224,4 +225,87 @@ fn a_note_is_said_once_with_its_rows() {
         "{:?}",
         judged.groups[0].doubts
     );
+}
+
+#[test]
+fn a_sentence_never_gathers_rows_of_different_settings_without_naming_them() {
+    let mut report = two(Workload::PingPong, [(100, 1e6), (900, 1e5)], 0.01);
+    report.rows.extend(two(Workload::PingPong, [(100, 1e6), (900, 1e5)], 0.01).rows);
+    for (index, row) in report.rows.iter_mut().enumerate() {
+        row.wait = if index < 2 { WaitStrategy::Spin } else { WaitStrategy::Block };
+        let latency = row.latency_ns.as_mut().unwrap();
+        // The tail of one mechanism under one way of waiting, and of the other under the other.
+        let factor = if [0, 3].contains(&index) { 6 } else { 2 };
+        latency.p99 = latency.p50.map(|ns| ns * factor);
+    }
+    let judged = judged(&report);
+    let tails = judged.advice.iter().find(|advice| advice.text.starts_with("The tail is long")).unwrap();
+    assert_eq!(tails.rows, [0, 3]);
+    let words = "for Shared memory (ping-pong, 64 B, spin); Pipe (ping-pong, 64 B, block): p99";
+    assert!(tails.text.contains(words), "{}", tails.text);
+    for advice in &judged.advice {
+        let settings = advice.rows.iter().map(|&row| report.rows[row].wait.to_string());
+        assert!(settings.into_iter().all(|wait| advice.text.contains(&wait)), "{advice:?}");
+    }
+}
+
+#[test]
+fn a_race_that_was_stopped_before_all_had_run_judges_nothing() {
+    let stopped = |launches: u32, rows: usize| {
+        let mut report = two(Workload::PingPong, [(100, 1e6), (900, 1e5)], 0.01);
+        report.plan.kinds = vec![Kind::Shm, Kind::Pipe];
+        report.plan.rivals.clear();
+        report.interrupted = true;
+        report.rows.truncate(rows);
+        report.rows.iter_mut().for_each(|row| row.launches = launches);
+        judged(&report)
+    };
+    let cut = stopped(1, 1);
+    let group = &cut.groups[0];
+    assert_eq!(group.verdicts, ["Nothing is judged: the race was stopped before Pipe had a round here."]);
+    assert!(best(&cut).is_empty() && group.ranked.is_empty() && cut.advice.is_empty(), "{cut:?}");
+    assert_eq!((group.rows[0].cells[10].as_str(), &group.rows[0].behind), (NONE, &None));
+    assert!(group.rows[0].figures[0].is_some(), "its own figures are shown");
+    assert_eq!(cut.marks, ["stopped early"]);
+    assert_eq!(best(&stopped(1, 2)), [0], "each had its round");
+    assert_eq!(best(&stopped(2, 1)), [0], "nobody has a second round before all had the first");
+    let mut with_a_rival = two(Workload::PingPong, [(100, 1e6), (900, 1e5)], 0.01);
+    with_a_rival.interrupted = true;
+    with_a_rival.rows.iter_mut().for_each(|row| row.launches = 1);
+    with_a_rival.plan.kinds = vec![Kind::Shm, Kind::Pipe];
+    with_a_rival.plan.rivals = vec!["other".into()];
+    let judged = judged(&with_a_rival);
+    assert!(best(&judged).is_empty());
+    assert!(judged.groups[0].verdicts[0].contains("before every entrant had a round"), "{judged:?}");
+}
+
+#[test]
+fn notes_that_differ_in_their_numbers_alone_are_one_doubt() {
+    let mut report = two(Workload::PingPong, [(100, 1e6), (900, 1e5)], 0.01);
+    report.rows[0].notes =
+        vec!["the floor moved during 1 of 5 launches, by 0.4%".into(), "é1".into(), String::new()];
+    report.rows[1].notes = vec!["the floor moved during 3 of 5 launches, by 12%".into(), "é".into()];
+    assert_eq!(
+        judged(&report).groups[0].doubts,
+        [
+            "Shared memory, Pipe: the floor moved during 1 and 3 of 5 launches, by 0.4 and 12%",
+            "Shared memory: é1",
+            "Shared memory: ",
+            "Pipe: é",
+        ]
+    );
+}
+
+#[test]
+fn a_quick_race_and_one_that_was_stopped_are_marked_wherever_their_figures_stand() {
+    let mut report = sample();
+    let marks = |report: &Report| {
+        let like = (WaitStrategy::Spin, Placement::CrossCore, 64);
+        let found = beside(report, &scenes(), "pipe", like).unwrap().marks;
+        assert_eq!(found, judged(report).marks);
+        found
+    };
+    assert_eq!(marks(&report), Vec::<&str>::new());
+    (report.plan.quick, report.interrupted) = (true, true);
+    assert_eq!(marks(&report), ["quick race", "stopped early"]);
 }
