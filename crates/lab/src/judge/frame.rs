@@ -249,7 +249,7 @@ fn states(report: &Report) -> Option<String> {
 
 /// A line for the floors of each number of cache lines: of each way of polling the median over the rows, and its range.
 fn floors(report: &Report) -> Vec<String> {
-    let mut makes: Vec<(u32, Vec<(&str, Vec<f64>)>)> = Vec::new();
+    let mut makes: Vec<(u32, Vec<FloorsOf<'_>>)> = Vec::new();
     for row in &report.rows {
         let (Some(floor), Some(ns)) = (&row.floor, row.floor_ns) else { continue };
         let place = makes.iter().position(|(lines, _)| *lines == floor.lines).unwrap_or(makes.len());
@@ -265,7 +265,10 @@ fn floors(report: &Report) -> Vec<String> {
     makes.into_iter().map(|(lines, polls)| floor(lines, polls)).collect()
 }
 
-fn floor(lines: u32, polls: Vec<(&str, Vec<f64>)>) -> String {
+/// A way to poll, and its floors in nanoseconds.
+type FloorsOf<'a> = (&'a str, Vec<f64>);
+
+fn floor(lines: u32, polls: Vec<FloorsOf<'_>>) -> String {
     let lines = match lines {
         1 => "one cache line".into(),
         2 => "two cache lines, one each way".into(),
