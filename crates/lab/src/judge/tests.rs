@@ -253,7 +253,7 @@ fn a_sentence_never_gathers_rows_of_different_settings_without_naming_them() {
 fn a_race_that_was_stopped_before_all_had_run_judges_nothing() {
     let stopped = |launches: u32, rows: usize| {
         let mut report = two(Workload::PingPong, [(100, 1e6), (900, 1e5)], 0.01);
-        report.plan.kinds = vec![Kind::Shm, Kind::Pipe];
+        report.plan.kinds = Kind::ALL[..2].to_vec();
         report.plan.rivals.clear();
         report.interrupted = true;
         report.rows.truncate(rows);
@@ -268,11 +268,11 @@ fn a_race_that_was_stopped_before_all_had_run_judges_nothing() {
     assert!(group.rows[0].figures[0].is_some(), "its own figures are shown");
     assert_eq!(cut.marks, ["stopped early"]);
     assert_eq!(best(&stopped(1, 2)), [0], "each had its round");
-    assert_eq!(best(&stopped(2, 1)), [0], "nobody has a second round before all had the first");
+    assert_eq!(best(&stopped(2, 1)), [0], "no entrant has a second round before all had their first");
     let mut with_a_rival = two(Workload::PingPong, [(100, 1e6), (900, 1e5)], 0.01);
     with_a_rival.interrupted = true;
     with_a_rival.rows.iter_mut().for_each(|row| row.launches = 1);
-    with_a_rival.plan.kinds = vec![Kind::Shm, Kind::Pipe];
+    with_a_rival.plan.kinds = Kind::ALL[..2].to_vec();
     with_a_rival.plan.rivals = vec!["other".into()];
     let judged = judged(&with_a_rival);
     assert!(best(&judged).is_empty());
