@@ -1,5 +1,7 @@
 // Made from the Rust types; not to be edited. To renew it: RENEW=1 cargo test -p ipcscope published
 
+export type Access = "read" | "write"
+
 export type Act = { is: "syscall"; name: string } | { is: "store" } | { is: "load" } | { is: "copy" } | { is: "wake" } | { is: "sleep" } | { is: "poll" }
 
 export type Actor = "sender" | "receiver" | "kernel"
@@ -122,12 +124,14 @@ export type Effect = { by: Amount; gauge: string; is: "add" } | { by: Amount; ga
 export type Entrant = "mechanism" | "null" | "rival" | "bound"
 
 export interface Event {
+  access?: Access
   ahead_bytes?: number
   args?: string
   basis?: Basis
   bytes?: number
   call?: Call | string
   columns?: Array<string>
+  copy?: number
   core?: number
   count?: number
   cpu?: number
@@ -145,12 +149,14 @@ export interface Event {
   mode?: Mode
   name?: string
   payload?: string
+  place?: string
   processes?: [Process, Process]
   remedy?: string
   result?: number
   rows?: Array<Array<string>>
   side?: Actor
   signal?: string
+  space?: Space
   state?: ProcessState
   step?: string
   t_ns: number

@@ -1,6 +1,7 @@
 //! A probe on the terminal, as JSON, and as the table of what is quoted beside what was measured.
 
 use lab::probe::{ProbeFigure, ProbeReport, Probed, Question, Reading, TouchedBy};
+use lab::scene::Space;
 use lab::trace::{Trace, What};
 
 use super::Ink;
@@ -171,7 +172,7 @@ pub(crate) fn journey(trace: &Trace, title: &str, width: usize, ink: Ink) -> Str
             What::BatchBegin { .. } | What::BatchEnd {} | What::Processes { .. } => continue,
             _ => {
                 // What a program does with its own memory is its own affair.
-                let own = matches!(&event.what, What::Copy { bytes: None, .. });
+                let own = matches!(&event.what, What::Copy { space: Some(Space::User), .. });
                 let strange = event.step.is_none() && !own;
                 foretold &= !strange;
                 let step = event.step.as_deref().unwrap_or(if strange { "(not foretold)" } else { "" });

@@ -22,7 +22,7 @@ export const shapes = {
   "Effect wakes": {"process":"string"},
   "Event": {"cpu":"~count","direction":"~string","message":"~count","side":"~string","step":"~string","t_ns":"count","text":"~string","what":"string"},
   "Event batch-begin": {"count":"count","mode":"string"},
-  "Event copy": {"bytes":"~count","function":"string"},
+  "Event copy": {"access":"~string","bytes":"~count","copy":"~count","detail":"~string","function":"string","place":"~string","space":"~string"},
   "Event died": {"exit_code":"~integer","signal":"~string"},
   "Event experiment-begin": {"id":"string"},
   "Event experiment-end": {"held":"boolean?","id":"string","verdict":"string"},

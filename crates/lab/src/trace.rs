@@ -16,7 +16,7 @@ use serde_json::Value;
 use self::line::{line, parse, take};
 use crate::scene::Scene;
 
-pub use event::{Basis, Call, Event, Mode, Process, ProcessState, Side, Tone, Values, What};
+pub use event::{Access, Basis, Call, Event, Mode, Process, ProcessState, Side, Tone, Values, What};
 pub use line::ReadError;
 
 /// The version of the trace's structure.

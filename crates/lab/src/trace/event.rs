@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::line::{ReadError, line, parse, take};
 use crate::machine::Unavailable;
+use crate::scene::Space;
 
 pub use crate::scene::Actor as Side;
 
@@ -161,6 +162,21 @@ pub enum What {
         /// How many bytes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bytes: Option<u64>,
+        /// Whether the function is the program's or the kernel's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        space: Option<Space>,
+        /// The memory that was touched, in words. Both mappings of shared memory are one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<String>,
+        /// Which copy of the message this belongs to, counted from 1 on its way.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        copy: Option<u64>,
+        /// What that copy did here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        access: Option<Access>,
+        /// The functions that led to it, as in a [`What::Wake`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
     },
     /// A process was made runnable.
     Wake {
@@ -264,6 +280,17 @@ pub enum Call {
     Send,
     /// `recv`.
     Recv,
+}
+
+/// What a copy does with the memory that it touches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// The message is read here.
+    Read,
+    /// The message is written here.
+    Write,
 }
 
 /// What the kernel says of a process.

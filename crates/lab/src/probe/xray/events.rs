@@ -1,13 +1,15 @@
 //! Each event of the stream in the story of one message: its actor, its words, and its step of the
 //! scene.
 
+use std::collections::BTreeMap;
+
 use super::inside::{Entered, Inside};
 use super::scan::{Scan, TraceKey, stack_of, who};
 use crate::probe::spell;
 use crate::probe::steps::{Sign, step};
 use crate::probe::stream::SeenEvent;
 use crate::probe::symbols;
-use crate::probe::touch::{BytePlace, touch};
+use crate::probe::touch::{BytePlace, CopyPart, touch};
 use crate::trace::{Event, Side, What};
 
 /// Where the two are while the stream is read.
@@ -18,12 +20,14 @@ pub(super) struct Walk {
     pub(super) calls: Inside,
     /// Whether either has lost its core without going to sleep.
     pub(super) aside: [bool; 2],
+    /// The part that each touch has in a copy, by its time and place.
+    pub(super) parts: BTreeMap<(u64, BytePlace), CopyPart>,
 }
 
 impl Scan<'_> {
     /// What one event of the stream is, if it belongs to this message.
     pub(super) fn event(&self, seen: &SeenEvent<TraceKey>, walk: &mut Walk, events: &mut Vec<Event>) {
-        let Walk { windows, calls, aside } = walk;
+        let Walk { windows, calls, aside, parts } = walk;
         let scene = self.setup.kind.scene();
         let sample = &seen.sample;
         let side = self.pids.iter().position(|&pid| pid == sample.tid);
@@ -125,12 +129,11 @@ impl Scan<'_> {
                 );
             }
             (TraceKey::Byte(place), Some(side)) if inside(side) => {
-                events.push(self.touched(place, seen, side, by));
+                let part = parts.get(&(sample.t_ns, place)).copied();
+                events.push(self.touched(place, seen, side, part, by));
             }
             (TraceKey::Byte(place), None) if inside(0) || inside(1) => {
-                let touched = touch(place, sample, &self.pids);
-                let function = touched.function.unwrap_or_else(|| "another program".into());
-                let what = What::Copy { function, bytes: None };
+                let (what, _) = touch(place, sample, &self.pids).event(None, None);
                 let text = format!("another task touches {}", place.words());
                 events.push(Event::new(sample.t_ns, what).by(Side::Kernel).of(0).saying(text));
             }
@@ -143,6 +146,7 @@ impl Scan<'_> {
         place: BytePlace,
         seen: &SeenEvent<TraceKey>,
         side: usize,
+        part: Option<CopyPart>,
         by: impl Fn(usize, What, Option<Sign<'_>>) -> Event,
     ) -> Event {
         let touched = touch(place, &seen.sample, &self.pids);
@@ -151,10 +155,8 @@ impl Scan<'_> {
             BytePlace::SharedBySender | BytePlace::SharedByReceiver => Some(Sign::SharedTouch),
             _ => None,
         };
-        let through = touched.stack.get(1).map_or_else(String::new, |caller| format!(", called by {caller}"));
-        let function = touched.function.clone().unwrap_or_else(|| "the program itself".into());
         let bytes = touched.by_kernel().then(|| u64::from(self.setup.size_bytes));
-        let text = format!("{function} touches {}{through}", place.words());
-        by(side, What::Copy { function, bytes }, sign).saying(text)
+        let (what, text) = touched.event(part, bytes);
+        by(side, what, sign).saying(text)
     }
 }

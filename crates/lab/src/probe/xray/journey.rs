@@ -4,7 +4,8 @@ use super::events::Walk;
 use super::inside::Inside;
 use super::looks::without_empty_looks;
 use super::scan::{Scan, TraceKey, Xray, both_calls};
-use crate::probe::touch::{BytePlace, Life, touch};
+use crate::probe::stream::SeenEvent;
+use crate::probe::touch::{BytePlace, Life, Touch, copy_parts, touch};
 use crate::scene::Scene;
 use crate::trace::{Basis, Event, Tone, What};
 
@@ -17,7 +18,10 @@ impl Scan<'_> {
         };
         let windows = [send, recv];
         let mut events = both_calls(windows);
-        let mut walk = Walk { windows, calls: Inside::default(), aside: [false; 2] };
+        let touches = self.touches((recv.0.min(send.0), send.1.max(recv.1)));
+        let parts = touches.iter().zip(copy_parts(&touches));
+        let parts = parts.filter_map(|(touch, part)| Some(((touch.t_ns, touch.place), part?))).collect();
+        let mut walk = Walk { windows, calls: Inside::default(), aside: [false; 2], parts };
         for seen in self.events {
             self.event(seen, &mut walk, &mut events);
         }
@@ -36,16 +40,21 @@ impl Scan<'_> {
         Xray { pids: self.pids, cores: self.cores, events }
     }
 
+    /// Every touch of the byte within a window.
+    fn touches(&self, window: (u64, u64)) -> Vec<Touch> {
+        let inside = self.events.iter().filter(|seen| (window.0..=window.1).contains(&seen.sample.t_ns));
+        let of = |seen: &SeenEvent<TraceKey>| match seen.key {
+            TraceKey::Byte(place) => Some(touch(place, &seen.sample, &self.pids)),
+            _ => None,
+        };
+        inside.filter_map(of).collect()
+    }
+
     /// How often the message was copied, beside what textbooks say.
     fn copies(&self, index: usize, end: u64) -> Vec<Event> {
         let Some(&send) = self.row.sends.get(index) else { return Vec::new() };
         let window = (send.0, end);
-        let inside = self.events.iter().filter(|seen| (window.0..=window.1).contains(&seen.sample.t_ns));
-        let touches = inside.filter_map(|seen| match seen.key {
-            TraceKey::Byte(place) => Some(touch(place, &seen.sample, &self.pids)),
-            _ => None,
-        });
-        let life = Life { window, touches: touches.collect() };
+        let life = Life { window, touches: self.touches(window) };
         let row = |name: &str, count: String| vec![name.to_owned(), count];
         let mut rows: Vec<Vec<String>> = [BytePlace::SendBuffer, BytePlace::Kernel, BytePlace::ReceiveBuffer]
             .into_iter()

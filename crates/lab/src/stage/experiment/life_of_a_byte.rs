@@ -1,12 +1,14 @@
 //! The life of a byte: watchpoints on one byte of a message, in the sender's memory, in the kernel's and in the
 //! receiver's. Every instruction that touches it is seen, with the function it stands in.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use super::bench::{ExperimentBench, ExperimentVerdict};
 use crate::peer::PeerFault;
 use crate::probe::InstrumentFault;
 use crate::probe::copies::{self, Proof};
+use crate::probe::copy_parts;
 use crate::probe::refused;
 use crate::probe::tracefs::Tracefs;
 use crate::scene::Scene;
@@ -58,32 +60,45 @@ fn tell(bench: &mut ExperimentBench<'_, '_>, proof: &Proof) {
         Event::new(bench.teller.t_ns(ago(life.window.0)), begun).by(Side::Sender).of(number),
         Event::new(bench.teller.t_ns(ago(life.window.1)), ended).by(Side::Receiver).of(number),
     ];
-    for touch in &life.touches {
-        let function = touch.function.clone().unwrap_or_else(|| "the program itself".into());
+    for (touch, part) in life.touches.iter().zip(copy_parts(&life.touches)) {
         let (side, task) = match touch.side {
             Some(0) => (Side::Sender, "sender"),
             Some(_) => (Side::Receiver, "receiver"),
             None => (Side::Kernel, "another task"),
         };
-        let caller = touch.stack.get(1).map_or_else(String::new, |caller| format!(", called by {caller}"));
+        let (function, caller) = touch.doer();
         let after_ns = touch.t_ns.saturating_sub(life.window.0);
         rows.push(vec![
             format!("{after_ns} ns"),
             touch.place.words().into(),
             task.into(),
             format!("{function}{caller}"),
+            part.map_or("–".into(), |part| part.words()),
         ]);
-        let text = format!("{function} touches {}{caller}", touch.place.words());
-        let event = Event::new(bench.teller.t_ns(ago(touch.t_ns)), What::Copy { function, bytes: None });
+        let (what, text) = touch.event(part, None);
+        let event = Event::new(bench.teller.t_ns(ago(touch.t_ns)), what);
         events.push(Event { cpu: Some(touch.cpu), ..event.by(side).of(number).saying(text) });
     }
     bench.teller.in_order(events);
     bench.teller.table(
         "Every touch of one byte of one message",
-        &["after", "where the byte was", "running", "in function"],
+        &["after", "where the byte was", "running", "in function", "belongs to"],
         rows,
         "hardware watchpoints",
     );
+}
+
+/// Which of the table's copies are the kernel's.
+fn numbers(proof: &Proof) -> String {
+    let touches = proof.lives.last().map_or(&[][..], |life| &life.touches);
+    let parts = touches.iter().zip(copy_parts(touches)).filter(|(touch, _)| touch.by_kernel());
+    let numbers: BTreeSet<u64> = parts.filter_map(|(_, part)| Some(part?.copy)).collect();
+    let numbers: Vec<String> = numbers.into_iter().map(|number| number.to_string()).collect();
+    match &numbers[..] {
+        [] => String::new(),
+        [one] => format!(" (copy {one} of the table)"),
+        [first @ .., last] => format!(" (copies {} and {last} of the table)", first.join(", ")),
+    }
 }
 
 fn verdict(bench: &ExperimentBench<'_, '_>, proof: &Proof, privileged: bool) -> ExperimentVerdict {
@@ -96,7 +111,7 @@ fn verdict(bench: &ExperimentBench<'_, '_>, proof: &Proof, privileged: bool) -> 
     };
     let words = match (proof.whole, copies) {
         (true, 0.0) => "the kernel never touched it".to_owned(),
-        (true, copies) => format!("the kernel copied it {copies} times"),
+        (true, copies) => format!("the kernel copied it {copies} times{}", numbers(proof)),
         (false, copies) => format!("the kernel copied it at least {copies} times: its own copy was not met"),
     };
     let budget = bench.cast.kind.scene().budgets.iter().find(|budget| budget.wait == bench.cast.wait.name());
