@@ -14,6 +14,6 @@ const PLACE: &str = "#/replay";
 pub(crate) fn run(typed: &args::Replay) -> Result<Outcome, Failure> {
     let fault = |why: &dyn std::fmt::Display| Failure::told(format_args!("{}: {why}", typed.file.display()));
     let text = input::text(&typed.file, LIMIT_BYTES).map_err(|error| fault(&error))?;
-    Trace::read(&text[..]).map_err(|error| fault(&error))?;
+    Trace::read_all(&text[..]).map_err(|error| fault(&error))?;
     serve::lab(&typed.door, Some(text), PLACE)
 }

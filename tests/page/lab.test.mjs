@@ -183,13 +183,101 @@ test('a process that is stopped from outside is named, and goes on when it is le
   await close()
 })
 
-test('an X-ray shows what probes saw, or says why there is none', async () => {
-  const { page, close } = await open(browser, at('m/pipe?speed=max'))
+for (const [colorScheme, width] of /** @type {const} */ ([['light', 1280], ['dark', 375]])) {
+  test(`an X-ray shows the journey of a message, or says why there is none, ${colorScheme}, ${width} px`, async (t) => {
+    const { page, complaints, close } = await open(browser, at('m/pipe?speed=max'), { colorScheme, bypassCSP: true, viewport: { width, height: 800 } })
+    await ready(page)
+    assert.ok(await page.locator('.journey').isHidden(), 'there is none yet')
+    await press(page, 'X-ray 1')
+    await page.locator('.findings article').first().waitFor({ timeout: 60_000 })
+    await ready(page)
+    assert.doesNotMatch((await page.locator('.caption').textContent()) ?? '', /^0.ns/, 'its events are in order of time')
+    const blocks = page.locator('.journey .lanes button')
+    const seen = await blocks.count()
+    if (!seen) {
+      await page.locator('.missing').first().waitFor()
+      t.diagnostic('no probe could be had')
+    } else {
+      const names = await blocks.evaluateAll((all) => all.map((block) => block.getAttribute('aria-label')))
+      for (const part of [/^send\(\).*: sender, user/, /^write\(\).*: sender, kernel/, /^read\(\).*: receiver, kernel/, /^recv\(\).*: receiver, user/]) assert.ok(names.some((name) => part.test(name)), `${part}: ${names}`)
+      const copies = names.filter((name) => /^copy \d/.test(name)).length
+      assert.equal(await page.locator('.journey .join.byte').count(), Math.max(0, copies - 1), 'each copy is joined to the next')
+      assert.equal(await page.locator('.journey .lanes button[tabindex="0"]').count(), 1, 'one stop of the keyboard')
+      await blocks.first().focus()
+      for (let index = 1; index < seen; index++) {
+        await page.keyboard.press('ArrowDown')
+        assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('aria-label')), names[index])
+      }
+      await page.keyboard.press('Enter')
+      const opened = page.locator('.journey .opened')
+      await opened.getByRole('heading').waitFor()
+      await page.keyboard.press('Escape')
+      await opened.waitFor({ state: 'detached' })
+      const woken = names.findIndex((name) => name.startsWith('wakes'))
+      if (woken >= 0) {
+        await blocks.nth(woken).click()
+        assert.ok(await opened.locator('li').count() > 1, 'the stack is folded out')
+      }
+      const covered = await blocks.evaluateAll((all) => all.filter((one, index) => all.some((other, place) => {
+        const [a, b] = [one, other].map((block) => block.getBoundingClientRect())
+        return place > index && a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1
+      })).map((block) => block.textContent))
+      assert.deepEqual(covered, [], 'no label covers another')
+      const facts = await page.locator('.measured').textContent()
+      assert.match(facts ?? '', /System calls seen, sender1System calls seen, receiver1/, 'a call in which the receiver slept is one')
+      if (copies) assert.match(facts ?? '', /Copies by the kernel seen2/)
+    }
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+    assert.ok(over <= 0, `${over} px too wide`)
+    assert.deepEqual(await axe(page), [])
+    await press(page, 'Send 1')
+    // It belongs to the X-ray.
+    await page.locator('.journey').waitFor({ state: 'hidden' })
+    assert.deepEqual(complaints, [])
+    await close()
+  })
+}
+
+test('the traces of a probe stand in one file, and Replay offers each', async () => {
+  const file = join(folder, 'xrays.ndjson')
+  writeFileSync(file, execFileSync(BINARY, ['probe', '--xray', '--json', 'unix', 'tcp', '--wait', 'block'], { maxBuffer: 1 << 26, env: { ...process.env, XDG_STATE_HOME: lab.state } }))
+  const other = await startLab('replay', file)
+  const { page, complaints, close } = await open(browser, `${other.url}#/replay?speed=max`)
+  await page.getByRole('heading', { name: 'Unix socket', level: 2 }).waitFor()
+  const which = page.getByLabel('Traces in this file')
+  assert.equal(await which.locator('option').count(), 2)
+  const names = async () => (await page.locator('.journey .lanes button').allTextContents()).join()
+  const first = await names()
+  await which.selectOption('1')
+  await page.getByRole('heading', { name: 'TCP socket', level: 2 }).waitFor()
+  assert.equal(await page.getByRole('heading', { level: 2, name: 'Unix socket' }).count(), 0)
+  if (first) assert.notEqual(await names(), first, 'the journey is of the trace that is shown')
+  assert.deepEqual(complaints, [])
+  await close()
+  await other.close()
+})
+
+test('a recording is saved as a trace, and replayed', async () => {
+  const { page, close } = await open(browser, at('m/unix?speed=max'))
   await ready(page)
-  await press(page, 'X-ray 1')
-  await page.locator('.findings article').first().waitFor({ timeout: 60_000 })
+  await press(page, 'Send 10')
+  await page.getByText('10 of 10 arrived.').first().waitFor()
   await ready(page)
-  assert.doesNotMatch((await page.locator('.caption').textContent()) ?? '', /^0.ns/, 'its events are in order of time')
+  const two = await pids(page)
+  const gauges = page.locator('.gauge .value')
+  const last = await gauges.allTextContents()
+  const [download] = await Promise.all([page.waitForEvent('download'), press(page, 'Save')])
+  assert.equal(download.suggestedFilename(), 'ipcscope-unix-paced.ndjson')
+  const file = join(folder, 'saved.ndjson')
+  await download.saveAs(file)
+  await page.goto(at('replay?speed=max'))
+  await page.getByLabel('Drop a trace here, or choose one').setInputFiles(file)
+  await page.getByRole('heading', { name: 'Unix socket', level: 2 }).waitFor()
+  await until(async () => (await counter(page).textContent()) === '10 / 10', 'ten messages')
+  assert.deepEqual([await pids(page), await gauges.allTextContents()], [two, last])
+  // The command line reads it too.
+  const other = await startLab('replay', file)
+  await other.close()
   await close()
 })
 

@@ -13,6 +13,8 @@ import { Player } from '../../web/js/stage/player.js'
 import { Cutter, during, flights, onTheWay } from '../../web/js/stage/recording.js'
 import { warp } from '../../web/js/stage/warp.js'
 import { asleep, mirrored, wayOf } from '../../web/js/stage/way.js'
+import { descent, journey } from '../../web/js/stage/journey.js'
+import { callsOf, copiesOf } from '../../web/js/stage/seen.js'
 import { read } from '../../web/js/trace.js'
 import { lamp, pigeon, post, scenes } from './fixtures/scenes.mjs'
 import { header, Teller, traceText } from './fixtures/trace.mjs'
@@ -77,6 +79,8 @@ test('scales and ticks', () => {
   assert.equal(scale.atMost([1, 2, 2, 5], 2), 3)
   assert.deepEqual(scale.spread([10, 11, 100], 16, 0, 100), [10, 26, 100])
   assert.deepEqual(scale.spread([98, 99, 100], 16, 0, 100), [68, 84, 100])
+  assert.deepEqual(scale.spread([10, 11, 60], [30, 10, 10], 0, 100), [10, 40, 60])
+  assert.deepEqual(scale.spread([98, 99], [30, 10], 0, 100), [70, 100])
 })
 
 test('odd values have a scale, and a wide one has few marks', () => {
@@ -111,7 +115,7 @@ test('addresses', () => {
 
 test('a trace is read, or refused with its line and its field', async () => {
   const whole = traceText(pigeon, 3)
-  const { events } = await read(whole)
+  const [{ events }] = await read(whole)
   assert.equal(events.filter((event) => event.what === 'recv-end').length, 3)
   const [first, ...rest] = whole.trimEnd().split('\n')
   const changed = (change) => JSON.stringify(Object.assign(JSON.parse(first), change))
@@ -133,7 +137,12 @@ test('a trace is read, or refused with its line and its field', async () => {
   ]
   for (const [text, fault] of faults) await assert.rejects(read(text), (error) => error.message.startsWith(fault) || assert.fail(`${error.message}, not ${fault}`))
   const unknown = await read([first, '{"t_ns":1,"what":"something new","more":1}'].join('\n'))
-  assert.equal(unknown.events.length, 1)
+  assert.equal(unknown[0].events.length, 1)
+  const both = await read(`${whole}${whole}`)
+  assert.deepEqual(both.map(({ events }) => events.length), [events.length, events.length], 'several traces may stand in one file')
+  await assert.rejects(read(`${whole}${first.replace('"schema":2', '"schema":7')}`), /^Error: line \d{2,}: field `schema` is 7/)
+  const [odd] = await read(`${first}\n{"t_ns":1,"what":"batch-end","format":"x"}`)
+  assert.equal(odd.events.length, 1, 'a field that is not known may have any name')
 })
 
 // The lab reads the same file (crates/lab/src/trace.rs): what one refuses the other refuses, at the same field.
@@ -149,7 +158,7 @@ test('traces are refused as the lab refuses them', async () => {
     assert.ok(field === null ? told === null : told?.startsWith(line) && told.includes(`field \`${field}`), `${field}: ${told}, ${text}`)
   }
   // What has no value is what the types say, however it was written.
-  const { header, events } = await read(`${first}\n${JSON.stringify(given.events[1][0])}\n${JSON.stringify(given.events[4][0])}`)
+  const [{ header, events }] = await read(`${first}\n${JSON.stringify(given.events[1][0])}\n${JSON.stringify(given.events[4][0])}`)
   assert.deepEqual(header.processes.map(({ core }) => core), [null, null])
   assert.deepEqual([Object.keys(events[0]), events[1].held], [['t_ns', 'what'], null])
 })
@@ -281,6 +290,63 @@ test('who waits by spinning never sleeps, and a hybrid only after its budget', (
   assert.equal(asleep(message(-10), 'block'), false)
   assert.equal(asleep(message(10_000), 'hybrid:20us'), false)
   assert.equal(asleep(message(30_000), 'hybrid:20us'), true)
+})
+
+/** One message under probes: a receiver that sleeps, three copies, and a call that was entered and returned. */
+function probed() {
+  const at = (t_ns, what, side, more = {}) => ({ t_ns, what, side, message: 0, ...more })
+  const touch = (t_ns, side, space, place, copy, access) => at(t_ns, 'copy', side, { function: space === 'user' ? 'itself' : 'coo', space, place, ...(copy ? { copy, access } : {}), ...(space === 'kernel' ? { detail: 'coo < fly < enter', step: 'take' } : {}) })
+  return [
+    { t_ns: 0, what: 'batch-begin', mode: 'xray', count: 1 },
+    at(1000, 'recv-begin', 'receiver'),
+    at(1010, 'syscall', 'receiver', { name: 'peer', text: 'peer() …' }),
+    at(1020, 'switch-out', 'receiver', { detail: 'schedule < wait < enter', function: 'wait', step: 'land' }),
+    at(9000, 'send-begin', 'sender'),
+    touch(9010, 'sender', 'user', 'the letter'),
+    touch(9020, 'sender', 'user', 'the letter'),
+    touch(9030, 'sender', 'user', 'the letter', 1, 'read'),
+    touch(9040, 'sender', 'user', 'the bag', 1, 'write'),
+    at(9050, 'syscall', 'sender', { name: 'throw', duration_ns: 60, result: 1 }),
+    touch(9060, 'sender', 'kernel', 'the air', 2, 'write'),
+    touch(9062, 'sender', 'kernel', 'the bag', 2, 'read'),
+    at(9070, 'wake', 'sender', { function: 'shout', detail: 'shout < enter' }),
+    at(9120, 'send-end', 'sender'),
+    at(9150, 'switch-in', 'receiver'),
+    touch(9160, 'receiver', 'kernel', 'the air', 3, 'read'),
+    touch(9163, 'receiver', 'kernel', 'the roof', 3, 'write'),
+    at(9170, 'syscall', 'receiver', { name: 'peer', duration_ns: 8160, result: 1 }),
+    at(9200, 'recv-end', 'receiver'),
+    { t_ns: 9200, what: 'table', title: 't', columns: [], rows: [], basis: 'measured', instrument: '' },
+  ]
+}
+
+test('a call in which a process slept is one call, and a copy is its two touches', () => {
+  const calls = callsOf(probed())
+  assert.deepEqual(calls.map(({ side, name, from, to }) => [side, name, from, to]), [['receiver', 'peer', 1010, 9170], ['sender', 'throw', 9050, 9110]])
+  // One that never returned is one call too, and so are two of one name.
+  const open = { t_ns: 1, what: 'syscall', side: 'sender', name: 'throw' }
+  assert.equal(callsOf([open]).length, 1)
+  assert.equal(callsOf([{ ...open, duration_ns: 5 }, { ...open, t_ns: 9, duration_ns: 5 }]).length, 2)
+  const copies = copiesOf(probed())
+  assert.deepEqual(copies.map(({ number, space, reads, writes }) => [number, space, reads.place, writes.place]), [[1, 'user', 'the letter', 'the bag'], [2, 'kernel', 'the bag', 'the air'], [3, 'kernel', 'the air', 'the roof']])
+})
+
+test('the journey joins each copy to the next, a wake-up to its process, and keeps one scale', () => {
+  const of = journey(probed())
+  const labels = of.blocks.map(({ lane, label }) => `${lane} ${label}`)
+  assert.deepEqual(labels, ['3 recv()', '2 peer()', '2 sleeps', '0 send()', '0 touches · the program ×2', '0 copy 1 · the program', '1 throw()', '1 copy 2 · coo', '1 wakes · shout', '2 copy 3 · coo'])
+  const joined = of.joins.map(({ from, at, to, until, form }) => [from.label.split(' · ')[0], at, to.label.split(' · ')[0], until, form])
+  assert.deepEqual(joined, [['wakes', 9070, 'sleeps', 9150, 'wake'], ['copy 1', 9040, 'copy 2', 9062, 'byte'], ['copy 2', 9060, 'copy 3', 9160, 'byte']])
+  assert.deepEqual(of.bands, [{ from: 1020, to: 9000 }], 'the wait for the message is one band')
+  const y = descent(of, 700)
+  const px = (a, b) => y(b) - y(a)
+  assert.ok(Math.abs(px(9000, 9100) - px(9100, 9200)) < 1e-6 && Math.abs(px(1000, 1020) * 5 - px(9000, 9100)) < 1e-6, 'equal times are equal lengths')
+  assert.ok(px(1020, 9000) < px(9000, 9200), 'but for the band')
+  assert.ok(y(of.to) < 700 && y(of.from) > 0)
+  assert.deepEqual(journey([]).blocks, [], 'nothing is no journey')
+  const lost = probed().filter(({ what }) => what !== 'switch-in')
+  const asleep = journey(lost).blocks.find(({ label }) => label === 'sleeps')
+  assert.equal(asleep.to, 9160, 'a process that does something sleeps no longer')
 })
 
 test('each message is played equally long and to scale inside, a pause shorter, and an outlier is marked', () => {

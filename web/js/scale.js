@@ -125,20 +125,21 @@ export function atMost(sorted, value) {
 
 /**
  * Moves labels apart that would cover each other, keeping their order and staying inside.
- * @param {number[]} places @param {number} gap @param {number} low @param {number} high
+ * @param {number[]} places @param {number | number[]} gap from each to the next @param {number} low @param {number} high
  */
 export function spread(places, gap, low, high) {
+  const room = (/** @type {number} */ index) => (typeof gap === 'number' ? gap : gap[index])
   const order = places.map((_, index) => index).sort((a, b) => places[a] - places[b])
   const moved = [...places]
   let floor = low
   for (const index of order) {
     moved[index] = Math.max(moved[index], floor)
-    floor = moved[index] + gap
+    floor = moved[index] + room(index)
   }
-  let ceiling = high
+  let ceiling = high + room(order[order.length - 1] ?? 0)
   for (const index of order.reverse()) {
-    moved[index] = Math.min(moved[index], ceiling)
-    ceiling = moved[index] - gap
+    moved[index] = Math.min(moved[index], ceiling - room(index))
+    ceiling = moved[index]
   }
   return moved
 }

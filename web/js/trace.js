@@ -68,28 +68,35 @@ export function event(text, line) {
   return found
 }
 
+/** A trace as text. @param {Header} header @param {Event[]} events */
+export const written = (header, events) => [header, ...events].map((line) => `${JSON.stringify(line)}\n`).join('')
+
 /** Lets the browser paint. */
 const breathe = () => new Promise((resume) => setTimeout(resume))
 
+/** Whether another trace begins with this line: it is a header, and no event that has a field of that name. @param {any} found */
+const begins = (found) => found.format !== undefined && found.what === undefined
+
 /**
- * Reads a whole trace, a slice of it at a time.
+ * Reads the traces of a file, which stand one after the other, a slice of it at a time: at least one.
  * @param {string} text
- * @returns {Promise<{header: Header, events: Event[]}>}
+ * @returns {Promise<{ header: Header, events: Event[] }[]>}
  */
 export async function read(text) {
   const lines = text.split('\n')
   if (lines[lines.length - 1] === '') lines.pop()
   if (!lines.length) fault(1, 'the file is empty')
-  const first = header(lines[0])
-  /** @type {Event[]} */
-  const events = []
+  /** @type {{ header: Header, events: Event[] }[]} */
+  const traces = []
   let since = performance.now()
-  for (let index = 1; index < lines.length; index++) {
-    if (lines[index]) events.push(event(lines[index], index + 1))
+  for (let index = 0; index < lines.length; index++) {
+    const line = lines[index]
+    if (!index || (line.includes('"format"') && begins(object(line, index + 1)))) traces.push({ header: header(line, index + 1), events: [] })
+    else if (line) traces[traces.length - 1].events.push(event(line, index + 1))
     if (index % 256 === 0 && performance.now() - since > 12) {
       await breathe()
       since = performance.now()
     }
   }
-  return { header: first, events }
+  return traces
 }

@@ -127,44 +127,66 @@ impl Trace {
         Ok(())
     }
 
-    /// Reads a trace back. Events of a kind that this program does not know are left out.
+    /// Reads a file with one trace.
+    ///
+    /// # Errors
+    /// As [`Trace::read_all`], and where another trace begins.
+    pub fn read(from: impl BufRead) -> Result<Trace, ReadError> {
+        let mut all = Trace::read_all(from)?;
+        match all.len() {
+            1 => Ok(all.remove(0)),
+            _ => Err(ReadError::at(all[0].events.len() + 2, "another trace begins here")),
+        }
+    }
+
+    /// Reads traces back, which stand one after the other: at least one. Events of a kind that this program does not know are
+    /// left out.
     ///
     /// # Errors
     /// The line that is at fault, and the field where one is.
-    pub fn read(from: impl BufRead) -> Result<Trace, ReadError> {
-        let mut lines = from.lines().enumerate();
-        let (_, first) = lines.next().ok_or_else(|| ReadError::at(1, "the file is empty"))?;
-        let header = header(&first.map_err(|error| ReadError::at(1, error))?)?;
-        let mut events = Vec::new();
-        for (index, line) in lines {
+    pub fn read_all(from: impl BufRead) -> Result<Vec<Trace>, ReadError> {
+        let mut traces: Vec<Trace> = Vec::new();
+        for (index, line) in from.lines().enumerate() {
             let number = index + 1;
             let line = line.map_err(|error| ReadError::at(number, error))?;
-            if line.is_empty() {
-                continue;
+            match traces.last_mut() {
+                Some(_) if line.is_empty() => {}
+                Some(trace) if !begins(&line) => {
+                    trace.events.extend(Event::read(&line).map_err(|error| error.on_line(number))?);
+                }
+                _ => {
+                    let header = header(&line).map_err(|error| error.on_line(number))?;
+                    traces.push(Trace { header, events: Vec::new() });
+                }
             }
-            events.extend(Event::read(&line).map_err(|error| error.on_line(number))?);
         }
-        Ok(Trace { header, events })
+        if traces.is_empty() { Err(ReadError::at(1, "the file is empty")) } else { Ok(traces) }
     }
 }
 
-/// Reads the first line, and says first of all whether it is ours.
+/// Whether another trace begins with this line: it is a header, and no event that has a field of that name.
+fn begins(line: &str) -> bool {
+    line.contains("\"format\"")
+        && parse(line).is_ok_and(|value: Value| value.get("format").is_some() && value.get("what").is_none())
+}
+
+/// Reads a header, and says first of all whether it is ours.
 fn header(line: &str) -> Result<Header, ReadError> {
-    let value: Value = parse(line).map_err(|error| error.on_line(1))?;
+    let value: Value = parse(line)?;
     match value.get("format").and_then(Value::as_str) {
         Some(FORMAT) => {}
-        Some(other) => return Err(ReadError::of(1, "format", format!("`{other}`, not `{FORMAT}`"))),
-        None => return Err(ReadError::of(1, "format", "missing: this is not a trace of ipcscope")),
+        Some(other) => return Err(ReadError::of(0, "format", format!("`{other}`, not `{FORMAT}`"))),
+        None => return Err(ReadError::of(0, "format", "missing: this is not a trace of ipcscope")),
     }
     match value.get("schema").and_then(Value::as_u64) {
         Some(schema) if schema == u64::from(SCHEMA) => {}
         Some(schema) => {
             let why = format!("{schema}, and this ipcscope reads {SCHEMA}: record the trace anew");
-            return Err(ReadError::of(1, "schema", why));
+            return Err(ReadError::of(0, "schema", why));
         }
-        None => return Err(ReadError::of(1, "schema", "missing, or not a number")),
+        None => return Err(ReadError::of(0, "schema", "missing, or not a number")),
     }
-    take(value).map_err(|error| error.on_line(1))
+    take(value)
 }
 
 #[cfg(test)]
@@ -279,6 +301,21 @@ mod tests {
                 (told, field) => panic!("{field:?}: {told:?} {text}"),
             }
         }
+    }
+
+    #[test]
+    fn several_traces_may_stand_in_one_file() {
+        let trace = sample();
+        let one = written(&trace);
+        let both = format!("{one}\n{one}");
+        assert_eq!(Trace::read_all(both.as_bytes()).unwrap(), [trace.clone(), trace.clone()]);
+        assert_eq!(refused(&both), "line 3: another trace begins here");
+        let second = both.replacen("\"schema\":2", "\"schema\":7", 2).replacen(":7", ":2", 1);
+        let why = Trace::read_all(second.as_bytes()).unwrap_err().to_string();
+        assert!(why.starts_with("line 4: field `schema`: 7"), "{why}");
+        // A field that is not known may have any name.
+        let odd = one + "{\"t_ns\":1,\"what\":\"batch-end\",\"format\":\"x\"}\n";
+        assert_eq!(Trace::read(odd.as_bytes()).unwrap().events.len(), 2);
     }
 
     #[test]

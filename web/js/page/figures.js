@@ -4,6 +4,7 @@ import { h, marked, named, show } from '../dom.js'
 import { count, duration, list, plural, tied } from '../format.js'
 import { median } from '../scale.js'
 import { flights } from '../stage/recording.js'
+import { callsOf, copiesOf } from '../stage/seen.js'
 import { range } from '../stage/words.js'
 import { countedRows } from './counted.js'
 import { explained } from '../glossary.js'
@@ -24,7 +25,7 @@ export class Figures {
     this.header = header
     /** @type {Map<string, number[]>} by mode */
     this.flights = new Map()
-    /** @type {{ messages: number, sender: number, receiver: number, copies: number, wakes: number } | null} */
+    /** @type {{ messages: number, sender: number, receiver: number, copies: number | null, wakes: number } | null} */
     this.counted = null
     this.design = h('div', {})
     this.measured = h('div', { class: 'measured' })
@@ -91,8 +92,14 @@ export class Figures {
 
   /** What probes saw of a message. @param {Recording} recording */
   count({ events, messages }) {
-    const of = (/** @type {string} */ what, /** @type {string} */ side) => events.filter((event) => event.what === what && (!side || event.side === side)).length
-    this.counted = { messages: messages.length, sender: of('syscall', 'sender'), receiver: of('syscall', 'receiver'), copies: events.filter((event) => event.what === 'copy' && event.side === 'kernel').length, wakes: of('wake', '') }
+    const calls = callsOf(events)
+    const of = (/** @type {string} */ actor) => calls.filter(({ side }) => side === actor).length
+    const copies = copiesOf(events)
+    this.counted = {
+      messages: messages.length, sender: of('sender'), receiver: of('receiver'),
+      copies: copies.length ? copies.filter(({ space }) => space === 'kernel').length : null,
+      wakes: events.filter(({ what }) => what === 'wake').length,
+    }
   }
 
   showMeasured() {
@@ -110,7 +117,7 @@ export class Figures {
     if (this.counted) {
       const { sender, receiver, copies, wakes } = this.counted
       rows.push(['System calls seen, sender', count(sender)], ['System calls seen, receiver', count(receiver)])
-      if (copies) rows.push(['Copies seen', count(copies)])
+      if (copies !== null) rows.push(['Copies by the kernel seen', count(copies)])
       if (wakes) rows.push(['Wake-ups seen', count(wakes)])
     }
     show(this.measured, facts(rows),

@@ -1,14 +1,18 @@
 // A trace from a file, or the one that the lab was started with: the same view as a live stage.
 
 import { api, sentence } from '../api.js'
-import { h, named, show } from '../dom.js'
+import { field, h, named, select, show } from '../dom.js'
 import { bytes, count, date } from '../format.js'
 import { accent, lab, status } from '../store.js'
 import { read } from '../trace.js'
 import { dropzone } from './files.js'
 import { View } from './view.js'
 
+/** @import { Event, Header } from '../../types' */
 /** @import { Place } from '../router.js' */
+
+/** @param {Header} header */
+const settings = ({ wait, placement, size_bytes }) => `${wait}, ${placement}, ${bytes(size_bytes)}`
 
 /** @param {Place} place @param {AbortSignal} signal */
 export async function replay(place, signal) {
@@ -16,33 +20,40 @@ export async function replay(place, signal) {
   const fault = h('p', { class: 'bad', role: 'alert' })
   /** @type {View | null} */
   let view = null
+  const which = h('div', { class: 'row' })
   const open = async (/** @type {string} */ text, /** @type {string} */ name) => {
     try {
-      const { header, events } = await read(text)
-      view?.remove()
-      const known = accent(header.scene.kind)
-      const made = new View(header, known < 0 ? lab.scenes.length : known, { speed: place.query.get('speed') === 'max' ? Infinity : 1, play: false })
-      view = made
-      show(shown,
-        h('div', { class: 'title' }, h('h2', {}, named(header.scene.title, known < 0 ? lab.scenes.length : known)),
-          h('p', { class: 'lead' }, header.scene.summary),
-          h('p', { class: 'faint' }, [name, header.started_unix_ms ? date(header.started_unix_ms) : '', header.machine, `${header.wait}, ${header.placement}, ${bytes(header.size_bytes)}`, `${count(events.length)} events`].filter(Boolean).join('; '))),
-        made.element)
-      made.stage.lay()
-      for (const event of events) made.take(event)
-      const rest = made.cutter.finish()
-      if (rest) made.record(rest, false)
-      const first = made.recordings[0]
-      if (first) made.load(first, true)
-      fault.textContent = rest ? 'The trace ends in the middle of a batch; the complete part is shown.' : ''
-      status(`The trace ${name} is shown.`)
+      const traces = await read(text)
+      const names = traces.map(({ header }, index) => /** @type {[string, string]} */ ([String(index), `${index + 1}: ${header.scene.title}, ${settings(header)}`]))
+      show(which, traces.length > 1 && field('Traces in this file', select(names, '0', (index) => put(traces[Number(index)], name))))
+      put(traces[0], name)
     } catch (error) {
       fault.textContent = `${name}: ${sentence(error)}`
     }
   }
+  /** @param {{ header: Header, events: Event[] }} trace @param {string} name */
+  const put = ({ header, events }, name) => {
+    view?.remove()
+    const known = accent(header.scene.kind)
+    const made = new View(header, known < 0 ? lab.scenes.length : known, { speed: place.query.get('speed') === 'max' ? Infinity : 1, play: false })
+    view = made
+    show(shown,
+      h('div', { class: 'title' }, h('h2', {}, named(header.scene.title, known < 0 ? lab.scenes.length : known)),
+        h('p', { class: 'lead' }, header.scene.summary),
+        h('p', { class: 'faint' }, [name, header.started_unix_ms ? date(header.started_unix_ms) : '', header.machine, settings(header), `${count(events.length)} events`].filter(Boolean).join('; '))),
+      made.element)
+    made.stage.lay()
+    for (const event of events) made.take(event)
+    const rest = made.cutter.finish()
+    if (rest) made.record(rest, false)
+    const first = made.recordings[0]
+    if (first) made.load(first, true)
+    fault.textContent = rest ? 'The trace ends in the middle of a batch; the complete part is shown.' : ''
+    status(`The trace ${name} is shown.`)
+  }
   const element = h('div', {},
     h('div', { class: 'title' }, h('h1', {}, 'Replay'), h('p', { class: 'lead' }, 'A recorded trace, shown as it was live. The file carries its own scene.')),
-    h('section', { class: 'panel', 'aria-label': 'Which trace' }, dropzone('trace', 'Drop a trace here, or choose one', (text, name) => void open(text, name), (why) => show(fault, why)), fault),
+    h('section', { class: 'panel', 'aria-label': 'Which trace' }, dropzone('trace', 'Drop a trace here, or choose one', (text, name) => void open(text, name), (why) => show(fault, why)), which, fault),
     shown)
   signal.addEventListener('abort', () => view?.remove())
   if (lab.replay) {

@@ -5,11 +5,13 @@ import { button, h, say, select } from '../dom.js'
 import { count, duration, times } from '../format.js'
 import { atMost } from '../scale.js'
 import { Stage } from '../stage/draw.js'
+import { Journey } from '../stage/journey.js'
 import { Log } from '../stage/log.js'
 import { Player } from '../stage/player.js'
-import { Cutter, endOf, onTheWay } from '../stage/recording.js'
+import { Cutter, endOf, onTheWay, wholeOf } from '../stage/recording.js'
 import { Strip } from '../stage/strip.js'
 import { Steps } from '../stage/steps.js'
+import { written } from '../trace.js'
 import { Figures } from './figures.js'
 import { Results } from './experiments.js'
 
@@ -33,7 +35,8 @@ export class View {
     /** @type {Recording[]} */
     this.recordings = []
     this.ground = h('div', { class: 'ground' })
-    this.log = new Log((t) => this.player.seek(t))
+    this.log = new Log((t) => this.player.seek(t), () => this.save())
+    this.journey = new Journey(header.scene, accent, (t) => this.player.seek(t))
     this.steps = new Steps(header.scene)
     this.figures = new Figures(header)
     this.results = new Results(header.scene)
@@ -41,6 +44,7 @@ export class View {
     this.element = h('div', { class: 'bench', 'data-accent': accent % 8 },
       h('div', { class: 'left' },
         h('section', { class: 'panel', 'aria-label': 'Stage' }, above ?? null, this.ground, controls ?? null, this.transport(speed), stripBox),
+        this.journey.element,
         this.log.element,
         this.figures.why,
         experiments ?? null,
@@ -86,6 +90,7 @@ export class View {
   unload() {
     this.log.clear()
     this.strip.clear()
+    this.journey.clear()
     this.steps.at([])
     for (const control of [this.toggle, this.back, this.forth, this.slider]) if (control) control.disabled = true
     if (this.counter) say(this.counter, '0 / 10')
@@ -119,6 +124,15 @@ export class View {
     this.load(made, play)
   }
 
+  /** Keeps the recording that is shown as a trace in a file. */
+  save() {
+    const { recording } = this.player
+    if (!recording) return
+    const link = h('a', { href: URL.createObjectURL(new Blob([written(this.header, wholeOf(recording))])), download: `ipcscope-${this.header.scene.kind}-${recording.experiment ?? recording.mode}.ndjson` })
+    link.click()
+    setTimeout(() => URL.revokeObjectURL(link.href))
+  }
+
   /** @param {number} id */
   choose(id) {
     const found = this.recordings.find((one) => one.id === id)
@@ -128,6 +142,7 @@ export class View {
   /** @param {Recording} recording @param {boolean} play */
   load(recording, play) {
     this.log.load(recording)
+    this.journey.load(recording)
     if (this.which) this.which.value = String(recording.id)
     for (const control of [this.toggle, this.back, this.forth, this.slider]) if (control) control.disabled = false
     this.player.load(recording, play)
@@ -158,6 +173,7 @@ export class View {
     say(this.counter, `${count(atMost(recording.arrivals, now))} / ${count(recording.count)}`)
     say(this.caption, caption(recording, player.slowed, player.warp.cuts.length))
     this.strip.at(now)
+    this.journey.at(now)
     this.log.at(now)
     this.steps.at(player.current(onTheWay(recording, now, 4).found))
   }

@@ -12,8 +12,8 @@ const ROW = 24
 const SPARE = 6
 
 export class Log {
-  /** @param {(t: number) => void} seek goes to the time of an event */
-  constructor(seek) {
+  /** @param {(t: number) => void} seek goes to the time of an event @param {() => void} save keeps what is shown in a file */
+  constructor(seek, save) {
     this.seek = seek
     /** @type {Recording | null} */
     this.recording = null
@@ -24,11 +24,12 @@ export class Log {
     this.drawn = ''
     this.filter = h('input', { type: 'search', placeholder: 'Filter', 'aria-label': 'Filter the events', oninput: () => this.sift() })
     this.copy = button('Copy', () => this.copyAll(), { class: 'quiet' })
+    const keep = button('Save', save, { class: 'quiet', title: 'Save this recording as a trace, which Replay shows' })
     this.said = h('span', { class: 'faint nums' })
     this.rows = h('div', { class: 'rows' })
     this.box = h('div', { class: 'log', tabindex: 0, role: 'region', 'aria-label': 'Event log', onscroll: () => this.draw() }, this.rows)
     this.element = h('section', { class: 'panel', 'aria-labelledby': 'log-head' },
-      h('div', { class: 'head' }, h('h2', { id: 'log-head' }, 'Events'), this.said, this.filter, this.copy),
+      h('div', { class: 'head' }, h('h2', { id: 'log-head' }, 'Events'), this.said, this.filter, this.copy, keep),
       this.box)
     this.clear()
   }

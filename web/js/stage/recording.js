@@ -296,3 +296,10 @@ export const endOf = (message) => Math.min(message.recvEnd, message.lost)
 /** The flights that arrived, in nanoseconds. @param {Recording} from */
 export const flights = (from) =>
   from.messages.filter((message) => Number.isFinite(message.recvEnd)).map((message) => message.recvEnd - message.sendBegin)
+
+/** The events of a recording, from 0 on, behind what was known before them. @param {Recording} from @returns {Event[]} */
+export function wholeOf(from) {
+  const states = [...from.states.values()].filter(({ at }) => at[0] === -Infinity).map(({ is }) => is[0])
+  const [{ values }] = from.readings
+  return [...states, { t_ns: 0, what: 'gauges', values }, ...from.events].map((event) => ({ ...event, t_ns: Math.max(0, event.t_ns - from.from) }))
+}

@@ -48,7 +48,7 @@ pub use figure::{Certainty, ProbeFigure, Question, Reading};
 pub use instruments::{Instrument, Tier, Tool, instruments};
 pub(crate) use refusal::refused;
 pub use report::{Calls, Overhead, ProbeReport, Probed, SCHEMA, TouchedBy};
-pub(crate) use touch::copy_parts;
+pub(crate) use touch::{CopyPart, copy_parts};
 pub use xray::{Xray, xray};
 
 /// The fewest messages that a row may have: fewer would not outweigh what the workers do around them.

@@ -8,9 +8,9 @@ use super::bench::{ExperimentBench, ExperimentVerdict};
 use crate::peer::PeerFault;
 use crate::probe::InstrumentFault;
 use crate::probe::copies::{self, Proof};
-use crate::probe::copy_parts;
 use crate::probe::refused;
 use crate::probe::tracefs::Tracefs;
+use crate::probe::{CopyPart, copy_parts};
 use crate::scene::Scene;
 use crate::stage::xray::{processes, setup};
 use crate::sys::monotonic::monotonic_ns;
@@ -73,7 +73,7 @@ fn tell(bench: &mut ExperimentBench<'_, '_>, proof: &Proof) {
             touch.place.words().into(),
             task.into(),
             format!("{function}{caller}"),
-            part.map_or("–".into(), |part| part.words()),
+            part.map_or("–".into(), CopyPart::words),
         ]);
         let (what, text) = touch.event(part, None);
         let event = Event::new(bench.teller.t_ns(ago(touch.t_ns)), what);
