@@ -163,6 +163,7 @@ export interface Event {
   text?: string
   title?: string
   tone?: Tone
+  took_ns?: number
   values?: Record<string, unknown>
   verdict?: string
   wchan?: string

@@ -100,7 +100,7 @@ fn received(events: &[Event]) -> Vec<(u64, String, Side)> {
 fn gauges(events: &[Event]) -> Vec<&BTreeMap<String, Value>> {
     let mut looks = Vec::new();
     for event in events {
-        if let What::Gauges { values } = &event.what {
+        if let What::Gauges { values, .. } = &event.what {
             looks.push(values);
         }
     }

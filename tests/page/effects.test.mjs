@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import WebSocket from 'ws'
 
+import { Player } from '../../web/js/stage/player.js'
 import { Cutter } from '../../web/js/stage/recording.js'
 import { event as readEvent, header as readHeader } from '../../web/js/trace.js'
 import { closeAll, startLab, until } from './harness.mjs'
@@ -106,5 +107,66 @@ for (const kind of KINDS) {
       })
       assert.ok(differences.length > 0, `${scene.steps[at].id} could do the opposite of ${JSON.stringify(scene.steps[at].effects?.[which])}`)
     }
+  })
+}
+
+globalThis.cancelAnimationFrame ??= () => {}
+/** A stage that nobody sees. */
+const unseen = /** @type {any} */ (new Proxy({}, { get: () => () => true, set: () => true }))
+
+/** Moments of a replay, evenly over its playing time. @param {Player} player @param {number} n */
+const moments = (player, n) => Array.from({ length: n }, (_, index) => player.warp.real(((index + 0.5) / n) * player.warp.length))
+
+for (const kind of KINDS) {
+  test(`${kind}: a step is lit for its share of the time, and while its process sleeps`, async () => {
+    const lines = await told({ kind, wait: 'block' }, Array.from({ length: 6 }, (_, index) => send('paced', { direction: index % 2 ? 'back' : 'forward' })))
+    const { header, recordings } = foretold(lines)
+    assert.ok(header.calls, 'the calls were timed')
+    let [flown, slept] = [0, 0]
+    for (const recording of recordings) {
+      const player = new Player(unseen, header, { gauges: {}, states: {} })
+      player.speed = Infinity
+      player.load(recording)
+      const { send_ns, recv_ns } = header.calls
+      const alone = recording.messages.filter((message) => recording.messages.every((other) => other === message || other.recvEnd <= message.sendBegin || other.sendBegin >= message.recvEnd))
+      flown += alone.length
+      for (const message of alone) {
+        const flight = message.recvEnd - message.sendBegin
+        const [from, to] = [player.warp.shown(message.sendBegin), player.warp.shown(message.recvEnd)]
+        const lit = { sends: 0, wakes: 0, takes: 0, lies: 0 }
+        const N = 1000
+        for (let index = 0; index < N; index++) {
+          player.now = player.warp.real(from + ((index + 0.5) / N) * (to - from))
+          const step = player.current().find((one) => one.message === message)?.moment.step
+          if (!step) lit.lies++
+          else if (step.act.is === 'wake' || step.effects?.some(({ is }) => is === 'wakes') && step.actor === 'sender') lit.wakes++
+          else if (header.scene.steps.indexOf(step) < header.scene.steps.findIndex((other) => other.effects?.some(({ is }) => is === 'wakes'))) lit.sends++
+          else lit.takes++
+        }
+        // A flight shorter than what both calls take alone has no waking to speak of, and is shared in proportion.
+        const scale = Math.min(1, flight / (send_ns + recv_ns))
+        // The call may have been shorter than usual.
+        const measured = { sends: Math.min(send_ns * scale, message.sendEnd - message.sendBegin) / flight, takes: (recv_ns * scale) / flight }
+        // One whose receiver came late has lain there, and woke nobody.
+        const late = message.recvBegin > message.sendBegin
+        const rest = 1 - measured.sends - measured.takes
+        const shares = late ? { ...measured, lies: rest, wakes: 0 } : { ...measured, wakes: rest, lies: 0 }
+        for (const [name, share] of Object.entries(shares)) assert.ok(Math.abs(lit[name] / N - share) <= 0.05, `${name}: lit for ${lit[name] / N}, measured ${share} of ${flight} ns`)
+      }
+      const played = alone.map((message) => player.warp.shown(message.recvEnd) - player.warp.shown(message.sendBegin))
+      for (const length of played) assert.ok(Math.abs(length - 1) < 1e-6, 'each message is played equally long')
+      for (player.now of moments(player, 500)) {
+        for (const [side, track] of recording.rests) {
+          const index = track.at.findLastIndex((at) => at <= player.now)
+          const part = track.is[index]?.part
+          if (!part) continue
+          slept++
+          assert.ok(header.scene.stage.some(({ id }) => id === part), `${side} sleeps in ${part}`)
+          const now = player.current().map(({ moment }) => moment.step)
+          assert.ok(now.some((step) => step.effects?.some(({ is }) => is === 'sleeps') || step.actor !== 'receiver'), `${side} sleeps, and ${now.map(({ id }) => id)} is lit`)
+        }
+      }
+    }
+    assert.ok(flown > 0 && slept > 0, `${flown} messages flew alone, and a sleeper was shown ${slept} times`)
   })
 }

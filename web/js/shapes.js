@@ -28,7 +28,7 @@ export const shapes = {
   "Event experiment-end": {"held":"boolean?","id":"string","verdict":"string"},
   "Event failed": {"call":"string","error":"string"},
   "Event fault": {"detail":"~string","function":"~string"},
-  "Event gauges": {"values":"object"},
+  "Event gauges": {"took_ns":"~count","values":"object"},
   "Event note": {"text":"string","tone":"string"},
   "Event packet": {"detail":"~string","function":"~string"},
   "Event processes": {"processes":"[2]Process"},

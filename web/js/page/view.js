@@ -8,7 +8,7 @@ import { Stage } from '../stage/draw.js'
 import { Journey } from '../stage/journey.js'
 import { Log } from '../stage/log.js'
 import { Player } from '../stage/player.js'
-import { Cutter, endOf, onTheWay, wholeOf } from '../stage/recording.js'
+import { Cutter, endOf, wholeOf } from '../stage/recording.js'
 import { Strip } from '../stage/strip.js'
 import { Steps } from '../stage/steps.js'
 import { written } from '../trace.js'
@@ -175,7 +175,7 @@ export class View {
     this.strip.at(now)
     this.journey.at(now)
     this.log.at(now)
-    this.steps.at(player.current(onTheWay(recording, now, 4).found))
+    this.steps.at(player.current())
   }
 
   remove() {

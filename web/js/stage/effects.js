@@ -1,5 +1,6 @@
 // What a stage shows between two readings: the figures that were read last, changed by the effects of the steps since.
 
+import { atMost } from '../scale.js'
 import { mirrored, mirroredGauge, wayOf } from './way.js'
 
 /** @import { Effect, Header, Scene, Step, Value } from '../../types' */
@@ -7,7 +8,7 @@ import { mirrored, mirroredGauge, wayOf } from './way.js'
 
 /** What a gauge says, and whether that was read or follows from the steps. @typedef {{ value: Value, read: boolean }} Figure */
 /** Where a process sleeps, and in which call; awake, `part` is `null`, and until `runs` it is woken and does not run yet. @typedef {{ part: string | null, call: string, runs: number }} Rest */
-/** @typedef {{ at: number, values: { [field: string]: Value } }} Reading */
+/** A reading of the gauges, begun at `from` and over at `at`. @typedef {{ from: number, at: number, values: { [field: string]: Value } }} Reading */
 /** @typedef {{ at: number, field: string, foretold: Value, read: Value }} Difference */
 /** @typedef {{ at: number, message: Message, step: Step }} Done */
 
@@ -58,6 +59,7 @@ export function follow(header, messages, readings, changes) {
   const last = (/** @type {string} */ field) => gauges.get(field)?.is.at(-1)
   const limits = limitsOf(scene)
   const named = namedIn(scene)
+  const isMoving = moving(messages)
 
   const change = (/** @type {number} */ at, /** @type {string} */ field, /** @type {number} */ by) => {
     const value = last(field)?.value
@@ -76,9 +78,12 @@ export function follow(header, messages, readings, changes) {
     else if (effect.is === 'sleeps') put(rests, side(step.actor), at, { part: side(effect.at), call: callOf(scene, step), runs: Infinity })
     else if (effect.is === 'wakes') put(rests, side(effect.process), at, { part: null, call: '', runs: (effect.process === 'receiver' ? message.way?.wakes?.to : undefined) ?? at })
   }
-  const read = (/** @type {Reading} */ { at, values }) => {
+  const read = (/** @type {Reading} */ { from, at, values }) => {
+    const moving = isMoving(from, at)
     for (const [field, value] of Object.entries(values)) {
       const before = last(field)
+      // Whether a step of a call in progress is before or after this reading, cannot be told: what was foretold stays.
+      if (before && named.has(field) && moving) continue
       if (before && named.has(field)) {
         if (before.value !== value) differences.push({ at, field, foretold: before.value, read: value })
         else if (!before.read) held++
@@ -100,6 +105,27 @@ export function follow(header, messages, readings, changes) {
   ].sort((a, b) => a.at - b.at || a.rank - b.rank)
   for (const { run } of all) run()
   return { gauges, rests, differences, held }
+}
+
+/**
+ * Tells whether a call is at work between two moments: a sender is in its call and not stuck there, or a receiver is in its call and
+ * was not seen asleep, or its message was sent.
+ * @param {Message[]} messages
+ */
+function moving(messages) {
+  const calls = messages
+    .flatMap(({ sendBegin, sendEnd, stuck, recvBegin, recvEnd, dozes }) => [
+      { from: sendBegin, to: Number.isNaN(stuck) ? sendEnd : stuck },
+      { from: recvBegin, to: Number.isNaN(dozes) ? recvEnd : dozes },
+      { from: Math.max(sendBegin, recvBegin), to: recvEnd },
+    ])
+    .filter(({ from, to }) => from < to)
+    .sort((a, b) => a.from - b.from)
+  const starts = calls.map(({ from }) => from)
+  // The latest end of any call up to each.
+  let latest = -Infinity
+  const ends = calls.map(({ to }) => (latest = Math.max(latest, to)))
+  return (/** @type {number} */ from, /** @type {number} */ to) => (ends[atMost(starts, to) - 1] ?? -Infinity) > from
 }
 
 /** The gauges that effects name, of both directions. @param {Scene} scene */

@@ -5,7 +5,7 @@ import { duration } from '../format.js'
 import { atMost } from '../scale.js'
 import { still } from '../prefs.js'
 import { TOKENS } from './draw.js'
-import { during, endOf, onTheWay, since } from './recording.js'
+import { awaited, during, endOf, onTheWay, since } from './recording.js'
 import { mirrored, wayOf } from './way.js'
 import { warp } from './warp.js'
 
@@ -19,6 +19,8 @@ import { warp } from './warp.js'
 const PER_MESSAGE_MS = 1_600
 const LEAST_MS = 2_500
 const MOST_MS = 24_000
+/** Of so many messages at once a step is lit. */
+const LIT = 4
 /** From one step to the next where nothing may move, in ms. */
 const JUMP_MS = 900
 
@@ -174,7 +176,7 @@ export class Player {
     stage.clear(found.length)
     for (const part of header.scene.stage) stage.content(part.id, lying.get(part.id)?.payload ? `“${lying.get(part.id)?.payload}”` : '')
     stage.waiting(more + undrawn)
-    stage.light(this.lit(found))
+    stage.light(this.lit())
   }
 
   /** @param {Process} process */
@@ -243,20 +245,24 @@ export class Player {
     return drawn
   }
 
-  /** The steps that happen now: the latest one of each message, and what the kernel did beyond them. @param {Message[]} found */
-  current(found) {
-    return found.slice(0, 4).flatMap((message) => {
-      const moments = this.way(message).moments.filter((moment) => moment.at <= this.now)
-      const last = moments[moments.length - 1]
-      return last ? [{ message, moment: last }] : []
+  /** The steps that happen now: the latest one of each message that is on its way, or that its receiver waits for. None of one that only lies there. */
+  current() {
+    const { recording, now } = this
+    if (!recording) return []
+    const next = awaited(recording, now)
+    const { found } = onTheWay(recording, now, LIT)
+    return (next ? [...found, next] : found).flatMap((message) => {
+      const { moments, lies } = this.way(message)
+      const last = moments.findLast((moment) => moment.at <= now)
+      return last && !(lies && now >= lies.from && now < lies.to) ? [{ message, moment: last }] : []
     })
   }
 
-  /** @param {Message[]} found */
-  lit(found) {
+  /** What is lit: the parts of those steps, and what the kernel did beyond them. */
+  lit() {
     const { scene } = this.header
     const side = (/** @type {boolean} */ back, /** @type {string} */ id) => (back ? mirrored(scene, id) : id)
-    const lit = this.current(found).map(({ message, moment: { step } }) => ({
+    const lit = this.current().map(({ message, moment: { step } }) => ({
       part: side(message.back, step.at),
       actor: step.actor === 'kernel' ? null : side(message.back, step.actor),
       foretold: true,

@@ -4,6 +4,7 @@
 import { atMost } from '../scale.js'
 
 import { follow } from './effects.js'
+import { budget } from './way.js'
 
 /** @import { Event, Header, Process, Value } from '../../types' */
 /** @import { Difference, Figure, Reading, Rest } from './effects.js' */
@@ -121,7 +122,7 @@ export function recording(events, before, id = 0) {
     ended: new Float64Array(),
     arrivals: [],
     states: new Map(),
-    readings: [{ at: -Infinity, values: before.gauges }],
+    readings: [{ from: -Infinity, at: -Infinity, values: before.gauges }],
     gauges: new Map(),
     rests: new Map(),
     differences: [],
@@ -144,7 +145,7 @@ export function recording(events, before, id = 0) {
     note(made, messages, event, now)
   }
   made.to = now
-  finishMessages(made, messages, before.header.frame_bytes)
+  finishMessages(made, messages, before.header)
   Object.assign(made, follow(before.header, made.messages, made.readings, made.processes.at.slice(1)))
   return made
 }
@@ -161,7 +162,7 @@ function note(made, messages, event, at) {
   const { what, side } = event
   if (what === 'batch-begin') made.count += event.count ?? 0
   else if (what === 'gauges') {
-    made.readings.push({ at, values: /** @type {Record<string, Value>} */ (event.values ?? {}) })
+    made.readings.push({ from: at - (event.took_ns ?? 0), at, values: /** @type {Record<string, Value>} */ (event.values ?? {}) })
   } else if (what === 'state' && side) put(entry(made.states, side), at, event)
   else if (what === 'died' && side) put(entry(made.states, side), at, { ...event, state: 'dead' })
   else if (what === 'processes' && event.processes) {
@@ -202,15 +203,15 @@ function messageOf(messages, event) {
   const id = /** @type {number} */ (event.message)
   let found = messages.get(id)
   if (!found) {
-    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, lost: Infinity, open: false, failed: null, stamped: new Map(), ahead: 0, read: NaN, within: null, stuck: NaN }
+    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, lost: Infinity, open: false, failed: null, stamped: new Map(), ahead: 0, read: NaN, within: null, stuck: NaN, dozes: NaN, waitedLong: false }
     messages.set(id, found)
   }
   if (event.direction === 'back') found.back = true
   return found
 }
 
-/** @param {Recording} made @param {Map<number, Message>} messages @param {number} [frame] bytes of each in the mechanism */
-function finishMessages(made, messages, frame) {
+/** @param {Recording} made @param {Map<number, Message>} messages @param {Header} header */
+function finishMessages(made, messages, header) {
   made.messages = [...messages.values()]
     .filter((message) => !Number.isNaN(message.sendBegin))
     .sort((a, b) => a.sendBegin - b.sendBegin)
@@ -220,8 +221,18 @@ function finishMessages(made, messages, frame) {
     message.lost = made.to
     message.open = !death && message.failed === null
   }
-  for (const back of [false, true]) reads(made.messages.filter((message) => message.back === back), frame ?? NaN)
-  for (const message of made.messages) message.stuck = stuck(made, message)
+  for (const back of [false, true]) {
+    const messages = made.messages.filter((message) => message.back === back)
+    reads(messages, header.frame_bytes ?? NaN)
+    let long = false
+    for (const message of messages) {
+      const { sendBegin, sendEnd, recvBegin } = message
+      message.stuck = seenAsleep(made, back ? 'receiver' : 'sender', sendBegin, Number.isFinite(sendEnd) ? sendEnd : made.to)
+      message.dozes = seenAsleep(made, back ? 'sender' : 'receiver', recvBegin, sendBegin)
+      message.waitedLong = long
+      if (sendBegin > recvBegin) long = sendBegin - recvBegin > budget(header.wait)
+    }
+  }
   made.ended = new Float64Array(made.messages.length)
   let latest = -Infinity
   made.messages.forEach((message, index) => {
@@ -248,12 +259,14 @@ function reads(messages, frame) {
   }
 }
 
-/** When the sender of a message was seen asleep in its call: there was no room. @param {Recording} made @param {Message} message */
-function stuck(made, { back, sendBegin, sendEnd }) {
-  const states = made.states.get(back ? 'receiver' : 'sender')
+/**
+ * When the kernel first said that a process sleeps in the channel, between two moments; `NaN` if it did not.
+ * @param {Recording} made @param {string} side @param {number} from @param {number} to
+ */
+function seenAsleep(made, side, from, to) {
+  const states = made.states.get(side)
   if (!states) return NaN
-  const until = Number.isFinite(sendEnd) ? sendEnd : made.to
-  for (let index = atMost(states.at, sendBegin); index < states.at.length && states.at[index] < until; index++) {
+  for (let index = atMost(states.at, from); index < states.at.length && states.at[index] < to; index++) {
     if (states.is[index]?.state === 'sleeping') return states.at[index]
   }
   return NaN
@@ -276,6 +289,12 @@ export function onTheWay(from, t, limit) {
     else more++
   }
   return { found, more }
+}
+
+/** The message that a receiver waits for at `t` and that was not sent yet. @param {Recording} from @param {number} t */
+export function awaited(from, t) {
+  const next = from.messages[upTo(from.messages, t)]
+  return next && next.recvBegin <= t ? next : null
 }
 
 /** How many messages were sent by `t`. @param {Message[]} messages @param {number} t */

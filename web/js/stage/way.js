@@ -24,6 +24,8 @@
  * @property {number} read bytes that its call took out of the kernel; `NaN` when that is not told
  * @property {Message | null} within the message whose call had brought this one, too
  * @property {number} stuck when its sender was seen asleep for want of room; `NaN` when it was not
+ * @property {number} dozes when its receiver was first seen asleep before it was sent; `NaN` when it was not
+ * @property {boolean} waitedLong whether the receiver's wait before this one was longer than it polls
  * @property {Way} [way] worked out when it is first needed
  */
 /** @typedef {{ at: number, step: Step, stamped: boolean }} Moment */
@@ -33,6 +35,7 @@
  * @property {Moment[]} moments
  * @property {Stop[]} stops
  * @property {{ from: number, to: number } | null} wakes while the receiver is made to run
+ * @property {{ from: number, to: number } | null} lies while it lies where it is, and its receiver has not come yet
  * @property {number} read when the receiver has taken the message, and whatever its call read besides, out of the kernel
  */
 
@@ -43,16 +46,23 @@ const FALLS = 0.1
 /** The sender's share of a flight where nothing is known of the calls' costs and the receiver ends first. */
 const SENDS = 0.7
 
+/** How long a receiver polls before it sleeps, in nanoseconds. @param {string} wait */
+export function budget(wait) {
+  if (wait === 'spin') return Infinity
+  if (wait === 'block') return 0
+  const told = /^hybrid:(\d+)us$/.exec(wait)
+  return told ? Number(told[1]) * 1000 : HYBRID_NS
+}
+
 /**
- * Whether the receiver must have been asleep: it came first, and its way of waiting sleeps.
+ * Whether the receiver was asleep: it was seen so, or it came first and its way of waiting sleeps. One that polls first sleeps
+ * at once while its waits last longer than it polls.
  * @param {Message} message @param {string} wait
  */
 export function asleep(message, wait) {
   const waited = message.sendBegin - message.recvBegin
-  if (!(waited > 0) || wait === 'spin') return false
-  if (wait === 'block') return true
-  const budget = /^hybrid:(\d+)us$/.exec(wait)
-  return waited > (budget ? Number(budget[1]) * 1000 : HYBRID_NS)
+  if (!(waited > 0)) return false
+  return message.dozes > 0 || waited > budget(wait) || (message.waitedLong === true && wait !== 'spin')
 }
 
 /**
@@ -151,6 +161,7 @@ export function wayOf(header, message) {
     moments: moments.filter((moment) => Number.isFinite(moment.at)),
     stops: stops(header, message, moments),
     wakes: wake >= 0 && Number.isFinite(takes) ? { from: moments[wake].at, to: takes } : null,
+    lies: recvBegin > sent ? { from: sent, to: recvBegin } : null,
     read: within ? wayOf(header, within).read : (moments.find(({ step }) => takesRead(step))?.at ?? recvEnd),
   }
   return message.way

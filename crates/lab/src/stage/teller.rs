@@ -118,8 +118,12 @@ impl<'a> Teller<'a> {
     /// The event that tells the gauges' values. If the kernel refuses to show them, that is told
     /// once.
     pub(crate) fn read_gauges(&mut self, pair: &Pair) -> Option<Event> {
+        let began = self.clock.now();
         let what = match pair.gauges() {
-            Ok(gauges) => What::Gauges { values: gauges.read() },
+            Ok(gauges) => {
+                let values = gauges.read();
+                What::Gauges { values, took_ns: self.clock.ns(self.clock.now().saturating_sub(began)) }
+            }
             Err(_) if self.blind => return None,
             Err(error) => {
                 self.blind = true;

@@ -112,6 +112,9 @@ pub enum What {
     Gauges {
         /// From a gauge's field to what it says.
         values: Values,
+        /// How long the reading took, in nanoseconds: it ended at the event's time.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        took_ns: u64,
     },
     /// The process is gone.
     Died {
@@ -252,8 +255,8 @@ pub enum What {
     },
 }
 
-fn is_zero(bytes: &u64) -> bool {
-    *bytes == 0
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How the messages of a batch are sent.
@@ -568,7 +571,7 @@ mod tests {
                 wchan: None,
                 core: Some(1),
             },
-            What::Gauges { values },
+            What::Gauges { values, took_ns: 900 },
             What::Died { signal: Some("SIGSEGV".into()), exit_code: None },
             What::ExperimentBegin { id: "wild".into() },
             What::Processes { processes: [process.clone(), process] },
