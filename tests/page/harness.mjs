@@ -6,16 +6,30 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { chromium } from 'playwright-core'
+import { chromium, firefox } from 'playwright-core'
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 export const BINARY = process.env.IPCSCOPE ?? join(ROOT, 'target/release/ipcscope')
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
+const FIREFOX = process.env.FIREFOX ?? '/usr/bin/firefox-esr'
 
 export const launch = async () => keep(await chromium.launch({
   executablePath: CHROMIUM,
   args: ['--no-sandbox', '--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
 }))
+
+/** Debian's Firefox, unlike Playwright's own, is driven by its WebDriver BiDi. @returns {Promise<import('playwright-core').Browser>} */
+export async function launchFirefox() {
+  const browser = keep(await firefox.launch({ executablePath: FIREFOX, channel: 'moz-firefox' }))
+  // Playwright asks for a colour scheme in every context, by a command that this Firefox does not know: its own scheme stays.
+  const session = /** @type {any} */ (browser)._connection.toImpl(browser)._browserSession
+  const send = session.send.bind(session)
+  session.send = async (method, params) => {
+    if (method === 'emulation.setMediaFeaturesOverride') return send(method, params).catch(() => ({}))
+    return send(method, params)
+  }
+  return browser
+}
 
 /** Everything that must not outlive the tests, also when one fails. @type {{ close(): Promise<unknown> }[]} */
 const opened = []
@@ -111,8 +125,10 @@ export async function open(browser, url, look = {}) {
   await page.addInitScript(() => {
     const name = ({ node }) => node?.id || node?.getAttribute?.('class') || node?.nodeName
     const rect = ({ x, y, width, height }) => [x, y, width, height].map(Math.round).join(' ')
+    // Firefox tells of it nowhere else.
+    document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => console.error(`refused by ${violatedDirective}: ${blockedURI}`))
     globalThis.shifts = []
-    new PerformanceObserver((list) => {
+    if (PerformanceObserver.supportedEntryTypes.includes('layout-shift')) new PerformanceObserver((list) => {
       for (const entry of list.getEntries()) globalThis.shifts.push(...entry.sources.map((source) => `${name(source)}: ${rect(source.previousRect)} to ${rect(source.currentRect)}`))
     }).observe({ type: 'layout-shift', buffered: true })
   })
@@ -156,6 +172,9 @@ export async function axe(page) {
     return violations.flatMap((found) => found.nodes.map((node) => `${found.id}: ${node.target.join(' ')}: ${node.failureSummary?.split('\n')[1] ?? ''}`))
   })
 }
+
+/** How far the page reaches beyond the window's right side, in pixels. @param {import('playwright-core').Page} page */
+export const tooWide = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
 
 /** Starts a stage where the page was come to by its address, which starts nothing. @param {import('playwright-core').Page} page */
 export async function begin(page) {

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
-import { axe, begin, BINARY, boxes, closeAll, descendants, keep, launch, looks, open, pids, ready, ROOT, shifts, startLab, until } from './harness.mjs'
+import { axe, begin, BINARY, boxes, closeAll, descendants, keep, launch, looks, open, pids, ready, ROOT, shifts, startLab, tooWide, until } from './harness.mjs'
 
 /** @type {import('playwright-core').Browser} */
 let browser
@@ -370,7 +370,7 @@ test('an exported page opens from a disk, asks no server, and its chart shows th
     assert.ok(second > first, `${workload}: ${first} ${second}`)
     assert.equal(await page.locator('svg.chart').count(), 1)
     assert.ok(await page.locator('svg.chart path.line').count() === 2)
-    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+    const over = await tooWide(page)
     assert.ok(over <= 0, `${over} px too wide`)
     assert.deepEqual([complaints, foreign], [[], []])
     await close()
@@ -751,7 +751,7 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
         if (hash.startsWith('m/')) await ready(page)
         await page.waitForTimeout(200)
         assert.deepEqual(await shifts(page), [], `${hash} at ${width}`)
-        const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+        const over = await tooWide(page)
         assert.ok(over <= 0, `${hash} at ${width} is ${over} px too wide`)
         if (width === 1280) assert.deepEqual(await axe(page), [], hash)
         assert.deepEqual([complaints, foreign], [[], []], hash)

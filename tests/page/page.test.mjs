@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test'
 import { report } from './fixtures/report.mjs'
 import { lamp, pigeon, post, scenes } from './fixtures/scenes.mjs'
 import { traceText } from './fixtures/trace.mjs'
-import { axe, begin, boxes, closeAll, keep, launch, looks, open, pids, ready, shifts, until } from './harness.mjs'
+import { axe, begin, boxes, closeAll, keep, launch, looks, open, pids, ready, shifts, tooWide, until } from './harness.mjs'
 import { mock } from './mock.mjs'
 
 /** @type {import('playwright-core').Browser} */
@@ -668,7 +668,7 @@ test('nothing shifts, nothing scrolls sideways at 320 px, nothing comes from els
       const { page, complaints, foreign, close } = await open(browser, at(hash), { viewport })
       await page.waitForTimeout(250)
       assert.deepEqual(await shifts(page), [], `${hash} at ${viewport.width}`)
-      const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+      const over = await tooWide(page)
       assert.ok(over <= 0, `${hash} at ${viewport.width} is ${over} px too wide`)
       if (hash === 'm/post') {
         await send(page)

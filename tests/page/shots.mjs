@@ -4,7 +4,7 @@
 import { mkdirSync } from 'node:fs'
 import { pigeon } from './fixtures/scenes.mjs'
 import { traceText } from './fixtures/trace.mjs'
-import { launch, ready } from './harness.mjs'
+import { launch, ready, tooWide } from './harness.mjs'
 import { mock } from './mock.mjs'
 
 const [folder, url, looks, places] = process.argv.slice(2)
@@ -46,7 +46,7 @@ for (const { name, ...look } of LOOKS) {
     page.on('pageerror', (error) => console.log(hash, error.stack))
     await page.goto(`${lab.url}#/${hash}`)
     await page.waitForSelector('h1')
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+    const wide = await tooWide(page)
     if (wide > 0) console.log(`${name} ${label}: ${wide} px too wide`)
     const scene = scenes.find(({ kind }) => hash === `m/${kind}`)
     if (scene) {
