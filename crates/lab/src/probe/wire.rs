@@ -4,6 +4,7 @@
 //! went out. It takes CAP_NET_RAW.
 
 use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ use crate::sys::socket;
 
 /// The longest that the kernel delays an acknowledgement (TCP_DELACK_MAX), and a little more.
 const DELAYED_AT_MOST: Duration = Duration::from_millis(250);
+/// The longest that is waited until packets are stamped: on a busy machine it took 80 ms.
+const STAMPED_AT_MOST: Duration = Duration::from_secs(2);
 
 /// A segment of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,38 +62,64 @@ impl Segment {
     }
 }
 
-/// A tap on every packet of this network namespace.
+/// A tap on the packets of one connection.
 #[derive(Debug)]
-pub(super) struct Tap(OwnedFd);
+pub(super) struct Tap {
+    socket: OwnedFd,
+    ports: [u16; 2],
+}
 
 impl Tap {
-    /// Opens it.
+    /// Opens it for the segments between two ports.
     ///
     /// # Errors
-    /// `EPERM` without CAP_NET_RAW.
-    pub(super) fn open() -> io::Result<Tap> {
+    /// `EPERM` without CAP_NET_RAW, `ETIMEDOUT` where packets are not stamped.
+    pub(super) fn open(ports: [u16; 2]) -> io::Result<Tap> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let protocol = Some(rustix::net::eth::IP);
-        let tap = rustix::net::socket_with(AddressFamily::PACKET, SocketType::DGRAM, flags, protocol)?;
-        // The first request finds no stamp yet, and from then on packets are stamped.
-        let _ = socket::last_packet_ns(&tap);
-        Ok(Tap(tap))
+        let socket = rustix::net::socket_with(AddressFamily::PACKET, SocketType::DGRAM, flags, protocol)?;
+        let tap = Tap { socket, ports };
+        tap.wait_for_stamps()?;
+        socket::take_between(&tap.socket, ports)?;
+        // What was taken so far passed before the filter.
+        tap.take();
+        Ok(tap)
     }
 
-    /// Takes the segments between two ports that have passed, in order.
-    pub(super) fn take(&self, ports: [u16; 2]) -> Vec<Segment> {
+    /// Asks for stamps, and waits until there are some. The kernel turns them on later, by a worker of its own; until then it
+    /// says of every packet that it passed when it is asked.
+    fn wait_for_stamps(&self) -> io::Result<()> {
+        let _ = socket::last_packet_ns(&self.socket);
+        let own = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let to = own.local_addr()?;
+        let deadline = Instant::now() + STAMPED_AT_MOST;
+        let mut start = [0; 1];
+        while Instant::now() < deadline {
+            let asked_ns = realtime_ns();
+            if rustix::net::recv(&self.socket, start.as_mut_slice(), RecvFlags::empty()).is_err() {
+                own.send_to(&start, to)?;
+                crossing::pause(Duration::from_millis(1));
+            } else if socket::last_packet_ns(&self.socket).is_ok_and(|passed_ns| passed_ns < asked_ns) {
+                return Ok(());
+            }
+        }
+        Err(Errno::TIMEDOUT.into())
+    }
+
+    /// Takes the segments that have passed, in order.
+    pub(super) fn take(&self) -> Vec<Segment> {
         let mut segments: Vec<Segment> = Vec::new();
         let mut packet = vec![0; 64 << 10];
         let ahead_ns = realtime_ahead_ns();
+        let [one, other] = self.ports;
         loop {
-            match rustix::net::recv(&self.0, packet.as_mut_slice(), RecvFlags::TRUNC) {
+            match rustix::net::recv(&self.socket, packet.as_mut_slice(), RecvFlags::TRUNC) {
                 Ok((bytes, _)) => {
-                    let t_ns = socket::last_packet_ns(&self.0).unwrap_or(0).saturating_sub(ahead_ns);
-                    let Some(segment) = segment(&packet[..bytes.min(packet.len())], t_ns) else { continue };
-                    let ours = [segment.from, segment.to];
-                    if ours == ports || ours == [ports[1], ports[0]] {
-                        segments.push(segment);
-                    }
+                    let t_ns = socket::last_packet_ns(&self.socket).unwrap_or(0).saturating_sub(ahead_ns);
+                    let found = segment(&packet[..bytes.min(packet.len())], t_ns);
+                    let ours =
+                        |found: &Segment| [[one, other], [other, one]].contains(&[found.from, found.to]);
+                    segments.extend(found.filter(ours));
                 }
                 Err(Errno::INTR) => {}
                 // Empty, or what came in the meantime found no room: what there is is told.
@@ -101,27 +130,32 @@ impl Tap {
     }
 
     /// The same, and waits a moment for the last data's acknowledgement, which may be delayed.
-    pub(super) fn take_acknowledged(&self, ports: [u16; 2]) -> Vec<Segment> {
-        let mut segments = self.take(ports);
+    pub(super) fn take_acknowledged(&self) -> Vec<Segment> {
+        let mut segments = self.take();
         let deadline = Instant::now() + DELAYED_AT_MOST;
         while let Some(data) = segments.iter().rfind(|segment| segment.bytes > 0).copied()
             && !segments.iter().any(|segment| segment.acknowledges(&data))
             && Instant::now() < deadline
         {
             crossing::pause(Duration::from_millis(5));
-            segments.extend(self.take(ports));
+            segments.extend(self.take());
         }
         segments
     }
+}
+
+/// The clock that stamps packets.
+fn realtime_ns() -> u64 {
+    let now = rustix::time::clock_gettime(ClockId::Realtime);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// By how much the clock that stamps packets is ahead of CLOCK_MONOTONIC.
 fn realtime_ahead_ns() -> u64 {
     let read = || {
         let before = monotonic_ns();
-        let now = rustix::time::clock_gettime(ClockId::Realtime);
+        let realtime = realtime_ns();
         let after = monotonic_ns();
-        let realtime = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
         (after - before, realtime.saturating_sub(before + (after - before) / 2))
     };
     // The reading between which the least time has passed is the nearest.
@@ -153,7 +187,11 @@ fn segment(packet: &[u8], t_ns: u64) -> Option<Segment> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+
     use super::*;
+    use crate::cannot_run::{Lacks, cannot_run};
 
     fn packet() -> Vec<u8> {
         let mut packet = vec![0; 45];
@@ -174,6 +212,49 @@ mod tests {
         let segment = segment(&packet(), 0).unwrap();
         assert_eq!((segment.from, segment.to, segment.bytes), (8080, 80, 5));
         assert_eq!(segment.words(), "seq 1000 to 1005 (5 B), ack 7, PSH ACK, checksum field 0xfe28");
+    }
+
+    /// A connection and its tap; `None` where there can be none, which is said.
+    fn tapped() -> Option<(TcpStream, TcpStream, Tap)> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let here = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (there, _) = listener.accept().unwrap();
+        match Tap::open([&here, &there].map(|end| end.local_addr().unwrap().port())) {
+            Ok(tap) => Some((here, there, tap)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                cannot_run(Lacks::Right, format!("a tap takes CAP_NET_RAW: {error}"));
+                None
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn a_segment_is_stamped_when_it_passes_however_young_the_tap() {
+        // Each tap that is closed lets the kernel turn its stamps off again.
+        for _ in 0..50 {
+            let Some((mut here, _there, tap)) = tapped() else { return };
+            let before = monotonic_ns();
+            here.write_all(b"text").unwrap();
+            let after = monotonic_ns();
+            let passed: Vec<_> = tap.take().into_iter().filter(|segment| segment.bytes > 0).collect();
+            let [segment] = passed.as_slice() else { panic!("{passed:?}") };
+            assert!((before..=after).contains(&segment.t_ns), "{before} {segment:?} {after}");
+        }
+    }
+
+    #[test]
+    fn packets_of_others_take_no_room_in_a_tap() {
+        let Some((mut here, mut there, tap)) = tapped() else { return };
+        let other = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        for _ in 0..10_000 {
+            other.send_to(&[0; 64], other.local_addr().unwrap()).unwrap();
+        }
+        here.write_all(b"text").unwrap();
+        there.write_all(b"an answer").unwrap();
+        let passed: Vec<_> =
+            tap.take().iter().map(|segment| segment.bytes).filter(|&bytes| bytes > 0).collect();
+        assert_eq!(passed, [4, 9]);
     }
 
     #[test]

@@ -82,18 +82,18 @@ fn through_the_kernel(
             Err(error) => return Err(error.into()),
         }
     }
-    let tap = Tap::open().ok();
     let ports = mechanism::carried(setup.kind, aim.bench().pids()).map(|[sender, _]| sender.ports);
+    let tap = ports.and_then(|ports| Tap::open(ports).ok());
     let mut shown: Option<(bool, Xray)> = None;
     for guess in aim.guesses().into_iter().cycle().take(aim.guesses().len().max(ROWS)) {
         let mut wants = aim.wants(guess, TraceKey::Byte);
         wants.extend(traced(&formats, aim.bench()));
         let mut stream = EventStream::open(&wants, PAGES, true, true)?;
         stream.begin()?;
-        drop(tap.as_ref().zip(ports).map(|(tap, ports)| tap.take(ports)));
+        drop(tap.as_ref().map(Tap::take));
         let row = aim.send(stop)?;
         let told = stream.end()?;
-        let segments = tap.as_ref().zip(ports).map(|(tap, ports)| tap.take_acknowledged(ports));
+        let segments = tap.as_ref().map(Tap::take_acknowledged);
         let scan = Scan::new(setup, &formats, &told.events, aim.bench(), &row, segments.unwrap_or_default());
         let whole = scan.met.is_some() || guess.is_none();
         if shown.is_none() || whole {

@@ -1,5 +1,5 @@
-//! What rustix does not ask of a socket: its queue of outgoing bytes, when a packet passed, TCP_INFO, and a filter that
-//! loses segments, with the count of what was lost.
+//! What rustix does not ask of a socket: its queue of outgoing bytes, when a packet passed, TCP_INFO, filters (one loses
+//! segments, one lets a connection's through), and the count of what was lost.
 //!
 //! # References
 //! tcp(7), unix(7), socket(7) SO_ATTACH_FILTER, include/uapi/linux/tcp.h of the kernel.
@@ -106,11 +106,41 @@ pub fn tcp_info(socket: impl AsFd) -> io::Result<TcpInfo> {
 /// # Errors
 /// Those of setsockopt(2): on a TCP socket it takes CAP_NET_ADMIN over the network namespace.
 pub fn lose_everything(socket: impl AsFd) -> io::Result<()> {
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    // Of every packet no byte passes.
-    let mut filter = [libc::sock_filter { code: RETURN, jt: 0, jf: 0, k: 0 }];
-    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-    // SAFETY: the program and the filter it points to live until the call returns; the kernel copies them.
+    filter(socket, &mut [instruction(libc::BPF_RET | libc::BPF_K, 0, [0, 0])])
+}
+
+/// Lets a packet socket that sees packets from their IPv4 header on take the segments between two TCP ports, and nothing else:
+/// other packets do not fill its queue.
+///
+/// # Errors
+/// Those of setsockopt(2).
+pub fn take_between(socket: impl AsFd, [one, other]: [u16; 2]) -> io::Result<()> {
+    use libc::{BPF_ABS, BPF_B, BPF_IND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_LDX, BPF_MSH, BPF_RET, BPF_W};
+    let pair = |from: u16, to: u16| u32::from(from) << 16 | u32::from(to);
+    let equals = |value: u32, jumps| instruction(BPF_JMP | BPF_JEQ | BPF_K, value, jumps);
+    let program = &mut [
+        instruction(BPF_LD | BPF_B | BPF_ABS, 9, [0, 0]),
+        equals(libc::IPPROTO_TCP as u32, [0, 5]),
+        // The length of the IPv4 header; behind it stand the port that the segment comes from, and the one it goes to.
+        instruction(BPF_LDX | BPF_B | BPF_MSH, 0, [0, 0]),
+        instruction(BPF_LD | BPF_W | BPF_IND, 0, [0, 0]),
+        equals(pair(one, other), [1, 0]),
+        equals(pair(other, one), [0, 1]),
+        // The whole packet passes.
+        instruction(BPF_RET | BPF_K, u32::MAX, [0, 0]),
+        instruction(BPF_RET | BPF_K, 0, [0, 0]),
+    ];
+    filter(socket, program)
+}
+
+/// An instruction of a filter, with how many it jumps over when it holds and when it does not.
+const fn instruction(code: u32, k: u32, [jt, jf]: [u8; 2]) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt, jf, k }
+}
+
+fn filter(socket: impl AsFd, instructions: &mut [libc::sock_filter]) -> io::Result<()> {
+    let program = libc::sock_fprog { len: instructions.len() as u16, filter: instructions.as_mut_ptr() };
+    // SAFETY: the program and the instructions it points to live until the call returns; the kernel copies them.
     let done = unsafe {
         libc::setsockopt(
             socket.as_fd().as_raw_fd(),
