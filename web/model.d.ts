@@ -174,6 +174,7 @@ export interface Event {
 export interface ExcludedAnswer {
   basis: ReasonBasis
   kind: string
+  marks: Array<string>
   row: number | null
   run: string | null
   title: string
@@ -486,6 +487,7 @@ export interface Reading {
 
 export interface ReasonAnswer {
   basis: ReasonBasis
+  marks: Array<string>
   row: number | null
   run: string | null
   text: string

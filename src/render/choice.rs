@@ -58,6 +58,8 @@ struct ReasonSource {
     /// The run that was measured, and the row in it.
     run: Option<String>,
     row: Option<usize>,
+    /// Why that row is not one to quote: `quick race`, `stopped early`.
+    marks: Vec<&'static str>,
 }
 
 /// Whether a row or the design tells.
@@ -90,8 +92,9 @@ impl From<Choice> for ChoiceAnswer {
 impl From<ChoiceReason> for ReasonAnswer {
     fn from(ChoiceReason { fact, source }: ChoiceReason) -> ReasonAnswer {
         let basis = if source.is_some() { ReasonBasis::Measured } else { ReasonBasis::Design };
-        let (run, row) = source.map(|Source { run, row }| (run, row)).unzip();
-        ReasonAnswer { text: text(&fact), from: ReasonSource { basis, run, row } }
+        let marks = source.as_ref().map_or_else(Vec::new, |source| source.marks.clone());
+        let (run, row) = source.map(|Source { run, row, .. }| (run, row)).unzip();
+        ReasonAnswer { text: text(&fact), from: ReasonSource { basis, run, row, marks } }
     }
 }
 

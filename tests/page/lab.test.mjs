@@ -413,7 +413,7 @@ test('the files that the command line writes are told apart', async () => {
   const run = (...args) => spawnSync(BINARY, args, { env: { ...process.env, XDG_STATE_HOME: lab.state }, encoding: 'utf8', maxBuffer: 1 << 28 }).stdout
   const files = Object.fromEntries(['json', 'csv', 'markdown', 'html'].map((form) => [form, join(folder, `told.${form}`)]))
   run('race', 'pipe', '-n', '40', '-r', '1', '--wait', 'block', '--workload', 'ping-pong', ...Object.entries(files).flatMap(([form, file]) => [`--export-${form}`, file]))
-  const written = { trace: run('show', 'pipe', '--json'), probe: run('probe', 'pipe', '--wait', 'block', '--messages', '20', '--json'), doctor: run('doctor', '--json'), comparison: run('compare', files.json, files.json, '--json') }
+  const written = { trace: run('show', 'pipe', '--json'), probe: run('probe', 'pipe', '--wait', 'block', '--messages', '100', '--json'), doctor: run('doctor', '--json'), comparison: run('compare', files.json, files.json, '--json') }
   for (const [name, text] of Object.entries(written)) {
     files[name] = join(folder, `told.${name}`)
     writeFileSync(files[name], text)

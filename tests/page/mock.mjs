@@ -111,7 +111,7 @@ export async function mock({ port = 0, replay = null, roundMs = 120, history = [
     choose: (asked) => ({
       answers: scenes.map((scene, index) => ({
         kind: scene.kind, title: scene.title, wait: asked.cpu === 'spare' ? 'spin' : 'block',
-        reasons: [{ text: `The median is ${index + 1}0 µs at 64 B.`, basis: 'measured', run: '20260921-1', row: index }, { text: scene.cross_host ? 'It reaches other machines.' : 'It stays on this machine.', basis: 'design', run: null, row: null }],
+        reasons: [{ text: `The median is ${index + 1}0 µs at 64 B.`, basis: 'measured', run: runs().at(-1)?.id ?? null, row: index, marks: judged([...reports.values()][0] ?? report()).marks }, { text: scene.cross_host ? 'It reaches other machines.' : 'It stays on this machine.', basis: 'design', run: null, row: null, marks: [] }],
       })).filter((one) => asked.same_host !== false || scenes.find((scene) => scene.kind === one.kind).cross_host),
       excluded: asked.same_host === false ? [{ kind: 'lamp', title: 'Signal lamp', why: 'it cannot be seen from another machine' }] : [],
       missing: asked.size_bytes ? { sizes: [asked.size_bytes], waits: ['block'], quick: true } : null,

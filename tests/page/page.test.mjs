@@ -288,9 +288,9 @@ test('a quick race shows its own numbers, and its figures are marked wherever th
   await page.getByText('The race is over.').first().waitFor()
   const mark = page.locator('.mark', { hasText: 'quick race' })
   await mark.waitFor()
-  for (const hash of ['', 'm/lamp']) {
+  for (const hash of ['', 'm/lamp', 'choose']) {
     await page.goto(`${fresh.url}#/${hash}`)
-    await mark.waitFor()
+    await mark.first().waitFor()
   }
   await close()
   await fresh.close()

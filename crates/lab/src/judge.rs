@@ -19,6 +19,7 @@ use serde::Serialize;
 
 pub use self::beside::{Beside, Versus, beside};
 pub use self::claims::{ClaimRow, Claims};
+pub(crate) use self::frame::marks;
 pub use self::groups::{Advice, FIGURES, JudgedFigure, NONE};
 use self::groups::{Placed, RowGroup, gather, in_short, slower, title};
 pub(crate) use self::groups::{SPREAD, cpu, versus};

@@ -2,7 +2,7 @@
 // that there is none.
 
 import { api, sentence } from '../api.js'
-import { button, field, h, named, select, show } from '../dom.js'
+import { button, field, h, marked, named, select, show } from '../dom.js'
 import { parseSizes } from '../format.js'
 import { explained } from '../glossary.js'
 import { href, rename } from '../router.js'
@@ -67,7 +67,7 @@ function answered({ answers, excluded, missing }) {
       h('li', { class: 'panel', 'data-accent': accent(one.kind) % 8 },
         h('h2', {}, named(one.title, accent(one.kind)), h('small', {}, ` waiting by ${one.wait}`), index === 0 ? h('span', { class: 'badge' }, 'fits best') : null),
         h('ul', {}, one.reasons.map((reason) => h('li', {}, reason.text, ' ',
-          reason.basis === 'measured' && reason.run ? h('a', { class: 'basis', href: `#/race?run=${encodeURIComponent(reason.run)}` }, 'measured here') : h('span', { class: 'basis' }, reason.basis === 'measured' ? 'measured here' : 'by design')))),
+          reason.basis === 'measured' && reason.run ? h('a', { class: 'basis', href: `#/race?run=${encodeURIComponent(reason.run)}` }, 'measured here') : h('span', { class: 'basis' }, reason.basis === 'measured' ? 'measured here' : 'by design'), marked(reason.marks)))),
         h('p', {}, h('a', { href: href(`m/${encodeURIComponent(one.kind)}`, { wait: one.wait.split(':')[0] }) }, `See ${one.title} at work`)))))
       : h('p', { class: 'panel' }, 'No mechanism fits all of these constraints.'),
     missing ? measure(missing) : null,

@@ -57,6 +57,8 @@ pub struct Source {
     pub run: String,
     /// The row's index in it.
     pub row: usize,
+    /// Why it is not one to quote: `quick race`, `stopped early`.
+    pub marks: Vec<&'static str>,
 }
 
 /// The fact of a reason.

@@ -2,6 +2,7 @@
 
 use super::answer::{ChoiceFact, ChoiceReason, Source};
 use super::constraints::{Constraints, IDLE_PER_S, WaitWay, size};
+use crate::judge::marks;
 use crate::machine::Machine;
 use crate::plan::Workload;
 use crate::report::{Entrant, Report, ReportRow};
@@ -18,13 +19,15 @@ pub(super) enum Found<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct RowPlace<'a> {
     run: &'a str,
+    report: &'a Report,
     pub(super) index: usize,
     pub(super) row: &'a ReportRow,
 }
 
 impl RowPlace<'_> {
     pub(super) fn reason(self, fact: ChoiceFact) -> ChoiceReason {
-        ChoiceReason { fact, source: Some(Source { run: self.run.to_owned(), row: self.index }) }
+        let source = Source { run: self.run.to_owned(), row: self.index, marks: marks(self.report) };
+        ChoiceReason { fact, source: Some(source) }
     }
 
     pub(super) fn p50_ns(self) -> Option<u64> {
@@ -103,7 +106,7 @@ impl<'a> Evidence<'a> {
         ways: &[WaitWay],
     ) -> impl Iterator<Item = RowPlace<'a>> {
         let Evidence { run, size_bytes, report, .. } = *self;
-        report.rows.iter().enumerate().map(move |(index, row)| RowPlace { run, index, row }).filter(
+        report.rows.iter().enumerate().map(move |(index, row)| RowPlace { run, report, index, row }).filter(
             move |place| {
                 let row = place.row;
                 row.entrant == Entrant::Mechanism

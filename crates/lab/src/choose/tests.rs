@@ -124,6 +124,12 @@ fn the_fastest_comes_first_and_says_by_which_row() {
     let source = first.source.as_ref().unwrap();
     assert_eq!(source.run, "7");
     assert_eq!(&whole_race().rows[source.row], &**row);
+    assert!(source.marks.is_empty());
+    let mut quick = whole_race();
+    quick.plan.quick = true;
+    let marked = ask(&Constraints::default(), &[("7", quick)]);
+    let sources = marked.answers[0].reasons.iter().filter_map(|reason| reason.source.as_ref());
+    assert!(sources.clone().next().is_some() && sources.clone().all(|source| source.marks == ["quick race"]));
     let cpu = choice.answers[0]
         .reasons
         .iter()

@@ -48,7 +48,7 @@ pub(super) fn above(report: &Report) -> Vec<String> {
 }
 
 /// Why no figure of a report is one to quote, in two words each: they stand beside its figures wherever those are shown.
-pub(super) fn marks(report: &Report) -> Vec<&'static str> {
+pub(crate) fn marks(report: &Report) -> Vec<&'static str> {
     let marks = [(report.plan.quick, "quick race"), (report.interrupted, "stopped early")];
     marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark).collect()
 }
