@@ -76,6 +76,7 @@ export interface ClaimRow {
 export interface Claims {
   columns: Array<string>
   rows: Array<ClaimRow>
+  setting: string
   why: Array<string>
   workload: Workload
 }

@@ -410,7 +410,7 @@ test('an exported page has the colours and the lines of the lab\'s own page, in 
 
 test('the files that the command line writes are told apart', async () => {
   // What it says counts here, not whether a budget held.
-  const run = (...args) => spawnSync(BINARY, args, { env: { ...process.env, XDG_STATE_HOME: lab.state }, encoding: 'utf8', maxBuffer: 1 << 28 }).stdout
+  const run = (...args) => spawnSync(BINARY, args, { env: { ...process.env, XDG_STATE_HOME: folder }, encoding: 'utf8', maxBuffer: 1 << 28 }).stdout
   const files = Object.fromEntries(['json', 'csv', 'markdown', 'html'].map((form) => [form, join(folder, `told.${form}`)]))
   run('race', 'pipe', '-n', '40', '-r', '1', '--wait', 'block', '--workload', 'ping-pong', ...Object.entries(files).flatMap(([form, file]) => [`--export-${form}`, file]))
   const written = { trace: run('show', 'pipe', '--json'), probe: run('probe', 'pipe', '--wait', 'block', '--messages', '100', '--json'), doctor: run('doctor', '--json'), comparison: run('compare', files.json, files.json, '--json') }

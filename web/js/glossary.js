@@ -50,6 +50,8 @@ const TERMS = [
   [['cross-host'], 'Also between machines.'],
   [['ACKs'], 'Acknowledgements: the receiver says what has arrived.'],
   [['Flight'], 'From before a message is sent until after it is received.'],
+  [['CPU'], 'Whether a process may keep a core busy while it waits.'],
+  [['Traffic'], 'Mostly idle: each message finds a sleeping receiver and cold caches.'],
   [['Isolation'], 'What a peer must not be able to do to you: crash you, or read and change what is not meant for it.'],
 ]
 

@@ -3,7 +3,7 @@
 
 import { api, sentence } from '../api.js'
 import { button, field, h, marked, named, select, show } from '../dom.js'
-import { parseSizes } from '../format.js'
+import { parseSizes, tied } from '../format.js'
 import { explained } from '../glossary.js'
 import { href, rename } from '../router.js'
 import { accent } from '../store.js'
@@ -62,11 +62,12 @@ export async function choose(place) {
 
 /** @param {ChoiceAnswer} found */
 function answered({ answers, excluded, missing }) {
+  const told = new Set()
   return [
     answers.length ? h('ol', { class: 'answers' }, answers.map((one, index) =>
       h('li', { class: 'panel', 'data-accent': accent(one.kind) % 8 },
         h('h2', {}, named(one.title, accent(one.kind)), h('small', {}, ` waiting by ${one.wait}`), index === 0 ? h('span', { class: 'badge' }, 'fits best') : null),
-        h('ul', {}, one.reasons.map((reason) => h('li', {}, reason.text, ' ',
+        h('ul', {}, one.reasons.map((reason) => h('li', {}, explained(tied(reason.text), told), ' ',
           reason.basis === 'measured' && reason.run ? h('a', { class: 'basis', href: `#/race?run=${encodeURIComponent(reason.run)}` }, 'measured here') : h('span', { class: 'basis' }, reason.basis === 'measured' ? 'measured here' : 'by design'), marked(reason.marks)))),
         h('p', {}, h('a', { href: href(`m/${encodeURIComponent(one.kind)}`, { wait: one.wait.split(':')[0] }) }, `See ${one.title} at work`)))))
       : h('p', { class: 'panel' }, 'No mechanism fits all of these constraints.'),

@@ -38,7 +38,7 @@ export class ReportView {
       this.figures,
       this.sweepPanel(),
       this.claimsPanel(),
-      judged.advice.length ? panel('advice-head', 'What follows from these numbers', list(judged.advice.map(({ text }) => text)), around.advice) : null,
+      judged.advice.length ? panel('advice-head', 'What follows from these numbers', list(judged.advice.map(({ text }) => asSentence(text))), around.advice) : null,
       panel('below-head', 'To read these figures', list([...judged.below, ...judged.befell].map(asSentence), 'faint')),
       around.below)
     if (judged.groups.length) this.choose(0)
@@ -96,7 +96,7 @@ export class ReportView {
     const { claims } = this.judged
     if (!claims) return null
     return panel('claims-head', 'What textbooks say, and what was measured',
-      table(`Quoted latency beside the measured median (${claims.workload})`, claims.columns,
+      table(`Quoted latency beside the measured median (${tied(claims.setting)})`, claims.columns,
         claims.rows.map(({ scene, cells: [title, ...cells] }) => [named(title, scene), ...cells.map((cell) => tied(cell))])),
       h('h3', {}, 'Why they differ'),
       list(claims.why))

@@ -3,12 +3,12 @@
 
 use serde::Serialize;
 
-use super::groups::NONE;
+use super::groups::{NONE, title};
 use crate::plan::{Placement, Workload};
 use crate::report::{Entrant, Report, ReportRow};
 use crate::scene::Scene;
 use crate::stats::{Measure, Verdict, ratio};
-use crate::units::{duration, list, parse_duration, times};
+use crate::units::{bytes, duration, list, parse_duration, times};
 
 /// The size to assume if textbooks name none.
 const LEAST_BYTES: u32 = 64;
@@ -22,6 +22,8 @@ const TOLD: f64 = 1.5;
 pub struct Claims {
     /// The workload that was measured.
     pub workload: Workload,
+    /// The same with the size and the placement: `ping-pong, 64 B, cross-core`.
+    pub setting: String,
     /// The titles of a claim's cells.
     pub columns: Vec<String>,
     /// One for each mechanism of which something was measured.
@@ -100,8 +102,10 @@ pub(super) fn claims(report: &Report, scenes: &[Scene]) -> Option<Claims> {
             ),
         }
     };
+    let size_text = size.map(|size| format!(", {}", bytes(size))).unwrap_or_default();
     Some(Claims {
         workload,
+        setting: format!("{workload}{size_text}, {}", report.plan.placement),
         columns: ends(
             ["mechanism", "quoted"],
             ["quoted copies", "quoted calls", "use it for"],
@@ -111,7 +115,7 @@ pub(super) fn claims(report: &Report, scenes: &[Scene]) -> Option<Claims> {
             waiting(&rows),
             no_constant(&rows, &waits),
             Some(placement(report.plan.placement)),
-            batched(report),
+            batched(report, scenes),
         ]
         .into_iter()
         .flatten()
@@ -179,7 +183,7 @@ fn placement(placement: Placement) -> String {
 }
 
 /// The channel that gains most where none has to be answered first.
-fn batched(report: &Report) -> Option<String> {
+fn batched(report: &Report, scenes: &[Scene]) -> Option<String> {
     let rate = |row: &ReportRow| Measure::MessagesPerS.figure_of(row).filter(|_| row.failed.is_none());
     let own = || report.rows.iter().filter(|row| row.entrant == Entrant::Mechanism);
     let gains = own().filter(|row| row.workload == Workload::Stream).filter_map(|row| {
@@ -193,8 +197,10 @@ fn batched(report: &Report) -> Option<String> {
     let (factor, row) = gains.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
     (factor > TOLD && factor.is_finite()).then(|| {
         format!(
-            "One at a time, or many on their way: by {}, the same channel carries {} as many messages a second when none has to \
-             be answered first.",
+            "One at a time, or many on their way: {} ({}, {}) carries {} as many messages a second when none has to be \
+             answered first.",
+            title(row, scenes),
+            bytes(row.size_bytes),
             row.wait,
             times(factor)
         )

@@ -170,7 +170,7 @@ fn what_textbooks_say_stands_beside_what_was_measured() {
     set(&mut asleep, 6_100, 8e4, 0.01);
     report.rows.push(asleep);
     let claims = judged(&report).claims.unwrap();
-    assert_eq!(claims.workload, Workload::PingPong);
+    assert_eq!((claims.workload, &claims.setting[..]), (Workload::PingPong, "ping-pong, 64 B, cross-core"));
     assert_eq!(claims.columns[..4], ["mechanism", "quoted", "measured, spin", "measured, block"]);
     let pipe = claims.rows.iter().find(|claim| scenes()[claim.scene].kind == "pipe").unwrap();
     assert_eq!(pipe.cells.len(), claims.columns.len());
@@ -179,6 +179,7 @@ fn what_textbooks_say_stands_beside_what_was_measured() {
     for words in [
         "The way of waiting: Shared memory takes 101 ns or 6.10 µs",
         "A ratio is not a constant: ",
+        "many on their way: Shared memory (64 B, block) carries",
         "The placement: these processes ran on two cores.",
     ] {
         assert!(why.contains(words), "{words}: {why}");
