@@ -361,6 +361,15 @@ test('the chooser answers, says what it rests on, and measures what is missing',
   assert.equal(await page.locator('.answers > li').count(), 2)
   assert.match(page.url(), /same_host=false/)
   await page.getByRole('link', { name: 'measured here' }).first().waitFor()
+  const late = []
+  await page.route('**/api/choose', (route) => void (late.length ? route.continue() : late.push(route)))
+  await page.getByLabel('The peer is').selectOption('')
+  await until(() => late.length === 1, 'the first question')
+  await page.getByLabel('The peer is').selectOption('false')
+  await page.getByText('it cannot be seen from another machine', { exact: false }).waitFor()
+  await Promise.all([page.waitForResponse('**/api/choose'), late[0].continue()])
+  await page.evaluate(() => new Promise((done) => setTimeout(done)))
+  assert.equal(await page.locator('.answers > li').count(), 2, 'a late answer replaces none')
   await page.getByRole('button', { name: 'Measure what is missing' }).click()
   await page.waitForURL(/#\/race\?/)
   // It may be over before the page of races stands.

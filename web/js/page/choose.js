@@ -9,6 +9,7 @@ import { href, rename } from '../router.js'
 import { accent } from '../store.js'
 import { PlanForm } from './plan-form.js'
 
+/** @import { Child } from '../dom.js' */
 /** @import { ChoiceAnswer } from '../../types' */
 /** @import { Place } from '../router.js' */
 
@@ -39,14 +40,20 @@ export async function choose(place) {
     }
     return found
   }
+  let asks = 0
   const ask = async () => {
+    const turn = ++asks
     const wanted = constraints()
     rename(href('choose', Object.fromEntries(Object.entries(wanted).map(([name, value]) => [name, String(value)]))))
+    /** @type {Child} */
+    let said
     try {
-      show(answer, answered(await api.choose(wanted)))
+      said = answered(await api.choose(wanted))
     } catch (error) {
-      show(answer, h('p', { class: 'bad', role: 'alert' }, sentence(error)))
+      said = h('p', { class: 'bad', role: 'alert' }, sentence(error))
     }
+    // An answer to what is no longer asked is late.
+    if (turn === asks) show(answer, said)
   }
   await ask()
   const labels = { same_host: 'The peer is', both_ways: 'Messages go', size_bytes: 'Size of a message', rate_per_s: 'Messages a second', isolation: 'Isolation', cpu: 'CPU', idle: 'Traffic' }
