@@ -147,6 +147,7 @@ export interface Event {
   id?: string
   instrument?: string
   message?: number
+  messages?: number
   mode?: Mode
   name?: string
   payload?: string

@@ -145,7 +145,7 @@ test('experiments and probes are shown by what their events say', async () => {
   await ready(page)
   await page.getByRole('button', { name: 'Let the hawk take the receiver' }).click()
   const card = page.locator('.findings article').first()
-  await card.getByText('It held.').waitFor()
+  await card.locator('.verdict.good').waitFor()
   await card.getByText('The receiver died of SIGKILL.').waitFor()
   await card.getByRole('cell', { name: '3' }).waitFor()
   await card.getByText('a spyglass', { exact: false }).waitFor()
@@ -153,7 +153,7 @@ test('experiments and probes are shown by what their events say', async () => {
   assert.deepEqual(await pids(page), [5001, 5002], 'its own processes')
   await page.getByRole('button', { name: 'Wait for an eclipse' }).click()
   await page.getByText('What would help: a machine with a window', { exact: false }).waitFor()
-  await page.getByText('Could not be tried.', { exact: true }).waitFor()
+  await page.getByText('Not tried:', { exact: true }).waitFor()
   await ready(page)
   await page.getByRole('button', { name: 'X-ray 1' }).click()
   await page.getByText('Not in the scene: finish_nap', { exact: false }).waitFor()
@@ -657,7 +657,7 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
         await send(page)
         await page.getByText('10 of 10 arrived').first().waitFor()
         await page.getByRole('button', { name: 'Send it through a storm' }).click()
-        await page.getByText('It held.').waitFor()
+        await page.locator('.verdict.good').first().waitFor()
       }
       assert.deepEqual(await axe(page), [], hash)
     }

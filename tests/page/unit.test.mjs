@@ -362,6 +362,7 @@ test('each message is played equally long and to scale inside, a pause shorter, 
   const together = warp(0, 100, [{ from: 0, to: 90 }, { from: 1, to: 95 }, { from: 2, to: 100 }])
   assert.deepEqual([90, 95, 100].map(together.shown), [1, 2, 3], 'of messages in flight together each arrival is a piece')
   assert.deepEqual(together.cuts, [])
+  assert.ok(warp(0, 100, [{ from: 90, to: 100 }], [10, 20, 30, 40]).length > warp(0, 100, [{ from: 90, to: 100 }], [10]).length, 'a pause in which figures were read takes its time')
   assert.deepEqual([warp(0, 0).length, warp(5, 5).length, warp(0, 10).length], [0, 0, 1])
 })
 

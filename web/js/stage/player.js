@@ -57,7 +57,7 @@ export class Player {
   load(recording, play = true) {
     this.pause()
     this.recording = recording
-    this.warp = warp(recording.from, recording.to, recording.messages.map((message) => ({ from: message.sendBegin, to: endOf(message) })))
+    this.warp = warp(recording.from, recording.to, recording.messages.map((message) => ({ from: message.sendBegin, to: endOf(message) })), recording.readings.map(({ at }) => at))
     this.now = recording.from
     if (!play || this.speed === Infinity) this.seek(recording.to)
     else if (still()) this.seek(recording.to)

@@ -14,17 +14,20 @@ import { atMost, median } from '../scale.js'
  * @property {(shown: number) => number} real and back
  */
 
-/** A pause is played this long, where a message is played for 1. */
+/** A pause is played this long, where a message is played for 1; … */
 const PAUSE = 0.35
+/** … one with several readings as many times as long, up to this many. */
+const READINGS = 8
 /** A flight is marked when it took this many times the usual one. */
 const MANY = 4
 
 /**
  * @param {number} from @param {number} to the whole
- * @param {Span[]} flights when messages were on their way
+ * @param {Span[]} [flights] when messages were on their way
+ * @param {number[]} [readings] when the gauges were read, ascending
  * @returns {Warp}
  */
-export function warp(from, to, flights = []) {
+export function warp(from, to, flights = [], readings = []) {
   const spans = flights
     .map((flight) => ({ from: Math.max(from, flight.from), to: Math.min(to, flight.to) }))
     .filter((span) => span.to > span.from)
@@ -41,8 +44,9 @@ export function warp(from, to, flights = []) {
   }
   const pause = (/** @type {number} */ end) => {
     const here = real[real.length - 1]
+    const seen = atMost(readings, end) - atMost(readings, here)
     if (end > here) cuts.push({ from: here, to: end })
-    piece(end, PAUSE)
+    piece(end, PAUSE * Math.min(READINGS, Math.max(1, seen)))
   }
   let next = 0
   for (const together of merged(spans)) {

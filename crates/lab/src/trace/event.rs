@@ -143,6 +143,10 @@ pub enum What {
         verdict: String,
         /// Whether what is promised was seen; `None` when it could not be tried.
         held: Option<bool>,
+        /// How many messages took part, however few of them were followed one by one. An older trace does not
+        /// tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        messages: Option<u64>,
     },
     /// A system call, seen from outside.
     Syscall {
@@ -575,7 +579,7 @@ mod tests {
             What::Died { signal: Some("SIGSEGV".into()), exit_code: None },
             What::ExperimentBegin { id: "wild".into() },
             What::Processes { processes: [process.clone(), process] },
-            What::ExperimentEnd { id: "wild".into(), verdict: "v".into(), held: None },
+            What::ExperimentEnd { id: "wild".into(), verdict: "v".into(), held: None, messages: Some(3) },
             table,
             What::Note { tone: Tone::Bad },
         ] {

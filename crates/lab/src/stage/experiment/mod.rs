@@ -29,6 +29,7 @@ pub(super) fn run(
     teller: &mut Teller<'_>,
 ) -> Result<(), PeerFault> {
     teller.say(What::ExperimentBegin { id: id.into() });
+    let first = *next;
     let mut bench = ExperimentBench { cast, next, stop, teller };
     let outcome = match id {
         "wild" => wild::run(&mut bench),
@@ -47,6 +48,7 @@ pub(super) fn run(
         Err(fault) => (ExperimentVerdict::untried(format!("it could not be done: {fault}")), Ok(())),
     };
     let ExperimentVerdict { sentence, held } = verdict;
-    teller.say(What::ExperimentEnd { id: id.into(), verdict: sentence, held });
+    let messages = Some(*next - first);
+    teller.say(What::ExperimentEnd { id: id.into(), verdict: sentence, held, messages });
     fault
 }
