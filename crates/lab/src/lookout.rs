@@ -34,14 +34,14 @@ pub(crate) fn wait(
         if stop.load(Ordering::Relaxed) {
             return Err(WaitCut::Stopped);
         }
-        let before = Instant::now();
-        if deadline.is_some_and(|deadline| before >= deadline) {
+        let now = Instant::now();
+        if deadline.is_some_and(|deadline| now >= deadline) {
             return Err(WaitCut::Late);
         }
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(before));
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
         let nap = left.map_or(LOOK_UP, |left| left.min(LOOK_UP));
         let ready = poll(fds, Some(&Timespec { tv_sec: 0, tv_nsec: nap.as_nanos() as i64 }));
-        note_gap(before.elapsed().saturating_sub(nap));
+        looked(nap);
         match ready {
             Ok(0) | Err(Errno::INTR) => {}
             Ok(_) => return Ok(()),
@@ -51,17 +51,25 @@ pub(crate) fn wait(
 }
 
 thread_local! {
-    /// The longest delay of a look of this thread since it was last asked for.
-    static LONGEST: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    /// When this thread looked last, and the longest delay of a look since it was last asked for.
+    static LOOKS: Cell<(Option<Instant>, Duration)> = const { Cell::new((None, Duration::ZERO)) };
 }
 
-fn note_gap(late: Duration) {
-    LONGEST.with(|longest| longest.set(longest.get().max(late)));
+/// A look, due `nap` after the one before it at the latest. What the lab does between two naps takes next to no time, so a stop
+/// is seen there, too.
+fn looked(nap: Duration) {
+    let now = Instant::now();
+    let (last, longest) = LOOKS.get();
+    let late = last.map_or(Duration::ZERO, |last| now.duration_since(last).saturating_sub(nap));
+    LOOKS.set((Some(now), longest.max(late)));
 }
 
-/// By how much the latest look of this thread came too late, since this was last asked.
+/// By how much the latest look of this thread came too late, since this was last asked: asking is a look.
 pub(crate) fn longest_gap() -> Duration {
-    LONGEST.with(Cell::take)
+    looked(Duration::ZERO);
+    let (last, longest) = LOOKS.get();
+    LOOKS.set((last, Duration::ZERO));
+    longest
 }
 
 #[cfg(test)]
@@ -82,10 +90,19 @@ mod tests {
     }
 
     #[test]
-    fn a_late_look_is_remembered_once() {
+    fn a_late_look_is_remembered_once_wherever_the_thread_was() {
+        const AWAY: Duration = Duration::from_millis(20);
         longest_gap();
-        note_gap(Duration::from_secs(3));
-        note_gap(Duration::from_secs(2));
-        assert_eq!((longest_gap(), longest_gap()), (Duration::from_secs(3), Duration::ZERO));
+        std::thread::sleep(AWAY);
+        let (here, there) = rustix::pipe::pipe().unwrap();
+        rustix::io::write(&there, b"x").unwrap();
+        // What it waits for is there already: this look is late because the thread slept before it, but for its own nap.
+        let nap = Instant::now() + Duration::from_millis(1);
+        wait(&mut [PollFd::new(&here, PollFlags::IN)], Some(nap), &AtomicBool::new(false)).unwrap();
+        let gap = longest_gap();
+        assert!(gap >= AWAY - Duration::from_millis(1), "{gap:?}");
+        std::thread::sleep(AWAY);
+        let gap = longest_gap();
+        assert!(gap >= AWAY, "asking is a look: {gap:?}");
     }
 }
