@@ -10,6 +10,7 @@ mod follow;
 mod guard;
 mod live;
 mod owner;
+mod packed;
 mod page;
 mod probe;
 mod race;

@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::path::{Component, Path, PathBuf};
 
-use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
-};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::packed::takes_gzip;
 use super::refusal::Refusal;
 use crate::input;
 
@@ -84,15 +83,6 @@ fn none(name: &str) -> Refusal {
     Refusal::not_found(format_args!("the page has no file `{name}`"))
 }
 
-/// Whether the client takes gzip; every browser does.
-fn takes_gzip(asked: &HeaderMap) -> bool {
-    let encodings = asked.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    encodings.split(',').any(|encoding| {
-        let (name, weight) = encoding.split_once(';').unwrap_or((encoding, ""));
-        name.trim().eq_ignore_ascii_case("gzip") && weight.replace(' ', "") != "q=0"
-    })
-}
-
 fn content_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map_or("", |(_, ending)| ending) {
         "html" => "text/html; charset=utf-8",
@@ -108,6 +98,8 @@ fn content_type(name: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::ACCEPT_ENCODING;
+
     use super::*;
 
     #[test]

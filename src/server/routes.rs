@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 
 use super::facts::Facts;
 use super::owner::ConnectionOwner;
+use super::packed::packed;
 use super::refusal::Refusal;
 use super::{Lab, about, connections, follow, probe, race, runs, stage, verdicts};
 
@@ -53,6 +54,7 @@ fn routes(lab: Arc<Lab>) -> Router {
         .method_not_allowed_fallback(async || {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "not by this method")
         })
+        .layer(middleware::from_fn(packed))
         .layer(middleware::from_fn_with_state(Arc::clone(&lab), watch))
         .with_state(lab)
 }

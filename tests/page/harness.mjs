@@ -164,13 +164,36 @@ export const looks = (page) => page.evaluate(() => {
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-/** What axe finds wrong, in a line each. @param {import('playwright-core').Page} page in a context that bypasses the policy */
+/** The windows in which a page is looked at: a desk's and a telephone's. */
+const WINDOWS = [{ width: 1280, height: 800 }, { width: 375, height: 800 }]
+
+/**
+ * What axe finds wrong, in a line each: in both themes, at both widths. A page that is too wide is wrong, too.
+ * @param {import('playwright-core').Page} page in a context that bypasses the policy
+ */
 export async function axe(page) {
+  const window = page.viewportSize() ?? WINDOWS[0]
+  const dark = await page.evaluate(() => matchMedia('(prefers-color-scheme: dark)').matches)
   await page.evaluate(AXE)
-  return page.evaluate(async () => {
-    const { violations } = await globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
-    return violations.flatMap((found) => found.nodes.map((node) => `${found.id}: ${node.target.join(' ')}: ${node.failureSummary?.split('\n')[1] ?? ''}`))
-  })
+  /** @type {string[]} */
+  const wrong = []
+  for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+    await page.emulateMedia({ colorScheme })
+    for (const size of WINDOWS) {
+      await page.setViewportSize(size)
+      const found = await page.evaluate(async () => {
+        await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))
+        const { violations } = await globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+        return violations.flatMap((found) => found.nodes.map((node) => `${found.id}: ${node.target.join(' ')}: ${node.failureSummary?.split('\n')[1] ?? ''}`))
+      })
+      const over = await tooWide(page)
+      if (over > 0) found.push(`${over} px too wide`)
+      wrong.push(...found.map((one) => `${colorScheme}, ${size.width} px: ${one}`))
+    }
+  }
+  await page.emulateMedia({ colorScheme: dark ? 'dark' : 'light' })
+  await page.setViewportSize(window)
+  return wrong
 }
 
 /** How far the page reaches beyond the window's right side, in pixels. @param {import('playwright-core').Page} page */

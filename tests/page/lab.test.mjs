@@ -116,45 +116,22 @@ for (const [kind, experiments] of Object.entries({
   })
 }
 
-test('an experiment that plays on another stage is drawn on it, and the stage’s own stands again afterwards', async () => {
-  const { page, complaints, close } = await open(browser, at('m/shm?speed=max'))
-  const parts = () => page.locator('svg.stage [data-part]').evaluateAll((all) => all.map((part) => part.getAttribute('data-part')).sort())
-  const steps = () => page.locator('.steps li').allTextContents()
-  await ready(page)
-  const own = [await parts(), await steps()]
-  await press(page, 'The same with one region for both')
-  await page.locator('.findings article').first().waitFor({ timeout: 60_000 })
-  assert.deepEqual(await parts(), ['board', 'receiver', 'sender'], 'one region for both')
-  assert.notDeepEqual(await steps(), own[1])
-  assert.ok((await page.locator('.gauge .value').allTextContents()).every((value) => value !== '–'))
-  await ready(page)
-  await press(page, 'Send 1')
-  await page.getByText('1 of 1 arrived.').first().waitFor()
-  assert.deepEqual([await parts(), await steps()], own)
-  await page.getByLabel('Which recording').selectOption('1')
-  assert.deepEqual(await parts(), ['board', 'receiver', 'sender'], 'and again with its recording')
-  assert.deepEqual(complaints, [])
+test('axe finds nothing in what experiments found', async () => {
+  const { page, close } = await open(browser, lab.url, { bypassCSP: true })
+  for (const scene of scenes) {
+    await page.goto(at(`m/${scene.kind}?speed=max`))
+    // The page before it stands until this one is made.
+    await page.getByRole('heading', { name: scene.title, level: 1 }).waitFor()
+    for (const { title } of scene.experiments) {
+      await ready(page)
+      await press(page, title)
+      await page.locator('.findings article', { hasText: title }).first().waitFor({ timeout: 60_000 })
+    }
+    await ready(page)
+    assert.deepEqual(await axe(page), [], scene.kind)
+  }
   await close()
 })
-
-for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
-  test(`axe finds nothing in what experiments found, ${colorScheme}`, async () => {
-    const { page, close } = await open(browser, lab.url, { colorScheme, bypassCSP: true })
-    for (const scene of scenes) {
-      await page.goto(at(`m/${scene.kind}?speed=max`))
-      // The page before it stands until this one is made.
-      await page.getByRole('heading', { name: scene.title, level: 1 }).waitFor()
-      for (const { title } of scene.experiments) {
-        await ready(page)
-        await press(page, title)
-        await page.locator('.findings article', { hasText: title }).first().waitFor({ timeout: 60_000 })
-      }
-      await ready(page)
-      assert.deepEqual(await axe(page), [], scene.kind)
-    }
-    await close()
-  })
-}
 
 test('a process that is killed from outside is told of at once, and a new pair is one press away', async () => {
   const { page, complaints, close } = await open(browser, at('m/unix?speed=max'))
@@ -248,8 +225,6 @@ for (const [colorScheme, width] of /** @type {const} */ ([['light', 1280], ['dar
       assert.match(facts ?? '', /System calls seen, sender1System calls seen, receiver1/, 'a call in which the receiver slept is one')
       if (copies) assert.match(facts ?? '', /Copies by the kernel seen2/)
     }
-    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
-    assert.ok(over <= 0, `${over} px too wide`)
     assert.deepEqual(await axe(page), [])
     await press(page, 'Send 1')
     // It belongs to the X-ray.
@@ -764,35 +739,91 @@ test('the lab is killed: the page says so, and no process is left', async () => 
   await other.close()
 })
 
-for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
-  test(`axe finds nothing, nothing shifts, nothing comes from elsewhere, ${colorScheme}`, async () => {
-    for (const hash of ['', ...scenes.map(({ kind }) => `m/${kind}`), 'race', 'choose', 'runs', 'method', 'replay']) {
-      for (const width of [1280, 320]) {
-        const { page, complaints, foreign, close } = await open(browser, at(hash), { colorScheme, bypassCSP: true, viewport: { width, height: 800 } })
-        if (hash.startsWith('m/')) await ready(page)
-        await page.waitForTimeout(200)
-        assert.deepEqual(await shifts(page), [], `${hash} at ${width}`)
-        const over = await tooWide(page)
-        assert.ok(over <= 0, `${hash} at ${width} is ${over} px too wide`)
-        if (width === 1280) assert.deepEqual(await axe(page), [], hash)
-        assert.deepEqual([complaints, foreign], [[], []], hash)
-        await close()
-      }
+test('axe finds nothing, nothing shifts, nothing comes from elsewhere', async () => {
+  for (const hash of ['', ...scenes.map(({ kind }) => `m/${kind}`), 'race', 'choose', 'runs', 'method', 'replay']) {
+    for (const width of [1280, 320]) {
+      const { page, complaints, foreign, close } = await open(browser, at(hash), { bypassCSP: true, viewport: { width, height: 800 } })
+      if (hash.startsWith('m/')) await ready(page)
+      await page.waitForTimeout(200)
+      assert.deepEqual(await shifts(page), [], `${hash} at ${width}`)
+      const over = await tooWide(page)
+      assert.ok(over <= 0, `${hash} at ${width} is ${over} px too wide`)
+      if (width === 1280) assert.deepEqual(await axe(page), [], hash)
+      assert.deepEqual([complaints, foreign], [[], []], hash)
+      await close()
     }
-  })
+  }
+})
+
+test('axe finds nothing in a race just run, its report, two compared, their exports, a choice and a replay', async () => {
+  const { page, close } = await open(browser, at(QUICK), { bypassCSP: true })
+  const clean = async (what) => assert.deepEqual(await axe(page), [], what)
+  await startRace(page)
+  await page.getByText('The race is over.').first().waitFor({ timeout: 60_000 })
+  await clean('a race just run')
+  const [{ id }] = await (await fetch(`${lab.url}api/runs`)).json()
+  const swept = sample()
+  swept.plan.sizes = [64, 65_536]
+  swept.rows.push(...swept.rows.map((row) => ({ ...row, size_bytes: 65_536 })))
+  for (const [report, name] of [[sample(), 'plain'], [swept, 'sweep']]) {
+    await page.goto(await exported(report, `axe-${name}`))
+    await page.getByRole('heading', { name: 'Latency by percentile' }).waitFor()
+    await clean(`an exported ${name}`)
+  }
+  await page.goto(at(`race?run=${id}`))
+  await page.getByText('Latency by percentile').waitFor()
+  await page.getByLabel('Drop a report here (JSON), or choose one').setInputFiles({ name: 'sweep.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(swept)) })
+  await page.locator('.compared').waitFor()
+  await clean('a report beside another')
+  await page.goto(at('choose?same_host=false'))
+  await page.getByText('Ruled out').waitFor()
+  await clean('a choice')
+  await page.goto(at('replay?speed=max'))
+  await page.getByLabel('Drop a trace here, or choose one').setInputFiles({ name: 'trace.ndjson', mimeType: 'application/x-ndjson', buffer: execFileSync(BINARY, ['show', 'tcp', '--json'], { maxBuffer: 1 << 26 }) })
+  await until(async () => (await counter(page).textContent()) === '10 / 10', 'it is played')
+  await clean('a replay')
+  await close()
+})
+
+/** All that a page comes with, and all that it asks for: how much the server sends for it, compressed as it is. */
+const SERVED_AT_MOST = 130 * 1024
+
+/** The answers' bodies as they came, of a page and of all that it loaded. @param {import('playwright-core').Page} page */
+const served = (page) => page.evaluate(() => performance.getEntries()
+  .flatMap((entry) => (entry instanceof PerformanceResourceTiming ? [{ name: entry.name, bytes: entry.encodedBodySize, plain: entry.decodedBodySize }] : [])))
+
+/** @param {{ name: string, bytes: number, plain: number }[]} answers @param {string} what */
+function small(answers, what) {
+  const sum = (of) => answers.reduce((sum, answer) => sum + answer[of], 0)
+  assert.ok(answers.length > 20 && sum('bytes') > 20_000, `${what}: ${JSON.stringify(answers)}`)
+  assert.ok(sum('plain') > 2 * sum('bytes'), `${what} is compressed: ${sum('bytes')} of ${sum('plain')}`)
+  assert.ok(sum('bytes') <= SERVED_AT_MOST, `${what}: ${sum('bytes')} bytes in ${answers.length} answers: ${answers.map(({ name, bytes }) => `${name} ${bytes}`).join(', ')}`)
+  return sum('bytes')
 }
 
-test('the page is small', async () => {
+test('what a mechanism’s page loads is small', async (t) => {
+  for (const { kind } of scenes) {
+    const { page, close } = await open(browser, at(`m/${kind}`))
+    await ready(page)
+    await press(page, 'Send 10')
+    await page.getByText('10 of 10 arrived.').first().waitFor()
+    const answers = await served(page)
+    const names = answers.map(({ name }) => name)
+    assert.deepEqual(names.filter((name, index) => names.indexOf(name) !== index), [], 'nothing is asked for twice')
+    for (const part of ['/', '/web/style.css', '/web/stage.css', '/web/js/page/mechanism.js', '/api/lab']) assert.ok(answers.some(({ name }) => new URL(name).pathname === part), `${part} is counted: ${names}`)
+    t.diagnostic(`${kind}: ${small(answers, kind)} bytes in ${answers.length} answers`)
+    await close()
+  }
+})
+
+test('all pages together are small', async (t) => {
   const { page, close } = await open(browser, lab.url)
   // All of it, page by page: each brings what it needs.
   for (const [hash, head] of [['m/pipe', 'Pipe'], ['race', 'Race'], ['choose', 'Choose'], ['runs', 'Runs'], ['method', 'Method'], ['replay', 'Replay']]) {
     await page.goto(at(hash))
     await page.getByRole('heading', { name: head, level: 1 }).waitFor()
   }
-  const sizes = await page.evaluate(() => performance.getEntries()
-    .filter((entry) => entry.entryType === 'navigation' || (entry.entryType === 'resource' && entry.name.includes('/web/')))
-    .map((entry) => entry.encodedBodySize))
-  const bytes = sizes.reduce((sum, size) => sum + size, 0)
-  assert.ok(sizes.length > 40 && bytes > 20_000 && bytes <= 120 * 1024, `${bytes} bytes in ${sizes.length} files`)
+  const assets = (await served(page)).filter(({ name }) => !name.includes('/api/'))
+  t.diagnostic(`${small(assets, 'all pages')} bytes in ${assets.length} files`)
   await close()
 })

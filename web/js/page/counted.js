@@ -156,14 +156,14 @@ export async function countedPanel(signal) {
 
 /**
  * A mechanism's own rows, under what textbooks say of it.
- * @param {Scene} scene @param {string} wait @param {[number | null, number | null]} cores of the stage
+ * @param {Scene} scene @param {string} wait @param {[number | null, number | null]} cores of the stage @param {Promise<CountedAnswer>} answer
  * @returns {Promise<Child[]>}
  */
-export async function countedRows(scene, wait, cores) {
+export async function countedRows(scene, wait, cores, answer) {
   const quoted = scene.quoted
   let counted
   try {
-    counted = await api.probe()
+    counted = await answer
   } catch (error) {
     return [h('p', { class: 'bad' }, sentence(error))]
   }

@@ -1,7 +1,9 @@
 // Two lists that never mix: what follows from the design, and what was measured here, with its instrument and its count.
 
+import { api } from '../api.js'
 import { h, marked, named, show } from '../dom.js'
 import { count, duration, list, plural, tied } from '../format.js'
+import { state } from '../live.js'
 import { median } from '../scale.js'
 import { flights } from '../stage/recording.js'
 import { callsOf, copiesOf } from '../stage/seen.js'
@@ -11,7 +13,7 @@ import { explained } from '../glossary.js'
 import { beside, lastRun, noRaceYet } from '../store.js'
 
 /** @import { Child } from '../dom.js' */
-/** @import { Beside, Header } from '../../types' */
+/** @import { Beside, CountedAnswer, Header } from '../../types' */
 /** @import { Recording } from '../stage/recording.js' */
 
 const MODES = /** @type {Record<string, string>} */ ({ paced: 'one by one', burst: 'in a burst', step: 'paused and inspected' })
@@ -25,6 +27,8 @@ export class Figures {
     this.header = header
     /** @type {Map<string, number[]>} by mode */
     this.flights = new Map()
+    /** @type {{ after: unknown, answer: Promise<CountedAnswer> } | undefined} */
+    this.asked = undefined
     /** @type {{ messages: number, sender: number, receiver: number, copies: number | null, wakes: number } | null} */
     this.counted = null
     this.design = h('div', {})
@@ -58,7 +62,11 @@ export class Figures {
     const { header } = this
     const { quoted } = header.scene
     const [sender, receiver] = header.processes
-    const counted = await countedRows(header.scene, header.wait, [sender.core, receiver.core])
+    // Asked for once, and again after a probe.
+    if (!this.asked || this.asked.after !== state.probed) this.asked = { after: state.probed, answer: api.probe() }
+    const { answer } = this.asked
+    answer.catch(() => { this.asked = undefined })
+    const counted = await countedRows(header.scene, header.wait, [sender.core, receiver.core], answer)
     if (this.header !== header) return
     show(this.quoted, counted, facts([['Latency, quoted', quoted.latency.replace(' ', '\u00a0')], ['Use it for, quoted', quoted.use_when]]))
   }
