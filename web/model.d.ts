@@ -150,6 +150,7 @@ export interface Event {
   messages?: number
   mode?: Mode
   name?: string
+  parts?: Array<Part>
   payload?: string
   place?: string
   processes?: [Process, Process]
@@ -161,6 +162,7 @@ export interface Event {
   space?: Space
   state?: ProcessState
   step?: string
+  steps?: Array<Step>
   t_ns: number
   text?: string
   title?: string
@@ -209,7 +211,7 @@ export interface Floor {
   polls: string
 }
 
-export type Form = { actor: Actor; is: "process" } | { is: "region"; writer: Actor } | { is: "buffer"; slots: number } | { is: "queue" } | { is: "layer" } | { is: "name" }
+export type Form = { actor: Actor; is: "process" } | { is: "region"; writer: Actor | null } | { is: "buffer"; slots: number } | { is: "queue" } | { is: "layer" } | { is: "name" }
 
 export interface Gauge {
   field: string

@@ -116,6 +116,27 @@ for (const [kind, experiments] of Object.entries({
   })
 }
 
+test('an experiment that plays on another stage is drawn on it, and the stage’s own stands again afterwards', async () => {
+  const { page, complaints, close } = await open(browser, at('m/shm?speed=max'))
+  const parts = () => page.locator('svg.stage [data-part]').evaluateAll((all) => all.map((part) => part.getAttribute('data-part')).sort())
+  const steps = () => page.locator('.steps li').allTextContents()
+  await ready(page)
+  const own = [await parts(), await steps()]
+  await press(page, 'The same with one region for both')
+  await page.locator('.findings article').first().waitFor({ timeout: 60_000 })
+  assert.deepEqual(await parts(), ['board', 'receiver', 'sender'], 'one region for both')
+  assert.notDeepEqual(await steps(), own[1])
+  assert.ok((await page.locator('.gauge .value').allTextContents()).every((value) => value !== '–'))
+  await ready(page)
+  await press(page, 'Send 1')
+  await page.getByText('1 of 1 arrived.').first().waitFor()
+  assert.deepEqual([await parts(), await steps()], own)
+  await page.getByLabel('Which recording').selectOption('1')
+  assert.deepEqual(await parts(), ['board', 'receiver', 'sender'], 'and again with its recording')
+  assert.deepEqual(complaints, [])
+  await close()
+})
+
 test('axe finds nothing in what experiments found', async () => {
   const { page, close } = await open(browser, lab.url, { bypassCSP: true })
   for (const scene of scenes) {

@@ -88,8 +88,8 @@ pub enum Form {
     },
     /// Memory that a process has mapped.
     Region {
-        /// The one that may write it.
-        writer: Actor,
+        /// The one that may write it; `None` when both may.
+        writer: Option<Actor>,
     },
     /// A kernel buffer, passed through in order.
     Buffer {

@@ -1,11 +1,12 @@
 //! The experiments: each shows its point, on every mechanism that has it.
 
 use crossing::{Kind, WaitStrategy};
+use lab::scene::Form;
 use lab::trace::{Event, Side, What};
 
 use crate::cannot_run::{Lacks, cannot_run};
 
-use super::{Watched, exists, received, slept_in};
+use super::{Watched, exists, gauges, received, slept_in};
 
 impl Watched {
     #[track_caller]
@@ -78,11 +79,31 @@ fn the_kernel_stops_a_process_that_strays_and_no_message_is_harmed() {
 
 #[test]
 fn the_textbook_layout_is_the_control_that_is_harmed() {
-    let seen = Watched::open(Kind::Shm).experiment("wild-textbook");
+    let mut stage = Watched::open(Kind::Shm);
+    let seen = stage.experiment("wild-textbook");
     assert_eq!(seen.held, Some(false), "{seen:#?}");
     assert_eq!(seen.deaths(), []);
     assert_eq!(seen.rows[0][2], "10 of 10");
     assert!(seen.verdict.starts_with("10 of 10 messages came damaged"), "{}", seen.verdict);
+    // It plays on a stage of its own: one region that both may write, and nothing of the sealed ones.
+    let at = |found: &dyn Fn(&What) -> bool| seen.events.iter().position(|event| found(&event.what));
+    let staged = at(&|what| matches!(what, What::Stage { .. })).expect("a stage");
+    assert!(staged < at(&|what| matches!(what, What::SendBegin { .. })).expect("a message"));
+    let What::Stage { parts, steps } = &seen.events[staged].what else { unreachable!() };
+    let regions = parts.iter().filter_map(|shown| match shown.part.form {
+        Form::Region { writer } => Some(writer),
+        _ => None,
+    });
+    assert_eq!(regions.collect::<Vec<_>>(), [None]);
+    assert!(steps.iter().all(|step| parts.iter().any(|shown| shown.part.id == step.at)));
+    let mut fields: Vec<&str> =
+        parts.iter().flat_map(|shown| &shown.gauges).map(|gauge| &*gauge.field).collect();
+    fields.sort_unstable();
+    let looks = gauges(&seen.events);
+    assert_eq!(looks.len(), 2, "before the sender strays, and after");
+    assert!(looks.iter().all(|values| values.keys().eq(fields.iter())), "{looks:#?}");
+    assert_ne!(looks[0], looks[1]);
+    stage.is_a_trace();
 }
 
 #[test]

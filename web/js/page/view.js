@@ -15,7 +15,7 @@ import { written } from '../trace.js'
 import { Figures } from './figures.js'
 import { Results } from './experiments.js'
 
-/** @import { Event, Header } from '../../types' */
+/** @import { Event, Header, Scene } from '../../types' */
 /** @import { Recording } from '../stage/recording.js' */
 
 /** How fine the slider is. */
@@ -31,6 +31,7 @@ export class View {
   constructor(header, accent, { controls, above, experiments, speed = 1, play = true } = {}) {
     this.header = header
     this.play = play
+    this.scene = header.scene
     this.cutter = new Cutter(header)
     /** @type {Recording[]} */
     this.recordings = []
@@ -58,6 +59,18 @@ export class View {
     this.player.show()
   }
 
+  /** The stage and its steps are those of an experiment, or the scene's. @param {Scene | null} staged */
+  change(staged) {
+    const scene = staged ?? this.scene
+    if (scene === this.stage.scene) return
+    this.player.recording = null
+    this.player.header = staged ? { ...this.header, scene } : this.header
+    this.stage.change(scene)
+    const steps = new Steps(scene)
+    this.steps.element.replaceWith(steps.element)
+    this.steps = steps
+  }
+
   /** @param {number} speed */
   transport(speed) {
     this.toggle = button('Pause', () => (this.player.playing ? this.player.pause() : this.player.play()), { disabled: true })
@@ -82,6 +95,7 @@ export class View {
     this.player.header = header
     this.player.known = this.cutter
     this.player.recording = null
+    this.change(null)
     this.figures.restart(header)
     this.unload()
   }
@@ -141,6 +155,7 @@ export class View {
 
   /** @param {Recording} recording @param {boolean} play */
   load(recording, play) {
+    this.change(recording.staged)
     this.log.load(recording)
     this.journey.load(recording)
     if (this.which) this.which.value = String(recording.id)

@@ -45,6 +45,13 @@ export class Stage {
     this.observer.observe(into)
   }
 
+  /** Another stage stands here. @param {Scene} scene */
+  change(scene) {
+    this.scene = scene
+    this.width = 0
+    this.lay()
+  }
+
   /** Draws everything anew when there is another width to draw it for. */
   lay() {
     const width = Math.max(264, Math.floor(this.into.clientWidth))

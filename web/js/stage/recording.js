@@ -6,7 +6,7 @@ import { atMost } from '../scale.js'
 import { follow } from './effects.js'
 import { budget } from './way.js'
 
-/** @import { Event, Header, Process, Value } from '../../types' */
+/** @import { Event, Header, Process, Scene, Value } from '../../types' */
 /** @import { Difference, Figure, Reading, Rest } from './effects.js' */
 /** @import { Message } from './way.js' */
 
@@ -33,6 +33,7 @@ export const since = (on, t) => (on && on.at[atMost(on.at, t) - 1]) ?? -Infinity
  * @property {string | null} experiment its id, if this is one
  * @property {string} mode
  * @property {number} count how many messages were asked for
+ * @property {Scene | null} staged the scene with another stage, where an experiment plays on one
  * @property {Event[]} events
  * @property {number[]} times of the events, ascending
  * @property {number} from
@@ -108,12 +109,16 @@ export class Cutter {
  */
 export function recording(events, before, id = 0) {
   const first = events[0]
+  const { parts: stage, steps } = events.find(({ what }) => what === 'stage') ?? {}
+  const staged = stage && steps ? { ...before.header.scene, stage, steps } : null
+  const header = staged ? { ...before.header, scene: staged } : before.header
   /** @type {Recording} */
   const made = {
     id,
     experiment: first.what === 'experiment-begin' ? (first.id ?? '') : null,
     mode: events.find((event) => event.what === 'batch-begin')?.mode ?? '',
     count: 0,
+    staged,
     events,
     times: [],
     from: first.t_ns,
@@ -145,8 +150,8 @@ export function recording(events, before, id = 0) {
     note(made, messages, event, now)
   }
   made.to = now
-  finishMessages(made, messages, before.header)
-  Object.assign(made, follow(before.header, made.messages, made.readings, made.processes.at.slice(1)))
+  finishMessages(made, messages, header)
+  Object.assign(made, follow(header, made.messages, made.readings, made.processes.at.slice(1)))
   return made
 }
 

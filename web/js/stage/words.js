@@ -51,6 +51,8 @@ function what(event) {
       return `table: ${event.title ?? ''}`
     case 'unavailable':
       return `${event.figure ?? 'a figure'} cannot be had: ${event.why ?? ''}`
+    case 'stage':
+      return `the stage is now ${(event.parts ?? []).map(({ label }) => label).join(', ')}`
     case 'note':
       return ''
     default:

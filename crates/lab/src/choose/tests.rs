@@ -17,7 +17,7 @@ fn scene(kind: &str, copies: f64, duplex: bool, cross_host: bool) -> Scene {
         kernel_copies: Range::exactly(copies),
         wakes: Range::exactly(0.0),
     };
-    let form = if copies == 0.0 { Form::Region { writer: Actor::Sender } } else { Form::Queue };
+    let form = if copies == 0.0 { Form::Region { writer: Some(Actor::Sender) } } else { Form::Queue };
     let part = Part { id: "x".into(), form, label: "x".into(), space: Space::User };
     Scene {
         kind: kind.into(),

@@ -6,7 +6,10 @@ use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
 use crate::mechanism::SCRIBBLE;
+use crate::message::Glimpse;
+use crate::scene::{Act, Actor, Form, Gauge, Part, ScenePart, Space, Step, When};
 use crate::sys::board::{self, WORDS};
+use crate::trace::{Values, What};
 
 /// Bytes in a slot.
 pub(crate) const SLOT_BYTES: usize = 64;
@@ -15,6 +18,51 @@ const SLOT_WORDS: usize = SLOT_BYTES / 8;
 const FIRST_SLOT: usize = SLOT_WORDS;
 /// Messages that fit.
 pub(crate) const SLOTS: u64 = ((WORDS - FIRST_SLOT) / SLOT_WORDS) as u64;
+
+/// The gauges of the region.
+const READY: &str = "textbook_ready";
+const MESSAGE: &str = "textbook_message";
+
+/// The stage that it plays on: two processes, and one region that both may write.
+pub(crate) fn stage() -> What {
+    let part = |id: &'static str, form, label: &'static str, gauges| ScenePart {
+        part: Part { id: id.into(), form, label: label.into(), space: Space::User },
+        gauges,
+    };
+    let process = |actor: Actor| part(actor.name(), Form::Process { actor }, actor.name(), Vec::new());
+    let step = |id: &'static str, actor: Actor, act, text: &'static str| Step {
+        id: id.into(),
+        actor,
+        act,
+        at: "board".into(),
+        to: None,
+        when: When::Always,
+        text: text.into(),
+        effects: Vec::new().into(),
+    };
+    let gauges = vec![Gauge::text(READY, "messages ready, as it says"), Gauge::text(MESSAGE, "last message")];
+    let board = Form::Region { writer: None };
+    What::Stage {
+        parts: vec![
+            process(Actor::Sender),
+            part("board", board, "one region: both processes may write all of it", gauges),
+            process(Actor::Receiver),
+        ],
+        steps: vec![
+            Step {
+                at: "sender".into(),
+                to: Some("board".into()),
+                ..step("store", Actor::Sender, Act::Store, "The sender copies the message into its slot.")
+            },
+            step("publish", Actor::Sender, Act::Store, "One store to the count says that it is ready."),
+            step("look", Actor::Receiver, Act::Load, "The receiver loads the count."),
+            Step {
+                to: Some("receiver".into()),
+                ..step("take", Actor::Receiver, Act::Load, "It copies the message out of its slot.")
+            },
+        ],
+    }
+}
 
 /// The region as one of the processes sees it: like the other one.
 #[derive(Debug)]
@@ -40,6 +88,18 @@ impl TextbookBoard {
     /// How many messages are ready, as the region says.
     pub(crate) fn ready(&self) -> u64 {
         self.0.words()[0].load(Ordering::Acquire)
+    }
+
+    /// What the gauges of [`stage`] show; `last` is the number of the last message.
+    pub(crate) fn gauges(&self, first: u64, last: u64) -> What {
+        let ready = match self.ready().checked_sub(first) {
+            Some(ready) if ready <= SLOTS => ready.to_string(),
+            // A count that no message has made.
+            _ => format!("{:#x}", self.ready()),
+        };
+        let message = Glimpse::of(&self.read(last)).words();
+        let values = Values::from([(READY.into(), ready.into()), (MESSAGE.into(), message.into())]);
+        What::Gauges { values, took_ns: 0 }
     }
 
     /// What stands in a message's slot.

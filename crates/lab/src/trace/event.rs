@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::line::{ReadError, line, parse, take};
 use crate::machine::Unavailable;
-use crate::scene::Space;
+use crate::scene::{ScenePart, Space, Step};
 
 pub use crate::scene::Actor as Side;
 
@@ -134,6 +134,13 @@ pub enum What {
     Processes {
         /// First the one that sends forward.
         processes: [Process; 2],
+    },
+    /// From here to the end of the experiment the stage is this one, and not the scene's.
+    Stage {
+        /// Its parts, in place of those of the scene.
+        parts: Vec<ScenePart>,
+        /// The steps of one message on it.
+        steps: Vec<Step>,
     },
     /// It is over.
     ExperimentEnd {

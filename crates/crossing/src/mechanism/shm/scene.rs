@@ -10,12 +10,12 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
         Part::process(Actor::Sender),
         Part::user(
             "own",
-            Form::Region { writer: Actor::Sender },
+            Form::Region { writer: Some(Actor::Sender) },
             "the sender's region: it writes, the receiver reads",
         ),
         Part::user(
             "theirs",
-            Form::Region { writer: Actor::Receiver },
+            Form::Region { writer: Some(Actor::Receiver) },
             "the receiver's region: it writes, the sender reads",
         ),
         Part::process(Actor::Receiver),

@@ -8,7 +8,7 @@ use super::bench::{ExperimentBench, ExperimentVerdict};
 use crate::peer::PeerFault;
 use crate::stage::order::{StageOrder, Textbook};
 use crate::stage::pair::BOTH;
-use crate::stage::textbook::TextbookBoard;
+use crate::stage::textbook::{self, TextbookBoard};
 use crate::sys::board;
 use crate::trace::{Call, ProcessState, Side, Tone, What};
 use crate::units;
@@ -20,11 +20,14 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     let region = board::Board::create().map_err(environment)?;
     let ours = TextbookBoard::map(&region).map_err(environment)?;
     let mut pair = bench.pair()?;
+    bench.teller.say(textbook::stage());
     let first = bench.numbers(MESSAGES);
+    let last = first + MESSAGES - 1;
     let write = StageOrder::Textbook(Textbook::Write { first, count: MESSAGES });
     pair.order_with(Side::Sender, &write, Some(region.as_fd()))?;
     let (calls, _) = bench.hear(&mut pair, Side::Sender)?;
     bench.tell_calls(Side::Sender, Call::Send, calls);
+    bench.teller.say(ours.gauges(first, last));
     let ready = ours.ready() - first;
     let text =
         format!("{} stand in the region, which both processes may write", units::plural(ready, "message"));
@@ -35,7 +38,11 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     bench.teller.note(Tone::Plain, text);
     let seen = pair.look(Side::Sender);
     let alive = seen.state != ProcessState::Dead;
-    bench.teller.look(&pair, &BOTH);
+    for side in BOTH {
+        let event = bench.teller.seen(side, pair.look(side));
+        bench.teller.tell(event);
+    }
+    bench.teller.say(ours.gauges(first, last));
 
     let read = StageOrder::Textbook(Textbook::Read { first, count: MESSAGES });
     pair.order_with(Side::Receiver, &read, Some(region.as_fd()))?;
