@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 
 use crossing::{Kind, WaitStrategy};
@@ -11,6 +12,7 @@ use lab::trace::{Event, Side, Tone, What};
 use rustix::process::Signal;
 
 use super::{Watched, exists, notes, received};
+use crate::cannot_run::{Lacks, cannot_run};
 use crate::harness::{Desk, Running, eventually};
 
 fn send(signal: Signal, pid: u32) {
@@ -164,6 +166,39 @@ fn a_process_that_is_stopped_in_the_middle_is_told_of_and_may_be_let_go() {
         assert!(told[0].contains(&format!("(pid {pid}) is stopped (SIGSTOP)")), "{told:?}");
         stage.is_a_trace();
     }
+}
+
+#[test]
+fn a_process_that_is_traced_is_told_of_and_does_what_it_is_told() {
+    let mut stage = Watched::open(Kind::Pipe);
+    let pid = stage.pids()[0];
+    let strace = Command::new("strace")
+        .args(["-o", "/dev/null", "-p", &pid.to_string()])
+        .stderr(Stdio::null())
+        .spawn();
+    let mut tracer = match strace {
+        Ok(child) => Running(child),
+        Err(error) => return cannot_run(Lacks::Tool, format!("strace: {error} (./check installs it)")),
+    };
+    let traced = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+    };
+    let mut refused = false;
+    eventually("it is traced, or strace may not", || {
+        refused = tracer.0.try_wait().expect("a child").is_some();
+        refused || traced()
+    });
+    if refused {
+        return cannot_run(Lacks::Right, "strace may not trace");
+    }
+    let events = stage.run(SEND_3);
+    let told = format!(
+        "the sender (pid {pid}) is traced by pid {}: its times include the work of the tracer",
+        tracer.0.id()
+    );
+    assert_eq!(notes(&events, Tone::Plain), [told.as_str()]);
+    assert_eq!(received(&events).len(), 3);
 }
 
 #[test]

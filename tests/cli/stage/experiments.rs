@@ -1,8 +1,10 @@
 //! The experiments: each shows its point, on every mechanism that has it.
 
+use std::collections::BTreeMap;
+
 use crossing::{Kind, WaitStrategy};
-use lab::scene::Form;
-use lab::trace::{Event, Side, What};
+use lab::scene::{Form, Space};
+use lab::trace::{Access, Event, Side, What};
 
 use crate::cannot_run::{Lacks, cannot_run};
 
@@ -104,6 +106,40 @@ fn the_textbook_layout_is_the_control_that_is_harmed() {
     assert!(looks.iter().all(|values| values.keys().eq(fields.iter())), "{looks:#?}");
     assert_ne!(looks[0], looks[1]);
     stage.is_a_trace();
+}
+
+#[test]
+fn each_touch_of_a_byte_says_to_which_copy_it_belongs() {
+    for kind in Kind::ALL {
+        let mut stage = Watched::open(kind);
+        let seen = stage.experiment("life-of-a-byte");
+        if seen.held.is_none() {
+            return cannot_run(Lacks::Right, format!("watching a byte: {}", seen.verdict));
+        }
+        let mut copies: BTreeMap<u64, Vec<(Access, Option<Space>)>> = BTreeMap::new();
+        for event in &seen.events {
+            if let What::Copy { copy: Some(copy), access: Some(access), space, .. } = event.what {
+                copies.entry(copy).or_default().push((access, space));
+            }
+        }
+        // A copy is one that reads and one that writes, both by the kernel or both by the program.
+        let whole = copies.values().filter(|touches| {
+            touches.len() == 2 && touches[0].0 != touches[1].0 && touches[0].1 == touches[1].1
+        });
+        assert_eq!((copies.len(), copies.is_empty()), (whole.count(), false), "{kind}: {copies:?}");
+        assert!(copies.keys().copied().eq(1..=copies.len() as u64), "{kind}: {copies:?}");
+        for row in &seen.rows {
+            assert!(row[4] == "–" || row[4].starts_with("copy "), "{kind}: {row:?}");
+        }
+        let by_kernel = copies.values().filter(|touches| touches[0].1 == Some(Space::Kernel)).count();
+        if kind == Kind::Shm {
+            assert_eq!(by_kernel, 0);
+        } else if !seen.verdict.contains("at least") {
+            assert_eq!(by_kernel, 2, "{kind}: {}", seen.verdict);
+            assert!(seen.verdict.contains("(copies 2 and 3 of the table)"), "{kind}: {}", seen.verdict);
+        }
+        stage.is_a_trace();
+    }
 }
 
 #[test]
