@@ -214,6 +214,23 @@ export async function ready(page) {
   }, 'a stage', 30_000)
 }
 
+/** Where the stage stands, the button that is pressed first, and what else belongs to the first screen. @param {import('playwright-core').Page} page @param {string} first */
+export const places = (page, first) => page.evaluate((first) => {
+  const rect = (query) => {
+    const found = document.querySelector(query)
+    if (!found) throw new Error(`nothing is ${query}`)
+    const { top, bottom, left, right, height } = found.getBoundingClientRect()
+    return { top, bottom, left, right, height, within: top >= 0 && left >= 0 && bottom <= innerHeight && right <= innerWidth }
+  }
+  return { first: rect(first), stage: rect('svg.stage'), bar: rect('.controls'), title: rect('.title.line'), steps: rect('.foretold') }
+}, first)
+
+/** Opens what stands behind a word: `more`, or the settings. @param {import('playwright-core').Page} page */
+export async function unfold(page, menu = 'more') {
+  const head = page.locator(`.menu.${menu} > summary`)
+  if (!(await page.locator(`.menu.${menu}[open]`).count())) await head.click()
+}
+
 /** The facts in the two boxes of a stage. @param {import('playwright-core').Page} page @returns {Promise<string[][]>} */
 export const boxes = (page) => page.locator('svg.stage .form-process').evaluateAll((all) => all.map((box) => [...box.querySelectorAll('.fact')].map((fact) => fact.textContent)))
 

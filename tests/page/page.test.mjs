@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test'
 import { report } from './fixtures/report.mjs'
 import { lamp, pigeon, post, scenes } from './fixtures/scenes.mjs'
 import { traceText } from './fixtures/trace.mjs'
-import { axe, begin, boxes, closeAll, keep, launch, looks, open, pids, ready, shifts, tooWide, until } from './harness.mjs'
+import { axe, begin, boxes, closeAll, keep, launch, looks, open, pids, ready, shifts, tooWide, unfold, until } from './harness.mjs'
 import { mock } from './mock.mjs'
 
 /** @type {import('playwright-core').Browser} */
@@ -59,10 +59,11 @@ test('a mechanism that the page has never heard of is drawn and replayed', async
   assert.equal(await page.locator('.slot').count(), 8)
   const [sender, receiver] = await pids(page)
   assert.equal(receiver, sender + 1)
+  await unfold(page)
   await page.getByLabel('Text').fill('coo')
   await send(page)
   await until(async () => (await page.locator('.token:not([display])').count()) === 1, 'a message on its way')
-  await page.getByText('slowed', { exact: false }).first().waitFor()
+  await page.getByText(/^replayed [\d.\u00a0]+× slower$/).first().waitFor()
   await until(async () => Number((await counter(page).textContent())?.split('/')[0]) >= 2, 'two have arrived')
   await page.getByRole('button', { name: 'Pause' }).click()
   const shown = await counter(page).textContent()
@@ -103,12 +104,17 @@ test('the message dives as deep as the scene says', async () => {
 test('messages go back where the scene is duplex, and nowhere else', async () => {
   const { page, close } = await open(browser, at('m/lamp'))
   await ready(page)
-  await page.getByRole('radio', { name: 'and back' }).check()
+  await unfold(page)
+  await page.getByRole('radio', { name: 'receiver to sender' }).check()
+  const step = page.locator('.steps li', { hasText: 'uncovers its lamp' })
+  assert.equal(await step.textContent(), 'storesender The sender uncovers its lamp.')
   await send(page)
   await page.locator('.token.back:not([display])').first().waitFor()
+  await until(async () => (await step.textContent()) === 'storereceiver The receiver uncovers its lamp.', 'the words are those of the way back')
   await page.goto(at('m/post'))
   await page.getByRole('heading', { name: 'Post coach' }).waitFor()
-  assert.equal(await page.getByText('and back').count(), 0)
+  await unfold(page)
+  assert.equal(await page.getByText('receiver to sender').count(), 0)
   await close()
 })
 
@@ -116,13 +122,146 @@ test('waiting, placement and size start a new stage, and stand in the address', 
   const { page, close } = await open(browser, at('m/post'))
   await ready(page)
   const [first] = await pids(page)
+  await unfold(page, 'settings')
   await page.getByRole('radio', { name: 'spin' }).check()
   await until(async () => (await pids(page))[0] > first, 'new processes')
   assert.match(page.url(), /wait=spin/)
-  await page.getByRole('radio', { name: 'same core' }).check()
-  await until(async () => /placement=same-core/.test(page.url()) && (await boxes(page))[1].includes('core 0'), 'the same core')
+  await page.getByRole('radio', { name: 'one core' }).check()
+  await until(async () => /placement=same-core/.test(page.url()) && (await boxes(page))[1][0].includes('core 0'), 'the same core')
   await page.getByLabel('Size').selectOption('1024')
   await until(() => /size=1024/.test(page.url()), 'the size')
+  await close()
+})
+
+test('a new setting drops the recording from the stage, and the list of recordings names the settings of each', async () => {
+  const { page, close } = await open(browser, `${at('m/post')}?speed=max`)
+  await send(page)
+  await until(async () => (await counter(page).textContent()) === '10 / 10', 'it is shown')
+  await ready(page)
+  await unfold(page, 'settings')
+  await page.getByRole('radio', { name: 'spin' }).check()
+  await ready(page)
+  const shown = async () => [await counter(page).textContent(), await page.locator('.token:not([display])').count(), await page.locator('.log .row').count(), await page.locator('.strip rect').count(), await page.locator('.steps .now').count()]
+  assert.deepEqual(await shown(), ['0 / 10', 0, 0, 0, 0])
+  const [sender] = await pids(page)
+  await send(page)
+  await until(async () => (await counter(page).textContent()) === '10 / 10', 'another')
+  const list = page.getByLabel('Which recording')
+  const named = (await list.locator('option').allTextContents()).map((text) => text.replaceAll('\u00a0', ' '))
+  assert.deepEqual(named, ['none', '1: paced, 10; both sleep while they wait · two cores · 64 B', '2: paced, 10; both spin while they wait · two cores · 64 B'])
+  await unfold(page)
+  await list.selectOption('1')
+  await until(async () => (await pids(page))[0] < sender, 'its own processes')
+  await close()
+})
+
+test('the first press shows what the card says: a mechanism waits as costs it the fewest calls', async () => {
+  for (const [hash, words] of [['m/lamp', 'both spin while they wait'], ['m/pigeon', 'both sleep while they wait'], ['m/lamp?wait=block', 'both sleep while they wait'], ['m/lamp?placement=same-core', 'both sleep while they wait']]) {
+    const { page, close } = await open(browser, at(hash))
+    assert.ok((await page.locator('.settings > summary').textContent())?.startsWith(`${words} · `), hash)
+    await close()
+  }
+  const { page, close } = await open(browser, at('m/lamp'))
+  await ready(page)
+  const calls = page.locator('.facts > div', { hasText: 'System calls' }).locator('dd')
+  assert.deepEqual(await calls.allTextContents(), ['0', '0'])
+  await close()
+})
+
+test('a stage is played by keys, but not while something is typed', async () => {
+  const { page, close } = await open(browser, at('m/pigeon'))
+  await send(page)
+  await until(async () => (await counter(page).textContent()) === '1 / 10', 'it is played')
+  const [back, step] = ['Back', 'Step'].map((name) => page.getByRole('button', { name }))
+  const ends = async () => [await back.getAttribute('aria-disabled'), await step.getAttribute('aria-disabled')]
+  const told = () => page.locator('.scrub').getAttribute('aria-valuetext')
+  // The button that was pressed has the focus still: the space bar is the stage's all the same.
+  await page.keyboard.press('Space')
+  await page.getByRole('button', { name: 'Resume' }).waitFor()
+  assert.equal(await page.locator('.said').textContent(), 'Recorded: 10 of 10 arrived.', 'and nothing was sent')
+  for (const [key, arrived] of [['4', '3 / 10'], ['1', '0 / 10'], ['9', '8 / 10'], ['End', '10 / 10'], ['Home', '0 / 10'], ['End', '10 / 10'], ['0', '0 / 10']]) {
+    await page.keyboard.press(key)
+    assert.equal(await counter(page).textContent(), arrived, key)
+  }
+  assert.deepEqual(await ends(), ['true', 'false'])
+  await page.keyboard.press('ArrowLeft')
+  const start = await told()
+  await page.keyboard.press('ArrowRight')
+  await page.keyboard.press('ArrowRight')
+  assert.notEqual(await told(), start)
+  assert.deepEqual(await ends(), ['false', 'false'])
+  await page.keyboard.press('ArrowLeft')
+  await page.keyboard.press('ArrowLeft')
+  assert.equal(await told(), start)
+  await page.keyboard.press('End')
+  assert.deepEqual(await ends(), ['false', 'true'])
+  await unfold(page)
+  await page.getByLabel('Text').click()
+  await page.keyboard.type('0 3')
+  await page.keyboard.press('Home')
+  assert.equal(await page.getByLabel('Text').inputValue(), '0 3')
+  assert.equal(await counter(page).textContent(), '10 / 10', 'what is typed is typed')
+  await page.keyboard.press('Escape')
+  assert.equal(await page.locator('.more[open]').count(), 0)
+  await page.keyboard.press('Control+0')
+  assert.equal(await counter(page).textContent(), '10 / 10', 'a key with another is the browser’s')
+  // By keyboard a button is pressed by the space bar, as everywhere.
+  await page.keyboard.press('Tab')
+  await page.getByRole('button', { name: 'Send 10' }).focus()
+  await page.keyboard.press('Space')
+  await until(async () => (await page.getByLabel('Which recording').locator('option').count()) === 3, 'ten more')
+  await close()
+})
+
+test('a link that is followed while the first page loads is not lost', async () => {
+  const { page, close } = await open(browser, lab.url)
+  for (const held of ['**/api/lab', '**/js/page/mechanism.js']) {
+    /** @type {() => void} */
+    let release = () => {}
+    const asked = new Promise((resolve) => {
+      void page.route(held, async (route) => {
+        resolve(undefined)
+        await new Promise((go) => { release = () => go(undefined) })
+        await route.continue()
+      })
+    })
+    await page.goto('about:blank')
+    await page.goto(at('m/lamp'), { waitUntil: 'commit' })
+    await asked
+    await page.evaluate(() => { location.hash = '#/race' })
+    release()
+    await page.getByRole('heading', { name: 'Race', level: 1 }).waitFor()
+    await page.unroute(held)
+  }
+  await close()
+})
+
+test('a line of the log says one thing once, in words, and can be opened to read it whole', async () => {
+  const { page, close } = await open(browser, `${at('m/pigeon')}?speed=max`)
+  await ready(page)
+  await unfold(page)
+  await page.getByRole('radio', { name: 'pause and inspect' }).check()
+  await page.getByRole('button', { name: 'Send 1', exact: true }).click()
+  await page.getByText('1 of 1 arrived').first().waitFor()
+  const lines = (await page.locator('.log .text').allTextContents()).map((text) => text.replaceAll('\u00a0', ' '))
+  const fields = pigeon.stage.flatMap((part) => part.gauges.map(({ field }) => field))
+  assert.ok(fields.length > 5 && lines.length > 8)
+  for (const line of lines) for (const raw of [...fields, 'take_wait', 'send-begin', 'wchan', '[object']) assert.ok(!line.includes(raw), `${raw} in ${line}`)
+  for (const line of lines) {
+    const words = line.split(/[,.:]? /).filter((word) => word.length > 4)
+    assert.ok(new Set(words).size >= words.length - 1 || line.includes('reads'), `twice: ${line}`)
+  }
+  assert.ok(lines.includes('receiver is sleeping, in take()'), lines.join('\n'))
+  assert.ok(lines.some((line) => /^lab reads: .*in the loft 64 B/.test(line)), lines.join('\n'))
+  const row = page.locator('.log .row', { hasText: 'is sleeping, in take()' }).first()
+  await row.click()
+  const opened = page.getByRole('group', { name: 'The opened event' })
+  await opened.getByText('take_wait', { exact: true }).waitFor()
+  await opened.getByRole('button', { name: 'Close' }).click()
+  assert.ok(await opened.isHidden())
+  await page.getByRole('region', { name: 'Event log' }).focus()
+  await page.keyboard.press('Enter')
+  await opened.locator('dt', { hasText: /^what$/ }).waitFor()
   await close()
 })
 
@@ -155,6 +294,7 @@ test('experiments and probes are shown by what their events say', async () => {
   await page.getByText('What would help: a machine with a window', { exact: false }).waitFor()
   await page.getByText('Not tried:', { exact: true }).waitFor()
   await ready(page)
+  await unfold(page)
   await page.getByRole('button', { name: 'X-ray 1' }).click()
   await page.getByText('Not in the scene: finish_nap', { exact: false }).waitFor()
   await page.getByText('System calls seen, sender').waitFor()
@@ -169,12 +309,12 @@ test('the log is filtered and copied', async () => {
   await context.grantPermissions(['clipboard-read', 'clipboard-write'])
   await send(page)
   await page.getByText('10 of 10 arrived').first().waitFor()
-  await page.getByLabel('Filter the events').fill('has it')
+  await page.getByLabel('Filter the events').fill('receiver has #')
   await page.getByText('10 of 45').waitFor()
   await page.locator('.log + *, section', { hasText: 'Events' }).getByRole('button', { name: 'Copy' }).first().click()
   const copied = await page.evaluate(() => navigator.clipboard.readText())
   assert.equal(copied.split('\n').length, 10)
-  assert.match(copied, /µs {2}receiver {2}#0 {2}has it “message 1”/)
+  assert.match(copied, /µs {2}receiver has #0 “message 1”/)
   await close()
 })
 

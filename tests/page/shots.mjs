@@ -4,7 +4,7 @@
 import { mkdirSync } from 'node:fs'
 import { pigeon } from './fixtures/scenes.mjs'
 import { traceText } from './fixtures/trace.mjs'
-import { launch, ready, tooWide } from './harness.mjs'
+import { launch, ready, tooWide, unfold } from './harness.mjs'
 import { mock } from './mock.mjs'
 
 const [folder, url, looks, places] = process.argv.slice(2)
@@ -24,6 +24,7 @@ const LOOKS = [
 async function experiments(page, scene, shoot) {
   for (const id of [...scene.experiments.map(({ id }) => id), 'xray']) {
     await ready(page)
+    if (id === 'xray') await unfold(page)
     await page.locator(id === 'xray' ? 'button:has-text("X-ray")' : `button[data-experiment="${id}"]`).click()
     await page.locator('.findings article').first().waitFor({ timeout: 60_000 })
     await ready(page)

@@ -7,13 +7,14 @@ import { state, watch } from '../live.js'
 import { href, rename } from '../router.js'
 import { accent, lab, sceneOf, status } from '../store.js'
 import { event as readEvent, header as readHeader } from '../trace.js'
-import { View } from './view.js'
+import { menu } from './menu.js'
+import { settings, View } from './view.js'
 
 /** @import { Header, Scene } from '../../types' */
 /** @import { Place } from '../router.js' */
 
 const WAITS = /** @type {[string, string][]} */ ([['block', 'block'], ['hybrid', 'hybrid'], ['spin', 'spin']])
-const PLACEMENTS = /** @type {[string, string][]} */ ([['cross-core', 'two cores'], ['same-core', 'same core']])
+const PLACEMENTS = /** @type {[string, string][]} */ ([['cross-core', 'two cores'], ['same-core', 'one core']])
 /** With pauses, so that each message finds its receiver waiting; as fast as possible; or paused and inspected, in flight or while the receiver waits. */
 const MODES = /** @type {[string, string][]} */ ([['paced', 'one by one'], ['burst', 'burst'], ['step', 'pause and inspect'], ['asleep', 'inspect the receiver']])
 const SIZES = [64, 1024, 65_536]
@@ -33,7 +34,10 @@ export function mechanism(place, signal, pressed) {
     }
   }
   const bench = new Bench(scene, place.query)
-  signal.addEventListener('abort', () => bench.close())
+  signal.addEventListener('abort', () => {
+    bench.close()
+    bench.view.remove()
+  })
   watch(() => bench.raceMaybe(), signal)
   if (pressed) bench.open()
   else bench.offer()
@@ -49,6 +53,16 @@ const expected = (scene, { wait, placement, size }) => ({
   ],
 })
 
+/** The way of waiting that costs the fewest calls, where each of the two has a core of its own. @param {Scene} scene */
+function usualWait({ budgets }) {
+  const cost = (/** @type {string} */ wait) => {
+    const budget = budgets.find((budget) => budget.wait === wait)
+    return budget ? (budget.sender_syscalls.most ?? Infinity) + (budget.receiver_syscalls.most ?? Infinity) : Infinity
+  }
+  const waits = WAITS.map(([wait]) => wait)
+  return waits.reduce((best, wait) => (cost(wait) < cost(best) ? wait : best))
+}
+
 /** Whether a stage carries messages back: on the same connection, or by parts of their own. @param {Scene} scene */
 const bothWays = (scene) => scene.duplex || scene.stage.some((part) => part.gauges.some(({ field }) => field.startsWith('back_')))
 
@@ -56,7 +70,9 @@ class Bench {
   /** @param {Scene} scene @param {URLSearchParams} query */
   constructor(scene, query) {
     this.scene = scene
-    this.setup = { wait: query.get('wait') ?? 'block', placement: query.get('placement') ?? 'cross-core', size: Number(query.get('size')) || 64 }
+    const placement = query.get('placement') ?? (lab.cores.length > 1 ? 'cross-core' : 'same-core')
+    const wait = query.get('wait') ?? (placement === 'same-core' ? 'block' : usualWait(scene))
+    this.setup = { wait, placement, size: Number(query.get('size')) || 64 }
     this.direction = 'forward'
     this.mode = query.get('mode') ?? 'paced'
     /** What was asked for and is not complete. */
@@ -67,47 +83,58 @@ class Bench {
     this.text = h('input', { type: 'text', placeholder: 'your own text', maxlength: TEXT_LIMIT, autocomplete: 'off', spellcheck: 'false' })
     this.said = h('p', { class: 'said', role: 'note' }, 'Starting two processes…')
     this.again = button('Try again', () => this.open(), { class: 'absent' })
-    this.start = button('Start two processes', () => this.open(), { class: 'primary' })
+    this.start = button('Start', () => this.open(), { class: 'primary absent', 'aria-label': 'Start two processes' })
+    const xray = 'One message under the probes that this machine allows'
     this.sends = [
       button('Send 10', () => this.send(10), { class: 'primary' }),
       button('Send 1', () => this.send(1)),
-      button('X-ray 1', () => this.ask({ do: 'xray' }, 'One message under probes…'), { title: 'One message under the probes that this machine allows' }),
+      button('X-ray 1', () => this.ask({ do: 'xray' }, 'One message under probes…'), { title: xray }),
     ]
     this.experiments = scene.experiments.map((one) =>
       h('li', {},
         button(one.title, () => this.ask({ do: 'experiment', id: one.id }, `${one.title}…`), { 'data-experiment': one.id }),
         h('p', {}, one.text)))
     this.view = new View(expected(scene, this.setup), accent(scene.kind), {
-      controls: this.controls(),
+      // In one place: what can be done now.
+      sends: h('span', { class: 'first' }, this.sends[0], this.start, this.again),
+      more: this.secondary(),
+      said: this.said,
       experiments: scene.experiments.length
         ? h('section', { class: 'panel', 'aria-labelledby': 'experiments-head' }, h('h2', { id: 'experiments-head' }, 'Experiments'), h('ul', { class: 'experiments' }, this.experiments))
         : undefined,
       speed: query.get('speed') === 'max' ? Infinity : 1,
     })
-    this.switches = h('div', { class: 'switches' })
-    this.element = h('div', { 'data-accent': accent(scene.kind) % 8 },
-      h('div', { class: 'title' }, h('h1', {}, named(scene.title, accent(scene.kind))), h('p', { class: 'lead' }, scene.summary)),
-      this.switches, this.view.element)
-    this.showSwitches()
+    this.choices = h('div', { class: 'choices' })
+    this.settings = menu('', 'settings', this.choices)
+    this.element = h('div', { class: 'mechanism', 'data-accent': accent(scene.kind) % 8 },
+      h('div', { class: 'title line' }, h('h1', {}, named(scene.title, accent(scene.kind))), h('p', { class: 'lead', title: scene.summary }, scene.summary), this.settings.element),
+      this.view.element)
+    this.showSettings()
     this.able()
   }
 
-  controls() {
-    const way = /** @type {[string, string][]} */ ([['forward', 'sender to receiver'], ['back', 'and back']])
-    return h('div', { class: 'controls' },
-      h('div', { class: 'row' }, this.sends, segments('How', MODES, this.mode, (value) => { this.mode = value }), field('Text', this.text), bothWays(this.scene) ? segments('Direction', way, this.direction, (value) => { this.direction = value }) : null),
-      h('div', { class: 'row' }, this.said, this.again))
+  /** What stands behind `more`. */
+  secondary() {
+    const way = /** @type {[string, string][]} */ ([['forward', 'sender to receiver'], ['back', 'receiver to sender']])
+    return [
+      h('div', { class: 'row' }, this.sends.slice(1)),
+      segments('How', MODES, this.mode, (value) => { this.mode = value }),
+      bothWays(this.scene) ? segments('Direction', way, this.direction, (value) => { this.direction = value }) : null,
+      field('Text', this.text),
+    ]
   }
 
-  showSwitches() {
+  showSettings() {
     const change = (/** @type {object} */ to) => {
       Object.assign(this.setup, to)
       rename(href(`m/${this.scene.kind}`, this.setup))
+      say(this.settings.head, `${settings(expected(this.scene, this.setup))} ▾`)
       this.open()
     }
     const { wait, placement, size } = this.setup
+    say(this.settings.head, `${settings(expected(this.scene, this.setup))} ▾`)
     const cores = lab.cores.length > 1 ? PLACEMENTS : PLACEMENTS.slice(1)
-    show(this.switches,
+    show(this.choices,
       segments('Waiting', WAITS, wait, (wait) => change({ wait })),
       segments('Placement', cores, placement, (placement) => change({ placement })),
       field('Size', select(SIZES.map((size) => [String(size), bytes(size)]), String(size), (size) => change({ size: Number(size) }))))
@@ -116,17 +143,22 @@ class Bench {
   /** Offers a button that starts two processes: opening a link must not start them. */
   offer() {
     say(this.said, 'Nothing runs yet: an address alone starts no process.')
-    this.switches.append(this.start)
+    this.offers(this.start)
+  }
+
+  /** Of the three that share one place. @param {HTMLElement} one */
+  offers(one) {
+    for (const other of [this.sends[0], this.start, this.again]) other.classList.toggle('absent', other !== one)
   }
 
   /** Starts two processes; those of before are ended. */
   open() {
     this.close()
     this.busy = false
+    const pressed = [this.again, this.start].some((one) => one === document.activeElement)
+    this.offers(this.sends[0])
     // The button that was pressed goes: the keyboard's place is where the new pair is used.
-    if ([this.again, this.start].some((one) => one === document.activeElement)) this.sends[0].focus({ preventScroll: true })
-    this.again.classList.add('absent')
-    this.start.classList.add('absent')
+    if (pressed) this.sends[0].focus({ preventScroll: true })
     say(this.said, 'Starting two processes…')
     const { wait, placement, size } = this.setup
     this.view.restart(expected(this.scene, this.setup))
@@ -163,7 +195,7 @@ class Bench {
         else this.tell(event.text ?? '')
       }
       const made = this.view.take(event)
-      if (made) this.done(made.experiment === null ? `${made.arrivals.length} of ${made.count} arrived.` : (made.events.at(-1)?.verdict ?? 'The experiment is over.'))
+      if (made) this.done(made.experiment === null ? `Recorded: ${made.arrivals.length} of ${made.count} arrived.` : (made.events.at(-1)?.verdict ?? 'The experiment is over.'))
     } catch (error) {
       this.done(`The stage sent something that this page cannot read: ${sentence(error)}`)
     }
@@ -188,8 +220,10 @@ class Bench {
     this.busy = false
     const rest = this.view.cutter.finish()
     if (rest) this.view.record(rest, false)
-    say(this.again, code === OVER ? 'Start a new pair' : 'Try again')
-    this.again.classList.remove('absent')
+    say(this.again, code === OVER ? 'New pair' : 'Try again')
+    if (code === OVER) this.again.setAttribute('aria-label', 'Start a new pair')
+    else this.again.removeAttribute('aria-label')
+    this.offers(this.again)
     this.able()
     if (code === OVER) return
     const why = reason || (code === TRY_AGAIN_LATER ? 'the lab is busy' : state.connected ? 'the lab ended it' : 'the lab does not answer; is ipcscope still running in its terminal?')
@@ -220,11 +254,13 @@ class Bench {
 
   /** @param {object} command @param {string} told */
   ask(command, told) {
-    if (this.busy || !this.socket || this.view.header.schema === 0) return
+    const { socket } = this
+    if (this.busy || !socket || this.view.header.schema === 0) return
     this.busy = true
     say(this.said, told)
     this.able()
     this.view.player.pause()
-    this.socket.send(JSON.stringify(command))
+    this.view.bring()
+    socket.send(JSON.stringify(command))
   }
 }

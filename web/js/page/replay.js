@@ -1,31 +1,28 @@
 // A trace from a file, or the one that the lab was started with: the same view as a live stage.
 
 import { api, sentence } from '../api.js'
-import { field, h, named, select, show } from '../dom.js'
-import { bytes, count, date } from '../format.js'
+import { h, named, select, show } from '../dom.js'
+import { count, date } from '../format.js'
 import { accent, lab, status } from '../store.js'
 import { read } from '../trace.js'
 import { dropzone } from './files.js'
-import { View } from './view.js'
+import { settings, View } from './view.js'
 
 /** @import { Event, Header } from '../../types' */
 /** @import { Place } from '../router.js' */
 
-/** @param {Header} header */
-const settings = ({ wait, placement, size_bytes }) => `${wait}, ${placement}, ${bytes(size_bytes)}`
-
 /** @param {Place} place @param {AbortSignal} signal */
 export async function replay(place, signal) {
   const shown = h('div', {})
-  const fault = h('p', { class: 'bad', role: 'alert' })
+  const fault = h('p', { class: 'bad fault-line', role: 'alert' })
   /** @type {View | null} */
   let view = null
-  const which = h('div', { class: 'row' })
+  const which = h('span', {})
   const open = async (/** @type {string} */ text, /** @type {string} */ name) => {
     try {
       const traces = await read(text)
       const names = traces.map(({ header }, index) => /** @type {[string, string]} */ ([String(index), `${index + 1}: ${header.scene.title}, ${settings(header)}`]))
-      show(which, traces.length > 1 && field('Traces in this file', select(names, '0', (index) => put(traces[Number(index)], name))))
+      show(which, traces.length > 1 && select(names, '0', (index) => put(traces[Number(index)], name), { 'aria-label': 'Traces in this file' }))
       put(traces[0], name)
     } catch (error) {
       fault.textContent = `${name}: ${sentence(error)}`
@@ -37,11 +34,9 @@ export async function replay(place, signal) {
     const known = accent(header.scene.kind)
     const made = new View(header, known < 0 ? lab.scenes.length : known, { speed: place.query.get('speed') === 'max' ? Infinity : 1, play: false })
     view = made
-    show(shown,
-      h('div', { class: 'title' }, h('h2', {}, named(header.scene.title, known < 0 ? lab.scenes.length : known)),
-        h('p', { class: 'lead' }, header.scene.summary),
-        h('p', { class: 'faint' }, [name, header.started_unix_ms ? date(header.started_unix_ms) : '', header.machine, settings(header), `${count(events.length)} events`].filter(Boolean).join('; '))),
-      made.element)
+    const about = [name, header.started_unix_ms ? date(header.started_unix_ms) : '', header.machine, `${count(events.length)} events`].filter(Boolean).join('; ')
+    show(what, h('h2', {}, named(header.scene.title, known < 0 ? lab.scenes.length : known)), h('p', { class: 'lead', title: `${header.scene.summary} ${about}` }, about), h('p', { class: 'faint' }, settings(header)))
+    show(shown, made.element)
     made.stage.lay()
     for (const event of events) made.take(event)
     const rest = made.cutter.finish()
@@ -51,10 +46,10 @@ export async function replay(place, signal) {
     fault.textContent = rest ? 'The trace ends in the middle of a batch; the complete part is shown.' : ''
     status(`The trace ${name} is shown.`)
   }
+  const what = h('div', { class: 'title line' }, h('p', { class: 'lead' }, 'A recorded trace, shown as it was live. The file carries its own scene.'))
   const element = h('div', {},
-    h('div', { class: 'title' }, h('h1', {}, 'Replay'), h('p', { class: 'lead' }, 'A recorded trace, shown as it was live. The file carries its own scene.')),
-    h('section', { class: 'panel', 'aria-label': 'Which trace' }, dropzone('trace', 'Drop a trace here, or choose one', (text, name) => void open(text, name), (why) => show(fault, why)), which, fault),
-    shown)
+    h('div', { class: 'title line replay' }, h('h1', {}, 'Replay'), what, which, dropzone('trace', 'Drop a trace here, or choose one', (text, name) => void open(text, name), (why) => show(fault, why))),
+    fault, shown)
   signal.addEventListener('abort', () => view?.remove())
   if (lab.replay) {
     try {

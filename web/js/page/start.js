@@ -4,7 +4,7 @@ import { h, marked, named, show } from '../dom.js'
 import { date, plural, tied } from '../format.js'
 import { explained } from '../glossary.js'
 import { watch } from '../live.js'
-import { miniature } from '../stage/draw.js'
+import { miniature } from '../stage/miniature.js'
 import { brief, lab, lastRun, machineLine, noRaceYet } from '../store.js'
 
 /** @import { Judged, JudgedGroup, JudgedRun } from '../../types' */

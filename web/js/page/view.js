@@ -1,8 +1,10 @@
-// A stage with everything around it: the replay's controls, the strip of true times, the steps, the log, the figures. Live
-// stages and replayed traces are shown by the same view.
+// A stage with everything around it: the one bar, the strip of true times, the steps, the log, the figures. Live stages and
+// replayed traces are shown by the same view. Stage, bar and steps fit on one screen; the rest is read beside the stage, which
+// stays in view.
 
-import { button, h, say, select } from '../dom.js'
-import { count, duration, times } from '../format.js'
+import { button, field, h, say, select } from '../dom.js'
+import { bytes, count, duration, times } from '../format.js'
+import { still } from '../prefs.js'
 import { atMost } from '../scale.js'
 import { Stage } from '../stage/draw.js'
 import { Journey } from '../stage/journey.js'
@@ -14,7 +16,10 @@ import { Steps } from '../stage/steps.js'
 import { written } from '../trace.js'
 import { Figures } from './figures.js'
 import { Results } from './experiments.js'
+import { Keys } from './keys.js'
+import { menu } from './menu.js'
 
+/** @import { Child } from '../dom.js' */
 /** @import { Event, Header, Scene } from '../../types' */
 /** @import { Recording } from '../stage/recording.js' */
 
@@ -22,69 +27,114 @@ import { Results } from './experiments.js'
 const FINE = 1000
 /** Recordings that can be gone back to. */
 const KEPT = 20
+const NOTHING = 'Nothing recorded yet.'
+
+/** The keys of a stage, for its tooltip. */
+const KEYS = 'Space plays and pauses, ← and → step, a digit goes to that message or tenth, Home and End to the ends'
 
 export class View {
   /**
    * @param {Header} header @param {number} accent
-   * @param {{ controls?: Node, above?: Node, experiments?: Node, speed?: number, play?: boolean }} [options]
+   * @param {{ sends?: Child, more?: Child, said?: Child, experiments?: Node, speed?: number, play?: boolean }} [options]
    */
-  constructor(header, accent, { controls, above, experiments, speed = 1, play = true } = {}) {
+  constructor(header, accent, { sends, more, said, experiments, speed = 1, play = true } = {}) {
     this.header = header
     this.play = play
     this.scene = header.scene
     this.cutter = new Cutter(header)
     /** @type {Recording[]} */
     this.recordings = []
+    /** Whose recording each is: it is shown as it was, whatever runs now. @type {WeakMap<Recording, Header>} */
+    this.headers = new WeakMap()
     this.ground = h('div', { class: 'ground' })
+    this.stage = new Stage(header.scene, this.ground, accent)
     this.log = new Log((t) => this.player.seek(t), () => this.save())
     this.journey = new Journey(header.scene, accent, (t) => this.player.seek(t))
     this.steps = new Steps(header.scene)
     this.figures = new Figures(header)
     this.results = new Results(header.scene)
     const stripBox = h('div', { class: 'strip-box' })
+    this.front = h('section', { class: 'panel front', 'aria-label': 'Stage' }, this.bar(speed, sends, more), this.ground, said ?? null, stripBox)
     this.element = h('div', { class: 'bench', 'data-accent': accent % 8 },
-      h('div', { class: 'left' },
-        h('section', { class: 'panel', 'aria-label': 'Stage' }, above ?? null, this.ground, controls ?? null, this.transport(speed), stripBox),
-        this.journey.element,
-        this.log.element,
-        this.figures.why,
-        experiments ?? null,
-        this.results.element),
-      h('div', { class: 'right' }, this.steps.element, this.figures.element))
-    this.stage = new Stage(header.scene, this.ground, accent)
+      h('div', { class: 'left' }, this.front, this.stage.holds.element),
+      h('div', { class: 'right' }, this.journey.element, this.steps.element, experiments ?? null, this.results.element, this.log.element, this.figures.why, this.figures.element))
     this.player = new Player(this.stage, header, this.cutter)
     this.player.speed = speed
     this.strip = new Strip(stripBox, accent, (t) => this.player.seek(t))
     this.player.changed = () => this.show()
     this.player.show()
+    this.keys = new Keys(this)
   }
 
-  /** The stage and its steps are those of an experiment, or the scene's. @param {Scene | null} staged */
-  change(staged) {
+  /**
+   * The stage and its steps are those of an experiment, or the scene's; and it is shown as it was recorded.
+   * @param {Scene | null} staged @param {Header} [header]
+   */
+  change(staged, header = this.header) {
     const scene = staged ?? this.scene
+    this.player.header = staged ? { ...header, scene } : header
     if (scene === this.stage.scene) return
     this.player.recording = null
-    this.player.header = staged ? { ...this.header, scene } : this.header
     this.stage.change(scene)
     const steps = new Steps(scene)
     this.steps.element.replaceWith(steps.element)
     this.steps = steps
   }
 
-  /** @param {number} speed */
-  transport(speed) {
-    this.toggle = button('Pause', () => (this.player.playing ? this.player.pause() : this.player.play()), { disabled: true })
-    this.back = button('◂ Back', () => this.player.step(-1), { disabled: true })
-    this.forth = button('Step ▸', () => this.player.step(1), { disabled: true })
-    this.slider = h('input', { type: 'range', min: 0, max: FINE, value: 0, disabled: true, 'aria-label': 'Moment of the replay', class: 'scrub', oninput: () => this.scrub() })
+  /** The one bar: what is sent, where the replay is, and behind one word all that is seldom needed. @param {number} speed @param {Child} sends @param {Child} more */
+  bar(speed, sends, more) {
+    this.toggle = button('Pause', () => this.playOrPause(), { disabled: true, class: 'toggle', title: 'Space' })
+    this.back = button(['◂', h('span', { class: 'word' }, ' Back')], () => this.player.step(-1), { disabled: true, title: '←' })
+    this.forth = button([h('span', { class: 'word' }, 'Step '), '▸'], () => this.player.step(1), { disabled: true, title: '→' })
+    this.slider = h('input', { type: 'range', min: 0, max: FINE, value: 0, disabled: true, 'aria-label': 'Moment of the replay', class: 'scrub', title: KEYS, oninput: () => this.scrub() })
     this.speed = select([['0.25', '4× slower'], ['0.5', '2× slower'], ['1', 'usual'], ['2', '2× faster'], ['4', '4× faster'], ['Infinity', 'to the end']],
       String(speed), (value) => { this.player.speed = Number(value); this.show() }, { 'aria-label': 'Speed of the replay' })
-    this.which = h('select', { 'aria-label': 'Which recording', onchange: () => this.choose(Number(this.which?.value)), hidden: true })
-    this.counter = h('output', { class: 'counter nums', 'aria-label': 'Messages that have arrived' }, '0 / 10')
-    this.caption = h('p', { class: 'caption nums' }, 'Nothing recorded yet.')
-    return h('div', { class: 'transport' },
-      h('div', { class: 'row' }, this.toggle, this.back, this.forth, this.slider, this.counter),
-      h('div', { class: 'row' }, this.caption, this.which, this.speed))
+    this.which = h('select', { 'aria-label': 'Which recording', onchange: () => this.choose(Number(this.which?.value)), disabled: true }, h('option', { value: '' }, 'none'))
+    this.counter = h('output', { class: 'counter nums', 'aria-label': 'Messages that have arrived', title: 'Messages that have arrived at this moment of the replay' }, '0 / 10')
+    this.pace = h('span', {}, NOTHING)
+    this.recorded = h('span', { class: 'word' })
+    this.caption = h('p', { class: 'caption nums' }, this.recorded, this.pace)
+    this.more = menu('more ▾', 'more', more, h('div', { class: 'row' }, field('Speed', this.speed), field('Recording', this.which)), h('p', { class: 'faint' }, `${KEYS}.`))
+    return h('div', { class: 'controls' }, sends, this.toggle, this.back, this.forth, this.counter, this.slider, this.caption, this.more.element)
+  }
+
+  /** @param {string} recorded @param {string} pace @param {string} more */
+  pacing(recorded, pace, more) {
+    if (!this.recorded || !this.pace || !this.caption) return
+    say(this.recorded, recorded)
+    say(this.pace, pace)
+    if (this.caption.title !== more) this.caption.title = more
+  }
+
+  playOrPause() {
+    if (this.player.playing) this.player.pause()
+    else this.player.play()
+  }
+
+  /** To a message, by its number, or to a tenth where there are more than ten. @param {number} digit */
+  jump(digit) {
+    const { player } = this
+    const { recording } = player
+    if (!recording) return
+    player.pause()
+    const few = recording.messages.length <= 10
+    if (!few) player.seek(player.warp.real((digit / 10) * player.warp.length))
+    else if (digit <= recording.messages.length) player.seek(digit ? recording.messages[digit - 1].sendBegin : recording.from)
+  }
+
+  /** To the start or the end. @param {boolean} end */
+  turn(end) {
+    const { recording } = this.player
+    if (!recording) return
+    this.player.pause()
+    this.player.seek(end ? recording.to : recording.from)
+  }
+
+  /** The stage is where it can be seen, and nothing lies over it. */
+  bring() {
+    if (this.more) this.more.element.open = false
+    const { top, bottom } = this.front.getBoundingClientRect()
+    if (top < -1 || Math.min(bottom, top + innerHeight / 2) > innerHeight) this.front.scrollIntoView({ block: 'start', behavior: still() ? 'auto' : 'smooth' })
   }
 
   /** @param {Header} header of new processes, or of the trace */
@@ -108,9 +158,9 @@ export class View {
     this.steps.at([])
     for (const control of [this.toggle, this.back, this.forth, this.slider]) if (control) control.disabled = true
     if (this.counter) say(this.counter, '0 / 10')
-    if (this.caption) say(this.caption, 'Nothing recorded yet.')
-    this.recordings = []
-    if (this.which) this.which.hidden = true
+    this.pacing('', NOTHING, '')
+    if (this.slider) this.slider.value = '0'
+    if (this.which) this.which.value = ''
     this.player.show()
   }
 
@@ -127,13 +177,14 @@ export class View {
 
   /** @param {Recording} made @param {boolean} play */
   record(made, play) {
+    this.headers.set(made, this.header)
     this.recordings.push(made)
     if (this.recordings.length > KEPT) this.recordings.shift()
     this.figures.add(made)
     this.results.add(made)
     if (this.which) {
-      this.which.replaceChildren(...this.recordings.map((one) => h('option', { value: one.id }, title(one))))
-      this.which.hidden = this.recordings.length < 2
+      this.which.replaceChildren(h('option', { value: '' }, 'none'), ...this.recordings.map((one) => h('option', { value: one.id }, `${title(one)}; ${settings(this.headers.get(one) ?? this.header)}`)))
+      this.which.disabled = false
     }
     this.load(made, play)
   }
@@ -142,7 +193,8 @@ export class View {
   save() {
     const { recording } = this.player
     if (!recording) return
-    const link = h('a', { href: URL.createObjectURL(new Blob([written(this.header, wholeOf(recording))])), download: `ipcscope-${this.header.scene.kind}-${recording.experiment ?? recording.mode}.ndjson` })
+    const header = this.headers.get(recording) ?? this.header
+    const link = h('a', { href: URL.createObjectURL(new Blob([written(header, wholeOf(recording))])), download: `ipcscope-${header.scene.kind}-${recording.experiment ?? recording.mode}.ndjson` })
     link.click()
     setTimeout(() => URL.revokeObjectURL(link.href))
   }
@@ -155,8 +207,8 @@ export class View {
 
   /** @param {Recording} recording @param {boolean} play */
   load(recording, play) {
-    this.change(recording.staged)
-    this.log.load(recording)
+    this.change(recording.staged, this.headers.get(recording))
+    this.log.load(recording, this.stage.scene)
     this.journey.load(recording)
     if (this.which) this.which.value = String(recording.id)
     for (const control of [this.toggle, this.back, this.forth, this.slider]) if (control) control.disabled = false
@@ -177,7 +229,7 @@ export class View {
   show() {
     const { player } = this
     const { recording, now } = player
-    if (!recording || !this.toggle || !this.slider || !this.counter || !this.caption) return
+    if (!recording || !this.toggle || !this.slider || !this.counter) return
     // Not `disabled`: the keyboard's place must not be lost at an end.
     this.back?.setAttribute('aria-disabled', String(player.atStart))
     this.forth?.setAttribute('aria-disabled', String(player.atEnd))
@@ -186,7 +238,7 @@ export class View {
     if (document.activeElement !== this.slider || player.playing) this.slider.value = String(Math.round(place * FINE))
     this.slider.setAttribute('aria-valuetext', `${duration(now - recording.from)} of ${duration(recording.to - recording.from)}`)
     say(this.counter, `${count(atMost(recording.arrivals, now))} / ${count(recording.count)}`)
-    say(this.caption, caption(recording, player.slowed, player.warp.cuts.length))
+    this.pacing('recorded, now ', pace(player.slowed), `${lasted(recording)} in all${player.warp.cuts.length ? '; pauses are cut short, the strip says how long they were' : ''}`)
     this.strip.at(now)
     this.journey.at(now)
     this.log.at(now)
@@ -195,16 +247,18 @@ export class View {
 
   remove() {
     this.player.pause()
+    this.keys.remove()
     this.stage.remove()
   }
 }
 
-/** @param {Recording} recording @param {number} slowed @param {number} cuts */
-function caption(recording, slowed, cuts) {
-  const ends = recording.messages.map(endOf).filter(Number.isFinite)
-  const whole = duration(ends.length ? ends.reduce((a, b) => Math.max(a, b)) - recording.messages[0].sendBegin : recording.to - recording.from)
-  const speed = slowed >= 1 ? `slowed ${times(slowed)}` : `${times(1 / slowed)} faster than it was`
-  return `${whole}, ${speed}${cuts ? '; pauses cut' : ''}`
+/** How it is shown. @param {number} slowed */
+const pace = (slowed) => (slowed === 0 ? 'shown at its end' : slowed >= 1 ? `replayed ${times(slowed)} slower` : `replayed ${times(1 / slowed)} faster`)
+
+/** How long it was. @param {Recording} recording */
+function lasted({ messages, from, to }) {
+  const ends = messages.map(endOf).filter(Number.isFinite)
+  return duration(ends.length ? ends.reduce((a, b) => Math.max(a, b)) - messages[0].sendBegin : to - from)
 }
 
 /** @param {Recording} recording */
@@ -212,3 +266,10 @@ function title(recording) {
   const what = recording.experiment ?? `${recording.mode || 'events'}, ${count(recording.count)}`
   return `${recording.id}: ${what}`
 }
+
+const WAITS = /** @type {Record<string, string>} */ ({ block: 'both sleep while they wait', spin: 'both spin while they wait', hybrid: 'both spin, then sleep' })
+const PLACES = /** @type {Record<string, string>} */ ({ 'cross-core': 'two cores', 'same-core': 'one core' })
+
+/** How the two wait, where they are, and what they carry, in words. @param {{ wait: string, placement: string, size_bytes: number }} like */
+export const settings = ({ wait, placement, size_bytes }) =>
+  [WAITS[wait.split(':')[0]] ?? wait, PLACES[placement] ?? placement, bytes(size_bytes)].join(' · ')

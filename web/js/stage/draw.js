@@ -2,10 +2,11 @@
 
 import { s, say } from '../dom.js'
 import { value as valueText } from '../format.js'
-import { along, CHAR, factLines, layout, LINE, route } from './layout.js'
+import { Holds } from './holds.js'
+import { along, CHAR, factLines, layout, route } from './layout.js'
 
 /** @import { Scene, Value } from '../../types' */
-/** @import { Box, Layout, Point } from './layout.js' */
+/** @import { Box, Layout, Point, Rect } from './layout.js' */
 
 /** How many messages are drawn at once; more than that are counted. */
 export const TOKENS = 24
@@ -13,9 +14,15 @@ export const TOKENS = 24
 /** How wide a message's number is drawn. @param {string} label */
 const tokenWidth = (label) => Math.max(22, 10 + 7 * label.length)
 
-/** What stands in a process's box, from the second line on. @typedef {[string, string, string, string, string]} Facts */
+/** What is said of a process: its pid, its parent, its core, its state, and where it is. @typedef {[string, string, string, string, string]} Facts */
 
 let stages = 0
+
+/** @param {SVGRectElement} bar @param {Rect} place @param {number} from @param {number} to shares of the place */
+function stretch(bar, place, from, to) {
+  bar.setAttribute('x', (place.x + place.w * from).toFixed(1))
+  bar.setAttribute('width', (place.w * Math.max(0, to - from)).toFixed(1))
+}
 
 /** @param {string} text @param {number} chars */
 const cut = (text, chars) => (text.length > chars ? `${text.slice(0, Math.max(1, chars - 1))}…` : text)
@@ -28,6 +35,17 @@ function fit(node, text, chars) {
   if (shown !== text) node.append(s('title', {}, text))
 }
 
+/**
+ * A part as it is drawn. `filled` are the bytes in it, one for each slot, or one for the whole track.
+ * @typedef {object} Drawn
+ * @property {SVGGElement} box
+ * @property {SVGTextElement[]} facts
+ * @property {Map<string, SVGTSpanElement>} gauges
+ * @property {SVGTextElement | null} content
+ * @property {SVGRectElement[]} filled
+ * @property {SVGTextElement} sleeper
+ */
+
 export class Stage {
   /**
    * @param {Scene} scene @param {HTMLElement} into @param {number} accent the scene's place in the list of scenes
@@ -36,6 +54,8 @@ export class Stage {
     this.scene = scene
     this.into = into
     this.id = `stage-${stages++}`
+    /** Everything that can be read of each part: the drawing shows what moves. */
+    this.holds = new Holds(scene)
     this.svg = s('svg', { class: 'stage', role: 'group', 'aria-label': `The stage: ${scene.title}`, 'data-accent': accent % 8 })
     into.append(this.svg)
     /** @type {() => void} */
@@ -48,6 +68,9 @@ export class Stage {
   /** Another stage stands here. @param {Scene} scene */
   change(scene) {
     this.scene = scene
+    const holds = new Holds(scene)
+    this.holds.element.replaceWith(holds.element)
+    this.holds = holds
     this.width = 0
     this.lay()
   }
@@ -64,7 +87,7 @@ export class Stage {
 
   /** @param {Layout} at */
   build(at) {
-    /** @type {Map<string, { box: SVGGElement, facts: SVGTextElement[], gauges: Map<string, SVGTSpanElement>, content: SVGTextElement | null, slots: SVGRectElement[] }>} */
+    /** @type {Map<string, Drawn>} */
     this.parts = new Map()
     const hatch = `${this.id}-hatch`
     const ground = [
@@ -73,8 +96,8 @@ export class Stage {
       s('rect', { class: 'kernel', x: 0, y: at.line, width: at.width, height: at.height - at.line }),
       s('rect', { x: 0, y: at.line, width: at.width, height: at.height - at.line, fill: `url(#${hatch})` }),
       s('line', { class: 'border', x1: 0, y1: at.line, x2: at.width, y2: at.line }),
-      s('text', { class: 'space', x: at.narrow ? 6 : 16, y: 20 }, 'user space'),
-      s('text', { class: 'space', x: at.narrow ? 6 : 16, y: at.height - 10 }, 'kernel'),
+      s('text', { class: 'space', x: at.narrow ? 6 : 16, y: at.narrow ? 14 : 18 }, 'user space'),
+      s('text', { class: 'space', x: at.narrow ? 6 : 16, y: at.height - 6 }, 'kernel'),
     ]
     this.ways = s('g', { 'aria-hidden': true })
     this.calls = s('g', { 'aria-hidden': true })
@@ -85,8 +108,8 @@ export class Stage {
       const pill = s('rect', { y: -9, height: 18, rx: 9 })
       return { token: s('g', { class: 'token', display: 'none' }, pill, text), pill, text }
     })
-    this.more = s('text', { class: 'space', x: at.width - 12, y: 20, 'text-anchor': 'end' })
-    this.read = s('text', { class: 'space', x: at.width - 12, y: at.height - 10, 'text-anchor': 'end' })
+    this.more = s('text', { class: 'space', x: at.width - 12, y: at.narrow ? 14 : 18, 'text-anchor': 'end' })
+    this.read = s('text', { class: 'space', x: at.width - 12, y: at.height - 6, 'text-anchor': 'end' })
     this.svg.replaceChildren(
       ...ground,
       this.ways,
@@ -126,53 +149,89 @@ export class Stage {
 
   /** @param {Box} box */
   box(box) {
-    const { part, x, y, w, h } = box
+    const { part, x, y, w, h, track, note } = box
     const process = part.form.is === 'process'
     const text = (/** @type {Point} */ at, /** @type {string} */ name, /** @type {string} */ words) => s('text', { x: at.x, y: at.y, class: name }, words)
     const facts = process ? factLines(box).map((at) => text(at, 'fact', '')) : []
     const content = box.content && text(box.content, 'content', '')
-    const slots = box.slots.map((slot) => s('rect', { class: 'slot', x: slot.x, y: slot.y, width: slot.w, height: slot.h }))
+    const places = box.slots.length ? box.slots : track ? [track] : []
+    const slots = places.map((slot) => s('rect', { class: box.slots.length ? 'slot' : 'track', x: slot.x, y: slot.y, width: slot.w, height: slot.h }))
+    const filled = places.map((slot) => s('rect', { class: 'filled', x: slot.x, y: slot.y, width: 0, height: slot.h }))
+    const sleeper = s('text', { class: 'sleeper', x: x + w - 14, y: track ? track.y + 16 : box.rest.y + 4, 'text-anchor': 'end' })
     /** @type {Map<string, SVGTSpanElement>} */
     const gauges = new Map()
-    const gaugeTexts = box.gauges.map(({ gauge, x, y, label, below }) => {
-      const shown = s('tspan', { class: 'value', ...(below ? { x: x + 2 * CHAR, dy: LINE } : {}) }, '–')
+    const gaugeTexts = box.gauges.map(({ gauge, label, x, y }) => {
+      const shown = s('tspan', { class: 'value' }, '–')
       gauges.set(gauge.field, shown)
-      return s('text', { x, y, class: 'gauge', 'data-gauge': gauge.field }, label.map((line, index) => s('tspan', index ? { x, dy: LINE } : {}, `${line} `)), shown)
+      return s('text', { x, y, class: 'gauge', 'data-gauge': gauge.field }, `${label} `, shown)
     })
     const group = s('g', { class: `part form-${part.form.is}`, 'data-part': part.id },
+      s('title', {}, part.label),
       s('rect', { class: 'frame', x, y, width: w, height: h, rx: part.form.is === 'name' ? 14 : 3 }),
       ...box.label.map((line) => text(line, process ? 'name' : 'label', line.text)),
-      ...facts, ...gaugeTexts, ...slots, content ?? '')
-    this.parts?.set(part.id, { box: group, facts, gauges, content, slots })
+      note ? text(note, 'note', note.text) : '',
+      ...facts, ...gaugeTexts, ...slots, ...filled, content ?? '', sleeper)
+    this.parts?.set(part.id, { box: group, facts, gauges, content, filled, sleeper })
     return group
   }
 
   /** @param {string} id @param {Facts} facts @param {string} state */
   process(id, facts, state) {
+    const [pid, parent, core, doing, where] = facts
+    this.holds.process(id, [pid, parent, core].filter(Boolean).join(', '))
     const part = this.parts?.get(id)
     const box = this.at?.boxes.get(id)
     if (!part || !box) return
     const chars = Math.floor((box.w - 20) / CHAR)
-    part.facts.forEach((node, index) => fit(node, facts[index], chars))
+    const lines = [[pid, core].filter(Boolean).join(' · '), doing, where]
+    part.facts.forEach((node, index) => fit(node, lines[index], chars))
     if (part.box.dataset.state !== state) part.box.dataset.state = state
   }
 
   /** @param {string} field @param {Value | undefined} value @param {boolean} [derived] it follows from the steps since it was read */
   gauge(field, value, derived = false) {
+    this.holds.gauge(field, value, derived)
     for (const [id, part] of this.parts ?? []) {
       const node = part.gauges.get(field)
       if (!node) continue
       node.classList.toggle('derived', derived)
-      const gauge = this.at?.boxes.get(id)?.gauges.find((one) => one.gauge.field === field)
-      if (gauge) fit(node, value === undefined ? '–' : valueText(value, gauge.gauge.unit), Math.max(6, gauge.chars))
+      const shown = this.at?.boxes.get(id)?.gauges.find((one) => one.gauge.field === field)
+      if (shown) fit(node, value === undefined ? '–' : valueText(value, shown.gauge.unit), shown.chars)
     }
   }
 
-  /** How full a buffer with slots is, from 0 to 1. @param {string} id @param {number} share */
+  /** How full a part's track is, from 0 to 1: its slots are filled one after the other, each by its bytes. @param {string} id @param {number} share */
   fill(id, share) {
-    const slots = this.parts?.get(id)?.slots ?? []
-    const full = Math.ceil(share * slots.length - 1e-9)
-    slots.forEach((slot, index) => slot.classList.toggle('full', index < full))
+    const places = this.places(id)
+    this.parts?.get(id)?.filled.forEach((bar, index) => stretch(bar, places[index], 0, Math.min(1, Math.max(0, share * places.length - index))))
+  }
+
+  /** A track as a ring: what lies in it begins at `head` and ends at `tail`, each a share of the ring. @param {string} id @param {number} head @param {number} tail */
+  ring(id, head, tail) {
+    const [place] = this.places(id)
+    const part = this.parts?.get(id)
+    if (!place || !part) return
+    const [from, to] = [head % 1, tail % 1]
+    // What goes over the end goes on at the start: a second bar.
+    if (part.filled.length < 2) {
+      part.filled.push(s('rect', { class: 'filled', x: place.x, y: place.y, width: 0, height: place.h }))
+      part.filled[0].after(part.filled[1])
+    }
+    const wraps = tail > head && to <= from
+    stretch(part.filled[0], place, from, wraps ? 1 : to)
+    stretch(part.filled[1], place, 0, wraps ? to : 0)
+  }
+
+  /** What sleeps in a part's queue; nothing when there are no words. @param {string} id @param {string} words */
+  sleeper(id, words) {
+    const part = this.parts?.get(id)
+    if (part) say(part.sleeper, words && `☾ ${words}`)
+  }
+
+  /** Where a part's bytes are drawn. @param {string} id */
+  places(id) {
+    const box = this.at?.boxes.get(id)
+    return !box ? [] : box.slots.length ? box.slots : box.track ? [box.track] : []
   }
 
   /** The text of the message that lies at a part. @param {string} id @param {string} words */
@@ -255,31 +314,3 @@ export class Stage {
 
 /** @param {Point[]} points */
 const path = (points) => points.map(({ x, y }, index) => `${index ? 'L' : 'M'}${x.toFixed(1)} ${y.toFixed(1)}`).join('')
-
-/** A stage without words, for a card. @param {Scene} scene @param {number} accent */
-export function miniature(scene, accent) {
-  const [width, height, line] = [240, 108, 46]
-  const rect = (/** @type {string} */ name, /** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ w, /** @type {number} */ h) =>
-    s('rect', { class: name, x, y, width: w, height: h, rx: 2 })
-  const parts = scene.stage.filter((part) => part.form.is !== 'process')
-  const user = parts.filter((part) => part.space === 'user')
-  const kernel = parts.filter((part) => part.space === 'kernel')
-  const touched = new Set(scene.steps.filter((step) => step.when === 'always').flatMap((step) => [step.at, step.to]))
-  const drawn = user.map((part, index) => rect('frame accent', 84, 10 + index * (32 / user.length), 72, 32 / user.length - 4))
-  const step = Math.min(20, 52 / Math.max(1, kernel.length))
-  drawn.push(...kernel.map((part, index) =>
-    rect(touched.has(part.id) ? 'frame accent' : 'frame faint', 62 + index * 6, line + 7 + index * step, 116 - index * 12, step - 5)))
-  const deepest = kernel.findLastIndex((part) => touched.has(part.id))
-  const depth = deepest < 0 ? 26 : line + 7 + deepest * step + (step - 5) / 2
-  const way = deepest < 0 ? `M64 26H176` : `M32 40V${depth}H208V40`
-  const hatch = `mini-${accent}-hatch`
-  return s('svg', { class: 'stage mini', viewBox: `0 0 ${width} ${height}`, 'aria-hidden': true, 'data-accent': accent % 8 },
-    s('defs', {}, s('pattern', { id: hatch, width: 7, height: 7, patternUnits: 'userSpaceOnUse', patternTransform: 'rotate(45)' },
-      s('line', { x1: 0, y1: 0, x2: 0, y2: 7, class: 'hatch' }))),
-    s('rect', { class: 'kernel', x: 0, y: line, width, height: height - line }),
-    s('rect', { x: 0, y: line, width, height: height - line, fill: `url(#${hatch})` }),
-    s('line', { class: 'border', x1: 0, y1: line, x2: width, y2: line }),
-    rect('frame', 8, 10, 48, 30), rect('frame', width - 56, 10, 48, 30),
-    ...drawn, s('path', { class: 'guide', d: way }),
-    s('circle', { class: 'dot', cx: deepest < 0 ? 120 : 120, cy: depth, r: 5 }))
-}

@@ -2,11 +2,15 @@
 //
 // User space is above the line, the kernel below it; the two processes stand in the same place on every stage, and parts
 // of the kernel lie the deeper the later they come. So the way of a message shows what it costs.
+//
+// A stage fits on one screen with its controls. So each part shows what moves: its name, its first numbers, and a track on
+// which bytes, messages and sleepers are drawn. The more parts there are, the less height each of them takes.
 
 /** @import { Gauge, Part, Scene } from '../../types' */
 
 /** @typedef {{ x: number, y: number }} Point */
 /** @typedef {{ x: number, y: number, w: number, h: number }} Rect */
+/** @typedef {{ gauge: Gauge, label: string, x: number, y: number, chars: number }} Shown a gauge on the drawing; `chars` is the room of its number */
 /**
  * @typedef {object} Box
  * @property {Part} part
@@ -15,7 +19,9 @@
  * @property {number} w
  * @property {number} h
  * @property {{ text: string, x: number, y: number }[]} label
- * @property {{ gauge: Gauge, x: number, y: number, chars: number, label: string[], below: boolean }[]} gauges the lines of its label; `below`: the value has a line of its own
+ * @property {{ text: string, x: number, y: number } | null} note the rest of its label, where there is room for it
+ * @property {Shown[]} gauges
+ * @property {Rect | null} track where bytes, messages and sleepers are drawn
  * @property {Rect[]} slots
  * @property {Point | null} content where the text of the message that lies here is written
  * @property {Point} rest where a message that is here is drawn
@@ -26,14 +32,36 @@
 export const CHAR = 7.25
 export const LINE = 17
 const PAD = 10
-const GAP = 12
-const TOP = 34
-/** Letters kept free for a gauge's number, with a space on each side. */
-const VALUE = 9
-/** Letters that words need beside their label; with fewer they have a line of their own. */
-const WORDS = 22
-/** Lines in a process's box under its name: pid, parent, core, state, call. */
-const FACTS = 5
+/** From the top of a box, or of a line, to the foot of its letters. */
+const FOOT = 13
+const TRACK = 24
+/** The room for a message before the name of a part without a track: one below the other, so that a message falls straight. */
+const TOKEN = 34
+/** Gauges of a part on the drawing; the others stand in what each part holds. */
+const FRONT = 3
+/** Letters kept free for a gauge's number, with a space on each side: of bytes, and of anything else. */
+const BYTES = 11
+const VALUE = 7
+/** Lines in a process's box under its name: pid and core, state, call. */
+const FACTS = 3
+
+/** How a part is drawn: its name, its track and its numbers below each other; name and numbers on one line; all on one line. */
+const FULL = 0
+const MERGED = 1
+const FLAT = 2
+
+/** A wide and a narrow stage: what they measure, and how high they may be. */
+const WIDE = { margin: 16, top: 28, gap: 10, foot: 16, high: 388 }
+const NARROW = { margin: 6, top: 22, gap: 6, foot: 15, high: 366 }
+
+/** The gauges that stand on the drawing: a part's first numbers. @param {Part} part */
+export const front = ({ gauges }) => gauges.filter((gauge) => gauge.unit !== 'text').slice(0, FRONT)
+
+/** A label's first words name the thing; what follows the colon says more of it. @param {string} label @returns {[string, string]} */
+export function nameOf(label) {
+  const at = label.indexOf(': ')
+  return at < 0 ? [label, ''] : [label.slice(0, at), label.slice(at + 2)]
+}
 
 /**
  * Breaks text between words.
@@ -55,9 +83,26 @@ export function wrap(text, chars) {
  * @returns {Layout}
  */
 export function layout(scene, width) {
+  // As much as can be said without being higher than the screen: queues are flattened first, then all the rest.
+  /** @type {[number, number][]} */
+  const ways = [[FULL, FULL], [FULL, FLAT], [MERGED, FLAT], [FLAT, FLAT]]
+  /** @type {Layout | null} */
+  let found = null
+  for (const [track, queue] of ways) {
+    found = lay(scene, width, (part) => part.form.is === 'region' || part.form.is === 'buffer' ? track : part.form.is === 'queue' ? queue : FLAT)
+    if (found.height <= (found.narrow ? NARROW : WIDE).high) break
+  }
+  return spread(/** @type {Layout} */ (found))
+}
+
+/**
+ * @param {Scene} scene @param {number} width @param {(part: Part) => number} how each part is drawn
+ * @returns {Layout}
+ */
+function lay(scene, width, how) {
   const narrow = width < 640
-  const margin = narrow ? 6 : 16
-  const processWidth = narrow ? (width - 3 * margin) / 2 : Math.min(190, Math.max(160, width * 0.2))
+  const { margin, top, gap, foot } = narrow ? NARROW : WIDE
+  const processWidth = narrow ? (width - 3 * margin) / 2 : Math.min(208, Math.max(160, width * 0.21))
   /** @type {Map<string, Box>} */
   const boxes = new Map()
   const isProcess = (/** @type {Part} */ part) => part.form.is === 'process'
@@ -65,96 +110,104 @@ export function layout(scene, width) {
   const processes = scene.stage.filter(isProcess)
   processes.forEach((part, index) => {
     const x = index === 0 ? margin : width - margin - processWidth
-    boxes.set(part.id, processBox(part, { x, y: TOP, w: processWidth }, narrow ? index : null))
+    boxes.set(part.id, processBox(part, { x, y: top, w: processWidth }, narrow ? index : null))
   })
-  const processBottom = Math.max(TOP, ...[...boxes.values()].map((box) => box.y + box.h))
+  const processBottom = Math.max(top, ...[...boxes.values()].map((box) => box.y + box.h))
 
   const lane = narrow ? margin + 22 : margin + processWidth + 26
-  const user = scene.stage.filter((part) => !isProcess(part) && part.space === 'user')
-  let y = narrow ? processBottom + GAP : TOP
-  for (const part of user) {
-    const box = partBox(part, lane, y, width - 2 * lane)
+  let y = narrow ? processBottom + gap : top
+  for (const part of scene.stage.filter((part) => !isProcess(part) && part.space === 'user')) {
+    const box = partBox(part, lane, y, width - 2 * lane, how(part))
     boxes.set(part.id, box)
-    y += box.h + GAP
+    y += box.h + gap
   }
-  const line = Math.round(Math.max(processBottom + GAP, y) + 4)
+  const line = Math.round(Math.max(processBottom + gap, y) + 2)
 
   const kernelLane = narrow ? lane : margin + processWidth / 2 + 34
-  y = line + 16
+  y = line + gap + 2
   for (const part of scene.stage.filter((part) => !isProcess(part) && part.space === 'kernel')) {
-    const box = partBox(part, kernelLane, y, width - 2 * kernelLane)
+    const box = partBox(part, kernelLane, y, width - 2 * kernelLane, how(part))
     boxes.set(part.id, box)
-    y += box.h + GAP
+    y += box.h + gap
   }
-  const height = Math.round(Math.max(y + 14, line + 84, narrow ? 0 : 440))
-  return { width, height, line, narrow, boxes }
+  return { width, height: Math.round(Math.max(y - gap + foot, line + 60)), line, narrow, boxes }
+}
+
+/** A wide stage is always as high, so that its controls stand where they stood: what is left goes between the parts of the kernel. @param {Layout} stage */
+function spread(stage) {
+  const left = stage.narrow ? 0 : WIDE.high - stage.height
+  if (left <= 0) return stage
+  const below = [...stage.boxes.values()].filter((box) => box.part.space === 'kernel')
+  const each = left / (below.length + 1)
+  below.forEach((box, index) => move(box, each * (index + 1)))
+  stage.height = WIDE.high
+  return stage
+}
+
+/** @param {Box} box @param {number} by */
+function move(box, by) {
+  const all = [box, ...box.label, ...box.gauges, ...box.slots, box.note, box.track, box.content, box.rest]
+  for (const one of new Set(all)) if (one) one.y += by
 }
 
 /** @param {Part} part @param {{ x: number, y: number, w: number }} place @param {number | null} side 0 left, 1 right, when there are lanes at the edges */
 function processBox(part, { x, y, w }, side) {
-  const h = PAD + LINE * (FACTS + 1) + 28
-  const rest = { x: side === null ? x + w / 2 : side === 0 ? x + 11 : x + w - 11, y: y + h - 15 }
-  return { part, x, y, w, h, label: [{ text: part.label, x: x + PAD, y: y + PAD + 10 }], gauges: [], slots: [], content: null, rest }
+  const h = PAD + LINE * (FACTS + 1) + 22
+  const rest = { x: side === null ? x + w / 2 : side === 0 ? x + 11 : x + w - 11, y: y + h - 13 }
+  return { part, x, y, w, h, label: [{ text: part.label, x: x + PAD, y: y + 7 + FOOT }], note: null, gauges: [], track: null, slots: [], content: null, rest }
 }
 
 /** The lines of facts in a process's box. @param {Box} box */
-export const factLines = (box) => Array.from({ length: FACTS }, (_, index) => ({ x: box.x + PAD, y: box.y + PAD + 11 + LINE * (index + 1) }))
+export const factLines = (box) => Array.from({ length: FACTS }, (_, index) => ({ x: box.x + PAD, y: box.y + 7 + FOOT + LINE * (index + 1) }))
 
-/** @param {Part} part @param {number} x @param {number} top @param {number} w @returns {Box} */
-function partBox(part, x, top, w) {
-  const inner = w - 2 * PAD
-  let y = top + PAD + 9
-  const label = wrap(part.label, Math.floor(inner / CHAR)).map((text, index) => ({ text, x: x + PAD, y: y + index * LINE }))
-  y += label.length * LINE
-
-  // Words have a line of their own; numbers stand in columns.
-  const lines = part.gauges.filter((gauge) => gauge.unit === 'text').map((gauge) => [gauge])
-  const numbers = part.gauges.filter((gauge) => gauge.unit !== 'text')
-  const columns = columnsOf(numbers, Math.floor(inner / CHAR))
-  for (let index = 0; index < numbers.length; index += columns.length) lines.push(numbers.slice(index, index + columns.length))
+/** @param {Part} part @param {number} x @param {number} top @param {number} w @param {number} how @returns {Box} */
+function partBox(part, x, top, w, how) {
+  const tracked = how !== FLAT && part.form.is !== 'layer' && part.form.is !== 'name'
+  const left = x + PAD + (tracked || part.form.is === 'name' ? 0 : TOKEN)
+  const inner = x + w - PAD - left
   const fit = Math.floor(inner / CHAR)
-  const gauges = lines.flatMap((line) => {
-    const below = line.length === 1 && line[0].label.length + 1 + (line[0].unit === 'text' ? WORDS : VALUE) > fit
-    const row = line.map((gauge, column) => {
-      const before = columns.slice(0, column).reduce((sum, chars) => sum + chars, 0)
-      const chars = gauge.unit === 'text' ? fit : columns[column]
-      return { gauge, x: x + PAD + before * CHAR, y, chars: below ? fit - 2 : chars - gauge.label.length - 2, label: below ? wrap(gauge.label, fit) : [gauge.label], below }
-    })
-    y += LINE * (below ? row[0].label.length + 1 : 1)
-    return row
-  })
+  const [name, more] = nameOf(part.label)
+  const lines = wrap(name, fit)
+  const label = lines.map((text, index) => ({ text, x: left, y: top + 6 + FOOT + index * LINE }))
+  const last = label[label.length - 1]
+  const used = last.text.length + 1
+  const gauges = front(part).map((gauge) => ({ gauge, label: nameOf(gauge.label)[0], chars: gauge.unit === 'B' ? BYTES : VALUE }))
+  const wide = (/** @type {typeof gauges} */ some) => some.reduce((sum, { label, chars }) => sum + label.length + 1 + chars, 0)
+  // As many as fit on the line of the name; if not even one does, or a track leaves room for more, they have a line of their own.
+  let beside = how === FULL ? 0 : gauges.length
+  while (beside > 0 && used + wide(gauges.slice(0, beside)) > fit) beside--
+  const own = beside === 0 && gauges.length > 0
+  let shown = own ? gauges.length : beside
+  while (own && shown > 1 && wide(gauges.slice(0, shown)) > fit) shown--
+
+  let y = last.y + LINE - FOOT
+  const track = tracked ? { x: left, y: y + 3, w: inner, h: TRACK } : null
+  if (track) y = track.y + track.h + 2
+  const foot = own ? y + FOOT : last.y
+  if (own) y = foot + LINE - FOOT
+  const first = left + (own ? 0 : (fit - wide(gauges.slice(0, beside)) + 1) * CHAR)
+  /** @type {Shown[]} */
+  const drawn = []
+  gauges.slice(0, shown).reduce((at, one) => {
+    drawn.push({ ...one, x: at, y: foot })
+    return at + (one.label.length + 1 + one.chars) * CHAR
+  }, first)
+  const end = own || !drawn.length ? x + w - PAD : first - CHAR
+  const noted = left + used * CHAR + CHAR
+  const note = more && noted + more.length * CHAR <= end ? { text: more, x: noted, y: last.y } : null
 
   const { is } = part.form
-  const named = is === 'name'
-  // The row in which messages are drawn, beside their text.
-  const row = y - 9 + (named ? 0 : 11)
-  const slots = is === 'buffer' ? inRow(part.form.slots, x + PAD, row - 10, inner) : []
-  const below = slots.length ? LINE + 4 : 0
-  const content = is === 'region' || is === 'queue' || is === 'buffer' ? { x: x + PAD, y: row + 4 + below } : null
-  if (!named) y = row + below + 15
-  const rest = { x: x + w / 2, y: row }
-  return { part, x, y: top, w, h: y - top + (named ? -4 : 0), label, gauges, slots, content, rest }
+  const slots = is === 'buffer' && track ? inRow(part.form.slots, track) : []
+  const content = track && !slots.length ? { x: track.x + 6, y: track.y + 16 } : null
+  const rest = track ? { x: x + w / 2, y: track.y + TRACK / 2 } : { x: x + PAD + 11, y: label[0].y - 4 }
+  return { part, x, y: top, w, h: y + 5 - top, label, note, gauges: drawn, track, slots, content, rest }
 }
 
-/**
- * As many columns as the gauges of a part fit into, each as wide as its widest; what is left is shared.
- * @param {Gauge[]} gauges @param {number} chars that fit beside each other
- */
-function columnsOf(gauges, chars) {
-  for (let columns = Math.min(3, gauges.length); columns > 1; columns--) {
-    const widths = Array.from({ length: columns }, (_, column) =>
-      Math.max(...gauges.filter((_, index) => index % columns === column).map((gauge) => gauge.label.length + VALUE)))
-    const left = chars - widths.reduce((sum, width) => sum + width, 0)
-    if (left >= 0) return widths.map((width) => width + Math.floor(left / columns))
-  }
-  return [chars]
-}
-
-/** The slots of a buffer, side by side. @param {number} slots @param {number} x @param {number} y @param {number} w @returns {Rect[]} */
-function inRow(slots, x, y, w) {
+/** The slots of a buffer, side by side. @param {number} slots @param {Rect} track @returns {Rect[]} */
+function inRow(slots, track) {
   const n = Math.max(1, Math.min(slots, 64))
-  const step = w / n
-  return Array.from({ length: n }, (_, index) => ({ x: x + index * step, y, w: step - Math.min(3, step / 4), h: 20 }))
+  const step = track.w / n
+  return Array.from({ length: n }, (_, index) => ({ x: track.x + index * step, y: track.y, w: step - Math.min(3, step / 4), h: track.h }))
 }
 
 /**

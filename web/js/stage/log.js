@@ -3,9 +3,11 @@
 import { button, h, say, show } from '../dom.js'
 import { count, duration } from '../format.js'
 import { atMost } from '../scale.js'
-import { describe } from './words.js'
+import { describe, gaugesOf, whole } from './words.js'
 
+/** @import { Scene } from '../../types' */
 /** @import { Recording } from './recording.js' */
+/** @import { Values } from './words.js' */
 
 const ROW = 24
 /** Rows drawn above and below what can be seen. */
@@ -14,12 +16,16 @@ const SPARE = 6
 export class Log {
   /** @param {(t: number) => void} seek goes to the time of an event @param {() => void} save keeps what is shown in a file */
   constructor(seek, save) {
+    /** @type {ReturnType<typeof gaugesOf>} */
+    this.gauges = new Map()
     this.seek = seek
     /** @type {Recording | null} */
     this.recording = null
     /** @type {number[]} indices of the events that pass the filter */
     this.shown = []
     this.now = -1
+    /** What was read before each event that reads. @type {Map<number, Values>} */
+    this.before = new Map()
     /** What is drawn, so that nothing is drawn twice. */
     this.drawn = ''
     this.filter = h('input', { type: 'search', placeholder: 'Filter', 'aria-label': 'Filter the events', oninput: () => this.sift() })
@@ -27,10 +33,14 @@ export class Log {
     const keep = button('Save', save, { class: 'quiet', title: 'Save this recording as a trace, which Replay shows' })
     this.said = h('span', { class: 'faint nums' })
     this.rows = h('div', { class: 'rows' })
-    this.box = h('div', { class: 'log', tabindex: 0, role: 'region', 'aria-label': 'Event log', onscroll: () => this.draw() }, this.rows)
+    this.box = h('div', {
+      class: 'log', tabindex: 0, role: 'region', 'aria-label': 'Event log', title: 'A press on a line goes to its moment and opens it; so does Enter on the marked one',
+      onscroll: () => this.draw(), onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === 'Enter' && this.open(this.now),
+    }, this.rows)
+    this.opened = h('div', { class: 'whole', hidden: true, role: 'group', 'aria-label': 'The opened event' })
     this.element = h('section', { class: 'panel', 'aria-labelledby': 'log-head' },
       h('div', { class: 'head' }, h('h2', { id: 'log-head' }, 'Events'), this.said, this.filter, this.copy, keep),
-      this.box)
+      this.box, this.opened)
     this.clear()
   }
 
@@ -38,16 +48,29 @@ export class Log {
     this.recording = null
     this.shown = []
     this.drawn = ''
+    this.opened.hidden = true
     this.rows.removeAttribute('role')
     this.rows.style.height = ''
     say(this.said, '')
     show(this.rows, h('p', { class: 'faint' }, 'Nothing has happened yet.'))
   }
 
-  /** @param {Recording} recording */
-  load(recording) {
+  /** @param {Recording} recording @param {Scene} scene */
+  load(recording, scene) {
     this.recording = recording
+    this.gauges = gaugesOf(scene)
     this.box.scrollTop = 0
+    this.opened.hidden = true
+    this.before.clear()
+    /** @type {Values} */
+    let last = {}
+    recording.events.forEach(({ what, values }, index) => {
+      // Of new processes nothing was read before.
+      if (what === 'processes') last = {}
+      if (what !== 'gauges') return
+      this.before.set(index, last)
+      last = { ...last, ...values }
+    })
     this.sift()
   }
 
@@ -57,7 +80,7 @@ export class Log {
     const { events } = this.recording
     this.shown = []
     for (let index = 0; index < events.length; index++) {
-      if (!wanted || this.line(index).toLowerCase().includes(wanted)) this.shown.push(index)
+      if (!wanted || `${this.line(index)} ${JSON.stringify(events[index])}`.toLowerCase().includes(wanted)) this.shown.push(index)
     }
     say(this.said, wanted ? `${count(this.shown.length)} of ${count(events.length)}` : count(events.length))
     this.rows.style.height = `${Math.max(1, this.shown.length) * ROW}px`
@@ -68,8 +91,25 @@ export class Log {
   /** @param {number} index */
   line(index) {
     if (!this.recording) return ''
-    const { who, number, text } = describe(this.recording.events[index])
-    return [duration(this.recording.times[index] - this.recording.from), who, number, text].filter(Boolean).join('  ')
+    const { who, text } = this.told(index)
+    return `${duration(this.recording.times[index] - this.recording.from)}  ${who} ${text}`
+  }
+
+  /** @param {number} index */
+  told(index) {
+    const { events } = /** @type {Recording} */ (this.recording)
+    return describe(events[index], this.gauges, this.before.get(index))
+  }
+
+  /** Goes to an event, and says all of it. @param {number} index */
+  open(index) {
+    const { recording } = this
+    if (!recording?.events[index]) return
+    this.seek(recording.times[index])
+    this.opened.hidden = false
+    show(this.opened,
+      h('div', { class: 'head' }, h('p', {}, this.line(index)), button('Close', () => { this.opened.hidden = true }, { class: 'quiet' })),
+      h('dl', { class: 'facts' }, whole(recording.events[index], this.gauges).map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value)))))
   }
 
   /** Marks the event of this moment, and keeps it in sight unless the reader is reading elsewhere. @param {number} t */
@@ -102,16 +142,14 @@ export class Log {
   /** @param {number} index of the event @param {number} place in the list */
   row(index, place) {
     const recording = /** @type {Recording} */ (this.recording)
-    const event = recording.events[index]
-    const { who, number, text, foretold } = describe(event)
+    const { who, text, foretold } = this.told(index)
     const row = h('div', {
       role: 'listitem', class: `row ${who}${index === this.now ? ' now' : ''}${foretold ? '' : ' unforetold'}`,
       'aria-setsize': this.shown.length, 'aria-posinset': place + 1, title: text,
-      onclick: () => this.seek(recording.times[index]),
+      onclick: () => this.open(index),
     },
       h('span', { class: 'time' }, duration(recording.times[index] - recording.from)),
-      h('span', { class: 'who' }, who), h('span', { class: 'number' }, number),
-      h('span', { class: 'text' }, text, foretold ? null : h('em', {}, ' not foretold')))
+      h('span', { class: 'text' }, h('span', { class: 'who' }, `${who} `), text, foretold ? null : h('em', {}, ' not foretold')))
     row.style.top = `${place * ROW}px`
     return row
   }

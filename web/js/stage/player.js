@@ -8,6 +8,7 @@ import { TOKENS } from './draw.js'
 import { awaited, during, endOf, onTheWay, since } from './recording.js'
 import { mirrored, wayOf } from './way.js'
 import { warp } from './warp.js'
+import { DOING } from './words.js'
 
 /** @import { Event, Header, Part, Process, Value } from '../../types' */
 /** @import { Figure } from './effects.js' */
@@ -168,6 +169,7 @@ export class Player {
     const { stage, header } = this
     const processes = (this.recording && during(this.recording.processes, this.now)) ?? header.processes
     for (const process of processes) this.drawProcess(process)
+    this.drawSleepers()
     this.drawGauges()
     const { found, more } = this.recording ? onTheWay(this.recording, this.now, TOKENS) : { found: [], more: 0 }
     /** @type {Map<string, { payload: string, count: number }>} */
@@ -213,7 +215,14 @@ export class Player {
     }
     if (told && since(states, now) >= stamped) return [...kernelSays(told), told.state ?? '']
     const call = during(calls, now)
-    return [call ? `in ${call}()` : 'not in a call', '', call ? 'busy' : '']
+    return [call ? DOING[call] : 'between two calls', '', call ? 'busy' : '']
+  }
+
+  /** A process that sleeps is drawn in the queue in which it sleeps. */
+  drawSleepers() {
+    const { recording, now, header, stage } = this
+    const asleep = [...(recording?.rests ?? [])].filter(([actor]) => this.says(actor, during(recording?.states.get(actor), now))[2] === 'sleeping')
+    for (const { id } of header.scene.stage) stage.sleeper(id, asleep.filter(([, rests]) => during(rests, now)?.part === id).map(([actor]) => `${actor} sleeps here`).join(', '))
   }
 
   drawGauges() {

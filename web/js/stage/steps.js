@@ -1,9 +1,10 @@
 // The steps of one message, as the scene foretells them; the one that happens now is marked.
 
-import { h } from '../dom.js'
+import { h, say } from '../dom.js'
+import { reversed } from './words.js'
 
 /** @import { Act, Scene } from '../../types' */
-/** @import { Moment } from './way.js' */
+/** @import { Message, Moment } from './way.js' */
 
 const WHEN = /** @type {const} */ ({
   always: '',
@@ -20,27 +21,54 @@ export class Steps {
   constructor(scene) {
     /** @type {Map<string, HTMLElement>} */
     this.items = new Map()
+    /** Whether the words are those of a message that goes back. */
+    this.back = false
+    /** Every text, as it is and as it is of a message that goes back. @type {[HTMLElement, string][]} */
+    this.texts = []
+    const text = (/** @type {'span' | 'small'} */ tag, /** @type {string} */ words, name = '') => {
+      const element = h(tag, name ? { class: name } : {}, words)
+      this.texts.push([element, words])
+      return element
+    }
     const items = scene.steps.map((step) => {
       const item = h('li', { class: step.actor },
-        h('span', { class: 'who' }, step.actor),
-        h('code', {}, actText(step.act)),
-        h('span', {}, step.text, WHEN[step.when] ? h('small', {}, ` ${WHEN[step.when]}`) : null))
+        h('code', {}, actText(step.act)), text('span', step.actor, 'who'), ' ', text('span', step.text),
+        WHEN[step.when] ? [' ', text('small', WHEN[step.when])] : null)
       this.items.set(step.id, item)
       return item
     })
-    this.element = h('section', { class: 'panel', 'aria-labelledby': 'steps-head' },
-      h('h2', { id: 'steps-head' }, 'One message, step by step'),
-      h('ol', { class: 'steps' }, items),
-      h('p', { class: 'faint' }, 'Sending and receiving are stamped by the processes themselves. Steps between two stamps are spread evenly, unless a probe saw them.'))
+    this.list = h('ol', { class: 'steps', tabindex: 0, 'aria-labelledby': 'steps-head' }, items)
+    this.element = h('section', { class: 'panel foretold', 'aria-labelledby': 'steps-head' },
+      h('h2', { id: 'steps-head', title: 'Sending and receiving are stamped by the processes themselves. Steps between two stamps are placed by the scene, unless a probe saw them.' }, 'One message, step by step'),
+      this.list)
     /** @type {Set<HTMLElement>} */
     this.marked = new Set()
   }
 
-  /** @param {{ moment: Moment }[]} current */
+  /** @param {{ message: Message, moment: Moment }[]} current */
   at(current) {
+    if (current.length) this.turn(current[0].message.back)
     const now = new Set(current.flatMap(({ moment }) => this.items.get(moment.step.id) ?? []))
     for (const item of this.marked) if (!now.has(item)) item.classList.remove('now')
-    for (const item of now) item.classList.add('now')
+    for (const item of now) if (!this.marked.has(item)) item.classList.add('now')
+    const [first] = now
+    if (first && !this.marked.has(first)) this.bring(first)
     this.marked = now
+  }
+
+  /** @param {boolean} back */
+  turn(back) {
+    if (back === this.back) return
+    this.back = back
+    for (const [element, words] of this.texts) say(element, back ? reversed(words) : words)
+  }
+
+  /** A step is kept in sight, within the list. @param {HTMLElement} item */
+  bring(item) {
+    const { list } = this
+    if (list.scrollHeight <= list.clientHeight || list.matches(':hover')) return
+    const [above, below] = [item.offsetTop - list.offsetTop, item.offsetTop - list.offsetTop + item.offsetHeight]
+    if (above < list.scrollTop) list.scrollTop = above
+    else if (below > list.scrollTop + list.clientHeight) list.scrollTop = below - list.clientHeight
   }
 }

@@ -1,0 +1,42 @@
+// What each part holds: everything that can be read of it, its words too. The drawing shows the numbers that move.
+
+import { h, say } from '../dom.js'
+import { value as valueText } from '../format.js'
+
+/** @import { Scene, Value } from '../../types' */
+
+export class Holds {
+  /** @param {Scene} scene */
+  constructor(scene) {
+    /** @type {Map<string, HTMLElement>} by the gauge's field, or the process's part */
+    this.values = new Map()
+    /** @type {Map<string, string>} */
+    this.units = new Map()
+    const row = (/** @type {string} */ key, /** @type {string} */ label) => {
+      const value = h('dd', {}, '–')
+      this.values.set(key, value)
+      return h('div', {}, h('dt', {}, label), value)
+    }
+    const parts = scene.stage.map((part) => {
+      const process = part.form.is === 'process'
+      for (const { field, unit } of part.gauges) this.units.set(field, unit)
+      const rows = process ? [row(part.id, 'process')] : part.gauges.map(({ field, label }) => row(field, label))
+      return h('div', { class: 'held' }, h('h3', {}, part.label), rows.length ? h('dl', { class: 'facts' }, rows) : h('p', { class: 'faint' }, 'Nothing of it can be read.'))
+    })
+    this.element = h('section', { class: 'panel holds', 'aria-labelledby': 'holds-head', tabindex: 0 },
+      h('h2', { id: 'holds-head' }, 'What each part holds'), h('div', { class: 'helds' }, parts))
+  }
+
+  /** @param {string} id @param {string} words */
+  process(id, words) {
+    const value = this.values.get(id)
+    if (value) say(value, words)
+  }
+
+  /** @param {string} field @param {Value | undefined} value @param {boolean} derived */
+  gauge(field, value, derived) {
+    const shown = this.values.get(field)
+    shown?.classList.toggle('derived', derived)
+    if (shown) say(shown, value === undefined ? '–' : valueText(value, this.units.get(field) ?? ''))
+  }
+}
