@@ -245,19 +245,19 @@ export class Stage {
    * Puts a message on the stage, unless its place is full of resting messages.
    * @param {number} index of the token
    * @param {string} from @param {string} to @param {number} share of the way
-   * @param {string} label @param {number} slot @param {boolean} back
+   * @param {string} label @param {boolean} back
    * @param {number} before how many others rest here already
    * @returns {boolean} whether there was room
    */
-  token(index, from, to, share, label, slot, back, before) {
+  token(index, from, to, share, label, back, before) {
     if (!this.at || !this.tokens) return true
     const { token, pill, text } = this.tokens[index]
-    const points = route(this.at, from, to, slot)
+    const points = route(this.at, from, to)
     if (!points.length) return true
     const at = along(points, share)
     const box = this.at.boxes.get(from)
     const width = tokenWidth(label)
-    const shift = box && !box.slots.length ? before * (width + 4) : 0
+    const shift = box ? before * (width + 4) : 0
     const room = !box || !shift || at.x + shift + width / 2 + 4 <= box.x + box.w
     if (!room) token.setAttribute('display', 'none')
     if (!room) return false

@@ -212,26 +212,25 @@ function inRow(slots, track) {
 
 /**
  * The way from one part to another, as corners: out of a process, down its lane, across.
- * @param {Layout} stage @param {string} from @param {string} to @param {number} [slot] which slot of a buffer
+ * @param {Layout} stage @param {string} from @param {string} to
  * @returns {Point[]}
  */
-export function route(stage, from, to, slot = 0) {
+export function route(stage, from, to) {
   const [a, b] = [stage.boxes.get(from), stage.boxes.get(to)]
   if (!a || !b) return []
-  const [start, end] = [restIn(a, slot), restIn(b, slot)]
+  const [start, end] = [restIn(a), restIn(b)]
   if (from === to) return [start]
-  if (b.part.form.is === 'process' && a.part.form.is !== 'process') return route(stage, to, from, slot).reverse()
+  if (b.part.form.is === 'process' && a.part.form.is !== 'process') return route(stage, to, from).reverse()
   if (a.part.form.is !== 'process') return [start, end]
   if (stage.narrow || b.part.space === 'kernel') return [start, { x: start.x, y: end.y }, end]
   const edge = a.x < b.x ? (a.x + a.w + b.x) / 2 : (b.x + b.w + a.x) / 2
   return [start, { x: edge, y: start.y }, { x: edge, y: end.y }, end]
 }
 
-/** @param {Box} box @param {number} slot */
-function restIn(box, slot) {
-  if (!box.slots.length) return box.rest
-  const { x, y, w, h } = box.slots[slot % box.slots.length]
-  return { x: x + w / 2, y: y + h / 2 }
+/** Where a message lies: in a buffer at its front, as all that it holds. @param {Box} box */
+function restIn(box) {
+  const [front] = box.slots
+  return front ? { x: front.x + front.w / 2, y: front.y + front.h / 2 } : box.rest
 }
 
 /** A place on a way: 0 is its start, 1 its end. @param {Point[]} points @param {number} share @returns {Point} */

@@ -227,15 +227,21 @@ export class Player {
 
   drawGauges() {
     const { recording, now, stage, known, header } = this
-    const looked = recording ? (during({ at: recording.readings.map(({ at }) => at), is: recording.readings.map(({ at }) => at) }, now) ?? -Infinity) : -Infinity
-    stage.readAt(!recording ? '' : looked === -Infinity ? 'figures as read before' : `figures as read at ${duration(looked - recording.from)}`)
     /** @param {string} field @returns {Figure | undefined} */
     const figure = (field) => (recording ? during(recording.gauges.get(field), now) : { value: known.gauges[field], read: true })
     const read = (/** @type {string} */ field) => figure(field)?.value
+    let derived = false
     for (const part of header.scene.stage) {
-      for (const { field } of part.gauges) stage.gauge(field, read(field), figure(field)?.read === false)
+      for (const { field } of part.gauges) {
+        const since = figure(field)?.read === false
+        derived ||= since
+        stage.gauge(field, read(field), since)
+      }
       if (part.form.is === 'buffer') stage.fill(part.id, fullness(part, read))
     }
+    const last = recording?.readings[atMost(recording.readAt, now) - 1]
+    const when = !last ? '' : last.at === -Infinity ? 'read before' : `read at ${duration(last.at - recording.from)}`
+    stage.readAt(when && derived ? `${when}; slanted: derived since` : when)
   }
 
   /** @param {Message} message @param {number} index @param {Map<string, { payload: string, count: number }>} lying what rests at each part */
@@ -249,7 +255,7 @@ export class Player {
     const rests = !next || next.part === part
     const there = lying.get(part)
     const label = message.id < 10_000 ? String(message.id) : `…${String(message.id).slice(-3)}`
-    const drawn = this.stage.token(index, part, (next ?? stops[here]).part, share, label, message.id, message.back, rests ? (there?.count ?? 0) : 0)
+    const drawn = this.stage.token(index, part, (next ?? stops[here]).part, share, label, message.back, rests ? (there?.count ?? 0) : 0)
     if (rests) lying.set(part, { payload: there?.payload || message.payload, count: (there?.count ?? 0) + 1 })
     return drawn
   }

@@ -43,6 +43,7 @@ export const since = (on, t) => (on && on.at[atMost(on.at, t) - 1]) ?? -Infinity
  * @property {number[]} arrivals the arrivals alone, ascending
  * @property {Map<string, Track<Event>>} states of each side
  * @property {Reading[]} readings of the gauges; the first is what was known before
+ * @property {number[]} readAt when each of them was over
  * @property {Map<string, Track<Figure | undefined>>} gauges by field: what was read, and what follows from the steps since
  * @property {Map<string, Track<Rest>>} rests of each side: where it sleeps
  * @property {Difference[]} differences between what was foretold and what was read
@@ -128,6 +129,7 @@ export function recording(events, before, id = 0) {
     arrivals: [],
     states: new Map(),
     readings: [{ from: -Infinity, at: -Infinity, values: before.gauges }],
+    readAt: [],
     gauges: new Map(),
     rests: new Map(),
     differences: [],
@@ -151,6 +153,7 @@ export function recording(events, before, id = 0) {
   }
   made.to = now
   finishMessages(made, messages, header)
+  made.readAt = made.readings.map(({ at }) => at)
   Object.assign(made, follow(header, made.messages, made.readings, made.processes.at.slice(1)))
   return made
 }
