@@ -1,0 +1,79 @@
+// Every figure on the stage at forty moments of a replay: the page in a browser, real processes, and the same lines of the
+// stage followed beside it. That what follows is true is held by effects.test.mjs.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+
+import { value } from '../../web/js/format.js'
+import { Player } from '../../web/js/stage/player.js'
+import { Cutter, during } from '../../web/js/stage/recording.js'
+import { event as readEvent, header as readHeader } from '../../web/js/trace.js'
+import { closeAll, launch, open, ready, startLab, until } from './harness.mjs'
+
+/** @type {import('playwright-core').Browser} */
+let browser
+/** @type {import('./harness.mjs').Lab} */
+let lab
+before(async () => {
+  browser = await launch()
+  lab = await startLab()
+})
+after(closeAll)
+
+globalThis.cancelAnimationFrame ??= () => {}
+const unseen = /** @type {any} */ (new Proxy({}, { get: () => () => true, set: () => true }))
+const FRAMES = 40
+
+/** A player of the last recording in these lines, at no speed. @param {string[]} lines */
+function followed([first, ...rest]) {
+  const header = readHeader(first, 1)
+  const cutter = new Cutter(header)
+  const recordings = rest.flatMap((line, index) => cutter.take(readEvent(line, index + 2)) ?? [])
+  const player = new Player(unseen, header, { gauges: {}, states: {} })
+  player.speed = Infinity
+  player.load(recordings.at(-1))
+  return player
+}
+
+for (const kind of ['shm', 'pipe', 'unix', 'tcp']) {
+  test(`${kind}: every figure on the stage is that of its moment`, async () => {
+    for (const query of ['wait=block', 'wait=spin', 'wait=block&mode=burst', 'wait=block&mode=step', 'wait=block&placement=same-core', 'back']) {
+      const { page, complaints, close } = await open(browser, lab.url)
+      /** @type {string[]} */
+      let lines = []
+      page.on('websocket', (socket) => {
+        if (!socket.url().includes('/api/stage')) return
+        lines = []
+        socket.on('framereceived', ({ payload }) => void lines.push(String(payload)))
+      })
+      await page.goto(`${lab.url}#/m/${kind}?speed=max&placement=cross-core&${query === 'back' ? 'wait=block' : query}`)
+      await ready(page)
+      if (query === 'back') await page.locator('input[type=radio][value=back]').evaluate((radio) => /** @type {HTMLElement} */ (radio).click())
+      await page.getByRole('button', { name: 'Send 10' }).click()
+      await until(() => lines.some((line) => line.includes('"batch-end"')), 'the batch', 30_000)
+      await until(async () => (await page.locator('.counter').textContent())?.startsWith('10'), 'it is shown')
+      const player = followed(lines)
+      const recording = /** @type {import('../../web/js/stage/recording.js').Recording} */ (player.recording)
+      const units = new Map(player.header.scene.stage.flatMap((part) => part.gauges.map(({ field, unit }) => [field, unit])))
+      const slider = page.locator('.scrub')
+      const fine = Number(await slider.getAttribute('max'))
+      const seen = new Set()
+      for (let frame = 0; frame < FRAMES; frame++) {
+        const place = Math.round(((frame + 0.5) / FRAMES) * fine)
+        await slider.fill(String(place))
+        player.seek(player.warp.real((place / fine) * player.warp.length))
+        const shown = await page.locator('svg.stage .gauge').evaluateAll((all) => all.map((one) => [/** @type {any} */ (one).dataset.gauge, one.querySelector('.value')?.textContent, one.querySelector('.derived') !== null]))
+        assert.ok(shown.length > 0)
+        for (const [field, text, derived] of shown) {
+          const figure = during(recording.gauges.get(field), player.now)
+          assert.equal(text, figure ? value(figure.value, units.get(field) ?? '') : '–', `${query}, frame ${frame}: ${field}`)
+          assert.equal(derived, figure?.read === false, `${query}, frame ${frame}: ${field} is marked as what it is`)
+        }
+        seen.add(JSON.stringify(shown))
+      }
+      assert.ok(seen.size > 1, `${query}: the figures move`)
+      assert.deepEqual(complaints, [])
+      await close()
+    }
+  })
+}
