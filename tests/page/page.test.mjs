@@ -702,7 +702,7 @@ test('the terms of the trade are explained, to a pointer and to the keyboard', a
 })
 
 test('what stands in one row stands on one line, and no room is kept for nothing', async () => {
-  for (const width of [1366, 1920]) {
+  for (const width of [375, 1366, 1920]) {
     const { page, close } = await open(browser, at('race'), { viewport: { width, height: 650 } })
     for (const hash of ['race?run=20260921-1', 'm/lamp']) {
       await page.goto(at(hash))
