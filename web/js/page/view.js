@@ -90,7 +90,7 @@ export class View {
     this.speed = select([['0.25', '4× slower'], ['0.5', '2× slower'], ['1', 'usual'], ['2', '2× faster'], ['4', '4× faster'], ['Infinity', 'to the end']],
       String(speed), (value) => { this.player.speed = Number(value); this.show() }, { 'aria-label': 'Speed of the replay' })
     this.which = h('select', { 'aria-label': 'Which recording', onchange: () => this.choose(Number(this.which?.value)), disabled: true }, h('option', { value: '' }, 'none'))
-    this.counter = h('output', { class: 'counter nums', 'aria-label': 'Messages that have arrived', title: 'Messages that have arrived at this moment of the replay' }, '0 / 10')
+    this.counter = h('output', { class: 'counter nums', 'aria-label': 'Messages that have arrived', title: 'Messages that have arrived at this moment of the replay, of those that were followed' }, '0 / 10')
     this.pace = h('span', {}, NOTHING)
     this.recorded = h('span', { class: 'word' })
     this.caption = h('p', { class: 'caption nums' }, this.recorded, this.pace)
@@ -237,7 +237,7 @@ export class View {
     const place = player.warp.length ? player.warp.shown(now) / player.warp.length : 1
     if (document.activeElement !== this.slider || player.playing) this.slider.value = String(Math.round(place * FINE))
     this.slider.setAttribute('aria-valuetext', `${duration(now - recording.from)} of ${duration(recording.to - recording.from)}`)
-    say(this.counter, `${count(atMost(recording.arrivals, now))} / ${count(recording.count)}`)
+    say(this.counter, arrived(recording, now))
     this.pacing('recorded, now ', pace(player.slowed), `${lasted(recording)} in all${player.warp.cuts.length ? '; pauses are cut short, the strip says how long they were' : ''}`)
     this.strip.at(now)
     this.journey.at(now)
@@ -250,6 +250,13 @@ export class View {
     this.keys.remove()
     this.stage.remove()
   }
+}
+
+/** How many messages have arrived; of an experiment, of those that were followed one by one. @param {Recording} recording @param {number} now */
+function arrived({ experiment, arrivals, messages, count: all }, now) {
+  if (experiment !== null && messages.length === 0) return '–'
+  const followed = experiment !== null && messages.length < all
+  return `${count(atMost(arrivals, now))} / ${followed ? `${count(messages.length)} of ${count(all)}` : count(all)}`
 }
 
 /** How it is shown. @param {number} slowed */

@@ -32,7 +32,7 @@ export const since = (on, t) => (on && on.at[atMost(on.at, t) - 1]) ?? -Infinity
  * @property {number} id
  * @property {string | null} experiment its id, if this is one
  * @property {string} mode
- * @property {number} count how many messages were asked for
+ * @property {number} count how many messages were asked for, or took part
  * @property {Scene | null} staged the scene with another stage, where an experiment plays on one
  * @property {Event[]} events
  * @property {number[]} times of the events, ascending
@@ -169,6 +169,7 @@ function entry(map, name) {
 function note(made, messages, event, at) {
   const { what, side } = event
   if (what === 'batch-begin') made.count += event.count ?? 0
+  else if (what === 'experiment-end') made.count = Math.max(made.count, event.messages ?? 0)
   else if (what === 'gauges') {
     made.readings.push({ from: at - (event.took_ns ?? 0), at, values: /** @type {Record<string, Value>} */ (event.values ?? {}) })
   } else if (what === 'state' && side) put(entry(made.states, side), at, event)

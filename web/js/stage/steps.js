@@ -1,6 +1,8 @@
 // The steps of one message, as the scene foretells them; the one that happens now is marked.
 
 import { h, say } from '../dom.js'
+import { duration } from '../format.js'
+import { isWaking } from './way.js'
 import { reversed } from './words.js'
 
 /** @import { Act, Scene } from '../../types' */
@@ -21,6 +23,8 @@ export class Steps {
   constructor(scene) {
     /** @type {Map<string, HTMLElement>} */
     this.items = new Map()
+    /** How long the waking took, beside the step that wakes. @type {Map<string, HTMLElement>} */
+    this.took = new Map()
     /** Whether the words are those of a message that goes back. */
     this.back = false
     /** Every text, as it is and as it is of a message that goes back. @type {[HTMLElement, string][]} */
@@ -34,6 +38,11 @@ export class Steps {
       const item = h('li', { class: step.actor },
         h('code', {}, actText(step.act)), text('span', step.actor, 'who'), ' ', text('span', step.text),
         WHEN[step.when] ? [' ', text('small', WHEN[step.when])] : null)
+      if (isWaking(step)) {
+        const took = h('small', { class: 'took nums' })
+        item.append(' ', took)
+        this.took.set(step.id, took)
+      }
       this.items.set(step.id, item)
       return item
     })
@@ -48,6 +57,11 @@ export class Steps {
   /** @param {{ message: Message, moment: Moment }[]} current */
   at(current) {
     if (current.length) this.turn(current[0].message.back)
+    for (const { message, moment } of current) {
+      const took = this.took.get(moment.step.id)
+      const wakes = message.way?.wakes
+      if (took && wakes) say(took, `${duration(wakes.to - wakes.from)} of ${duration(message.recvEnd - message.sendBegin)}`)
+    }
     const now = new Set(current.flatMap(({ moment }) => this.items.get(moment.step.id) ?? []))
     for (const item of this.marked) if (!now.has(item)) item.classList.remove('now')
     for (const item of now) if (!this.marked.has(item)) item.classList.add('now')

@@ -99,7 +99,7 @@ function arrival(steps) {
 }
 
 /** Whether a step makes a sleeping process run. @param {Step} step */
-const isWaking = (step) => step.act.is === 'wake' || (step.effects ?? []).some((effect) => effect.is === 'wakes')
+export const isWaking = (step) => step.act.is === 'wake' || (step.effects ?? []).some((effect) => effect.is === 'wakes')
 
 /** Whether a step takes bytes out of the kernel. @param {Step} step */
 const takesRead = (step) => (step.effects ?? []).some((effect) => effect.is === 'take' && effect.by === 'read')

@@ -150,8 +150,7 @@ pub enum What {
         verdict: String,
         /// Whether what is promised was seen; `None` when it could not be tried.
         held: Option<bool>,
-        /// How many messages took part, however few of them were followed one by one. An older trace does not
-        /// tell.
+        /// How many messages took part, if fewer were followed one by one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         messages: Option<u64>,
     },

@@ -20,15 +20,22 @@ pub(super) struct ExperimentVerdict {
     pub(super) sentence: String,
     /// Whether the promise held; `None` when it could not be tried.
     pub(super) held: Option<bool>,
+    /// How many messages took part, if not all of them were followed one by one.
+    pub(super) messages: Option<u64>,
 }
 
 impl ExperimentVerdict {
     pub(super) fn new(held: bool, sentence: impl Into<String>) -> ExperimentVerdict {
-        ExperimentVerdict { sentence: sentence.into(), held: Some(held) }
+        ExperimentVerdict { sentence: sentence.into(), held: Some(held), messages: None }
+    }
+
+    /// The same, of so many messages.
+    pub(super) fn of(self, messages: u64) -> ExperimentVerdict {
+        ExperimentVerdict { messages: Some(messages), ..self }
     }
 
     pub(super) fn untried(sentence: impl Into<String>) -> ExperimentVerdict {
-        ExperimentVerdict { sentence: sentence.into(), held: None }
+        ExperimentVerdict { sentence: sentence.into(), held: None, messages: None }
     }
 }
 

@@ -84,7 +84,8 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
             units::plural(fitted, "message"),
             bench.cast.size_bytes
         ),
-    ))
+    )
+    .of(sent))
 }
 
 /// Watches until nothing moves any more: the bytes on their way, and where the sender is then.

@@ -29,7 +29,6 @@ pub(super) fn run(
     teller: &mut Teller<'_>,
 ) -> Result<(), PeerFault> {
     teller.say(What::ExperimentBegin { id: id.into() });
-    let first = *next;
     let mut bench = ExperimentBench { cast, next, stop, teller };
     let outcome = match id {
         "wild" => wild::run(&mut bench),
@@ -47,8 +46,7 @@ pub(super) fn run(
         Err(PeerFault::Stopped) => (ExperimentVerdict::untried("it was stopped"), Err(PeerFault::Stopped)),
         Err(fault) => (ExperimentVerdict::untried(format!("it could not be done: {fault}")), Ok(())),
     };
-    let ExperimentVerdict { sentence, held } = verdict;
-    let messages = Some(*next - first);
+    let ExperimentVerdict { sentence, held, messages } = verdict;
     teller.say(What::ExperimentEnd { id: id.into(), verdict: sentence, held, messages });
     fault
 }
