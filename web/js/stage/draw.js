@@ -157,7 +157,7 @@ export class Stage {
     const places = box.slots.length ? box.slots : track ? [track] : []
     const slots = places.map((slot) => s('rect', { class: box.slots.length ? 'slot' : 'track', x: slot.x, y: slot.y, width: slot.w, height: slot.h }))
     const filled = places.map((slot) => s('rect', { class: 'filled', x: slot.x, y: slot.y, width: 0, height: slot.h }))
-    const sleeper = s('text', { class: 'sleeper', x: x + w - 14, y: track ? track.y + 16 : box.rest.y + 4, 'text-anchor': 'end' })
+    const sleeper = s('text', { class: 'sleeper', x: box.sleeper.x, y: box.sleeper.y, 'text-anchor': box.sleeper.end ? 'end' : 'start' })
     /** @type {Map<string, SVGTSpanElement>} */
     const gauges = new Map()
     const gaugeTexts = box.gauges.map(({ gauge, label, x, y }) => {
@@ -225,7 +225,8 @@ export class Stage {
   /** What sleeps in a part's queue; nothing when there are no words. @param {string} id @param {string} words */
   sleeper(id, words) {
     const part = this.parts?.get(id)
-    if (part) say(part.sleeper, words && `☾ ${words}`)
+    const box = this.at?.boxes.get(id)
+    if (part && box) fit(part.sleeper, words && `☾ ${words}`, box.sleeper.chars)
   }
 
   /** Where a part's bytes are drawn. @param {string} id */

@@ -25,6 +25,7 @@
  * @property {Rect[]} slots
  * @property {Point | null} content where the text of the message that lies here is written
  * @property {Point} rest where a message that is here is drawn
+ * @property {{ x: number, y: number, chars: number, end: boolean }} sleeper where a sleeper is named; `end`: its last letter stands there
  */
 /** @typedef {{ width: number, height: number, line: number, narrow: boolean, boxes: Map<string, Box> }} Layout */
 
@@ -146,7 +147,7 @@ function spread(stage) {
 
 /** @param {Box} box @param {number} by */
 function move(box, by) {
-  const all = [box, ...box.label, ...box.gauges, ...box.slots, box.note, box.track, box.content, box.rest]
+  const all = [box, ...box.label, ...box.gauges, ...box.slots, box.note, box.track, box.content, box.rest, box.sleeper]
   for (const one of new Set(all)) if (one) one.y += by
 }
 
@@ -154,7 +155,7 @@ function move(box, by) {
 function processBox(part, { x, y, w }, side) {
   const h = PAD + LINE * (FACTS + 1) + 22
   const rest = { x: side === null ? x + w / 2 : side === 0 ? x + 11 : x + w - 11, y: y + h - 13 }
-  return { part, x, y, w, h, label: [{ text: part.label, x: x + PAD, y: y + 7 + FOOT }], note: null, gauges: [], track: null, slots: [], content: null, rest }
+  return { part, x, y, w, h, label: [{ text: part.label, x: x + PAD, y: y + 7 + FOOT }], note: null, gauges: [], track: null, slots: [], content: null, rest, sleeper: { x: x + w - PAD, y: rest.y + 4, chars: Math.floor(w / CHAR / 2), end: true } }
 }
 
 /** The lines of facts in a process's box. @param {Box} box */
@@ -200,7 +201,9 @@ function partBox(part, x, top, w, how) {
   const slots = is === 'buffer' && track ? inRow(part.form.slots, track) : []
   const content = track && !slots.length ? { x: track.x + 6, y: track.y + 16 } : null
   const rest = track ? { x: x + w / 2, y: track.y + TRACK / 2 } : { x: x + PAD + 11, y: label[0].y - 4 }
-  return { part, x, y: top, w, h: y + 5 - top, label, note, gauges: drawn, track, slots, content, rest }
+  const free = note ? noted + (more.length + 2) * CHAR : noted + CHAR
+  const sleeper = track ? { x: x + w - PAD - 4, y: track.y + 16, chars: Math.floor(w / CHAR / 2) - 4, end: true } : { x: free, y: last.y, chars: Math.floor((end - free) / CHAR), end: false }
+  return { part, x, y: top, w, h: y + 5 - top, label, note, gauges: drawn, track, slots, content, rest, sleeper }
 }
 
 /** The slots of a buffer, side by side. @param {number} slots @param {Rect} track @returns {Rect[]} */
