@@ -206,22 +206,6 @@ export class Stage {
     this.parts?.get(id)?.filled.forEach((bar, index) => stretch(bar, places[index], 0, Math.min(1, Math.max(0, share * places.length - index))))
   }
 
-  /** A track as a ring: what lies in it begins at `head` and ends at `tail`, each a share of the ring. @param {string} id @param {number} head @param {number} tail */
-  ring(id, head, tail) {
-    const [place] = this.places(id)
-    const part = this.parts?.get(id)
-    if (!place || !part) return
-    const [from, to] = [head % 1, tail % 1]
-    // What goes over the end goes on at the start: a second bar.
-    if (part.filled.length < 2) {
-      part.filled.push(s('rect', { class: 'filled', x: place.x, y: place.y, width: 0, height: place.h }))
-      part.filled[0].after(part.filled[1])
-    }
-    const wraps = tail > head && to <= from
-    stretch(part.filled[0], place, from, wraps ? 1 : to)
-    stretch(part.filled[1], place, 0, wraps ? to : 0)
-  }
-
   /** What sleeps in a part's queue; nothing when there are no words. @param {string} id @param {string} words */
   sleeper(id, words) {
     const part = this.parts?.get(id)

@@ -284,7 +284,8 @@ export class Player {
     }))
     const event = this.recording?.events[atMost(this.recording.times, this.now) - 1]
     if (event?.side === 'kernel' && event.step === undefined) {
-      const deepest = scene.stage.findLast((part) => part.space === 'kernel')
+      const touched = new Set(scene.steps.flatMap(({ at, to }) => [at, to]))
+      const deepest = scene.stage.findLast((part) => part.space === 'kernel' && touched.has(part.id))
       if (deepest) lit.push({ part: deepest.id, actor: null, foretold: false })
     }
     return lit

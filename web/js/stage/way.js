@@ -152,10 +152,12 @@ export function wayOf(header, message) {
     if (index <= home) return between(takes, recvEnd, wake < 0 ? Math.max(0, index - turn - 1) : index - turn, home - turn + (wake < 0 ? 0 : 1))
     return recvEnd
   }
+  // What an earlier call has read must have been there by then.
+  const latest = within ? wayOf(header, within).read : Infinity
   const done = within ? steps.filter((_, index) => index < turn) : steps
   const moments = done.map((step, index) => {
     const own = message.stamped.get(step.id)
-    return own === undefined ? { at: at(index), step, stamped: false } : { at: own, step, stamped: true }
+    return own === undefined ? { at: Math.min(at(index), index < first ? Infinity : Math.max(sendBegin, latest)), step, stamped: false } : { at: own, step, stamped: true }
   })
   message.way = {
     moments: moments.filter((moment) => Number.isFinite(moment.at)),

@@ -235,6 +235,7 @@ impl<S: Inbound, P: Inbound, U: Inbound, T: Inbound> Inbound for Each<S, P, U, T
 #[cfg(all(test, feature = "scene"))]
 mod tests {
     use super::*;
+    use crate::scene::{Act, Actor, Effect, Step};
 
     #[test]
     fn a_message_takes_its_bytes_and_its_length_and_in_a_ring_its_padding() {
@@ -260,6 +261,35 @@ mod tests {
             }
             for wait in ["spin", "hybrid", "block"] {
                 assert_eq!(scene.budgets.iter().filter(|budget| budget.wait == wait).count(), 1);
+            }
+        }
+    }
+
+    /// Where a process sleeps: in the queue of the call that waits, or of the part that its bytes go to.
+    #[test]
+    fn a_process_sleeps_where_its_call_waits_and_something_wakes_it() {
+        for kind in Kind::ALL {
+            let steps = kind.scene().steps;
+            let effects = |step: &'static Step| step.effects.iter().map(move |effect| (step, effect));
+            for (index, step) in steps.iter().enumerate() {
+                for (_, effect) in effects(step) {
+                    let Effect::Sleeps { at } = effect else { continue };
+                    let call = steps[..=index]
+                        .iter()
+                        .rfind(|call| call.actor == step.actor && matches!(call.act, Act::Syscall { .. }))
+                        .unwrap_or_else(|| panic!("{kind}: {} sleeps outside of a call", step.id));
+                    let queue = call.to.as_ref().unwrap_or(&call.at);
+                    // What the sender's bytes go to may hand them on; the queue is the last of them.
+                    let handed = steps[..index].iter().rev().find_map(|step| step.to.as_ref());
+                    let expected = if step.actor == Actor::Sender { handed.unwrap_or(queue) } else { queue };
+                    assert_eq!(at, expected, "{kind}: {} sleeps in the wrong place", step.id);
+                    let wakes = |(_, effect): (_, &Effect)| *effect == Effect::Wakes { process: step.actor };
+                    assert!(
+                        steps[index + 1..].iter().flat_map(effects).any(wakes),
+                        "{kind}: nothing wakes {}",
+                        step.id
+                    );
+                }
             }
         }
     }
