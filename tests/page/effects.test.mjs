@@ -51,7 +51,7 @@ async function told(setup, commands) {
   await wait(() => told('gauges') > 0)
   for (const [index, command] of commands.entries()) {
     socket.send(JSON.stringify(command))
-    await wait(() => told('batch-end') > index)
+    await wait(() => told('batch-end') + told('experiment-end') > index)
   }
   socket.removeAllListeners('close')
   socket.close()
@@ -108,6 +108,31 @@ for (const kind of KINDS) {
       assert.ok(differences.length > 0, `${scene.steps[at].id} could do the opposite of ${JSON.stringify(scene.steps[at].effects?.[which])}`)
     }
   })
+}
+
+for (const kind of KINDS) {
+  test(`${kind}: while its medium is filled, a sender is seen that sleeps for want of room, and its message arrives`, async () => {
+    const { header, recordings: [recording], lines } = await filled(kind)
+    assert.deepEqual(lines.map(({ t_ns }) => t_ns), lines.map(({ t_ns }) => t_ns).sort((a, b) => a - b), 'its events are in order of time')
+    assert.equal(recording.messages.length, 1)
+    const [message] = recording.messages
+    assert.ok(message.stuck > message.sendBegin && message.stuck < message.recvEnd, 'it was seen asleep in its call')
+    assert.equal(recording.arrivals.length, 1)
+    const player = new Player(unseen, header, { gauges: {}, states: {} })
+    player.speed = Infinity
+    player.load(recording)
+    player.seek(message.stuck + 1)
+    const states = recording.states.get('sender')
+    assert.equal(player.says('sender', states?.is[states.at.findLastIndex((at) => at <= player.now)])[0], 'sleeping')
+    const full = header.scene.steps.some(({ when }) => when === 'full')
+    assert.equal(player.current().some(({ moment }) => moment.step.when === 'full'), full, 'and its step is lit')
+  })
+}
+
+/** The recording of an experiment that fills a medium until its sender sleeps. @param {string} kind */
+async function filled(kind) {
+  const lines = await told({ kind, wait: 'block' }, [{ do: 'experiment', id: 'fill' }])
+  return { ...foretold(lines), lines: lines.slice(1).map((line) => readEvent(line, 1)) }
 }
 
 globalThis.cancelAnimationFrame ??= () => {}

@@ -108,13 +108,6 @@ impl<'a> Teller<'a> {
         self.now(seen.event()).by(side).saying(text)
     }
 
-    /// Tells the gauges' values.
-    pub(crate) fn gauges(&mut self, pair: &Pair) {
-        if let Some(event) = self.read_gauges(pair) {
-            self.tell(event);
-        }
-    }
-
     /// The event that tells the gauges' values. If the kernel refuses to show them, that is told
     /// once.
     pub(crate) fn read_gauges(&mut self, pair: &Pair) -> Option<Event> {

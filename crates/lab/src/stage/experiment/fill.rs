@@ -11,7 +11,7 @@ use crate::peer::PeerFault;
 use crate::stage::order::{Course, StageOrder};
 use crate::stage::pair::{BOTH, Pair};
 use crate::stage::state::SeenProcess;
-use crate::trace::{Call, ProcessState, Side, Tone};
+use crate::trace::{Call, Event, ProcessState, Side, Tone};
 use crate::units;
 
 /// More than fit anywhere.
@@ -30,14 +30,18 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     let first = *bench.next;
     bench.teller.note(Tone::Plain, "the receiver takes nothing; the sender sends until it must wait");
     pair.order(Side::Sender, &StageOrder::SendOn(Course::of(first, MOST)))?;
-    let Some((bytes, seen)) = fill(bench, &pair)? else {
+    // A process tells of its calls when all is over: until then, so that all of it is in order of time, nothing is told.
+    let mut events = Vec::new();
+    let Some((bytes, seen)) = fill(bench, &pair, &mut events)? else {
+        bench.teller.in_order(events);
         return Ok(ExperimentVerdict::untried("the kernel does not let the lab see what the buffer holds"));
     };
-    bench.teller.look(&pair, &BOTH);
+    events.extend(bench.teller.looked(&pair, &BOTH));
     // The message that found no room is sent as soon as there is some; then the sender has heard enough.
     pair.order(Side::Sender, &StageOrder::Enough)?;
     let fitted = bytes / bench.cast.kind.frame_bytes(bench.cast.size_bytes as usize);
-    let Drained { sent, received, damaged } = drain(bench, &mut pair, first, fitted)?;
+    let Drained { sent, received, damaged } = drain(bench, &mut pair, first, fitted, &mut events)?;
+    bench.teller.in_order(events);
     *bench.next += sent;
     bench.teller.look(&pair, &BOTH);
     let place = match (&seen.call, &seen.wchan) {
@@ -89,7 +93,11 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
 }
 
 /// Watches until nothing moves any more: the bytes on their way, and where the sender is then.
-fn fill(bench: &mut ExperimentBench<'_, '_>, pair: &Pair) -> Result<Option<(u64, SeenProcess)>, PeerFault> {
+fn fill(
+    bench: &mut ExperimentBench<'_, '_>,
+    pair: &Pair,
+    events: &mut Vec<Event>,
+) -> Result<Option<(u64, SeenProcess)>, PeerFault> {
     let deadline = Instant::now() + FULL;
     let (mut still, mut before, mut looks, mut every) = (0, None, 0_u32, 1_u32);
     loop {
@@ -112,7 +120,7 @@ fn fill(bench: &mut ExperimentBench<'_, '_>, pair: &Pair) -> Result<Option<(u64,
             )));
         }
         if looks.is_multiple_of(every) && still == 0 {
-            bench.teller.gauges(pair);
+            events.extend(bench.teller.read_gauges(pair));
         }
         looks += 1;
         // However long it takes, it is told about so often.
@@ -134,25 +142,30 @@ fn drain(
     pair: &mut Pair,
     first: u64,
     fitted: u64,
+    events: &mut Vec<Event>,
 ) -> Result<Drained, PeerFault> {
     let mut drained = Drained { sent: 0, received: 0, damaged: 0 };
-    take(bench, pair, first, (fitted / 8 * 7).max(1), &mut drained)?;
+    events.extend(take(bench, pair, first, (fitted / 8 * 7).max(1), &mut drained, &[])?);
     let (calls, sent) = bench.hear(pair, Side::Sender)?;
     drained.sent = sent;
-    bench.tell_calls(Side::Sender, Call::Send, calls);
+    let told = calls.iter().map(|call| call.number).collect::<Vec<_>>();
+    events.extend(bench.teller.calls(Side::Sender, Call::Send, false, calls));
     let rest = sent.saturating_sub(drained.received);
-    take(bench, pair, first, rest, &mut drained)?;
+    events.extend(take(bench, pair, first, rest, &mut drained, &told)?);
     Ok(drained)
 }
 
-/// Lets the receiver take `count` messages more; tells of those that are not what was sent.
+/// Lets the receiver take `count` messages more; what is told of them: the calls of those that are not what was sent, and of
+/// those in `told`, whose sending is told, too.
 fn take(
     bench: &mut ExperimentBench<'_, '_>,
     pair: &mut Pair,
     first: u64,
     count: u64,
     drained: &mut Drained,
-) -> Result<(), PeerFault> {
+    told: &[u64],
+) -> Result<Vec<Event>, PeerFault> {
+    let mut events = Vec::new();
     let end = drained.received + count;
     while drained.received < end && drained.damaged == 0 {
         // Not too many at a time: each is noted.
@@ -160,9 +173,10 @@ fn take(
         let order = StageOrder::Recv(Course::of(first + drained.received, some));
         let (calls, came) = bench.ask(pair, Side::Receiver, &order)?;
         drained.received += came;
-        let (_, wrong): (Vec<_>, Vec<_>) = calls.into_iter().partition(|call| call.fault.is_none());
-        drained.damaged += wrong.len() as u64;
-        bench.tell_calls(Side::Receiver, Call::Recv, wrong);
+        drained.damaged += calls.iter().filter(|call| call.fault.is_some()).count() as u64;
+        let (followed, _): (Vec<_>, Vec<_>) =
+            calls.into_iter().partition(|call| call.fault.is_some() || told.contains(&call.number));
+        events.extend(bench.teller.calls(Side::Receiver, Call::Recv, false, followed));
     }
-    Ok(())
+    Ok(events)
 }
