@@ -210,8 +210,72 @@ test('what was known of former processes is not shown of new ones', () => {
   assert.equal(during(made.states.get('sender'), begin + 1), undefined)
 })
 
+globalThis.cancelAnimationFrame ??= () => {}
+
+/** What a stage is told at a moment of one message to a sleeper, in the middle of which it is looked at. @param {string} wait @param {any[]} events */
+function toldStage(wait, events) {
+  const cutter = new Cutter(header(pigeon, { wait }))
+  cutter.take({ t_ns: 0, what: 'gauges', values: { loft_bytes: 0, loft_size_bytes: 4096 } })
+  const [made] = events.map((event) => cutter.take(event)).filter(Boolean)
+  const told = { boxes: /** @type {Record<string, string[]>} */ ({}), derived: /** @type {Record<string, boolean>} */ ({}), read: '' }
+  const stage = {
+    token: () => true, fill() {}, content() {}, sleeper() {}, clear() {}, waiting() {}, light() {},
+    process: (id, [, , , doing, where]) => { told.boxes[id] = [doing, where] },
+    gauge: (field, _, derived) => { told.derived[field] = derived },
+    readAt: (text) => { told.read = text },
+  }
+  const player = new Player(/** @type {any} */ (stage), header(pigeon, { wait }), cutter)
+  player.speed = Infinity
+  player.load(made)
+  const at = (t) => {
+    player.seek(t)
+    return told
+  }
+  return { made, at }
+}
+const begin = { t_ns: 10, what: 'batch-begin', mode: 'paced', count: 1 }
+const stamp = (t_ns, what, side, more = {}) => ({ t_ns, what, side, message: 0, ...more })
+
+test('a process that is woken and has no core yet does not run, though the kernel calls it so', () => {
+  const { at } = toldStage('block', [
+    begin, stamp(20, 'recv-begin', 'receiver'), stamp(50_000, 'send-begin', 'sender'), stamp(51_000, 'send-end', 'sender'),
+    { t_ns: 60_000, what: 'state', side: 'receiver', state: 'running' }, stamp(90_000, 'recv-end', 'receiver'), { t_ns: 99_000, what: 'batch-end' },
+  ])
+  assert.deepEqual(at(40_000).boxes.receiver, ['sleeping', ''])
+  assert.deepEqual(at(70_000).boxes.receiver, ['woken', 'not yet running'])
+  assert.deepEqual(at(89_900).boxes.receiver, ['running', ''])
+})
+
+test('a figure that was read as it was foretold is one that was read, also while a receiver looks again and again', () => {
+  const events = (loft_bytes) => [
+    begin, stamp(20, 'recv-begin', 'receiver'), stamp(50_000, 'send-begin', 'sender'), stamp(51_000, 'send-end', 'sender'),
+    { t_ns: 60_000, what: 'gauges', values: { loft_bytes, loft_size_bytes: 4096 } }, stamp(90_000, 'recv-end', 'receiver'), { t_ns: 99_000, what: 'batch-end' },
+  ]
+  const { at } = toldStage('spin', events(64))
+  assert.deepEqual([at(55_000).derived.loft_bytes, at(55_000).read], [true, 'read before the replay; slanted: derived since'])
+  assert.deepEqual([at(61_000).derived.loft_bytes, at(61_000).read.split(';')[0]], [false, 'read at 60.0\u00a0µs'])
+  assert.equal(toldStage('spin', events(128)).at(61_000).derived.loft_bytes, true, 'another figure may be that of before or after the step')
+})
+
+test('a message that its receiver was refused is lost from then on', () => {
+  const { made } = toldStage('spin', [begin, stamp(50, 'send-begin', 'sender'), stamp(60, 'send-end', 'sender'), stamp(70, 'recv-begin', 'receiver'), stamp(80, 'failed', 'receiver', { call: 'recv', error: 'damaged' }), { t_ns: 900, what: 'batch-end' }])
+  assert.equal(made.messages[0].lost, 80)
+  const later = toldStage('spin', [begin, stamp(20, 'recv-begin', 'receiver'), stamp(30, 'failed', 'receiver', { call: 'recv', error: 'timeout' }), stamp(50, 'send-begin', 'sender'), stamp(70, 'recv-begin', 'receiver'), stamp(80, 'recv-end', 'receiver'), { t_ns: 900, what: 'batch-end' }])
+  assert.equal(later.made.messages[0].lost, Infinity, 'one that came after all is not')
+})
+
+test('nothing was read of processes that have just come on', () => {
+  const processes = header(pigeon, { pids: [7, 8] }).processes
+  const { at } = toldStage('block', [
+    { t_ns: 10, what: 'experiment-begin', id: 'hawk' }, { t_ns: 500, what: 'processes', processes },
+    { t_ns: 900, what: 'gauges', values: { loft_bytes: 0 } }, { t_ns: 990, what: 'experiment-end', id: 'hawk', held: true, verdict: 'so it is' },
+  ])
+  assert.equal(at(400).read, 'read before the replay')
+  assert.equal(at(600).read, '')
+  assert.equal(at(950).read, 'read at 890\u00a0ns')
+})
+
 test('a step goes to the next thing that happens, never twice to one, and leaves none out', () => {
-  globalThis.cancelAnimationFrame ??= () => {}
   const stage = new Proxy({}, { get: () => () => true, set: () => true })
   let between = false
   for (const scene of scenes) {

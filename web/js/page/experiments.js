@@ -49,7 +49,7 @@ export class Results {
     const unforetold = recording.events.filter((event) => event.side === 'kernel' && event.step === undefined)
     this.put(name, recording.id,
       end && h('p', { class: `verdict ${end.held === false ? 'bad' : end.held ? 'good' : ''}` },
-        end.held === null ? h('strong', {}, 'Not tried: ') : h('span', { class: 'mark', 'aria-hidden': true }, end.held ? '✓ ' : '✗ '), prose(asSentence(end.verdict ?? ''))),
+        end.held === null ? h('strong', {}, 'Not tried: ') : h('span', { 'aria-hidden': true }, end.held ? '✓ ' : '✗ '), prose(asSentence(end.verdict ?? ''))),
       told.map((event) => finding(event, `${name} ${recording.id}: `)),
       xray && unforetold.length
         ? h('p', {}, `Not in the scene: ${list([...new Set(unforetold.map((event) => event.function ?? event.name ?? event.what))].slice(0, 12))}.`)

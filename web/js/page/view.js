@@ -155,7 +155,7 @@ export class View {
     this.log.clear()
     this.strip.clear()
     this.journey.clear()
-    this.steps.at([])
+    this.steps.clear()
     for (const control of [this.toggle, this.back, this.forth, this.slider]) if (control) control.disabled = true
     if (this.counter) say(this.counter, '0 / 10')
     this.pacing('', NOTHING, '')
@@ -208,6 +208,7 @@ export class View {
   /** @param {Recording} recording @param {boolean} play */
   load(recording, play) {
     this.change(recording.staged, this.headers.get(recording))
+    this.steps.clear()
     this.log.load(recording, this.stage.scene)
     this.journey.load(recording)
     if (this.which) this.which.value = String(recording.id)

@@ -82,8 +82,8 @@ export function follow(header, messages, readings, changes) {
     const moving = isMoving(from, at)
     for (const [field, value] of Object.entries(values)) {
       const before = last(field)
-      // Whether a step of a call in progress is before or after this reading, cannot be told: what was foretold stays.
-      if (before && named.has(field) && moving) continue
+      // Whether a step of a call in progress is before or after a reading that differs, cannot be told: what was foretold stays.
+      if (before && named.has(field) && moving && before.value !== value) continue
       if (before && named.has(field)) {
         if (before.value !== value) differences.push({ at, field, foretold: before.value, read: value })
         else if (!before.read) held++

@@ -210,9 +210,11 @@ export class Player {
     const stamped = since(calls, now)
     if (told?.state === 'dead') return [...kernelSays(told), 'dead']
     if (rest && since(rests, now) >= Math.max(stamped, since(states, now))) {
-      if (rest.part !== null) return ['asleep', rest.call && `in ${rest.call}()`, 'sleeping']
+      if (rest.part !== null) return ['sleeping', rest.call && `in ${rest.call}()`, 'sleeping']
       if (now < rest.runs) return ['woken', 'not yet running', 'waking']
     }
+    // The kernel calls a process running that has no core yet.
+    if (rest?.part === null && now < rest.runs && told?.state === 'running') return ['woken', 'not yet running', 'waking']
     if (told && since(states, now) >= stamped) return [...kernelSays(told), told.state ?? '']
     const call = during(calls, now)
     return [call ? DOING[call] : 'between two calls', '', call ? 'busy' : '']
@@ -240,8 +242,10 @@ export class Player {
       if (part.form.is === 'buffer') stage.fill(part.id, fullness(part, read))
     }
     const last = recording?.readings[atMost(recording.readAt, now) - 1]
-    const when = !last ? '' : last.at === -Infinity ? 'read before' : `read at ${duration(last.at - recording.from)}`
-    stage.readAt(when && derived ? `${when}; slanted: derived since` : when)
+    // Of processes that came on since, nothing was read yet.
+    const theirs = last && last.at >= since(recording?.processes, now)
+    const when = !theirs ? '' : last.at === -Infinity ? 'read before the replay' : `read at ${duration(last.at - recording.from)}`
+    stage.readAt(!derived ? when : when ? `${when}; slanted: derived since` : 'slanted: derived')
   }
 
   /** @param {Message} message @param {number} index @param {Map<string, { payload: string, count: number }>} lying what rests at each part */

@@ -202,6 +202,7 @@ function note(made, messages, event, at) {
   } else if (what === 'failed') {
     message.failed = event.error ?? 'failed'
     if (event.call === 'send') message.lost = at
+    else message.refused = at
     if (side) put(entry(made.calls, side), at, '')
   }
   if (event.step !== undefined) message.stamped.set(event.step, at)
@@ -212,7 +213,7 @@ function messageOf(messages, event) {
   const id = /** @type {number} */ (event.message)
   let found = messages.get(id)
   if (!found) {
-    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, lost: Infinity, open: false, failed: null, stamped: new Map(), ahead: 0, read: NaN, within: null, stuck: NaN, dozes: NaN, waitedLong: false }
+    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, lost: Infinity, refused: NaN, open: false, failed: null, stamped: new Map(), ahead: 0, read: NaN, within: null, stuck: NaN, dozes: NaN, waitedLong: false }
     messages.set(id, found)
   }
   if (event.direction === 'back') found.back = true
@@ -227,7 +228,8 @@ function finishMessages(made, messages, header) {
   const death = made.events.some((event) => event.what === 'died')
   for (const message of made.messages) {
     if (endOf(message) !== Infinity) continue
-    message.lost = made.to
+    // One that was there, and was not what had been sent, or could not be taken, is lost from then on.
+    message.lost = message.refused >= message.sendBegin ? message.refused : made.to
     message.open = !death && message.failed === null
   }
   for (const back of [false, true]) {

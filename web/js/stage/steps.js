@@ -1,7 +1,7 @@
 // The steps of one message, as the scene foretells them; the one that happens now is marked.
 
 import { h, say } from '../dom.js'
-import { duration } from '../format.js'
+import { count, duration } from '../format.js'
 import { isWaking } from './way.js'
 import { reversed } from './words.js'
 
@@ -54,13 +54,19 @@ export class Steps {
     this.marked = new Set()
   }
 
+  /** Nothing is said of the messages of a recording that is no longer shown. */
+  clear() {
+    for (const took of this.took.values()) say(took, '')
+    this.at([])
+  }
+
   /** @param {{ message: Message, moment: Moment }[]} current */
   at(current) {
     if (current.length) this.turn(current[0].message.back)
     for (const { message, moment } of current) {
       const took = this.took.get(moment.step.id)
       const wakes = message.way?.wakes
-      if (took && wakes) say(took, `${duration(wakes.to - wakes.from)} of ${duration(message.recvEnd - message.sendBegin)}`)
+      if (took && wakes) say(took, `#${count(message.id)}: ${duration(wakes.to - wakes.from)} of its ${duration(message.recvEnd - message.sendBegin)}`)
     }
     const now = new Set(current.flatMap(({ moment }) => this.items.get(moment.step.id) ?? []))
     for (const item of this.marked) if (!now.has(item)) item.classList.remove('now')
