@@ -347,6 +347,23 @@ test('a step seen by a probe stands where the probe saw it', () => {
   assert.equal(land.at, messages[0].stamped.get('land'))
 })
 
+test('under probes each step stands in its order: a sleep where it began, a call where it was entered, a waking until the core is there', () => {
+  const cutter = new Cutter(header(pigeon))
+  const at = (t_ns, what, side, more = {}) => ({ t_ns, what, side, message: 0, ...more })
+  const [made] = [
+    { t_ns: 0, what: 'batch-begin', mode: 'xray', count: 1 },
+    at(10, 'recv-begin', 'receiver'), at(20, 'syscall', 'receiver', { name: 'take', step: 'look' }), at(30, 'switch-out', 'receiver', { step: 'doze' }),
+    at(100_000, 'send-begin', 'sender'), at(147_000, 'syscall', 'sender', { name: 'launch', duration_ns: 30_000, step: 'launch' }), at(164_000, 'wake', 'sender', { step: 'coo' }),
+    at(180_000, 'send-end', 'sender'), at(186_000, 'switch-in', 'receiver', { step: 'doze' }),
+    at(219_000, 'syscall', 'receiver', { name: 'take', duration_ns: 218_980, step: 'take' }), at(243_000, 'recv-end', 'receiver'), { t_ns: 250_000, what: 'batch-end' },
+  ].map((event) => cutter.take(event)).filter(Boolean)
+  const { moments, wakes } = wayOf(header(pigeon), made.messages[0])
+  const times = Object.fromEntries(moments.map((moment) => [moment.step.id, moment.at]))
+  assert.deepEqual([times.doze, times.launch, times.land, times.coo, times.take], [30, 147_000, 147_000, 164_000, 186_000])
+  assert.deepEqual(wakes, { from: 164_000, to: 186_000 })
+  assert.deepEqual(moments.map((moment) => moment.at), moments.map((moment) => moment.at).sort((a, b) => a - b))
+})
+
 test('who waits by spinning never sleeps, and a hybrid only after its budget', () => {
   const message = (waited) => ({ sendBegin: 100_000, recvBegin: 100_000 - waited })
   assert.equal(asleep(message(90_000), 'spin'), false)

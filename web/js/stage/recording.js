@@ -205,7 +205,11 @@ function note(made, messages, event, at) {
     else message.refused = at
     if (side) put(entry(made.calls, side), at, '')
   }
-  if (event.step !== undefined) message.stamped.set(event.step, at)
+  if (what === 'switch-in' && side === (message.back ? 'sender' : 'receiver')) message.ran = at
+  // A call in which its process slept is told when it was entered, and again when it returned: the step was before.
+  const returned = what === 'syscall' && event.duration_ns !== undefined && message.entered.get(side ?? '') === event.name
+  if (what === 'syscall') message.entered.set(side ?? '', event.duration_ns === undefined ? event.name : undefined)
+  if (event.step !== undefined && !returned && !message.stamped.has(event.step)) message.stamped.set(event.step, at)
 }
 
 /** @param {Map<number, Message>} messages @param {Event} event */
@@ -213,7 +217,7 @@ function messageOf(messages, event) {
   const id = /** @type {number} */ (event.message)
   let found = messages.get(id)
   if (!found) {
-    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, lost: Infinity, refused: NaN, open: false, failed: null, stamped: new Map(), ahead: 0, read: NaN, within: null, stuck: NaN, dozes: NaN, waitedLong: false }
+    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, lost: Infinity, refused: NaN, open: false, failed: null, stamped: new Map(), entered: new Map(), ran: NaN, ahead: 0, read: NaN, within: null, stuck: NaN, dozes: NaN, waitedLong: false }
     messages.set(id, found)
   }
   if (event.direction === 'back') found.back = true

@@ -21,6 +21,8 @@
  * @property {boolean} open the recording ends before its end is told
  * @property {string | null} failed why it did not arrive
  * @property {Map<string, number>} stamped steps with a stamp of their own
+ * @property {Map<string, string | undefined>} entered the call in which each side was seen, and has not returned
+ * @property {number} ran when a probe saw its receiver get the core, the last time; `NaN` when none did
  * @property {number} ahead bytes of further messages that the receiver has read by its end
  * @property {number} read bytes that its call took out of the kernel; `NaN` when that is not told
  * @property {Message | null} within the message whose call had brought this one, too
@@ -42,7 +44,7 @@
 
 /** How long a hybrid receiver polls before it sleeps, unless it says so. */
 const HYBRID_NS = 50_000
-/** A receiver that goes to sleep does so in at most this share of its wait. */
+/** A process that goes to sleep does so in at most this share of the time until it is woken, or is seen asleep. */
 const FALLS = 0.1
 /** The sender's share of a flight where nothing is known of the calls' costs and the receiver ends first. */
 const SENDS = 0.7
@@ -136,16 +138,18 @@ export function wayOf(header, message) {
   const turn = Math.max(first, steps.findIndex((step, index) => index > first && step.actor === 'receiver'))
   const wake = steps.findIndex((step, index) => index > first && index < turn && isWaking(step))
   const { sendBegin, recvBegin, recvEnd, stuck, within } = message
-  const { sent, takes } = parts(message, calls, wake >= 0)
+  const { sent, ...rest } = parts(message, calls, wake >= 0)
+  const takes = wake >= 0 && message.ran > sent && message.ran < recvEnd ? message.ran : rest.takes
   const falls = Math.min((sendBegin - recvBegin) * FALLS, calls ? calls.send_ns + calls.recv_ns : Infinity)
+  // It was seen asleep; it fell asleep as soon as it found no room.
+  const sleeps = sendBegin + Math.min((stuck - sendBegin) * FALLS, calls ? calls.send_ns : Infinity)
   const full = steps.findIndex((step) => step.when === 'full' && step.actor === 'sender')
 
   const between = (/** @type {number} */ from, /** @type {number} */ to, /** @type {number} */ n, /** @type {number} */ of) =>
     from + ((to - from) * n) / Math.max(1, of)
   const at = (/** @type {number} */ index) => {
     if (index < first) return between(recvBegin, recvBegin + falls, index, first)
-    if (full >= 0 && index < full) return between(sendBegin, stuck, index - first, full - first)
-    if (full >= 0 && index === full) return stuck
+    if (full >= 0 && index <= full) return between(sendBegin, sleeps, index - first, full - first)
     if (wake >= 0 && index >= wake && index < turn) return sent
     if (index < turn) return between(sendBegin, sent, index - first, (wake >= 0 ? wake : turn) - first)
     // A receiver that looks again and again is at its first step until it finds the message.
@@ -159,6 +163,11 @@ export function wayOf(header, message) {
   const moments = done.map((step, index) => {
     const own = message.stamped.get(step.id)
     return own === undefined ? { at: Math.min(at(index), index < first ? Infinity : Math.max(sendBegin, latest)), step, stamped: false } : { at: own, step, stamped: true }
+  })
+  // What follows a step that a probe saw is not before it.
+  moments.forEach((moment, index) => {
+    const before = moments[index - 1]
+    if (before && !moment.stamped && message.stamped.size) moment.at = Math.max(moment.at, before.at)
   })
   message.way = {
     moments: moments.filter((moment) => Number.isFinite(moment.at)),
