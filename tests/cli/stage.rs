@@ -78,6 +78,9 @@ impl Watched {
         let trace = Trace::read(self.lines.as_bytes()).expect("a trace");
         assert_eq!(trace.events.len() + 1, self.lines.lines().count(), "every event is known");
         assert_eq!(check(&self.lines), Vec::<String>::new());
+        // A note is told at once.
+        let others = trace.events.iter().filter(|event| !matches!(event.what, What::Note { .. }));
+        assert!(others.is_sorted_by_key(|event| event.t_ns), "the events are in order of time");
     }
 }
 

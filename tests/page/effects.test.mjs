@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import WebSocket from 'ws'
 
 import { Player } from '../../web/js/stage/player.js'
-import { Cutter } from '../../web/js/stage/recording.js'
+import { Cutter, during } from '../../web/js/stage/recording.js'
 import { event as readEvent, header as readHeader } from '../../web/js/trace.js'
 import { closeAll, startLab, until } from './harness.mjs'
 
@@ -150,7 +150,7 @@ for (const kind of KINDS) {
     const lines = await told({ kind, wait: 'block' }, Array.from({ length: 6 }, (_, index) => send('paced', { direction: index % 2 ? 'back' : 'forward' })))
     const { header, recordings } = foretold(lines)
     assert.ok(header.calls, 'the calls were timed')
-    let [flown, slept] = [0, 0]
+    let [flown, slept, ran] = [0, 0, 0]
     for (const recording of recordings) {
       const player = new Player(unseen, header, { gauges: {}, states: {} })
       player.speed = Infinity
@@ -184,6 +184,14 @@ for (const kind of KINDS) {
       const played = alone.map((message) => player.warp.shown(message.recvEnd) - player.warp.shown(message.sendBegin))
       for (const length of played) assert.ok(Math.abs(length - 1) < 1e-6, 'each message is played equally long')
       for (player.now of moments(player, 500)) {
+        for (const { message, moment } of player.current()) {
+          const wakes = message.way?.wakes
+          if (!wakes || moment.at < wakes.to) continue
+          const actor = message.back ? 'sender' : 'receiver'
+          const [says, , look] = player.says(actor, during(recording.states.get(actor), player.now))
+          assert.ok(!['sleeping', 'waking'].includes(look), `it was woken, does the step ${moment.step.id}, and is said to be ${says}`)
+          ran++
+        }
         for (const [side, track] of recording.rests) {
           const index = track.at.findLastIndex((at) => at <= player.now)
           const part = track.is[index]?.part
@@ -195,6 +203,6 @@ for (const kind of KINDS) {
         }
       }
     }
-    assert.ok(flown > 0 && slept > 0, `${flown} messages flew alone, and a sleeper was shown ${slept} times`)
+    assert.ok(flown > 0 && slept > 0 && ran > 0, `${flown} messages flew alone, a sleeper was shown ${slept} times, one that was woken ${ran} times`)
   })
 }

@@ -58,6 +58,9 @@ for (const kind of ['shm', 'pipe', 'unix', 'tcp']) {
       const slider = page.locator('.scrub')
       const fine = Number(await slider.getAttribute('max'))
       const seen = new Set()
+      const took = page.locator('.steps .took:not(:empty)')
+      /** @type {Set<number>} the steps beside which the time of a waking stood */
+      const woke = new Set()
       for (let frame = 0; frame < FRAMES; frame++) {
         const place = Math.round(((frame + 0.5) / FRAMES) * fine)
         await slider.fill(String(place))
@@ -70,8 +73,16 @@ for (const kind of ['shm', 'pipe', 'unix', 'tcp']) {
           assert.equal(derived, figure?.read === false, `${query}, frame ${frame}: ${field} is marked as what it is`)
         }
         seen.add(JSON.stringify(shown))
+        for (const step of await took.evaluateAll((all) => all.map((one) => [...document.querySelectorAll('.steps li')].indexOf(/** @type {any} */ (one.parentElement))))) woke.add(step)
       }
       assert.ok(seen.size > 1, `${query}: the figures move`)
+      if (query === 'wait=block') {
+        assert.deepEqual([...woke], [player.header.scene.steps.findIndex((step) => step.act.is === 'wake' || step.effects?.some((effect) => effect.is === 'wakes' && effect.process === 'receiver'))], 'the time of the waking stands beside the step that wakes, and beside no other')
+        await page.getByRole('button', { name: 'Send 10' }).click()
+        await until(() => lines.filter((line) => line.includes('"batch-end"')).length === 2, 'another batch', 30_000)
+        await until(async () => (await page.locator('select[aria-label="Which recording"]').inputValue()) === '2', 'it is shown')
+        assert.equal(await took.count(), 0, 'and is not that of the recording before')
+      }
       assert.deepEqual(complaints, [])
       await close()
     }

@@ -148,7 +148,7 @@ test('a new setting drops the recording from the stage, and the list of recordin
   await until(async () => (await counter(page).textContent()) === '10 / 10', 'another')
   const list = page.getByLabel('Which recording')
   const named = (await list.locator('option').allTextContents()).map((text) => text.replaceAll('\u00a0', ' '))
-  assert.deepEqual(named, ['none', '1: paced, 10; both sleep while they wait · two cores · 64 B', '2: paced, 10; both spin while they wait · two cores · 64 B'])
+  assert.deepEqual(named, ['none', '1: one by one, 10; both sleep while they wait · two cores · 64 B', '2: one by one, 10; both spin while they wait · two cores · 64 B'])
   await unfold(page)
   await list.selectOption('1')
   await until(async () => (await pids(page))[0] < sender, 'its own processes')

@@ -447,6 +447,52 @@ test('each message is played equally long and to scale inside, a pause shorter, 
   assert.deepEqual([warp(0, 0).length, warp(5, 5).length, warp(0, 10).length], [0, 0, 1])
 })
 
+test('what a probe saw of a wake-up stands where it was seen, and what was not told stays open no longer than it was', () => {
+  const told = (/** @type {any[]} */ ...events) => {
+    const all = events.map(([t_ns, what, side, more]) => ({ t_ns, what, side, message: 0, ...more }))
+    return [{ t_ns: 0, what: 'batch-begin', count: 1, mode: 'xray' }, ...all, { t_ns: 9_000, what: 'batch-end' }]
+  }
+  const cut = (/** @type {any[]} */ events) => {
+    const cutter = new Cutter(header(pigeon, { wait: 'block' }))
+    return events.map((event) => cutter.take(event)).find(Boolean)
+  }
+  const asleep = ['switch-out', 'receiver', { step: 'doze' }]
+  const seen = cut(told([100, 'recv-begin', 'receiver'], [200, ...asleep], [1_000, 'send-begin', 'sender'], [1_500, 'wake', 'sender', { step: 'coo' }], [1_600, 'send-end', 'sender'], [4_000, 'switch-in', 'receiver', { step: 'doze' }], [5_000, 'recv-end', 'receiver']))
+  const [message] = seen.messages
+  assert.equal(message.stamped.get('doze'), 200, 'it fell asleep when it was seen to, not when it ran again')
+  assert.deepEqual(wayOf(header(pigeon), message).wakes, { from: 1_500, to: 4_000 })
+  assert.equal(during(seen.rests.get('receiver'), 4_500).part, null, 'and it sleeps no more')
+
+  const open = cut(told([1_000, 'send-begin', 'sender'], [5_000, 'recv-end', 'receiver']))
+  assert.deepEqual([during(open.calls.get('sender'), 4_000), during(open.calls.get('sender'), 5_000)], ['send', ''], 'a call whose end was not told is over when its message has arrived')
+
+  const alone = cut(told([1_000, 'send-begin', 'sender'], [1_200, 'send-end', 'sender']))
+  assert.equal(wayOf(header(pigeon), alone.messages[0]).lies?.to, Infinity, 'a message that nobody comes for lies there')
+
+  const noted = cut(told([3_000, 'note', undefined, { text: 'at once' }], [1_000, 'send-begin', 'sender'], [1_200, 'send-end', 'sender']))
+  assert.deepEqual(noted.messages.map(({ sendBegin, sendEnd }) => [sendBegin, sendEnd]), [[1_000, 1_200]], 'a note that was told at once moves nothing')
+
+  const together = new Cutter(header(post, { wait: 'block' }))
+  const [both] = [
+    [0, 'batch-begin', undefined, { count: 2, mode: 'burst' }], [100, 'recv-begin', 'receiver', { message: 0 }],
+    [1_000, 'send-begin', 'sender', { message: 0 }], [2_000, 'send-end', 'sender', { message: 0 }],
+    [3_000, 'send-begin', 'sender', { message: 1 }], [4_000, 'send-end', 'sender', { message: 1 }],
+    [9_000, 'recv-end', 'receiver', { message: 0, ahead_bytes: 64 }], [9_100, 'recv-begin', 'receiver', { message: 1 }],
+    [9_200, 'recv-end', 'receiver', { message: 1 }], [9_300, 'batch-end'],
+  ].map(([t_ns, what, side, more]) => together.take({ t_ns, what, side, ...more })).filter(Boolean)
+  const { stops } = wayOf(header(post), both.messages[1])
+  const where = (t) => stops.findLast(({ at }) => at <= t)?.part
+  assert.deepEqual([4_000, 8_000, 9_050].map(where), ['box', 'box', 'receiver'], 'one that is read with the one before lies in the box until then')
+
+  const some = cut([
+    { t_ns: 0, what: 'experiment-begin', id: 'storm' }, { t_ns: 100, what: 'gauges', values: { loft_bytes: 0 } },
+    { t_ns: 1_000, what: 'send-begin', side: 'sender', message: 99 }, { t_ns: 2_000, what: 'gauges', values: { loft_bytes: 6_336 } },
+    { t_ns: 5_000, what: 'send-end', side: 'sender', message: 99 }, { t_ns: 6_000, what: 'recv-end', side: 'receiver', message: 99 },
+    { t_ns: 9_000, what: 'experiment-end', id: 'storm', held: true, verdict: 'all arrived', messages: 100 },
+  ])
+  assert.deepEqual(during(some.gauges.get('loft_bytes'), 7_000), { value: 6_336, read: true }, 'where others went unseen, bytes are only what was read')
+})
+
 test('what is between two stamps is shared out by what the calls cost when they need not wait', () => {
   const calls = { send_ns: 1_000, recv_ns: 500 }
   const times = { sendBegin: 100_000, sendEnd: 104_000, recvBegin: 0, recvEnd: 140_000 }

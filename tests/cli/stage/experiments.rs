@@ -160,6 +160,19 @@ fn a_buffer_is_filled_until_its_writer_sleeps_and_nothing_is_lost() {
         // Each gets more than what fits, and the sender stops with the message that had no room.
         let waits = sent - fitted;
         assert!(waits <= 2, "{kind}: {:?}", seen.rows);
+        let followed = |what: fn(&What) -> bool| {
+            seen.events
+                .iter()
+                .filter(|event| what(&event.what))
+                .map(|event| event.message)
+                .collect::<Vec<_>>()
+        };
+        let [began, arrived] = [
+            followed(|what| matches!(what, What::SendBegin { .. })),
+            followed(|what| matches!(what, What::RecvEnd { .. })),
+        ];
+        assert_eq!(began.len(), 1, "{kind}: the send that waited is told");
+        assert!(arrived.contains(&began[0]), "{kind}: and that its message arrived");
         stage.is_a_trace();
     }
 }

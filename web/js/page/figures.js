@@ -7,7 +7,7 @@ import { state } from '../live.js'
 import { median } from '../scale.js'
 import { flights } from '../stage/recording.js'
 import { callsOf, copiesOf } from '../stage/seen.js'
-import { range } from '../stage/words.js'
+import { MODES, range, reversed } from '../stage/words.js'
 import { countedRows } from './counted.js'
 import { explained } from '../glossary.js'
 import { beside, lastRun, noRaceYet } from '../store.js'
@@ -15,8 +15,6 @@ import { beside, lastRun, noRaceYet } from '../store.js'
 /** @import { Child } from '../dom.js' */
 /** @import { Beside, CountedAnswer, Header } from '../../types' */
 /** @import { Recording } from '../stage/recording.js' */
-
-const MODES = /** @type {Record<string, string>} */ ({ paced: 'one by one', burst: 'in a burst', step: 'paused and inspected' })
 
 /** @param {[Child, Child][]} rows */
 const facts = (rows) => h('dl', { class: 'facts' }, rows.map(([name, value]) => h('div', {}, h('dt', {}, typeof name === 'string' ? explained(name) : name), h('dd', {}, value))))
@@ -172,7 +170,7 @@ export function justSeen(recording) {
   const sentences = [`Just now ${count(home.length)} of ${plural(recording.count, 'message')} arrived.`]
   if (home.length) {
     const own = flights(recording)
-    sentences.push(`${home.length > 1 ? 'Half of them took' : 'It took'} ${home.length > 1 ? 'at most ' : ''}${duration(median(own))}${home.length > 1 ? `, the slowest ${duration(Math.max(...own))}` : ''}${recording.mode === 'step' ? ', with the look at it on its way' : ''}.`)
+    sentences.push(`${home.length > 1 ? 'Half of them took' : 'It took'} ${home.length > 1 ? 'at most ' : ''}${duration(median(own))}${home.length > 1 ? `, the slowest ${duration(own.reduce((a, b) => Math.max(a, b)))}` : ''}${recording.mode === 'step' ? ', with the look at it on its way' : ''}.`)
     const waited = home.filter((message) => message.recvBegin < message.sendBegin).length
     sentences.push(waited === home.length ? 'The receiver was waiting for each.' : waited ? `The receiver was waiting for ${count(waited)} of them.` : 'The receiver never had to wait.')
     const back = home.filter((message) => Number.isFinite(message.sendEnd))
@@ -180,5 +178,6 @@ export function justSeen(recording) {
   }
   const failed = messages.filter((message) => message.failed)
   if (failed.length) sentences.push(`${plural(failed.length, 'call')} failed: ${list([...new Set(failed.map((message) => message.failed ?? ''))])}.`)
-  return sentences.join(' ')
+  const told = sentences.join(' ')
+  return messages.every(({ back }) => back) ? reversed(told) : told
 }

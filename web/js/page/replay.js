@@ -35,7 +35,7 @@ export async function replay(place, signal) {
     const made = new View(header, known < 0 ? lab.scenes.length : known, { speed: place.query.get('speed') === 'max' ? Infinity : 1, play: false })
     view = made
     const about = [name, header.started_unix_ms ? date(header.started_unix_ms) : '', header.machine, `${count(events.length)} events`].filter(Boolean).join('; ')
-    show(what, h('h2', {}, named(header.scene.title, known < 0 ? lab.scenes.length : known)), h('p', { class: 'lead', title: `${header.scene.summary} ${about}` }, about), h('p', { class: 'faint' }, settings(header)))
+    show(what, h('h2', {}, named(header.scene.title, known < 0 ? lab.scenes.length : known)), h('p', { class: 'lead', title: `${header.scene.summary} ${about}` }, about), which.firstChild ? null : h('p', { class: 'faint' }, settings(header)))
     show(shown, made.element)
     made.stage.lay()
     for (const event of events) made.take(event)

@@ -13,6 +13,7 @@ import { Player } from '../stage/player.js'
 import { Cutter, endOf, wholeOf } from '../stage/recording.js'
 import { Strip } from '../stage/strip.js'
 import { Steps } from '../stage/steps.js'
+import { MODES } from '../stage/words.js'
 import { written } from '../trace.js'
 import { Figures } from './figures.js'
 import { Results } from './experiments.js'
@@ -271,7 +272,7 @@ function lasted({ messages, from, to }) {
 
 /** @param {Recording} recording */
 function title(recording) {
-  const what = recording.experiment ?? `${recording.mode || 'events'}, ${count(recording.count)}`
+  const what = recording.experiment ?? `${MODES[recording.mode] ?? 'events'}, ${count(recording.count)}`
   return `${recording.id}: ${what}`
 }
 

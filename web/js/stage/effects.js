@@ -40,8 +40,9 @@ function callOf(scene, step) {
  * @param {Header} header @param {Message[]} messages
  * @param {Reading[]} readings in order of time; the first is what was known before
  * @param {number[]} changes when other processes came on: nothing is known of them yet
+ * @param {boolean} all whether these are all the messages: else bytes are known only where they were read
  */
-export function follow(header, messages, readings, changes) {
+export function follow(header, messages, readings, changes, all) {
   const { scene, frame_bytes } = header
   /** @type {Map<string, { at: number[], is: (Figure | undefined)[] }>} */
   const gauges = new Map()
@@ -59,11 +60,11 @@ export function follow(header, messages, readings, changes) {
   const last = (/** @type {string} */ field) => gauges.get(field)?.is.at(-1)
   const limits = limitsOf(scene)
   const named = namedIn(scene)
-  const isMoving = moving(messages)
+  const isMoving = all ? moving(messages) : () => false
 
   const change = (/** @type {number} */ at, /** @type {string} */ field, /** @type {number} */ by) => {
     const value = last(field)?.value
-    if (typeof value !== 'number' || Number.isNaN(by)) return
+    if (!all || typeof value !== 'number' || Number.isNaN(by)) return
     const limit = last(limits.get(field) ?? '')?.value
     put(gauges, field, at, { value: Math.max(0, Math.min(value + by, typeof limit === 'number' ? limit : Infinity)), read: false })
   }
@@ -76,7 +77,9 @@ export function follow(header, messages, readings, changes) {
     } else if (effect.is === 'set') put(gauges, gauge(effect.gauge), at, { value: effect.to, read: false })
     else if (effect.is === 'show') put(gauges, gauge(effect.gauge), at, { value: message.payload, read: false })
     else if (effect.is === 'sleeps') put(rests, side(step.actor), at, { part: side(effect.at), call: callOf(scene, step), runs: Infinity })
-    else if (effect.is === 'wakes') put(rests, side(effect.process), at, { part: null, call: '', runs: (effect.process === 'receiver' ? message.way?.wakes?.to : undefined) ?? at })
+    else if (effect.is === 'wakes' && (rests.get(side(effect.process))?.is.at(-1)?.part ?? null) !== null) {
+      put(rests, side(effect.process), at, { part: null, call: '', runs: (effect.process === 'receiver' ? message.way?.wakes?.to : undefined) ?? at })
+    }
   }
   const read = (/** @type {Reading} */ { from, at, values }) => {
     const moving = isMoving(from, at)
@@ -85,7 +88,7 @@ export function follow(header, messages, readings, changes) {
       // Whether a step of a call in progress is before or after a reading that differs, cannot be told: what was foretold stays.
       if (before && named.has(field) && moving && before.value !== value) continue
       if (before && named.has(field)) {
-        if (before.value !== value) differences.push({ at, field, foretold: before.value, read: value })
+        if (all && before.value !== value) differences.push({ at, field, foretold: before.value, read: value })
         else if (!before.read) held++
       }
       put(gauges, field, at, { value, read: true })
@@ -97,13 +100,13 @@ export function follow(header, messages, readings, changes) {
   }
 
   const steps = done(header, messages)
-  const all = [
+  const happens = [
     ...changes.map((at) => ({ at, rank: 0, run: () => forget(at) })),
     // What is taken at a moment has come by then.
     ...steps.map((one) => ({ at: one.at, rank: one.step.effects?.some(({ is }) => is === 'take') ? 2 : 1, run: () => one.step.effects?.forEach((effect) => apply(one, effect)) })),
     ...readings.map((one) => ({ at: one.at, rank: 3, run: () => read(one) })),
   ].sort((a, b) => a.at - b.at || a.rank - b.rank)
-  for (const { run } of all) run()
+  for (const { run } of happens) run()
   return { gauges, rests, differences, held }
 }
 

@@ -209,13 +209,14 @@ export class Player {
     const rest = during(rests, now)
     const stamped = since(calls, now)
     if (told?.state === 'dead') return [...kernelSays(told), 'dead']
-    if (rest && since(rests, now) >= Math.max(stamped, since(states, now))) {
+    const resting = rest && since(rests, now) >= Math.max(stamped, since(states, now))
+    if (resting) {
       if (rest.part !== null) return ['sleeping', rest.call && `in ${rest.call}()`, 'sleeping']
       if (now < rest.runs) return ['woken', 'not yet running', 'waking']
     }
     // The kernel calls a process running that has no core yet.
     if (rest?.part === null && now < rest.runs && told?.state === 'running') return ['woken', 'not yet running', 'waking']
-    if (told && since(states, now) >= stamped) return [...kernelSays(told), told.state ?? '']
+    if (told && !resting && since(states, now) >= stamped) return [...kernelSays(told), told.state ?? '']
     const call = during(calls, now)
     return [call ? DOING[call] : 'between two calls', '', call ? 'busy' : '']
   }
@@ -232,18 +233,19 @@ export class Player {
     /** @param {string} field @returns {Figure | undefined} */
     const figure = (field) => (recording ? during(recording.gauges.get(field), now) : { value: known.gauges[field], read: true })
     const read = (/** @type {string} */ field) => figure(field)?.value
-    let derived = false
+    let [any, derived] = [false, false]
     for (const part of header.scene.stage) {
       for (const { field } of part.gauges) {
         const since = figure(field)?.read === false
         derived ||= since
+        any ||= read(field) !== undefined
         stage.gauge(field, read(field), since)
       }
       if (part.form.is === 'buffer') stage.fill(part.id, fullness(part, read))
     }
     const last = recording?.readings[atMost(recording.readAt, now) - 1]
     // Of processes that came on since, nothing was read yet.
-    const theirs = last && last.at >= since(recording?.processes, now)
+    const theirs = any && last && last.at >= since(recording?.processes, now)
     const when = !theirs ? '' : last.at === -Infinity ? 'read before the replay' : `read at ${duration(last.at - recording.from)}`
     stage.readAt(!derived ? when : when ? `${when}; slanted: derived since` : 'slanted: derived')
   }

@@ -103,12 +103,16 @@ export class Cutter {
   }
 }
 
+/** By time, between the first and the last: a note is told at once, and may be told before what came earlier. @param {Event[]} events */
+const ordered = (events) => [...events.slice(0, 1), ...events.slice(1, -1).sort((a, b) => a.t_ns - b.t_ns), ...events.slice(1).slice(-1)]
+
 /**
- * @param {Event[]} events @param {{ header: Header, gauges: Record<string, Value>, states: Record<string, Event> }} before what was known before them
+ * @param {Event[]} told @param {{ header: Header, gauges: Record<string, Value>, states: Record<string, Event> }} before what was known before them
  * @param {number} id
  * @returns {Recording}
  */
-export function recording(events, before, id = 0) {
+export function recording(told, before, id = 0) {
+  const events = ordered(told)
   const first = events[0]
   const { parts: stage, steps } = events.find(({ what }) => what === 'stage') ?? {}
   const staged = stage && steps ? { ...before.header.scene, stage, steps } : null
@@ -146,7 +150,7 @@ export function recording(events, before, id = 0) {
   const messages = new Map()
   let now = start
   for (const event of events) {
-    // Events are in order of time; one that is not must not turn the clock back.
+    // The last may be of any time; it must not turn the clock back.
     now = Math.max(now, event.t_ns)
     made.times.push(now)
     note(made, messages, event, now)
@@ -154,7 +158,7 @@ export function recording(events, before, id = 0) {
   made.to = now
   finishMessages(made, messages, header)
   made.readAt = made.readings.map(({ at }) => at)
-  Object.assign(made, follow(header, made.messages, made.readings, made.processes.at.slice(1)))
+  Object.assign(made, follow(header, made.messages, made.readings, made.processes.at.slice(1), made.experiment === null || made.count === made.messages.length))
   return made
 }
 
@@ -229,6 +233,11 @@ function finishMessages(made, messages, header) {
   made.messages = [...messages.values()]
     .filter((message) => !Number.isNaN(message.sendBegin))
     .sort((a, b) => a.sendBegin - b.sendBegin)
+  for (const track of made.calls.values()) {
+    // The end of a call that was not told: it was over when its message had arrived.
+    const sent = track.is.at(-1) === 'send' && made.messages.find(({ sendBegin }) => sendBegin === track.at.at(-1))
+    if (sent && Number.isFinite(sent.recvEnd)) put(track, sent.recvEnd, '')
+  }
   const death = made.events.some((event) => event.what === 'died')
   for (const message of made.messages) {
     if (endOf(message) !== Infinity) continue

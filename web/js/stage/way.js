@@ -101,8 +101,8 @@ function arrival(steps) {
   return index < 0 ? steps.length - 1 : index
 }
 
-/** Whether a step makes a sleeping process run. @param {Step} step */
-export const isWaking = (step) => step.act.is === 'wake' || (step.effects ?? []).some((effect) => effect.is === 'wakes')
+/** Whether a step makes a sleeping receiver run. @param {Step} step */
+export const isWaking = (step) => step.act.is === 'wake' || (step.effects ?? []).some((effect) => effect.is === 'wakes' && effect.process === 'receiver')
 
 /** Whether a step takes bytes out of the kernel. @param {Step} step */
 const takesRead = (step) => (step.effects ?? []).some((effect) => effect.is === 'take' && effect.by === 'read')
@@ -171,9 +171,9 @@ export function wayOf(header, message) {
   })
   message.way = {
     moments: moments.filter((moment) => Number.isFinite(moment.at)),
-    stops: stops(header, message, moments),
+    stops: stops(header, message, moments, sent),
     wakes: wake >= 0 && Number.isFinite(takes) ? { from: moments[wake].at, to: takes } : null,
-    lies: recvBegin > sent ? { from: sent, to: recvBegin } : null,
+    lies: recvBegin > sent ? { from: sent, to: recvBegin } : Number.isNaN(recvBegin) && recvEnd === Infinity ? { from: sent, to: Infinity } : null,
     read: within ? wayOf(header, within).read : (moments.find(({ step }) => takesRead(step))?.at ?? recvEnd),
   }
   return message.way
@@ -181,9 +181,9 @@ export function wayOf(header, message) {
 
 /**
  * Where the message is. It rests at a part until a step takes it on, and is on its way until the next moment.
- * @param {Pick<Header, 'scene' | 'wait' | 'calls'>} header @param {Message} message @param {Moment[]} moments
+ * @param {Pick<Header, 'scene' | 'wait' | 'calls'>} header @param {Message} message @param {Moment[]} moments @param {number} sent when its sender has done its part
  */
-function stops(header, message, moments) {
+function stops(header, message, moments, sent) {
   /** @type {Stop[]} */
   const found = [{ at: message.sendBegin, part: 'sender' }]
   const here = () => found[found.length - 1]
@@ -200,7 +200,9 @@ function stops(header, message, moments) {
     }
     if (step.to === null) return
     stop(at, here().part)
-    stop(own.find((later) => later.at > at)?.at ?? message.recvEnd, step.to)
+    const next = own.find((later) => later.at > at)?.at ?? message.recvEnd
+    // One that its receiver takes in another's call, or never, lies where its sender has brought it.
+    stop(message.within || next === Infinity ? Math.min(next, Math.max(at, sent)) : next, step.to)
   })
   if (message.within && here().part !== 'receiver') {
     const { read } = wayOf(header, message.within)

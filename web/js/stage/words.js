@@ -1,7 +1,7 @@
 // An event as a line of the log: one thing, said once, in words. What else the event carries, in the names of the trace and of
 // the kernel, is read when the line is opened.
 
-import { bytes, count, duration, value as valueText } from '../format.js'
+import { bytes, count, duration, plural, value as valueText } from '../format.js'
 import { nameOf } from './layout.js'
 
 /** @import { Event, Gauge, Part, Range, Scene, Value } from '../../types' */
@@ -11,7 +11,8 @@ import { nameOf } from './layout.js'
 /** What a process does in its call of the channel; the system calls that it makes meanwhile are the steps'. @type {Record<string, string>} */
 export const DOING = { send: 'sending', recv: 'receiving' }
 
-const MODES = /** @type {Record<string, string>} */ ({ paced: 'one by one', burst: 'in a burst', step: 'each looked at on its way', xray: 'under probes' })
+/** How the messages of a batch are sent. @type {Record<string, string>} */
+export const MODES = { paced: 'one by one', burst: 'in a burst', step: 'paused and inspected', xray: 'under probes' }
 /** What the kernel did, where its own functions would be said otherwise. */
 const KERNEL = /** @type {Record<string, string>} */ ({
   wake: 'makes a sleeping process runnable', 'switch-in': 'gives a process the core', 'switch-out': 'takes a process off the core',
@@ -44,7 +45,7 @@ function what(event, gauges, before) {
   const message = event.message === undefined ? '' : ` #${count(event.message)}`
   switch (event.what) {
     case 'batch-begin':
-      return `asks for ${count(event.count ?? 0)} messages, ${MODES[event.mode ?? ''] ?? event.mode}`
+      return `asks for ${plural(event.count ?? 0, 'message')}, ${MODES[event.mode ?? ''] ?? event.mode}`
     case 'batch-end':
       return 'all is done'
     case 'send-begin':
