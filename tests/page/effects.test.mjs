@@ -121,6 +121,9 @@ for (const kind of KINDS) {
     const player = new Player(unseen, header, { gauges: {}, states: {} })
     player.speed = Infinity
     player.load(recording)
+    for (const { from, at, values } of recording.readings.filter(({ from }) => from > message.sendBegin)) {
+      for (const [field, value] of Object.entries(values)) assert.deepEqual(during(recording.gauges.get(field), at), { value, read: true }, `${field}, read from ${from} to ${at}: only one of many messages is followed`)
+    }
     const full = header.scene.steps.some(({ when }) => when === 'full')
     const states = recording.states.get('sender')
     // It slept long before it was seen, where the scene says so.

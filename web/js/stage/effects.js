@@ -86,7 +86,7 @@ export function follow(header, messages, readings, changes, all) {
     for (const [field, value] of Object.entries(values)) {
       const before = last(field)
       // Whether a step of a call in progress is before or after a reading that differs, cannot be told: what was foretold stays.
-      if (before && named.has(field) && moving && before.value !== value) continue
+      if (all && before && named.has(field) && moving && before.value !== value) continue
       if (before && named.has(field)) {
         if (all && before.value !== value) differences.push({ at, field, foretold: before.value, read: value })
         else if (!before.read) held++
