@@ -147,6 +147,8 @@ for (const [kind, experiments] of Object.entries({
       const card = page.locator('.findings article', { hasText: name }).first()
       await card.locator('.verdict').waitFor({ timeout: 60_000 })
       assert.equal(await card.locator(`.verdict.${verdict}`).count(), 1, `${name}: ${await card.textContent()}`)
+      const cut = await card.locator('.wide').evaluateAll((all) => all.flatMap((one) => (one.scrollWidth > one.clientWidth ? [one.getAttribute('aria-label')] : [])))
+      assert.deepEqual(cut, [], 'no column of its tables is cut')
       if (signal) await card.getByText(`died of ${signal}`, { exact: false }).first().waitFor()
     }
     await close()

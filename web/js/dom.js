@@ -119,6 +119,7 @@ function wordy(cells) {
  */
 export function table(caption, columns, rows, name = caption) {
   const kind = columns.map((_, index) => (index && wordy(rows.map((row) => row[index])) ? 'words' : undefined))
+  const said = (/** @type {number} */ index) => (typeof columns[index] === 'string' ? columns[index] : undefined)
   return h(
     'div',
     { class: 'wide', tabindex: 0, role: 'region', 'aria-label': name },
@@ -128,7 +129,7 @@ export function table(caption, columns, rows, name = caption) {
       h('caption', {}, caption),
       h('thead', {}, h('tr', {}, columns.map((column, index) => h('th', { scope: 'col', class: kind[index] }, column)))),
       h('tbody', {}, rows.map(([head, ...cells]) =>
-        h('tr', {}, h('th', { scope: 'row' }, head), cells.map((cell, index) => h('td', { class: kind[index + 1] }, cell))))),
+        h('tr', {}, h('th', { scope: 'row', 'data-head': said(0) }, head), cells.map((cell, index) => h('td', { class: kind[index + 1], 'data-head': said(index + 1) }, cell))))),
     ),
   )
 }
