@@ -708,11 +708,15 @@ test('what stands in one row stands on one line, and no room is kept for nothing
       await page.goto(at(hash))
       await page.getByText('Placement', { exact: true }).waitFor()
       // Each labelled control: the top of its label, and its own top and bottom.
-      const found = await page.locator(':is(.row, .switches) > :is(.field, fieldset)').evaluateAll((all) => all.filter((one) => one.checkVisibility()).map((one) => {
+      const controls = () => page.locator(':is(.row, .switches) > :is(.field, fieldset)').evaluateAll((all) => all.filter((one) => one.checkVisibility()).map((one) => {
         const [label, control] = [one.querySelector('legend, span'), one.querySelector('select, input[type=text], input[type=number], .tick, legend + span')].map((part) => part.getBoundingClientRect())
         return { name: one.textContent.trim().slice(0, 12), label: Math.round(label.top), top: Math.round(control.top), bottom: Math.round(control.bottom) }
       }))
-      assert.ok(found.length > 4, hash)
+      // The page before it stands until this one is made.
+      const found = await until(async () => {
+        const all = await controls()
+        return all.length > 4 && all
+      }, hash)
       // Two that share a line of text share all of its lines.
       for (const a of found) for (const b of found) if (Math.abs(a.bottom - b.bottom) < 12) assert.deepEqual([a.label, a.top, a.bottom], [b.label, b.top, b.bottom], `${hash}: ${a.name} and ${b.name}`)
     }
