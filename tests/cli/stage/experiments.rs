@@ -239,6 +239,16 @@ fn lost_segments_are_sent_again_and_the_order_is_kept() {
     );
     let numbers: Vec<u64> = received(&seen.events).into_iter().map(|(number, ..)| number).collect();
     assert!(numbers.len() == 12 && numbers.is_sorted(), "{numbers:?}");
+    // A lost segment is not in the receiver's queue: it reaches that when it is sent again.
+    let again: Vec<_> =
+        seen.events.iter().filter(|event| matches!(event.what, What::Packet { .. })).collect();
+    assert!(!again.is_empty() && again.iter().all(|event| event.step.as_deref() == Some("device")));
+    for event in again {
+        let arrived =
+            |other: &&Event| other.message == event.message && matches!(other.what, What::RecvEnd { .. });
+        let arrival = seen.events.iter().find(arrived).expect("it arrives");
+        assert!(event.t_ns <= arrival.t_ns, "{event:?} {arrival:?}");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::peer::PeerFault;
 use crate::stage::order::{Course, StageOrder};
 use crate::stage::pair::{BOTH, Pair, place};
 use crate::sys::socket::{TcpInfo, dropped, lose_everything, lose_nothing, tcp_info};
-use crate::trace::{Call, Side, Tone, What};
+use crate::trace::{Call, Event, Side, Tone, What};
 use crate::units;
 
 /// The number of messages that are sent.
@@ -51,6 +51,7 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
             lost += count_losses(&pair, until_now)?;
             end_losing(&pair).map_err(failed)?;
         }
+        let again = if loses { until_again(bench, &pair, seen)? } else { None };
         let began = calls.first().map_or(0, |call| call.began);
         let timer_us = info(&pair)?.rto_us;
         let mut events = bench.teller.calls(Side::Sender, Call::Send, false, calls);
@@ -58,6 +59,11 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
         let ended = calls.first().map_or(0, |call| call.ended);
         whole += u64::from(calls.iter().all(|call| call.fault.is_none()));
         events.extend(bench.teller.calls(Side::Receiver, Call::Recv, false, calls));
+        events.extend(again.map(|ticks| {
+            let packet = What::Packet { function: None, detail: None };
+            let event = Event::new(bench.teller.t_ns(ticks), packet).by(Side::Kernel).of(number);
+            Event { step: Some("device".into()), ..event.saying("sends the lost segment again") }
+        }));
         bench.teller.in_order(events);
         let now = info(&pair)?;
         if now.total_retrans > seen.total_retrans {
@@ -120,6 +126,24 @@ fn end_losing(pair: &Pair) -> std::io::Result<()> {
 /// How many packets the receiver's socket has lost so far.
 fn losses(pair: &Pair) -> Result<u64, PeerFault> {
     at_receiver(pair, dropped).map(u64::from).map_err(failed)
+}
+
+/// The last look, by the clock, at which the sender's socket had not sent its segment again. None if it had at the first.
+fn until_again(
+    bench: &ExperimentBench<'_, '_>,
+    pair: &Pair,
+    before: TcpInfo,
+) -> Result<Option<u64>, PeerFault> {
+    let end = Instant::now() + COUNTED_WITHIN;
+    let mut last = None;
+    loop {
+        let now = bench.cast.clock.now();
+        if info(pair)?.total_retrans > before.total_retrans || Instant::now() > end {
+            return Ok(last);
+        }
+        last = Some(now);
+        crossing::pause(Duration::from_micros(100));
+    }
 }
 
 /// Waits until the receiver's socket has lost something since it had lost `before`; returns how much.
