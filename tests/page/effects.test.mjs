@@ -102,7 +102,7 @@ for (const kind of KINDS) {
       const { differences } = foretold(lines, (header) => {
         const effects = /** @type {any[]} */ (header.scene.steps[at].effects)
         const effect = effects[which]
-        // An amount is left out, a yes is a no, and a text is another gauge's.
+        // What is added is taken, a yes is a no, and a text is no text.
         effects[which] = effect.is === 'set' ? { ...effect, to: !effect.to } : effect.is === 'show' ? { is: 'set', gauge: effect.gauge, to: false } : { ...effect, is: effect.is === 'add' ? 'take' : 'add' }
       })
       assert.ok(differences.length > 0, `${scene.steps[at].id} could do the opposite of ${JSON.stringify(scene.steps[at].effects?.[which])}`)

@@ -20,7 +20,7 @@ const HOW = /** @type {[string, string][]} */ ([
   ['Launches', 'Rounds are shuffled among all entrants, over several launches. A range runs over all pairs of launches; if it contains 1, the two do not differ.'],
   ['The floor', 'Cache lines bounced between the same two processes before and after each round: the time the hardware itself needs. If it changes during a round, the round is dropped and counted.'],
   ['This page', 'It stays still while a race is timed, and a report says whether a page was open.'],
-  ['A stage', 'Ten real messages are recorded first and replayed afterwards, slowed by the factor shown. Only the stamps are measured; between them, steps are spread evenly.'],
+  ['A stage', 'Ten real messages are recorded first and replayed afterwards, each as long as another, slowed by the factor shown; pauses are played shorter. The stamps are measured. Steps between them take what a call takes that need not wait, and the rest of a flight is the waking of its receiver. A slanted figure follows from the steps; the others were read.'],
   ['Quoted, designed, measured', 'Three kinds of figure, never mixed: quoted from textbooks, following from the design, and measured here with a named instrument.'],
 ])
 

@@ -3,7 +3,7 @@
 import { atMost } from '../scale.js'
 import { mirrored, mirroredGauge, wayOf } from './way.js'
 
-/** @import { Effect, Header, Scene, Step, Value } from '../../types' */
+/** @import { Effect, Header, Part, Scene, Step, Value } from '../../types' */
 /** @import { Message } from './way.js' */
 
 /** What a gauge says, and whether that was read or follows from the steps. @typedef {{ value: Value, read: boolean }} Figure */
@@ -58,7 +58,7 @@ export function follow(header, messages, readings, changes, all) {
     track.is.push(is)
   }
   const last = (/** @type {string} */ field) => gauges.get(field)?.is.at(-1)
-  const limits = limitsOf(scene)
+  const limits = new Map(scene.stage.map(heldOf).filter((pair) => pair !== null))
   const named = namedIn(scene)
   const isMoving = all ? moving(messages) : () => false
 
@@ -87,8 +87,8 @@ export function follow(header, messages, readings, changes, all) {
       const before = last(field)
       // Whether a step of a call in progress is before or after a reading that differs, cannot be told: what was foretold stays.
       if (all && before && named.has(field) && moving && before.value !== value) continue
-      if (before && named.has(field)) {
-        if (all && before.value !== value) differences.push({ at, field, foretold: before.value, read: value })
+      if (all && before && named.has(field)) {
+        if (before.value !== value) differences.push({ at, field, foretold: before.value, read: value })
         else if (!before.read) held++
       }
       put(gauges, field, at, { value, read: true })
@@ -137,10 +137,7 @@ function namedIn(scene) {
   return new Set(forward.flatMap((field) => [field, mirroredGauge(scene, field)]))
 }
 
-/** The gauge that says how much fits, for the first gauge of each buffer. @param {Scene} scene */
-function limitsOf(scene) {
-  /** @type {Map<string, string>} */
-  const limits = new Map()
-  for (const { form, gauges } of scene.stage) if (form.is === 'buffer' && gauges[1]?.unit === gauges[0]?.unit) limits.set(gauges[0]?.field ?? '', gauges[1]?.field ?? '')
-  return limits
+/** The gauges that say what lies in a buffer and how much fits: its first and its second, in one unit. @param {Part} part @returns {[string, string] | null} */
+export function heldOf({ form, gauges: [held, size] }) {
+  return form.is === 'buffer' && held && size && held.unit === size.unit ? [held.field, size.field] : null
 }

@@ -5,12 +5,13 @@ import { duration } from '../format.js'
 import { atMost } from '../scale.js'
 import { still } from '../prefs.js'
 import { TOKENS } from './draw.js'
+import { heldOf } from './effects.js'
 import { awaited, during, endOf, onTheWay, since } from './recording.js'
 import { mirrored, wayOf } from './way.js'
 import { warp } from './warp.js'
 import { DOING } from './words.js'
 
-/** @import { Event, Header, Part, Process, Value } from '../../types' */
+/** @import { Event, Header, Process, Value } from '../../types' */
 /** @import { Figure } from './effects.js' */
 /** @import { Recording } from './recording.js' */
 /** @import { Message } from './way.js' */
@@ -58,10 +59,9 @@ export class Player {
   load(recording, play = true) {
     this.pause()
     this.recording = recording
-    this.warp = warp(recording.from, recording.to, recording.messages.map((message) => ({ from: message.sendBegin, to: endOf(message) })), recording.readings.map(({ at }) => at))
+    this.warp = warp(recording.from, recording.to, recording.messages.map((message) => ({ from: message.sendBegin, to: endOf(message) })), recording.readAt)
     this.now = recording.from
-    if (!play || this.speed === Infinity) this.seek(recording.to)
-    else if (still()) this.seek(recording.to)
+    if (!play || this.speed === Infinity || still()) this.seek(recording.to)
     else this.play()
   }
 
@@ -241,7 +241,8 @@ export class Player {
         any ||= read(field) !== undefined
         stage.gauge(field, read(field), since)
       }
-      if (part.form.is === 'buffer') stage.fill(part.id, fullness(part, read))
+      const [held, size] = heldOf(part) ?? []
+      if (held && size) stage.fill(part.id, share(read(held), read(size)))
     }
     const last = recording?.readings[atMost(recording.readAt, now) - 1]
     // Of processes that came on since, nothing was read yet.
@@ -304,13 +305,5 @@ function kernelSays({ state, call, wchan, signal, exit_code }) {
   return [state ?? '', call ? `in ${call}()` : wchan ? `in ${wchan}` : '']
 }
 
-/**
- * How full a buffer is: its first gauge in bytes, of its largest.
- * @param {Part} part @param {(field: string) => unknown} read
- */
-function fullness(part, read) {
-  const sizes = part.gauges.filter((gauge) => gauge.unit === part.gauges[0]?.unit).map((gauge) => Number(read(gauge.field)))
-  const [held, ...others] = sizes
-  const room = Math.max(...others)
-  return held >= 0 && room > 0 ? Math.min(1, held / room) : 0
-}
+/** How full a buffer is, from 0 to 1. @param {unknown} held @param {unknown} size */
+const share = (held, size) => (Number(held) >= 0 && Number(size) > 0 ? Math.min(1, Number(held) / Number(size)) : 0)

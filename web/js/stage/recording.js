@@ -50,7 +50,6 @@ export const since = (on, t) => (on && on.at[atMost(on.at, t) - 1]) ?? -Infinity
  * @property {number} held figures that were foretold and then read as foretold
  * @property {Map<string, Track<string>>} calls what each side is doing by its own stamps
  * @property {Track<Process[]>} processes
- * @property {Event[]} marks events of the kernel's and of steps, to light up
  */
 
 /** Cuts a stream into recordings, and keeps what is known between them. */
@@ -140,7 +139,6 @@ export function recording(told, before, id = 0) {
     held: 0,
     calls: new Map(),
     processes: track(),
-    marks: [],
   }
   const start = first.t_ns
   put(made.processes, -Infinity, before.header.processes)
@@ -184,7 +182,6 @@ function note(made, messages, event, at) {
     for (const known of [made.states, made.calls]) known.forEach((track) => put(/** @type {Track<any>} */ (track), at, undefined))
     for (const message of messages.values()) if (endOf(message) === Infinity) message.lost = at
   }
-  if (event.step !== undefined || side === 'kernel') made.marks.push(event)
   if (event.message === undefined) return
 
   const message = messageOf(messages, event)

@@ -48,7 +48,7 @@ export class Steps {
     })
     this.list = h('ol', { class: 'steps', tabindex: 0, 'aria-labelledby': 'steps-head' }, items)
     this.element = h('section', { class: 'panel foretold', 'aria-labelledby': 'steps-head' },
-      h('h2', { id: 'steps-head', title: 'Sending and receiving are stamped by the processes themselves. Steps between two stamps are placed by the scene, unless a probe saw them.' }, 'One message, step by step'),
+      h('h2', { id: 'steps-head', title: 'Sending and receiving are stamped by the processes themselves. Steps between two stamps take what a call takes that need not wait, unless a probe saw them.' }, 'One message, step by step'),
       this.list)
     /** @type {Set<HTMLElement>} */
     this.marked = new Set()
