@@ -104,7 +104,8 @@ pub struct StageOver(pub String);
 
 impl Stage {
     /// Starts two processes, puts them in their places, connects them and lets them exchange a few messages,
-    /// so that the first that is seen is not the first of all. Takes some tens of milliseconds.
+    /// so that the first that is seen is not the first of all. Takes some tens of milliseconds,
+    /// and a quarter of a second more if a message does not fit without its receiver.
     ///
     /// # Errors
     /// When the setup cannot be had on this machine, or a process cannot be started.

@@ -32,16 +32,12 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     pair.order(Side::Sender, &StageOrder::SendOn(Course::of(first, MOST)))?;
     // A process tells of its calls when all is over: until then, so that all of it is in order of time, nothing is told.
     let mut events = Vec::new();
-    let Some((bytes, seen)) = fill(bench, &pair, &mut events)? else {
-        bench.teller.in_order(events);
+    let outcome = filled_and_drained(bench, &mut pair, first, &mut events);
+    bench.teller.in_order(events);
+    let Some((bytes, seen, Drained { sent, received, damaged })) = outcome? else {
         return Ok(ExperimentVerdict::untried("the kernel does not let the lab see what the buffer holds"));
     };
-    events.extend(bench.teller.looked(&pair, &BOTH));
-    // The message that found no room is sent as soon as there is some; then the sender has heard enough.
-    pair.order(Side::Sender, &StageOrder::Enough)?;
-    let fitted = bytes / bench.cast.kind.frame_bytes(bench.cast.size_bytes as usize);
-    let Drained { sent, received, damaged } = drain(bench, &mut pair, first, fitted, &mut events)?;
-    bench.teller.in_order(events);
+    let fitted = fitting(bench, bytes);
     *bench.next += sent;
     bench.teller.look(&pair, &BOTH);
     let place = match (&seen.call, &seen.wchan) {
@@ -90,6 +86,27 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
         ),
     )
     .of(sent))
+}
+
+/// How many messages so many bytes are.
+fn fitting(bench: &ExperimentBench<'_, '_>, bytes: u64) -> u64 {
+    bytes / bench.cast.kind.frame_bytes(bench.cast.size_bytes as usize)
+}
+
+/// Lets the buffer fill, and then the receiver take everything: the bytes that fitted, where the sender was then, and what
+/// came. `None` when the kernel does not let us look.
+fn filled_and_drained(
+    bench: &mut ExperimentBench<'_, '_>,
+    pair: &mut Pair,
+    first: u64,
+    events: &mut Vec<Event>,
+) -> Result<Option<(u64, SeenProcess, Drained)>, PeerFault> {
+    let Some((bytes, seen)) = fill(bench, pair, events)? else { return Ok(None) };
+    events.extend(bench.teller.looked(pair, &BOTH));
+    // The message that found no room is sent as soon as there is some; then the sender has heard enough.
+    pair.order(Side::Sender, &StageOrder::Enough)?;
+    let drained = drain(bench, pair, first, fitting(bench, bytes), events)?;
+    Ok(Some((bytes, seen, drained)))
 }
 
 /// Watches until nothing moves any more: the bytes on their way, and where the sender is then.
