@@ -97,6 +97,30 @@ for (const kind of KINDS) {
   })
 }
 
+test('each term of a stage’s page stands on one, and is explained there', async () => {
+  const seen = new Set()
+  /** @type {string[]} */
+  let all = []
+  for (const kind of KINDS) {
+    const { page, close } = await open(browser, at(`m/${kind}`))
+    await ready(page)
+    const found = await page.evaluate(async () => {
+      const { TERMS, ACTS } = await import('/web/js/stage/terms.js')
+      return {
+        all: [...TERMS.map(([, text]) => text), ...Object.values(ACTS)],
+        told: [...document.querySelectorAll('.bench .term, .settings .term')].map((term) => term.getAttribute('aria-description')),
+        silent: [...document.querySelectorAll('.steps, .holds, .stage, .more, .settings')].filter((place) => !place.querySelector('.term')).map((place) => place.className),
+      }
+    })
+    all = found.all
+    assert.deepEqual(found.silent, [], kind)
+    for (const text of found.told) seen.add(text)
+    await close()
+  }
+  // One is said only of a figure that is not read.
+  assert.deepEqual(all.filter((text) => !seen.has(text) && !text.startsWith('Slanted')), [])
+})
+
 for (const viewport of [{ width: 1366, height: 650 }, { width: 1920, height: 950 }, { width: 375, height: 667 }]) {
   test(`one screen: what is pressed and the whole stage are seen together, at ${viewport.width}×${viewport.height}`, async () => {
     const file = join(folder, 'screen.ndjson')

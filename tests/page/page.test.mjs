@@ -701,6 +701,46 @@ test('the terms of the trade are explained, to a pointer and to the keyboard', a
   await close()
 })
 
+test('the terms on a stage’s own page are explained where they stand', async () => {
+  const { page, complaints, close } = await open(browser, at('m/pigeon'))
+  await ready(page)
+  const sheet = page.getByRole('tooltip')
+  const asked = async (place, name) => {
+    const term = page.locator(`${place} .term`, { hasText: new RegExp(`^${name}$`) }).first()
+    await page.getByRole('heading', { level: 1 }).hover()
+    await until(() => sheet.isHidden(), 'no term is asked about')
+    await term.hover()
+    assert.equal(await sheet.textContent(), await term.getAttribute('aria-description'), name)
+    assert.ok((await sheet.textContent())?.length, name)
+    return term
+  }
+  for (const [place, name] of [['svg.stage', 'user space'], ['svg.stage', 'queued'], ['.steps code', 'store'], ['.steps code', 'launch\\(\\)'], ['.holds', 'queued'], ['.strip', 'on its way']]) await asked(place, name)
+  // By keyboard, too: in the steps, and in what each part holds.
+  for (const place of ['.steps', '.holds']) {
+    const term = page.locator(`${place} .term`).first()
+    await term.focus()
+    assert.equal(await sheet.textContent(), await term.getAttribute('aria-description'))
+  }
+  for (const [menu, names] of [['more', ['one by one', 'burst', 'pause and inspect', 'inspect the receiver']], ['settings', ['spin', 'block', 'hybrid', 'two cores', 'one core']]]) {
+    await unfold(page, menu)
+    for (const name of names) {
+      const radio = page.getByRole('radio', { name, exact: true })
+      await radio.hover()
+      assert.equal(await sheet.textContent(), await radio.getAttribute('aria-description'), name)
+      assert.ok(await sheet.textContent(), name)
+    }
+    await page.keyboard.press('Escape')
+  }
+  // A message that goes back turns the words, and they stay terms.
+  await unfold(page)
+  await page.getByRole('radio', { name: 'receiver to sender' }).check()
+  await send(page)
+  await page.locator('.token.back:not([display])').first().waitFor()
+  await asked('.steps', 'asleep')
+  assert.deepEqual(complaints, [])
+  await close()
+})
+
 test('what stands in one row stands on one line, and no room is kept for nothing', async () => {
   for (const width of [375, 1366, 1920]) {
     const { page, close } = await open(browser, at('race'), { viewport: { width, height: 650 } })

@@ -82,7 +82,7 @@ let groups = 0
 
 /**
  * Radio buttons that look like one switch.
- * @param {string} legend @param {[string, string][]} options @param {string} chosen @param {(value: string) => void} changed
+ * @param {Child} legend @param {[string, string, string?][]} options value, text, and what that means @param {string} chosen @param {(value: string) => void} changed
  */
 export function segments(legend, options, chosen, changed) {
   const name = `segments-${groups++}`
@@ -90,11 +90,11 @@ export function segments(legend, options, chosen, changed) {
     'fieldset',
     { class: 'segments' },
     h('legend', {}, legend),
-    h('span', {}, options.map(([value, text]) =>
+    h('span', {}, options.map(([value, text, means]) =>
       h(
         'label',
         {},
-        h('input', { type: 'radio', name, value, checked: value === chosen, onchange: () => changed(value) }),
+        h('input', { type: 'radio', name, value, checked: value === chosen, class: means && 'term', 'aria-description': means, onchange: () => changed(value) }),
         h('span', {}, text),
       ))),
   )

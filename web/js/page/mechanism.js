@@ -3,9 +3,11 @@
 import { sentence, socket } from '../api.js'
 import { button, field, h, named, prose, say, segments, select, show } from '../dom.js'
 import { asSentence, bytes, cutUtf8 } from '../format.js'
+import { explained } from '../glossary.js'
 import { state, watch } from '../live.js'
 import { href, rename } from '../router.js'
 import { accent, lab, sceneOf, status } from '../store.js'
+import { meaning } from '../stage/terms.js'
 import { event as readEvent, header as readHeader } from '../trace.js'
 import { menu } from './menu.js'
 import { settings, View } from './view.js'
@@ -13,9 +15,11 @@ import { settings, View } from './view.js'
 /** @import { Header, Scene } from '../../types' */
 /** @import { Place } from '../router.js' */
 
+/** Choices with what each means. @param {[string, string][]} choices @returns {[string, string, string?][]} */
+const told = (choices) => choices.map(([value, text]) => [value, text, meaning.get(text)])
+
 const WAITS = /** @type {[string, string][]} */ ([['block', 'block'], ['hybrid', 'hybrid'], ['spin', 'spin']])
 const PLACEMENTS = /** @type {[string, string][]} */ ([['cross-core', 'two cores'], ['same-core', 'one core']])
-/** With pauses, so that each message finds its receiver waiting; as fast as possible; or paused and inspected, in flight or while the receiver waits. */
 const MODES = /** @type {[string, string][]} */ ([['paced', 'one by one'], ['burst', 'burst'], ['step', 'pause and inspect'], ['asleep', 'inspect the receiver']])
 const SIZES = [64, 1024, 65_536]
 const TEXT_LIMIT = 64
@@ -118,7 +122,7 @@ class Bench {
     const way = /** @type {[string, string][]} */ ([['forward', 'sender to receiver'], ['back', 'receiver to sender']])
     return [
       h('div', { class: 'row' }, this.sends.slice(1)),
-      segments('How', MODES, this.mode, (value) => { this.mode = value }),
+      segments('How', told(MODES), this.mode, (value) => { this.mode = value }),
       bothWays(this.scene) ? segments('Direction', way, this.direction, (value) => { this.direction = value }) : null,
       field('Text', this.text),
     ]
@@ -135,8 +139,8 @@ class Bench {
     say(this.settings.head, `${settings(expected(this.scene, this.setup))} ▾`)
     const cores = lab.cores.length > 1 ? PLACEMENTS : PLACEMENTS.slice(1)
     show(this.choices,
-      segments('Waiting', WAITS, wait, (wait) => change({ wait })),
-      segments('Placement', cores, placement, (placement) => change({ placement })),
+      segments(explained('Waiting'), told(WAITS), wait, (wait) => change({ wait })),
+      segments(explained('Placement'), told(cores), placement, (placement) => change({ placement })),
       field('Size', select(SIZES.map((size) => [String(size), bytes(size)]), String(size), (size) => change({ size: Number(size) }))))
   }
 

@@ -1,9 +1,10 @@
 // Draws a stage as SVG, and changes what changes on it: facts of processes, gauges, the messages on their way.
 
-import { s, say } from '../dom.js'
+import { s, say, show } from '../dom.js'
 import { value as valueText } from '../format.js'
 import { Holds } from './holds.js'
-import { along, CHAR, factLines, layout, route } from './layout.js'
+import { along, CHAR, factLines, layout, nameOf, route } from './layout.js'
+import { onDrawing } from './terms.js'
 
 /** @import { Scene, Value } from '../../types' */
 /** @import { Box, Layout, Point, Rect } from './layout.js' */
@@ -96,8 +97,8 @@ export class Stage {
       s('rect', { class: 'kernel', x: 0, y: at.line, width: at.width, height: at.height - at.line }),
       s('rect', { x: 0, y: at.line, width: at.width, height: at.height - at.line, fill: `url(#${hatch})` }),
       s('line', { class: 'border', x1: 0, y1: at.line, x2: at.width, y2: at.line }),
-      s('text', { class: 'space', x: at.narrow ? 6 : 16, y: at.narrow ? 14 : 18 }, 'user space'),
-      s('text', { class: 'space', x: at.narrow ? 6 : 16, y: at.height - 6 }, 'kernel'),
+      s('text', { class: 'space', x: at.narrow ? 6 : 16, y: at.narrow ? 14 : 18 }, onDrawing('user space')),
+      s('text', { class: 'space', x: at.narrow ? 6 : 16, y: at.height - 6 }, onDrawing('kernel')),
     ]
     this.ways = s('g', { 'aria-hidden': true })
     this.calls = s('g', { 'aria-hidden': true })
@@ -151,7 +152,7 @@ export class Stage {
   box(box) {
     const { part, x, y, w, h, track, note } = box
     const process = part.form.is === 'process'
-    const text = (/** @type {Point} */ at, /** @type {string} */ name, /** @type {string} */ words) => s('text', { x: at.x, y: at.y, class: name }, words)
+    const text = (/** @type {Point} */ at, /** @type {string} */ name, /** @type {string} */ words) => s('text', { x: at.x, y: at.y, class: name }, process ? words : onDrawing(words))
     const facts = process ? factLines(box).map((at) => text(at, 'fact', '')) : []
     const content = box.content && text(box.content, 'content', '')
     const places = box.slots.length ? box.slots : track ? [track] : []
@@ -163,10 +164,10 @@ export class Stage {
     const gaugeTexts = box.gauges.map(({ gauge, label, x, y }) => {
       const shown = s('tspan', { class: 'value' }, '–')
       gauges.set(gauge.field, shown)
-      return s('text', { x, y, class: 'gauge', 'data-gauge': gauge.field }, `${label} `, shown)
+      return s('text', { x, y, class: 'gauge', 'data-gauge': gauge.field }, onDrawing(label), ' ', shown)
     })
     const group = s('g', { class: `part form-${part.form.is}`, 'data-part': part.id },
-      s('title', {}, part.label),
+      note || !nameOf(part.label)[1] ? '' : s('title', {}, part.label),
       s('rect', { class: 'frame', x, y, width: w, height: h, rx: part.form.is === 'name' ? 14 : 3 }),
       ...box.label.map((line) => text(line, process ? 'name' : 'label', line.text)),
       note ? text(note, 'note', note.text) : '',
@@ -259,7 +260,7 @@ export class Stage {
 
   /** Says when the figures on the stage were read. @param {string} text */
   readAt(text) {
-    if (this.read) say(this.read, text)
+    if (this.read && this.read.textContent !== text) show(this.read, onDrawing(text))
   }
 
   /** Says how many messages are on their way and not drawn. @param {number} count */

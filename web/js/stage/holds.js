@@ -2,6 +2,7 @@
 
 import { h, say } from '../dom.js'
 import { value as valueText } from '../format.js'
+import { onStage } from './terms.js'
 
 /** @import { Scene, Value } from '../../types' */
 
@@ -12,16 +13,17 @@ export class Holds {
     this.values = new Map()
     /** @type {Map<string, string>} */
     this.units = new Map()
+    const told = new Set()
     const row = (/** @type {string} */ key, /** @type {string} */ label) => {
       const value = h('dd', {}, '–')
       this.values.set(key, value)
-      return h('div', {}, h('dt', {}, label), value)
+      return h('div', {}, h('dt', {}, onStage(label, told)), value)
     }
     const parts = scene.stage.map((part) => {
       const process = part.form.is === 'process'
       for (const { field, unit } of part.gauges) this.units.set(field, unit)
       const rows = process ? [row(part.id, 'process')] : part.gauges.map(({ field, label }) => row(field, label))
-      return h('div', { class: 'held' }, h('h3', {}, part.label), rows.length ? h('dl', { class: 'facts' }, rows) : h('p', { class: 'faint' }, 'Nothing of it can be read.'))
+      return h('div', { class: 'held' }, h('h3', {}, onStage(part.label, told)), rows.length ? h('dl', { class: 'facts' }, rows) : h('p', { class: 'faint' }, 'Nothing of it can be read.'))
     })
     this.element = h('section', { class: 'panel holds', 'aria-labelledby': 'holds-head', tabindex: 0 },
       h('h2', { id: 'holds-head' }, 'What each part holds'), h('div', { class: 'helds' }, parts))

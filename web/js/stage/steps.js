@@ -1,7 +1,9 @@
 // The steps of one message, as the scene foretells them; the one that happens now is marked.
 
-import { h, say } from '../dom.js'
+import { h, say, show } from '../dom.js'
 import { count, duration } from '../format.js'
+import { term } from '../glossary.js'
+import { ACTS, onStage } from './terms.js'
 import { isWaking } from './way.js'
 import { reversed } from './words.js'
 
@@ -30,13 +32,19 @@ export class Steps {
     /** Every text, as it is and as it is of a message that goes back. @type {[HTMLElement, string][]} */
     this.texts = []
     const text = (/** @type {'span' | 'small'} */ tag, /** @type {string} */ words, name = '') => {
-      const element = h(tag, name ? { class: name } : {}, words)
+      const element = h(tag, name ? { class: name } : {})
       this.texts.push([element, words])
       return element
     }
+    const acts = new Set()
+    const act = (/** @type {Act} */ act) => {
+      const known = acts.has(act.is)
+      acts.add(act.is)
+      return known ? actText(act) : term(actText(act), ACTS[act.is])
+    }
     const items = scene.steps.map((step) => {
       const item = h('li', { class: step.actor },
-        h('code', {}, actText(step.act)), text('span', step.actor, 'who'), ' ', text('span', step.text),
+        h('code', {}, act(step.act)), text('span', step.actor, 'who'), ' ', text('span', step.text),
         WHEN[step.when] ? [' ', text('small', WHEN[step.when])] : null)
       if (isWaking(step)) {
         const took = h('small', { class: 'took nums' })
@@ -50,6 +58,7 @@ export class Steps {
     this.element = h('section', { class: 'panel foretold', 'aria-labelledby': 'steps-head' },
       h('h2', { id: 'steps-head', title: 'Sending and receiving are stamped by the processes themselves. Steps between two stamps take what a call takes that need not wait, unless a probe saw them.' }, 'One message, step by step'),
       this.list)
+    this.write()
     /** @type {Set<HTMLElement>} */
     this.marked = new Set()
   }
@@ -80,7 +89,12 @@ export class Steps {
   turn(back) {
     if (back === this.back) return
     this.back = back
-    for (const [element, words] of this.texts) say(element, back ? reversed(words) : words)
+    this.write()
+  }
+
+  write() {
+    const told = new Set()
+    for (const [element, words] of this.texts) show(element, onStage(this.back ? reversed(words) : words, told))
   }
 
   /** A step is kept in sight, within the list. @param {HTMLElement} item */

@@ -6,6 +6,7 @@ import { s } from '../dom.js'
 import { duration, times } from '../format.js'
 import { linear } from '../scale.js'
 import { endOf } from './recording.js'
+import { onDrawing } from './terms.js'
 
 /** @import { Recording } from './recording.js' */
 /** @import { Warp } from './warp.js' */
@@ -69,7 +70,7 @@ export class Strip {
 
   build() {
     const right = this.width - RIGHT
-    const names = ROWS.map((row, index) => s('text', { class: 'axis', x: 0, y: y(index) + 12 }, NAMES[row]))
+    const names = ROWS.map((row, index) => s('text', { class: 'axis', x: 0, y: y(index) + 12 }, onDrawing(NAMES[row])))
     const lines = ROWS.map((_, index) => s('line', { class: 'hair', x1: LEFT, x2: right, y1: y(index) + HEIGHT + 1.5, y2: y(index) + HEIGHT + 1.5 }))
     this.svg.replaceChildren(...lines, ...names)
     if (!this.recording || !this.warp) return
