@@ -2,12 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
-import { BINARY, closeAll, descendants, launchFirefox, open, pids, ready, startLab, tooWide, until } from './harness.mjs'
+import { BINARY, closeAll, descendants, launchFirefox, open, opening, pids, ready, scratch, startLab, tooWide, until } from './harness.mjs'
 
 /** @type {import('playwright-core').Browser} */
 let browser
@@ -15,17 +14,12 @@ let browser
 let lab
 /** @type {any[]} */
 let scenes
-const folder = mkdtempSync(join(tmpdir(), 'ipcscope-firefox-'))
+const folder = scratch('firefox')
 
 before(async () => {
-  browser = await launchFirefox()
-  lab = await startLab()
-  scenes = (await (await fetch(`${lab.url}api/lab`)).json()).scenes
+  ({ browser, lab, scenes } = await opening(launchFirefox))
 })
-after(async () => {
-  await closeAll()
-  rmSync(folder, { recursive: true, force: true })
-})
+after(closeAll)
 
 const WIDTHS = [1366, 375]
 const counter = (page) => page.getByLabel('Messages that have arrived')

@@ -40,6 +40,23 @@ export function keep(it) {
   return it
 }
 
+/** A folder that goes with the tests. @param {string} name */
+export function scratch(name) {
+  const folder = mkdtempSync(join(tmpdir(), `ipcscope-${name}-`))
+  keep({ close: async () => rmSync(folder, { recursive: true, force: true }) })
+  return folder
+}
+
+/**
+ * A browser, a lab, and the scenes that the lab has.
+ * @param {() => Promise<import('playwright-core').Browser>} launch
+ */
+export async function opening(launch) {
+  const browser = await launch()
+  const lab = await startLab()
+  return { browser, lab, scenes: /** @type {any[]} */ ((await (await fetch(`${lab.url}api/lab`)).json()).scenes) }
+}
+
 /** Closes what is still open. */
 export async function closeAll() {
   for (const it of opened.splice(0).reverse()) await it.close()

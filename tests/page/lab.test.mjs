@@ -2,13 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, request } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
-import { axe, begin, BINARY, closeAll, descendants, keep, launch, looks, open, pids, places, ready, ROOT, shifts, startLab, tooWide, unfold, until } from './harness.mjs'
+import { axe, begin, BINARY, closeAll, descendants, keep, launch, looks, open, opening, pids, places, ready, ROOT, scratch, shifts, startLab, tooWide, unfold, until } from './harness.mjs'
 
 /** @type {import('playwright-core').Browser} */
 let browser
@@ -16,17 +15,12 @@ let browser
 let lab
 /** @type {any[]} */
 let scenes
-const folder = mkdtempSync(join(tmpdir(), 'ipcscope-page-'))
+const folder = scratch('page')
 
 before(async () => {
-  browser = await launch()
-  lab = await startLab()
-  scenes = (await (await fetch(`${lab.url}api/lab`)).json()).scenes
+  ({ browser, lab, scenes } = await opening(launch))
 })
-after(async () => {
-  await closeAll()
-  rmSync(folder, { recursive: true, force: true })
-})
+after(closeAll)
 
 const at = (hash) => `${lab.url}#/${hash}`
 const press = (page, name) => page.getByRole('button', { name, exact: true }).click()

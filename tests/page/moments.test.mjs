@@ -5,10 +5,10 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 
 import { value } from '../../web/js/format.js'
-import { Player } from '../../web/js/stage/player.js'
 import { Cutter, during } from '../../web/js/stage/recording.js'
 import { event as readEvent, header as readHeader } from '../../web/js/trace.js'
 import { closeAll, launch, open, ready, startLab, until } from './harness.mjs'
+import { playerOf } from './unseen.mjs'
 
 /** @type {import('playwright-core').Browser} */
 let browser
@@ -20,8 +20,6 @@ before(async () => {
 })
 after(closeAll)
 
-globalThis.cancelAnimationFrame ??= () => {}
-const unseen = /** @type {any} */ (new Proxy({}, { get: () => () => true, set: () => true }))
 const FRAMES = 40
 
 /** A player of the last recording in these lines, at no speed. @param {string[]} lines */
@@ -29,10 +27,7 @@ function followed([first, ...rest]) {
   const header = readHeader(first, 1)
   const cutter = new Cutter(header)
   const recordings = rest.flatMap((line, index) => cutter.take(readEvent(line, index + 2)) ?? [])
-  const player = new Player(unseen, header, { gauges: {}, states: {} })
-  player.speed = Infinity
-  player.load(recordings.at(-1))
-  return player
+  return playerOf(header, /** @type {any} */ (recordings.at(-1)))
 }
 
 for (const kind of ['shm', 'pipe', 'unix', 'tcp']) {

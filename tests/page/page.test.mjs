@@ -1,31 +1,27 @@
 // The page in a browser, against a lab of mechanisms that do not exist: what it shows of them, it has from their scenes.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
 import { report } from './fixtures/report.mjs'
 import { lamp, pigeon, post, scenes } from './fixtures/scenes.mjs'
 import { traceText } from './fixtures/trace.mjs'
-import { axe, begin, boxes, closeAll, keep, launch, looks, open, pids, ready, shifts, tooWide, unfold, until } from './harness.mjs'
+import { axe, begin, boxes, closeAll, keep, launch, looks, open, pids, ready, scratch, shifts, tooWide, unfold, until } from './harness.mjs'
 import { mock } from './mock.mjs'
 
 /** @type {import('playwright-core').Browser} */
 let browser
 /** @type {Awaited<ReturnType<typeof mock>>} */
 let lab
-const folder = mkdtempSync(join(tmpdir(), 'ipcscope-page-'))
+const folder = scratch('page')
 
 before(async () => {
   browser = await launch()
   lab = keep(await mock({ roundMs: 40 }))
 })
-after(async () => {
-  await closeAll()
-  rmSync(folder, { recursive: true, force: true })
-})
+after(closeAll)
 
 const PAGES = ['', ...scenes.map(({ kind }) => `m/${kind}`), 'race', 'choose', 'runs', 'method', 'replay', 'nowhere', 'm/none']
 const at = (hash) => `${lab.url}#/${hash}`

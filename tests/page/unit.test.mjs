@@ -9,7 +9,6 @@ import * as format from '../../web/js/format.js'
 import { href, parse } from '../../web/js/router.js'
 import * as scale from '../../web/js/scale.js'
 import { along, layout, route, wrap } from '../../web/js/stage/layout.js'
-import { Player } from '../../web/js/stage/player.js'
 import { Cutter, during, flights, onTheWay } from '../../web/js/stage/recording.js'
 import { warp } from '../../web/js/stage/warp.js'
 import { asleep, mirrored, wayOf } from '../../web/js/stage/way.js'
@@ -19,6 +18,7 @@ import { read } from '../../web/js/trace.js'
 import { lamp, pigeon, post, scenes } from './fixtures/scenes.mjs'
 import { header, Teller, traceText } from './fixtures/trace.mjs'
 import { ROOT } from './harness.mjs'
+import { playerOf } from './unseen.mjs'
 
 const plain = (text) => text.replaceAll('\u00a0', ' ')
 
@@ -210,8 +210,6 @@ test('what was known of former processes is not shown of new ones', () => {
   assert.equal(during(made.states.get('sender'), begin + 1), undefined)
 })
 
-globalThis.cancelAnimationFrame ??= () => {}
-
 /** What a stage is told at a moment of one message to a sleeper, in the middle of which it is looked at. @param {string} wait @param {any[]} events */
 function toldStage(wait, events) {
   const cutter = new Cutter(header(pigeon, { wait }))
@@ -219,14 +217,11 @@ function toldStage(wait, events) {
   const [made] = events.map((event) => cutter.take(event)).filter(Boolean)
   const told = { boxes: /** @type {Record<string, string[]>} */ ({}), derived: /** @type {Record<string, boolean>} */ ({}), read: '' }
   const stage = {
-    token: () => true, fill() {}, content() {}, sleeper() {}, clear() {}, waiting() {}, light() {},
     process: (id, [, , , doing, where]) => { told.boxes[id] = [doing, where] },
     gauge: (field, _, derived) => { told.derived[field] = derived },
     readAt: (text) => { told.read = text },
   }
-  const player = new Player(/** @type {any} */ (stage), header(pigeon, { wait }), cutter)
-  player.speed = Infinity
-  player.load(made)
+  const player = playerOf(header(pigeon, { wait }), made, stage, cutter)
   const at = (t) => {
     player.seek(t)
     return told
@@ -276,14 +271,12 @@ test('nothing was read of processes that have just come on', () => {
 })
 
 test('a step goes to the next thing that happens, never twice to one, and leaves none out', () => {
-  const stage = new Proxy({}, { get: () => () => true, set: () => true })
   let between = false
   for (const scene of scenes) {
     for (const [mode, wait] of [['burst', 'spin'], ['step', 'block'], ['xray', 'block']]) {
       const recording = recorded(scene, mode, 7, wait)
-      const player = new Player(/** @type {any} */ (stage), header(scene, { wait }), { gauges: {}, states: {} })
-      player.recording = recording
-      player.now = recording.from
+      const player = playerOf(header(scene, { wait }), recording)
+      player.seek(recording.from)
       const walk = (direction) => {
         const seen = [player.now]
         for (;;) {
