@@ -11,7 +11,7 @@ export interface Advice {
   text: string
 }
 
-export type Amount = "frame" | "read"
+export type Amount = "frame" | "read" | "fitting"
 
 export type Basis = "measured" | "quoted" | "modelled"
 
@@ -333,6 +333,11 @@ export interface Launch {
   messages_per_s: number | null
 }
 
+export interface Level {
+  held: string
+  size: string
+}
+
 export interface Machine {
   architecture: string
   cache_l1d: string | null
@@ -377,6 +382,7 @@ export interface Part {
   gauges: Array<Gauge>
   id: string
   label: string
+  level?: Level
   space: Space
 }
 

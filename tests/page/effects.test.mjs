@@ -5,12 +5,13 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import WebSocket from 'ws'
 
-import { Player } from '../../web/js/stage/player.js'
 import { Cutter, during } from '../../web/js/stage/recording.js'
 import { event as readEvent, header as readHeader } from '../../web/js/trace.js'
 import { closeAll, startLab, until } from './harness.mjs'
+import { playerOf } from './unseen.mjs'
 
-/** @import { Effect, Event, Header } from '../../web/types' */
+/** @import { Event, Header } from '../../web/types' */
+/** @import { Player } from '../../web/js/stage/player.js' */
 
 const KINDS = ['shm', 'pipe', 'unix', 'tcp']
 const send = (mode, more = {}) => ({ do: 'send', count: 10, mode, ...more })
@@ -81,6 +82,7 @@ const SETUPS = [
 
 for (const kind of KINDS) {
   test(`${kind}: what its steps foretell is what the lab reads`, async () => {
+    const slept = new Set()
     for (const setup of SETUPS) {
       const { header, recordings, held, differences } = foretold(await told({ kind, ...setup }, COMMANDS))
       const where = JSON.stringify(setup)
@@ -90,21 +92,33 @@ for (const kind of KINDS) {
       const named = new Set(header.scene.steps.flatMap((step) => (step.effects ?? []).flatMap((effect) => ('gauge' in effect ? [effect.gauge] : []))))
       const gauges = header.scene.stage.flatMap((part) => part.gauges.map(({ field }) => field))
       for (const field of named) assert.ok(gauges.includes(field), `no gauge ${field}`)
+      for (const { messages, rests } of recordings) for (const { back, stuck, stuckIn, dozes, dozesIn } of messages) {
+        for (const [side, at, call] of /** @type {[string, number, string][]} */ ([[back ? 'receiver' : 'sender', stuck, stuckIn], [back ? 'sender' : 'receiver', dozes, dozesIn]])) {
+          if (call) assert.equal(during(rests.get(side), at)?.call, call, `${where}: it sleeps in the call that the kernel says`)
+          slept.add(call)
+        }
+      }
     }
+    assert.ok(slept.size > 1, 'some slept')
+    // A message that is longer than a pipe leaves by a call that takes two pieces of memory.
+    if (kind === 'pipe') assert.ok(slept.has('writev') && !slept.has('write'), [...slept].join())
   })
 
   test(`${kind}: a wrong effect is noticed`, async () => {
-    const lines = await told({ kind, wait: 'block' }, COMMANDS)
-    const { scene } = readHeader(lines[0], 1)
+    // Of 64 KiB some find no room.
+    const all = [await told({ kind, wait: 'block' }, COMMANDS), await told({ kind, wait: 'block', size: '65536' }, COMMANDS)]
+    const filling = await filled(kind)
+    const { scene } = readHeader(filling[0], 1)
     const wrongs = scene.steps.flatMap((step, at) => (step.effects ?? []).flatMap((effect, which) => ('gauge' in effect ? [[at, which]] : [])))
     assert.ok(wrongs.length > 0)
     for (const [at, which] of wrongs) {
-      const { differences } = foretold(lines, (header) => {
+      const change = (/** @type {Header} */ header) => {
         const effects = /** @type {any[]} */ (header.scene.steps[at].effects)
         const effect = effects[which]
         // What is added is taken, a yes is a no, and a text is no text.
         effects[which] = effect.is === 'set' ? { ...effect, to: !effect.to } : effect.is === 'show' ? { is: 'set', gauge: effect.gauge, to: false } : { ...effect, is: effect.is === 'add' ? 'take' : 'add' }
-      })
+      }
+      const differences = [...all.flatMap((lines) => foretold(lines, change).differences), ...flagsOfFull(filling, change).filter(({ foretold, read }) => foretold !== read)]
       assert.ok(differences.length > 0, `${scene.steps[at].id} could do the opposite of ${JSON.stringify(scene.steps[at].effects?.[which])}`)
     }
   })
@@ -112,38 +126,54 @@ for (const kind of KINDS) {
 
 for (const kind of KINDS) {
   test(`${kind}: while its medium is filled, a sender is seen that sleeps for want of room, and its message arrives`, async () => {
-    const { header, recordings: [recording], lines } = await filled(kind)
+    const told = await filled(kind)
+    const { header, recordings: [recording] } = foretold(told)
+    const lines = told.slice(1).map((line) => readEvent(line, 1))
+    for (const { field, foretold, read } of flagsOfFull(told)) assert.equal(foretold, read, field)
     assert.deepEqual(lines.map(({ t_ns }) => t_ns), lines.map(({ t_ns }) => t_ns).sort((a, b) => a - b), 'its events are in order of time')
     assert.equal(recording.messages.length, 1)
     const [message] = recording.messages
     assert.ok(message.stuck > message.sendBegin && message.stuck < message.recvEnd, 'it was seen asleep in its call')
     assert.equal(recording.arrivals.length, 1)
-    const player = new Player(unseen, header, { gauges: {}, states: {} })
-    player.speed = Infinity
-    player.load(recording)
+    const player = playerOf(header, recording)
     for (const { from, at, values } of recording.readings.filter(({ from }) => from > message.sendBegin)) {
       for (const [field, value] of Object.entries(values)) assert.deepEqual(during(recording.gauges.get(field), at), { value, read: true }, `${field}, read from ${from} to ${at}: only one of many messages is followed`)
     }
-    const full = header.scene.steps.some(({ when }) => when === 'full')
+    // It sleeps before anything of its message is copied.
+    const effects = player.way(message).moments.flatMap(({ at, step }) => (step.effects ?? []).map((effect) => ({ at, effect, full: step.when === 'full' })))
+    const slept = effects.find(({ effect }) => effect.is === 'sleeps')
+    const grows = effects.filter(({ effect, full }) => effect.is === 'add' && !full)
+    assert.ok(slept && slept.at < message.stuck && grows.length > 0 && grows.every(({ at }) => at >= message.stuck), JSON.stringify(effects))
+    const { level } = header.scene.stage.find(({ level }) => level) ?? {}
+    if (level) {
+      const part = (/** @type {number} */ t) => Number(during(recording.gauges.get(level.held), t)?.value) / Number(during(recording.gauges.get(level.size), t)?.value)
+      assert.ok(part(message.stuck) > 0.9 && part(message.stuck) <= 1, `its track is full: ${part(message.stuck)}`)
+    }
     const states = recording.states.get('sender')
-    // It slept long before it was seen, where the scene says so.
-    for (const at of [...(full ? [(message.sendBegin + message.stuck) / 2] : []), message.stuck + 1]) {
+    // It slept long before it was seen, and in the call that the kernel names.
+    for (const at of [(message.sendBegin + message.stuck) / 2, message.stuck + 1]) {
       player.seek(at)
-      assert.equal(player.says('sender', states?.is[states.at.findLastIndex((at) => at <= player.now)])[0], 'sleeping')
-      assert.equal(player.current().some(({ moment }) => moment.step.when === 'full'), full, 'and its step is lit')
+      const [says, where] = player.says('sender', states?.is[states.at.findLastIndex((at) => at <= player.now)])
+      assert.deepEqual([says, where], ['sleeping', `in ${message.stuckIn}()`])
+      assert.ok(player.current().some(({ moment }) => moment.step.when === 'full'), 'and its step is lit')
     }
   })
 }
 
-/** The recording of an experiment that fills a medium until its sender sleeps. @param {string} kind */
-async function filled(kind) {
-  const lines = await told({ kind, wait: 'block' }, [{ do: 'experiment', id: 'fill' }])
-  return { ...foretold(lines), lines: lines.slice(1).map((line) => readEvent(line, 1)) }
-}
+/** The lines of an experiment that fills a medium until its sender sleeps. @param {string} kind */
+const filled = (kind) => told({ kind, wait: 'block' }, [{ do: 'experiment', id: 'fill' }])
 
-globalThis.cancelAnimationFrame ??= () => {}
-/** A stage that nobody sees. */
-const unseen = /** @type {any} */ (new Proxy({}, { get: () => () => true, set: () => true }))
+/**
+ * The yes and no that the steps of a sender without room set, and what was read next: while it sleeps, and after it.
+ * @param {string[]} lines of such an experiment @param {(header: Header) => void} [change]
+ */
+function flagsOfFull(lines, change) {
+  const { header, recordings: [recording] } = foretold(lines, change)
+  const fields = new Set(header.scene.steps.filter(({ when }) => when === 'full').flatMap(({ effects = [] }) => effects.flatMap((effect) => (effect.is === 'set' ? [effect.gauge] : []))))
+  const [{ sendBegin, sendEnd }] = recording.messages
+  const looked = [recording.readings.find(({ from }) => from > sendBegin), recording.readings.find(({ from }) => from > sendEnd)]
+  return [...fields].flatMap((field) => looked.flatMap((reading) => (reading ? [{ field, foretold: during(recording.gauges.get(field), reading.from)?.value, read: reading.values[field] }] : assert.fail('nothing was read'))))
+}
 
 /** Moments of a replay, evenly over its playing time. @param {Player} player @param {number} n */
 const moments = (player, n) => Array.from({ length: n }, (_, index) => player.warp.real(((index + 0.5) / n) * player.warp.length))
@@ -155,9 +185,7 @@ for (const kind of KINDS) {
     assert.ok(header.calls, 'the calls were timed')
     let [flown, slept, ran] = [0, 0, 0]
     for (const recording of recordings) {
-      const player = new Player(unseen, header, { gauges: {}, states: {} })
-      player.speed = Infinity
-      player.load(recording)
+      const player = playerOf(header, recording)
       const { send_ns, recv_ns } = header.calls
       const alone = recording.messages.filter((message) => recording.messages.every((other) => other === message || other.recvEnd <= message.sendBegin || other.sendBegin >= message.recvEnd))
       flown += alone.length

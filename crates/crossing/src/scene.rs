@@ -224,6 +224,11 @@ impl Effect {
         Effect::Add { gauge: Cow::Borrowed(gauge), by: Amount::Frame }
     }
 
+    /// The gauge grows by what fits of a message that is longer than its medium.
+    pub(crate) const fn add_fitting(gauge: &'static str) -> Effect {
+        Effect::Add { gauge: Cow::Borrowed(gauge), by: Amount::Fitting }
+    }
+
     /// The gauge shrinks by what the receiver's call has read.
     pub(crate) const fn take_read(gauge: &'static str) -> Effect {
         Effect::Take { gauge: Cow::Borrowed(gauge), by: Amount::Read }
@@ -255,6 +260,9 @@ pub enum Amount {
     /// As many as the receiver's call took out of the kernel: the message, and whatever lay behind
     /// it. None at all if an earlier call had brought the message.
     Read,
+    /// Of a message that is longer than its medium, as many as there is room for: they are copied
+    /// before the sender sleeps. Of a message that would fit into the empty medium, none.
+    Fitting,
     /// An amount that this version does not know: read, and never made.
     #[serde(other)]
     #[cfg_attr(feature = "schemars", schemars(skip))]

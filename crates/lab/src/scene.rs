@@ -62,6 +62,19 @@ pub struct ScenePart {
     pub part: Part,
     /// The gauges that can be read while it is shown.
     pub gauges: Vec<Gauge>,
+    /// How full it is, where that can be read. An older trace does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
+}
+
+/// The two gauges that say how full a part is: both in bytes, and what is held is never more than the size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+pub struct Level {
+    /// The field of the gauge that says what it holds.
+    pub held: String,
+    /// The field of the gauge that says how much fits.
+    pub size: String,
 }
 
 /// A figure that can be read of a part.
@@ -90,11 +103,20 @@ pub struct Experiment {
 
 impl Scene {
     /// The same, with what can be read of the part `id`.
-    pub(crate) fn showing(mut self, id: &str, gauges: impl Into<Vec<Gauge>>) -> Scene {
+    pub(crate) fn showing(self, id: &str, gauges: impl Into<Vec<Gauge>>) -> Scene {
+        self.with(id, |shown| shown.gauges = gauges.into())
+    }
+
+    /// The same, with how full the part `id` is: the gauge of what it holds, and the one of its size.
+    pub(crate) fn filling(self, id: &str, held: &str, size: &str) -> Scene {
+        self.with(id, |shown| shown.level = Some(Level { held: held.into(), size: size.into() }))
+    }
+
+    fn with(mut self, id: &str, change: impl FnOnce(&mut ScenePart)) -> Scene {
         let part = self.stage.iter_mut().find(|shown| shown.part.id == id);
         debug_assert!(part.is_some(), "{}: no part `{id}`", self.kind);
         if let Some(shown) = part {
-            shown.gauges = gauges.into();
+            change(shown);
         }
         self
     }

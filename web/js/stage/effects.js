@@ -1,16 +1,16 @@
 // What a stage shows between two readings: the figures that were read last, changed by the effects of the steps since.
 
 import { atMost } from '../scale.js'
-import { mirrored, mirroredGauge, wayOf } from './way.js'
+import { isFull, mirrored, mirroredGauge, wayOf } from './way.js'
 
-/** @import { Effect, Header, Part, Scene, Step, Value } from '../../types' */
+/** @import { Effect, Header, Scene, Step, Value } from '../../types' */
 /** @import { Message } from './way.js' */
 
 /** What a gauge says, and whether that was read or follows from the steps. @typedef {{ value: Value, read: boolean }} Figure */
 /** Where a process sleeps, and in which call; awake, `part` is `null`, and until `runs` it is woken and does not run yet. @typedef {{ part: string | null, call: string, runs: number }} Rest */
 /** A reading of the gauges, begun at `from` and over at `at`. @typedef {{ from: number, at: number, values: { [field: string]: Value } }} Reading */
 /** @typedef {{ at: number, field: string, foretold: Value, read: Value }} Difference */
-/** @typedef {{ at: number, message: Message, step: Step }} Done */
+/** @typedef {{ at: number, message: Message, effects: readonly Effect[], step: Step }} Done what a step does */
 
 /**
  * Everything that the steps of some messages do.
@@ -23,7 +23,12 @@ function done(header, messages) {
     const { moments, read } = wayOf(header, message)
     // What an earlier call has read must have been there by then.
     const latest = message.within ? read : Infinity
-    for (const { at, step } of moments) if (step.effects?.length) found.push({ at: Math.min(at, latest), message, step })
+    moments.forEach(({ at: told, step }, index) => {
+      const at = Math.min(told, latest)
+      // A sender that goes on with its call sleeps no longer.
+      if (isFull(moments[index - 1]?.step)) found.push({ at, message, effects: [{ is: 'wakes', process: 'sender' }], step })
+      if (step.effects?.length) found.push({ at, message, effects: step.effects, step })
+    })
   }
   return found
 }
@@ -58,25 +63,31 @@ export function follow(header, messages, readings, changes, all) {
     track.is.push(is)
   }
   const last = (/** @type {string} */ field) => gauges.get(field)?.is.at(-1)
-  const limits = new Map(scene.stage.map(heldOf).filter((pair) => pair !== null))
+  const limits = new Map(scene.stage.flatMap(({ level }) => (level ? [[level.held, level.size]] : [])))
+  /** How much fits, at most. */
+  const limit = (/** @type {string} */ field) => {
+    const size = last(limits.get(field) ?? '')?.value
+    return typeof size === 'number' ? size : Infinity
+  }
   const named = namedIn(scene)
   const isMoving = all ? moving(messages) : () => false
 
   const change = (/** @type {number} */ at, /** @type {string} */ field, /** @type {number} */ by) => {
     const value = last(field)?.value
     if (!all || typeof value !== 'number' || Number.isNaN(by)) return
-    const limit = last(limits.get(field) ?? '')?.value
-    put(gauges, field, at, { value: Math.max(0, Math.min(value + by, typeof limit === 'number' ? limit : Infinity)), read: false })
+    put(gauges, field, at, { value: Math.max(0, Math.min(value + by, limit(field))), read: false })
   }
   const apply = (/** @type {Done} */ { at, message, step }, /** @type {Effect} */ effect) => {
     const side = (/** @type {string} */ id) => (message.back ? mirrored(scene, id) : id)
     const gauge = (/** @type {string} */ field) => (message.back ? mirroredGauge(scene, field) : field)
     if (effect.is === 'add' || effect.is === 'take') {
-      const bytes = effect.by === 'frame' ? (frame_bytes ?? NaN) : effect.by === 'read' ? message.read : NaN
-      change(at, gauge(effect.gauge), effect.is === 'add' ? bytes : -bytes)
+      const field = gauge(effect.gauge)
+      const frame = frame_bytes ?? NaN
+      const bytes = effect.by === 'frame' ? frame : effect.by === 'read' ? message.read : effect.by === 'fitting' && frame > limit(field) ? frame : NaN
+      change(at, field, effect.is === 'add' ? bytes : -bytes)
     } else if (effect.is === 'set') put(gauges, gauge(effect.gauge), at, { value: effect.to, read: false })
     else if (effect.is === 'show') put(gauges, gauge(effect.gauge), at, { value: message.payload, read: false })
-    else if (effect.is === 'sleeps') put(rests, side(step.actor), at, { part: side(effect.at), call: callOf(scene, step), runs: Infinity })
+    else if (effect.is === 'sleeps') put(rests, side(step.actor), at, { part: side(effect.at), call: (step.actor === 'receiver' ? message.dozesIn : message.stuckIn) || callOf(scene, step), runs: Infinity })
     else if (effect.is === 'wakes' && (rests.get(side(effect.process))?.is.at(-1)?.part ?? null) !== null) {
       put(rests, side(effect.process), at, { part: null, call: '', runs: (effect.process === 'receiver' ? message.way?.wakes?.to : undefined) ?? at })
     }
@@ -103,7 +114,7 @@ export function follow(header, messages, readings, changes, all) {
   const happens = [
     ...changes.map((at) => ({ at, rank: 0, run: () => forget(at) })),
     // What is taken at a moment has come by then.
-    ...steps.map((one) => ({ at: one.at, rank: one.step.effects?.some(({ is }) => is === 'take') ? 2 : 1, run: () => one.step.effects?.forEach((effect) => apply(one, effect)) })),
+    ...steps.map((one) => ({ at: one.at, rank: one.effects.some(({ is }) => is === 'take') ? 2 : 1, run: () => one.effects.forEach((effect) => apply(one, effect)) })),
     ...readings.map((one) => ({ at: one.at, rank: 3, run: () => read(one) })),
   ].sort((a, b) => a.at - b.at || a.rank - b.rank)
   for (const { run } of happens) run()
@@ -135,9 +146,4 @@ function moving(messages) {
 function namedIn(scene) {
   const forward = scene.steps.flatMap((step) => (step.effects ?? []).flatMap((effect) => ('gauge' in effect ? [effect.gauge] : [])))
   return new Set(forward.flatMap((field) => [field, mirroredGauge(scene, field)]))
-}
-
-/** The gauges that say what lies in a buffer and how much fits: its first and its second, in one unit. @param {Part} part @returns {[string, string] | null} */
-export function heldOf({ form, gauges: [held, size] }) {
-  return form.is === 'buffer' && held && size && held.unit === size.unit ? [held.field, size.field] : null
 }

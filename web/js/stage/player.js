@@ -5,7 +5,6 @@ import { duration } from '../format.js'
 import { atMost } from '../scale.js'
 import { still } from '../prefs.js'
 import { TOKENS } from './draw.js'
-import { heldOf } from './effects.js'
 import { awaited, during, endOf, onTheWay, since } from './recording.js'
 import { mirrored, wayOf } from './way.js'
 import { warp } from './warp.js'
@@ -241,8 +240,7 @@ export class Player {
         any ||= read(field) !== undefined
         stage.gauge(field, read(field), since)
       }
-      const [held, size] = heldOf(part) ?? []
-      if (held && size) stage.fill(part.id, share(read(held), read(size)))
+      if (part.level) stage.fill(part.id, share(read(part.level.held), read(part.level.size)))
     }
     const last = recording?.readings[atMost(recording.readAt, now) - 1]
     // Of processes that came on since, nothing was read yet.

@@ -218,7 +218,7 @@ function messageOf(messages, event) {
   const id = /** @type {number} */ (event.message)
   let found = messages.get(id)
   if (!found) {
-    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, lost: Infinity, refused: NaN, open: false, failed: null, stamped: new Map(), entered: new Map(), ran: NaN, ahead: 0, read: NaN, within: null, stuck: NaN, dozes: NaN, waitedLong: false }
+    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, lost: Infinity, refused: NaN, open: false, failed: null, stamped: new Map(), entered: new Map(), ran: NaN, ahead: 0, read: NaN, within: null, stuck: NaN, stuckIn: '', dozes: NaN, dozesIn: '', waitedLong: false }
     messages.set(id, found)
   }
   if (event.direction === 'back') found.back = true
@@ -247,9 +247,10 @@ function finishMessages(made, messages, header) {
     reads(messages, header.frame_bytes ?? NaN)
     let long = false
     for (const message of messages) {
-      const { sendBegin, sendEnd, recvBegin } = message
-      message.stuck = seenAsleep(made, back ? 'receiver' : 'sender', sendBegin, Number.isFinite(sendEnd) ? sendEnd : made.to)
-      message.dozes = seenAsleep(made, back ? 'sender' : 'receiver', recvBegin, sendBegin)
+      const { sendBegin, sendEnd, recvBegin, recvEnd } = message
+      const stuck = seenAsleep(made, back ? 'receiver' : 'sender', sendBegin, Math.min(Number.isFinite(sendEnd) ? sendEnd : made.to, recvEnd))
+      const dozes = seenAsleep(made, back ? 'sender' : 'receiver', recvBegin, sendBegin)
+      Object.assign(message, { stuck: stuck.at, stuckIn: stuck.call, dozes: dozes.at, dozesIn: dozes.call })
       message.waitedLong = long
       if (sendBegin > recvBegin) long = sendBegin - recvBegin > budget(header.wait)
     }
@@ -281,16 +282,16 @@ function reads(messages, frame) {
 }
 
 /**
- * When the kernel first said that a process sleeps in the channel, between two moments; `NaN` if it did not.
+ * When the kernel first said that a process sleeps in the channel, between two moments, and in which call; `NaN` if it did not.
  * @param {Recording} made @param {string} side @param {number} from @param {number} to
  */
 function seenAsleep(made, side, from, to) {
   const states = made.states.get(side)
-  if (!states) return NaN
+  if (!states) return { at: NaN, call: '' }
   for (let index = atMost(states.at, from); index < states.at.length && states.at[index] < to; index++) {
-    if (states.is[index]?.state === 'sleeping') return states.at[index]
+    if (states.is[index]?.state === 'sleeping') return { at: states.at[index], call: states.is[index].call ?? '' }
   }
-  return NaN
+  return { at: NaN, call: '' }
 }
 
 /**

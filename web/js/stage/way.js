@@ -27,7 +27,9 @@
  * @property {number} read bytes that its call took out of the kernel; `NaN` when that is not told
  * @property {Message | null} within the message whose call had brought this one, too
  * @property {number} stuck when its sender was seen asleep for want of room; `NaN` when it was not
+ * @property {string} stuckIn the call in which it was seen asleep; empty when the kernel did not tell
  * @property {number} dozes when its receiver was first seen asleep before it was sent; `NaN` when it was not
+ * @property {string} dozesIn the call in which that was
  * @property {boolean} waitedLong whether the receiver's wait before this one was longer than it polls
  * @property {Way} [way] worked out when it is first needed
  */
@@ -104,6 +106,12 @@ function arrival(steps) {
 /** Whether a step makes a sleeping receiver run. @param {Step} step */
 export const isWaking = (step) => step.act.is === 'wake' || (step.effects ?? []).some((effect) => effect.is === 'wakes' && effect.process === 'receiver')
 
+/** Whether a sender sleeps by this step for want of room. @param {Step | undefined} step */
+export const isFull = (step) => step?.when === 'full' && (step.act.is === 'sleep' || (step.effects ?? []).some(({ is }) => is === 'sleeps'))
+
+/** Whether a step takes the message somewhere: one that sets a flag does not. @param {Step} step */
+const carries = (step) => step.to !== null || (['store', 'load', 'copy'].includes(step.act.is) && !(step.effects ?? []).some(({ is }) => is === 'set'))
+
 /** Whether a step takes bytes out of the kernel. @param {Step} step */
 const takesRead = (step) => (step.effects ?? []).some((effect) => effect.is === 'take' && effect.by === 'read')
 
@@ -137,21 +145,24 @@ export function wayOf(header, message) {
   const home = arrival(steps)
   const turn = Math.max(first, steps.findIndex((step, index) => index > first && step.actor === 'receiver'))
   const wake = steps.findIndex((step, index) => index > first && index < turn && isWaking(step))
-  const { sendBegin, recvBegin, recvEnd, stuck, within } = message
-  const { sent, ...rest } = parts(message, calls, wake >= 0)
-  const takes = wake >= 0 && message.ran > sent && message.ran < recvEnd ? message.ran : rest.takes
-  const falls = Math.min((sendBegin - recvBegin) * FALLS, calls ? calls.send_ns + calls.recv_ns : Infinity)
-  // It was seen asleep; it fell asleep as soon as it found no room.
+  const { sendBegin, sendEnd, recvBegin, recvEnd, stuck, dozes, within } = message
+  const full = steps.findIndex(isFull)
+  // It was seen asleep; it fell asleep as soon as it found no room. When there was some it did what was left of its call.
   const sleeps = sendBegin + Math.min((stuck - sendBegin) * FALLS, calls ? calls.send_ns : Infinity)
-  const full = steps.findIndex((step) => step.when === 'full' && step.actor === 'sender')
+  const over = Math.min(Number.isFinite(sendEnd) ? sendEnd : Infinity, recvEnd)
+  const room = Number.isFinite(over) ? Math.max(stuck, over - (calls ? calls.send_ns : (over - stuck) * FALLS)) : Infinity
+  const { sent, ...rest } = parts(full < 0 ? message : { ...message, sendBegin: room }, calls, wake >= 0)
+  const takes = wake >= 0 && message.ran > sent && message.ran < recvEnd ? message.ran : rest.takes
+  const falls = Math.min(((dozes > 0 ? dozes : sendBegin) - recvBegin) * FALLS, calls ? calls.send_ns + calls.recv_ns : Infinity)
 
   const between = (/** @type {number} */ from, /** @type {number} */ to, /** @type {number} */ n, /** @type {number} */ of) =>
     from + ((to - from) * n) / Math.max(1, of)
   const at = (/** @type {number} */ index) => {
     if (index < first) return between(recvBegin, recvBegin + falls, index, first)
-    if (full >= 0 && index <= full) return between(sendBegin, sleeps, index - first, full - first)
+    if (full >= 0 && index <= full) return index === full ? sleeps : between(sendBegin, sleeps, index - first, full - first)
     if (wake >= 0 && index >= wake && index < turn) return sent
-    if (index < turn) return between(sendBegin, sent, index - first, (wake >= 0 ? wake : turn) - first)
+    const begun = full >= 0 ? full + 1 : first
+    if (index < turn) return between(full >= 0 ? room : sendBegin, sent, index - begun, (wake >= 0 ? wake : turn) - begun)
     // A receiver that looks again and again is at its first step until it finds the message.
     if (index === turn && wake < 0) return Math.max(sent, recvBegin)
     if (index <= home) return between(takes, recvEnd, wake < 0 ? Math.max(0, index - turn - 1) : index - turn, home - turn + (wake < 0 ? 0 : 1))
@@ -191,18 +202,20 @@ function stops(header, message, moments, sent) {
     if (Number.isFinite(at)) found.push({ at: Math.max(at, here().at), part })
   }
   const own = moments.filter(({ at }) => at >= message.sendBegin)
+  const full = own.findIndex(({ step }) => isFull(step))
   own.forEach(({ at, step }, index) => {
-    const moves = step.to !== null || ['store', 'load', 'copy'].includes(step.act.is)
-    if (!moves || here().part === 'receiver') return
+    if (!carries(step) || here().part === 'receiver') return
     if (step.at !== here().part) {
       stop(own[index - 1]?.at ?? message.sendBegin, here().part)
       stop(at, step.at)
     }
     if (step.to === null) return
-    stop(at, here().part)
-    const next = own.find((later) => later.at > at)?.at ?? message.recvEnd
+    // A sender that finds no room has the message until there is some.
+    const leaves = index < full ? (own[full + 1]?.at ?? Infinity) : at
+    stop(leaves, here().part)
+    const next = own.find((later) => later.at > leaves)?.at ?? message.recvEnd
     // One that its receiver takes in another's call, or never, lies where its sender has brought it.
-    stop(message.within || next === Infinity ? Math.min(next, Math.max(at, sent)) : next, step.to)
+    stop(message.within || next === Infinity ? Math.min(next, Math.max(leaves, sent)) : next, step.to)
   })
   if (message.within && here().part !== 'receiver') {
     const { read } = wayOf(header, message.within)

@@ -302,10 +302,13 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
              from the program's own memory.",
         )
         .to("buffer"),
+        Step::full(
+            "The pipe is full: the sender sleeps until the receiver has made room. Of a message longer \
+             than the pipe, what fits is copied before.",
+        )
+        .effects(const { &[Effect::add_fitting("pipe_bytes"), Effect::sleeps("buffer")] }),
         Step::copy("copy-in", "buffer", "The kernel copies the bytes into a slot of the pipe.")
             .effects(const { &[Effect::add("pipe_bytes")] }),
-        Step::full("The pipe is full: the sender sleeps until the receiver has made room.")
-            .effects(const { &[Effect::sleeps("buffer")] }),
         Step::wake(),
         Step::receiver(
             "read",

@@ -126,6 +126,11 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
              KiB from the program's own memory.",
         )
         .to("socket"),
+        Step::full(
+            "The window is closed and the socket has no more memory to keep bytes in: the sender sleeps \
+             until the receiver has read.",
+        )
+        .effects(const { &[Effect::sleeps("socket")] }),
         Step::copy("copy-in", "socket", "The kernel copies the bytes into a socket buffer."),
         Step::kernel("segment", Act::Store, "tcp", "TCP gives the segment its sequence number.")
             .effects(const { &[Effect::add("seq_bytes")] }),
@@ -138,8 +143,6 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
         )
         .to("queue")
         .effects(const { &[Effect::add("queued_bytes")] }),
-        Step::full("The window is closed: the sender sleeps until the receiver has read.")
-            .effects(const { &[Effect::sleeps("queue")] }),
         Step::wake(),
         Step::receiver(
             "recv",

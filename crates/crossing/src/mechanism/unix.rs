@@ -136,14 +136,14 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
              KiB from the program's own memory.",
         )
         .to("queue"),
+        Step::full("Its share of the queue is used up: the sender sleeps until the receiver has read.")
+            .effects(const { &[Effect::sleeps("queue")] }),
         Step::copy(
             "copy-in",
             "queue",
             "The kernel copies the bytes into a socket buffer and queues it at the receiver.",
         )
         .effects(const { &[Effect::add("queued_bytes")] }),
-        Step::full("Its share of the queue is used up: the sender sleeps until the receiver has read.")
-            .effects(const { &[Effect::sleeps("queue")] }),
         Step::wake(),
         Step::receiver(
             "recv",

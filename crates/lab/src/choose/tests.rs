@@ -24,7 +24,7 @@ fn scene(kind: &str, copies: f64, duplex: bool, cross_host: bool) -> Scene {
         title: kind.to_uppercase(),
         duplex,
         cross_host,
-        stage: vec![ScenePart { part, gauges: vec![] }],
+        stage: vec![ScenePart { part, gauges: vec![], level: None }],
         budgets: ["spin", "hybrid", "block"].map(budget).to_vec(),
         ..Scene::default()
     }

@@ -41,7 +41,11 @@ impl Scene {
             kind: kind.to_string(),
             duplex: design.duplex,
             cross_host: design.cross_host,
-            stage: design.stage.iter().map(|part| ScenePart { part: part.clone(), gauges: vec![] }).collect(),
+            stage: design
+                .stage
+                .iter()
+                .map(|part| ScenePart { part: part.clone(), gauges: vec![], level: None })
+                .collect(),
             steps: design.steps.to_vec(),
             budgets: design.budgets.to_vec(),
             ..Scene::default()
@@ -84,6 +88,38 @@ mod tests {
             for counter in of(kind).gauges.counters {
                 assert!(named.iter().any(|gauge| gauge.field == *counter), "{kind}: no gauge `{counter}`");
             }
+        }
+    }
+
+    #[test]
+    fn a_level_is_told_by_gauges_of_its_part_in_bytes() {
+        let mut filled = 0;
+        for kind in Kind::ALL {
+            for ScenePart { part, gauges, level } in Scene::of(kind).stage {
+                let Some(level) = level else { continue };
+                for field in [level.held, level.size] {
+                    let told = gauges.iter().any(|gauge| gauge.field == field && gauge.unit == "B");
+                    assert!(told, "{kind}: `{}` has no gauge `{field}`", part.id);
+                }
+                filled += 1;
+            }
+        }
+        assert!(filled > 0);
+    }
+
+    /// In the kernel, as in the ring, a sender looks for room before it copies.
+    #[test]
+    fn a_sender_sleeps_for_want_of_room_before_the_message_is_copied() {
+        for kind in Kind::ALL {
+            let steps = Scene::of(kind).steps;
+            let place = |found: &dyn Fn(&crate::scene::Step) -> bool| steps.iter().position(found);
+            let full = place(&|step| step.when == crate::scene::When::Full).unwrap();
+            let copied = place(&|step| {
+                step.id != "full"
+                    && step.effects.iter().any(|e| matches!(e, crate::scene::Effect::Add { .. }))
+                    || step.act == crate::scene::Act::Copy
+            });
+            assert!(Some(full) < copied, "{kind}");
         }
     }
 

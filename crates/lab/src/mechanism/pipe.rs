@@ -92,4 +92,6 @@ fn words(bare: Scene) -> Scene {
 ..bare }
     .showing("buffer", [Gauge::new("pipe_bytes", "in the pipe", "B"), Gauge::new("pipe_size_bytes", "size", "B")])
     .showing("back", [Gauge::new("back_pipe_bytes", "in the pipe", "B"), Gauge::new("back_pipe_size_bytes", "size", "B")])
+    .filling("buffer", "pipe_bytes", "pipe_size_bytes")
+    .filling("back", "back_pipe_bytes", "back_pipe_size_bytes")
 }

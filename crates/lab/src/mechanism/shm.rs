@@ -62,6 +62,9 @@ fn read(on: &Gauges, sheet: &mut Sheet) {
         sheet.put(tail, region.header.tail);
         sheet.put(head, region.header.head);
         sheet.put(&format!("{name}_asleep"), region.header.asleep);
+        let prefix = if side == SENDER { "" } else { "back_" };
+        sheet.put(&format!("{prefix}ring_size_bytes"), region.header.capacity);
+        sheet.put_if(&format!("{prefix}ring_bytes"), in_ring(on, side));
         // What was written before counting began is nothing that the reader has seen.
         let message = if region.header.tail == on.before(tail) {
             Some(NO_MESSAGE.to_owned())
@@ -80,10 +83,16 @@ fn read(on: &Gauges, sheet: &mut Sheet) {
 }
 
 fn on_the_way(on: &Gauges) -> Option<u64> {
+    in_ring(on, SENDER)
+}
+
+/// Bytes in the ring of the region that `side` writes: written, and not told to have been read.
+fn in_ring(on: &Gauges, side: usize) -> Option<u64> {
     // A reader rarely publishes how far it has read. Messages sent before the counting began have
     // been read.
-    let (own, theirs) = (on.region(SENDER).ok()?.header, on.region(RECEIVER).ok()?.header);
-    Some(own.tail - theirs.head.max(on.before("tail")).min(own.tail))
+    let tail = if side == SENDER { "tail" } else { "back_tail" };
+    let (own, theirs) = (on.region(side).ok()?.header, on.region(1 - side).ok()?.header);
+    Some(own.tail - theirs.head.max(on.before(tail)).min(own.tail))
 }
 
 fn overwrite_region(Overwritten { send, by, message, .. }: Overwritten<'_>) -> io::Result<()> {
@@ -143,6 +152,8 @@ fn words(bare: Scene) -> Scene {
         ),
     ],
 ..bare }
-    .showing("own", [Gauge::text("sender_region_access", "mapped"), Gauge::new("tail", "tail: written so far", "B"), Gauge::new("back_head", "head: told to have taken, a quarter of the ring at a time", "B"), Gauge::new("sender_asleep", "sender asleep", ""), Gauge::text("sender_region_message", "last message"), Gauge::text("sender_region_page", "page")])
-    .showing("theirs", [Gauge::text("receiver_region_access", "mapped"), Gauge::new("back_tail", "tail: written so far", "B"), Gauge::new("head", "head: told to have taken, a quarter of the ring at a time", "B"), Gauge::new("receiver_asleep", "receiver asleep", ""), Gauge::text("receiver_region_message", "last message"), Gauge::text("receiver_region_page", "page")])
+    .showing("own", [Gauge::text("sender_region_access", "mapped"), Gauge::new("tail", "tail: written so far", "B"), Gauge::new("back_head", "head: read so far of the other region, told after each quarter of a ring", "B"), Gauge::new("sender_asleep", "sender asleep", ""), Gauge::text("sender_region_message", "last message"), Gauge::text("sender_region_page", "page"), Gauge::new("ring_bytes", "in the ring: written, and not told to have been read", "B"), Gauge::new("ring_size_bytes", "size of the ring", "B")])
+    .showing("theirs", [Gauge::text("receiver_region_access", "mapped"), Gauge::new("back_tail", "tail: written so far", "B"), Gauge::new("head", "head: read so far of the other region, told after each quarter of a ring", "B"), Gauge::new("receiver_asleep", "receiver asleep", ""), Gauge::text("receiver_region_message", "last message"), Gauge::text("receiver_region_page", "page"), Gauge::new("back_ring_bytes", "in the ring: written, and not told to have been read", "B"), Gauge::new("back_ring_size_bytes", "size of the ring", "B")])
+    .filling("own", "ring_bytes", "ring_size_bytes")
+    .filling("theirs", "back_ring_bytes", "back_ring_size_bytes")
 }

@@ -28,6 +28,7 @@ pub(crate) fn stage() -> What {
     let part = |id: &'static str, form, label: &'static str, gauges| ScenePart {
         part: Part { id: id.into(), form, label: label.into(), space: Space::User },
         gauges,
+        level: None,
     };
     let process = |actor: Actor| part(actor.name(), Form::Process { actor }, actor.name(), Vec::new());
     let step = |id: &'static str, actor: Actor, act, text: &'static str| Step {

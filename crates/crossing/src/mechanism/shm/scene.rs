@@ -1,7 +1,7 @@
 //! The story of shared memory, as data: what [`scene`](crate::scene) asks of every mechanism.
 
 use crate::kind::Kind;
-use crate::scene::{Act, Actor, Budget, Effect, Form, Part, Range, SceneDesign, Step, WAKES, When};
+use crate::scene::{Act, Actor, Budget, Effect, Form, Part, ROOM, Range, SceneDesign, Step, WAKES, When};
 
 /// The story of one message through shared memory.
 pub(crate) static SCENE: SceneDesign = SceneDesign {
@@ -48,6 +48,18 @@ pub(crate) static SCENE: SceneDesign = SceneDesign {
         )
         .when(When::ReceiverAsleep)
         .effects(const { &[Effect::sleeps("futex")] }),
+        Step::sender(
+            "full",
+            Act::syscall("futex_waitv"),
+            "futex",
+            "The ring has no room: the sender raises its sleeping flag and sleeps on head, until the \
+             receiver has taken a quarter of the ring.",
+        )
+        .when(When::Full)
+        .effects(const { &[Effect::set("sender_asleep", true), Effect::sleeps("futex")] }),
+        Step::sender("room", Act::Store, "own", "There is room: awake, it takes its sleeping flag down.")
+            .when(When::Full)
+            .effects(const { &[ROOM, Effect::set("sender_asleep", false)] }),
         Step::sender("store", Act::Store, "sender", "The sender copies the message into its own region.")
             .to("own"),
         Step::sender("publish", Act::Store, "own", "One store of tail publishes it.")
