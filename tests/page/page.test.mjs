@@ -737,6 +737,27 @@ test('the terms on a stage’s own page are explained where they stand', async (
   await close()
 })
 
+test('the strip says what its shades mean, and than what a message took longer', async () => {
+  const lines = traceText(pigeon, 9).trimEnd().split('\n').map((line) => JSON.parse(line))
+  const late = lines.findIndex(({ what, message }) => what === 'recv-end' && message === 4)
+  for (const event of lines.slice(late)) event.t_ns += 400_000_000
+  // The last one is not followed to its end.
+  const last = lines.findLastIndex(({ what }) => what === 'recv-end')
+  const other = keep(await mock({ replay: lines.filter((_, index) => index !== last).map((line) => JSON.stringify(line)).join('\n') }))
+  const { page, close } = await open(browser, `${other.url}#/replay?speed=max`)
+  await page.locator('.strip .axis', { hasText: /^400.ms, [\d.\u00a0]+× the median$/ }).waitFor()
+  const shades = () => page.evaluate(() => ({
+    drawn: [...new Set([...document.querySelectorAll('.strip rect')].map((bar) => bar.getAttribute('class')))].filter((name) => !['call', 'flight'].includes(name ?? '')).sort(),
+    told: [...document.querySelectorAll('.legend li')].filter((one) => one.checkVisibility()).map((one) => one.getAttribute('data-shade')),
+  }))
+  const { drawn, told } = await shades()
+  assert.deepEqual(drawn, ['open', 'pause', 'waits', 'wakes'])
+  assert.deepEqual(drawn.filter((shade) => !told.includes(shade)), [])
+  assert.ok(!told.includes('lost'), 'what is not there is not explained')
+  await close()
+  await other.close()
+})
+
 test('what stands in one row stands on one line, and no room is kept for nothing', async () => {
   for (const width of [375, 1366, 1920]) {
     const { page, close } = await open(browser, at('race'), { viewport: { width, height: 650 } })

@@ -1,8 +1,8 @@
 // The strip of times: when the sender was in its call, when each message was on its way, when the receiver was in its call.
 // Each message is as wide as every other and true to scale inside, with its length below; so is each pause. A click goes to
-// a message.
+// a message. Below stands what its shades mean.
 
-import { s } from '../dom.js'
+import { h, s } from '../dom.js'
 import { duration, times } from '../format.js'
 import { linear } from '../scale.js'
 import { endOf } from './recording.js'
@@ -24,6 +24,13 @@ const AXIS = TOP + 3 * (HEIGHT + GAP)
 const SINGLE = 400
 /** A pause narrower than this is not marked, in px. */
 const NARROW = 7
+/** What a shade means that its row does not name; the last two are seldom, and stand there when they are needed. @type {[string, string][]} */
+const SHADES = [
+  ['wakes', 'the receiver is being woken'], ['waits', 'the receiver waits for the message'], ['pause', 'a pause, played shorter'],
+  ['open', 'not followed to its end'], ['lost', 'lost'],
+]
+/** Shades that are always explained, so that nothing moves when a recording comes. */
+const USUAL = 3
 /** The width of a letter of the axis, in px. */
 const LETTER = 7
 
@@ -34,7 +41,8 @@ export class Strip {
     this.seek = seek
     this.cursor = s('line', { class: 'cursor', y1: 0, y2: AXIS + 4 })
     this.svg = s('svg', { class: 'strip', height: AXIS + 20, 'aria-hidden': true, 'data-accent': accent % 8, onclick: (/** @type {MouseEvent} */ event) => this.click(event) })
-    into.append(this.svg)
+    this.shades = SHADES.map(([name, text]) => h('li', { 'data-shade': name }, h('i', { class: name }), text))
+    into.append(this.svg, h('ul', { class: 'legend', 'aria-label': 'The shades of the strip' }, this.shades))
     /** @type {Recording | null} */
     this.recording = null
     /** @type {(t: number) => number} from trace time to px */
@@ -73,12 +81,14 @@ export class Strip {
     const names = ROWS.map((row, index) => s('text', { class: 'axis', x: 0, y: y(index) + 12 }, onDrawing(NAMES[row])))
     const lines = ROWS.map((_, index) => s('line', { class: 'hair', x1: LEFT, x2: right, y1: y(index) + HEIGHT + 1.5, y2: y(index) + HEIGHT + 1.5 }))
     this.svg.replaceChildren(...lines, ...names)
+    for (const shade of this.shades.slice(USUAL)) shade.hidden = true
     if (!this.recording || !this.warp) return
     const { recording, warp } = this
     const straight = linear([0, Math.max(1, warp.length)], [LEFT, right])
     this.x = (t) => straight(warp.shown(t))
     const bars = recording.messages.length <= SINGLE ? this.single(recording) : this.dense(recording)
     this.svg.append(...this.axis(right), ...bars, this.cursor)
+    for (const shade of this.shades.slice(USUAL)) shade.hidden = !this.svg.querySelector(`.${shade.dataset.shade}`)
     this.at(this.moment)
   }
 
@@ -129,7 +139,7 @@ export class Strip {
     const middle = (/** @type {number} */ from, /** @type {number} */ to) => (this.x(from) + this.x(to)) / 2
     const flown = recording.messages.length <= SINGLE ? recording.messages.filter(({ recvEnd }) => Number.isFinite(recvEnd)) : []
     const flights = flown.map(({ sendBegin, recvEnd }) => ({ x: middle(sendBegin, recvEnd), text: duration(recvEnd - sendBegin) }))
-    const long = warp.long.slice(0, SINGLE).map(({ from, to, times: n }) => ({ x: middle(from, to), text: `${duration(to - from)}, ${times(n)} longer` }))
+    const long = warp.long.slice(0, SINGLE).map(({ from, to, times: n }) => ({ x: middle(from, to), text: `${duration(to - from)}, ${times(n)} the median` }))
     const pauses = warp.cuts.filter(({ from, to }) => this.x(to) - this.x(from) >= NARROW).slice(0, SINGLE)
     const paused = pauses.map(({ from, to }) => ({ x: middle(from, to), text: duration(to - from), faint: true }))
     /** @type {[number, number][]} */
