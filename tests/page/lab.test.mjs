@@ -115,7 +115,7 @@ test('each term of a stage’s page stands on one, and is explained there', asyn
   assert.deepEqual(all.filter((text) => !seen.has(text) && !text.startsWith('Slanted')), [])
 })
 
-for (const viewport of [{ width: 1366, height: 650 }, { width: 1920, height: 950 }, { width: 375, height: 667 }]) {
+for (const viewport of [{ width: 1366, height: 650 }, { width: 1280, height: 800 }, { width: 1920, height: 950 }, { width: 375, height: 667 }]) {
   test(`one screen: what is pressed and the whole stage are seen together, at ${viewport.width}×${viewport.height}`, async () => {
     const file = join(folder, 'screen.ndjson')
     writeFileSync(file, execFileSync(BINARY, ['show', 'tcp', '--json'], { maxBuffer: 1 << 26 }))
@@ -132,7 +132,17 @@ for (const viewport of [{ width: 1366, height: 650 }, { width: 1920, height: 950
       const { first, stage, bar, title, steps } = await look()
       assert.equal(await page.evaluate(() => scrollY), 0)
       assert.ok(title.height <= 44, `${hash}: the title is ${title.height} px high`)
-      if (!replays || viewport.width > 1000) assert.ok(first.within && stage.within, `${hash}: ${JSON.stringify({ first, stage })}`)
+      assert.ok(first.within && stage.within, `${hash}: ${JSON.stringify({ first, stage })}`)
+      const { cut, slider } = await page.evaluate(() => ({
+        // Of the words that say how it is shown, of names, and of what can be pressed.
+        cut: [...document.querySelectorAll('.caption, .title h1, .title h2, .drop, .controls > *')].filter((one) => {
+          const [inner, outer] = [one, one.closest('.controls, .title.line') ?? one].map((element) => element.getBoundingClientRect())
+          return one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== 'inline' || inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.bottom > outer.bottom + 1
+        }).map((one) => one.textContent),
+        slider: document.querySelector('.scrub').getBoundingClientRect().width,
+      }))
+      assert.deepEqual(cut, [], hash)
+      assert.ok(slider > (viewport.width > 1000 ? 120 : 60), `${hash}: a slider of ${slider} px`)
       if (viewport.width > 1000) {
         assert.ok(stage.height <= 400 && bar.top >= stage.bottom - 1 && bar.height <= 60 && bar.within, `${hash}: one bar under it: ${JSON.stringify({ stage, bar })}`)
         assert.ok(steps.within && steps.left >= stage.right, `${hash}: the steps at its right: ${JSON.stringify(steps)}`)

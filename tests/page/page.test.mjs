@@ -189,6 +189,25 @@ test('a stage is played by keys, but not while something is typed', async () => 
   await page.keyboard.press('ArrowLeft')
   await page.keyboard.press('ArrowLeft')
   assert.equal(await told(), start)
+  // On the slider, too, an arrow is a step, as its tooltip says; and the slider goes with it.
+  const slider = page.getByRole('slider', { name: 'Moment of the replay' })
+  assert.match((await slider.getAttribute('title')) ?? '', /← and → step/)
+  const steps = async (keys) => {
+    await page.keyboard.press('Home')
+    const seen = []
+    for (let presses = 0; presses < 12; presses++) {
+      await page.keyboard.press(keys[presses % keys.length])
+      seen.push(await told())
+    }
+    return seen
+  }
+  const elsewhere = await steps(['ArrowRight'])
+  await slider.focus()
+  assert.deepEqual(await steps(['ArrowRight', 'ArrowUp']), elsewhere)
+  assert.ok(Number(await slider.inputValue()) > 0, 'and it stands where the replay is')
+  for (let presses = 0; presses < 12; presses++) await page.keyboard.press(presses % 2 ? 'ArrowLeft' : 'ArrowDown')
+  assert.equal(await slider.inputValue(), '0')
+  await page.getByRole('button', { name: 'Step' }).focus()
   await page.keyboard.press('End')
   assert.deepEqual(await ends(), ['false', 'true'])
   await unfold(page)
@@ -589,6 +608,21 @@ test('a trace from a file, the lab’s own trace, and files that are none', asyn
   await page.getByText('line 1: field `schema` is 9', { exact: false }).waitFor()
   await put('{"rows":[]}')
   await page.getByText('this is not one of our traces', { exact: false }).waitFor()
+  await close()
+  await other.close()
+})
+
+test('a file of several traces leaves its choice and its button on a telephone’s screen', async () => {
+  const other = keep(await mock({ replay: scenes.map((scene) => traceText(scene, 3)).join('') }))
+  const { page, close } = await open(browser, `${other.url}#/replay`, { viewport: { width: 375, height: 667 } })
+  const which = page.getByLabel('Traces in this file')
+  await which.waitFor()
+  for (const part of [which, page.locator('.drop')]) {
+    const box = await part.boundingBox()
+    assert.ok(box && box.width > 60 && box.x >= 0 && box.x + box.width <= 375, JSON.stringify(box))
+  }
+  await which.selectOption('2')
+  await until(async () => (await page.locator('svg.stage').getAttribute('aria-label'))?.includes(post.title), 'the third')
   await close()
   await other.close()
 })

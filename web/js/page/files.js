@@ -62,8 +62,9 @@ function elsewhere(wanted, text, name) {
 /**
  * A place to drop a file of one kind on, or to pick one.
  * @param {'trace' | 'report'} wanted @param {string} text @param {(text: string, name: string) => void} taken @param {(fault: Child) => void} refused
+ * @param {string} [short] said instead where there is little room
  */
-export function dropzone(wanted, text, taken, refused) {
+export function dropzone(wanted, text, taken, refused, short) {
   const take = async (/** @type {File | undefined} */ file) => {
     if (!file) return
     if (file.size > LIMIT) return refused(`${file.name} is larger than 64 MiB.`)
@@ -73,7 +74,7 @@ export function dropzone(wanted, text, taken, refused) {
     else taken(text, file.name)
   }
   const input = h('input', { type: 'file', class: 'hidden-file', 'aria-label': text, onchange: () => { void take(input.files?.[0]); input.value = '' } })
-  const zone = h('label', { class: 'drop' }, input, h('span', {}, text))
+  const zone = h('label', { class: 'drop' }, input, h('span', { class: short && 'long' }, text), short ? h('span', { class: 'short' }, short) : null)
   zone.addEventListener('dragover', (event) => { event.preventDefault(); zone.classList.add('over') })
   zone.addEventListener('dragleave', () => zone.classList.remove('over'))
   zone.addEventListener('drop', (event) => {

@@ -1,5 +1,5 @@
-// The keys of a stage. They are its own wherever they have no other use: not while you type, not on a control that they move
-// or press.
+// The keys of a stage. They are its own wherever they have no other use: not while you type, not on a button that they press.
+// On the slider of moments they do what they do elsewhere, and up and down go on and back as well.
 
 /** @import { View } from './view.js' */
 
@@ -35,12 +35,13 @@ export class Keys {
     const { view } = this
     if (defaultPrevented || altKey || ctrlKey || metaKey || !view.player.recording || !(target instanceof Element)) return false
     if (target.matches(TYPED)) return false
-    const slides = target.matches('input')
+    const along = target.matches('input')
     const scrolls = target.closest(SCROLLED) !== null
     if (/^[0-9]$/.test(key)) view.jump(Number(key))
     else if (key === ' ' && !scrolls && (pointed || target.closest(PRESSED) === null)) view.playOrPause()
-    else if ((key === 'ArrowLeft' || key === 'ArrowRight') && !slides) view.player.step(key === 'ArrowLeft' ? -1 : 1)
-    else if ((key === 'Home' || key === 'End') && !slides && !scrolls) view.turn(key === 'End')
+    else if (key === 'ArrowLeft' || (along && key === 'ArrowDown')) view.player.step(-1)
+    else if (key === 'ArrowRight' || (along && key === 'ArrowUp')) view.player.step(1)
+    else if ((key === 'Home' || key === 'End') && !scrolls) view.turn(key === 'End')
     else return false
     return true
   }

@@ -13,7 +13,7 @@ import { settings, View } from './view.js'
 
 /** @param {Place} place @param {AbortSignal} signal */
 export async function replay(place, signal) {
-  const shown = h('div', {})
+  const shown = h('div', {}, lab.replay ? null : h('p', { class: 'lead' }, 'A recorded trace is shown as it was live: its file carries the scene. A mechanism’s page saves one beside its events; ', h('code', {}, 'ipcscope show MECHANISM --json'), ' writes one, too.'))
   const fault = h('p', { class: 'bad fault-line', role: 'alert' })
   /** @type {View | null} */
   let view = null
@@ -46,9 +46,9 @@ export async function replay(place, signal) {
     fault.textContent = rest ? 'The trace ends in the middle of a batch; the complete part is shown.' : ''
     status(`The trace ${name} is shown.`)
   }
-  const what = h('div', { class: 'title line' }, h('p', { class: 'lead' }, 'A recorded trace, shown as it was live. The file carries its own scene.'))
+  const what = h('div', { class: 'title line' })
   const element = h('div', {},
-    h('div', { class: 'title line replay' }, h('h1', {}, 'Replay'), what, which, dropzone('trace', 'Drop a trace here, or choose one', (text, name) => void open(text, name), (why) => show(fault, why))),
+    h('div', { class: 'title line replay' }, h('h1', {}, 'Replay'), what, which, dropzone('trace', 'Drop a trace here, or choose one', (text, name) => void open(text, name), (why) => show(fault, why), 'Open a trace')),
     fault, shown)
   signal.addEventListener('abort', () => view?.remove())
   if (lab.replay) {

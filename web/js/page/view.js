@@ -237,7 +237,7 @@ export class View {
     this.forth?.setAttribute('aria-disabled', String(player.atEnd))
     say(this.toggle, player.playing ? 'Pause' : player.atEnd ? 'Replay' : 'Resume')
     const place = player.warp.length ? player.warp.shown(now) / player.warp.length : 1
-    if (document.activeElement !== this.slider || player.playing) this.slider.value = String(Math.round(place * FINE))
+    this.slider.value = String(Math.round(place * FINE))
     this.slider.setAttribute('aria-valuetext', `${duration(now - recording.from)} of ${duration(recording.to - recording.from)}`)
     say(this.counter, arrived(recording, now))
     this.pacing('recorded, now ', pace(player.slowed), `${lasted(recording)} in all${player.warp.cuts.length ? '; pauses are cut short, the strip says how long they were' : ''}`)

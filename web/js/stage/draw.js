@@ -207,11 +207,14 @@ export class Stage {
     this.parts?.get(id)?.filled.forEach((bar, index) => stretch(bar, places[index], 0, Math.min(1, Math.max(0, share * places.length - index))))
   }
 
-  /** What sleeps in a part's queue; nothing when there are no words. @param {string} id @param {string} words */
-  sleeper(id, words) {
+  /** Which processes sleep in a part's queue. @param {string} id @param {string[]} actors */
+  sleeper(id, actors) {
     const part = this.parts?.get(id)
     const box = this.at?.boxes.get(id)
-    if (part && box) fit(part.sleeper, words && `☾ ${words}`, box.sleeper.chars)
+    if (!part || !box) return
+    const words = actors.length ? `☾ ${actors.join(', ')}` : ''
+    const more = words && `${words} sleeps here`
+    fit(part.sleeper, more.length <= box.sleeper.chars ? more : words, box.sleeper.chars)
   }
 
   /** Where a part's bytes are drawn. @param {string} id */

@@ -224,7 +224,7 @@ export class Player {
   drawSleepers() {
     const { recording, now, header, stage } = this
     const asleep = [...(recording?.rests ?? [])].filter(([actor]) => this.says(actor, during(recording?.states.get(actor), now))[2] === 'sleeping')
-    for (const { id } of header.scene.stage) stage.sleeper(id, asleep.filter(([, rests]) => during(rests, now)?.part === id).map(([actor]) => `${actor} sleeps here`).join(', '))
+    for (const { id } of header.scene.stage) stage.sleeper(id, asleep.filter(([, rests]) => during(rests, now)?.part === id).map(([actor]) => actor))
   }
 
   drawGauges() {
