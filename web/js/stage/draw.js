@@ -3,14 +3,11 @@
 import { s, say, show } from '../dom.js'
 import { value as valueText } from '../format.js'
 import { Holds } from './holds.js'
-import { along, CHAR, factLines, layout, nameOf, route } from './layout.js'
+import { along, CHAR, factLines, layout, nameOf, route, TOKENS } from './layout.js'
 import { onDrawing } from './terms.js'
 
 /** @import { Scene, Value } from '../../types' */
 /** @import { Box, Layout, Point, Rect } from './layout.js' */
-
-/** How many messages are drawn at once; more than that are counted. */
-export const TOKENS = 24
 
 /** How wide a message's number is drawn. @param {string} label */
 const tokenWidth = (label) => Math.max(22, 10 + 7 * label.length)

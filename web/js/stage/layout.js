@@ -38,6 +38,8 @@ const FOOT = 13
 const TRACK = 24
 /** The room for a message before the name of a part without a track: one below the other, so that a message falls straight. */
 const TOKEN = 34
+/** How many messages are drawn at once; more than that are counted. */
+export const TOKENS = 24
 /** Gauges of a part on the drawing; the others stand in what each part holds. */
 const FRONT = 3
 /** Letters kept free for a gauge's number, with a space on each side: of bytes, and of anything else. */

@@ -4,7 +4,7 @@
 import { duration } from '../format.js'
 import { atMost } from '../scale.js'
 import { still } from '../prefs.js'
-import { TOKENS } from './draw.js'
+import { TOKENS } from './layout.js'
 import { awaited, during, endOf, onTheWay, since } from './recording.js'
 import { mirrored, wayOf } from './way.js'
 import { warp } from './warp.js'

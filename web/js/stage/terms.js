@@ -18,7 +18,7 @@ export const TERMS = [
   [['mapped'], 'Put among a process’s own addresses, so that it is read or written like any other memory.'],
   [['tail'], 'How many bytes were written so far. A receiver sees that it has grown, and so that a message is there.'],
   [['head'], 'How many bytes were taken so far. The sender may write over those.'],
-  [['sleeping flag', 'asleep'], 'A flag in shared memory. A process raises it before it sleeps, so that the other one knows to wake it.'],
+  [['sleeping flag', 'asleep'], 'A flag in memory that both processes see. A process raises it before it sleeps, so that the other one knows to wake it.'],
   [['page'], 'The piece in which the kernel hands out memory, mostly 4 KiB.'],
   [['barrier'], 'What the core wrote before it can be seen before anything that it reads or writes after it.'],
   [['cache line'], 'The piece of memory that passes from core to core, mostly 64 bytes.'],
