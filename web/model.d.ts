@@ -128,6 +128,7 @@ export interface Event {
   access?: Access
   ahead_bytes?: number
   args?: string
+  arrived?: number
   basis?: Basis
   bytes?: number
   call?: Call | string

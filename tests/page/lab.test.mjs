@@ -25,6 +25,7 @@ after(closeAll)
 const at = (hash) => `${lab.url}#/${hash}`
 const press = (page, name) => page.getByRole('button', { name, exact: true }).click()
 const counter = (page) => page.locator('.counter')
+const plain = (text) => (text ?? '').replaceAll('\u00a0', ' ').replace(/(\d) (?=\d)/g, '$1')
 const parent = (pid) => Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
 const noneLeft = () => until(() => descendants(lab.child.pid).length === 0, 'no process is left')
 /** Starts a short race on a race page, and waits until it runs. */
@@ -169,6 +170,7 @@ for (const [kind, experiments] of Object.entries({
 })) {
   test(`${kind}: experiments`, async () => {
     const { page, close } = await open(browser, at(`m/${kind}?speed=max`))
+    let counted = 0
     for (const [name, signal, verdict = 'good'] of experiments) {
       await ready(page)
       await press(page, name)
@@ -177,8 +179,19 @@ for (const [kind, experiments] of Object.entries({
       assert.equal(await card.locator(`.verdict.${verdict}`).count(), 1, `${name}: ${await card.textContent()}`)
       const cut = await card.locator('.wide').evaluateAll((all) => all.flatMap((one) => (one.scrollWidth > one.clientWidth ? [one.getAttribute('aria-label')] : [])))
       assert.deepEqual(cut, [], 'no column of its tables is cut')
+      // What the bar counts is what the experiment says, which is called by its title.
+      const says = plain(await card.locator('.verdict').textContent())
+      const told = /(\d+) of (\d+) messages arrived/.exec(says)
+      if (told) assert.equal(plain(await counter(page).textContent()), `${told[1]} / ${told[2]}`, says)
+      counted += told ? 1 : 0
+      assert.doesNotMatch(says, /\(\w+\)(?!\()/, 'it names no function of the kernel')
+      assert.match((await page.getByLabel('Which recording').locator('option').last().textContent()) ?? '', new RegExp(`^\\d+: ${name.replace('?', '\\?')};`))
+      await page.getByLabel('Filter the events').fill('begins the experiment')
+      await page.locator('.log .row', { hasText: `begins the experiment “${name}”` }).waitFor()
+      await page.getByLabel('Filter the events').fill('')
       if (signal) await card.getByText(`died of ${signal}`, { exact: false }).first().waitFor()
     }
+    assert.ok(counted > 0, 'some verdicts count messages')
     await close()
     await noneLeft()
   })

@@ -25,7 +25,7 @@ export const shapes = {
   "Event copy": {"access":"~string","bytes":"~count","copy":"~count","detail":"~string","function":"string","place":"~string","space":"~string"},
   "Event died": {"exit_code":"~integer","signal":"~string"},
   "Event experiment-begin": {"id":"string"},
-  "Event experiment-end": {"held":"boolean?","id":"string","messages":"~count","verdict":"string"},
+  "Event experiment-end": {"arrived":"~count","held":"boolean?","id":"string","messages":"~count","verdict":"string"},
   "Event failed": {"call":"string","error":"string"},
   "Event fault": {"detail":"~string","function":"~string"},
   "Event gauges": {"took_ns":"~count","values":"object"},

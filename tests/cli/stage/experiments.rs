@@ -86,7 +86,7 @@ fn the_textbook_layout_is_the_control_that_is_harmed() {
     assert_eq!(seen.held, Some(false), "{seen:#?}");
     assert_eq!(seen.deaths(), []);
     assert_eq!(seen.rows[0][2], "10 of 10");
-    assert!(seen.verdict.starts_with("10 of 10 messages came damaged"), "{}", seen.verdict);
+    assert!(seen.verdict.starts_with("0 of 10 messages arrived whole: 10 came damaged"), "{}", seen.verdict);
     // It plays on a stage of its own: one region that both may write, and nothing of the sealed ones.
     let at = |found: &dyn Fn(&What) -> bool| seen.events.iter().position(|event| found(&event.what));
     let staged = at(&|what| matches!(what, What::Stage { .. })).expect("a stage");

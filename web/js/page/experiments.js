@@ -2,6 +2,7 @@
 
 import { h, prose, show, table } from '../dom.js'
 import { asSentence, list, readable } from '../format.js'
+import { titleOf } from '../stage/words.js'
 
 /** @import { Child } from '../dom.js' */
 /** @import { Event, Scene } from '../../types' */
@@ -44,8 +45,7 @@ export class Results {
     const end = recording.events.find((event) => event.what === 'experiment-end')
     const xray = recording.mode === 'xray'
     if (!end && !told.length && !xray) return
-    const experiment = this.scene.experiments.find((one) => one.id === recording.experiment)
-    const name = experiment?.title ?? (xray ? 'X-ray' : 'Seen in flight')
+    const name = recording.experiment !== null ? titleOf(this.scene, recording.experiment) : xray ? 'X-ray' : 'Seen in flight'
     const unforetold = recording.events.filter((event) => event.side === 'kernel' && event.step === undefined)
     this.put(name, recording.id,
       end && h('p', { class: `verdict ${end.held === false ? 'bad' : end.held ? 'good' : ''}` },

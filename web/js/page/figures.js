@@ -5,7 +5,7 @@ import { h, marked, named, show } from '../dom.js'
 import { count, duration, list, plural, tied } from '../format.js'
 import { state } from '../live.js'
 import { median } from '../scale.js'
-import { flights } from '../stage/recording.js'
+import { arrivedBy, flights, someOf } from '../stage/recording.js'
 import { callsOf, copiesOf } from '../stage/seen.js'
 import { MODES, range, reversed } from '../stage/words.js'
 import { countedRows } from './counted.js'
@@ -167,7 +167,9 @@ export function justSeen(recording) {
   const { messages } = recording
   if (!messages.length) return ''
   const home = messages.filter((message) => Number.isFinite(message.recvEnd))
-  const sentences = [`Just now ${count(home.length)} of ${plural(recording.count, 'message')} arrived.`]
+  const came = arrivedBy(recording, recording.to)
+  const sentences = came === null ? [] : [`Just now ${count(came)} of ${plural(recording.count, 'message')} arrived.`]
+  if (someOf(recording) && home.length) sentences.push(`${plural(messages.length, 'message')} of them ${messages.length > 1 ? 'were' : 'was'} followed on the way.`)
   if (home.length) {
     const own = flights(recording)
     sentences.push(`${home.length > 1 ? 'Half of them took' : 'It took'} ${home.length > 1 ? 'at most ' : ''}${duration(median(own))}${home.length > 1 ? `, the slowest ${duration(own.reduce((a, b) => Math.max(a, b)))}` : ''}${recording.mode === 'step' ? ', with the look at it on its way' : ''}.`)

@@ -5,15 +5,14 @@
 import { button, field, h, say, select } from '../dom.js'
 import { bytes, count, duration, times } from '../format.js'
 import { still } from '../prefs.js'
-import { atMost } from '../scale.js'
 import { Stage } from '../stage/draw.js'
 import { Journey } from '../stage/journey.js'
 import { Log } from '../stage/log.js'
 import { Player } from '../stage/player.js'
-import { Cutter, endOf, wholeOf } from '../stage/recording.js'
+import { arrivedBy, Cutter, endOf, wholeOf } from '../stage/recording.js'
 import { Strip } from '../stage/strip.js'
 import { Steps } from '../stage/steps.js'
-import { MODES } from '../stage/words.js'
+import { MODES, titleOf } from '../stage/words.js'
 import { written } from '../trace.js'
 import { Figures } from './figures.js'
 import { Results } from './experiments.js'
@@ -91,7 +90,7 @@ export class View {
     this.speed = select([['0.25', '4× slower'], ['0.5', '2× slower'], ['1', 'usual'], ['2', '2× faster'], ['4', '4× faster'], ['Infinity', 'to the end']],
       String(speed), (value) => { this.player.speed = Number(value); this.show() }, { 'aria-label': 'Speed of the replay' })
     this.which = h('select', { 'aria-label': 'Which recording', onchange: () => this.choose(Number(this.which?.value)), disabled: true }, h('option', { value: '' }, 'none'))
-    this.counter = h('output', { class: 'counter nums', 'aria-label': 'Messages that have arrived', title: 'Messages that have arrived at this moment of the replay, of those that were followed' }, '0 / 10')
+    this.counter = h('output', { class: 'counter nums', 'aria-label': 'Messages that have arrived', title: 'Messages that have arrived at this moment of the replay, of all that were sent; a dash where that is not known' }, '0 / 10')
     this.pace = h('span', {}, NOTHING)
     this.recorded = h('span', { class: 'word' })
     this.caption = h('p', { class: 'caption nums' }, this.recorded, this.pace)
@@ -184,7 +183,7 @@ export class View {
     this.figures.add(made)
     this.results.add(made)
     if (this.which) {
-      this.which.replaceChildren(h('option', { value: '' }, 'none'), ...this.recordings.map((one) => h('option', { value: one.id }, `${title(one)}; ${settings(this.headers.get(one) ?? this.header)}`)))
+      this.which.replaceChildren(h('option', { value: '' }, 'none'), ...this.recordings.map((one) => h('option', { value: one.id }, `${title(one, this.scene)}; ${settings(this.headers.get(one) ?? this.header)}`)))
       this.which.disabled = false
     }
     this.load(made, play)
@@ -254,11 +253,11 @@ export class View {
   }
 }
 
-/** How many messages have arrived; of an experiment, of those that were followed one by one. @param {Recording} recording @param {number} now */
-function arrived({ experiment, arrivals, messages, count: all }, now) {
-  if (experiment !== null && messages.length === 0) return '–'
-  const followed = experiment !== null && messages.length < all
-  return `${count(atMost(arrivals, now))} / ${followed ? `${count(messages.length)} of ${count(all)}` : count(all)}`
+/** How many messages have arrived, and of how many. @param {Recording} recording @param {number} now */
+function arrived(recording, now) {
+  if (recording.experiment !== null && recording.count === 0) return '–'
+  const here = arrivedBy(recording, now)
+  return `${here === null ? '–' : count(here)} / ${count(recording.count)}`
 }
 
 /** How it is shown. @param {number} slowed */
@@ -270,9 +269,9 @@ function lasted({ messages, from, to }) {
   return duration(ends.length ? ends.reduce((a, b) => Math.max(a, b)) - messages[0].sendBegin : to - from)
 }
 
-/** @param {Recording} recording */
-function title(recording) {
-  const what = recording.experiment ?? `${MODES[recording.mode] ?? 'events'}, ${count(recording.count)}`
+/** @param {Recording} recording @param {Scene} scene */
+function title(recording, scene) {
+  const what = recording.experiment !== null ? titleOf(scene, recording.experiment) : `${MODES[recording.mode] ?? 'events'}, ${count(recording.count)}`
   return `${recording.id}: ${what}`
 }
 

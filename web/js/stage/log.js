@@ -18,6 +18,8 @@ export class Log {
   constructor(seek, save) {
     /** @type {ReturnType<typeof gaugesOf>} */
     this.gauges = new Map()
+    /** @type {Scene | null} */
+    this.scene = null
     this.seek = seek
     /** @type {Recording | null} */
     this.recording = null
@@ -59,6 +61,7 @@ export class Log {
   load(recording, scene) {
     this.recording = recording
     this.gauges = gaugesOf(scene)
+    this.scene = scene
     this.box.scrollTop = 0
     this.opened.hidden = true
     this.before.clear()
@@ -98,7 +101,7 @@ export class Log {
   /** @param {number} index */
   told(index) {
     const { events } = /** @type {Recording} */ (this.recording)
-    return describe(events[index], this.gauges, this.before.get(index))
+    return describe(events[index], this.gauges, this.before.get(index), this.scene)
   }
 
   /** Goes to an event, and says all of it. @param {number} index */

@@ -33,6 +33,7 @@ export const since = (on, t) => (on && on.at[atMost(on.at, t) - 1]) ?? -Infinity
  * @property {string | null} experiment its id, if this is one
  * @property {string} mode
  * @property {number} count how many messages were asked for, or took part
+ * @property {number | null} arrived how many of those arrived, where only some were followed one by one and it was told
  * @property {Scene | null} staged the scene with another stage, where an experiment plays on one
  * @property {Event[]} events
  * @property {number[]} times of the events, ascending
@@ -122,6 +123,7 @@ export function recording(told, before, id = 0) {
     experiment: first.what === 'experiment-begin' ? (first.id ?? '') : null,
     mode: events.find((event) => event.what === 'batch-begin')?.mode ?? '',
     count: 0,
+    arrived: null,
     staged,
     events,
     times: [],
@@ -156,7 +158,7 @@ export function recording(told, before, id = 0) {
   made.to = now
   finishMessages(made, messages, header)
   made.readAt = made.readings.map(({ at }) => at)
-  Object.assign(made, follow(header, made.messages, made.readings, made.processes.at.slice(1), made.experiment === null || made.count === made.messages.length))
+  Object.assign(made, follow(header, made.messages, made.readings, made.processes.at.slice(1), !someOf(made)))
   return made
 }
 
@@ -171,8 +173,10 @@ function entry(map, name) {
 function note(made, messages, event, at) {
   const { what, side } = event
   if (what === 'batch-begin') made.count += event.count ?? 0
-  else if (what === 'experiment-end') made.count = Math.max(made.count, event.messages ?? 0)
-  else if (what === 'gauges') {
+  else if (what === 'experiment-end') {
+    made.count = Math.max(made.count, event.messages ?? 0)
+    made.arrived = event.arrived ?? null
+  } else if (what === 'gauges') {
     made.readings.push({ from: at - (event.took_ns ?? 0), at, values: /** @type {Record<string, Value>} */ (event.values ?? {}) })
   } else if (what === 'state' && side) put(entry(made.states, side), at, event)
   else if (what === 'died' && side) put(entry(made.states, side), at, { ...event, state: 'dead' })
@@ -202,7 +206,7 @@ function note(made, messages, event, at) {
     if (side) put(entry(made.calls, side), at, '')
   } else if (what === 'failed') {
     message.failed = event.error ?? 'failed'
-    if (event.call === 'send') message.lost = at
+    if (event.call === 'send') Object.assign(message, { lost: at, unsent: true })
     else message.refused = at
     if (side) put(entry(made.calls, side), at, '')
   }
@@ -218,7 +222,7 @@ function messageOf(messages, event) {
   const id = /** @type {number} */ (event.message)
   let found = messages.get(id)
   if (!found) {
-    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, lost: Infinity, refused: NaN, open: false, failed: null, stamped: new Map(), entered: new Map(), ran: NaN, ahead: 0, read: NaN, within: null, stuck: NaN, stuckIn: '', dozes: NaN, dozesIn: '', waitedLong: false }
+    found = { id, back: false, payload: '', sendBegin: NaN, sendEnd: NaN, recvBegin: NaN, recvEnd: Infinity, lost: Infinity, refused: NaN, unsent: false, open: false, failed: null, stamped: new Map(), entered: new Map(), ran: NaN, ahead: 0, read: NaN, within: null, stuck: NaN, stuckIn: '', dozes: NaN, dozesIn: '', waitedLong: false }
     messages.set(id, found)
   }
   if (event.direction === 'back') found.back = true
@@ -263,7 +267,8 @@ function finishMessages(made, messages, header) {
     if (Number.isFinite(message.recvEnd)) made.arrivals.push(message.recvEnd)
   })
   made.arrivals.sort((a, b) => a - b)
-  made.count = Math.max(made.count, made.messages.length)
+  // One whose sender was refused was never sent.
+  made.count = Math.max(made.count, made.messages.filter(({ unsent }) => !unsent).length)
 }
 
 /**
@@ -333,6 +338,12 @@ function upTo(messages, t) {
 
 /** When a message had arrived, or was lost. @param {Message} message */
 export const endOf = (message) => Math.min(message.recvEnd, message.lost)
+
+/** Whether only some of its messages were followed one by one. @param {Recording} of */
+export const someOf = ({ experiment, count, messages }) => experiment !== null && count > messages.length
+
+/** How many messages had arrived by `t`; where only some were followed that is known at the end, if at all. @param {Recording} from @param {number} t */
+export const arrivedBy = (from, t) => (!someOf(from) ? atMost(from.arrivals, t) : t >= from.to ? from.arrived : null)
 
 /** The flights that arrived, in nanoseconds. @param {Recording} from */
 export const flights = (from) =>

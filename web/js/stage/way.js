@@ -18,6 +18,7 @@
  * @property {number} recvEnd `Infinity` when it never arrived
  * @property {number} lost when it was known to be lost; `Infinity` when it was not
  * @property {number} refused when a call for it ended without it; `NaN` when none did
+ * @property {boolean} unsent its sender was refused
  * @property {boolean} open the recording ends before its end is told
  * @property {string | null} failed why it did not arrive
  * @property {Map<string, number>} stamped steps with a stamp of their own

@@ -39,8 +39,11 @@ function read(values, gauges, before) {
   return news.length ? `reads: ${news.map(([field, value]) => figure(field, value, gauges)).join(', ')}` : 'reads the same as before'
 }
 
-/** @param {Event} event @param {Map<string, Gauge>} gauges @param {Values} before what was read last @returns {string} */
-function what(event, gauges, before) {
+/** What an experiment of a scene is called. @param {Scene | null} scene @param {string} id */
+export const titleOf = (scene, id) => scene?.experiments.find((one) => one.id === id)?.title ?? id
+
+/** @param {Event} event @param {Map<string, Gauge>} gauges @param {Values} before what was read last @param {Scene | null} scene @returns {string} */
+function what(event, gauges, before, scene) {
   const quoted = event.payload ? ` “${event.payload}”` : ''
   const message = event.message === undefined ? '' : ` #${count(event.message)}`
   switch (event.what) {
@@ -67,7 +70,7 @@ function what(event, gauges, before) {
     case 'processes':
       return `two others: ${(event.processes ?? []).map((process) => `${process.actor} ${process.pid}`).join(', ')}`
     case 'experiment-begin':
-      return `begins the experiment ${event.id}`
+      return `begins the experiment “${titleOf(scene, event.id ?? '')}”`
     case 'experiment-end':
       return event.verdict ?? 'the experiment is over'
     case 'syscall':
@@ -85,9 +88,9 @@ function what(event, gauges, before) {
   }
 }
 
-/** @param {Event} event @param {Map<string, Gauge>} [gauges] @param {Values} [before] */
-export function describe(event, gauges = new Map(), before = {}) {
-  return { who: event.side ?? 'lab', text: what(event, gauges, before), foretold: event.side !== 'kernel' || event.step !== undefined }
+/** @param {Event} event @param {Map<string, Gauge>} [gauges] @param {Values} [before] @param {Scene | null} [scene] */
+export function describe(event, gauges = new Map(), before = {}, scene = null) {
+  return { who: event.side ?? 'lab', text: what(event, gauges, before, scene), foretold: event.side !== 'kernel' || event.step !== undefined }
 }
 
 /** Everything that an event carries, by the names of the trace; figures by their words. @param {Event} event @param {Map<string, Gauge>} gauges @returns {[string, string][]} */

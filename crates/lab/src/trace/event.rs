@@ -153,6 +153,9 @@ pub enum What {
         /// How many messages took part, if fewer were followed one by one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         messages: Option<u64>,
+        /// How many of those arrived.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        arrived: Option<u64>,
     },
     /// A system call, seen from outside.
     Syscall {
@@ -585,7 +588,13 @@ mod tests {
             What::Died { signal: Some("SIGSEGV".into()), exit_code: None },
             What::ExperimentBegin { id: "wild".into() },
             What::Processes { processes: [process.clone(), process] },
-            What::ExperimentEnd { id: "wild".into(), verdict: "v".into(), held: None, messages: Some(3) },
+            What::ExperimentEnd {
+                id: "wild".into(),
+                verdict: "v".into(),
+                held: None,
+                messages: Some(3),
+                arrived: Some(2),
+            },
             table,
             What::Note { tone: Tone::Bad },
         ] {

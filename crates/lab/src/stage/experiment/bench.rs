@@ -20,8 +20,8 @@ pub(super) struct ExperimentVerdict {
     pub(super) sentence: String,
     /// Whether the promise held; `None` when it could not be tried.
     pub(super) held: Option<bool>,
-    /// How many messages took part, if not all of them were followed one by one.
-    pub(super) messages: Option<u64>,
+    /// How many messages took part, if not all of them were followed one by one, and how many of them arrived.
+    pub(super) messages: Option<[u64; 2]>,
 }
 
 impl ExperimentVerdict {
@@ -29,9 +29,9 @@ impl ExperimentVerdict {
         ExperimentVerdict { sentence: sentence.into(), held: Some(held), messages: None }
     }
 
-    /// The same, of so many messages.
-    pub(super) fn of(self, messages: u64) -> ExperimentVerdict {
-        ExperimentVerdict { messages: Some(messages), ..self }
+    /// The same, of so many messages, of which so many arrived.
+    pub(super) fn of(self, messages: u64, arrived: u64) -> ExperimentVerdict {
+        ExperimentVerdict { messages: Some([messages, arrived]), ..self }
     }
 
     pub(super) fn untried(sentence: impl Into<String>) -> ExperimentVerdict {

@@ -40,9 +40,10 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     let fitted = fitting(bench, bytes);
     *bench.next += sent;
     bench.teller.look(&pair, &BOTH);
-    let place = match (&seen.call, &seen.wchan) {
-        (Some(call), Some(wchan)) => format!("{call}() ({wchan})"),
-        (Some(call), None) => format!("{call}()"),
+    let call = seen.call.as_ref().map(|call| format!("{call}()"));
+    let place = match (&call, &seen.wchan) {
+        (Some(call), Some(wchan)) => format!("{call} ({wchan})"),
+        (Some(call), None) => call.clone(),
         _ => "nothing: it spins".into(),
     };
     bench.teller.table(
@@ -57,40 +58,47 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
         vec![vec![
             fitted.to_string(),
             bytes.to_string(),
-            place.clone(),
+            place,
             sent.to_string(),
             (received - damaged).to_string(),
         ]],
         "the buffer's own count (ioctl(2), or the region's indices); /proc/PID/syscall and wchan",
     );
     let asleep = if seen.state == ProcessState::Sleeping {
-        format!("the sender slept in {place}")
+        format!("the sender slept{}", call.map(|call| format!(" in {call}")).unwrap_or_default())
     } else {
         "the sender asked again and again, as it was told to spin".into()
     };
+    let size = u64::from(bench.cast.size_bytes);
     let held = sent > 0 && received == sent && damaged == 0;
     let rest = if held {
-        format!("when the receiver had taken some, it went on, and all {sent} arrived")
+        format!("when the receiver had taken some, it went on, and all {sent} of {sent} messages arrived")
     } else {
         format!(
-            "of {} that were sent, {received} arrived, {damaged} of them damaged",
+            "{} of {} arrived whole, {damaged} came damaged",
+            received - damaged,
             units::plural(sent, "message")
         )
     };
     Ok(ExperimentVerdict::new(
         held,
         format!(
-            "{} of {} B fitted ({bytes} B); then {asleep}; {rest}",
+            "{} fitted ({bytes} B: each takes {} B, its own {size} B and a header); then {asleep}; {rest}",
             units::plural(fitted, "message"),
-            bench.cast.size_bytes
+            frame_bytes(bench),
         ),
     )
-    .of(sent))
+    .of(sent, received - damaged))
 }
 
 /// How many messages so many bytes are.
 fn fitting(bench: &ExperimentBench<'_, '_>, bytes: u64) -> u64 {
-    bytes / bench.cast.kind.frame_bytes(bench.cast.size_bytes as usize)
+    bytes / frame_bytes(bench)
+}
+
+/// Bytes that each message takes, with its header and padding.
+fn frame_bytes(bench: &ExperimentBench<'_, '_>) -> u64 {
+    bench.cast.kind.frame_bytes(bench.cast.size_bytes as usize)
 }
 
 /// Lets the buffer fill, and then the receiver take everything: the bytes that fitted, where the sender was then, and what

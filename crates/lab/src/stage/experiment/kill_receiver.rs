@@ -21,11 +21,12 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     let mut rows = Vec::new();
     let mut told = true;
     let mut stories = Vec::new();
+    let (mut all, mut arrived) = (0, 0);
     for (name, sent, read) in [("unread messages", SENT, READ), ("nothing unread", READ, READ)] {
         let mut pair = bench.pair()?;
         let first = bench.numbers(sent);
         bench.send(&mut pair, first, read)?;
-        bench.recv(&mut pair, first, read)?;
+        arrived += bench.recv(&mut pair, first, read)?.came;
         // Sent while the receiver is outside recv(): one call takes everything there is, and would
         // already have them in the receiver's memory.
         let unread = sent - read;
@@ -47,6 +48,7 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
         });
         bench.tell_calls(Side::Sender, Call::Send, calls);
         bench.teller.look(&pair, &[Side::Sender]);
+        all += sent + after;
         told &= matches!(ended.as_deref(), Some("disconnected" | "reset"));
         let ended = ended.unwrap_or_else(|| format!("nothing, in {}", units::plural(MORE, "message")));
         stories.push(match (after, ended.as_str()) {
@@ -86,8 +88,9 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     Ok(ExperimentVerdict::new(
         told,
         format!(
-            "{}; a send that returns means that the message left, not that it was read",
-            stories.join("; ")
+            "{}; {arrived} of {} arrived: a send that returns means that the message left, not that it was read",
+            stories.join("; "),
+            units::plural(all, "message")
         ),
     ))
 }

@@ -112,7 +112,10 @@ fn verdict(bench: &ExperimentBench<'_, '_>, proof: &Proof, privileged: bool) -> 
     let words = match (proof.whole, copies) {
         (true, 0.0) => "the kernel never touched it".to_owned(),
         (true, copies) => format!("the kernel copied it {copies} times{}", numbers(proof)),
-        (false, copies) => format!("the kernel copied it at least {copies} times: its own copy was not met"),
+        (false, copies) => format!(
+            "the kernel copied it at least {copies} times; where it kept the message was not found, so touches there \
+             went unseen"
+        ),
     };
     let budget = bench.cast.kind.scene().budgets.iter().find(|budget| budget.wait == bench.cast.wait.name());
     let held = budget.is_none_or(|budget| budget.kernel_copies.holds(copies, 0.0));

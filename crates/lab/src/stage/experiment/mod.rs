@@ -47,6 +47,7 @@ pub(super) fn run(
         Err(fault) => (ExperimentVerdict::untried(format!("it could not be done: {fault}")), Ok(())),
     };
     let ExperimentVerdict { sentence, held, messages } = verdict;
-    teller.say(What::ExperimentEnd { id: id.into(), verdict: sentence, held, messages });
+    let [messages, arrived] = [0, 1].map(|which| Some(messages?[which]));
+    teller.say(What::ExperimentEnd { id: id.into(), verdict: sentence, held, messages, arrived });
     fault
 }

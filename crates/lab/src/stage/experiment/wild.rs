@@ -19,11 +19,12 @@ const END: Duration = Duration::from_secs(5);
 pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdict, PeerFault> {
     let mut rows = Vec::new();
     let mut held = true;
-    let mut received = 0;
+    let (mut all, mut received) = (0, 0);
     for side in [Side::Receiver, Side::Sender] {
         let mut pair = bench.pair()?;
         let first = bench.numbers(MESSAGES);
         let sent = bench.send(&mut pair, first, MESSAGES)?;
+        all += sent;
         bench.teller.look(&pair, &BOTH);
         let (death, changed) = stray(bench, &mut pair, side)?;
         let signal = death.as_ref().and_then(|death| death.signal.clone());
@@ -56,9 +57,9 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     );
     let sentence = if held {
         format!(
-            "the kernel ended each stray process at its first store; not a byte has changed, and {received} of \
-                 {} arrived unharmed",
-            units::plural(MESSAGES, "message")
+            "the kernel ended each stray process at its first store, and not a byte has changed: {received} of {} \
+             arrived unharmed, the others stand unharmed in the region whose receiver has died",
+            units::plural(all, "message")
         )
     } else {
         "a region was changed, a stray process was not ended, or messages are missing: see the table".into()

@@ -61,7 +61,9 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
         "each message held against what was written",
     );
     let sentence = format!(
-        "{damaged} of {} came damaged, no process was stopped and no error reported: one region for both has no isolation",
+        "{} of {} arrived whole: {damaged} came damaged, no process was stopped and no error reported, since one region \
+         for both has no isolation",
+        MESSAGES.saturating_sub(damaged),
         units::plural(MESSAGES, "message")
     );
     Ok(ExperimentVerdict::new(damaged == 0 && !alive, sentence))
