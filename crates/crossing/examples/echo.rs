@@ -71,7 +71,7 @@ fn answer(mut connection: Connection) {
 }
 
 fn say(address: &str, text: &str) -> Result<(), Box<dyn Error>> {
-    let mut connection = Connection::to(&address.parse()?, &Config::default())?;
+    let mut connection = Connection::dial(&address.parse()?, &Config::default())?;
     connection.send(text.as_bytes())?;
     let mut answer = vec![0; connection.max_message()];
     let len = connection.recv(&mut answer)?;

@@ -34,7 +34,7 @@
 //! let listener = Listener::bind(&address)?;                 // in the server
 //! let mut server = listener.accept()?.connect(&Config::default())?;
 //!
-//! let mut client = Connection::to(&address, &Config::default())?;   // in the client
+//! let mut client = Connection::dial(&address, &Config::default())?;   // in the client
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -37,12 +37,12 @@ fn silent_clients_do_not_end_the_example_server() {
             let mut command = again("example server");
             command.env("CROSSING_TEST_ADDRESS", address.to_string()).stderr(std::process::Stdio::null());
             let mut server = Second(command.spawn().expect("this program starts again"));
-            let arrives = || Endpoint::to(&address);
+            let arrives = || Endpoint::dial(&address, &config());
             eventually("the server listens", || arrives().is_ok());
             // No peer says anything or leaves.
             let silent: Vec<Endpoint> = (0..SILENT).map(|_| arrives().expect("it lives")).collect();
             let ask = |text: &[u8]| -> Result<(), Box<dyn std::error::Error>> {
-                let mut connection = Connection::to(&address, &config())?;
+                let mut connection = Connection::dial(&address, &config())?;
                 connection.send(text)?;
                 let mut answer = [0; 64];
                 let len = connection.recv(&mut answer)?;
@@ -76,7 +76,7 @@ fn the_oldest_makes_room_and_is_told_so() {
             let mut clients = Vec::new();
             let mut servers = Vec::new();
             for _ in 0..3 {
-                clients.push(Endpoint::to(listener.address()).expect("it listens"));
+                clients.push(Endpoint::dial(listener.address(), &config()).expect("it listens"));
                 let endpoint = listener.accept().expect("it is there");
                 servers.push(thread::spawn(move || endpoint.connect(&config())));
             }
@@ -89,7 +89,7 @@ fn the_oldest_makes_room_and_is_told_so() {
             }
             let connected: Vec<_> = (0..4)
                 .map(|_| {
-                    let client = Endpoint::to(listener.address()).expect("it listens");
+                    let client = Endpoint::dial(listener.address(), &config()).expect("it listens");
                     let client = thread::spawn(move || client.connect(&config()));
                     let server = listener.accept().expect("it is there").connect(&config());
                     (
@@ -114,7 +114,7 @@ fn a_shortage_at_the_door_passes() {
 
 fn without_descriptors() {
     let listener = Listener::bind(&address(Kind::Unix)).expect("a free path");
-    let client = Endpoint::to(listener.address()).expect("it listens");
+    let client = Endpoint::dial(listener.address(), &config()).expect("it listens");
     limit_to(Resource::Nofile, DESCRIPTORS);
     let null = std::fs::File::open("/dev/null").expect("there are enough yet");
     let mut taken: Vec<OwnedFd> = Vec::new();

@@ -54,7 +54,7 @@ type Outcomes = (Result<Connection, ConnectError>, Result<Connection, ConnectErr
 fn meet(address: &Address, client: &Config, server: &Config) -> Outcomes {
     let listener = Listener::bind(address).expect("a free place");
     thread::scope(|scope| {
-        let client = scope.spawn(|| Connection::to(listener.address(), client));
+        let client = scope.spawn(|| Connection::dial(listener.address(), client));
         let endpoint = listener.accept_deadline(Instant::now() + LIMIT).expect("the client comes");
         let server = endpoint.connect(server);
         (client.join().expect("no panic"), server)
@@ -86,11 +86,11 @@ fn a_server_that_accepts_nobody_is_a_timeout() {
         for kind in local() {
             let listener = Listener::bind(&anywhere(kind)).expect("a free path");
             let _waiting: Vec<_> = std::iter::from_fn(|| connected(&listener)).collect();
-            let error = Connection::to(listener.address(), &soon()).expect_err("the queue is full");
+            let error = Connection::dial(listener.address(), &soon()).expect_err("the queue is full");
             assert!(matches!(error, ConnectError::Timeout), "{kind}: {error:?}");
             // A client that waits for a place is given the next one.
             thread::scope(|scope| {
-                let client = scope.spawn(|| Endpoint::to(listener.address()));
+                let client = scope.spawn(|| Endpoint::dial(listener.address(), &config()));
                 while !client.is_finished() {
                     drop(listener.try_accept().expect("nothing is short"));
                 }
@@ -133,7 +133,7 @@ fn black_hole() -> (TcpListener, Vec<std::os::fd::OwnedFd>) {
 
 fn dials_in_vain(server: &TcpListener) {
     let address = Address::tcp(server.local_addr().expect("it has one").to_string()).expect("an address");
-    let outcome = Connection::to(&address, &soon());
+    let outcome = Connection::dial(&address, &soon());
     assert!(matches!(outcome, Err(ConnectError::Timeout)), "{outcome:?}");
 }
 
@@ -164,7 +164,7 @@ fn a_client_never_reaches_itself() {
         drop((client, server));
         let address = Address::tcp(free.to_string()).expect("an address");
         for _ in 0..(ports[1] - ports[0]) {
-            match Endpoint::to(&address) {
+            match Endpoint::dial(&address, &config()) {
                 Err(ConnectError::Io { source, .. }) => {
                     assert_eq!(source.kind(), std::io::ErrorKind::ConnectionRefused, "{source}");
                 }
@@ -189,7 +189,7 @@ fn a_listener_waits_as_long_as_it_is_told() {
             assert!(listener.try_accept().expect("nothing is short").is_none());
             let outcome = listener.accept_deadline(Instant::now() + Duration::from_millis(20));
             assert!(matches!(outcome, Err(ConnectError::Timeout)), "{kind}: {outcome:?}");
-            let client = Endpoint::to(listener.address()).expect("it listens");
+            let client = Endpoint::dial(listener.address(), &config()).expect("it listens");
             let server = loop {
                 if let Some(server) = listener.try_accept().expect("nothing is short") {
                     break server;
@@ -239,7 +239,7 @@ fn a_storm_of_signals_does_not_end_a_meeting() {
             };
             // It waits to accept, then for a hello.
             storm(Duration::from_millis(50));
-            let endpoint = Endpoint::to(&address).expect("it listens");
+            let endpoint = Endpoint::dial(&address, &config()).expect("it listens");
             storm(Duration::from_millis(50));
             let mut here = endpoint.connect(&config()).expect("it goes on");
             here.send(b"through the storm").expect("room");
@@ -322,7 +322,7 @@ fn a_stranger_at_a_path_is_refused_by_root() {
                 listener.accept_deadline(Instant::now() + LIMIT).expect("it comes").connect(&config())
             });
             listens.recv().expect("it listens");
-            let error = Connection::to(&address, &config()).expect_err("a stranger sits there").to_string();
+            let error = Connection::dial(&address, &config()).expect_err("a stranger sits there").to_string();
             assert!(error.contains("peer credentials") && error.contains("of user 4711"), "{error}");
             let outcome = stranger.join().expect("no panic");
             assert!(outcome.is_err(), "nothing was handed over: {outcome:?}");
@@ -413,7 +413,7 @@ fn a_path_that_is_taken_says_by_what() {
     let both = |listening: &str, dialling: &str| {
         for kind in local() {
             assert!(said(kind).contains(listening), "{}", said(kind));
-            let error = Endpoint::to(&at(kind, &path)).expect_err("no one listens").to_string();
+            let error = Endpoint::dial(&at(kind, &path), &config()).expect_err("no one listens").to_string();
             assert!(error.contains(dialling), "{error}");
         }
     };
@@ -422,7 +422,7 @@ fn a_path_that_is_taken_says_by_what() {
     fs::write(&path, "a file").expect("a free path");
     both("no socket", "a file that is no socket is there");
     fs::remove_file(&path).expect("it is there");
-    let error = Endpoint::to(&at(Kind::Pipe, &path)).expect_err("nothing is there").to_string();
+    let error = Endpoint::dial(&at(Kind::Pipe, &path), &config()).expect_err("nothing is there").to_string();
     assert!(error.contains("no server has made it yet"), "{error}");
 }
 
@@ -438,7 +438,7 @@ fn a_server_of_another_kind_is_named_at_an_abstract_name_too() {
             }
             let listener = Listener::bind(&at(serving)).expect("a free name");
             let (client, server) = thread::scope(|scope| {
-                let client = scope.spawn(|| Connection::to(&at(dialling), &config()));
+                let client = scope.spawn(|| Connection::dial(&at(dialling), &config()));
                 let server = listener.accept_deadline(Instant::now() + LIMIT).expect("the client comes");
                 let server = server.connect(&config());
                 (client.join().expect("no panic"), server)
@@ -449,7 +449,7 @@ fn a_server_of_another_kind_is_named_at_an_abstract_name_too() {
             }
         }
         for kind in local() {
-            let error = Endpoint::to(&at(kind)).expect_err("no one is there").to_string();
+            let error = Endpoint::dial(&at(kind), &config()).expect_err("no one is there").to_string();
             assert!(error.contains("no server listens there"), "{error}");
         }
     });

@@ -22,7 +22,7 @@ fn ends_of_different_mechanisms_at_one_path_name_each_other() {
                     Listener::bind(&Address::at_path(serving, &path).expect("a path")).expect("a free path");
                 let there = Address::at_path(dialling, &path).expect("a path");
                 let (client, server) = thread::scope(|scope| {
-                    let client = scope.spawn(|| Connection::to(&there, &config()));
+                    let client = scope.spawn(|| Connection::dial(&there, &config()));
                     let server = listener.accept().expect("it comes").connect(&config());
                     (client.join().expect("no panic"), server)
                 });
@@ -53,8 +53,8 @@ fn a_silent_server_of_another_mechanism_is_named_by_its_socket() {
             let path = socket_path();
             let _listener =
                 Listener::bind(&Address::at_path(serving, &path).expect("a path")).expect("a free path");
-            let error =
-                Endpoint::to(&Address::at_path(dialling, &path).expect("a path")).expect_err("not alike");
+            let error = Endpoint::dial(&Address::at_path(dialling, &path).expect("a path"), &config())
+                .expect_err("not alike");
             let said = error.to_string();
             assert!(said.contains(is) && said.contains(&format!("this end is {dialling}")), "{said}");
             assert!(said.contains(&format!("{serving}:")), "the sentence names each that it may be: {said}");
@@ -162,7 +162,7 @@ fn a_stranger_is_told_that_it_is_one() {
             let path = socket_path();
             let address = Address::at_path(kind, &path).expect("a path");
             let listener = Listener::bind(&address).expect("a free path");
-            let client = thread::spawn(move || Connection::to(&address, &config()));
+            let client = thread::spawn(move || Connection::dial(&address, &config()));
             let server = listener.accept_deadline(Instant::now() + LIMIT).expect("it comes").connect(&strict);
             let error = server.expect_err("another user's").to_string();
             assert!(error.contains("peer credentials"), "{error}");

@@ -180,7 +180,7 @@ fn cut_pair_when<T>(done: impl Fn(Connection) -> T) -> Option<(T, T)> {
     let address: Address = listener.address().clone();
     let port = address.to_string().rsplit_once(':').expect("a port").1.to_string();
     let client = thread::spawn(move || {
-        Endpoint::to(&address).expect("it listens").connect(&config()).expect("two of a kind")
+        Endpoint::dial(&address, &config()).expect("it listens").connect(&config()).expect("two of a kind")
     });
     let server = listener.accept().expect("it comes").connect(&config()).expect("two of a kind");
     let (client, server) = (done(client.join().expect("it connected")), done(server));

@@ -75,7 +75,7 @@ fn with_a_foreign_server(kind: &'static str, place: String) {
         BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
         let prefix = if kind == "tcp" { "tcp://" } else { "unix:" };
         let address: Address = format!("{prefix}{}", line.trim()).parse().expect("an address");
-        let endpoint = Endpoint::to(&address).expect("it listens");
+        let endpoint = Endpoint::dial(&address, &config()).expect("it listens");
         converse(endpoint.connect(&config()).expect("it knows the document"));
         server.done();
         if kind == "unix" {
@@ -129,7 +129,8 @@ fn the_examples_of_the_document_are_true() {
     let address = Address::at_path(Kind::Unix, path.clone()).unwrap();
     let client = thread::spawn(move || {
         let config = Config { max_message: 64 << 10, ..Config::default() };
-        let mut client = Endpoint::to(&address).expect("it listens").connect(&config).expect("a correct end");
+        let mut client =
+            Endpoint::dial(&address, &config).expect("it listens").connect(&config).expect("a correct end");
         client.send(b"hello").expect("room");
         client.send(b"").expect("room");
     });

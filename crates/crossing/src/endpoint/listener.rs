@@ -61,7 +61,7 @@ impl Default for ListenConfig {
 /// let path = std::env::temp_dir().join(format!("crossing-example-{}", std::process::id()));
 /// let address = Address::at_path(Kind::Unix, path)?;
 /// let listener = Listener::bind(&address)?;
-/// let client = Endpoint::to(&address)?;
+/// let client = Endpoint::dial(&address, &Config::default())?;
 /// let server = listener.accept()?;
 /// // The handshake takes two: here a thread is the other process.
 /// let client = std::thread::spawn(move || client.connect(&Config::default()));

@@ -33,7 +33,7 @@ use crate::sys::SignalsBlocked;
 /// One end of a rendezvous: not yet a connection, but a socket that can travel to another process.
 ///
 /// A parent makes a [pair](Endpoint::pair), [spawns](Endpoint::spawn) a child with one end and connects the
-/// other. Or a server [listens](crate::Listener) at an [`Address`] that the client [knows](Endpoint::to). Each side
+/// other. Or a server [listens](crate::Listener) at an [`Address`] that the client [knows](Endpoint::dial). Each side
 /// then calls [`connect`](Endpoint::connect), which does the handshake.
 #[derive(Debug)]
 pub struct Endpoint {
@@ -64,21 +64,33 @@ impl Endpoint {
         Ok((Endpoint::new(kind, here, How::Given), Endpoint::new(kind, there, How::Given)))
     }
 
-    /// Dials the listener at `address`. Takes at most the default
-    /// [`connect_timeout`](Config::connect_timeout); [`Connection::to`] has one deadline for
-    /// dialling and handshake together.
+    /// Dials the listener at `address`, and says nothing yet. Takes at most the
+    /// [`connect_timeout`](Config::connect_timeout) of `config`; the handshake, by
+    /// [`connect`](Endpoint::connect), then has one of its own. [`Connection::dial`] has one
+    /// deadline for both.
     ///
-    /// A host that is not a numeric address is looked up first, by getaddrinfo(3), which no deadline can end. Several
-    /// addresses of one host are tried in turn.
+    /// A host that is not a numeric address is looked up first, by getaddrinfo(3), which no deadline
+    /// can end. Several addresses of one host are tried in turn.
     ///
     /// # Errors
     /// [`ConnectError::Io`] if nothing listens there or it may not be reached;
     /// [`ConnectError::Timeout`] if there is no answer or the listener's queue stays full.
-    pub fn to(address: &Address) -> Result<Endpoint, ConnectError> {
-        Endpoint::to_until(address, Config::default().connect_deadline())
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use crossing::{Config, Endpoint};
+    ///
+    /// let config = Config::default();
+    /// let endpoint = Endpoint::dial(&"shm:/run/user/1000/sensor.sock".parse()?, &config)?;
+    /// let mut connection = endpoint.connect(&config)?;
+    /// connection.send(b"hello")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn dial(address: &Address, config: &Config) -> Result<Endpoint, ConnectError> {
+        Endpoint::dial_until(address, config.connect_deadline())
     }
 
-    fn to_until(address: &Address, deadline: Instant) -> Result<Endpoint, ConnectError> {
+    fn dial_until(address: &Address, deadline: Instant) -> Result<Endpoint, ConnectError> {
         Ok(Endpoint::new(address.kind(), dial::dial(address, deadline)?, How::Met))
     }
 
@@ -173,7 +185,7 @@ impl Connection<Any> {
     /// [`connect_timeout`](Config::connect_timeout).
     ///
     /// # Errors
-    /// Those of [`Endpoint::to`] and [`Endpoint::connect`].
+    /// Those of [`Endpoint::dial`] and [`Endpoint::connect`].
     ///
     /// # Examples
     /// ```no_run
@@ -181,12 +193,12 @@ impl Connection<Any> {
     /// use crossing::{Config, Connection};
     ///
     /// let config = Config { connect_timeout: Duration::from_millis(200), ..Config::default() };
-    /// let mut connection = Connection::to(&"shm:/run/user/1000/sensor.sock".parse()?, &config)?;
+    /// let mut connection = Connection::dial(&"shm:/run/user/1000/sensor.sock".parse()?, &config)?;
     /// connection.send(b"hello")?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn to(address: &Address, config: &Config) -> Result<Connection, ConnectError> {
-        Connection::to_as(address, config)
+    pub fn dial(address: &Address, config: &Config) -> Result<Connection, ConnectError> {
+        Connection::dial_as(address, config)
     }
 }
 
@@ -217,13 +229,16 @@ impl<M: Mechanism> Connection<M> {
         })
     }
 
-    /// Like [`Connection::to`], for a mechanism known at compile time.
+    /// Like [`Connection::dial`], for a mechanism known at compile time.
     ///
     /// # Errors
-    /// Those of [`Connection::to`], and [`WrongKind`](ConnectError::WrongKind).
-    pub fn to_as(address: &Address, config: &Config) -> Result<Connection<M>, ConnectError> {
+    /// Those of [`Connection::dial`], and [`WrongKind`](ConnectError::WrongKind).
+    pub fn dial_as(address: &Address, config: &Config) -> Result<Connection<M>, ConnectError> {
+        if !M::accepts(address.kind()) {
+            return Err(ConnectError::WrongKind { endpoint: address.kind() });
+        }
         let deadline = config.connect_deadline();
-        let endpoint = Endpoint::to_until(address, deadline)?;
+        let endpoint = Endpoint::dial_until(address, deadline)?;
         // The handshake gets the time that dialling has left.
         let left = deadline::left(deadline);
         endpoint.connect_as(&Config { connect_timeout: left, ..config.clone() })

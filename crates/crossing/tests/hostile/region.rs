@@ -110,7 +110,7 @@ fn a_wild_store_faults_the_process_that_strayed() {
 
 pub(crate) fn stray() {
     let path = PathBuf::from(std::env::var_os("CROSSING_TEST_PATH").expect("where the server is"));
-    let endpoint = Endpoint::to(&Address::at_path(Kind::Shm, path).unwrap()).unwrap();
+    let endpoint = Endpoint::dial(&Address::at_path(Kind::Shm, path).unwrap(), &Config::default()).unwrap();
     let mut connection = endpoint.connect(&Config::default()).unwrap();
     connection.send(b"last").unwrap();
     // Mine is the mapping that may be written, the peer's the one that may not.

@@ -102,8 +102,8 @@ impl<'a> StageActor<'a> {
                 self.connect(endpoint)?
             }
             StageOrder::Dial { path } => {
-                let endpoint =
-                    Endpoint::to(&address(self.job.kind, path)?).map_err(|error| error.to_string())?;
+                let endpoint = Endpoint::dial(&address(self.job.kind, path)?, &Config::default())
+                    .map_err(|error| error.to_string())?;
                 self.connect(endpoint)?
             }
             StageOrder::Send(course) => self.send(&course)?,
