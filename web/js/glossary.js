@@ -2,8 +2,7 @@
 // screen readers, which are told it with the term.
 
 import { h, say } from './dom.js'
-
-/** @import { Child } from './dom.js' */
+import { vocabulary } from './vocabulary.js'
 
 /** As they stand in the lab's words and in ours. The same explanation may have several names. @type {[string[], string][]} */
 const TERMS = [
@@ -54,28 +53,6 @@ const TERMS = [
   [['Traffic'], 'Mostly idle: each message finds a sleeping receiver and cold caches.'],
   [['Isolation'], 'What a peer must not be able to do to you: crash you, or read and change what is not meant for it.'],
 ]
-
-/** A term that can be asked about, by the keyboard too. @param {string} name @param {string} text */
-export const term = (name, text) => h('abbr', { class: 'term', tabindex: 0, 'aria-description': text }, name)
-
-/** What finds the terms of a list in a text. @param {[string[], string][]} terms */
-export function vocabulary(terms) {
-  const explanations = new Map(terms.flatMap(([names, text]) => names.map((name) => /** @type {[string, string]} */ ([name, text]))))
-  const names = [...explanations.keys()].sort((a, b) => b.length - a.length).map((name) => name.replace(/[.*+?^$()[\]{}|\\/]/g, '\\$&'))
-  const any = new RegExp(`(?<![\\w.-])(${names.join('|')})(?![\\w(/-]|\\.\\d)`)
-  /**
-   * A text whose terms can be asked about.
-   * @param {string} text @param {Set<string>} [told] terms that were explained nearby already: each needs it once
-   * @param {(name: string, text: string) => Element} [make]
-   * @returns {Child[]}
-   */
-  return (text, told = new Set(), make = term) => text.split(any).map((part, index) => {
-    const means = index % 2 ? explanations.get(part) : undefined
-    if (!means || told.has(part)) return part
-    told.add(part)
-    return make(part, means)
-  })
-}
 
 /** A text beside figures, with its terms. */
 export const explained = vocabulary(TERMS)

@@ -2,7 +2,7 @@
 
 import { h, say, show } from '../dom.js'
 import { count, duration } from '../format.js'
-import { term } from '../glossary.js'
+import { term } from '../vocabulary.js'
 import { ACTS, onStage } from './terms.js'
 import { isWaking } from './way.js'
 import { reversed } from './words.js'

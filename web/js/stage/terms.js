@@ -2,7 +2,7 @@
 // here it is where the writing has come to.
 
 import { s } from '../dom.js'
-import { vocabulary } from '../glossary.js'
+import { vocabulary } from '../vocabulary.js'
 
 /** @import { Child } from '../dom.js' */
 
