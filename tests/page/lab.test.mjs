@@ -326,6 +326,16 @@ for (const [colorScheme, width] of /** @type {const} */ ([['light', 1280], ['dar
         return place > index && a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1
       })).map((block) => block.textContent))
       assert.deepEqual(covered, [], 'no label covers another')
+      const cut = await blocks.evaluateAll((all) => all.filter((one) => {
+        const [label, box] = [one, one.closest('.lanes')].map((element) => element.getBoundingClientRect())
+        const within = label.left >= box.left && label.right <= box.right + 1 && label.bottom <= box.bottom + 1
+        return !within || [one, ...one.querySelectorAll('*')].some((part) => part.clientWidth && part.scrollWidth > part.clientWidth)
+      }).map((block) => block.textContent))
+      assert.deepEqual(cut, [], 'no label is cut')
+      const told = await blocks.evaluateAll((all) => all.map((one) => one.textContent ?? ''))
+      assert.deepEqual(told.filter((text, index) => !names[index].replaceAll(' ', '').startsWith(text.replaceAll(' ', ''))), [], 'each says all of itself')
+      const axis = (await page.locator('.journey .axis').allTextContents()).filter((text) => /\d/.test(text))
+      assert.equal(new Set(axis).size, axis.length, `no time stands twice: ${axis}`)
       const facts = await page.locator('.measured').textContent()
       assert.match(facts ?? '', /System calls seen, sender1System calls seen, receiver1/, 'a call in which the receiver slept is one')
       if (copies) assert.match(facts ?? '', /Copies by the kernel seen2/)

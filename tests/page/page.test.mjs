@@ -333,6 +333,24 @@ test('the log is filtered and copied', async () => {
   await close()
 })
 
+test('the times of the log tell its lines apart, however late they are', async () => {
+  const [first, ...events] = traceText(pigeon, 5).trimEnd().split('\n').map((line) => JSON.parse(line))
+  // After the first they come 40 ns after each other, after more than a second.
+  events.forEach((event, index) => { event.t_ns = index === 0 ? 0 : 1_670_000_000 + 40 * Math.floor(index / 2) })
+  const other = keep(await mock({ replay: [first, ...events].map((line) => JSON.stringify(line)).join('\n') }))
+  const { page, context, close } = await open(browser, `${other.url}#/replay?speed=max`)
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+  await page.getByRole('button', { name: 'Copy' }).click()
+  const lines = (await page.evaluate(() => navigator.clipboard.readText())).split('\n').map((line) => line.split('  ')[0])
+  assert.equal(lines.length, events.length)
+  assert.equal(new Set(lines).size, new Set(events.map(({ t_ns }) => t_ns)).size, lines.join())
+  assert.equal(lines[2], '1.67000004\u00a0s')
+  const cut = await page.locator('.log .time').evaluateAll((all) => all.filter((one) => one.scrollWidth > one.clientWidth).length)
+  assert.equal(cut, 0, 'and they have room')
+  await close()
+  await other.close()
+})
+
 test('a race: silent while it runs, replayed afterwards, exported, compared', async () => {
   const { page, complaints, close } = await open(browser, at('race'))
   await page.getByRole('button', { name: 'Start the race' }).click()

@@ -33,6 +33,21 @@ test('numbers carry three digits and a unit that fits', () => {
   assert.equal(plain(format.value(4096, 'B')), '4 096 B')
 })
 
+test('times below each other have one unit, and the digits that tell them apart', () => {
+  const told = (times) => {
+    const gap = Math.min(...times.slice(1).map((t, index) => t - times[index]).filter((d) => d > 0))
+    return times.map(format.clock(times.at(-1), gap)).map(plain)
+  }
+  assert.deepEqual(told([0, 353_902_417, 353_902_917, 571_000_000]), ['0.0000 ms', '353.9024 ms', '353.9029 ms', '571.0000 ms'])
+  assert.deepEqual(told([0, 5_000_000]), ['0.00 ms', '5.00 ms'])
+  assert.deepEqual(told([0, 999_999_999, 1_670_000_000]), ['0.00 s', '1.00 s', '1.67 s'])
+  assert.deepEqual(told([0, 40]), ['0 ns', '40 ns'])
+  assert.deepEqual(told([0]), ['0 ns'], 'one alone')
+  const close = Array.from({ length: 50 }, (_, index) => 7_000_000_000 + index)
+  assert.equal(new Set(told(close)).size, 50, 'to the nanosecond')
+  assert.equal(new Set(told(Array.from({ length: 50 }, (_, index) => index * 999))).size, 50)
+})
+
 test('a count differs from what is quoted by more than half a one, or is less than “or more”', () => {
   for (const [found, quoted, expected] of [[2, '2', false], [2.4, '2', false], [3, '2', true], [1, '2', true], [2, '3+', true], [900, '3+', false], [undefined, '2', false], [2, null, false]]) {
     assert.equal(format.differs(found, quoted), expected, `${found} ${quoted}`)

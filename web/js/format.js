@@ -25,6 +25,20 @@ function significant(value, units) {
 /** `51 ns`, `4.21 µs`, `1.30 ms`. @param {number} ns */
 export const duration = (ns) => significant(ns, ['ns', 'µs', 'ms', 's'])
 
+/**
+ * Times that stand below each other, in one unit and with as many digits as tell them apart: `353.9024 ms`, `353.9031 ms`.
+ * @param {number} longest of them, in nanoseconds @param {number} gap the shortest between two that differ
+ * @returns {(ns: number) => string}
+ */
+export function clock(longest, gap) {
+  const units = ['ns', 'µs', 'ms', 's']
+  const power = (/** @type {number} */ ns) => (Number.isFinite(ns) && ns >= 1 ? String(Math.floor(ns)).length - 1 : 0)
+  const unit = Math.min(units.length - 1, Math.floor(power(longest) / 3))
+  // As many as the gap needs, and three digits of the longest.
+  const decimals = Math.max(0, 3 * unit - power(Math.min(gap, longest / 100)))
+  return (ns) => `${(ns / 1000 ** unit).toFixed(decimals)}${NBSP}${units[unit]}`
+}
+
 /** `950`, `12.3 k`, `1.23 M`. @param {number} perSecond */
 export const rate = (perSecond) => significant(perSecond, ['', 'k', 'M', 'G'])
 

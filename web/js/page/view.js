@@ -237,7 +237,7 @@ export class View {
     say(this.toggle, player.playing ? 'Pause' : player.atEnd ? 'Replay' : 'Resume')
     const place = player.warp.length ? player.warp.shown(now) / player.warp.length : 1
     this.slider.value = String(Math.round(place * FINE))
-    this.slider.setAttribute('aria-valuetext', `${duration(now - recording.from)} of ${duration(recording.to - recording.from)}`)
+    this.slider.setAttribute('aria-valuetext', `${this.log.clock(now - recording.from)} of ${duration(recording.to - recording.from)}`)
     say(this.counter, arrived(recording, now))
     this.pacing('recorded, now ', pace(player.slowed), `${lasted(recording)} in all${player.warp.cuts.length ? '; pauses are cut short, the strip says how long they were' : ''}`)
     this.strip.at(now)

@@ -3,7 +3,7 @@
 // leave no room for the rest is one hatched band that says how long it was. A line leads from the copy that writes a byte to the copy that reads it there.
 
 import { h, s, show } from '../dom.js'
-import { asSentence, bytes, duration, plural } from '../format.js'
+import { asSentence, bytes, clock, duration, plural } from '../format.js'
 import { spread, ticks } from '../scale.js'
 import { callsOf, copiesOf, spaceOf } from './seen.js'
 
@@ -25,18 +25,20 @@ const EARLY = 0.1
 const SHARE = 0.5
 /** How high a band is. */
 const BAND = 46
-/** The room of a label, and of one with a second line. */
-const LINE = 21
-const LINES = 36
+/** How high a label of one line is, and what is left free below one. */
+const LINE = 18
+const FREE = 3
 const TOP = 44
 const BOTTOM = 26
 /** The room of the times. */
 const LEFT = 56
-/** The drawing grows until no label is farther from its block than this, or it is this high. */
+/** The drawing grows until no label is farther from its block than this, beside the lanes and in them, or it is this high. */
+const BESIDE = 60
 const NEAR = 14
 const HIGH = 860
-/** Below this width a label is one word. */
+/** Below this width the lanes are this wide, and the labels stand beside them. */
 const NARROW = 560
+const SLIM = 28
 
 /** What a process does that leaves no copy. @type {Record<string, string>} */
 const WORDS = { wake: 'wakes', packet: 'packet', fault: 'fault' }
@@ -171,6 +173,10 @@ export class Journey {
     this.of = null
     this.width = 0
     this.height = 0
+    this.narrow = false
+    this.lane = 0
+    /** Where the lanes end. */
+    this.right = 0
     /** @type {(t: number) => number} */
     this.y = () => 0
     /** @type {HTMLButtonElement[]} by time */
@@ -207,47 +213,62 @@ export class Journey {
     if (!this.of || !width || width === this.width) return
     this.width = width
     const { of, box, svg } = this
-    const narrow = width < NARROW
-    const lane = (width - LEFT) / LANES.length
-    const room = of.blocks.map(({ below }) => (below && !narrow ? LINES : LINE))
-    let height = 360
-    let tops = this.fit(room, height)
+    this.narrow = width < NARROW
+    this.lane = this.narrow ? SLIM : (width - LEFT) / LANES.length
+    this.right = this.narrow ? LEFT + LANES.length * SLIM : width
+    this.write()
+    const room = this.buttons.map((button) => button.offsetHeight + FREE)
+    const all = of.blocks.map((_, index) => index)
+    const columns = this.narrow ? [all] : LANES.map((_, lane) => all.filter((index) => of.blocks[index].lane === lane))
+    const needed = TOP + BOTTOM + Math.max(...columns.map((own) => own.reduce((sum, index) => sum + room[index], 0)))
+    let height = Math.max(360, needed)
+    let tops = this.fit(columns, room, height)
     const far = () => Math.max(...tops.map((top, index) => Math.abs(top + LINE / 2 - this.y(of.blocks[index].from))))
-    while (far() > NEAR && height < HIGH) tops = this.fit(room, (height += 50))
+    while (far() > (this.narrow ? BESIDE : NEAR) && height < HIGH) tops = this.fit(columns, room, (height += 50))
     this.height = height
-    const x = (/** @type {number} */ index) => LEFT + index * lane
     svg.setAttribute('width', String(width))
     svg.setAttribute('height', String(height))
     box.style.height = `${height}px`
-    for (const [name, value] of Object.entries({ x1: LEFT, x2: width, y1: -9, y2: -9 })) this.cursor.setAttribute(name, String(value))
-    svg.replaceChildren(...this.ground(x, lane, height), ...this.times(height),
-      ...of.blocks.filter(({ form }) => form !== 'seen').map((block) => this.bar(block, x(block.lane), lane)), ...of.bands.flatMap((band) => this.band(band, width, tops)),
-      ...of.blocks.filter(({ form }) => form === 'seen').map((block) => this.bar(block, x(block.lane), lane)), ...this.joined(x), this.cursor)
-    this.write(tops, x, lane, narrow)
+    for (const [name, value] of Object.entries({ x1: LEFT, x2: this.right, y1: -9, y2: -9 })) this.cursor.setAttribute(name, String(value))
+    svg.replaceChildren(...this.ground(height), ...this.times(height),
+      ...of.blocks.filter(({ form }) => form !== 'seen').map((block) => this.bar(block)), ...of.bands.flatMap((band) => this.band(band, tops, room)),
+      ...of.blocks.filter(({ form }) => form === 'seen').map((block) => this.bar(block)), ...this.joined(), ...of.blocks.map((block, index) => this.leader(block, tops[index])), this.cursor)
+    this.buttons.forEach((button, index) => { button.style.top = `${tops[index]}px` })
   }
 
-  /** Where the labels stand in a drawing of this height: each at its block, and below the one before. @param {number[]} room @param {number} height */
-  fit(room, height) {
+  /** Where a lane begins. @param {number} lane */
+  x(lane) {
+    return LEFT + lane * this.lane
+  }
+
+  /** Where the labels of a lane begin. @param {number} lane */
+  label(lane) {
+    return this.narrow ? this.right + 14 : this.x(lane) + 14
+  }
+
+  /** Where the labels stand in a drawing of this height: each at its block, and below the one before. @param {number[][]} columns @param {number[]} room @param {number} height */
+  fit(columns, room, height) {
     const { blocks } = /** @type {Journeyed} */ (this.of)
     this.y = descent(/** @type {Journeyed} */ (this.of), height)
     const tops = blocks.map(() => 0)
-    LANES.forEach((_, lane) => {
-      const own = blocks.flatMap((block, index) => (block.lane === lane ? [index] : []))
-      const places = spread(own.map((index) => this.y(blocks[index].from) - LINE / 2), own.map((index) => room[index]), TOP - 4, height - LINES)
+    for (const own of columns) {
+      const places = spread(own.map((index) => this.y(blocks[index].from) - LINE / 2), own.map((index) => room[index]), TOP - 4, height - (room[own[own.length - 1]] ?? 0))
       own.forEach((index, place) => { tops[index] = places[place] })
-    })
+    }
     return tops
   }
 
-  /** The lanes and their names. @param {(lane: number) => number} x @param {number} wide @param {number} height */
-  ground(x, wide, height) {
+  /** The lanes and their names. @param {number} height */
+  ground(height) {
+    const { narrow, lane } = this
     return [
       s('defs', {}, s('pattern', { id: `${this.id}-hatch`, width: 7, height: 7, patternUnits: 'userSpaceOnUse', patternTransform: 'rotate(45)' }, s('line', { x1: 0, y1: 0, x2: 0, y2: 7, class: 'hatch' }))),
-      s('rect', { class: 'kernel', x: x(1), y: TOP - 22, width: 2 * wide, height: height - TOP + 22 }),
+      s('rect', { class: 'kernel', x: this.x(1), y: TOP - 22, width: 2 * lane, height: height - TOP + 22 }),
       ...LANES.map(([side, space], index) => [
-        index % 2 ? null : s('text', { class: 'name', x: x(index) + 4, y: 14 }, side),
-        s('text', { class: 'axis', x: x(index) + 4, y: TOP - 8 }, space),
-        s('line', { class: 'hair', x1: x(index), x2: x(index), y1: index % 2 ? TOP - 22 : 2, y2: height }),
+        index % 2 ? null : s('text', { class: 'name', x: this.x(index) + (narrow ? 0 : 4), y: 14 }, side),
+        // Slim lanes of the kernel have one name for both.
+        narrow && index === 2 ? null : s('text', { class: 'axis', x: this.x(index) + (narrow ? 1 : 4), y: TOP - 8 }, space),
+        s('line', { class: 'hair', x1: this.x(index), x2: this.x(index), y1: narrow ? TOP - 3 : index % 2 ? TOP - 22 : 2, y2: height }),
       ]).flat().filter((part) => part !== null),
     ]
   }
@@ -258,6 +279,7 @@ export class Journey {
     const { zero, bands } = of
     const length = bands.reduce((left, band) => left - (band.to - band.from), of.to - of.from)
     const step = ticks(0, length, Math.max(2, height / 90))[1] ?? length
+    const say = clock(Math.max(Math.abs(of.from - zero), of.to - zero), step)
     const found = []
     for (let index = Math.ceil((of.from - zero) / step); index * step <= of.to - zero; index++) {
       const t = zero + index * step
@@ -267,62 +289,69 @@ export class Journey {
         index = Math.max(index, Math.min(Math.ceil((within.to + step / 3 - zero) / step), index < 0 ? 0 : Infinity) - 1)
         continue
       }
-      found.push(s('text', { class: 'axis', x: LEFT - 4, y: this.y(t) + 4, 'text-anchor': 'end' }, index === 0 ? '0' : duration(index * step)),
-        s('line', { class: 'hair', x1: LEFT, x2: this.width, y1: this.y(t), y2: this.y(t) }))
+      found.push(s('text', { class: 'axis', x: LEFT - 4, y: this.y(t) + 4, 'text-anchor': 'end' }, index === 0 ? '0' : say(index * step)),
+        s('line', { class: 'hair', x1: LEFT, x2: this.right, y1: this.y(t), y2: this.y(t) }))
     }
     return found
   }
 
-  /** @param {Span} band @param {number} width @param {number[]} tops of the labels */
-  band(band, width, tops) {
+  /** @param {Span} band @param {number[]} tops of the labels @param {number[]} room of each */
+  band(band, tops, room) {
     const { blocks } = /** @type {Journeyed} */ (this.of)
     const y = this.y(band.from)
-    const text = `${duration(band.to - band.from)}${width < NARROW ? '' : ', in which nothing was seen'}`
+    const width = this.right - LEFT
+    const text = `${duration(band.to - band.from)}${this.narrow ? '' : ', in which nothing was seen'}`
     // At the side where no label stands in its way.
-    const taken = tops.some((top, index) => blocks[index].lane < 2 && top + LINE > y + 14 && top < y + 32)
+    const taken = !this.narrow && tops.some((top, index) => blocks[index].lane < 2 && top + room[index] > y + 14 && top < y + 32)
     return [
-      s('rect', { class: 'band', x: LEFT, y, width: width - LEFT, height: BAND }),
-      s('rect', { x: LEFT, y, width: width - LEFT, height: BAND, fill: `url(#${this.id}-hatch)` }),
-      s('text', { class: 'said', x: (taken ? (LEFT + width) / 2 : LEFT) + 6, y: y + BAND / 2 + 4 }, text),
+      s('rect', { class: 'band', x: LEFT, y, width, height: BAND }),
+      s('rect', { x: LEFT, y, width, height: BAND, fill: `url(#${this.id}-hatch)` }),
+      s('text', { class: 'said', x: (taken ? LEFT + width / 2 : LEFT) + 6, y: y + BAND / 2 + 4 }, text),
     ]
   }
 
-  /** @param {Block} block @param {number} x @param {number} wide */
-  bar({ form, from, to, label }, x, wide) {
+  /** @param {Block} block */
+  bar({ form, from, to, label, lane }) {
+    const x = this.x(lane)
     const y = this.y(from)
     const height = Math.max(form === 'seen' ? 4 : 2, this.y(to) - y)
     if (form === 'seen') return s('rect', { class: 'bar', x: x + 5, y: y - (height === 4 ? 2 : 0), width: 8, height }, s('title', {}, label))
-    return s('rect', { class: form, x: x + 2, y, width: wide - 4, height, ...(form === 'sleep' ? { fill: `url(#${this.id}-hatch)` } : {}) }, s('title', {}, label))
+    return s('rect', { class: form, x: x + 2, y, width: this.lane - 4, height, ...(form === 'sleep' ? { fill: `url(#${this.id}-hatch)` } : {}) }, s('title', {}, label))
   }
 
-  /** @param {(lane: number) => number} x */
-  joined(x) {
+  /** From a block to its label, where one does not stand at the other. @param {Block} block @param {number} top of the label */
+  leader({ lane, form, from }, top) {
+    const end = this.label(lane) - 1
+    const begin = form === 'seen' ? this.x(lane) + 13 : this.narrow ? this.x(lane) + this.lane - 2 : end
+    const d = `M${begin} ${this.y(from)}${this.narrow ? `H${this.right + 2}` : ''}L${end} ${top + LINE / 2}`
+    return s('path', { class: 'leader', d: begin < end ? d : '' })
+  }
+
+  joined() {
     const { joins } = /** @type {Journeyed} */ (this.of)
     return joins.map(({ from, at, to, until, form, text }) => {
-      const [x1, y1, x2, y2] = [x(from.lane) + 9, this.y(at), x(to.lane) + 9, this.y(until)]
+      const [x1, y1, x2, y2] = [this.x(from.lane) + 9, this.y(at), this.x(to.lane) + 9, this.y(until)]
       const middle = (y1 + y2) / 2
       return s('path', { class: `join ${form}`, d: `M${x1} ${y1}C${x1} ${middle} ${x2} ${middle} ${x2} ${y2}` }, s('title', {}, text))
     })
   }
 
-  /** The names of the blocks, as buttons. @param {number[]} tops @param {(lane: number) => number} x @param {number} wide @param {boolean} narrow */
-  write(tops, x, wide, narrow) {
+  /** The names of the blocks, as buttons; how high each is depends on its room. */
+  write() {
     const { blocks, zero } = /** @type {Journeyed} */ (this.of)
     this.open = null
     this.buttons = blocks.map((block, index) => {
       const [side, space] = LANES[block.lane]
       const whole = block.form === 'seen' ? block.label : `${block.label} ${duration(block.to - block.from)}`
-      const label = h('button', {
+      const button = h('button', {
         type: 'button', class: `${block.form}${foretold(block) ? '' : ' unforetold'}`, tabindex: index ? -1 : 0, 'aria-expanded': 'false',
         'aria-label': `${whole} ${block.below}: ${side}, ${space}, ${moment(block.from, zero)}`,
         onclick: () => this.toggle(index),
-      }, h('span', {}, narrow ? block.label.split(' · ')[0] : whole), block.below && !narrow ? h('small', {}, block.below) : null)
-      label.style.left = `${x(block.lane) + 14}px`
-      label.style.top = `${tops[index]}px`
-      label.style.maxWidth = `${wide - 15}px`
-      const y = this.y(block.from)
-      if (block.form === 'seen') this.svg.append(s('path', { class: 'leader', d: `M${x(block.lane) + 13} ${y}L${x(block.lane) + 18} ${tops[index] + LINE / 2}` }))
-      return label
+      }, h('span', {}, breakable(whole)), block.below ? h('small', {}, block.below) : null)
+      const left = this.label(block.lane)
+      button.style.left = `${left}px`
+      button.style.maxWidth = `${(this.narrow ? this.width : this.x(block.lane + 1)) - left - 1}px`
+      return button
     })
     show(this.labels, this.buttons)
   }
@@ -406,6 +435,9 @@ export class Journey {
     this.cursor.setAttribute('y2', y)
   }
 }
+
+/** What was done and its place: the place comes on a line of its own before it breaks, and then after an underscore. @param {string} text */
+const breakable = (text) => text.split(/(?<= · )/).map((part, index) => (index ? h('span', {}, part.split(/(?<=\w_)(?=[a-z])/).flatMap((word, index) => (index ? [h('wbr'), word] : [word]))) : part))
 
 /** Whether the scene has it, or it is the program's own affair. @param {{ told: Event[], form: string }} block */
 const foretold = ({ told, form }) => form === 'call' || told.every((event) => event.step !== undefined || (event.what === 'copy' && spaceOf(event) === 'user'))

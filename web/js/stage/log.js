@@ -1,7 +1,7 @@
 // The event log: every event of a recording, filtered, copied, and only as many rows drawn as can be seen.
 
 import { button, h, say, show } from '../dom.js'
-import { count, duration } from '../format.js'
+import { clock, count, duration } from '../format.js'
 import { atMost } from '../scale.js'
 import { describe, gaugesOf, whole } from './words.js'
 
@@ -23,6 +23,8 @@ export class Log {
     this.seek = seek
     /** @type {Recording | null} */
     this.recording = null
+    /** The time of a line, told apart from that of every other. @type {(ns: number) => string} */
+    this.clock = duration
     /** @type {number[]} indices of the events that pass the filter */
     this.shown = []
     this.now = -1
@@ -62,6 +64,8 @@ export class Log {
     this.recording = recording
     this.gauges = gaugesOf(scene)
     this.scene = scene
+    this.clock = clockOf(recording)
+    this.rows.style.setProperty('--time', `${this.clock(recording.to - recording.from).length}ch`)
     this.box.scrollTop = 0
     this.opened.hidden = true
     this.before.clear()
@@ -95,7 +99,7 @@ export class Log {
   line(index) {
     if (!this.recording) return ''
     const { who, text } = this.told(index)
-    return `${duration(this.recording.times[index] - this.recording.from)}  ${who} ${text}`
+    return `${this.clock(this.recording.times[index] - this.recording.from)}  ${who} ${text}`
   }
 
   /** @param {number} index */
@@ -151,7 +155,7 @@ export class Log {
       'aria-setsize': this.shown.length, 'aria-posinset': place + 1, title: text,
       onclick: () => this.open(index),
     },
-      h('span', { class: 'time' }, duration(recording.times[index] - recording.from)),
+      h('span', { class: 'time' }, this.clock(recording.times[index] - recording.from)),
       h('span', { class: 'text' }, h('span', { class: 'who' }, `${who} `), text, foretold ? null : h('em', {}, ' not foretold')))
     row.style.top = `${place * ROW}px`
     return row
@@ -160,6 +164,13 @@ export class Log {
   async copyAll() {
     await copyText(this.shown.map((index) => this.line(index)).join('\n'), this.copy)
   }
+}
+
+/** Its events' times, told apart. @param {Recording} recording */
+function clockOf({ times, from, to }) {
+  let gap = Infinity
+  for (let index = 1; index < times.length; index++) if (times[index] > times[index - 1]) gap = Math.min(gap, times[index] - times[index - 1])
+  return clock(to - from, gap)
 }
 
 /** Copies, and says on the button itself whether it could. @param {string} text @param {HTMLElement} on */
