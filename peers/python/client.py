@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 
-MAGIC, VERSION, MECHANISM = b"CROSSING", 2, {"unix": 3, "tcp": 4}
+MAGIC, VERSION, MECHANISM = b"CROSSING", 3, {"unix": 3, "tcp": 4}
 MAX_MESSAGE = 100_000
 LENGTHS = [0, 1, 5, 0, 4096, 70_000]
 END = b"\xff" * 4

@@ -3,6 +3,7 @@
 //! Everything here holds for every mechanism; `tests/contract/` is the list of sentences, run for each of
 //! them within one process and between two.
 
+mod arming;
 mod claim;
 mod cork;
 mod gate;

@@ -39,6 +39,18 @@ pub(crate) fn both_above_stdio((one, other): (OwnedFd, OwnedFd)) -> Result<(Owne
     Ok((above_stdio(one)?, above_stdio(other)?))
 }
 
+/// What identifies a process for as long as a pidfd of it is open: device and inode of the pidfd.
+pub(crate) type ProcessNumber = (u64, u64);
+
+/// The number of the process behind a pidfd. Since Linux 6.9 a pidfd's inode number identifies its process (pidfs); before that
+/// there is none.
+pub(crate) fn process_number(pidfd: &OwnedFd) -> Option<ProcessNumber> {
+    const PIDFS: u64 = 0x5049_4446;
+    let pidfs = rustix::fs::fstatfs(pidfd).ok()?.f_type as u64 == PIDFS;
+    let stat = rustix::fs::fstat(pidfd).ok()?;
+    pidfs.then_some((stat.st_dev, stat.st_ino))
+}
+
 /// Two packet sockets that lead to each other.
 pub(crate) fn packet_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     both_above_stdio(rustix::net::socketpair(

@@ -82,8 +82,8 @@ pub trait Wire: Send {
     /// How large the kernel's buffer of this direction is, in bytes, as the kernel counts.
     fn buffer_bytes(&self) -> Result<usize, Errno>;
 
-    /// The descriptor to poll; EPIPE after a hang-up.
-    fn fd(&self) -> Result<BorrowedFd<'_>, Errno>;
+    /// The descriptor to poll. After a hang-up it is ready.
+    fn fd(&self) -> BorrowedFd<'_>;
 
     /// Ends this direction, and tells the peer as far as the mechanism can. With `clean` everything that was to go has gone.
     fn close(&mut self, clean: bool);
@@ -95,7 +95,7 @@ pub trait Wire: Send {
 /// Waits until `wire` is ready for `events`, or patience ends. Only for strategies that may sleep.
 fn sleep(wire: &impl Wire, events: PollFlags, patience: &Patience) -> Result<(), Errno> {
     let timeout = patience.left().map(timespec);
-    match poll(&mut [PollFd::from_borrowed_fd(wire.fd()?, events)], timeout.as_ref()) {
+    match poll(&mut [PollFd::from_borrowed_fd(wire.fd(), events)], timeout.as_ref()) {
         Ok(_) | Err(Errno::INTR | Errno::AGAIN) => Ok(()),
         Err(errno) => Err(errno),
     }

@@ -1,12 +1,13 @@
 //! The halves of a connection: the two traits that [`channel`](crate::channel) builds the contract on, and what a mechanism
 //! must supply so that there are any.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use crate::config::Config;
 use crate::error::{ConnectError, End, RecvError, SendError};
 use crate::kind::Kind;
 use crate::owner::Owner;
+use crate::ready::Ready;
 use crate::wait::Patience;
 
 /// The result of a handshake.
@@ -120,6 +121,13 @@ pub trait Outbound: Send {
     /// Publishes what is in line, and tells the peer that nothing more comes: the last call before the half is dropped.
     fn close(&mut self, patience: &mut Patience);
 
+    /// The descriptor that is writable when there is room, once this half was armed.
+    fn fd(&self) -> BorrowedFd<'_>;
+
+    /// Whether the next send of `len` bytes would not wait. If it would, [`Outbound::fd`] tells when that changes; on a
+    /// stream only after a send that found no room.
+    fn arm(&mut self, len: usize) -> Ready;
+
     /// Ends the whole connection: the peer broke the protocol.
     fn hang_up(&mut self);
 }
@@ -147,6 +155,16 @@ pub trait Inbound: Send {
 
     /// How the direction ended, once its end was reported.
     fn end(&self) -> End;
+
+    /// The descriptor that is readable when there is something to receive, once this half was armed.
+    fn fd(&self) -> BorrowedFd<'_>;
+
+    /// Whether something can be received without a look at the kernel.
+    fn is_ready(&mut self) -> bool;
+
+    /// Whether the next receive would not wait. If it would, [`Inbound::fd`] tells when that changes; on a stream only
+    /// after a receive that found nothing.
+    fn arm(&mut self) -> Ready;
 
     /// Ends the whole connection: the peer broke the protocol.
     fn hang_up(&mut self);

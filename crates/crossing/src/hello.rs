@@ -15,7 +15,7 @@ use crate::kind::Kind;
 use crate::refusal::{self, RefusalReason};
 
 /// The protocol's version: raised when an end of the old version could not talk to one of the new.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 
 /// The largest message any connection may agree on, in bytes.
 pub(crate) const MESSAGE_LIMIT: usize = 64 << 20;
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_bytes_are_those_of_the_document() {
-        let expected = b"CROSSING\x02\x00\x04\x00\x00\x00\x01\x00\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        let expected = b"CROSSING\x03\x00\x04\x00\x00\x00\x01\x00\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
         assert_eq!(&HELLO.encode(), expected);
     }
 

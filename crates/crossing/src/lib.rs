@@ -94,6 +94,7 @@ mod mechanism;
 mod owner;
 mod packet;
 mod pause;
+mod ready;
 mod refusal;
 #[cfg(feature = "scene")]
 pub mod scene;
@@ -118,6 +119,7 @@ pub use mechanism::{
 pub use mechanism::{REGION_FILE, RegionHeader};
 #[doc(hidden)]
 pub use pause::pause;
+pub use ready::Ready;
 pub use wait::{Spacing, WaitStrategy};
 
 /// The example of the README runs.

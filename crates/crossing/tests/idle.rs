@@ -9,14 +9,19 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use cannot_run::{Lacks, cannot_run};
-use crossing::{Config, Connection, Endpoint, Kind, Shm};
+use crossing::{Address, Config, Connection, Endpoint, Kind, Listener, RecvError, Shm};
 use process::{LIMIT, Second, again, descriptors, eventually, limit_to, mappings, play};
 use rustix::process::{PidfdFlags, Resource};
 
-/// Several hundred connections, as a server or a test of one has.
-const MANY: usize = 500;
-/// What a process may open: twice what is usual.
-const FILES: u64 = 2048;
+/// A thousand connections, as a server or a test of one has.
+const MANY: usize = 1000;
+/// What a process may open: three for each end, and some of its own.
+const FILES: u64 = 6 * MANY as u64 + 200;
+
+/// How many connections one process has to another.
+const SEVERAL: usize = 5;
+/// Where the other process finds the path.
+const PATH: &str = "CROSSING_TEST_PATH";
 
 fn config() -> Config {
     Config { connect_timeout: LIMIT, ..Config::small() }
@@ -53,13 +58,21 @@ fn a_connection_that_is_idle_holds_little() {
 }
 
 #[test]
-fn five_hundred_connections_with_both_ends_fit_into_one_process() {
+fn a_thousand_connections_with_both_ends_fit_into_one_process() {
     Second(again("many").stdout(Stdio::inherit()).spawn().expect("it starts again")).done();
 }
 
 #[test]
 fn second_process() {
-    play(&[("count", count), ("many", many), ("stay", stay)]);
+    play(&[("count", count), ("many", many), ("stay", stay), ("dial", dial)]);
+}
+
+fn dial() {
+    let path = PathBuf::from(std::env::var_os(PATH).expect("a path"));
+    let address = Address::at_path(Kind::Shm, path).expect("a path");
+    let dial = |_| Connection::dial(&address, &config()).expect("a server listens");
+    let mut several: Vec<_> = (0..SEVERAL).map(dial).collect();
+    let _ = several[0].recv(&mut [0; 8]);
 }
 
 fn stay() {
@@ -73,14 +86,31 @@ fn count() {
     let (here, there) = Endpoint::pair(Kind::Shm).expect("a pair of endpoints");
     let _second = Second(there.spawn(again("stay")).expect("it starts again"));
     let mut here = here.connect_as::<Shm>(&config()).expect("the two sides agree");
-    // Its own memory, the rendezvous, the peer's process; its own memory and the peer's, each mapped twice in a row.
-    eventually("one end, whose peer is another process", || more_than(before) == (3, 4));
+    // Its own memory, the rendezvous, the bell, the peer's process; its own memory and the peer's, each mapped twice in a row.
+    eventually("one end, whose peer is another process", || more_than(before) == (4, 4));
     // The way of blobs comes with the first one, at each end one descriptor; the peer has never received any.
     let blob = crossing::BlobMut::new(100).expect("a page").seal().expect("no other process has it");
     let blob_alone = (1, 1);
     here.sender().send_blob(&blob).expect("the peer's library answers");
-    eventually("an end that sends blobs", || more_than(before) == (3 + 1 + blob_alone.0, 4 + blob_alone.1));
+    eventually("an end that sends blobs", || more_than(before) == (4 + 1 + blob_alone.0, 4 + blob_alone.1));
     drop((here, blob));
+    // Another connection to the same process takes no descriptor for that process.
+    let path = process::socket_path();
+    let listener =
+        Listener::bind(&Address::at_path(Kind::Shm, path.clone()).expect("a path")).expect("a free path");
+    let mut dialling = again("dial");
+    let dialling = Second(dialling.env(PATH, &path).spawn().expect("it starts again"));
+    let accept = |_| listener.accept().expect("it dials").connect(&config()).expect("the two sides agree");
+    let several: Vec<_> = (0..SEVERAL).map(accept).collect();
+    drop(listener);
+    eventually("several ends, whose peers are one process", || {
+        more_than(before) == (3 * SEVERAL + 1, 4 * SEVERAL)
+    });
+    // All of them learn that it dies, and a pidfd that several share is closed with the last of them.
+    drop(dialling);
+    for mut here in several {
+        assert!(matches!(here.recv(&mut [0; 8]), Err(RecvError::Disconnected)));
+    }
     let pair = Connection::pair(Kind::Shm, &config()).expect("a pair");
     let (files, maps) = (more_than(before).0, 8);
     assert!(files <= 6, "two ends of one process: {files} descriptors");

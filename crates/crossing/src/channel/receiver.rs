@@ -133,6 +133,11 @@ impl<M: Mechanism> Receiver<M> {
         outcome
     }
 
+    /// Whether this half may be used.
+    pub(super) fn is_open(&self) -> bool {
+        self.gate.is_open()
+    }
+
     /// Whether this process is the one that made the connection.
     pub(crate) fn is_mine(&self) -> bool {
         self.gate.pass() != Err(Closed::Forked)

@@ -1,5 +1,7 @@
 //! The receiving half of a stream: what has come, message by message, and how it ends.
 
+use std::os::fd::BorrowedFd;
+
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
@@ -7,6 +9,7 @@ use super::{Cut, END, HEADER_BYTES, Wire, again, copy, header};
 use crate::error::{End, RecvError, Violation};
 use crate::halves::Inbound;
 use crate::owner::Owner;
+use crate::ready::Ready;
 use crate::tuning::{BURST, GATHERED_BYTES, READ_BYTES};
 use crate::wait::{Patience, Until};
 
@@ -262,6 +265,20 @@ impl<W: Wire> Inbound for FrameReceiver<W> {
 
     fn end(&self) -> End {
         self.over.unwrap_or(End::Abrupt)
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.wire.fd()
+    }
+
+    fn is_ready(&mut self) -> bool {
+        // A length that is none is told by the next receive.
+        let whole = |len| len > self.max_message || self.end - self.start >= HEADER_BYTES + len;
+        self.over.is_some() || self.next_len().is_some_and(whole)
+    }
+
+    fn arm(&mut self) -> Ready {
+        if self.is_ready() { Ready::Now } else { Ready::Wait }
     }
 
     fn hang_up(&mut self) {

@@ -1,6 +1,7 @@
 //! The sending half of a stream: frames in line, and what the kernel does not take at once.
 
 use std::io::IoSlice;
+use std::os::fd::BorrowedFd;
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -9,6 +10,7 @@ use super::{Cut, END, HEADER_BYTES, Wire, again, copy, header};
 use crate::error::SendError;
 use crate::halves::Outbound;
 use crate::owner::Owner;
+use crate::ready::Ready;
 use crate::wait::Patience;
 
 /// The sending half of a stream.
@@ -328,6 +330,14 @@ impl<W: Wire> Outbound for FrameSender<W> {
         (self.sent, self.end) = (0, self.buffer.len());
         // A last word that does not go is missed by the peer: so it learns that something may be missing.
         self.closed = self.write_out(patience).is_ok();
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.wire.fd()
+    }
+
+    fn arm(&mut self, _: usize) -> Ready {
+        if self.over.is_some() { Ready::Now } else { Ready::Wait }
     }
 
     fn hang_up(&mut self) {

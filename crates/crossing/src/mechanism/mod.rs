@@ -12,7 +12,7 @@ mod socket;
 pub(crate) mod tcp;
 pub(crate) mod unix;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 
@@ -23,6 +23,7 @@ use crate::error::{ConnectError, End, RecvError, SendError};
 use crate::frame;
 use crate::halves::{Any, Halves, Inbound, Mechanism, Outbound};
 use crate::kind::Kind;
+use crate::ready::Ready;
 #[cfg(feature = "scene")]
 use crate::scene::SceneDesign;
 use crate::wait::Patience;
@@ -200,6 +201,14 @@ impl<S: Outbound, P: Outbound, U: Outbound, T: Outbound> Outbound for Each<S, P,
         each!(self, half => half.close(patience));
     }
 
+    fn fd(&self) -> BorrowedFd<'_> {
+        each!(self, half => half.fd())
+    }
+
+    fn arm(&mut self, len: usize) -> Ready {
+        each!(self, half => half.arm(len))
+    }
+
     fn hang_up(&mut self) {
         each!(self, half => half.hang_up());
     }
@@ -225,6 +234,18 @@ impl<S: Inbound, P: Inbound, U: Inbound, T: Inbound> Inbound for Each<S, P, U, T
 
     fn end(&self) -> End {
         each!(self, half => half.end())
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        each!(self, half => half.fd())
+    }
+
+    fn is_ready(&mut self) -> bool {
+        each!(self, half => half.is_ready())
+    }
+
+    fn arm(&mut self) -> Ready {
+        each!(self, half => half.arm())
     }
 
     fn hang_up(&mut self) {

@@ -24,7 +24,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags};
-use rustix::io::{Errno, ReadWriteFlags};
+use rustix::io::{DupFlags, Errno, ReadWriteFlags};
 use rustix::pipe::PipeFlags;
 
 use crate::config::Config;
@@ -190,7 +190,9 @@ fn is_ignored(status: &str) -> bool {
 /// One end of one pipe.
 #[derive(Debug)]
 pub struct PipeEnd {
-    fd: Option<OwnedFd>,
+    fd: OwnedFd,
+    /// Whether this end has hung up, and what `fd` was is closed.
+    hung_up: bool,
     /// Whether the descriptor is non-blocking at the moment. It follows the calls: alternating
     /// forms cost one more call for each change.
     non_blocking: bool,
@@ -204,18 +206,20 @@ impl PipeEnd {
     fn new(fd: OwnedFd) -> PipeEnd {
         let quiet = Quiet::find(&fd);
         let non_blocking = rustix::fs::fcntl_getfl(&fd).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
-        PipeEnd { fd: Some(fd), non_blocking, shared: false, quiet }
+        PipeEnd { fd, hung_up: false, non_blocking, shared: false, quiet }
     }
 
     #[inline]
     fn mode(&mut self, non_blocking: bool) -> Result<BorrowedFd<'_>, Errno> {
-        let fd = self.fd.as_ref().ok_or(Errno::PIPE)?;
+        if self.hung_up {
+            return Err(Errno::PIPE);
+        }
         if self.non_blocking != non_blocking {
             let flags = if non_blocking { OFlags::NONBLOCK } else { OFlags::empty() };
-            rustix::fs::fcntl_setfl(fd, flags)?;
+            rustix::fs::fcntl_setfl(&self.fd, flags)?;
             self.non_blocking = non_blocking;
         }
-        Ok(fd.as_fd())
+        Ok(self.fd.as_fd())
     }
 }
 
@@ -224,10 +228,9 @@ impl Wire for PipeEnd {
 
     #[inline]
     fn read(&mut self, buffer: &mut [u8], now: bool) -> Result<usize, Errno> {
-        if self.shared && now {
-            let fd = self.fd.as_ref().ok_or(Errno::PIPE)?;
+        if self.shared && now && !self.hung_up {
             let read = &mut [IoSliceMut::new(buffer)];
-            match rustix::io::preadv2(fd, read, u64::MAX, ReadWriteFlags::NOWAIT) {
+            match rustix::io::preadv2(&self.fd, read, u64::MAX, ReadWriteFlags::NOWAIT) {
                 // Pipes know the flag since Linux 6.5.
                 Err(Errno::OPNOTSUPP) => self.shared = false,
                 outcome => return outcome,
@@ -264,19 +267,23 @@ impl Wire for PipeEnd {
     }
 
     fn buffer_bytes(&self) -> Result<usize, Errno> {
-        rustix::pipe::fcntl_getpipe_size(self.fd()?)
+        rustix::pipe::fcntl_getpipe_size(&self.fd)
     }
 
-    fn fd(&self) -> Result<BorrowedFd<'_>, Errno> {
-        self.fd.as_ref().map(AsFd::as_fd).ok_or(Errno::PIPE)
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     fn close(&mut self, _clean: bool) {
-        self.fd = None;
+        // Dropping it says all that a pipe can say.
     }
 
     fn hang_up(&mut self) {
-        self.fd = None;
+        self.hung_up = true;
+        // The peer is told by the close of this end; a poll finds something that is always ready. Where nothing can be
+        // opened, the peer is told by the drop.
+        let nothing = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+        let _ = nothing.and_then(|nothing| rustix::io::dup3(nothing, &mut self.fd, DupFlags::CLOEXEC));
     }
 }
 

@@ -157,8 +157,8 @@ impl Wire for SocketHalf {
         sockopt::socket_send_buffer_size(&self.stream.socket)
     }
 
-    fn fd(&self) -> Result<BorrowedFd<'_>, Errno> {
-        Ok(self.stream.socket.as_fd())
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.stream.socket.as_fd()
     }
 
     fn close(&mut self, clean: bool) {

@@ -6,6 +6,7 @@
 //! Beside the connection runs a line, on which they tell each other how far they are: no sentence waits for a
 //! time to pass where it can wait for an event.
 
+mod arming;
 mod batching;
 mod duplex;
 mod ends;
@@ -21,6 +22,7 @@ use std::thread;
 use crossing::{Config, Connection, Endpoint, Kind, RecvError};
 use process::{Line, Second, again, for_every_kind, part, within};
 
+use arming::*;
 use batching::*;
 use duplex::*;
 use ends::*;
@@ -66,6 +68,14 @@ sentences! {
     a_granted_claim_commits_without_waiting,
     a_dropped_cork_never_waits,
     every_form_waits_no_longer_than_it_may,
+    an_armed_receiver_is_told_of_each_message,
+    what_is_there_is_not_waited_for,
+    an_armed_sender_is_told_of_room,
+    an_armed_half_is_told_of_its_directions_end,
+    two_halves_are_waited_for_in_two_places,
+    an_armed_half_may_be_used_as_if_it_were_not,
+    an_edge_triggered_epoll_misses_nothing,
+    a_connection_is_waited_for_like_its_receiver,
     a_forked_child_is_told_by_every_call,
     a_forked_child_sends_nothing_of_its_parents,
 }

@@ -3,6 +3,7 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::LazyLock;
 use std::thread;
 
@@ -73,6 +74,8 @@ pub(crate) struct Forged {
     pub(crate) region: Option<OwnedFd>,
     /// Handed over in place of a pidfd.
     pub(crate) pidfd: Option<OwnedFd>,
+    /// Handed over as the server's bell, by an end that is to make both: see [`Forged::with_bell`].
+    pub(crate) bell: Option<OwnedFd>,
     /// What is said while the memory is made, as often as this.
     pub(crate) working: (Vec<u8>, usize),
     /// What is said beside the memory.
@@ -83,18 +86,26 @@ pub(crate) struct Forged {
     pub(crate) ready_fd: bool,
 }
 
+/// Where the number stands that an end has drawn: in its hello, …
+const NONCE: std::ops::Range<usize> = 24..32;
+/// … and in its region's header.
+const REGION_NONCE: std::ops::Range<usize> = 48..56;
+
 /// What a correct end sends first, and the beginning of its region.
 pub(crate) static OVERHEARD: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
     let (server, socket) = meet(Kind::Shm);
     thread::scope(|scope| {
         scope.spawn(|| server.connect(&config(LIMIT)).map(drop));
-        let (hello, _) = receive(&socket);
-        // A correct end makes its memory after the peer's hello.
+        let (mut hello, _) = receive(&socket);
+        // A correct end makes its memory after the peer's hello. Of the two, the one with the larger number makes the bells: not
+        // this one.
+        hello[NONCE].copy_from_slice(&1_u64.to_le_bytes());
         send(&socket, &hello, &[]);
         let (_, fds) = receive(&socket);
         let mut header = vec![0; 1024];
         assert_eq!(rustix::io::pread(&fds[0], &mut header[..], 0), Ok(1024));
         drop(socket);
+        header[REGION_NONCE].copy_from_slice(&1_u64.to_le_bytes());
         (hello, header)
     })
 });
@@ -111,12 +122,27 @@ impl Forged {
             seals: SEALED,
             region: None,
             pidfd: None,
+            bell: None,
             working: (b"W".to_vec(), 0),
             memory: b"M".to_vec(),
             fds: 2,
             ready: b"!".to_vec(),
             ready_fd: false,
         }
+    }
+
+    /// The same of an end that makes the bells of both, and its own bell. It keeps a copy of the server's.
+    pub(crate) fn with_bell() -> (Forged, OwnedFd) {
+        let (mine, theirs) = UnixStream::pair().unwrap();
+        (Forged { bell: Some(theirs.into()), ..Forged::correct().making_bells() }, mine.into())
+    }
+
+    /// The same of an end that must make the bells of both.
+    pub(crate) fn making_bells(self) -> Forged {
+        let mut forged = Forged { fds: 3, ..self };
+        forged.hello[NONCE].fill(0xff);
+        forged.header[REGION_NONCE].fill(0xff);
+        forged
     }
 
     /// Sets a word of the region's header before it is sealed.
@@ -147,7 +173,8 @@ impl Forged {
         let pidfd = self.pidfd.take().unwrap_or_else(own_pidfd);
         let more = std::iter::repeat(region.as_fd());
         let right = [region.as_fd(), pidfd.as_fd()];
-        let fds: Vec<_> = right.into_iter().chain(more).take(self.fds).collect();
+        let bell = self.bell.iter().map(AsFd::as_fd);
+        let fds: Vec<_> = right.into_iter().chain(bell).chain(more).take(self.fds).collect();
         send(socket, &self.hello, &[]);
         (0..self.working.1).for_each(|_| send(socket, &self.working.0, &[]));
         send(socket, &self.memory, &fds);

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::LazyLock;
@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use crossing::{Config, ConnectError, Connection, Kind, Listener, RecvError};
 use rustix::fs::{FallocateFlags, MemfdFlags, OFlags, SealFlags};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use crate::attacker::{Forged, OVERHEARD, PAGE, SEALED, attacked, meet, own_pidfd, receive, send};
+use crate::attacker::{Forged, OVERHEARD, PAGE, SEALED, attacked, meet, own_pidfd, packets, receive, send};
 use crate::process::{LIMIT, within};
 use crate::{alone, config, leaves_nothing, settled};
 
@@ -89,7 +90,7 @@ const ATTACKS: &[Attack] = &[
     ("hello flags", "flags", |it| it.hello[11] = 0x40),
     ("hello max_message", "max_message", |it| it.hello[12..16].fill(0xff)),
     ("hello reserved bytes", "reserved bytes", |it| it.hello[23] = 1),
-    ("hello nonce", "region nonce", |it| it.hello[31] ^= 1),
+    ("hello nonce", "region nonce", |it| it.hello[24] ^= 2),
     ("capacity 0", "capacity", |it| it.hello[16..20].fill(0)),
     ("capacity no power of two", "capacity", |it| it.hello[16] = 8),
     ("capacity below a page", "capacity", |it| it.hello[16..20].copy_from_slice(&2048_u32.to_le_bytes())),
@@ -107,10 +108,46 @@ const ATTACKS: &[Attack] = &[
     ("more words beside the memory", "handshake packet", |it| it.memory = b"MM".to_vec()),
     ("no descriptor", "handshake packet", |it| it.fds = 0),
     ("one descriptor", "handshake packet", |it| it.fds = 1),
+    ("no bell", "handshake packet", |it| {
+        *it = Forged { fds: 2, ..Forged::correct().making_bells() };
+    }),
+    ("a pipe for a bell", "bell", |it| wrong_bell(it, rustix::pipe::pipe().unwrap().0)),
+    ("a file for a bell", "bell", |it| wrong_bell(it, File::open("/dev/null").unwrap().into())),
+    ("packets for a bell", "bell", |it| wrong_bell(it, packets().0)),
+    ("a TCP socket for a bell", "bell", |it| {
+        wrong_bell(it, TcpListener::bind("127.0.0.1:0").unwrap().into());
+    }),
+    ("a listening socket for a bell", "bell", |it| {
+        let flags = SocketFlags::CLOEXEC;
+        let stream = SocketType::STREAM;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, stream, flags, None).unwrap();
+        // No address: the kernel gives it an abstract one.
+        rustix::net::bind(&socket, &SocketAddrUnix::new_abstract_name(b"").unwrap()).unwrap();
+        rustix::net::listen(&socket, 1).unwrap();
+        wrong_bell(it, socket);
+    }),
     ("not ready", "handshake packet", |it| it.ready = b"?".to_vec()),
     ("more than ready", "handshake packet", |it| it.ready = b"!!".to_vec()),
     ("ready with a descriptor", "handshake packet", |it| it.ready_fd = true),
 ];
+
+fn wrong_bell(forged: &mut Forged, bell: OwnedFd) {
+    *forged = Forged { bell: Some(bell), ..Forged::correct().making_bells() };
+}
+
+/// A number that is reflected would leave it open which end makes the bells.
+#[test]
+fn a_number_that_is_the_servers_own_is_refused() {
+    let _alone = alone();
+    let (server, socket) = meet(Kind::Shm);
+    let outcome = thread::scope(|scope| {
+        let server = scope.spawn(move || server.connect(&config(LIMIT)));
+        let (hello, _) = receive(&socket);
+        send(&socket, &hello, &[]);
+        server.join().unwrap()
+    });
+    assert!(matches!(outcome, Err(ConnectError::Refused { field: "nonce", .. })), "{outcome:?}");
+}
 
 #[test]
 fn each_fault_of_a_handshake_is_refused_by_name_and_leaves_nothing() {
@@ -132,9 +169,11 @@ fn each_fault_of_a_handshake_is_refused_by_name_and_leaves_nothing() {
         leaves_nothing(&what, || {
             let (server, socket) = meet(Kind::Shm);
             let (region, pidfd) = (forged.region.take().unwrap(), forged.pidfd.take());
+            let bell = forged.bell.take();
             // Handed over copies, so that what is left is left by the server.
             forged.region = Some(region.try_clone().unwrap());
             forged.pidfd = pidfd.as_ref().map(|fd| fd.try_clone().unwrap());
+            forged.bell = bell.as_ref().map(|fd| fd.try_clone().unwrap());
             forged.greet(&socket);
             let started = Instant::now();
             match server.connect(&config(LIMIT)) {
@@ -143,7 +182,7 @@ fn each_fault_of_a_handshake_is_refused_by_name_and_leaves_nothing() {
             }
             assert!(started.elapsed() < LIMIT, "{what}: refused, not waited for");
             // What leaves_nothing counted before it began.
-            (forged.region, forged.pidfd) = (Some(region), pidfd);
+            (forged.region, forged.pidfd, forged.bell) = (Some(region), pidfd, bell);
         });
     }
 }
@@ -261,7 +300,7 @@ fn an_end_that_makes_a_large_ring_says_that_it_works() {
             let (word, fds) = receive(&socket);
             match (&word[..], fds.len()) {
                 (b"W", 0) => works += 1,
-                (b"M", 2) => break,
+                (b"M", 3) => break,
                 other => panic!("{other:?}"),
             }
         }

@@ -6,6 +6,7 @@
 //! wrong, which is accepted.
 
 mod attacker;
+mod bells;
 mod claims;
 mod handshake;
 mod lanes;

@@ -34,7 +34,7 @@ fn strangers() -> impl Iterator<Item = (Kind, Endpoint, Box<dyn Raw>)> {
 /// The hello that `docs/wire.md` prescribes.
 fn hello(kind: Kind) -> Vec<u8> {
     let code = if kind == Kind::Unix { 3 } else { 4 };
-    [b"CROSSING\x02\0", &[code, 0][..], &65_536_u32.to_le_bytes(), &[0; 16]].concat()
+    [b"CROSSING\x03\0", &[code, 0][..], &65_536_u32.to_le_bytes(), &[0; 16]].concat()
 }
 
 /// The largest size that this process has had, in KiB.

@@ -13,14 +13,17 @@ use rustix::io::Errno;
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
 use rustix::thread::{MembarrierCommand, MembarrierQuery};
 
+use super::bell::Bell;
+use super::memory::Word;
 use super::region::{CAPACITY_LIMIT, Own, RegionLayout, Theirs, page_bytes};
 use super::ring::frame;
+use super::view::Rings;
 use super::watch::Watch;
 use super::watcher::Watcher;
 use super::work::{self, WorkClock};
 use super::{rules, sleeping};
 use crate::config::Config;
-use crate::descriptor::above_stdio;
+use crate::descriptor::{above_stdio, process_number};
 use crate::error::ConnectError;
 use crate::hello::{self, Hello};
 use crate::kind::Kind;
@@ -35,6 +38,16 @@ pub(super) struct Link {
     pub(super) watch: Watch,
     /// Whether this end has sent since its receiver last asked: see [`ring`](super::ring).
     pub(super) sent: AtomicBool,
+}
+
+impl Rings for Link {
+    fn ring(&self, word: Word) {
+        self.watch.ring(word);
+    }
+
+    fn hush(&self, word: Word) {
+        self.watch.hush(word);
+    }
 }
 
 /// What both ends agreed on.
@@ -56,9 +69,9 @@ impl Link {
     /// The handshake.
     pub(super) fn open(rendezvous: OwnedFd, config: &Config) -> Result<(Link, Agreed), ConnectError> {
         let shaken = shake(rendezvous.as_fd(), config);
-        let ShmHandshake { own, theirs, watcher, pidfd, agreed } =
+        let ShmHandshake { own, theirs, watcher, pidfd, bell, agreed } =
             hello::telling(&rendezvous, Kind::Shm, shaken)?;
-        let watch = Watch::start(watcher, rendezvous, pidfd, theirs.clone())?;
+        let watch = Watch::start(watcher, rendezvous, pidfd, theirs.clone(), bell)?;
         Ok((Link { own, theirs, watch, sent: AtomicBool::new(false) }, agreed))
     }
 }
@@ -70,6 +83,7 @@ struct ShmHandshake {
     watcher: Arc<Watcher>,
     /// None of an end of this very process.
     pidfd: Option<OwnedFd>,
+    bell: Bell,
     agreed: Agreed,
 }
 
@@ -99,6 +113,11 @@ fn shake(rendezvous: BorrowedFd<'_>, config: &Config) -> Result<ShmHandshake, Co
     let peer = recv_hello(rendezvous, Kind::Shm, clock.deadline)?;
     let theirs = RegionLayout { capacity: peer.capacity, nonce: peer.nonce, ..mine };
     check_capacity(theirs, config)?;
+    if peer.nonce == mine.nonce {
+        return Err(ConnectError::Refused { field: "nonce", why: "the same as this end's".into() });
+    }
+    // One end makes the bells of both: the one that has drawn the larger number.
+    let makes_bells = mine.nonce > peer.nonce;
 
     // Memory is made for an end that has shown to be one of ours.
     let own = clock.stands_for(|step| Own::create(mine, step))?;
@@ -106,8 +125,17 @@ fn shake(rendezvous: BorrowedFd<'_>, config: &Config) -> Result<ShmHandshake, Co
         .and_then(|me| rustix::process::pidfd_open(me, PidfdFlags::empty()))
         .and_then(above_stdio)
         .map_err(ConnectError::io("open a pidfd of this process"))?;
-    send_packet(rendezvous, &MEMORY, &[own.memfd(), me.as_fd()], clock.deadline)?;
-    let (word, [memfd, pidfd]) = clock.receive(work::making(theirs))?;
+    let made = makes_bells.then(Bell::pair).transpose().map_err(ConnectError::io("make a bell"))?;
+    let (word, memfd, pidfd, bell) = if let Some((mine, theirs_bell)) = made {
+        let with = [own.memfd(), me.as_fd(), theirs_bell.as_fd()];
+        send_packet(rendezvous, &MEMORY, &with, clock.deadline)?;
+        let (word, [memfd, pidfd]) = clock.receive(work::making(theirs))?;
+        (word, memfd, pidfd, mine)
+    } else {
+        send_packet(rendezvous, &MEMORY, &[own.memfd(), me.as_fd()], clock.deadline)?;
+        let (word, [memfd, pidfd, bell]) = clock.receive(work::making(theirs))?;
+        (word, memfd, pidfd, Bell::from_peer(bell)?)
+    };
     expect(word, MEMORY)?;
     let theirs = Arc::new(clock.stands_for(|step| Theirs::open(memfd, theirs, step))?);
     check_pidfd(&pidfd)?;
@@ -124,7 +152,7 @@ fn shake(rendezvous: BorrowedFd<'_>, config: &Config) -> Result<ShmHandshake, Co
         asymmetric: membarrier && peer.membarrier,
         one_core: hello.shares_core(&peer),
     };
-    Ok(ShmHandshake { own, theirs, watcher, pidfd, agreed })
+    Ok(ShmHandshake { own, theirs, watcher, pidfd, bell, agreed })
 }
 
 /// That the ring which the peer has announced is one, and not larger than this end wants to map.
@@ -154,16 +182,9 @@ fn check_pidfd(fd: &OwnedFd) -> Result<(), ConnectError> {
     }
 }
 
-/// Whether two pidfds refer to one process. Since Linux 6.9 a pidfd's inode number identifies its
-/// process (pidfs). Before that it does not, and the two count as different.
+/// Whether two pidfds refer to one process. Where pidfds have no numbers, the two count as different.
 fn are_same(one: &OwnedFd, other: &OwnedFd) -> bool {
-    const PIDFS: u64 = 0x5049_4446;
-    let number = |fd: &OwnedFd| {
-        let pidfs = rustix::fs::fstatfs(fd).ok()?.f_type as u64 == PIDFS;
-        let stat = rustix::fs::fstat(fd).ok()?;
-        pidfs.then_some((stat.st_dev, stat.st_ino))
-    };
-    number(one).is_some_and(|it| number(other) == Some(it))
+    process_number(one).is_some_and(|it| process_number(other) == Some(it))
 }
 
 /// The largest ring that `config` lets this end make or map, in bytes.

@@ -108,6 +108,13 @@ pub(crate) trait Memory {
     /// Wakes the peer if it sleeps on my word.
     fn wake(&self, word: Word);
 
+    /// Makes the peer's descriptor ready, which it has armed: to read from after a new [`Word::Tail`] of mine, to
+    /// write to after a new [`Word::Head`].
+    fn ring(&self, word: Word);
+
+    /// Makes my own descriptor not ready, so that a later [`ring`](Memory::ring) for the peer's `word` shows.
+    fn hush(&self, word: Word);
+
     /// Sleeps until the peer's word is no longer `seen`, its status no longer `status`, or patience ends. May
     /// return early. An error when this process may not sleep: to try again would keep a core busy.
     fn sleep(&self, word: Word, seen: u64, status: Status, patience: &Patience) -> io::Result<()>;

@@ -18,6 +18,7 @@
 //! memfd_create(2), futex(2), futex_waitv in Documentation/userspace-api/futex2.rst, membarrier(2),
 //! pidfd_open(2).
 
+mod bell;
 mod blob;
 mod blobs;
 mod flight;
@@ -49,7 +50,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 pub use self::blob::{Blob, BlobMut, SealError};
@@ -78,6 +79,7 @@ use crate::error::{ConnectError, End, RecvError, SendError};
 use crate::halves::{Halves, Inbound, Mechanism, Outbound};
 use crate::kind::Kind;
 use crate::owner::{self, Owner, Substitute};
+use crate::ready::Ready;
 use crate::wait::{Patience, Until};
 
 /// Shared memory.
@@ -141,6 +143,11 @@ pub struct RingSender {
 }
 
 impl RingSender {
+    /// How much room comes first: for what is in line, else for a message of `len` bytes.
+    fn bytes_wanted(&self, len: usize) -> u64 {
+        if self.line.is_empty() { frame(len) } else { self.line.frames().len() as u64 }
+    }
+
     /// Shows the reader everything in line, if there is room for it.
     fn publish_line(&mut self) -> Result<(), SendError> {
         if !self.line.is_empty() {
@@ -233,7 +240,7 @@ impl Outbound for RingSender {
     }
 
     fn wait_room(&mut self, len: usize, patience: &mut Patience) -> Result<(), SendError> {
-        let bytes = if self.line.is_empty() { frame(len) } else { self.line.frames().len() as u64 };
+        let bytes = self.bytes_wanted(len);
         self.ring.wait_room(bytes, patience)
     }
 
@@ -250,6 +257,15 @@ impl Outbound for RingSender {
         self.abandon();
         let left = self.publish(patience).is_err() && self.has_in_line();
         self.last_word = if left { SENDER_GIVES_UP } else { SENDER_CLOSES };
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.ring.memory().link().watch.bell()
+    }
+
+    fn arm(&mut self, len: usize) -> Ready {
+        let bytes = self.bytes_wanted(len);
+        self.ring.arm(bytes)
     }
 
     fn hang_up(&mut self) {
@@ -310,6 +326,18 @@ impl Inbound for RingReceiver {
         let known = self.ring.memory().link().watch.known();
         let closed = known.intersects(Status::SENDER_CLOSED) && !known.intersects(Status::SENDER_GAVE_UP);
         if closed { End::Closed } else { End::Abrupt }
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.ring.memory().link().watch.bell()
+    }
+
+    fn is_ready(&mut self) -> bool {
+        self.ring.is_ready()
+    }
+
+    fn arm(&mut self) -> Ready {
+        self.ring.arm()
     }
 
     fn hang_up(&mut self) {

@@ -47,11 +47,16 @@
 //! ends this very sleep: a flag may have gone up after the message was taken, and a wake-up that
 //! comes then ends nothing. And one sleep is ended by one system call, however many messages follow
 //! before the sleeper runs.
+//!
+//! **Arming.** An end that waits for many things at once does not sleep here. It *arms* its
+//! descriptor: it raises the same flag, with one more bit, passes the same barrier and looks again.
+//! The publisher then [rings](super::memory::Memory::ring) instead of waking. All that is said above of sleeping holds, and an
+//! end that is not armed is never rung.
 
 pub(crate) mod consumer;
 pub(crate) mod producer;
 
-use super::memory::Status;
+use super::memory::{Memory, Status, Word};
 use super::rules;
 
 /// Where both indices start: a mebibyte below the overflow.
@@ -67,11 +72,20 @@ const AWAKE: u64 = 0;
 /// free.
 const ASLEEP: u64 = 1;
 
+/// The bit beside it of an end that sleeps elsewhere, and has armed its descriptor.
+const ARMED: u64 = 2;
+
 /// Whether publishing the index `published` ends the sleep that `flag` tells of, if `woken` is the last one
 /// ended.
 #[inline]
 fn ends_sleep(flag: u64, published: u64, woken: u64) -> bool {
-    flag & ASLEEP == ASLEEP && flag != published | ASLEEP && flag != woken
+    flag & ASLEEP == ASLEEP && flag & !ARMED != published | ASLEEP && flag != woken
+}
+
+/// Ends the sleep that `flag` tells of: my `word` has changed.
+#[cold]
+fn rouse(memory: &impl Memory, flag: u64, word: Word) {
+    if flag & ARMED == ARMED { memory.ring(word) } else { memory.wake(word) }
 }
 
 /// The bytes that a message of `len` bytes takes in the ring.

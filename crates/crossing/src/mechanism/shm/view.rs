@@ -27,6 +27,12 @@ use super::{opaque, sleeping};
 use crate::tuning::{self, PART_BYTES};
 use crate::wait::Patience;
 
+/// What keeps the mappings alive, and has the bells of both ends: see [`Memory::ring`] and [`Memory::hush`].
+pub(crate) trait Rings {
+    fn ring(&self, word: Word);
+    fn hush(&self, word: Word);
+}
+
 /// Both regions and the peer's status, as one half of a connection sees them.
 pub(crate) struct View<L> {
     own_words: *mut u8,
@@ -135,7 +141,7 @@ fn index(at: u64, mask: u64) -> usize {
     (at & mask) as usize
 }
 
-impl<L> Memory for View<L> {
+impl<L: Rings> Memory for View<L> {
     const PART: usize = PART_BYTES;
 
     #[inline]
@@ -243,6 +249,15 @@ impl<L> Memory for View<L> {
         // It cannot fail on an aligned, mapped address; a sleeper that was not woken finds the
         // index changed.
         let _ = futex::wake(low, futex::Flags::empty(), 1);
+    }
+
+    #[cold]
+    fn ring(&self, word: Word) {
+        self.link.ring(word);
+    }
+
+    fn hush(&self, word: Word) {
+        self.link.hush(word);
     }
 
     fn sleep(&self, word: Word, seen: u64, status: Status, patience: &Patience) -> io::Result<()> {

@@ -11,19 +11,20 @@
 //! pidfd_open(2), unix(7), futex(2).
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::thread::futex;
 
+use super::bell::Bell;
 use super::lane::Lane;
 use super::lanes::Lanes;
-use super::memory::Status;
+use super::memory::{Status, Word};
 use super::plain::Known;
 use super::region::Theirs;
-use super::watched::WatchedPeer;
+use super::watched::{RECEIVER_CLOSES, WatchedPeer};
 use super::watcher::Watcher;
 use crate::deadline::timespec;
 use crate::error::ConnectError;
@@ -46,17 +47,42 @@ impl Watch {
         rendezvous: OwnedFd,
         pidfd: Option<OwnedFd>,
         theirs: Arc<Theirs>,
+        bell: Bell,
     ) -> Result<Watch, ConnectError> {
         let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
         let (known, lanes) = (Known::default(), Lanes::default());
-        let watched = Arc::new(WatchedPeer { rendezvous, pidfd, known, theirs, lanes });
-        let id = watcher.add(&watched).map_err(ConnectError::io("watch for the peer's death"))?;
+        let hearing = Mutex::default();
+        let failed = || ConnectError::io("watch for the peer's death");
+        let process = pidfd.map(|it| watcher.enter(it)).transpose().map_err(failed())?;
+        let watched = Arc::new(WatchedPeer { rendezvous, process, known, theirs, lanes, bell, hearing });
+        let id = watcher.add(&watched).map_err(failed())?;
         Ok(Watch { watcher, id, owner, watched })
     }
 
     /// The words that hold what is known of the peer.
     pub(super) fn known_words(&self) -> &Known {
         &self.watched.known
+    }
+
+    /// Makes the peer's descriptor ready, which it has armed for a change of my `word`.
+    pub(super) fn ring(&self, word: Word) {
+        match word {
+            Word::Head => self.watched.hush(),
+            _ => self.watched.bell.ring(),
+        }
+    }
+
+    /// Makes my descriptor not ready, before it is armed for a change of the peer's `word`.
+    pub(super) fn hush(&self, word: Word) {
+        match word {
+            Word::Head => self.watched.fill(),
+            _ => self.watched.hush(),
+        }
+    }
+
+    /// The descriptor that an armed half waits at.
+    pub(super) fn bell(&self) -> BorrowedFd<'_> {
+        self.watched.bell.as_fd()
     }
 
     /// What is known of the peer.
@@ -99,6 +125,8 @@ impl Watch {
         if self.owner.is_me() {
             let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
             let _ = rustix::net::send(&self.watched.rendezvous, &[notice], flags);
+            // The half at the other end that it concerns may be armed.
+            self.ring(if notice == RECEIVER_CLOSES { Word::Head } else { Word::Tail });
         }
     }
 

@@ -4,18 +4,20 @@
 //! The [watcher](super::watcher) reads the descriptors; a connection and its sleepers read the words, by the [watch](super::watch).
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::Errno;
 use rustix::thread::futex;
 
+use super::bell::{Bell, Rung};
 use super::lane::{LanePacket, hear};
 use super::lanes::{self, Lanes};
 use super::memory::Status;
 use super::plain::Known;
 use super::region::Theirs;
 use super::view;
+use crate::descriptor::ProcessNumber;
 
 /// The word of an end, over the rendezvous, when its sender goes.
 pub(super) const SENDER_CLOSES: u8 = b'S';
@@ -24,16 +26,29 @@ pub(super) const SENDER_GIVES_UP: u8 = b'G';
 /// … when its receiver goes.
 pub(super) const RECEIVER_CLOSES: u8 = b'R';
 
+/// A process at the other end of one connection or more.
+#[derive(Debug)]
+pub(super) struct WatchedProcess {
+    /// In the watcher's table.
+    pub(super) id: u64,
+    pub(super) number: Option<ProcessNumber>,
+    pub(super) pidfd: OwnedFd,
+}
+
 /// The descriptors that the watcher reads, and the words where it records their news.
 #[derive(Debug)]
 pub(super) struct WatchedPeer {
     pub(super) rendezvous: OwnedFd,
     /// `None` where the peer is of this process.
-    pub(super) pidfd: Option<OwnedFd>,
+    pub(super) process: Option<Arc<WatchedProcess>>,
     pub(super) known: Known,
     /// The peer's region, on whose words its sleepers may sleep.
     pub(super) theirs: Arc<Theirs>,
     pub(super) lanes: Lanes,
+    /// What an armed half of this end waits at.
+    pub(super) bell: Bell,
+    /// Held while a packet is read and noted, so that news keep their order whichever thread reads them.
+    pub(super) hearing: Mutex<()>,
 }
 
 impl WatchedPeer {
@@ -42,7 +57,7 @@ impl WatchedPeer {
     }
 
     pub(super) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
-        self.pidfd.as_ref().map(AsFd::as_fd)
+        self.process.as_ref().map(|process| process.pidfd.as_fd())
     }
 
     /// Notes that the peer is gone.
@@ -57,6 +72,9 @@ impl WatchedPeer {
         // Fails on no address that exists.
         let _ = futex::wake(status, futex::Flags::PRIVATE, i32::MAX as u32);
         self.wake_unaware();
+        if what == Status::GONE {
+            self.bell.end();
+        }
     }
 
     /// Wakes the threads that sleep on the peer's words alone and do not know the news yet. Returns
@@ -93,6 +111,8 @@ impl WatchedPeer {
 
     /// Reads the packets of the rendezvous. Returns whether more may come.
     pub(super) fn listen(&self) -> bool {
+        // Nothing that holds it can panic halfway.
+        let _hearing = self.hearing.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let what = match hear(&self.rendezvous) {
                 Err(Errno::INTR) => continue,
@@ -104,5 +124,25 @@ impl WatchedPeer {
                 return false;
             }
         }
+    }
+
+    /// Takes what the bell was rung for. A peer that closes one direction says so over the rendezvous before it rings: that is
+    /// read here, since the watcher may not have come to it.
+    pub(super) fn hush(&self) {
+        let rung = self.bell.hush();
+        if rung != Rung::No {
+            self.listen();
+        }
+        // Both halves of the peer are gone, or it has closed what belongs to the connection.
+        if rung == Rung::Ended {
+            self.note_gone();
+        }
+    }
+
+    /// Fills the bell, for a half that waits for room.
+    pub(super) fn fill(&self) {
+        self.bell.fill();
+        // A receiver that went before that empties it no more.
+        self.listen();
     }
 }

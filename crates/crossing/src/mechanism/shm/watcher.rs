@@ -1,7 +1,7 @@
 //! The watcher: one thread of this process that sleeps on what tells of the ends of peers.
 //!
-//! It sleeps on two descriptors for each connection: a pidfd and the rendezvous ([`watch`](super::watch)). It is started with the
-//! first connection, takes no signal of the program's, and costs nothing while nothing happens.
+//! It sleeps on the rendezvous of each connection, and on a pidfd of each process at the other end ([`watch`](super::watch)). It is
+//! started with the first connection, takes no signal of the program's, and costs nothing while nothing happens.
 //!
 //! **It belongs to one process.** A forked child has a copy of what the thread sleeps on, but not the thread. It starts a watcher
 //! of its own with its first connection, and touches nothing of its parent's: an epoll is shared with the copy, and what a child
@@ -27,9 +27,10 @@ use std::time::Duration;
 use rustix::event::epoll;
 use rustix::io::Errno;
 
-use super::watched::WatchedPeer;
+use super::watched::{WatchedPeer, WatchedProcess};
 use crate::deadline::timespec;
 use crate::descriptor::above_stdio;
+use crate::descriptor::{ProcessNumber, process_number};
 use crate::error::ConnectError;
 use crate::owner::{self, PerProcess};
 use crate::sys::SignalsBlocked;
@@ -52,19 +53,52 @@ struct Table {
     /// Whether the thread has ended, so that nothing more can be watched.
     retired: bool,
     watched: HashMap<u64, Weak<WatchedPeer>>,
+    /// The processes at the other ends, by their ids, …
+    processes: HashMap<u64, ProcessEntry>,
+    /// … and their ids by their numbers.
+    ids: HashMap<ProcessNumber, u64>,
+}
+
+/// A process in the table.
+#[derive(Debug)]
+struct ProcessEntry {
+    process: Arc<WatchedProcess>,
+    /// How many connections there are to it.
+    connections: usize,
 }
 
 impl Table {
     /// The id under which it was entered. EBADF once the thread has ended: the epoll's number may be another file's by now.
     fn insert(&mut self, watched: &Arc<WatchedPeer>) -> Result<u64, Errno> {
+        let id = self.next_id()?;
+        self.watched.insert(id, Arc::downgrade(watched));
+        Ok(id)
+    }
+
+    fn next_id(&mut self) -> Result<u64, Errno> {
         if self.retired {
             return Err(Errno::BADF);
         }
         self.last_id += 1;
-        self.watched.insert(self.last_id, Arc::downgrade(watched));
         Ok(self.last_id)
     }
+
+    /// The connections to a process.
+    fn connected_with(&self, process: u64) -> Vec<Arc<WatchedPeer>> {
+        let is_with =
+            |watched: &Arc<WatchedPeer>| watched.process.as_ref().is_some_and(|it| it.id == process);
+        self.watched.values().filter_map(Weak::upgrade).filter(is_with).collect()
+    }
 }
+
+/// What the kernel's events carry: the id of a process, or of a connection.
+fn token(id: u64, is_process: bool) -> epoll::EventData {
+    epoll::EventData::new_u64(id << 1 | u64::from(is_process))
+}
+
+/// What is told: news to read, or an end; once.
+const TOLD: epoll::EventFlags =
+    epoll::EventFlags::IN.union(epoll::EventFlags::RDHUP).union(epoll::EventFlags::ET);
 
 /// Nothing that holds one of these locks can panic halfway through a change.
 fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -95,10 +129,10 @@ impl Watcher {
     /// Begins to watch a peer; returns the id of the entry.
     pub(super) fn add(&self, watched: &Arc<WatchedPeer>) -> Result<u64, Errno> {
         let id = lock(&self.table).insert(watched)?;
-        let event = |pidfd: bool| epoll::EventData::new_u64(id << 1 | u64::from(pidfd));
-        let flags = epoll::EventFlags::IN | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
-        let added = epoll::add(&self.epoll, watched.rendezvous(), event(false), flags).and_then(|()| {
-            watched.pidfd().map_or(Ok(()), |it| epoll::add(&self.epoll, it, event(true), flags))
+        let added = epoll::add(&self.epoll, watched.rendezvous(), token(id, false), TOLD).and_then(|()| {
+            let Some(process) = &watched.process else { return Ok(()) };
+            // Told once more, to this connection as well: it may have died before.
+            epoll::modify(&self.epoll, &process.pidfd, token(process.id, true), TOLD)
         });
         if let Err(errno) = added {
             self.remove(id, watched);
@@ -107,11 +141,45 @@ impl Watcher {
         Ok(id)
     }
 
+    /// The process behind `pidfd`, watched from now on, for one more connection to it. If it is watched already, the
+    /// descriptor is closed: a process at the other end takes one, however many connections there are.
+    pub(super) fn enter(&self, pidfd: OwnedFd) -> Result<Arc<WatchedProcess>, Errno> {
+        let number = process_number(&pidfd);
+        let mut table = lock(&self.table);
+        let Table { processes, ids, .. } = &mut *table;
+        if let Some(entered) = number.and_then(|number| processes.get_mut(ids.get(&number)?)) {
+            entered.connections += 1;
+            return Ok(entered.process.clone());
+        }
+        let id = table.next_id()?;
+        epoll::add(&self.epoll, &pidfd, token(id, true), TOLD)?;
+        let process = Arc::new(WatchedProcess { id, number, pidfd });
+        table.processes.insert(id, ProcessEntry { process: process.clone(), connections: 1 });
+        if let Some(number) = number {
+            table.ids.insert(number, id);
+        }
+        Ok(process)
+    }
+
+    /// One connection to `process` less.
+    pub(super) fn leave(&self, process: &WatchedProcess) {
+        let mut table = lock(&self.table);
+        let Some(entered) = table.processes.get_mut(&process.id) else { return };
+        entered.connections -= 1;
+        if entered.connections == 0 {
+            self.forget(process.pidfd.as_fd());
+            table.processes.remove(&process.id);
+            if let Some(number) = process.number {
+                table.ids.remove(&number);
+            }
+        }
+    }
+
     /// Watches no longer. Its descriptors are still open.
     pub(super) fn remove(&self, id: u64, watched: &WatchedPeer) {
         self.forget(watched.rendezvous());
-        watched.pidfd().into_iter().for_each(|it| self.forget(it));
         lock(&self.table).watched.remove(&id);
+        watched.process.iter().for_each(|process| self.leave(process));
     }
 
     fn forget(&self, fd: BorrowedFd<'_>) {
@@ -135,14 +203,20 @@ impl Watcher {
             }
             for event in &events {
                 let token = event.data.u64();
-                let watched = lock(&self.table).watched.get(&(token >> 1)).and_then(Weak::upgrade);
-                let Some(watched) = watched else { continue };
+                let id = token >> 1;
                 if token & 1 == 1 {
-                    // What the peer said before it died is read first.
-                    watched.listen();
-                    watched.note_gone();
-                    watched.pidfd().into_iter().for_each(|it| self.forget(it));
-                } else if !watched.listen() {
+                    let all = lock(&self.table).connected_with(id);
+                    for watched in all {
+                        // What the peer said before it died is read first.
+                        watched.listen();
+                        watched.note_gone();
+                        unaware.look_after(&watched);
+                    }
+                    continue;
+                }
+                let watched = lock(&self.table).watched.get(&id).and_then(Weak::upgrade);
+                let Some(watched) = watched else { continue };
+                if !watched.listen() {
                     self.forget(watched.rendezvous());
                 }
                 unaware.look_after(&watched);

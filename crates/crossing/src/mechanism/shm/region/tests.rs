@@ -8,7 +8,7 @@ use super::super::plain::Known;
 use super::super::ring::START;
 use super::super::ring::consumer::Consumer;
 use super::super::ring::producer::Producer;
-use super::super::view::View;
+use super::super::view::{Rings, View};
 use super::*;
 use crate::error::RecvError;
 
@@ -26,6 +26,11 @@ struct End {
     theirs: Theirs,
     known: Known,
     sent: AtomicBool,
+}
+
+impl Rings for End {
+    fn ring(&self, _: Word) {}
+    fn hush(&self, _: Word) {}
 }
 
 /// Two ends of this process.

@@ -4,8 +4,9 @@ use std::hint::spin_loop;
 
 use super::super::memory::{Memory, Word};
 use super::super::rules;
-use super::{ASLEEP, AWAKE, GRAIN, ends_sleep, frame};
+use super::{ARMED, ASLEEP, AWAKE, GRAIN, ends_sleep, frame, rouse};
 use crate::error::{RecvError, Violation};
+use crate::ready::Ready;
 use crate::tuning::{EAGER_LOOKS, EMPTY_LOOKS, HOLD_BACK, STREAMED_BYTES};
 use crate::wait::{Patience, Polled};
 
@@ -192,6 +193,49 @@ impl<M: Memory> Consumer<M> {
         }
     }
 
+    /// Whether a whole message is there, or an end or a fault that the next receive tells.
+    pub(crate) fn is_ready(&mut self) -> bool {
+        let ended = self.memory.status().ends_receiving();
+        if self.head == self.tail {
+            match self.look() {
+                Ok(false) => return ended,
+                Ok(true) => {}
+                Err(_) => return true,
+            }
+        }
+        // A hint: the receive that follows judges what it reads itself.
+        let header = self.header.unwrap_or_else(|| self.memory.read_word(self.head));
+        let frame = Frame::of(usize::try_from(header).unwrap_or(usize::MAX).min(self.max_message + 1));
+        if frame.len > self.max_message || self.is_whole(frame) {
+            return true;
+        }
+        // What comes in parts may have come by now.
+        self.look().is_err() || self.is_whole(frame) || !self.is_in_parts(frame) || ended
+    }
+
+    /// Whether the next receive would not wait. If it would, the writer rings this end's descriptor once it has published
+    /// more.
+    pub(crate) fn arm(&mut self) -> Ready {
+        loop {
+            if self.is_ready() {
+                return Ready::Now;
+            }
+            // What was rung until now was for what has been looked at.
+            self.memory.hush(Word::Tail);
+            let seen = self.tail;
+            self.memory.store(Word::ReceiverAsleep, seen | ASLEEP | ARMED);
+            self.memory.heavy_fence();
+            let now = self.is_ready();
+            if !now && self.tail == seen {
+                return Ready::Wait;
+            }
+            self.memory.store(Word::ReceiverAsleep, AWAKE);
+            if now {
+                return Ready::Now;
+            }
+        }
+    }
+
     /// Looks while there is nothing to read: `Some` when something has arrived or nothing more will.
     #[inline(always)]
     fn glance(&mut self) -> Option<Result<(), Violation>> {
@@ -334,7 +378,7 @@ impl<M: Memory> Consumer<M> {
         let flag = self.memory.load(Word::SenderAsleep);
         if ends_sleep(flag, self.published, self.woken) {
             self.woken = flag;
-            self.memory.wake(Word::Head);
+            rouse(&self.memory, flag, Word::Head);
         }
     }
 

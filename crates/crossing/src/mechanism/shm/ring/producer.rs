@@ -2,8 +2,9 @@
 
 use super::super::memory::{Memory, Word};
 use super::super::rules;
-use super::{ASLEEP, AWAKE, GRAIN, ends_sleep, frame};
+use super::{ARMED, ASLEEP, AWAKE, GRAIN, ends_sleep, frame, rouse};
 use crate::error::{SendError, Violation};
+use crate::ready::Ready;
 use crate::wait::{Patience, Polled};
 
 /// The writing end.
@@ -151,7 +152,7 @@ impl<M: Memory> Producer<M> {
         let flag = self.memory.load(Word::ReceiverAsleep);
         if ends_sleep(flag, self.tail, self.woken) {
             self.woken = flag;
-            self.memory.wake(Word::Tail);
+            rouse(&self.memory, flag, Word::Tail);
         }
     }
 
@@ -189,6 +190,30 @@ impl<M: Memory> Producer<M> {
                 return outcome;
             }
             slept.map_err(SendError::Io)?;
+        }
+    }
+
+    /// Whether `bytes` of the ring are free, or never will be. If not, the reader rings this end's descriptor once it has made
+    /// room.
+    pub(crate) fn arm(&mut self, bytes: u64) -> Ready {
+        self.publish();
+        loop {
+            if self.look_for_room(bytes).is_some() {
+                return Ready::Now;
+            }
+            self.memory.hush(Word::Head);
+            let seen = self.head;
+            self.memory.store(Word::SenderAsleep, seen | ASLEEP | ARMED);
+            self.memory.heavy_fence();
+            let now = self.look_for_room(bytes).is_some();
+            // Some room, but not enough: that is another flag, as in `wait_room`.
+            if !now && self.head == seen {
+                return Ready::Wait;
+            }
+            self.memory.store(Word::SenderAsleep, AWAKE);
+            if now {
+                return Ready::Now;
+            }
         }
     }
 

@@ -56,6 +56,10 @@ impl Memory for &Scripted {
         Status(0)
     }
     fn wake(&self, _: Word) {}
+    fn ring(&self, _: Word) {}
+
+    fn hush(&self, _: Word) {}
+
     fn sleep(&self, _: Word, _: u64, _: Status, _: &Patience) -> io::Result<()> {
         Ok(())
     }

@@ -5,7 +5,7 @@
 //! waker takes.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use super::super::memory::{Memory, Status, Word};
 use super::super::ring::consumer::Consumer;
 use super::super::ring::producer::Producer;
-use super::super::ring::{GRAIN, START};
+use super::super::ring::{GRAIN, START, frame};
 use super::{block, read_grains, recv, send, slot, write_grains};
 use crate::error::{RecvError, SendError};
+use crate::ready::Ready;
 use crate::wait::{Patience, Until};
 
 /// What one side writes and the other reads.
@@ -49,6 +50,8 @@ struct World {
     sleepers: Mutex<()>,
     wake: Condvar,
     wakes: AtomicUsize,
+    /// Whether the descriptor of each side is readable, and writable.
+    ready: [[AtomicBool; 2]; 2],
 }
 
 /// Both regions, as one side sees them.
@@ -67,6 +70,7 @@ impl Heap {
             sleepers: Mutex::default(),
             wake: Condvar::new(),
             wakes: AtomicUsize::new(0),
+            ready: Default::default(),
         });
         [Heap { world: world.clone(), side: 0 }, Heap { world, side: 1 }]
     }
@@ -86,6 +90,11 @@ impl Heap {
         self.world.status[self.side].fetch_or(what.0, Ordering::SeqCst);
         let _guard = self.world.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
         self.world.wake.notify_all();
+    }
+
+    /// Whether this side's descriptor is ready after a change of the peer's `word`.
+    pub(super) fn is_ready(&self, word: Word) -> bool {
+        self.world.ready[self.side][slot(word)].load(Ordering::SeqCst)
     }
 
     fn own(&self) -> &Region {
@@ -142,6 +151,16 @@ impl Memory for Heap {
         self.world.wakes.fetch_add(1, Ordering::Relaxed);
         let _guard = self.world.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
         self.world.wake.notify_all();
+    }
+
+    fn ring(&self, word: Word) {
+        let _guard = self.world.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.world.ready[1 - self.side][slot(word)].store(true, Ordering::SeqCst);
+        self.world.wake.notify_all();
+    }
+
+    fn hush(&self, word: Word) {
+        self.world.ready[self.side][slot(word)].store(false, Ordering::SeqCst);
     }
 
     fn sleep(&self, word: Word, seen: u64, status: Status, patience: &Patience) -> io::Result<()> {
@@ -226,4 +245,62 @@ fn a_message_too_long_for_the_buffer_is_not_taken() {
     assert_eq!(receiver.try_recv(&mut [0; 12], &mut 0, false).expect("room"), 12);
     mine.tell(Status::RECEIVER_CLOSED);
     assert!(matches!(sender.stage(b""), Err(SendError::Disconnected)));
+}
+
+#[test]
+fn an_armed_reader_is_rung_once_and_one_that_is_not_armed_never() {
+    let [mine, theirs] = Heap::pair([64; 2], START);
+    let mut sender = Producer::new(mine.clone(), 64, START);
+    let mut receiver = Consumer::new(theirs.clone(), 64, 24, START);
+    let mut buffer = [0; 24];
+    let mut said = |receiver: &mut Consumer<Heap>| receiver.try_recv(&mut buffer, &mut 0, false);
+    send(&mut sender, b"one", &mut block()).expect("room");
+    assert_eq!(receiver.arm(), Ready::Now);
+    assert!(!theirs.is_ready(Word::Tail), "nothing was armed");
+    said(&mut receiver).expect("it is there");
+    assert_eq!((receiver.arm(), theirs.is_ready(Word::Tail)), (Ready::Wait, false));
+    send(&mut sender, b"two", &mut block()).expect("room");
+    assert!(theirs.is_ready(Word::Tail));
+    theirs.hush(Word::Tail);
+    send(&mut sender, b"three", &mut block()).expect("room");
+    assert!(!theirs.is_ready(Word::Tail), "one arming is answered by one ring");
+    assert_eq!((mine.wakes(), theirs.wakes()), (0, 0), "nothing was woken");
+    said(&mut receiver).and(said(&mut receiver)).expect("both are there");
+    assert_eq!(receiver.arm(), Ready::Wait);
+    theirs.tell(Status::SENDER_CLOSED);
+    assert_eq!(receiver.arm(), Ready::Now, "the end is told by the next receive");
+}
+
+#[test]
+fn an_armed_writer_is_rung_once_there_is_room() {
+    let [mine, theirs] = Heap::pair([64; 2], START);
+    let mut sender = Producer::new(mine.clone(), 64, START);
+    let mut receiver = Consumer::new(theirs.clone(), 64, 24, START);
+    assert_eq!(sender.arm(frame(24)), Ready::Now);
+    send(&mut sender, &[1; 24], &mut block()).expect("room");
+    send(&mut sender, &[2; 24], &mut block()).expect("room");
+    assert_eq!((sender.arm(frame(24)), mine.is_ready(Word::Head)), (Ready::Wait, false));
+    receiver.try_recv(&mut [0; 24], &mut 0, false).expect("it is there");
+    assert_eq!((mine.is_ready(Word::Head), theirs.wakes()), (true, 0));
+    assert_eq!(sender.arm(frame(24)), Ready::Now);
+    mine.tell(Status::GONE);
+    assert_eq!(sender.arm(frame(56)), Ready::Now, "the end is told by the next send");
+}
+
+/// An end that says Now for ever would keep its core busy, and one that says Wait too early would never be told.
+#[test]
+fn a_message_that_is_there_in_part_is_waited_for() {
+    let [mine, theirs] = Heap::pair([128; 2], START);
+    let mut sender = Producer::new(mine.clone(), 128, START);
+    let mut receiver = Consumer::new(theirs.clone(), 128, 56, START);
+    assert_eq!(receiver.arm(), Ready::Wait);
+    sender.stage(&[7; 40]).expect("room");
+    // Two of its three parts are published by now, and the third is in line.
+    assert!(theirs.is_ready(Word::Tail));
+    assert!(matches!(receiver.try_recv(&mut [0; 56], &mut 0, false), Err(RecvError::Empty)));
+    assert_eq!((receiver.arm(), theirs.is_ready(Word::Tail)), (Ready::Wait, false));
+    sender.publish();
+    assert!(theirs.is_ready(Word::Tail));
+    assert_eq!(receiver.arm(), Ready::Now);
+    assert_eq!(receiver.try_recv(&mut [0; 56], &mut 0, false).expect("all of it is there"), 40);
 }

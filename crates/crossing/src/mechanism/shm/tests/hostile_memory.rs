@@ -259,6 +259,10 @@ impl Memory for &Hostile {
         self.step();
     }
 
+    fn ring(&self, _: Word) {}
+
+    fn hush(&self, _: Word) {}
+
     fn sleep(&self, _: Word, _: u64, _: Status, _: &Patience) -> io::Result<()> {
         add(&self.sleeps, 1);
         // After a sleep the ring looks again, as at the beginning of a round.

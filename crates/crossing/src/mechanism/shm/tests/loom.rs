@@ -11,12 +11,14 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::memory::{Memory, Status};
+use super::super::memory::{Memory, Status, Word};
 use super::super::ring::consumer::Consumer;
+use super::super::ring::frame;
 use super::super::ring::producer::Producer;
 use super::loom_memory::{Loom, Mutant};
 use super::{block, frames, recv, recv_in_place, send};
 use crate::error::{RecvError, SendError};
+use crate::ready::Ready;
 use crate::wait::Patience;
 
 /// How many preemptions an execution may have, unless `LOOM_MAX_PREEMPTIONS` says otherwise.
@@ -46,9 +48,16 @@ enum Model {
     /// Both once more, where a sleeper sleeps on the peer's index alone.
     PlainSenderDies,
     PlainReceiverDies,
+    /// Three messages through a ring that holds two, and either end arms and polls instead of sleeping.
+    Armed,
+    /// An armed receiver, whose sender sleeps: the two ways of waiting meet.
+    ArmedReceiver,
+    /// The sender dies while the receiver is armed, and the receiver while the sender is.
+    ArmedSenderDies,
+    ArmedReceiverDies,
 }
 
-const MODELS: [Model; 10] = [
+const MODELS: [Model; 14] = [
     Model::Stream,
     Model::InPlace,
     Model::Batch,
@@ -59,6 +68,10 @@ const MODELS: [Model; 10] = [
     Model::ReceiverDies,
     Model::PlainSenderDies,
     Model::PlainReceiverDies,
+    Model::Armed,
+    Model::ArmedReceiver,
+    Model::ArmedSenderDies,
+    Model::ArmedReceiverDies,
 ];
 
 /// How the checker reports bytes that are read and written at once, …
@@ -69,7 +82,7 @@ const LOST_WAKE: &str = "deadlock";
 const LOST_MESSAGE: &str = "it was published: Disconnected";
 
 /// Each mistake, the model that must catch it, and how.
-const MUTANTS: [(Mutant, Model, &str); 22] = [
+const MUTANTS: [(Mutant, Model, &str); 30] = [
     (Mutant::TailStoreRelaxed, Model::Stream, RACE),
     (Mutant::HeadStoreRelaxed, Model::Stream, RACE),
     (Mutant::TailLoadRelaxed, Model::Stream, RACE),
@@ -92,6 +105,14 @@ const MUTANTS: [(Mutant, Model, &str); 22] = [
     (Mutant::PlainBlind, Model::PlainReceiverDies, LOST_WAKE),
     (Mutant::PlainNoFence, Model::PlainSenderDies, LOST_WAKE),
     (Mutant::PlainWokenOnce, Model::PlainSenderDies, LOST_WAKE),
+    (Mutant::NoRing, Model::Armed, LOST_WAKE),
+    (Mutant::NoRing, Model::ArmedReceiver, LOST_WAKE),
+    (Mutant::HushAfterLook, Model::Armed, LOST_WAKE),
+    (Mutant::NoLightFence, Model::Armed, LOST_WAKE),
+    (Mutant::NoHeavyFence, Model::Armed, LOST_WAKE),
+    (Mutant::FlagAfterLook, Model::Armed, LOST_WAKE),
+    (Mutant::WatcherDoesNotWake, Model::ArmedReceiverDies, LOST_WAKE),
+    (Mutant::NoLookAfterDeath, Model::ArmedSenderDies, LOST_MESSAGE),
 ];
 
 /// What tells a child process which model to run, and with which mistake.
@@ -107,16 +128,20 @@ impl Model {
         builder.check(move || {
             count.fetch_add(1, Ordering::Relaxed);
             match self {
-                Model::Stream => stream(mutant, 32, [0; 0], &[8, 8, 8], recv),
-                Model::Batch => stream(mutant, 32, [8, 0], &[8], recv),
-                Model::RoomInSteps => stream(mutant, 32, [0, 0, 8], &[8], recv),
-                Model::Withheld => stream(mutant, 64, [0, 24], &[24], recv),
-                Model::InPlace => stream(mutant, 32, [0; 0], &[8, 8, 8], recv_in_place),
-                Model::SenderDies => sender_dies(ends(32, mutant), 8),
-                Model::SenderDiesInParts => sender_dies(ends(64, mutant), 24),
-                Model::ReceiverDies => receiver_dies(ends(32, mutant)),
-                Model::PlainSenderDies => sender_dies(plain_ends(32, mutant), 8),
-                Model::PlainReceiverDies => receiver_dies(plain_ends(32, mutant)),
+                Model::Stream => stream(mutant, 32, [0; 0], &[8, 8, 8], send, recv),
+                Model::Batch => stream(mutant, 32, [8, 0], &[8], send, recv),
+                Model::RoomInSteps => stream(mutant, 32, [0, 0, 8], &[8], send, recv),
+                Model::Withheld => stream(mutant, 64, [0, 24], &[24], send, recv),
+                Model::InPlace => stream(mutant, 32, [0; 0], &[8, 8, 8], send, recv_in_place),
+                Model::SenderDies => sender_dies(ends(32, mutant), 8, recv),
+                Model::SenderDiesInParts => sender_dies(ends(64, mutant), 24, recv),
+                Model::ReceiverDies => receiver_dies(ends(32, mutant), send),
+                Model::PlainSenderDies => sender_dies(plain_ends(32, mutant), 8, recv),
+                Model::PlainReceiverDies => receiver_dies(plain_ends(32, mutant), send),
+                Model::Armed => stream(mutant, 32, [0; 0], &[8, 8, 8], send_armed, recv_armed),
+                Model::ArmedReceiver => stream(mutant, 32, [0; 0], &[8, 8, 8], send, recv_armed),
+                Model::ArmedSenderDies => sender_dies(ends(32, mutant), 8, recv_armed),
+                Model::ArmedReceiverDies => receiver_dies(ends(32, mutant), send_armed),
             }
         });
         executions.load(Ordering::Relaxed)
@@ -152,12 +177,45 @@ fn ends_of([mine, theirs]: [Loom; 2], capacity: u64) -> Ends {
     ((sender, mine), (receiver, theirs))
 }
 
+/// A way to send, and a way to receive.
+type Send = fn(&mut Producer<Loom>, &[u8], &mut Patience) -> Result<(), SendError>;
+type Recv = fn(&mut Consumer<Loom>, &mut [u8], &mut Patience) -> Result<usize, RecvError>;
+
+/// Sends as a program does that waits for many things at once.
+fn send_armed(ring: &mut Producer<Loom>, message: &[u8], _: &mut Patience) -> Result<(), SendError> {
+    loop {
+        match ring.stage(message) {
+            Ok(()) => {
+                ring.publish();
+                return Ok(());
+            }
+            Err(SendError::Full) if ring.arm(frame(message.len())) == Ready::Wait => {
+                ring.memory().poll(Word::Head);
+            }
+            Err(SendError::Full) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Receives as such a program does.
+fn recv_armed(ring: &mut Consumer<Loom>, buffer: &mut [u8], _: &mut Patience) -> Result<usize, RecvError> {
+    loop {
+        match ring.try_recv(buffer, &mut 0, false) {
+            Err(RecvError::Empty) if ring.arm() == Ready::Wait => ring.memory().poll(Word::Tail),
+            Err(RecvError::Empty) => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 /// One end sends messages of these lengths, the first ones at one go; the other must receive just them.
 fn stream<const N: usize>(
     mutant: Option<Mutant>,
     capacity: u64,
     together: [usize; N],
     alone: &'static [usize],
+    send: Send,
     recv: impl Fn(&mut Consumer<Loom>, &mut [u8], &mut Patience) -> Result<usize, RecvError>,
 ) {
     let ((mut sender, _), (mut receiver, _)) = ends(capacity, mutant);
@@ -178,7 +236,7 @@ fn stream<const N: usize>(
 }
 
 /// The last message is `unfinished` bytes long, and only staged.
-fn sender_dies(ends: Ends, unfinished: usize) {
+fn sender_dies(ends: Ends, unfinished: usize, recv: Recv) {
     let ((mut sender, _), (mut receiver, theirs)) = ends;
     let dying = ::loom::thread::spawn(move || {
         send(&mut sender, &message(0, 8), &mut block()).expect("the receiver lives");
@@ -195,7 +253,7 @@ fn sender_dies(ends: Ends, unfinished: usize) {
     assert!(matches!(outcome, Err(RecvError::Disconnected)), "{outcome:?}");
 }
 
-fn receiver_dies(ends: Ends) {
+fn receiver_dies(ends: Ends, send: Send) {
     let ((mut sender, mine), (mut receiver, _)) = ends;
     let dying = ::loom::thread::spawn(move || {
         let mut buffer = [0; 24];

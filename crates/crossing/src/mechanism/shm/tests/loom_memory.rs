@@ -51,6 +51,10 @@ pub(super) enum Mutant {
     FlagCountsSleeps,
     /// The publisher does not wake its peer.
     NoWake,
+    /// The publisher does not ring its peer.
+    NoRing,
+    /// What was rung is taken only after the second look.
+    HushAfterLook,
     /// The futex goes to sleep without comparing the peer's index.
     SleepWithoutComparing,
     /// The futex watches the peer's index, but not its status.
@@ -84,6 +88,10 @@ struct World {
     futex: Mutex<()>,
     /// The sleepers on `tail`, and those on `head`.
     sleepers: [Condvar; 2],
+    /// Whether the descriptor of each side is readable, and writable; under `futex`.
+    ready: RefCell<[[bool; 2]; 2]>,
+    /// Those that wait for that.
+    polling: Condvar,
     /// Whether sleeps are plain ones, on the peer's index alone.
     plain: bool,
     /// What each side's plain sleepers have announced.
@@ -125,6 +133,8 @@ impl Loom {
             status: [AtomicU32::new(0), AtomicU32::new(0)],
             futex: Mutex::new(()),
             sleepers: [Condvar::new(), Condvar::new()],
+            ready: RefCell::default(),
+            polling: Condvar::new(),
             plain,
             announced: [0; 2].map(|_| [AtomicU32::new(0), AtomicU32::new(0)]),
         });
@@ -154,6 +164,9 @@ impl Loom {
         } else if !self.is(Mutant::WatcherDoesNotWake) {
             let _guard = self.world.lock();
             self.world.sleepers.iter().for_each(Condvar::notify_all);
+            // The watcher ends the bell, which makes it ready for everything.
+            self.world.ready.borrow_mut()[self.side] = [true; 2];
+            self.world.polling.notify_all();
         }
     }
 
@@ -274,6 +287,20 @@ impl Memory for Loom {
         }
     }
 
+    fn ring(&self, word: Word) {
+        if !self.is(Mutant::NoRing) {
+            let _guard = self.world.lock();
+            self.world.ready.borrow_mut()[1 - self.side][slot(word)] = true;
+            self.world.polling.notify_all();
+        }
+    }
+
+    fn hush(&self, word: Word) {
+        if !self.is(Mutant::HushAfterLook) {
+            self.silence(word);
+        }
+    }
+
     fn sleep(&self, word: Word, seen: u64, status: Status, _: &Patience) -> io::Result<()> {
         if let Some((flag, value)) = self.flag.take() {
             self.own().words[slot(flag)].store(value, Ordering::Release);
@@ -290,6 +317,25 @@ impl Memory for Loom {
 }
 
 impl Loom {
+    fn silence(&self, word: Word) {
+        let _guard = self.world.lock();
+        self.world.ready.borrow_mut()[self.side][slot(word)] = false;
+    }
+
+    /// Waits, as poll(2) does, until this side's descriptor is ready after a change of the peer's `word`.
+    pub(super) fn poll(&self, word: Word) {
+        if let Some((flag, value)) = self.flag.take() {
+            self.own().words[slot(flag)].store(value, Ordering::Release);
+        }
+        if self.is(Mutant::HushAfterLook) {
+            self.silence(word);
+        }
+        let mut guard = self.world.lock();
+        while !self.world.ready.borrow()[self.side][slot(word)] {
+            guard = self.world.polling.wait(guard).expect("a panic ends the model");
+        }
+    }
+
     /// Sleeps on the peer's index, if it is what was seen and `still` holds.
     fn futex(&self, word: Word, seen: u64, still: impl Fn() -> bool) {
         let guard = self.world.lock();

@@ -1,0 +1,143 @@
+//! Arming: how a half is waited for together with other things, by its descriptor.
+//!
+//! Every half has a descriptor: the receiving half is readable when there is something to receive, the sending half is
+//! writable when there is room. On a pipe and on sockets it is the kernel's own. Shared memory knows
+//! nothing of descriptors, and a system call for each message is what it is there to avoid: there the
+//! descriptor tells something only to a half that has *armed* it, once.
+//!
+//! # Waiting for a descriptor
+//!
+//! Do the non-blocking call until it says [`Empty`](crate::RecvError::Empty) or [`Full`](crate::SendError::Full), arm, and wait for
+//! the descriptor only if that says [`Ready::Wait`]. This holds for every mechanism, for poll(2), for level-triggered and for
+//! edge-triggered epoll(7). A descriptor may be ready for nothing: then the call says `Empty` again.
+//!
+//! ```
+//! use crossing::{Config, Connection, Kind, Ready, RecvError};
+//! use rustix::event::{PollFd, PollFlags, poll};
+//!
+//! let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+//! let answering = std::thread::spawn(move || there.send(b"done"));
+//!
+//! let receiver = here.receiver();
+//! let mut buffer = [0; 64];
+//! let len = loop {
+//!     match receiver.try_recv(&mut buffer) {
+//!         Err(RecvError::Empty) => {}
+//!         outcome => break outcome?,
+//!     }
+//!     if receiver.arm() == Ready::Wait {
+//!         poll(&mut [PollFd::new(receiver, PollFlags::IN)], None)?;
+//!     }
+//! };
+//! assert_eq!(&buffer[..len], b"done");
+//! # answering.join().expect("no panic")?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! An armed half may be used as if it were not, also by a call that sleeps; it is then armed no longer. A descriptor that
+//! is armed and forgotten costs one system call of the peer's. In a forked child the descriptor tells
+//! nothing: see [Fork](crate#fork).
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use super::Connection;
+use super::receiver::Receiver;
+use super::sender::Sender;
+use crate::halves::{Inbound, Mechanism, Outbound};
+use crate::ready::Ready;
+
+impl<M: Mechanism> Receiver<M> {
+    /// Arms the descriptor of this half, unless the next receive would not wait anyway.
+    ///
+    /// After [`Ready::Wait`] the descriptor becomes readable when there is something to receive, an end, or an error.
+    /// On a pipe and on sockets this holds for an edge-triggered epoll only after a receive that said
+    /// [`Empty`](crate::RecvError::Empty). On shared memory it costs a membarrier(2) and a system
+    /// call, and the peer one system call when it sends the next message.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Ready};
+    /// let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// assert_eq!(there.receiver().arm(), Ready::Wait);
+    /// here.send(b"hello")?;
+    /// assert_eq!(there.receiver().arm(), Ready::Now);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn arm(&mut self) -> Ready {
+        if self.is_open() { self.inbound_mut().arm() } else { Ready::Now }
+    }
+}
+
+impl<M: Mechanism> Sender<M> {
+    /// Arms the descriptor of this half, unless there is room for a message of `len` bytes.
+    ///
+    /// After [`Ready::Wait`] the descriptor becomes writable when there is room, or an error to tell. On a pipe and on
+    /// sockets the kernel decides what room is, and for an edge-triggered epoll this holds only after a send that said
+    /// [`Full`](crate::SendError::Full) or [`Unfinished`](crate::SendError::Unfinished). On shared
+    /// memory it costs a membarrier(2) and some system calls, and the peer one when it has made room.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Ready, SendError};
+    /// let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// assert_eq!(here.sender().arm(64), Ready::Now);
+    /// while here.sender().try_send(&[0; 64]).is_ok() {}
+    /// assert_eq!(here.sender().arm(64), Ready::Wait);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn arm(&mut self, len: usize) -> Ready {
+        if self.gate.is_open() && len <= self.outbound.max_message() {
+            self.outbound.arm(len)
+        } else {
+            Ready::Now
+        }
+    }
+}
+
+impl<M: Mechanism> Connection<M> {
+    /// See [`Receiver::arm`]. The descriptor is that of the [connection](Connection::as_fd).
+    pub fn arm(&mut self) -> Ready {
+        self.receiver().arm()
+    }
+}
+
+impl<M: Mechanism> AsFd for Receiver<M> {
+    /// What is readable once there is something to receive, if this half was [armed](Receiver::arm). Read nothing from it
+    /// yourself.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inbound().fd()
+    }
+}
+
+impl<M: Mechanism> AsFd for Sender<M> {
+    /// What is writable once there is room, if this half was [armed](Sender::arm). Write nothing to it yourself. On shared
+    /// memory and on sockets both halves of a connection have the same descriptor.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.outbound.fd()
+    }
+}
+
+impl<M: Mechanism> AsFd for Connection<M> {
+    /// That of the receiving half.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.receiver.as_fd()
+    }
+}
+
+impl<M: Mechanism> AsRawFd for Receiver<M> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl<M: Mechanism> AsRawFd for Sender<M> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl<M: Mechanism> AsRawFd for Connection<M> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}

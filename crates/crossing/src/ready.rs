@@ -1,0 +1,11 @@
+//! What arming says.
+
+/// What a half says when it is armed: [`Receiver::arm`](crate::Receiver::arm), [`Sender::arm`](crate::Sender::arm).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ready {
+    /// The next call would not wait: there is a message, or room, or an end or an error that the call
+    /// tells. Nothing is armed.
+    Now,
+    /// It would wait. The descriptor tells when that changes.
+    Wait,
+}
