@@ -320,7 +320,7 @@ fn mechanism() -> impl TypedValueParser<Value = Kind> {
 fn mechanism_or_all() -> impl TypedValueParser<Value = Chosen> {
     let names = Kind::ALL.map(Kind::name).into_iter().chain(["all"]);
     PossibleValuesParser::new(names).try_map(|name| match name.as_str() {
-        "all" => Ok::<_, String>(Chosen::All),
+        "all" => Ok::<_, crossing::ParseError>(Chosen::All),
         name => Ok(Chosen::One(name.parse()?)),
     })
 }

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use rustix::net::SocketType;
 
+use crate::parse::ParseError;
+
 /// The enum, and the list of its variants: one text makes both, so that no mechanism can be missing from the list.
 macro_rules! kinds {
     ($(#[$about:meta])* pub enum Kind { $($(#[$what:meta])* $kind:ident,)* }) => {
@@ -87,11 +89,11 @@ impl fmt::Display for Kind {
 }
 
 impl FromStr for Kind {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         Kind::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
             let names = Kind::ALL.map(Kind::name).join(", ");
-            format!("unknown mechanism `{text}`: one of {names}")
+            ParseError::new("mechanism", text, format!("one of {names}"))
         })
     }
 }
@@ -106,6 +108,6 @@ mod tests {
             assert_eq!(kind.name().parse(), Ok(kind));
             assert_eq!(Kind::ALL.iter().filter(|other| other.code() == kind.code()).count(), 1);
         }
-        assert!("smoke".parse::<Kind>().unwrap_err().contains(&Kind::ALL.map(Kind::name).join(", ")));
+        assert!("smoke".parse::<Kind>().unwrap_err().why().contains(&Kind::ALL.map(Kind::name).join(", ")));
     }
 }

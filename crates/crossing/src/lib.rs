@@ -93,6 +93,7 @@ mod kind;
 mod mechanism;
 mod owner;
 mod packet;
+mod parse;
 mod pause;
 mod ready;
 mod refusal;
@@ -107,7 +108,7 @@ pub use config::Config;
 pub use credentials::Peers;
 pub use endpoint::listener::{ListenConfig, Listener};
 pub use endpoint::{Address, Endpoint};
-pub use error::{ConnectError, End, RecvError, SendError, Violation};
+pub use error::{ConnectError, End, Error, RecvError, SendError, Violation};
 pub use halves::{Any, Mechanism};
 pub use kind::Kind;
 pub use mechanism::{
@@ -117,6 +118,7 @@ pub use mechanism::{
 #[cfg(feature = "scene")]
 #[doc(hidden)]
 pub use mechanism::{REGION_FILE, RegionHeader};
+pub use parse::ParseError;
 #[doc(hidden)]
 pub use pause::pause;
 pub use ready::Ready;

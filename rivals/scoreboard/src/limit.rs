@@ -341,7 +341,7 @@ pub(crate) mod tests {
             ("stream 64 many 0 spin ends", "'many' for '<MESSAGES>'"),
             ("stream 64 1 x spin ends", "'x' for '<RING>'"),
             ("stream 64 1 -1 spin ends", "unexpected argument '-1'"),
-            ("stream 64 1 0 dozing ends", "unknown way of waiting"),
+            ("stream 64 1 0 dozing ends", "is no way of waiting"),
             ("stream 64 1 0 spin all", "'all' for '<PAYLOAD>'"),
         ] {
             let why = job(line).unwrap_err().to_string();

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use crate::parse::ParseError;
 use crate::tuning;
 
 /// How an end waits when there is nothing to receive, or no room to send.
@@ -63,8 +64,8 @@ impl fmt::Display for WaitStrategy {
 }
 
 impl FromStr for WaitStrategy {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let budget = || text.strip_prefix("hybrid:")?.strip_suffix("us")?.parse().ok();
         match text {
             "spin" => Ok(WaitStrategy::Spin),
@@ -72,7 +73,9 @@ impl FromStr for WaitStrategy {
             "block" => Ok(WaitStrategy::Block),
             _ => match budget() {
                 Some(micros) => Ok(WaitStrategy::Hybrid { spin: Duration::from_micros(micros) }),
-                None => Err(format!("unknown way of waiting `{text}`: spin, hybrid, hybrid:<N>us or block")),
+                None => {
+                    Err(ParseError::new("way of waiting", text, "one of spin, hybrid, hybrid:<N>us, block"))
+                }
             },
         }
     }

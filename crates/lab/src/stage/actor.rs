@@ -357,7 +357,9 @@ fn send_word(error: &SendError) -> &'static str {
         SendError::Reset => "reset",
         SendError::Poisoned(_) => "poisoned",
         SendError::Forked => "forked",
+        SendError::Stopped => "stopped",
         SendError::Io(_) => "io",
+        _ => "other",
     }
 }
 
@@ -371,6 +373,8 @@ fn recv_word(error: &RecvError) -> &'static str {
         RecvError::Reset => "reset",
         RecvError::Poisoned(_) => "poisoned",
         RecvError::Forked => "forked",
+        RecvError::Stopped => "stopped",
         RecvError::Io(_) => "io",
+        _ => "other",
     }
 }

@@ -21,6 +21,7 @@ use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
 use super::memfd::{self, MemoryFault};
 use super::room::{MemoryLimit, Shortage};
+use crate::error::{Error, is_same};
 use crate::owner::{Owner, Substitute};
 
 /// The seals of a blob: its size stays, and its bytes stay.
@@ -121,7 +122,27 @@ fn seal(memfd: OwnedFd, owner: Owner) -> Result<Blob, SealError> {
     }
 }
 
-/// Why a [`BlobMut`] could not be sealed. Its content is kept.
+/// Why a [`BlobMut`] could not be sealed. Its content is kept, until the error becomes another one.
+///
+/// Two are equal when the kernel's errors are.
+///
+/// # Examples
+/// ```no_run
+/// use std::io;
+/// use crossing::{Blob, BlobMut};
+///
+/// fn sealed(picture: BlobMut) -> Result<Blob, crossing::Error> {
+///     let mut outcome = picture.seal();
+///     // A child that was forked just now may hold the pages, until it runs its program.
+///     for _ in 0..1000 {
+///         match outcome {
+///             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => outcome = error.retry(),
+///             _ => break,
+///         }
+///     }
+///     Ok(outcome?)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct SealError {
     error: io::Error,
@@ -152,13 +173,27 @@ impl fmt::Display for SealError {
 
 impl std::error::Error for SealError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
+        self.error.source()
     }
 }
+
+impl PartialEq for SealError {
+    fn eq(&self, other: &Self) -> bool {
+        is_same(&self.error, &other.error)
+    }
+}
+
+impl Eq for SealError {}
 
 impl From<SealError> for io::Error {
     fn from(error: SealError) -> io::Error {
         error.error
+    }
+}
+
+impl From<SealError> for Error {
+    fn from(error: SealError) -> Error {
+        Error::Io(error.error)
     }
 }
 

@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::Resource;
 
+use crate::error::Error;
+
 /// For requests up to this size, in bytes, the memory left is not read again while the
 /// [credit](CREDIT) lasts.
 const SMALL: u64 = 1 << 20;
@@ -41,6 +43,7 @@ static CREDIT: AtomicU64 = AtomicU64::new(0);
 /// assert_eq!(shortage.limit, MemoryLimit::Configured);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Shortage {
     /// The request in bytes.
     pub wanted_bytes: u64,
@@ -97,6 +100,12 @@ impl fmt::Display for Shortage {
 }
 
 impl std::error::Error for Shortage {}
+
+impl From<Shortage> for Error {
+    fn from(shortage: Shortage) -> Error {
+        Error::Io(shortage.into())
+    }
+}
 
 impl From<Shortage> for io::Error {
     fn from(shortage: Shortage) -> io::Error {
