@@ -149,6 +149,10 @@ for (const kind of KINDS) {
       const part = (/** @type {number} */ t) => Number(during(recording.gauges.get(level.held), t)?.value) / Number(during(recording.gauges.get(level.size), t)?.value)
       assert.ok(part(message.stuck) > 0.9 && part(message.stuck) <= 1, `its track is full: ${part(message.stuck)}`)
     }
+    // When its message has arrived, what was read before is not what is there now, and the stage says so.
+    player.seek(message.recvEnd)
+    if (level) assert.equal(player.age(level.held)[0], 'older')
+    for (const field of Object.keys(recording.readings[1].values)) assert.equal(player.age(field)[0], during(recording.gauges.get(field), player.now)?.read ? 'older' : 'derived', field)
     const states = recording.states.get('sender')
     // It slept long before it was seen, and in the call that the kernel names.
     for (const at of [(message.sendBegin + message.stuck) / 2, message.stuck + 1]) {

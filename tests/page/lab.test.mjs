@@ -197,6 +197,59 @@ for (const [kind, experiments] of Object.entries({
   })
 }
 
+test('another setting keeps what else the address asks for, and what was chosen on the page', async () => {
+  const { page, complaints, close } = await open(browser, at('m/unix?mode=burst&speed=max&wait=block'))
+  const asked = () => Object.fromEntries(new URLSearchParams(new URL(page.url()).hash.split('?')[1]))
+  await ready(page)
+  await unfold(page, 'settings')
+  await page.getByRole('radio', { name: 'spin', exact: true }).check()
+  const { placement, ...rest } = asked()
+  assert.deepEqual([rest, placement !== undefined], [{ mode: 'burst', speed: 'max', wait: 'spin', size: '64' }, true])
+  await ready(page)
+  await unfold(page)
+  await page.getByRole('radio', { name: 'pause and inspect', exact: true }).check()
+  assert.equal(asked().mode, 'step')
+  await page.getByRole('radio', { name: 'one by one', exact: true }).check()
+  await page.getByLabel('Speed of the replay').selectOption('2')
+  assert.deepEqual([asked().mode, asked().speed], [undefined, undefined], 'what is usual is not said')
+  assert.deepEqual(complaints, [])
+  await close()
+})
+
+test('a medium fills where it is drawn, its sleeper is named beside it, and what a message takes is said', async () => {
+  for (const [kind, name, part, sleeps] of [['shm', 'Fill the ring', 'own', 'futex'], ['pipe', 'Fill the buffer', 'buffer', 'buffer']]) {
+    const { page, close } = await open(browser, at(`m/${kind}?speed=max&wait=block`), { viewport: { width: 1366, height: 768 } })
+    await ready(page)
+    const says = plain(await page.locator('.holds').textContent())
+    const [, takes, own, around] = (/Each message takes (\d+) B: its own (\d+) B, and (\d+) B of header and padding\./.exec(says) ?? assert.fail(says)).map(Number)
+    assert.ok(own === 64 && around > 0 && takes === own + around, says)
+    await press(page, name)
+    await page.locator('.findings article', { hasText: name }).first().waitFor({ timeout: 60_000 })
+    const slider = page.locator('.scrub')
+    let [fullest, slept] = [0, 0]
+    for (let place = 0; place <= 1000; place += 20) {
+      await slider.fill(String(place))
+      const seen = await page.evaluate(([part, sleeps]) => {
+        const box = (id) => /** @type {Element} */ (document.querySelector(`svg.stage [data-part="${id}"]`))
+        const wide = (all) => [...all].reduce((sum, one) => sum + Number(one.getAttribute('width')), 0)
+        const words = /** @type {SVGTextElement} */ (box(sleeps).querySelector('.sleeper'))
+        const over = [...box(sleeps).querySelectorAll('.filled')].filter((one) => Number(one.getAttribute('width')) > 0).some((one) => {
+          const [a, b] = [one, words].map((it) => it.getBoundingClientRect())
+          return b.width > 0 && a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom
+        })
+        const note = box(sleeps).querySelector('.note')
+        return { full: wide(box(part).querySelectorAll('.filled')) / wide(box(part).querySelectorAll('.slot, .track')), words: words.textContent ?? '', over, both: words.textContent !== '' && note !== null && note.getAttribute('display') !== 'none' && box(sleeps).querySelector('.filled') !== null }
+      }, [part, sleeps])
+      fullest = Math.max(fullest, seen.full)
+      if (!seen.words.includes('sender')) continue
+      slept++
+      assert.deepEqual([seen.over, seen.both], [false, false], `${kind} at ${place}: ${seen.words}`)
+    }
+    assert.ok(fullest > 0.9 && fullest <= 1.001 && slept > 0, `${kind}: ${fullest} full at most, a sender slept at ${slept} moments`)
+    await close()
+  }
+})
+
 test('an experiment that plays on another stage is drawn on it, and the stage’s own stands again afterwards', async () => {
   const { page, complaints, close } = await open(browser, at('m/shm?speed=max'))
   const parts = () => page.locator('svg.stage [data-part]').evaluateAll((all) => all.map((part) => part.getAttribute('data-part')).sort())

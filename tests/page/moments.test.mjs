@@ -53,6 +53,8 @@ for (const kind of ['shm', 'pipe', 'unix', 'tcp']) {
       const slider = page.locator('.scrub')
       const fine = Number(await slider.getAttribute('max'))
       const seen = new Set()
+      const ages = new Set()
+      const named = recording.followed
       const took = page.locator('.steps .took:not(:empty)')
       /** @type {Set<number>} the steps beside which the time of a waking stood */
       const woke = new Set()
@@ -60,17 +62,21 @@ for (const kind of ['shm', 'pipe', 'unix', 'tcp']) {
         const place = Math.round(((frame + 0.5) / FRAMES) * fine)
         await slider.fill(String(place))
         player.seek(player.warp.real((place / fine) * player.warp.length))
-        const shown = await page.locator('svg.stage .gauge').evaluateAll((all) => all.map((one) => [/** @type {any} */ (one).dataset.gauge, one.querySelector('.value')?.textContent, one.querySelector('.derived') !== null]))
+        const shown = await page.locator('svg.stage .gauge').evaluateAll((all) => all.map((one) => [/** @type {any} */ (one).dataset.gauge, one.querySelector('.value')?.textContent, [...(one.querySelector('.value')?.classList ?? [])].join(' '), one.querySelector(':scope > title')?.textContent ?? '']))
         assert.ok(shown.length > 0)
-        for (const [field, text, derived] of shown) {
+        for (const [field, text, looks, words] of shown) {
           const figure = during(recording.gauges.get(field), player.now)
           assert.equal(text, figure ? value(figure.value, units.get(field) ?? '') : '–', `${query}, frame ${frame}: ${field}`)
-          assert.equal(derived, figure?.read === false, `${query}, frame ${frame}: ${field} is marked as what it is`)
+          const [age, told] = player.age(field)
+          assert.deepEqual([looks, words], [age === 'read' ? 'value' : `value ${age}`, told], `${query}, frame ${frame}: ${field} is marked as what it is`)
+          if (age === 'older') assert.ok(figure?.read && !named.has(field), `${field} is not followed`)
+          ages.add(age)
         }
         seen.add(JSON.stringify(shown))
         for (const step of await took.evaluateAll((all) => all.map((one) => [...document.querySelectorAll('.steps li')].indexOf(/** @type {any} */ (one.parentElement))))) woke.add(step)
       }
       assert.ok(seen.size > 1, `${query}: the figures move`)
+      for (const age of ['read', 'derived', 'older']) assert.ok(ages.has(age), `${query}: no figure was ${age}`)
       if (query === 'wait=block') {
         assert.deepEqual([...woke], [player.header.scene.steps.findIndex((step) => step.act.is === 'wake' || step.effects?.some((effect) => effect.is === 'wakes' && effect.process === 'receiver'))], 'the time of the waking stands beside the step that wakes, and beside no other')
         await page.getByRole('button', { name: 'Send 10' }).click()

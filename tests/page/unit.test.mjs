@@ -230,11 +230,11 @@ function toldStage(wait, events) {
   const cutter = new Cutter(header(pigeon, { wait }))
   cutter.take({ t_ns: 0, what: 'gauges', values: { loft_bytes: 0, loft_size_bytes: 4096 } })
   const [made] = events.map((event) => cutter.take(event)).filter(Boolean)
-  const told = { boxes: /** @type {Record<string, string[]>} */ ({}), derived: /** @type {Record<string, boolean>} */ ({}), read: '' }
+  const told = { boxes: /** @type {Record<string, string[]>} */ ({}), ages: /** @type {Record<string, [string, string]>} */ ({}), read: '', more: '' }
   const stage = {
     process: (id, [, , , doing, where]) => { told.boxes[id] = [doing, where] },
-    gauge: (field, _, derived) => { told.derived[field] = derived },
-    readAt: (text) => { told.read = text },
+    gauge: (field, _, age, words) => { told.ages[field] = [age, words] },
+    readAt: (text, more) => Object.assign(told, { read: text, more }),
   }
   const player = playerOf(header(pigeon, { wait }), made, stage, cutter)
   const at = (t) => {
@@ -262,9 +262,23 @@ test('a figure that was read as it was foretold is one that was read, also while
     { t_ns: 60_000, what: 'gauges', values: { loft_bytes, loft_size_bytes: 4096 } }, stamp(90_000, 'recv-end', 'receiver'), { t_ns: 99_000, what: 'batch-end' },
   ]
   const { at } = toldStage('spin', events(64))
-  assert.deepEqual([at(55_000).derived.loft_bytes, at(55_000).read], [true, 'read before the replay; slanted: derived since'])
-  assert.deepEqual([at(61_000).derived.loft_bytes, at(61_000).read.split(';')[0]], [false, 'read at 60.0\u00a0µs'])
-  assert.equal(toldStage('spin', events(128)).at(61_000).derived.loft_bytes, true, 'another figure may be that of before or after the step')
+  assert.deepEqual([at(55_000).ages.loft_bytes[0], at(55_000).read], ['derived', 'read before the replay; slanted: derived since'])
+  assert.deepEqual([at(61_000).ages.loft_bytes[0], at(61_000).read.split(';')[0]], ['read', 'read at 60.0\u00a0µs'])
+  assert.equal(toldStage('spin', events(128)).at(61_000).ages.loft_bytes[0], 'derived', 'another figure may be that of before or after the step')
+})
+
+test('a figure that no step changes is older from the first step after it was read', () => {
+  const { at } = toldStage('block', [
+    begin, stamp(20, 'recv-begin', 'receiver'), { t_ns: 40_000, what: 'gauges', values: { loft_bytes: 0, loft_size_bytes: 4096 } },
+    stamp(50_000, 'send-begin', 'sender'), stamp(51_000, 'send-end', 'sender'), stamp(90_000, 'recv-end', 'receiver'),
+    { t_ns: 95_000, what: 'gauges', values: { loft_bytes: 0, loft_size_bytes: 4096 } }, { t_ns: 99_000, what: 'batch-end' },
+  ])
+  const size = (t) => [...at(t).ages.loft_size_bytes, at(t).more]
+  assert.deepEqual(size(45_000), ['read', '', ''], 'nothing happened since')
+  assert.deepEqual(size(52_000), ['older', 'read at 40.0\u00a0µs, before this step', 'faint: before this step'])
+  assert.deepEqual(size(96_000), ['read', '', ''])
+  assert.equal(at(30_000).ages.loft_size_bytes[1], 'read before the replay, before this step', 'its receiver has come to wait')
+  assert.deepEqual([30_000, 45_000, 96_000].map((t) => at(t).ages.loft_bytes[0]), ['read', 'read', 'read'], 'one that the steps change is that of the moment')
 })
 
 test('a message that its receiver was refused is lost from then on', () => {

@@ -79,6 +79,7 @@ class Bench {
     this.setup = { wait, placement, size: Number(query.get('size')) || 64 }
     this.direction = 'forward'
     this.mode = query.get('mode') ?? 'paced'
+    this.asked = query
     /** What was asked for and is not complete. */
     this.busy = false
     this.lines = 0
@@ -107,6 +108,7 @@ class Bench {
         ? h('section', { class: 'panel', 'aria-labelledby': 'experiments-head' }, h('h2', { id: 'experiments-head' }, 'Experiments'), h('ul', { class: 'experiments' }, this.experiments))
         : undefined,
       speed: query.get('speed') === 'max' ? Infinity : 1,
+      paced: () => this.rename(),
     })
     this.choices = h('div', { class: 'choices' })
     this.settings = menu('', 'settings', this.choices)
@@ -122,16 +124,23 @@ class Bench {
     const way = /** @type {[string, string][]} */ ([['forward', 'sender to receiver'], ['back', 'receiver to sender']])
     return [
       h('div', { class: 'row' }, this.sends.slice(1)),
-      segments('How', told(MODES), this.mode, (value) => { this.mode = value }),
+      segments('How', told(MODES), this.mode, (value) => { this.mode = value; this.rename() }),
       bothWays(this.scene) ? segments('Direction', way, this.direction, (value) => { this.direction = value }) : null,
       field('Text', this.text),
     ]
   }
 
+  /** The address is that of this stage, with all that was asked for. */
+  rename() {
+    const { asked, mode, setup, view } = this
+    const speed = view.player.speed === Infinity ? 'max' : undefined
+    rename(href(`m/${this.scene.kind}`, { ...Object.fromEntries(asked), ...setup, mode: mode === 'paced' ? undefined : mode, speed }))
+  }
+
   showSettings() {
     const change = (/** @type {object} */ to) => {
       Object.assign(this.setup, to)
-      rename(href(`m/${this.scene.kind}`, this.setup))
+      this.rename()
       say(this.settings.head, `${settings(expected(this.scene, this.setup))} ▾`)
       this.open()
     }

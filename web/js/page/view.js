@@ -35,11 +35,12 @@ const KEYS = 'Space plays and pauses, ← and → step, a digit goes to that mes
 export class View {
   /**
    * @param {Header} header @param {number} accent
-   * @param {{ sends?: Child, more?: Child, said?: Child, experiments?: Node, speed?: number, play?: boolean }} [options]
+   * @param {{ sends?: Child, more?: Child, said?: Child, experiments?: Node, speed?: number, paced?: () => void, play?: boolean }} [options] `paced` is told when another speed is chosen
    */
-  constructor(header, accent, { sends, more, said, experiments, speed = 1, play = true } = {}) {
+  constructor(header, accent, { sends, more, said, experiments, speed = 1, paced = () => {}, play = true } = {}) {
     this.header = header
     this.play = play
+    this.paced = paced
     this.scene = header.scene
     this.cutter = new Cutter(header)
     /** @type {Recording[]} */
@@ -72,10 +73,14 @@ export class View {
    */
   change(staged, header = this.header) {
     const scene = staged ?? this.scene
+    // What an experiment's own stage holds has no header.
+    this.framed = staged ? '' : framed(header)
+    this.stage.holds.frame(this.framed)
     this.player.header = staged ? { ...header, scene } : header
     if (scene === this.stage.scene) return
     this.player.recording = null
     this.stage.change(scene)
+    this.stage.holds.frame(this.framed)
     const steps = new Steps(scene)
     this.steps.element.replaceWith(steps.element)
     this.steps = steps
@@ -88,7 +93,7 @@ export class View {
     this.forth = button([h('span', { class: 'word' }, 'Step '), '▸'], () => this.player.step(1), { disabled: true, title: '→' })
     this.slider = h('input', { type: 'range', min: 0, max: FINE, value: 0, disabled: true, 'aria-label': 'Moment of the replay', class: 'scrub', title: KEYS, oninput: () => this.scrub() })
     this.speed = select([['0.25', '4× slower'], ['0.5', '2× slower'], ['1', 'usual'], ['2', '2× faster'], ['4', '4× faster'], ['Infinity', 'to the end']],
-      String(speed), (value) => { this.player.speed = Number(value); this.show() }, { 'aria-label': 'Speed of the replay' })
+      String(speed), (value) => { this.player.speed = Number(value); this.paced(); this.show() }, { 'aria-label': 'Speed of the replay' })
     this.which = h('select', { 'aria-label': 'Which recording', onchange: () => this.choose(Number(this.which?.value)), disabled: true }, h('option', { value: '' }, 'none'))
     this.counter = h('output', { class: 'counter nums', 'aria-label': 'Messages that have arrived', title: 'Messages that have arrived at this moment of the replay, of all that were sent; a dash where that is not known' }, '0 / 10')
     this.pace = h('span', {}, NOTHING)
@@ -258,6 +263,12 @@ function arrived(recording, now) {
   if (recording.experiment !== null && recording.count === 0) return '–'
   const here = arrivedBy(recording, now)
   return `${here === null ? '–' : count(here)} / ${count(recording.count)}`
+}
+
+/** How many bytes a message takes on this stage. @param {Header} header */
+function framed({ size_bytes, frame_bytes }) {
+  const around = (frame_bytes ?? 0) - size_bytes
+  return around > 0 ? `Each message takes ${bytes(size_bytes + around)}: its own ${bytes(size_bytes)}, and ${bytes(around)} of header and padding.` : ''
 }
 
 /** How it is shown. @param {number} slowed */

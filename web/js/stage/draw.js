@@ -2,7 +2,7 @@
 
 import { s, say, show } from '../dom.js'
 import { value as valueText } from '../format.js'
-import { Holds } from './holds.js'
+import { Holds, mark } from './holds.js'
 import { along, CHAR, factLines, layout, nameOf, route, TOKENS } from './layout.js'
 import { onDrawing } from './terms.js'
 
@@ -13,6 +13,8 @@ import { onDrawing } from './terms.js'
 const tokenWidth = (label) => Math.max(22, 10 + 7 * label.length)
 
 /** What is said of a process: its pid, its parent, its core, its state, and where it is. @typedef {[string, string, string, string, string]} Facts */
+
+/** How a figure came about: see `Player.age`. @typedef {'read' | 'derived' | 'older'} Age */
 
 let stages = 0
 
@@ -39,9 +41,11 @@ function fit(node, text, chars) {
  * @property {SVGGElement} box
  * @property {SVGTextElement[]} facts
  * @property {Map<string, SVGTSpanElement>} gauges
+ * @property {Map<string, SVGTitleElement>} ages what is said of each figure's age
  * @property {SVGTextElement | null} content
  * @property {SVGRectElement[]} filled
  * @property {SVGTextElement} sleeper
+ * @property {SVGTextElement | null} note
  */
 
 export class Stage {
@@ -158,18 +162,23 @@ export class Stage {
     const sleeper = s('text', { class: 'sleeper', x: box.sleeper.x, y: box.sleeper.y, 'text-anchor': box.sleeper.end ? 'end' : 'start' })
     /** @type {Map<string, SVGTSpanElement>} */
     const gauges = new Map()
+    /** @type {Map<string, SVGTitleElement>} */
+    const ages = new Map()
     const gaugeTexts = box.gauges.map(({ gauge, label, x, y }) => {
       const shown = s('tspan', { class: 'value' }, '–')
+      const age = s('title', {}, '')
       gauges.set(gauge.field, shown)
+      ages.set(gauge.field, age)
       return s('text', { x, y, class: 'gauge', 'data-gauge': gauge.field }, onDrawing(label), ' ', shown)
     })
+    const rest = note && text(note, 'note', note.text)
     const group = s('g', { class: `part form-${part.form.is}`, 'data-part': part.id },
       note || !nameOf(part.label)[1] ? '' : s('title', {}, part.label),
       s('rect', { class: 'frame', x, y, width: w, height: h, rx: part.form.is === 'name' ? 14 : 3 }),
       ...box.label.map((line) => text(line, process ? 'name' : 'label', line.text)),
-      note ? text(note, 'note', note.text) : '',
+      rest ?? '',
       ...facts, ...gaugeTexts, ...slots, ...filled, content ?? '', sleeper)
-    this.parts?.set(part.id, { box: group, facts, gauges, content, filled, sleeper })
+    this.parts?.set(part.id, { box: group, facts, gauges, ages, content, filled, sleeper, note: rest })
     return group
   }
 
@@ -186,13 +195,17 @@ export class Stage {
     if (part.box.dataset.state !== state) part.box.dataset.state = state
   }
 
-  /** @param {string} field @param {Value | undefined} value @param {boolean} [derived] it follows from the steps since it was read */
-  gauge(field, value, derived = false) {
-    this.holds.gauge(field, value, derived)
+  /** @param {string} field @param {Value | undefined} value @param {Age} [age] @param {string} [words] its age in words */
+  gauge(field, value, age = 'read', words = '') {
+    this.holds.gauge(field, value, age, words)
     for (const [id, part] of this.parts ?? []) {
       const node = part.gauges.get(field)
       if (!node) continue
-      node.classList.toggle('derived', derived)
+      mark(node, age)
+      const said = part.ages.get(field)
+      if (said) say(said, words)
+      if (said && words && !said.isConnected) node.before(said)
+      else if (said && !words) said.remove()
       const shown = this.at?.boxes.get(id)?.gauges.find((one) => one.gauge.field === field)
       if (shown) fit(node, value === undefined ? '–' : valueText(value, shown.gauge.unit), shown.chars)
     }
@@ -212,6 +225,8 @@ export class Stage {
     const words = actors.length ? `☾ ${actors.join(', ')}` : ''
     const more = words && `${words} sleeps here`
     fit(part.sleeper, more.length <= box.sleeper.chars ? more : words, box.sleeper.chars)
+    // Its words stand where the rest of the label does, so that the track has all its room.
+    if (part.note && box.sleeper.notes) part.note.setAttribute('display', words ? 'none' : 'inline')
   }
 
   /** Where a part's bytes are drawn. @param {string} id */
@@ -258,8 +273,9 @@ export class Stage {
     return true
   }
 
-  /** Says when the figures on the stage were read. @param {string} text */
-  readAt(text) {
+  /** Says when the figures on the stage were read. @param {string} said @param {string} more where there is room */
+  readAt(said, more) {
+    const text = [said, this.at?.narrow ? '' : more].filter(Boolean).join('; ')
     if (this.read && this.read.textContent !== text) show(this.read, onDrawing(text))
   }
 

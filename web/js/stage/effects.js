@@ -118,7 +118,7 @@ export function follow(header, messages, readings, changes, all) {
     ...readings.map((one) => ({ at: one.at, rank: 3, run: () => read(one) })),
   ].sort((a, b) => a.at - b.at || a.rank - b.rank)
   for (const { run } of happens) run()
-  return { gauges, rests, differences, held }
+  return { gauges, rests, differences, held, followed: all ? named : new Set() }
 }
 
 /**

@@ -5,6 +5,13 @@ import { value as valueText } from '../format.js'
 import { onStage } from './terms.js'
 
 /** @import { Scene, Value } from '../../types' */
+/** @import { Age } from './draw.js' */
+
+/** Marks a figure by its age. @param {Element} figure @param {Age} age */
+export function mark({ classList }, age) {
+  classList.toggle('derived', age === 'derived')
+  classList.toggle('older', age === 'older')
+}
 
 export class Holds {
   /** @param {Scene} scene */
@@ -25,8 +32,9 @@ export class Holds {
       const rows = process ? [row(part.id, 'process')] : part.gauges.map(({ field, label }) => row(field, label))
       return h('div', { class: 'held' }, h('h3', {}, onStage(part.label, told)), rows.length ? h('dl', { class: 'facts' }, rows) : h('p', { class: 'faint' }, 'Nothing of it can be read.'))
     })
+    this.framed = h('p', { class: 'faint' })
     this.element = h('section', { class: 'panel holds', 'aria-labelledby': 'holds-head', tabindex: 0 },
-      h('h2', { id: 'holds-head' }, 'What each part holds'), h('div', { class: 'helds' }, parts))
+      h('h2', { id: 'holds-head' }, 'What each part holds'), this.framed, h('div', { class: 'helds' }, parts))
   }
 
   /** @param {string} id @param {string} words */
@@ -35,10 +43,17 @@ export class Holds {
     if (value) say(value, words)
   }
 
-  /** @param {string} field @param {Value | undefined} value @param {boolean} derived */
-  gauge(field, value, derived) {
+  /** How many bytes a message takes. @param {string} words */
+  frame(words) {
+    say(this.framed, words)
+  }
+
+  /** @param {string} field @param {Value | undefined} value @param {Age} age @param {string} words its age in words */
+  gauge(field, value, age, words) {
     const shown = this.values.get(field)
-    shown?.classList.toggle('derived', derived)
-    if (shown) say(shown, value === undefined ? '–' : valueText(value, this.units.get(field) ?? ''))
+    if (!shown) return
+    mark(shown, age)
+    if (shown.title !== words) shown.title = words
+    say(shown, value === undefined ? '–' : valueText(value, this.units.get(field) ?? ''))
   }
 }

@@ -25,7 +25,7 @@
  * @property {Rect[]} slots
  * @property {Point | null} content where the text of the message that lies here is written
  * @property {Point} rest where a message that is here is drawn
- * @property {{ x: number, y: number, chars: number, end: boolean }} sleeper where a sleeper is named; `end`: its last letter stands there
+ * @property {{ x: number, y: number, chars: number, end: boolean, notes: boolean }} sleeper where a sleeper is named; `end`: its last letter stands there; `notes`: in place of the note
  */
 /** @typedef {{ width: number, height: number, line: number, narrow: boolean, boxes: Map<string, Box> }} Layout */
 
@@ -45,6 +45,8 @@ const FRONT = 3
 /** Letters kept free for a gauge's number, with a space on each side: of bytes, and of anything else. */
 const BYTES = 11
 const VALUE = 7
+/** Letters that name a sleeper. */
+const SLEEPER = 10
 /** Lines in a process's box under its name: pid and core, state, call. */
 const FACTS = 3
 
@@ -157,7 +159,7 @@ function move(box, by) {
 function processBox(part, { x, y, w }, side) {
   const h = PAD + LINE * (FACTS + 1) + 22
   const rest = { x: side === null ? x + w / 2 : side === 0 ? x + 11 : x + w - 11, y: y + h - 13 }
-  return { part, x, y, w, h, label: [{ text: part.label, x: x + PAD, y: y + 7 + FOOT }], note: null, gauges: [], track: null, slots: [], content: null, rest, sleeper: { x: x + w - PAD, y: rest.y + 4, chars: Math.floor(w / CHAR / 2), end: true } }
+  return { part, x, y, w, h, label: [{ text: part.label, x: x + PAD, y: y + 7 + FOOT }], note: null, gauges: [], track: null, slots: [], content: null, rest, sleeper: { x: x + w - PAD, y: rest.y + 4, chars: Math.floor(w / CHAR / 2), end: true, notes: false } }
 }
 
 /** The lines of facts in a process's box. @param {Box} box */
@@ -204,7 +206,9 @@ function partBox(part, x, top, w, how) {
   const content = track && !slots.length ? { x: track.x + 6, y: track.y + 16 } : null
   const rest = track ? { x: x + w / 2, y: track.y + TRACK / 2 } : { x: x + PAD + 11, y: label[0].y - 4 }
   const free = note ? noted + (more.length + 2) * CHAR : noted + CHAR
-  const sleeper = track ? { x: x + w - PAD - 4, y: track.y + 16, chars: Math.floor(w / CHAR / 2) - 4, end: true } : { x: free, y: last.y, chars: Math.floor((end - free) / CHAR), end: false }
+  // A sleeper is named beside the name of a part with a track, and over the track only where there is no room for it.
+  const named = Math.floor((end - noted) / CHAR)
+  const sleeper = track && named >= SLEEPER ? { x: noted, y: last.y, chars: named, end: false, notes: true } : track ? { x: x + w - PAD - 4, y: track.y + 16, chars: Math.floor(w / CHAR / 2) - 4, end: true, notes: false } : { x: free, y: last.y, chars: Math.floor((end - free) / CHAR), end: false, notes: false }
   return { part, x, y: top, w, h: y + 5 - top, label, note, gauges: drawn, track, slots, content, rest, sleeper }
 }
 

@@ -14,7 +14,7 @@ import { DOING } from './words.js'
 /** @import { Figure } from './effects.js' */
 /** @import { Recording } from './recording.js' */
 /** @import { Message } from './way.js' */
-/** @import { Stage, Facts } from './draw.js' */
+/** @import { Age, Facts, Stage } from './draw.js' */
 
 /** How long a replay takes unless it is asked to be faster: for a message, at least, and at most, in ms. */
 const PER_MESSAGE_MS = 1_600
@@ -50,6 +50,8 @@ export class Player {
     this.timer = 0
     /** @type {WeakMap<Recording, Float64Array>} what happens in each, to go through it step by step */
     this.all = new WeakMap()
+    /** @type {WeakMap<Recording, Float64Array>} the steps of each, in order of time */
+    this.done = new WeakMap()
     this.longestFrame = 0
     stage.redrawn = () => this.draw()
   }
@@ -142,12 +144,37 @@ export class Player {
     if (!recording) return []
     let found = this.all.get(recording)
     if (!found) {
-      const steps = recording.messages.flatMap((message) => this.way(message).moments.map((moment) => moment.at))
-      const within = steps.filter((at) => at > recording.from && at < recording.to)
+      const within = this.steps(recording).filter((at) => at > recording.from && at < recording.to)
       found = Float64Array.from(new Set([...recording.times, ...within])).sort()
       this.all.set(recording, found)
     }
     return found
+  }
+
+  /** When the steps of its messages were done. @param {Recording} recording */
+  steps(recording) {
+    let found = this.done.get(recording)
+    if (!found) {
+      found = Float64Array.from(recording.messages.flatMap((message) => this.way(message).moments.map(({ at }) => at))).sort()
+      this.done.set(recording, found)
+    }
+    return found
+  }
+
+  /**
+   * What a figure is at this moment: as it was read, derived from the steps since, or older, because it was read before the last
+   * step that is shown and does not follow from the steps.
+   * @param {string} field @returns {[Age, string]} and that in words
+   */
+  age(field) {
+    const { recording, now } = this
+    const track = recording?.gauges.get(field)
+    const figure = during(track, now)
+    if (!recording || !figure) return ['read', '']
+    if (!figure.read) return ['derived', 'derived from the steps since it was read']
+    const [at, steps] = [since(track, now), this.steps(recording)]
+    if (recording.followed.has(field) || at >= (steps[atMost(steps, now) - 1] ?? -Infinity)) return ['read', '']
+    return ['older', `${whenRead(at, recording)}, before this step`]
   }
 
   /** @param {Message} message */
@@ -232,21 +259,22 @@ export class Player {
     /** @param {string} field @returns {Figure | undefined} */
     const figure = (field) => (recording ? during(recording.gauges.get(field), now) : { value: known.gauges[field], read: true })
     const read = (/** @type {string} */ field) => figure(field)?.value
-    let [any, derived] = [false, false]
+    let any = false
+    const ages = new Set()
     for (const part of header.scene.stage) {
       for (const { field } of part.gauges) {
-        const since = figure(field)?.read === false
-        derived ||= since
+        const [age, words] = this.age(field)
+        ages.add(age)
         any ||= read(field) !== undefined
-        stage.gauge(field, read(field), since)
+        stage.gauge(field, read(field), age, words)
       }
       if (part.level) stage.fill(part.id, share(read(part.level.held), read(part.level.size)))
     }
     const last = recording?.readings[atMost(recording.readAt, now) - 1]
     // Of processes that came on since, nothing was read yet.
     const theirs = any && last && last.at >= since(recording?.processes, now)
-    const when = !theirs ? '' : last.at === -Infinity ? 'read before the replay' : `read at ${duration(last.at - recording.from)}`
-    stage.readAt(!derived ? when : when ? `${when}; slanted: derived since` : 'slanted: derived')
+    const when = theirs && recording ? whenRead(last.at, recording) : ''
+    stage.readAt(!ages.has('derived') ? when : when ? `${when}; slanted: derived since` : 'slanted: derived', ages.has('older') ? 'faint: before this step' : '')
   }
 
   /** @param {Message} message @param {number} index @param {Map<string, { payload: string, count: number }>} lying what rests at each part */
@@ -296,6 +324,9 @@ export class Player {
     return lit
   }
 }
+
+/** When a figure was read, in words. @param {number} at @param {Recording} recording */
+const whenRead = (at, recording) => (at === -Infinity ? 'read before the replay' : `read at ${duration(at - recording.from)}`)
 
 /** A process's state, and where it is, in the kernel's words. @param {Event} told @returns {[string, string]} */
 function kernelSays({ state, call, wchan, signal, exit_code }) {

@@ -47,6 +47,7 @@ export const since = (on, t) => (on && on.at[atMost(on.at, t) - 1]) ?? -Infinity
  * @property {number[]} readAt when each of them was over
  * @property {Map<string, Track<Figure | undefined>>} gauges by field: what was read, and what follows from the steps since
  * @property {Map<string, Track<Rest>>} rests of each side: where it sleeps
+ * @property {Set<string>} followed the fields whose figures follow from the steps; any other is known when it is read only
  * @property {Difference[]} differences between what was foretold and what was read
  * @property {number} held figures that were foretold and then read as foretold
  * @property {Map<string, Track<string>>} calls what each side is doing by its own stamps
@@ -137,6 +138,7 @@ export function recording(told, before, id = 0) {
     readAt: [],
     gauges: new Map(),
     rests: new Map(),
+    followed: new Set(),
     differences: [],
     held: 0,
     calls: new Map(),
