@@ -62,11 +62,18 @@ export async function closeAll() {
   for (const it of opened.splice(0).reverse()) await it.close()
 }
 
-/** Starts the real lab, with a history of its own. @param {string[]} args @returns {Promise<Lab>} */
-export async function startLab(...args) {
+/** Starts the real lab, with a history of its own. @param {string[]} args */
+export function startLab(...args) {
   if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: cargo build --release`)
-  const state = mkdtempSync(join(tmpdir(), 'ipcscope-page-'))
-  const child = spawn(BINARY, [...(args.length ? args : ['serve']), '--listen', '127.0.0.1:0'], { env: { ...process.env, XDG_STATE_HOME: state }, stdio: ['ignore', 'pipe', 'pipe'] })
+  return startLabBy([BINARY], scratch('page'), ...args)
+}
+
+/**
+ * The same by another command.
+ * @param {string[]} command @param {string} state the folder that its history is in @param {string[]} args @returns {Promise<Lab>}
+ */
+export async function startLabBy([program, ...before], state, ...args) {
+  const child = spawn(program, [...before, ...(args.length ? args : ['serve']), '--listen', '127.0.0.1:0'], { cwd: state, env: { ...process.env, XDG_STATE_HOME: state }, stdio: ['ignore', 'pipe', 'pipe'] })
   let told = ''
   const url = await new Promise((found, failed) => {
     const look = (data) => {
@@ -85,7 +92,6 @@ export async function startLab(...args) {
     async close() {
       child.kill('SIGTERM')
       await exited
-      rmSync(state, { recursive: true, force: true })
     },
   })
 }
