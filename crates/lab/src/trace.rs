@@ -6,6 +6,7 @@
 
 mod event;
 mod line;
+mod what;
 
 use std::fmt;
 use std::io::{self, BufRead, Write};
@@ -16,8 +17,9 @@ use serde_json::Value;
 use self::line::{line, parse, take};
 use crate::scene::Scene;
 
-pub use event::{Access, Basis, Call, Event, Mode, Process, ProcessState, Side, Tone, Values, What};
+pub use event::Event;
 pub use line::ReadError;
+pub use what::{Access, Basis, Call, Mode, Process, ProcessState, Side, Tone, Values, What};
 
 /// The version of the trace's structure.
 pub const SCHEMA: u32 = 2;
