@@ -695,6 +695,8 @@ test('on paper there is no navigation and no button, nothing is cut off, and it 
     if (hash === 'm/post') {
       await send(page)
       await page.getByText('10 of 10 arrived').first().waitFor()
+      await page.getByRole('button', { name: 'Pause' }).click()
+      await page.getByRole('slider', { name: 'Moment of the replay' }).fill('500')
     }
     assert.ok(await page.locator('nav').isVisible(), 'the control')
     await page.emulateMedia({ media: 'print' })
@@ -713,8 +715,30 @@ test('on paper there is no navigation and no button, nothing is cut off, and it 
       }
     })
     assert.deepEqual(found, { pressed: [], wide: [], cut: [], paper: 'light' }, hash)
+    if (hash === 'm/post') {
+      assert.match(await page.locator('.moment').innerText(), /^Shown: [\d.]+.[µm]s of [\d.]+.[µm]s\. Arrived: [1-9] \/ 10\.$/, 'the moment, and how many have arrived')
+      assert.equal(await page.locator('.lead').evaluate((lead) => lead.scrollWidth - lead.clientWidth), 0, 'the whole of its sentence')
+    }
   }
   await close()
+})
+
+test('on paper a replay names its moment, and a journey its blocks, within the sheet', async () => {
+  const other = keep(await mock({ replay: traceText(pigeon, 1, { mode: 'xray' }) }))
+  const { page, close } = await open(browser, `${other.url}#/replay?speed=max`, { viewport: { width: 1920, height: 950 } })
+  await page.locator('.journey .lanes button').first().waitFor()
+  await page.evaluate(() => dispatchEvent(new Event('beforeprint')))
+  await page.emulateMedia({ media: 'print' })
+  await page.setViewportSize({ width: 703, height: 1000 })
+  const found = await page.evaluate(() => ({
+    wide: [...document.querySelectorAll('main *')].filter((one) => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 1).map((one) => one.textContent),
+    labels: [...document.querySelectorAll('.journey .lanes button')].filter((one) => one.checkVisibility()).length,
+    cut: [...document.querySelectorAll('.lead, .moment')].filter((one) => !one.checkVisibility() || one.scrollWidth > one.clientWidth).map((one) => one.textContent),
+  }))
+  assert.ok(found.labels > 4, `${found.labels} labels`)
+  assert.deepEqual([found.wide, found.cut], [[], []])
+  await close()
+  await other.close()
 })
 
 test('the terms of the trade are explained, to a pointer and to the keyboard', async () => {

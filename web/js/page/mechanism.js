@@ -141,11 +141,11 @@ class Bench {
     const change = (/** @type {object} */ to) => {
       Object.assign(this.setup, to)
       this.rename()
-      say(this.settings.head, `${settings(expected(this.scene, this.setup))} ▾`)
+      say(this.settings.head, settings(expected(this.scene, this.setup)))
       this.open()
     }
     const { wait, placement, size } = this.setup
-    say(this.settings.head, `${settings(expected(this.scene, this.setup))} ▾`)
+    say(this.settings.head, settings(expected(this.scene, this.setup)))
     const cores = lab.cores.length > 1 ? PLACEMENTS : PLACEMENTS.slice(1)
     show(this.choices,
       segments(explained('Waiting'), told(WAITS), wait, (wait) => change({ wait })),

@@ -48,6 +48,8 @@ export class View {
     /** Whose recording each is: it is shown as it was, whatever runs now. @type {WeakMap<Recording, Header>} */
     this.headers = new WeakMap()
     this.ground = h('div', { class: 'ground' })
+    /** What the bar says, for paper. */
+    this.moment = h('p', { class: 'moment nums' })
     this.stage = new Stage(header.scene, this.ground, accent)
     this.log = new Log((t) => this.player.seek(t), () => this.save())
     this.journey = new Journey(header.scene, accent, (t) => this.player.seek(t))
@@ -55,7 +57,7 @@ export class View {
     this.figures = new Figures(header)
     this.results = new Results(header.scene)
     const stripBox = h('div', { class: 'strip-box' })
-    this.front = h('section', { class: 'panel front', 'aria-label': 'Stage' }, this.bar(speed, sends, more), this.ground, said ?? null, stripBox)
+    this.front = h('section', { class: 'panel front', 'aria-label': 'Stage' }, this.bar(speed, sends, more), this.ground, this.moment, said ?? null, stripBox)
     this.element = h('div', { class: 'bench', 'data-accent': accent % 8 },
       h('div', { class: 'left' }, this.front, this.stage.holds.element),
       h('div', { class: 'right' }, this.journey.element, this.steps.element, experiments ?? null, this.results.element, this.log.element, this.figures.why, this.figures.element))
@@ -164,6 +166,7 @@ export class View {
     for (const control of [this.toggle, this.back, this.forth, this.slider]) if (control) control.disabled = true
     if (this.counter) say(this.counter, '0 / 10')
     this.pacing('', NOTHING, '')
+    say(this.moment, '')
     if (this.slider) this.slider.value = '0'
     if (this.which) this.which.value = ''
     this.player.show()
@@ -242,8 +245,11 @@ export class View {
     say(this.toggle, player.playing ? 'Pause' : player.atEnd ? 'Replay' : 'Resume')
     const place = player.warp.length ? player.warp.shown(now) / player.warp.length : 1
     this.slider.value = String(Math.round(place * FINE))
-    this.slider.setAttribute('aria-valuetext', `${this.log.clock(now - recording.from)} of ${duration(recording.to - recording.from)}`)
-    say(this.counter, arrived(recording, now))
+    const moment = `${this.log.clock(now - recording.from)} of ${duration(recording.to - recording.from)}`
+    const there = arrived(recording, now)
+    this.slider.setAttribute('aria-valuetext', moment)
+    say(this.counter, there)
+    say(this.moment, `Shown: ${moment}.${there === '–' ? '' : ` Arrived: ${there}.`}`)
     this.pacing('recorded, now ', pace(player.slowed), `${lasted(recording)} in all${player.warp.cuts.length ? '; pauses are cut short, the strip says how long they were' : ''}`)
     this.strip.at(now)
     this.journey.at(now)
@@ -254,6 +260,7 @@ export class View {
   remove() {
     this.player.pause()
     this.keys.remove()
+    this.journey.remove()
     this.stage.remove()
   }
 }

@@ -39,6 +39,8 @@ const HIGH = 860
 /** Below this width the lanes are this wide, and the labels stand beside them. */
 const NARROW = 560
 const SLIM = 28
+/** The width on paper: A4 without its margins and the panel's. */
+const PAPER = 664
 
 /** What a process does that leaves no copy. @type {Record<string, string>} */
 const WORDS = { wake: 'wakes', packet: 'packet', fault: 'fault' }
@@ -192,6 +194,10 @@ export class Journey {
       h('p', { class: 'faint' }, 'As probes saw it, from the top down. Every event stops its process for a moment, so the order is true and each length is longer than without probes. A hatched band is a long wait, with its true length. A solid line joins the copy that writes to the copy that reads there; a dashed one, a wake-up to its process. Open a block to see how the kernel came to it.'),
       this.box)
     new ResizeObserver(() => this.lay()).observe(this.box)
+    // What is on paper is laid out before anything is resized.
+    this.leave = new AbortController()
+    addEventListener('beforeprint', () => this.lay(PAPER), { signal: this.leave.signal })
+    addEventListener('afterprint', () => this.lay(), { signal: this.leave.signal })
   }
 
   /** @param {Recording} recording */
@@ -203,13 +209,18 @@ export class Journey {
     this.lay()
   }
 
+  remove() {
+    this.leave.abort()
+  }
+
   clear() {
     this.of = null
     this.element.hidden = true
   }
 
-  lay() {
-    const width = Math.floor(this.box.clientWidth)
+  /** @param {number} [within] */
+  lay(within = this.box.clientWidth) {
+    const width = Math.floor(within)
     if (!this.of || !width || width === this.width) return
     this.width = width
     const { of, box, svg } = this
