@@ -834,6 +834,40 @@ test('the strip says what its shades mean, and than what a message took longer',
   await other.close()
 })
 
+test('a table that is wider than a telephone keeps the names of its rows, and says that there is more', async () => {
+  const { page, close } = await open(browser, at('race?run=20260921-1'), { viewport: { width: 375, height: 667 } })
+  const box = page.locator('section[aria-labelledby=group-head] .wide')
+  await box.waitFor()
+  const look = () => box.evaluate((box) => {
+    const { left, right } = box.getBoundingClientRect()
+    const cells = [...box.querySelectorAll('tbody tr:first-child > *')].map((cell) => cell.getBoundingClientRect())
+    const middle = (cell) => document.elementFromPoint(cell.left + cell.width / 3, cell.top + cell.height / 2)
+    return {
+      name: cells[0].left >= left - 1 && cells[0].right < left + (right - left) / 2 && box.querySelector('tbody th')?.contains(middle(cells[0])),
+      // The figures that are seen whole, beside the name.
+      seen: cells.slice(1).filter((cell) => cell.left >= cells[0].right - 12 && cell.right <= right + 1).length,
+      last: cells[cells.length - 1].right <= right + 1,
+      over: box.scrollWidth - box.clientWidth,
+    }
+  })
+  await box.scrollIntoViewIfNeeded()
+  const first = await look()
+  assert.ok(first.over > 100, 'it is wider')
+  assert.deepEqual([first.name, first.last], [true, false])
+  assert.ok(first.seen >= 1, JSON.stringify(first))
+  await box.evaluate((box) => { box.scrollLeft = box.scrollWidth })
+  const last = await look()
+  assert.deepEqual([last.name, last.last], [true, true])
+  assert.ok(last.seen >= 1, JSON.stringify(last))
+  // The shadow stays with the box, and what covers it at the end goes with the table.
+  assert.equal(await box.evaluate((box) => getComputedStyle(box).backgroundAttachment), 'local, scroll')
+  // By keyboard.
+  await box.focus()
+  await page.keyboard.press('ArrowLeft')
+  await until(async () => (await box.evaluate((box) => box.scrollWidth - box.clientWidth - box.scrollLeft)) > 0, 'an arrow scrolls it')
+  await close()
+})
+
 test('what stands in one row stands on one line, and no room is kept for nothing', async () => {
   for (const width of [375, 1366, 1920]) {
     const { page, close } = await open(browser, at('race'), { viewport: { width, height: 650 } })
