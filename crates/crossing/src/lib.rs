@@ -39,7 +39,7 @@
 //! ```
 //!
 //! Each end of a Unix socket checks the other process's user ([`Peers`]). `examples/echo.rs` is a
-//! robust server: it bounds silent peers ([`ListenConfig`]), and goes on when descriptors run out.
+//! robust server: it bounds silent peers ([`ListenOptions`]), and goes on when descriptors run out.
 //!
 //! # Fewer copies
 //!
@@ -106,7 +106,8 @@ mod wait;
 pub use channel::{Claim, Connection, Cork, CorkedConnection, Receiver, Sender};
 pub use config::Config;
 pub use credentials::Peers;
-pub use endpoint::listener::{ListenConfig, Listener};
+pub use endpoint::listen_options::ListenOptions;
+pub use endpoint::listener::Listener;
 pub use endpoint::{Address, Endpoint};
 pub use error::{ConnectError, End, Error, RecvError, SendError, Violation};
 pub use halves::{Any, Mechanism};

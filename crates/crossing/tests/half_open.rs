@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossing::{Address, ConnectError, Connection, Endpoint, Kind, ListenConfig, Listener};
+use crossing::{Address, ConnectError, Connection, Endpoint, Kind, Listener};
 use process::{Second, again, config, eventually, limit_to, play, socket_path, within};
 use rustix::process::Resource;
 
@@ -71,8 +71,7 @@ fn example_server() {
 fn the_oldest_makes_room_and_is_told_so() {
     within("a listener with room for two", || {
         for kind in Kind::ALL {
-            let few = ListenConfig { half_open_limit: 2, ..ListenConfig::default() };
-            let listener = Listener::bind_with(&address(kind), &few).expect("a free place");
+            let listener = Listener::options().half_open_limit(2).bind(&address(kind)).expect("a free place");
             let mut clients = Vec::new();
             let mut servers = Vec::new();
             for _ in 0..3 {

@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cannot_run::{Lacks, cannot_run};
-use crossing::{Address, Config, ConnectError, Connection, Endpoint, Kind, ListenConfig, Listener, Peers};
+use crossing::{Address, Config, ConnectError, Connection, Endpoint, Kind, Listener, Peers};
 use process::{LIMIT, Second, again, config, forked, local, play, socket_path, within};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::Signal;
@@ -339,9 +339,8 @@ fn tcp_stays_on_this_machine_unless_it_is_asked_for() {
         assert!(matches!(error, ConnectError::Address { .. }), "{text}: {error:?}");
         assert!(error.to_string().contains("allow_remote"), "{text}: {error}");
     }
-    let asked_for = ListenConfig { allow_remote: true, ..ListenConfig::default() };
     let everywhere = "tcp://0.0.0.0:0".parse().expect("an address");
-    Listener::bind_with(&everywhere, &asked_for).expect("it was asked for");
+    Listener::options().allow_remote(true).bind(&everywhere).expect("it was asked for");
     for text in ["tcp://127.0.0.1:0", "tcp://127.9.9.9:0", "tcp://localhost:0"] {
         Listener::bind(&text.parse().expect("an address")).expect("it is this machine's");
     }

@@ -7,12 +7,14 @@ mod process;
 #[path = "process/seccomp.rs"]
 mod seccomp;
 
+use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossing::{
-    BlobMut, Config, Connection, Endpoint, Kind, RecvError, SendError, Sleeping, WaitStrategy, sleeping,
+    Address, BlobMut, Config, Connection, Endpoint, Kind, Listener, RecvError, SendError, Sleeping,
+    WaitStrategy, sleeping,
 };
 use process::{LIMIT, forked, message, rests, within};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -22,10 +24,14 @@ const FUTEX_WAITV: u32 = 449;
 const FUTEX: u32 = 202;
 #[cfg(target_arch = "x86_64")]
 const MEMBARRIER: u32 = 324;
+#[cfg(target_arch = "x86_64")]
+const FLOCK: u32 = 73;
 #[cfg(not(target_arch = "x86_64"))]
 const FUTEX: u32 = 98;
 #[cfg(not(target_arch = "x86_64"))]
 const MEMBARRIER: u32 = 283;
+#[cfg(not(target_arch = "x86_64"))]
+const FLOCK: u32 = 32;
 
 /// By which the C library asks for a limit; an older one asks by the call of that name.
 #[cfg(target_arch = "x86_64")]
@@ -193,6 +199,23 @@ fn what_is_refused_only_after_connecting_is_done_without() {
             ping_pong(pair()?)
         });
     }
+}
+
+/// Without the lock of a folder a listener takes a free path, and removes nothing.
+#[test]
+fn where_a_folder_cannot_be_locked_a_listener_removes_nothing() {
+    let path = process::socket_path();
+    let address = Address::at_path(Kind::Unix, &path).expect("a path");
+    forked("flock refused", || {
+        refuse(&[FLOCK], EPERM)?;
+        drop(Listener::bind(&address).map_err(|error| error.to_string())?);
+        drop(UnixListener::bind(&path).map_err(|error| error.to_string())?);
+        match Listener::options().reclaim(true).bind(&address) {
+            Err(error) if error.to_string().contains("flock") && path.exists() => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    std::fs::remove_file(&path).expect("it is still there");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! [`bind`](super::bind) takes its place. It counts accepted peers with an unfinished handshake:
 //! see [`half_open`](super::half_open).
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use rustix::net::SocketFlags;
 
 use super::bind::{Bound, SocketFile, bind};
 use super::half_open::HalfOpen;
+use super::listen_options::ListenOptions;
 use super::{Address, Endpoint};
 use crate::deadline::{self, Pauses, wait};
 use crate::descriptor::above_stdio;
@@ -21,35 +22,6 @@ use crate::kind::Kind;
 
 /// How long [`Listener::accept`] waits for descriptors to come free before it says that there are none.
 const SHORTAGE: Duration = Duration::from_secs(1);
-
-/// What a listener may choose for itself.
-///
-/// # Examples
-/// ```
-/// use crossing::{ListenConfig, Listener};
-///
-/// let everywhere = "tcp://0.0.0.0:0".parse()?;
-/// assert!(Listener::bind(&everywhere).is_err());
-/// let asked_for = ListenConfig { allow_remote: true, ..ListenConfig::default() };
-/// let listener = Listener::bind_with(&everywhere, &asked_for)?;
-/// # Ok::<(), crossing::ConnectError>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListenConfig {
-    /// TCP: whether other machines may connect. There is no authentication and no encryption: every
-    /// client that reaches the port is served. `false` by default: then every address must be a
-    /// loopback one (127.0.0.0/8 or `::1`), and any user of this machine can still connect.
-    pub allow_remote: bool,
-    /// How many peers may be between [`Listener::accept`] and the end of their handshake. When one more comes, the oldest of them
-    /// is shed: its handshake ends with [`ConnectError::Shed`]. At least 1. 64 by default.
-    pub half_open_limit: usize,
-}
-
-impl Default for ListenConfig {
-    fn default() -> Self {
-        ListenConfig { allow_remote: false, half_open_limit: 64 }
-    }
-}
 
 /// Waits for peers at an [`Address`]. A socket in the file system is made for its owner alone (mode 0600),
 /// and is removed when the listener is dropped, by the process that made it, if it is still there.
@@ -75,33 +47,30 @@ impl Default for ListenConfig {
 #[derive(Debug)]
 pub struct Listener {
     kind: Kind,
+    /// Dropped first: while the socket is open no other file can be this one, and no process takes
+    /// it for one that was left.
+    _made: Option<SocketFile>,
     /// The socket does not block: poll(2) does the waiting, because it takes a deadline.
     socket: OwnedFd,
     address: Address,
     half_open: Arc<HalfOpen>,
-    /// Dropped with the listener.
-    _made: Option<SocketFile>,
 }
 
 impl Listener {
-    /// Listens at `address`. A path must not exist yet; port 0 lets the system choose (see
+    /// Listens at `address`. A path must not exist yet, but see
+    /// [`reclaim`](ListenOptions::reclaim); port 0 lets the system choose (see
     /// [`Listener::address`]).
     ///
     /// # Errors
     /// [`ConnectError::Io`] when the path exists or cannot be made, or the port is in use or not ours to take;
     /// [`ConnectError::Address`] when a TCP address can be reached from other machines.
     pub fn bind(address: &Address) -> Result<Listener, ConnectError> {
-        Listener::bind_with(address, &ListenConfig::default())
+        Listener::options().bind(address)
     }
 
-    /// Like [`bind`](Listener::bind), with choices.
-    ///
-    /// # Errors
-    /// Those of [`bind`](Listener::bind).
-    pub fn bind_with(address: &Address, config: &ListenConfig) -> Result<Listener, ConnectError> {
-        let Bound { socket, address, made } = bind(address, config.allow_remote)?;
-        let half_open = HalfOpen::new(config.half_open_limit);
-        Ok(Listener { kind: address.kind(), socket, address, half_open, _made: made })
+    /// What a listener may choose for itself, to be ended by [`bind`](ListenOptions::bind).
+    pub fn options() -> ListenOptions {
+        ListenOptions::default()
     }
 
     /// Where it listens, with the port that the system chose. A path is absolute, unless it would be too long.
@@ -176,6 +145,20 @@ impl Listener {
     }
 }
 
+impl ListenOptions {
+    /// Listens at `address`, with these choices.
+    ///
+    /// # Errors
+    /// Those of [`Listener::bind`]; [`ConnectError::Config`] for a mode that is none, or a mode
+    /// where there is no file; with [`reclaim`](ListenOptions::reclaim) also [`ConnectError::Io`]
+    /// with what stands at the path and is not taken over.
+    pub fn bind(&self, address: &Address) -> Result<Listener, ConnectError> {
+        let Bound { socket, address, made } = bind(address, self)?;
+        let half_open = HalfOpen::new(self.half_open_limit);
+        Ok(Listener { kind: address.kind(), _made: made, socket, address, half_open })
+    }
+}
+
 /// A peer that gave up, or whose network failed, before it was accepted does not count. See
 /// accept(2).
 fn gave_up(errno: Errno) -> bool {
@@ -192,8 +175,15 @@ fn gave_up(errno: Errno) -> bool {
     GAVE_UP.contains(&errno)
 }
 
+/// Becomes readable when a peer waits to be accepted.
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 }

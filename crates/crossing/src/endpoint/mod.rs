@@ -7,8 +7,10 @@ mod address;
 mod bind;
 mod birth;
 mod dial;
+mod folder;
 mod half_open;
 mod inherit;
+pub(crate) mod listen_options;
 pub(crate) mod listener;
 
 use std::env;

@@ -68,7 +68,8 @@ pub enum ConnectError {
         /// What is wrong with it.
         why: String,
     },
-    /// More peers were in their handshakes than [`ListenConfig`](crate::ListenConfig) allows, and this was the oldest.
+    /// More peers were in their handshakes than the listener's
+    /// [`half_open_limit`](crate::ListenOptions::half_open_limit), and this was the oldest.
     Shed {
         /// The limit.
         limit: usize,
@@ -217,7 +218,8 @@ impl fmt::Display for ConnectError {
             ConnectError::Parse(error) => write!(f, "{error}"),
             ConnectError::Address { address, why } => write!(f, "`{address}` is no address for this: {why}"),
             ConnectError::Shed { limit } => {
-                write!(f, "{limit} others came during the handshake, and no more may wait (ListenConfig)")
+                let option = "ListenOptions::half_open_limit";
+                write!(f, "{limit} others came during the handshake, and no more may wait ({option})")
             }
             ConnectError::NotInherited(why) => write!(f, "no endpoint was handed over: {why}"),
         }
