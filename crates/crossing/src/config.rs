@@ -10,26 +10,46 @@ use crate::wait::WaitStrategy;
 
 /// The choices of one end. Both ends may choose differently; the lesser `max_message` holds for both.
 ///
+/// Each field can be read, and set by the method of its name.
+///
 /// # Examples
 /// ```
-/// use crossing::{Config, WaitStrategy};
+/// use std::time::Duration;
+/// use crossing::{Config, Peers, WaitStrategy};
 ///
-/// let config = Config { wait: WaitStrategy::Spin, ..Config::default() };
-/// assert_eq!(config.max_message, 64 << 10);
+/// let config = Config::default()
+///     .max_message(1 << 20)
+///     .wait(WaitStrategy::Spin)
+///     .capacity_bytes(4 << 20)
+///     .ring_limit_bytes(64 << 20)
+///     .blobs_in_flight(8)
+///     .blob_bytes_in_flight(32 << 20)
+///     .connect_timeout(Duration::from_millis(200))
+///     .peers(Peers::Anyone)
+///     .linger(Duration::ZERO);
+/// assert_eq!(config.max_message, 1 << 20);
+/// assert_eq!(config.capacity_bytes, Some(4 << 20));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Config {
     /// The longest message in bytes. At most 64 MiB. 64 KiB by default.
     pub max_message: usize,
     /// How this end waits; can be changed later. [`WaitStrategy::HYBRID`] by default.
     pub wait: WaitStrategy,
-    /// Shared memory: how many bytes may be on their way in the direction this end sends, each
-    /// message with 8 bytes of header and padded to 8. Rounded up to a power of two that holds at
-    /// least two of the longest messages. 256 KiB by default. Long messages can stream faster
-    /// through a ring about twice as large as the processor's private cache (figures:
-    /// results/2026-11-25-kvm-epyc-2-cores/README.md). The other mechanisms use the kernel's own
-    /// buffers.
-    pub capacity_bytes: usize,
+    /// How many bytes may be on their way in the direction that this end sends: the size of the ring on shared memory, of the
+    /// kernel's buffer elsewhere. `None`, the default, is the mechanism's own choice: a ring of 256 KiB, and what the kernel
+    /// gives. [`Sender::capacity_bytes`](crate::Sender::capacity_bytes) says how large it has become.
+    ///
+    /// | | what a size does | when another size pays |
+    /// |---|---|---|
+    /// | shared memory | rounded up to a power of two that holds at least two of the longest messages; each message takes 8 bytes more, padded to 8 | long messages can stream faster through a ring about twice as large as the processor's private cache (results/2026-11-25-kvm-epyc-2-cores/README.md) |
+    /// | pipe | rounded up to a power of two of pages, at most the system's limit (1 MiB) | messages of 64 KiB and more go twice as fast through 256 KiB or 1 MiB |
+    /// | Unix socket | the send buffer; the kernel doubles it, and counts its own overhead | for small messages the kernel's own choice is right, however many there are |
+    /// | TCP | both buffers, and the end of the kernel's own tuning, which suits a network better | below 32 KiB the kernel waits for timers (200 ms and more) |
+    ///
+    /// The kernel gives less or nothing beyond the user's limits, which is no error.
+    pub capacity_bytes: Option<usize>,
     /// Shared memory: the largest ring that this end makes, or maps of the other end's, in bytes. 1
     /// GiB by default, and at most. The other end chooses the size of its ring, whose memory counts
     /// against its own limits; this bounds the addresses and page tables that the ring takes here.
@@ -40,15 +60,6 @@ pub struct Config {
     pub blobs_in_flight: usize,
     /// Shared memory: how many bytes those blobs may have together. 256 MiB by default. A longer blob goes alone.
     pub blob_bytes_in_flight: u64,
-    /// Pipe, Unix socket, TCP: how large a buffer the kernel is asked for, in the direction this end sends; on TCP also
-    /// for what it receives. `None`, the default, leaves it to the kernel, which is right for small messages
-    /// however many there are. Messages of a pipe's 64 KiB and more go twice as fast through a pipe of 256 KiB or 1 MiB.
-    /// On TCP a size chosen here ends the kernel's own tuning, which suits a network better, and below 32 KiB it makes the
-    /// kernel wait for timers (200 ms and more).
-    ///
-    /// The kernel rounds, and gives less or nothing beyond the user's limits, which is no error:
-    /// [`Sender::capacity_bytes`](crate::Sender::capacity_bytes) says what there is.
-    pub kernel_buffer_bytes: Option<usize>,
     /// How long it may take to reach the other end and to agree with it, both together. 5 s by
     /// default. Making a large ring does not count: the other end is told of the work, and then
     /// waits for each part of 16 MiB as long as this, and at least 5 s.
@@ -74,11 +85,10 @@ impl Default for Config {
         Config {
             max_message: 64 << 10,
             wait: WaitStrategy::HYBRID,
-            capacity_bytes: 256 << 10,
+            capacity_bytes: None,
             ring_limit_bytes: 1 << 30,
             blobs_in_flight: 64,
             blob_bytes_in_flight: 256 << 20,
-            kernel_buffer_bytes: None,
             connect_timeout: Duration::from_secs(5),
             peers: Peers::SameUserOrRoot,
             linger: Duration::from_secs(1),
@@ -87,7 +97,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// For many connections that carry little each: messages of up to 8 KiB, through a ring of 32 KiB. The rest as by default.
+    /// For many connections that carry little each: messages of up to 8 KiB, 32 KiB of them on their way. The rest as by default.
     ///
     /// An end on shared memory holds its whole ring from the first moment on, so that no send can fail for want of memory:
     /// 36 KiB with this configuration, and 260 KiB by default (more where pages are larger than 4 KiB). The other mechanisms
@@ -97,7 +107,7 @@ impl Config {
     /// ```
     /// use crossing::{Config, Connection, Kind, WaitStrategy};
     ///
-    /// let config = Config { wait: WaitStrategy::Block, ..Config::small() };
+    /// let config = Config::small().wait(WaitStrategy::Block);
     /// let mut many: Vec<_> =
     ///     (0..100).map(|_| Connection::pair(Kind::Shm, &config)).collect::<Result<_, _>>()?;
     /// let (here, there) = &mut many[42];
@@ -106,7 +116,53 @@ impl Config {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn small() -> Config {
-        Config { max_message: 8 << 10, capacity_bytes: 32 << 10, ..Config::default() }
+        Config::default().max_message(8 << 10).capacity_bytes(32 << 10)
+    }
+
+    /// Sets the longest message in bytes. See [the field](Config#structfield.max_message).
+    pub fn max_message(self, bytes: usize) -> Config {
+        Config { max_message: bytes, ..self }
+    }
+
+    /// Sets how this end waits. See [the field](Config#structfield.wait).
+    pub fn wait(self, wait: WaitStrategy) -> Config {
+        Config { wait, ..self }
+    }
+
+    /// Asks for room for this many bytes on their way. See [the field](Config#structfield.capacity_bytes).
+    pub fn capacity_bytes(self, bytes: usize) -> Config {
+        Config { capacity_bytes: Some(bytes), ..self }
+    }
+
+    /// Sets the largest ring that this end makes or maps, in bytes. See [the field](Config#structfield.ring_limit_bytes).
+    pub fn ring_limit_bytes(self, bytes: usize) -> Config {
+        Config { ring_limit_bytes: bytes, ..self }
+    }
+
+    /// Sets how many blobs may be on their way. See [the field](Config#structfield.blobs_in_flight).
+    pub fn blobs_in_flight(self, blobs: usize) -> Config {
+        Config { blobs_in_flight: blobs, ..self }
+    }
+
+    /// Sets how many bytes those blobs may have together. See [the field](Config#structfield.blob_bytes_in_flight).
+    pub fn blob_bytes_in_flight(self, bytes: u64) -> Config {
+        Config { blob_bytes_in_flight: bytes, ..self }
+    }
+
+    /// Sets how long it may take to reach the other end and to agree with it. See [the
+    /// field](Config#structfield.connect_timeout).
+    pub fn connect_timeout(self, timeout: Duration) -> Config {
+        Config { connect_timeout: timeout, ..self }
+    }
+
+    /// Sets which users' processes this end talks to. See [the field](Config#structfield.peers).
+    pub fn peers(self, peers: Peers) -> Config {
+        Config { peers, ..self }
+    }
+
+    /// Sets how long a drop may wait. See [the field](Config#structfield.linger).
+    pub fn linger(self, linger: Duration) -> Config {
+        Config { linger, ..self }
     }
 
     /// When the other end must have done its part of the handshake.

@@ -26,7 +26,7 @@ use crate::refusal::STRANGER;
 /// use crossing::{Config, Peers};
 ///
 /// // Only what user 1000 runs; not even root.
-/// let config = Config { peers: Peers::User(1000), ..Config::default() };
+/// let config = Config::default().peers(Peers::User(1000));
 /// assert_eq!(Config::default().peers, Peers::SameUserOrRoot);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -49,8 +49,18 @@ pub trait Mechanism: 'static {
     #[doc(hidden)]
     type Inbound: Inbound;
 
-    /// Whether an endpoint of this kind can be opened as this type.
-    fn accepts(kind: Kind) -> bool;
+    /// Which mechanism this is; `None` for [`Any`], of which each connection is one or the other.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Any, Kind, Mechanism, Shm};
+    ///
+    /// fn name<M: Mechanism>() -> &'static str {
+    ///     M::KIND.map_or("any", Kind::name)
+    /// }
+    /// assert_eq!((name::<Shm>(), name::<Any>()), ("shm", "any"));
+    /// ```
+    const KIND: Option<Kind>;
 
     /// The handshake with the other end.
     #[doc(hidden)]

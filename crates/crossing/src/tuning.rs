@@ -14,6 +14,9 @@ use std::time::Duration;
 /// same, so it stands in a region's header (`docs/wire.md`).
 pub(crate) const PART_BYTES: usize = 16 << 10;
 
+/// A ring's size in bytes when none is asked for: "Long messages, and the size of the ring".
+pub(crate) const RING_BYTES: usize = 256 << 10;
+
 /// What the line of a cork on shared memory holds, in bytes: enough to share a publication among many messages, and little
 /// enough that the receiver can begin while the sender goes on, and that it stays in the nearest cache. "At one go".
 pub(crate) const SHM_LINE_BYTES: u64 = 4 << 10;

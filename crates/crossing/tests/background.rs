@@ -24,7 +24,7 @@ const WATCHER: &str = "crossing-watch";
 
 fn config() -> Config {
     let linger = Duration::ZERO;
-    Config { wait: WaitStrategy::Block, connect_timeout: LIMIT, linger, ..Config::default() }
+    Config::default().wait(WaitStrategy::Block).connect_timeout(LIMIT).linger(linger)
 }
 
 fn pair(kind: Kind) -> Result<(Connection, Connection), String> {

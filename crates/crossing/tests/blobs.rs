@@ -27,7 +27,7 @@ const WAYS: [WaitStrategy; 3] = [WaitStrategy::Spin, WaitStrategy::HYBRID, WaitS
 
 /// One direction within this process.
 fn ends(wait: WaitStrategy) -> (Sender<Shm>, Receiver<Shm>) {
-    let config = Config { wait, ..Config::default() };
+    let config = Config::default().wait(wait);
     let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &config).expect("a pair");
     (here.split().0, there.split().1)
 }
@@ -217,7 +217,7 @@ fn loop_until_error(mut call: impl FnMut() -> Result<(), SendError>) -> (usize, 
 #[test]
 fn blobs_on_their_way_are_bounded_and_counted() {
     for wait in WAYS {
-        let config = Config { wait, blobs_in_flight: 3, blob_bytes_in_flight: 10_000, ..Config::default() };
+        let config = Config::default().wait(wait).blobs_in_flight(3).blob_bytes_in_flight(10_000);
         let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &config).expect("a pair");
         let (mut sender, mut receiver) = (here.split().0, there.split().1);
         let (small, large) = (blob(1, 10), blob(2, 6000));
@@ -253,7 +253,7 @@ fn blobs_on_their_way_are_bounded_and_counted() {
             assert_eq!((sender.blobs_in_flight(), sender.blob_bytes_in_flight()), (0, 0));
         });
     }
-    let none = Config { blobs_in_flight: 0, ..Config::default() };
+    let none = Config::default().blobs_in_flight(0);
     let outcome = Connection::pair(Kind::Shm, &none);
     assert!(matches!(outcome, Err(ConnectError::Config(_))), "{outcome:?}");
 }
@@ -262,7 +262,7 @@ fn blobs_on_their_way_are_bounded_and_counted() {
 fn start(role: &str, wait: WaitStrategy) -> (Second, Connection<Shm>) {
     let (here, there) = Endpoint::pair(Kind::Shm).expect("a pair of endpoints");
     let second = Second(there.spawn(again(&format!("{role} {wait}"))).expect("this program starts again"));
-    let config = Config { wait, ..config() };
+    let config = config().wait(wait);
     (second, here.connect_as::<Shm>(&config).expect("the two sides agree"))
 }
 
@@ -353,7 +353,7 @@ fn is_starved(outcome: Result<Blob, RecvError>) {
 fn second_process() {
     let Some(part) = part() else { return };
     let (role, wait) = part.rsplit_once(' ').expect("a role and a way of waiting");
-    let config = Config { wait: wait.parse().expect("a way of waiting"), ..config() };
+    let config = config().wait(wait.parse().expect("a way of waiting"));
     let endpoint = Endpoint::inherited().expect("it was handed over");
     let mut connection = endpoint.connect_as::<Shm>(&config).expect("the two sides agree");
     match role {

@@ -7,9 +7,8 @@ use crossing::{Config, Connection, Kind};
 
 /// Both ends' buffers, when this much was asked for.
 fn buffers(kind: Kind, wanted: Option<usize>) -> [Option<usize>; 2] {
-    let ring = wanted.unwrap_or(Config::default().capacity_bytes);
-    let config =
-        Config { kernel_buffer_bytes: wanted, capacity_bytes: ring, max_message: 4096, ..Config::default() };
+    let mut config = Config::default().max_message(4096);
+    config.capacity_bytes = wanted;
     let (mut here, mut there) = Connection::pair(kind, &config).expect("a refusal is no error");
     here.send(b"there").expect("the other end is there");
     assert_eq!(there.recv(&mut [0; 8]).expect("it was sent"), 5);

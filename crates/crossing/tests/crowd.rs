@@ -17,7 +17,7 @@ const TIME: Duration = Duration::from_secs(1);
 
 /// The round trips of each pair.
 fn crowd(kind: Kind) -> Vec<u64> {
-    let config = Config { wait: WaitStrategy::HYBRID, max_message: 64, ..Config::default() };
+    let config = Config::default().wait(WaitStrategy::HYBRID).max_message(64);
     let (ready, over) = (&Barrier::new(2 * PAIRS + 1), &AtomicBool::new(false));
     thread::scope(|scope| {
         let pair = |_| {

@@ -23,7 +23,7 @@ const WAYS: [WaitStrategy; 3] = [WaitStrategy::Spin, WaitStrategy::HYBRID, WaitS
 
 /// As patient with the handshake as the watchdog is.
 fn config(wait: WaitStrategy) -> Config {
-    Config { wait, connect_timeout: LIMIT, ..Config::default() }
+    Config::default().wait(wait).connect_timeout(LIMIT)
 }
 
 /// Starts this program again in `role`, and connects to it. Both wait in the same way.

@@ -56,7 +56,7 @@ fn connects() -> Vec<(ConnectError, ErrorKind)> {
         (ConnectError::PeerRefused { why: "it is so" }, ErrorKind::ConnectionRefused),
         (ConnectError::Timeout, ErrorKind::TimedOut),
         (ConnectError::Disconnected, ErrorKind::ConnectionAborted),
-        (ConnectError::WrongKind { endpoint: Kind::Pipe }, ErrorKind::InvalidInput),
+        (ConnectError::WrongKind { endpoint: Kind::Pipe, wanted: Kind::Shm }, ErrorKind::InvalidInput),
         (ConnectError::Config(why.clone()), ErrorKind::InvalidInput),
         (ConnectError::Parse(parse), ErrorKind::InvalidInput),
         (
@@ -170,7 +170,7 @@ macro_rules! everything {
     ($error:ty) => {{
         fn everything(kind: &str, wait: &str, address: &str) -> Result<usize, $error> {
             let wait: WaitStrategy = wait.parse()?;
-            let config = Config { wait, ..Config::default() };
+            let config = Config::default().wait(wait);
             let (mut here, mut there) = Connection::pair(kind.parse::<Kind>()?, &config)?;
             here.send(b"one")?;
             let len = there.recv(&mut [0; 8])?;

@@ -24,7 +24,7 @@ const SEVERAL: usize = 5;
 const PATH: &str = "CROSSING_TEST_PATH";
 
 fn config() -> Config {
-    Config { connect_timeout: LIMIT, ..Config::small() }
+    Config::small().connect_timeout(LIMIT)
 }
 
 /// The memory of all regions that this process has made, in bytes.

@@ -11,7 +11,7 @@ use crossing::{Config, Connection, Kind, RecvError, SendError, Sender, Shm, Trus
 const LONGEST: usize = 100_000;
 
 fn ends() -> (Sender<Shm>, TrustedReceiver) {
-    let config = Config { max_message: LONGEST, wait: WaitStrategy::Block, ..Config::default() };
+    let config = Config::default().max_message(LONGEST).wait(WaitStrategy::Block);
     let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &config).expect("a pair");
     // SAFETY: the other end is in this test, and sends through `crossing`.
     (here.split().0, unsafe { there.split().1.trusting() })

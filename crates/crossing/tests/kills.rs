@@ -210,7 +210,7 @@ enum Victim {
 }
 
 fn config(wait: WaitStrategy) -> Config {
-    Config { wait, connect_timeout: process::LIMIT, ..Config::default() }
+    Config::default().wait(wait).connect_timeout(process::LIMIT)
 }
 
 /// One life and one death.

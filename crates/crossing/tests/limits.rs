@@ -75,7 +75,7 @@ fn contained() {
     };
     for _ in 0..3 {
         of(BlobMut::new(512 << 20).unwrap_err());
-        let large = Config { capacity_bytes: 256 << 20, connect_timeout: LIMIT, ..Config::default() };
+        let large = Config::default().capacity_bytes(256 << 20).connect_timeout(LIMIT);
         match Connection::pair(Kind::Shm, &large) {
             Err(error) if error.is_shortage() => match error {
                 ConnectError::Io { source, .. } => of(source),

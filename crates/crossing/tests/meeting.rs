@@ -26,7 +26,7 @@ use rustix::process::Signal;
 use rustix::thread::set_thread_res_uid;
 
 fn soon() -> Config {
-    Config { connect_timeout: Duration::from_millis(100), ..Config::default() }
+    Config::default().connect_timeout(Duration::from_millis(100))
 }
 
 fn at(kind: Kind, path: &std::path::Path) -> Address {
@@ -270,7 +270,7 @@ fn in_a_storm() {
 fn each_end_says_whose_processes_it_talks_to() {
     within("ends with a policy", || {
         let me = rustix::process::geteuid().as_raw();
-        let strict = Config { peers: Peers::User(me + 1), ..config() };
+        let strict = config().peers(Peers::User(me + 1));
         let said = |error: &ConnectError| {
             let said = error.to_string();
             assert!(said.contains(&format!("process {} of user {me}", std::process::id())), "{said}");
@@ -283,7 +283,7 @@ fn each_end_says_whose_processes_it_talks_to() {
             said(&server.expect_err("the client is not of that user"));
             client.expect_err("the server has gone");
             for peers in [Peers::User(me), Peers::Anyone] {
-                let config = Config { peers, ..config() };
+                let config = config().peers(peers);
                 let (client, server) = meet(&anywhere(kind), &config, &config);
                 talk(&mut client.expect("allowed"), &mut server.expect("allowed"));
             }

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Instant;
 
-use crossing::{Address, Config, ConnectError, Connection, Endpoint, Kind, Listener};
+use crossing::{Address, ConnectError, Connection, Endpoint, Kind, Listener};
 use process::{LIMIT, Second, again, config, limit_to, local, play, socket_path, within};
 use rustix::process::Resource;
 
@@ -157,7 +157,7 @@ fn short_of_descriptors() -> i32 {
 fn a_stranger_is_told_that_it_is_one() {
     within("ends with a policy", || {
         let other = crossing::Peers::User(rustix::process::geteuid().as_raw() + 1);
-        let strict = Config { peers: other, ..config() };
+        let strict = config().peers(other);
         for kind in local() {
             let path = socket_path();
             let address = Address::at_path(kind, &path).expect("a path");

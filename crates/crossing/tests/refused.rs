@@ -48,7 +48,7 @@ fn refuse(calls: &[u32], errno: u32) -> Result<(), String> {
 }
 
 fn pair() -> Result<(Connection, Connection), String> {
-    let config = Config { wait: WaitStrategy::Block, connect_timeout: LIMIT, ..Config::default() };
+    let config = Config::default().wait(WaitStrategy::Block).connect_timeout(LIMIT);
     Connection::pair(Kind::Shm, &config).map_err(|error| error.to_string())
 }
 
@@ -223,7 +223,7 @@ fn the_death_of_a_process_is_told_to_one_that_sleeps_plainly() {
     within("a death", || {
         let (mine, theirs) = Endpoint::pair(Kind::Shm).expect("a pair of ends");
         let (mut mine, mut theirs) = (Some(mine), Some(theirs));
-        let config = Config { wait: WaitStrategy::Block, connect_timeout: LIMIT, ..Config::default() };
+        let config = Config::default().wait(WaitStrategy::Block).connect_timeout(LIMIT);
         forked("a death", || {
             refuse(&[FUTEX_WAITV], EPERM)?;
             let mine = mine.take().ok_or("it is there")?;

@@ -54,7 +54,7 @@ fn pass(here: &mut Connection, there: &mut Connection, message: &[u8], buffer: &
 
 /// What fifty connections keep.
 fn measure(kind: Kind, blocking: bool) {
-    let config = Config { max_message: LONG, ..Config::default() };
+    let config = Config::default().max_message(LONG);
     let (message, mut buffer) = (vec![7; LONG], vec![0; LONG]);
     let mut ends: Vec<_> =
         (0..CONNECTIONS).map(|_| Connection::pair(kind, &config).expect("a pair")).collect();

@@ -21,12 +21,7 @@ use process::{Line, Second, again, message, part, within};
 const LEN: usize = 100;
 
 fn config() -> Config {
-    Config {
-        wait: WaitStrategy::Block,
-        linger: process::LIMIT,
-        connect_timeout: process::LIMIT,
-        ..Config::default()
-    }
+    Config::default().wait(WaitStrategy::Block).linger(process::LIMIT).connect_timeout(process::LIMIT)
 }
 
 /// Receives until the end. How many came, each of them right, and how it ended.

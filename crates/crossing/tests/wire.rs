@@ -18,7 +18,7 @@ use process::{Second, socket_path, within};
 const LENGTHS: [usize; 7] = [0, 1, 5, 0, 4096, 70_000, 90_000];
 
 fn config() -> Config {
-    Config { max_message: 90_000, wait: WaitStrategy::Block, ..Config::default() }
+    Config::default().max_message(90_000).wait(WaitStrategy::Block)
 }
 
 fn python(words: [&str; 3]) -> Child {
@@ -128,7 +128,7 @@ fn the_examples_of_the_document_are_true() {
     let listener = UnixListener::bind(&path).expect("a free path");
     let address = Address::at_path(Kind::Unix, path.clone()).unwrap();
     let client = thread::spawn(move || {
-        let config = Config { max_message: 64 << 10, ..Config::default() };
+        let config = Config::default().max_message(64 << 10);
         let mut client =
             Endpoint::dial(&address, &config).expect("it listens").connect(&config).expect("a correct end");
         client.send(b"hello").expect("room");

@@ -150,9 +150,8 @@ pub struct Plan {
     /// Messages a second, for [`Workload::Paced`].
     #[cfg_attr(feature = "schemars", schemars(range(min = 1)))]
     pub rate_per_s: u32,
-    /// How much may be on its way in each direction, in bytes, as it is asked for: of shared memory's ring
-    /// ([`crossing::Config::capacity_bytes`]) and of the kernel ([`crossing::Config::kernel_buffer_bytes`]). `None`: the
-    /// mechanism's own. What each has got is in [`ReportRow::channel_bytes`](crate::report::ReportRow::channel_bytes). Rivals are not
+    /// How much may be on its way in each direction, in bytes, as it is asked for
+    /// ([`crossing::Config::capacity_bytes`]). `None`: the mechanism's own. What each has got is in [`ReportRow::channel_bytes`](crate::report::ReportRow::channel_bytes). Rivals are not
     /// told of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schemars", schemars(range(min = CAPACITY_LEAST, max = CAPACITY_LIMIT)))]

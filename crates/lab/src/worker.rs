@@ -122,15 +122,8 @@ impl Worker {
     }
 
     fn connect<M: Mechanism>(&self) -> Result<Connection<M>, String> {
-        let usual = Config::default();
-        let asked = self.job.pair.capacity_bytes.map(|bytes| bytes as usize);
-        let config = Config {
-            max_message: self.job.pair.size(),
-            wait: self.job.pair.wait,
-            capacity_bytes: asked.unwrap_or(usual.capacity_bytes),
-            kernel_buffer_bytes: asked,
-            ..usual
-        };
+        let mut config = Config::default().max_message(self.job.pair.size()).wait(self.job.pair.wait);
+        config.capacity_bytes = self.job.pair.capacity_bytes.map(|bytes| bytes as usize);
         let endpoint = Endpoint::inherited().map_err(|error| error.to_string())?;
         endpoint.connect_as::<M>(&config).map_err(|error| error.to_string())
     }

@@ -154,9 +154,7 @@ impl Endpoint {
     /// Those of [`connect`](Endpoint::connect), and [`WrongKind`](ConnectError::WrongKind).
     pub fn connect_as<M: Mechanism>(self, config: &Config) -> Result<Connection<M>, ConnectError> {
         let Endpoint { kind, socket, how, seat } = self;
-        if !M::accepts(kind) {
-            return Err(ConnectError::WrongKind { endpoint: kind });
-        }
+        check_kind::<M>(kind)?;
         config.check()?;
         if how == How::Met {
             hello::telling(&socket, kind, config.peers.check(&socket))?;
@@ -171,6 +169,14 @@ impl Endpoint {
             }
         }
         Ok(Connection::new(opened?, config))
+    }
+}
+
+/// Refuses an endpoint that leads to another mechanism.
+fn check_kind<M: Mechanism>(endpoint: Kind) -> Result<(), ConnectError> {
+    match M::KIND {
+        Some(wanted) if wanted != endpoint => Err(ConnectError::WrongKind { endpoint, wanted }),
+        _ => Ok(()),
     }
 }
 
@@ -194,7 +200,7 @@ impl Connection<Any> {
     /// use std::time::Duration;
     /// use crossing::{Config, Connection};
     ///
-    /// let config = Config { connect_timeout: Duration::from_millis(200), ..Config::default() };
+    /// let config = Config::default().connect_timeout(Duration::from_millis(200));
     /// let mut connection = Connection::dial(&"shm:/run/user/1000/sensor.sock".parse()?, &config)?;
     /// connection.send(b"hello")?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -236,9 +242,7 @@ impl<M: Mechanism> Connection<M> {
     /// # Errors
     /// Those of [`Connection::dial`], and [`WrongKind`](ConnectError::WrongKind).
     pub fn dial_as(address: &Address, config: &Config) -> Result<Connection<M>, ConnectError> {
-        if !M::accepts(address.kind()) {
-            return Err(ConnectError::WrongKind { endpoint: address.kind() });
-        }
+        check_kind::<M>(address.kind())?;
         let deadline = config.connect_deadline();
         let endpoint = Endpoint::dial_until(address, deadline)?;
         // The handshake gets the time that dialling has left.

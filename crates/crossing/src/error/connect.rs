@@ -56,6 +56,8 @@ pub enum ConnectError {
     WrongKind {
         /// The mechanism that the endpoint leads to.
         endpoint: Kind,
+        /// The mechanism that was asked for.
+        wanted: Kind,
     },
     /// The configuration cannot be met.
     Config(String),
@@ -145,7 +147,10 @@ impl PartialEq for ConnectError {
                 (field, why) == (other_field, other_why)
             }
             (PeerRefused { why }, PeerRefused { why: other }) => why == other,
-            (WrongKind { endpoint }, WrongKind { endpoint: other }) => endpoint == other,
+            (
+                WrongKind { endpoint, wanted },
+                WrongKind { endpoint: other_endpoint, wanted: other_wanted },
+            ) => (endpoint, wanted) == (other_endpoint, other_wanted),
             (Config(why), Config(other)) | (NotInherited(why), NotInherited(other)) => why == other,
             (Parse(error), Parse(other)) => error == other,
             (Address { address, why }, Address { address: other_address, why: other_why }) => {
@@ -211,8 +216,8 @@ impl fmt::Display for ConnectError {
                 write!(f, "the other end could not be reached, or did not answer, in time")
             }
             ConnectError::Disconnected => write!(f, "the other end went away during the handshake"),
-            ConnectError::WrongKind { endpoint } => {
-                write!(f, "this endpoint leads to {endpoint}, not to the mechanism that was asked for")
+            ConnectError::WrongKind { endpoint, wanted } => {
+                write!(f, "this endpoint leads to {endpoint}, and {wanted} was asked for")
             }
             ConnectError::Config(why) => write!(f, "the configuration cannot be met: {why}"),
             ConnectError::Parse(error) => write!(f, "{error}"),

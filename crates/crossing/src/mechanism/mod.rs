@@ -119,9 +119,7 @@ impl Mechanism for Any {
         <Tcp as Mechanism>::Inbound,
     >;
 
-    fn accepts(_: Kind) -> bool {
-        true
-    }
+    const KIND: Option<Kind> = None;
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
         Ok(match kind {

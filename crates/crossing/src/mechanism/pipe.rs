@@ -7,7 +7,7 @@
 //! **The kernel's buffer** is a ring of 16 slots of a page each (pipe(7); F_GETPIPE_SZ says 64
 //! KiB). Small writes share a slot. When all are used the writer sleeps, and is woken when the
 //! reader has emptied enough. A message of 64 KiB does not fit with its header: for such messages
-//! ask for more ([`Config::kernel_buffer_bytes`](crate::Config::kernel_buffer_bytes)).
+//! ask for more ([`Config::capacity_bytes`](crate::Config::capacity_bytes)).
 //!
 //! **Waiting.** A sleeping reader is woken by the write. A spinning end makes its descriptor non-blocking and asks again and
 //! again; each empty answer is a system call.
@@ -51,9 +51,7 @@ impl Mechanism for Pipe {
     type Outbound = FrameSender<PipeEnd>;
     type Inbound = FrameReceiver<PipeEnd>;
 
-    fn accepts(kind: Kind) -> bool {
-        kind == Kind::Pipe
-    }
+    const KIND: Option<Kind> = Some(Kind::Pipe);
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
         let shaken = shake(rendezvous.as_fd(), kind, config);
@@ -96,7 +94,7 @@ fn shake(rendezvous: BorrowedFd<'_>, kind: Kind, config: &Config) -> Result<Pipe
     let (theirs, mine) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
         .and_then(both_above_stdio)
         .map_err(ConnectError::io("make a pipe"))?;
-    if let Some(wanted) = config.kernel_buffer_bytes {
+    if let Some(wanted) = config.capacity_bytes {
         resize(&mine, wanted);
     }
     send_packet(rendezvous, &PIPE, &[theirs.as_fd()], deadline)?;

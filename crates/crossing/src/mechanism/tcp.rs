@@ -7,7 +7,7 @@
 //! **Nagle** is off (TCP_NODELAY): a plain `send` leaves at once. Batching is the cork's business.
 //!
 //! **The kernel's buffers** are tuned by the kernel, by what the network takes and what the receiver reads, unless
-//! [`Config::kernel_buffer_bytes`](crate::Config::kernel_buffer_bytes) sets them for good.
+//! [`Config::capacity_bytes`](crate::Config::capacity_bytes) sets them for good.
 //!
 //! **Meeting.** Over the connection itself: each end sends a hello of 32 bytes and reads the other's (`docs/wire.md`).
 //!
@@ -60,14 +60,12 @@ impl Mechanism for Tcp {
     type Outbound = FrameSender<SocketHalf>;
     type Inbound = FrameReceiver<SocketHalf>;
 
-    fn accepts(kind: Kind) -> bool {
-        kind == Kind::Tcp
-    }
+    const KIND: Option<Kind> = Some(Kind::Tcp);
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
         // Fails on what is no TCP socket, and then the hello from there says what it is.
         let _ = sockopt::set_tcp_nodelay(&rendezvous, true);
-        if let Some(wanted) = config.kernel_buffer_bytes {
+        if let Some(wanted) = config.capacity_bytes {
             let _ = sockopt::set_socket_send_buffer_size(&rendezvous, socket_buffer(wanted));
             let _ = sockopt::set_socket_recv_buffer_size(&rendezvous, socket_buffer(wanted));
         }

@@ -5,7 +5,7 @@
 //!
 //! **The queue** is bounded at the sender (SO_SNDBUF), counted in what the buffers occupy rather than in bytes of messages: a
 //! message of 64 bytes counts for 768. When the bound is reached the sender sleeps until the receiver has
-//! read. [`Config::kernel_buffer_bytes`](crate::Config::kernel_buffer_bytes) asks for another bound.
+//! read. [`Config::capacity_bytes`](crate::Config::capacity_bytes) asks for another bound.
 //!
 //! **Meeting.** Over the socket itself: each end sends a hello of 32 bytes and reads the other's (`docs/wire.md`). Two
 //! ends that know each other are a socketpair; others meet at a path.
@@ -46,12 +46,10 @@ impl Mechanism for Unix {
     type Outbound = FrameSender<SocketHalf>;
     type Inbound = FrameReceiver<SocketHalf>;
 
-    fn accepts(kind: Kind) -> bool {
-        kind == Kind::Unix
-    }
+    const KIND: Option<Kind> = Some(Kind::Unix);
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
-        if let Some(wanted) = config.kernel_buffer_bytes {
+        if let Some(wanted) = config.capacity_bytes {
             // Bytes that wait in a Unix socket count at its sender only.
             let _ = sockopt::set_socket_send_buffer_size(&rendezvous, socket_buffer(wanted));
         }

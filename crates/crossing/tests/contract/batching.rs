@@ -57,7 +57,7 @@ pub(crate) fn a_cork_that_is_full_publishes() -> Sentence {
     const MESSAGES: u64 = 500;
     const LEN: usize = 2000;
     const LONG: usize = 1 << 20;
-    let config = Config { max_message: LONG, connect_timeout: LIMIT, ..Config::default() };
+    let config = Config::default().max_message(LONG).connect_timeout(LIMIT);
     sentence(
         |mut here| {
             here.send(0, LONG);

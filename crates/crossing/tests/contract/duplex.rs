@@ -50,7 +50,7 @@ fn eight_connections_at_once_in_one_process() {
         let waits = [WaitStrategy::Block, WaitStrategy::HYBRID];
         let pairs =
             Kind::ALL.into_iter().flat_map(|kind| waits.map(|wait| (kind, wait))).map(|(kind, wait)| {
-                Connection::pair(kind, &Config { wait, ..Config::default() }).expect("a pair of ends")
+                Connection::pair(kind, &Config::default().wait(wait)).expect("a pair of ends")
             });
         let pairs: Vec<_> = pairs.collect();
         thread::scope(|scope| {

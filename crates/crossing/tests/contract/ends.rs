@@ -169,7 +169,7 @@ fn fill(sender: &mut Sender, len: usize) -> u64 {
 /// first; as long as the other side reads.
 pub(crate) fn a_drop_loses_nothing_while_the_other_side_reads() -> Sentence {
     const LEN: usize = 600;
-    let config = Config { linger: LIMIT, connect_timeout: LIMIT, ..Config::default() };
+    let config = Config::default().linger(LIMIT).connect_timeout(LIMIT);
     sentence(
         |here| {
             let mut line = here.line;
@@ -204,8 +204,8 @@ pub(crate) fn a_drop_loses_nothing_while_the_other_side_reads() -> Sentence {
 /// then receives the beginning of what was taken, and no proper end.
 pub(crate) fn what_a_drop_gives_up_never_ends_cleanly() -> Sentence {
     const LEN: usize = 900;
-    let there = Config { linger: Duration::ZERO, connect_timeout: LIMIT, ..Config::default() };
-    let here = Config { connect_timeout: LIMIT, ..Config::default() };
+    let there = Config::default().linger(Duration::ZERO).connect_timeout(LIMIT);
+    let here = Config::default().connect_timeout(LIMIT);
     sentence(
         |here| {
             let mut line = here.line;
@@ -263,14 +263,10 @@ pub(crate) fn what_a_drop_gives_up_never_ends_cleanly() -> Sentence {
 /// has sent was taken.
 pub(crate) fn a_panic_waits_in_no_drop() -> Sentence {
     const LEN: usize = 1000;
-    let patient = Config {
-        linger: Duration::from_secs(3600),
-        kernel_buffer_bytes: Some(400 << 10),
-        connect_timeout: LIMIT,
-        ..Config::default()
-    };
+    let patient =
+        Config::default().linger(Duration::from_secs(3600)).capacity_bytes(400 << 10).connect_timeout(LIMIT);
     // So that TCP cannot hand over what its sender has taken.
-    let small = Config { kernel_buffer_bytes: Some(32 << 10), ..patient.clone() };
+    let small = patient.clone().capacity_bytes(32 << 10);
     sentence(
         |here| {
             let mut line = here.line;

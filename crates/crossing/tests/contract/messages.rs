@@ -90,8 +90,8 @@ pub(crate) fn the_lesser_max_message_holds_for_both() -> Sentence {
         },
     )
     .configured(
-        Config { max_message: 300_000, ..Config::default() },
-        Config { max_message: LESSER, capacity_bytes: 0, ..Config::default() },
+        Config::default().max_message(300_000),
+        Config::default().max_message(LESSER).capacity_bytes(0),
     )
 }
 
@@ -130,12 +130,7 @@ pub(crate) fn a_buffer_too_short_keeps_the_message() -> Sentence {
 /// That a message does not fit is known as soon as its length is, before the rest of it has come.
 pub(crate) fn a_length_comes_before_its_message() -> Sentence {
     const LONG: usize = 1 << 20;
-    let config = Config {
-        max_message: LONG,
-        kernel_buffer_bytes: Some(64 << 10),
-        connect_timeout: LIMIT,
-        ..Config::default()
-    };
+    let config = Config::default().max_message(LONG).capacity_bytes(64 << 10).connect_timeout(LIMIT);
     sentence(
         |mut here| {
             match here.connection.sender().try_send(message(1, LONG)) {
@@ -162,7 +157,7 @@ pub(crate) fn a_length_comes_before_its_message() -> Sentence {
 /// A connection that was asked for it carries messages of a mebibyte: sixteen times what a pipe holds.
 pub(crate) fn messages_of_a_mebibyte_pass() -> Sentence {
     const MEBIBYTE: usize = 1 << 20;
-    let config = Config { max_message: MEBIBYTE, wait: WaitStrategy::Block, ..Config::default() };
+    let config = Config::default().max_message(MEBIBYTE).wait(WaitStrategy::Block);
     sentence(
         |mut here| {
             for number in 0..4 {

@@ -251,7 +251,7 @@ pub(crate) fn an_unfinished_message_goes_with_the_next_send() -> Sentence {
 /// The longest time there is may be given everywhere: it is for ever, not a fault.
 pub(crate) fn for_ever_is_a_time() -> Sentence {
     let wait = WaitStrategy::Hybrid { spin: Duration::MAX };
-    let config = Config { connect_timeout: Duration::MAX, wait, ..Config::default() };
+    let config = Config::default().connect_timeout(Duration::MAX).wait(wait);
     sentence(
         |mut here| {
             here.connection.sender().send_timeout(message(0, 5), Duration::MAX).expect("room");

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossing::{Config, ConnectError, Connection, Kind, Listener, RecvError};
+use crossing::{ConnectError, Connection, Kind, Listener, RecvError};
 use rustix::fs::{FallocateFlags, MemfdFlags, OFlags, SealFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
@@ -291,7 +291,7 @@ fn an_end_that_makes_a_large_ring_says_that_it_works() {
     let (server, socket) = meet(Kind::Shm);
     let hello = OVERHEARD.0.clone();
     thread::scope(|scope| {
-        let large = Config { capacity_bytes: 64 << 20, ..config(LIMIT) };
+        let large = config(LIMIT).capacity_bytes(64 << 20);
         scope.spawn(move || server.connect(&large).map(drop));
         let _hello = receive(&socket);
         send(&socket, &hello, &[]);
@@ -316,14 +316,13 @@ fn a_ring_larger_than_this_end_maps_is_refused() {
     leaves_nothing("a large ring", || {
         let (server, socket) = meet(Kind::Shm);
         Forged::correct().greet(&socket);
-        let little =
-            Config { ring_limit_bytes: 128 << 10, capacity_bytes: 0, max_message: 64, ..config(LIMIT) };
+        let little = config(LIMIT).ring_limit_bytes(128 << 10).capacity_bytes(0).max_message(64);
         match server.connect(&little) {
             Err(ConnectError::Refused { field: "capacity", .. }) => {}
             other => panic!("{other:?}"),
         }
     });
-    let own = Config { ring_limit_bytes: 128 << 10, ..config(LIMIT) };
+    let own = config(LIMIT).ring_limit_bytes(128 << 10);
     let outcome = Connection::pair(Kind::Shm, &own);
     assert!(matches!(outcome, Err(ConnectError::Config(_))), "{outcome:?}");
 }

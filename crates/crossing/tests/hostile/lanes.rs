@@ -114,7 +114,7 @@ fn noise_from_a_receiver_of_blobs_is_dropped() {
     leaves_nothing("noise", || {
         let (server, socket) = meet(Kind::Shm);
         Forged::correct().greet(&socket);
-        let narrow = crossing::Config { blobs_in_flight: 1, ..config(LIMIT) };
+        let narrow = config(LIMIT).blobs_in_flight(1);
         let mut server = server.connect_as::<Shm>(&narrow).expect("the handshake is correct");
         let (lane, far) = packets();
         let answers = thread::spawn(move || {

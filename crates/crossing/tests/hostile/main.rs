@@ -49,7 +49,7 @@ fn leaves_nothing(what: &str, body: impl FnOnce()) {
 }
 
 fn config(connect_timeout: Duration) -> Config {
-    Config { connect_timeout, wait: WaitStrategy::Block, ..Config::default() }
+    Config::default().connect_timeout(connect_timeout).wait(WaitStrategy::Block)
 }
 
 #[test]

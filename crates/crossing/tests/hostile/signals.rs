@@ -6,7 +6,7 @@ use std::ffi::c_int;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossing::{Config, Connection, Endpoint, Kind, RecvError, SendError, WaitStrategy};
+use crossing::{Connection, Endpoint, Kind, RecvError, SendError, WaitStrategy};
 use rustix::process::Signal;
 
 use crate::process::{LIMIT, Second, again, message, within};
@@ -72,7 +72,7 @@ fn a_storm_of_signals_surfaces_nowhere() {
             command.env("CROSSING_TEST_WAIT", wait.name());
             let second = Second(there.spawn(command).expect("this program starts again"));
             within(&format!("a storm over {kind} {wait}"), move || {
-                let mut here = here.connect(&Config { wait, ..config(LIMIT) }).expect("a correct peer");
+                let mut here = here.connect(&config(LIMIT).wait(wait)).expect("a correct peer");
                 assert_eq!(here.recv(&mut [0; 8]).expect("it is ready for the storm"), 0);
                 thread::scope(|scope| {
                     let storm = scope.spawn(|| {
@@ -113,7 +113,7 @@ pub(crate) fn storm() {
         signal(Signal::USR1.as_raw(), nothing as extern "C" fn(c_int) as usize);
         siginterrupt(Signal::USR1.as_raw(), 1);
     }
-    let mut connection = Endpoint::inherited().unwrap().connect(&Config { wait, ..config(LIMIT) }).unwrap();
+    let mut connection = Endpoint::inherited().unwrap().connect(&config(LIMIT).wait(wait)).unwrap();
     let mut buffer = vec![0; connection.max_message()];
     connection.send(b"").expect("the other side receives");
     loop {

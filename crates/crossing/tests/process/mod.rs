@@ -80,7 +80,7 @@ pub(crate) fn play(parts: &[(&str, fn())]) {
 
 /// As patient with a handshake as the watchdog is.
 pub(crate) fn config() -> Config {
-    Config { connect_timeout: LIMIT, ..Config::default() }
+    Config::default().connect_timeout(LIMIT)
 }
 
 /// Sets what this process may have, within what it may ask for, and returns what that was before.

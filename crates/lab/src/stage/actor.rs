@@ -127,7 +127,7 @@ impl<'a> StageActor<'a> {
         // Both were started by the lab, and meet in a folder that only its user can enter: also where that user has no number
         // of its own in this namespace, and could not be told from others.
         let peers = Peers::Anyone;
-        let config = Config { max_message: size, wait: self.job.wait, peers, ..Config::default() };
+        let config = Config::default().max_message(size).wait(self.job.wait).peers(peers);
         self.connection = Some(endpoint.connect(&config).map_err(|error| error.to_string())?);
         Ok(Told::Connected)
     }

@@ -37,8 +37,8 @@ pub(super) fn connect(endpoint: Endpoint, job: &Job) -> Result<Connection<Shm>, 
     if job.measure == Measure::Memory {
         return Ok(endpoint.connect_as::<Shm>(&usual)?);
     }
-    let capacity_bytes = if job.ring == 0 { usual.capacity_bytes } else { job.ring };
-    let config = Config { max_message: longest(job), wait: job.wait, capacity_bytes, ..usual };
+    let mut config = usual.max_message(longest(job)).wait(job.wait);
+    config.capacity_bytes = Some(job.ring).filter(|&ring| ring > 0);
     Ok(endpoint.connect_as::<Shm>(&config)?)
 }
 

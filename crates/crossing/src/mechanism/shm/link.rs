@@ -28,6 +28,7 @@ use crate::error::ConnectError;
 use crate::hello::{self, Hello};
 use crate::kind::Kind;
 use crate::packet::{expect, recv_hello, send_packet};
+use crate::tuning::RING_BYTES;
 use crate::wait::only_core;
 
 /// What both halves of a connection share.
@@ -195,14 +196,15 @@ fn ring_limit(config: &Config) -> u64 {
 /// The size of the ring for `config`, in bytes: a power of two, and room for two of the longest messages.
 fn ring_bytes(config: &Config) -> Result<u64, ConnectError> {
     let least = frame(config.max_message) * 2;
-    let wanted = (config.capacity_bytes as u64).max(least).max(page_bytes());
+    let asked = config.capacity_bytes.unwrap_or(RING_BYTES);
+    let wanted = (asked as u64).max(least).max(page_bytes());
     let limit = ring_limit(config);
     let bytes = wanted.checked_next_power_of_two().filter(|&bytes| bytes <= limit);
     bytes.ok_or_else(|| {
         ConnectError::Config(format!(
             "messages of {} bytes and {} bytes on their way take a ring of {wanted} bytes, rounded up to a power of \
              two: more than the limit of {limit}",
-            config.max_message, config.capacity_bytes
+            config.max_message, asked
         ))
     })
 }

@@ -90,9 +90,7 @@ impl Mechanism for Shm {
     type Outbound = RingSender;
     type Inbound = RingReceiver;
 
-    fn accepts(kind: Kind) -> bool {
-        kind == Kind::Shm
-    }
+    const KIND: Option<Kind> = Some(Kind::Shm);
 
     fn open(_: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
         let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
