@@ -7,7 +7,7 @@ use lab::scene::Budget;
 use lab::units;
 use serde::Serialize;
 
-use super::words::range;
+use super::words::{counted, range};
 
 /// The answer as it is told.
 #[derive(Serialize)]
@@ -143,12 +143,12 @@ fn setting(row: &ReportRow) -> String {
 
 fn cost(budget: &Budget) -> String {
     format!(
-        "{}: {} system calls to send, {} to receive, {} copies by the kernel, {} wake-ups a message",
+        "{}: {} to send, {} to receive, {} by the kernel, {} a message",
         budget.wait,
-        range(budget.sender_syscalls),
+        counted(budget.sender_syscalls, "system call", "system calls"),
         range(budget.receiver_syscalls),
-        range(budget.kernel_copies),
-        range(budget.wakes)
+        counted(budget.kernel_copies, "copy", "copies"),
+        counted(budget.wakes, "wake-up", "wake-ups")
     )
 }
 
@@ -176,7 +176,10 @@ mod tests {
             let excluded = choice["excluded"].as_array().unwrap();
             assert_eq!(answers.len() + excluded.len(), Kind::ALL.len(), "{choice:#}");
             for reason in answers.iter().flat_map(|answer| answer["reasons"].as_array().unwrap()) {
-                assert!(reason["text"].as_str().is_some_and(|text| text.len() > 10), "{reason}");
+                let text = reason["text"].as_str().unwrap();
+                assert!(text.len() > 10, "{reason}");
+                let doubled = [" 1 system calls", " 1 copies", " 1 wake-ups"];
+                assert!(!doubled.iter().any(|wrong| text.contains(wrong)), "one is no plural: {text}");
                 assert_eq!(reason["basis"] == "measured", reason["row"].is_u64(), "{reason}");
             }
             assert!(excluded.iter().all(|excluded| excluded["why"].is_string()), "{choice:#}");

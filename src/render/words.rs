@@ -36,6 +36,11 @@ pub(crate) fn range(range: Range) -> String {
     }
 }
 
+/// How many of a thing, a message: `1 wake-up`, `2 copies`, `0 to 1 wake-ups`.
+pub(crate) fn counted(of: Range, one: &str, many: &str) -> String {
+    format!("{} {}", range(of), if of.least == 1.0 && of.most == Some(1.0) { one } else { many })
+}
+
 /// What one message may cost, as pairs of a count and what is counted.
 pub(crate) fn budget(budget: &Budget) -> [(String, &'static str); 4] {
     [

@@ -884,6 +884,8 @@ test('what stands in one row stands on one line, and no room is kept for nothing
         const all = await controls()
         return all.length > 4 && all
       }, hash)
+      // Each name has its control: one is seen below it.
+      assert.deepEqual(found.filter(({ top, bottom }) => bottom - top < 12).map(({ name }) => name), [], `${hash} at ${width}: a control that cannot be seen`)
       // Two that share a line of text share all of its lines.
       for (const a of found) for (const b of found) if (Math.abs(a.bottom - b.bottom) < 12) assert.deepEqual([a.label, a.top, a.bottom], [b.label, b.top, b.bottom], `${hash}: ${a.name} and ${b.name}`)
     }

@@ -2,7 +2,7 @@
 
 import { api, sentence } from '../api.js'
 import { button, commandLine, h, say, show } from '../dom.js'
-import { bytes, date, duration, plural } from '../format.js'
+import { bytes, date, duration, plural, tied } from '../format.js'
 import { state, watch } from '../live.js'
 import { lab, noRaceYet, status } from '../store.js'
 import { comparison } from './comparing.js'
@@ -80,7 +80,7 @@ function item(run, checked, tick, said) {
     }
   }, { class: 'quiet', 'aria-label': `Delete ${name}`, onblur: () => { remove.dataset.sure = ''; say(remove, 'Delete') } })
   return h('li', {}, box,
-    h('div', {}, h('a', { href: `#/race?run=${encodeURIComponent(run.id)}` }, run.title),
+    h('div', {}, h('a', { href: `#/race?run=${encodeURIComponent(run.id)}` }, tied(run.title)),
       h('p', { class: 'faint nums' }, `${date(run.started_unix_ms)}, took ${duration(run.elapsed_ms * 1e6)}, ${plural(run.rows, 'row')}, ${bytes(run.bytes)}`,
         run.interrupted ? ', stopped early' : '', run.failed_rows ? h('strong', { class: 'bad' }, `, ${plural(run.failed_rows, 'row')} failed`) : null),
       run.unkept ? h('p', { class: 'bad' }, `In memory only, until the lab ends: open it and export it. It could not be kept: ${run.unkept}.`) : null,
