@@ -20,6 +20,7 @@ pub use self::sender::Sender;
 use crate::config::Config;
 use crate::error::{RecvError, SendError};
 use crate::halves::{Any, Mechanism, Opened};
+use crate::stopper::Stopper;
 use crate::wait::{Patience, WaitStrategy};
 
 /// A full-duplex connection to the peer. [Split](Connection::split) it to send and receive from two threads.
@@ -70,7 +71,7 @@ impl<M: Mechanism> Connection<M> {
         let Opened { outbound, inbound, one_core, owner } = opened;
         let patience = Patience::new(config.wait, one_core);
         Connection {
-            sender: Sender::new(outbound, patience, config.linger, owner),
+            sender: Sender::new(outbound, patience.clone(), config.linger, owner),
             receiver: Receiver::new(inbound, patience, owner),
         }
     }
@@ -146,6 +147,12 @@ impl<M: Mechanism> Connection<M> {
     /// The longest message that both ends agreed on, in bytes.
     pub fn max_message(&self) -> usize {
         self.sender.max_message()
+    }
+
+    /// Lets `stopper` end the waits of both halves from now on.
+    pub fn set_stopper(&mut self, stopper: &Stopper) {
+        self.sender.set_stopper(stopper);
+        self.receiver.set_stopper(stopper);
     }
 
     /// How both halves wait from now on.

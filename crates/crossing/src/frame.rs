@@ -95,7 +95,12 @@ pub trait Wire: Send {
 /// Waits until `wire` is ready for `events`, or patience ends. Only for strategies that may sleep.
 fn sleep(wire: &impl Wire, events: PollFlags, patience: &Patience) -> Result<(), Errno> {
     let timeout = patience.left().map(timespec);
-    match poll(&mut [PollFd::from_borrowed_fd(wire.fd(), events)], timeout.as_ref()) {
+    let wire = PollFd::from_borrowed_fd(wire.fd(), events);
+    let woken = match patience.stopper() {
+        Some(stopper) => poll(&mut [wire, PollFd::new(stopper, PollFlags::IN)], timeout.as_ref()),
+        None => poll(&mut [wire], timeout.as_ref()),
+    };
+    match woken {
         Ok(_) | Err(Errno::INTR | Errno::AGAIN) => Ok(()),
         Err(errno) => Err(errno),
     }

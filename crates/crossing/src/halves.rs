@@ -172,6 +172,11 @@ pub trait Inbound: Send {
     /// Whether something can be received without a look at the kernel.
     fn is_ready(&mut self) -> bool;
 
+    /// Whether [`Inbound::is_ready`] shows all that happens.
+    fn shows_by_itself(&self) -> bool {
+        false
+    }
+
     /// Whether the next receive would not wait. If it would, [`Inbound::fd`] tells when that changes; on a stream only
     /// after a receive that found nothing.
     fn arm(&mut self) -> Ready;

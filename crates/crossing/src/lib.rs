@@ -95,10 +95,12 @@ mod owner;
 mod packet;
 mod parse;
 mod pause;
+mod poll;
 mod ready;
 mod refusal;
 #[cfg(feature = "scene")]
 pub mod scene;
+mod stopper;
 mod sys;
 mod tuning;
 mod wait;
@@ -122,7 +124,9 @@ pub use mechanism::{REGION_FILE, RegionHeader};
 pub use parse::ParseError;
 #[doc(hidden)]
 pub use pause::pause;
+pub use poll::{Interest, Poll, PollError, PollKey, Pollable};
 pub use ready::Ready;
+pub use stopper::Stopper;
 pub use wait::{Spacing, WaitStrategy};
 
 /// The example of the README runs.

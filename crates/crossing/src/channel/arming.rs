@@ -68,6 +68,18 @@ impl<M: Mechanism> Receiver<M> {
     }
 }
 
+impl<M: Mechanism> Receiver<M> {
+    /// Whether the next receive would not wait, as far as that shows without a system call.
+    pub(crate) fn is_ready(&mut self) -> bool {
+        !self.is_open() || self.inbound_mut().is_ready()
+    }
+
+    /// See [`Pollable::shows_by_itself`](crate::Pollable::shows_by_itself).
+    pub(crate) fn shows_by_itself(&self) -> bool {
+        self.inbound().shows_by_itself() && !self.patience().shares_core()
+    }
+}
+
 impl<M: Mechanism> Sender<M> {
     /// Arms the descriptor of this half, unless there is room for a message of `len` bytes.
     ///
@@ -98,6 +110,11 @@ impl<M: Mechanism> Connection<M> {
     /// See [`Receiver::arm`]. The descriptor is that of the [connection](Connection::as_fd).
     pub fn arm(&mut self) -> Ready {
         self.receiver().arm()
+    }
+
+    /// The receiving half.
+    pub(crate) fn receiving(&self) -> &Receiver<M> {
+        &self.receiver
     }
 }
 

@@ -90,7 +90,9 @@ impl<M: Mechanism> Claim<'_, M> {
         sender.gate.pass()?;
         sender.outbound.commit();
         match sender.flush_until(self.until) {
-            Err(SendError::Full | SendError::Timeout | SendError::Io(_)) if sender.outbound.has_in_line() => {
+            Err(SendError::Full | SendError::Timeout | SendError::Stopped | SendError::Io(_))
+                if sender.outbound.has_in_line() =>
+            {
                 Err(SendError::Unfinished)
             }
             outcome => outcome,

@@ -7,6 +7,7 @@ use super::gate::{Closed, Gate};
 use crate::error::{End, RecvError};
 use crate::halves::{Any, Inbound, Mechanism};
 use crate::owner::Owner;
+use crate::stopper::Stopper;
 use crate::wait::{Patience, Until, WaitStrategy};
 
 /// The half of a connection that receives.
@@ -133,6 +134,11 @@ impl<M: Mechanism> Receiver<M> {
         outcome
     }
 
+    /// How it waits.
+    pub(super) fn patience(&self) -> &Patience {
+        &self.patience
+    }
+
     /// Whether this half may be used.
     pub(super) fn is_open(&self) -> bool {
         self.gate.is_open()
@@ -177,6 +183,11 @@ impl<M: Mechanism> Receiver<M> {
     /// ```
     pub fn bytes_ahead(&self) -> usize {
         self.inbound.bytes_ahead()
+    }
+
+    /// Lets `stopper` end the waits of this half from now on: they say [`Stopped`](RecvError::Stopped).
+    pub fn set_stopper(&mut self, stopper: &Stopper) {
+        self.patience.set_stopper(stopper);
     }
 
     /// How this half waits from now on.

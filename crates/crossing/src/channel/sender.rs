@@ -8,6 +8,7 @@ use super::gate::Gate;
 use crate::error::SendError;
 use crate::halves::{Any, Mechanism, Outbound};
 use crate::owner::Owner;
+use crate::stopper::Stopper;
 use crate::wait::{Patience, Until, WaitStrategy};
 
 /// The half of a connection that sends.
@@ -174,6 +175,11 @@ impl<M: Mechanism> Sender<M> {
     /// kernel counts its own overhead as well; on TCP it grows while the kernel tunes it.
     pub fn capacity_bytes(&self) -> Option<usize> {
         self.outbound.capacity_bytes()
+    }
+
+    /// Lets `stopper` end the waits of this half from now on: they say [`Stopped`](SendError::Stopped).
+    pub fn set_stopper(&mut self, stopper: &Stopper) {
+        self.patience.set_stopper(stopper);
     }
 
     /// How this half waits from now on.

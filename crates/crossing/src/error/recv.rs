@@ -73,7 +73,11 @@ pub enum RecvError {
 impl RecvError {
     /// The error for a wait that is over: `Empty` for a non-blocking form, else `Timeout`.
     pub(crate) fn timeout(patience: &Patience) -> Self {
-        if patience.until == Until::Now { RecvError::Empty } else { RecvError::Timeout }
+        match patience.until {
+            Until::Now => RecvError::Empty,
+            _ if patience.is_stopped() => RecvError::Stopped,
+            _ => RecvError::Timeout,
+        }
     }
 
     /// Whether there was no message now: [`Empty`](RecvError::Empty).

@@ -95,7 +95,11 @@ pub enum SendError {
 impl SendError {
     /// The error for a wait that is over: `Full` for a non-blocking form, else `Timeout`.
     pub(crate) fn timeout(patience: &Patience) -> Self {
-        if patience.until == Until::Now { SendError::Full } else { SendError::Timeout }
+        match patience.until {
+            Until::Now => SendError::Full,
+            _ if patience.is_stopped() => SendError::Stopped,
+            _ => SendError::Timeout,
+        }
     }
 
     /// Whether there was no room now: [`Full`](SendError::Full).

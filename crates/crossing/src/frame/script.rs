@@ -72,7 +72,7 @@ impl Wire for Script {
 
 /// A patience that never sleeps.
 pub(super) fn patience(until: Until) -> Patience {
-    *Patience::new(WaitStrategy::Spin, false).until(until)
+    Patience::new(WaitStrategy::Spin, false).until(until).clone()
 }
 
 /// A message, and its frame.

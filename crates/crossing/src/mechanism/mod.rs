@@ -242,6 +242,10 @@ impl<S: Inbound, P: Inbound, U: Inbound, T: Inbound> Inbound for Each<S, P, U, T
         each!(self, half => half.is_ready())
     }
 
+    fn shows_by_itself(&self) -> bool {
+        each!(self, half => half.shows_by_itself())
+    }
+
     fn arm(&mut self) -> Ready {
         each!(self, half => half.arm())
     }

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use super::{Spacing, Until, WaitStrategy};
+use crate::stopper::Stopper;
 use crate::tuning::{BRIEF_LOOKS, LINGER_PAUSES, LOOKS_PER_CLOCK, WAITS_PER_YIELD};
 
 /// How one half of a connection waits, and what it has learnt from its last wait.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Patience {
     pub(crate) strategy: WaitStrategy,
     pub(crate) until: Until,
@@ -25,7 +26,12 @@ pub struct Patience {
     began: Option<Instant>,
     /// How many `pause` instructions stand between two looks.
     pauses: u32,
+    /// What ends a wait from outside.
+    stopper: Option<Stopper>,
 }
+
+/// How long a sleep lasts that cannot see whether it was stopped.
+const BLIND_NAP: Duration = Duration::from_millis(10);
 
 /// How the polling part of a wait ended.
 #[derive(Debug)]
@@ -42,7 +48,16 @@ impl Patience {
     /// Waits by `strategy`, for ever.
     pub(crate) fn new(strategy: WaitStrategy, one_core: bool) -> Patience {
         let pauses = Spacing::calibrated().pauses;
-        Patience { strategy, until: Until::Forever, one_core, polls: true, polled: 0, began: None, pauses }
+        Patience {
+            strategy,
+            until: Until::Forever,
+            one_core,
+            polls: true,
+            polled: 0,
+            began: None,
+            pauses,
+            stopper: None,
+        }
     }
 
     /// The same, for a call with this limit.
@@ -56,6 +71,26 @@ impl Patience {
     pub(crate) fn set_strategy(&mut self, strategy: WaitStrategy) {
         self.strategy = strategy;
         self.polls = true;
+    }
+
+    /// Lets `stopper` end waits from now on.
+    pub(crate) fn set_stopper(&mut self, stopper: &Stopper) {
+        self.stopper = Some(stopper.clone());
+    }
+
+    /// What may end a sleep beside the deadline, for those that can sleep on it.
+    pub(crate) fn stopper(&self) -> Option<&Stopper> {
+        self.stopper.as_ref()
+    }
+
+    /// Whether waits were ended from outside.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopper.as_ref().is_some_and(Stopper::is_stopped)
+    }
+
+    /// Whether both ends share their only core.
+    pub(crate) fn shares_core(&self) -> bool {
+        self.one_core
     }
 
     /// Polls until the condition holds or the strategy's polling is over.
@@ -97,6 +132,23 @@ impl Patience {
                 return Polled::Sleep;
             }
         }
+    }
+
+    /// Polls as the strategy has it, for one that also waits for what polling does not show: a wait that never sleeps looks there
+    /// after each part of its polling.
+    pub(crate) fn poll_for_a_while<T>(&mut self, mut look: impl FnMut() -> Option<T>) -> Polled<T> {
+        if self.strategy != WaitStrategy::Spin {
+            return self.poll(look);
+        }
+        (0..LOOKS_PER_CLOCK)
+            .find_map(|_| {
+                let found = look();
+                if found.is_none() {
+                    self.pause();
+                }
+                found
+            })
+            .map_or(Polled::Sleep, Polled::Found)
     }
 
     /// Looks at `what` as the strategy has it, and sleeps on it in between. `None` when patience has ended.
@@ -142,7 +194,7 @@ impl Patience {
     /// Whether a system call may wait in the kernel for as long as it takes.
     #[inline]
     pub(crate) fn waits_in_calls(&self) -> bool {
-        self.until == Until::Forever && self.strategy == WaitStrategy::Block
+        self.until == Until::Forever && self.strategy == WaitStrategy::Block && self.stopper.is_none()
     }
 
     /// Takes note that a wait has slept, or was about to: the next one polls if this one was over within the budget.
@@ -197,10 +249,21 @@ impl Patience {
     /// How long a sleep may last; `None` for ever.
     pub(crate) fn left(&self) -> Option<Duration> {
         match self.until {
+            _ if self.is_stopped() => Some(Duration::ZERO),
             Until::Now => Some(Duration::ZERO),
             Until::At(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
             Until::Forever => None,
         }
+    }
+
+    /// How long a sleep may last that does not see a stopper.
+    pub(crate) fn left_blindly(&self) -> Option<Duration> {
+        self.left().into_iter().chain(self.nap()).min()
+    }
+
+    /// The longest sleep that does not see a stopper, if there is one.
+    pub(crate) fn nap(&self) -> Option<Duration> {
+        self.stopper.is_some().then_some(BLIND_NAP)
     }
 
     /// When a sleep must end that lasts no longer than `at_most`, on CLOCK_MONOTONIC; `None` for never.

@@ -15,6 +15,7 @@ mod forms;
 mod messages;
 #[path = "../process/mod.rs"]
 mod process;
+mod stopping;
 mod waiting;
 
 use std::thread;
@@ -29,6 +30,7 @@ use ends::*;
 use forks::*;
 use forms::*;
 use messages::*;
+use stopping::*;
 use waiting::*;
 
 sentences! {
@@ -76,6 +78,9 @@ sentences! {
     an_armed_half_may_be_used_as_if_it_were_not,
     an_edge_triggered_epoll_misses_nothing,
     a_connection_is_waited_for_like_its_receiver,
+    a_stopped_receiver_loses_nothing,
+    a_stopped_sender_loses_nothing,
+    a_stopped_claim_and_a_stopped_cork_say_so,
     a_forked_child_is_told_by_every_call,
     a_forked_child_sends_nothing_of_its_parents,
 }

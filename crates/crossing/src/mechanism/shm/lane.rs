@@ -98,7 +98,7 @@ impl Lane {
         (pidfd, rendezvous): (Option<BorrowedFd<'_>>, BorrowedFd<'_>),
         patience: &Patience,
     ) -> Result<(), Errno> {
-        let timeout = patience.left().map(timespec);
+        let timeout = patience.left_blindly().map(timespec);
         let lane = PollFd::from_borrowed_fd(self.socket.as_fd(), events);
         // A hang-up of the rendezvous need not be asked for.
         let rendezvous = PollFd::from_borrowed_fd(rendezvous, PollFlags::empty());

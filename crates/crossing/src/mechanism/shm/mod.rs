@@ -334,6 +334,10 @@ impl Inbound for RingReceiver {
         self.ring.is_ready()
     }
 
+    fn shows_by_itself(&self) -> bool {
+        true
+    }
+
     fn arm(&mut self) -> Ready {
         self.ring.arm()
     }

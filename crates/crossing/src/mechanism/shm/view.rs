@@ -24,6 +24,7 @@ use super::memory::{Memory, Status, Word};
 use super::plain::{self, Bed, Known};
 use super::region::{Own, Theirs, offset};
 use super::{opaque, sleeping};
+use crate::stopper::{self, Stopper};
 use crate::tuning::{self, PART_BYTES};
 use crate::wait::Patience;
 
@@ -262,13 +263,15 @@ impl<L: Rings> Memory for View<L> {
 
     fn sleep(&self, word: Word, seen: u64, status: Status, patience: &Patience) -> io::Result<()> {
         let known = self.known();
-        let deadline = patience.deadline(if self.asymmetric { sleeping::longest_nap() } else { None });
+        let longest = if self.asymmetric { sleeping::longest_nap() } else { None };
+        let deadline = patience.deadline(longest);
         let place =
             SleepPlace { seen: seen as u32, deadline, ..SleepPlace::new(self.their_words, known, word) };
-        if !sleeping::waitv_is_refused() && place.sleep_on_both(status).is_ok() {
+        if !sleeping::waitv_is_refused() && place.sleep_on_all(status, patience.stopper()).is_ok() {
             return Ok(());
         }
-        plain::sleep(&place, status)
+        let deadline = patience.deadline(longest.into_iter().chain(patience.nap()).min());
+        plain::sleep(&SleepPlace { deadline, ..place }, status)
     }
 }
 
@@ -296,8 +299,8 @@ impl<'a> SleepPlace<'a> {
         unsafe { AtomicU32::from_ptr(self.index) }
     }
 
-    /// Sleeps on the index and on the status at once. An error when the kernel does not do it.
-    fn sleep_on_both(&self, status: Status) -> Result<(), Errno> {
+    /// Sleeps on the index, on the status and on a stopper at once. An error when the kernel does not do it.
+    fn sleep_on_all(&self, status: Status, stopper: Option<&Stopper>) -> Result<(), Errno> {
         // Never FUTEX_PRIVATE on the shared word: the kernel would wait on another key, and no wake
         // would reach it.
         let mut theirs = Wait::new();
@@ -308,13 +311,19 @@ impl<'a> SleepPlace<'a> {
         mine.uaddr = WaitPtr::new(self.known.status.as_ptr().cast::<c_void>());
         mine.val = u64::from(status.0);
         mine.flags = WaitFlags::SIZE_U32 | WaitFlags::PRIVATE;
-        let clock = futex::ClockId::Monotonic;
-        sleeping::judge_waitv(futex::waitv(
-            &[theirs, mine],
-            WaitvFlags::empty(),
-            self.deadline.as_ref(),
-            clock,
-        ))
+        let mut stop = Wait::new();
+        stop.val = u64::from(stopper::GOING);
+        stop.flags = mine.flags;
+        let waits = [theirs, mine, stop];
+        let waits = match stopper {
+            Some(stopper) => {
+                stop.uaddr = WaitPtr::new(stopper.word().as_ptr().cast::<c_void>());
+                &[theirs, mine, stop][..]
+            }
+            None => &waits[..2],
+        };
+        let (deadline, clock) = (self.deadline.as_ref(), futex::ClockId::Monotonic);
+        sleeping::judge_waitv(futex::waitv(waits, WaitvFlags::empty(), deadline, clock))
     }
 }
 

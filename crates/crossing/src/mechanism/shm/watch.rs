@@ -97,7 +97,7 @@ impl Watch {
 
     /// Sleeps until the status differs from `seen`, or patience ends.
     pub(super) fn sleep(&self, seen: Status, patience: &Patience) -> Result<(), Errno> {
-        let timeout = patience.left().map(timespec);
+        let timeout = patience.left_blindly().map(timespec);
         match futex::wait(&self.watched.known.status, futex::Flags::PRIVATE, seen.0, timeout.as_ref()) {
             Ok(()) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => Ok(()),
             Err(errno) => Err(errno),

@@ -196,9 +196,10 @@ fn stress(count: u64, capacity: u64, start: u64) -> usize {
     let longest = (capacity / 2 - GRAIN) as usize;
     let [mine, theirs] = Heap::pair([capacity; 2], start);
     let wakes = mine.clone();
+    let mut senders_patience = patience.clone();
     let sender = thread::spawn(move || {
         let mut ring = Producer::new(mine, capacity, start);
-        (0..count).try_for_each(|n| send(&mut ring, &message(n, longest), &mut patience))
+        (0..count).try_for_each(|n| send(&mut ring, &message(n, longest), &mut senders_patience))
     });
     let mut ring = Consumer::new(theirs.clone(), capacity, longest, start);
     let mut buffer = vec![0; longest];
