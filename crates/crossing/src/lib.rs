@@ -108,6 +108,7 @@ mod wait;
 pub use channel::{Claim, Connection, Cork, CorkedConnection, Receiver, Sender};
 pub use config::Config;
 pub use credentials::Peers;
+pub use endpoint::activation::Activated;
 pub use endpoint::listen_options::ListenOptions;
 pub use endpoint::listener::Listener;
 pub use endpoint::{Address, Endpoint};

@@ -6,7 +6,7 @@
 //! [folder](super::folder): a server that is gone and one that is about to take its place look
 //! alike.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -14,11 +14,13 @@ use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 
 use super::address::{Address, AddressPlace};
+use super::adopt;
 use super::dial::{is_socket, local_socket, resolve};
 use super::folder::{Folder, listens, set_mode};
 use super::listen_options::ListenOptions;
 use crate::descriptor::above_stdio;
 use crate::error::ConnectError;
+use crate::kind::Kind;
 use crate::owner::{self, Owner};
 
 /// A place that was taken.
@@ -118,19 +120,36 @@ fn bind_tcp(
 ) -> Result<(OwnedFd, Address), ConnectError> {
     let failed = |source| ConnectError::Io { doing: format!("listen at {address}"), source };
     let addresses = resolve(host_port).map_err(failed)?;
-    let remote = addresses.iter().find(|there| !there.ip().to_canonical().is_loopback());
-    if let Some(remote) = remote.filter(|_| !options.allow_remote) {
-        let why = format!(
-            "other machines can reach {}, and TCP has no authentication: ListenOptions::allow_remote allows it",
-            remote.ip()
-        );
-        return Err(ConnectError::Address { address: address.to_string(), why });
-    }
+    check_remote(address, &addresses, options)?;
     let listener = TcpListener::bind(&addresses[..]).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     rustix::net::listen(&listener, options.queue()).map_err(listening(address))?;
     let address = Address::tcp(listener.local_addr().map_err(failed)?.to_string())?;
     Ok((above_stdio(listener.into()).map_err(listening(&address))?, address))
+}
+
+/// Refuses addresses that other machines can reach, unless that is asked for.
+fn check_remote(
+    address: &Address,
+    addresses: &[SocketAddr],
+    options: &ListenOptions,
+) -> Result<(), ConnectError> {
+    let remote = addresses.iter().find(|there| !there.ip().to_canonical().is_loopback());
+    let Some(remote) = remote.filter(|_| !options.allow_remote) else { return Ok(()) };
+    let why = format!(
+        "other machines can reach {}, and TCP has no authentication: ListenOptions::allow_remote allows it",
+        remote.ip()
+    );
+    Err(ConnectError::Address { address: address.to_string(), why })
+}
+
+/// A place that another program has taken, by the socket that listens there.
+pub(super) fn take_over(kind: Kind, fd: OwnedFd, options: &ListenOptions) -> Result<Bound, ConnectError> {
+    let (socket, address) = adopt::listener(kind, fd)?;
+    if let Some(Ok(numeric)) = address.host_port().map(str::parse) {
+        check_remote(&address, &[numeric], options)?;
+    }
+    Ok(Bound { socket, address, made: None })
 }
 
 /// The same address, wherever this process works.
@@ -152,6 +171,13 @@ pub(super) struct SocketFile {
 fn file_at(path: &Path) -> Result<(u64, u64), Errno> {
     let stat = rustix::fs::lstat(path)?;
     Ok((stat.st_dev, stat.st_ino))
+}
+
+impl SocketFile {
+    /// Leaves the file where it is.
+    pub(super) fn leave(mut self) {
+        self.owner = self.owner.nobody();
+    }
 }
 
 impl Drop for SocketFile {

@@ -5,13 +5,15 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
-use super::bind::{Bound, SocketFile, bind};
+use super::activation::{self, Activated, Environment};
+use super::bind::{Bound, SocketFile, bind, take_over};
 use super::half_open::HalfOpen;
 use super::listen_options::ListenOptions;
 use super::{Address, Endpoint};
@@ -49,7 +51,7 @@ pub struct Listener {
     kind: Kind,
     /// Dropped first: while the socket is open no other file can be this one, and no process takes
     /// it for one that was left.
-    _made: Option<SocketFile>,
+    made: Option<SocketFile>,
     /// The socket does not block: poll(2) does the waiting, because it takes a deadline.
     socket: OwnedFd,
     address: Address,
@@ -71,6 +73,66 @@ impl Listener {
     /// What a listener may choose for itself, to be ended by [`bind`](ListenOptions::bind).
     pub fn options() -> ListenOptions {
         ListenOptions::default()
+    }
+
+    /// A listener of `kind` over a socket that listens already: one that another program has bound,
+    /// such as a [service manager](Listener::activated). The socket is what [`Endpoint::from_fd`]
+    /// says for each kind. Its file, if it has one, stays when the listener is dropped.
+    ///
+    /// From here on the socket does not block, for every process that shares it.
+    ///
+    /// # Errors
+    /// [`ConnectError::Descriptor`] when it is another socket, does not listen, or is no socket;
+    /// then it is closed. [`ConnectError::Address`] when other machines can reach it over TCP,
+    /// unless [`ListenOptions::from_fd`] is told that they may.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::os::unix::net::UnixListener;
+    /// use crossing::{Kind, Listener};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("crossing-from-fd-{}", std::process::id()));
+    /// let bound = UnixListener::bind(&path)?;
+    /// let listener = Listener::from_fd(Kind::Unix, bound.into())?;
+    /// assert_eq!(listener.address().path(), Some(path.as_path()));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_fd(kind: Kind, fd: OwnedFd) -> Result<Listener, ConnectError> {
+        Listener::options().from_fd(kind, fd)
+    }
+
+    /// The sockets that a service manager has started this process with (sd_listen_fds(3)), in the
+    /// manager's order; none when it was started by other means. All are taken, once, and no child
+    /// of this process inherits them.
+    ///
+    /// A packet socket can serve shared memory or pipes, so the caller says which:
+    /// [`Listener::from_fd`] checks that the socket fits. In a unit of systemd
+    /// `ListenSequentialPacket=` is for these two, `ListenStream=` for Unix sockets and TCP.
+    ///
+    /// A client sees the manager's user in place of the server's: the kernel tells which process
+    /// began to listen. Let its [`Config::peers`](crate::Config::peers) allow that user, root by
+    /// default.
+    ///
+    /// # Errors
+    /// [`ConnectError::NotInherited`] when they were taken already, or the environment
+    /// (`LISTEN_PID`, `LISTEN_FDS`, `LISTEN_FDNAMES`) says that they are for this process and they
+    /// are not there. Then none is taken: a descriptor that this process has opened since is left
+    /// alone.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Kind, Listener};
+    ///
+    /// let listener = match Listener::activated()?.into_iter().next() {
+    ///     Some(socket) => Listener::from_fd(Kind::Shm, socket.into())?,
+    ///     None => Listener::bind(&"shm:@crossing-example-activated".parse()?)?,
+    /// };
+    /// # Ok::<(), crossing::ConnectError>(())
+    /// ```
+    pub fn activated() -> Result<Vec<Activated>, ConnectError> {
+        static TAKEN: AtomicBool = AtomicBool::new(false);
+        activation::take(&Environment::of_this_process(), std::process::id(), &TAKEN)
     }
 
     /// Where it listens, with the port that the system chose. A path is absolute, unless it would be too long.
@@ -153,9 +215,24 @@ impl ListenOptions {
     /// where there is no file; with [`reclaim`](ListenOptions::reclaim) also [`ConnectError::Io`]
     /// with what stands at the path and is not taken over.
     pub fn bind(&self, address: &Address) -> Result<Listener, ConnectError> {
-        let Bound { socket, address, made } = bind(address, self)?;
+        Ok(self.listener(bind(address, self)?))
+    }
+
+    /// Like [`Listener::from_fd`]. Of these choices only
+    /// [`allow_remote`](ListenOptions::allow_remote) and
+    /// [`half_open_limit`](ListenOptions::half_open_limit) still matter for a socket that listens
+    /// already.
+    ///
+    /// # Errors
+    /// Those of [`Listener::from_fd`].
+    pub fn from_fd(&self, kind: Kind, fd: OwnedFd) -> Result<Listener, ConnectError> {
+        Ok(self.listener(take_over(kind, fd, self)?))
+    }
+
+    fn listener(&self, bound: Bound) -> Listener {
+        let Bound { socket, address, made } = bound;
         let half_open = HalfOpen::new(self.half_open_limit);
-        Ok(Listener { kind: address.kind(), _made: made, socket, address, half_open })
+        Listener { kind: address.kind(), made, socket, address, half_open }
     }
 }
 
@@ -179,6 +256,14 @@ fn gave_up(errno: Errno) -> bool {
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+/// The socket, which still listens, but does not block. Its file, if it has one, stays where it is.
+impl From<Listener> for OwnedFd {
+    fn from(listener: Listener) -> OwnedFd {
+        listener.made.into_iter().for_each(SocketFile::leave);
+        listener.socket
     }
 }
 

@@ -3,7 +3,9 @@
 //! A process is given a rendezvous, never a live connection: a connection's memory is sealed, and
 //! could not be mapped again.
 
+pub(crate) mod activation;
 mod address;
+mod adopt;
 mod bind;
 mod birth;
 mod dial;
@@ -15,7 +17,7 @@ pub(crate) mod listener;
 
 use std::env;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::{Child, Command};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -124,6 +126,45 @@ impl Endpoint {
         Ok(Endpoint::new(legacy.kind, socket, legacy.how))
     }
 
+    /// An end of `kind` that leads over this socket: one end of a pair, or one that was connected
+    /// or accepted by other means. It is taken for one that met at an address, and its peer checked
+    /// by [`Config::peers`], if either end of it has a name.
+    ///
+    /// | kind | socket |
+    /// |---|---|
+    /// | shared memory, pipe | a Unix packet socket, `SOCK_SEQPACKET` |
+    /// | Unix socket | a Unix stream socket |
+    /// | TCP | a TCP socket, whether IPv4 or IPv6 |
+    ///
+    /// # Errors
+    /// [`ConnectError::Descriptor`] when it is another socket, listens, is not connected, or is no
+    /// socket; then it is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::os::fd::OwnedFd;
+    /// use std::os::unix::net::UnixStream;
+    /// use crossing::{Config, Endpoint, Kind};
+    ///
+    /// let (here, there) = UnixStream::pair()?;
+    /// let here = Endpoint::from_fd(Kind::Unix, here.into())?;
+    /// let there = Endpoint::from_fd(Kind::Unix, there.into())?;
+    /// let there = std::thread::spawn(move || there.connect(&Config::default()));
+    /// let mut here = here.connect(&Config::default())?;
+    /// here.send(b"hello")?;
+    /// # there.join().expect("no panic")?;
+    ///
+    /// // Another kind of socket is refused by what it is.
+    /// let (one, _other) = UnixStream::pair()?;
+    /// let error = Endpoint::from_fd(Kind::Shm, one.into()).unwrap_err();
+    /// assert!(error.to_string().contains("it is a Unix stream socket"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_fd(kind: Kind, fd: OwnedFd) -> Result<Endpoint, ConnectError> {
+        let (socket, how) = adopt::end(kind, fd)?;
+        Ok(Endpoint::new(kind, socket, how))
+    }
+
     fn order(self, command: Command) -> io::Result<birth::SpawnOrder> {
         let Endpoint { kind, socket, how, .. } = self;
         let file = File::of(&socket)?;
@@ -177,6 +218,26 @@ fn check_kind<M: Mechanism>(endpoint: Kind) -> Result<(), ConnectError> {
     match M::KIND {
         Some(wanted) if wanted != endpoint => Err(ConnectError::WrongKind { endpoint, wanted }),
         _ => Ok(()),
+    }
+}
+
+impl AsFd for Endpoint {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for Endpoint {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+/// The socket, to be passed on: over another socket, or to a program that starts children by
+/// itself. [`Endpoint::from_fd`] makes an end of it again.
+impl From<Endpoint> for OwnedFd {
+    fn from(endpoint: Endpoint) -> OwnedFd {
+        endpoint.socket
     }
 }
 

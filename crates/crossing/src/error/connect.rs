@@ -78,6 +78,8 @@ pub enum ConnectError {
     },
     /// Nothing was handed over to this process, or it was taken already.
     NotInherited(String),
+    /// The descriptor is not what it was said to be: its family, its type or its state is another.
+    Descriptor(String),
 }
 
 impl ConnectError {
@@ -151,7 +153,9 @@ impl PartialEq for ConnectError {
                 WrongKind { endpoint, wanted },
                 WrongKind { endpoint: other_endpoint, wanted: other_wanted },
             ) => (endpoint, wanted) == (other_endpoint, other_wanted),
-            (Config(why), Config(other)) | (NotInherited(why), NotInherited(other)) => why == other,
+            (Config(why), Config(other))
+            | (NotInherited(why), NotInherited(other))
+            | (Descriptor(why), Descriptor(other)) => why == other,
             (Parse(error), Parse(other)) => error == other,
             (Address { address, why }, Address { address: other_address, why: other_why }) => {
                 (address, why) == (other_address, other_why)
@@ -166,6 +170,7 @@ impl PartialEq for ConnectError {
                 | WrongKind { .. }
                 | Config(_)
                 | NotInherited(_)
+                | Descriptor(_)
                 | Parse(_)
                 | Address { .. }
                 | Shed { .. },
@@ -194,6 +199,7 @@ impl From<ConnectError> for io::Error {
             ConnectError::WrongKind { .. }
             | ConnectError::Config(_)
             | ConnectError::Parse(_)
+            | ConnectError::Descriptor(_)
             | ConnectError::Address { .. } => io::ErrorKind::InvalidInput,
             ConnectError::Shed { .. } => io::ErrorKind::ResourceBusy,
             ConnectError::NotInherited(_) => io::ErrorKind::NotFound,
@@ -227,6 +233,7 @@ impl fmt::Display for ConnectError {
                 write!(f, "{limit} others came during the handshake, and no more may wait ({option})")
             }
             ConnectError::NotInherited(why) => write!(f, "no endpoint was handed over: {why}"),
+            ConnectError::Descriptor(why) => write!(f, "the descriptor is {why}"),
         }
     }
 }
