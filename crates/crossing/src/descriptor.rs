@@ -103,3 +103,17 @@ pub(crate) fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<ReceivedPac
     let long = received.flags.contains(ReturnFlags::TRUNC) || cut && fds.len() >= ROOM;
     Ok(ReceivedPacket { len: received.bytes, fds, short: left_out || cut && !long, long })
 }
+
+/// Receives one packet of one descriptor, without waiting and without allocating: also between fork
+/// and exec. `None` when no packet comes any more.
+pub(crate) fn receive_one(socket: impl AsFd) -> Result<Option<OwnedFd>, Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut [0])], &mut ancillary, flags)?;
+    let first = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut rights) => rights.next(),
+        _ => None,
+    });
+    Ok(first)
+}

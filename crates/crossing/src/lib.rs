@@ -111,6 +111,7 @@ pub use credentials::Peers;
 pub use endpoint::activation::Activated;
 pub use endpoint::listen_options::ListenOptions;
 pub use endpoint::listener::Listener;
+pub use endpoint::spawn::{OwnedChild, Spawn};
 pub use endpoint::{Address, Endpoint};
 pub use error::{ConnectError, End, Error, RecvError, SendError, Violation};
 pub use halves::{Any, Mechanism};

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use rustix::io::{Errno, FdFlags};
 use rustix::ioctl::{Getter, Opcode, ioctl};
-use rustix::process::{Pid, Resource};
+use rustix::process::{Pid, Resource, Signal};
 
 /// Has `command` leave `fd` open in the child, under the same number, by a step between fork(2) and exec(2).
 ///
@@ -26,6 +26,34 @@ pub(crate) fn keep_across_exec(command: &mut Command, fd: &OwnedFd) {
     };
     // SAFETY: between fork and exec the closure makes one system call and touches no memory of the parent.
     unsafe { command.pre_exec(keep) };
+}
+
+/// Has `command` put the descriptor that waits in `carrier` in the carrier's place, by a step
+/// between fork(2) and exec(2): the child's program finds it open under that number. Taken out in
+/// one child, it is in no other; then the step fails with ESTALE.
+pub(crate) fn replace_before_exec(command: &mut Command, carrier: OwnedFd) {
+    let mut carrier = carrier;
+    let replace = move || {
+        let fd = crate::descriptor::receive_one(&carrier)?.ok_or(Errno::STALE)?;
+        // Under the new number it is not closed by exec(2).
+        Ok(rustix::io::dup2(fd, &mut carrier)?)
+    };
+    // SAFETY: between fork and exec the closure makes system calls on descriptors of the child's own
+    // table. It allocates nothing, takes no lock, and touches no memory of the parent but its own.
+    unsafe { command.pre_exec(replace) };
+}
+
+/// Has `command` ask the kernel to be killed with the thread that starts it, by a step between
+/// fork(2) and exec(2). A child whose parent has ended meanwhile is not started.
+pub(crate) fn die_with_parent(command: &mut Command) -> io::Result<()> {
+    let parent = own_pid()?;
+    let ask = move || {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        if rustix::process::getppid() == Some(parent) { Ok(()) } else { Err(Errno::SRCH.into()) }
+    };
+    // SAFETY: between fork and exec the closure makes two system calls and touches no memory of the parent.
+    unsafe { command.pre_exec(ask) };
+    Ok(())
 }
 
 /// A table of descriptors that no other thread shares: a copy of the one that this thread had shared until then.

@@ -1,4 +1,4 @@
-//! Birth: a child is started, and is given one descriptor that none of its siblings gets.
+//! Birth: a child is started, and is given descriptors that none of its siblings gets.
 //!
 //! A descriptor is inherited when its close-on-exec flag is off. The flag stands in the table of descriptors that the threads of
 //! a process share; were it cleared there, a child that another thread starts at that moment would inherit the
@@ -14,7 +14,8 @@
 //! pidfd). The kernel takes the thread that made a child for its parent: a child that has asked to be killed when its parent dies (prctl(2), `PR_SET_PDEATHSIG`) would be
 //! killed when this thread ends.
 //!
-//! If the thread or its own table cannot be made, the child is started by fork(2).
+//! If the thread or its own table cannot be made, the child is started by fork(2). A child that is
+//! to die with its parent is not: this thread would be its parent.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -34,19 +35,19 @@ use crate::sys::OwnTable;
 /// and are closed there.
 pub(super) struct SpawnOrder {
     pub(super) command: Command,
-    /// The descriptor that the child inherits. Its number is above those of standard input, output
-    /// and error.
-    pub(super) fd: OwnedFd,
-    pub(super) variable: &'static str,
-    /// The variable's content.
-    pub(super) text: String,
+    /// What the child inherits. Their numbers are above those of standard input, output and error.
+    pub(super) inherited: Vec<OwnedFd>,
+    /// Whether the child is killed when this process ends.
+    pub(super) dies_with_parent: bool,
 }
 
 /// Carries an order out. This process keeps nothing of what the child inherits.
 pub(super) fn spawn(order: SpawnOrder) -> io::Result<Child> {
-    debug_assert!(order.fd.as_raw_fd() >= FIRST_FREE);
+    debug_assert!(order.inherited.iter().all(|fd| fd.as_raw_fd() >= FIRST_FREE));
     let mut order = order;
-    order.command.env(order.variable, &order.text);
+    if order.dies_with_parent {
+        crate::sys::die_with_parent(&mut order.command)?;
+    }
     // The way of the pipes to the child, from one table to the other.
     let (here, there) = descriptor::packet_pair()?;
     let work = Arc::new(Mutex::new(Some((order, there))));
@@ -75,6 +76,10 @@ pub(super) fn spawn(order: SpawnOrder) -> io::Result<Child> {
         return adopt(born?, here);
     }
     match take(&work) {
+        Some((order, _)) if order.dies_with_parent => {
+            drop(order);
+            Err(io::Error::other("cannot start the thread that a child needs which dies with its parent"))
+        }
         Some((order, _)) => by_fork(order),
         None => Err(io::Error::other("the thread that starts a child has panicked")),
     }
@@ -82,7 +87,9 @@ pub(super) fn spawn(order: SpawnOrder) -> io::Result<Child> {
 
 /// In a table of descriptors of this thread's own: starts the child, and sends off the pipes to it.
 fn bear(order: &mut SpawnOrder, line: &OwnedFd) -> io::Result<Child> {
-    rustix::io::fcntl_setfd(&order.fd, FdFlags::empty())?;
+    for fd in &order.inherited {
+        rustix::io::fcntl_setfd(fd, FdFlags::empty())?;
+    }
     let mut child = order.command.spawn()?;
     let pipes = [
         child.stdin.take().map(OwnedFd::from),
@@ -139,7 +146,9 @@ fn stay(child: Pid, pidfd: Result<OwnedFd, Errno>) {
 
 /// The slow way, which needs no thread.
 fn by_fork(order: SpawnOrder) -> io::Result<Child> {
-    let SpawnOrder { mut command, fd, .. } = order;
-    crate::sys::keep_across_exec(&mut command, &fd);
+    let SpawnOrder { mut command, inherited, .. } = order;
+    for fd in &inherited {
+        crate::sys::keep_across_exec(&mut command, fd);
+    }
     command.spawn()
 }

@@ -1,22 +1,43 @@
 //! Inheritance: a child takes what its parent has handed over, and nothing else.
 //!
-//! The parent leaves a descriptor open for the child, and writes into the child's environment which one it is. An environment is
-//! inherited further than a descriptor is: by a grandchild, or by what the child becomes with exec(2). There the number may
-//! mean another file. So the variable carries the file's device and inode beside the number, and a descriptor that is
-//! not that very file is left alone.
+//! The parent leaves a descriptor open for the child, and writes into the child's environment which
+//! one it is. An environment is inherited further than a descriptor is: by a grandchild, or by what
+//! the child becomes with exec(2). There the number may mean another file. So the variable carries
+//! the file's device and inode beside the number, and a descriptor that is not that very file is
+//! left alone. One that exec(2) would close was not inherited: it was taken already, or opened
+//! since.
+//!
+//! A child may be given several ends. Each has a variable of its own, with the end's name in it.
 
+use std::collections::BTreeSet;
+use std::env;
 use std::fmt;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::str::FromStr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags};
 
 use crate::descriptor::FIRST_FREE;
 use crate::kind::Kind;
+use crate::owner::{self, PerProcess};
 
-/// The variable that tells a child its endpoint.
-pub(super) const VARIABLE: &str = "CROSSING_ENDPOINT";
+/// The variable that tells a child its endpoint. That of one with a name has the name behind it.
+const VARIABLE: &str = "CROSSING_ENDPOINT";
+
+/// The longest name.
+const LONGEST_NAME: usize = 64;
+
+/// The variable for an end, which may have a name. Shells pass on no other letters than these.
+pub(super) fn variable(name: Option<&str>) -> Result<String, String> {
+    let Some(name) = name else { return Ok(VARIABLE.to_owned()) };
+    let fits = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !fits || !(1..=LONGEST_NAME).contains(&name.len()) {
+        let name = name.escape_debug();
+        return Err(format!("`{name}` is no name of an endpoint: 1 to {LONGEST_NAME} of A-Z a-z 0-9 _"));
+    }
+    Ok(format!("{VARIABLE}_{name}"))
+}
 
 /// How an end came to lead to the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +96,10 @@ impl FromStr for Legacy {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Legacy, String> {
-        let fault =
-            || format!("{VARIABLE}={text} is not <mechanism>:<given or met>:<descriptor>:<device>:<inode>");
+        let fault = || {
+            let text = text.escape_debug();
+            format!("`{text}` is not <mechanism>:<given or met>:<descriptor>:<device>:<inode>")
+        };
         let mut words = text.split(':');
         let mut word = || words.next().ok_or_else(fault);
         let legacy = Legacy {
@@ -92,21 +115,37 @@ impl FromStr for Legacy {
     }
 }
 
-/// Takes what `text` says, if it was not `taken` yet.
-pub(super) fn take(text: Option<String>, taken: &AtomicBool) -> Result<(Legacy, OwnedFd), String> {
-    let text = text
-        .ok_or_else(|| format!("{VARIABLE} is not set: this process must be started by Endpoint::spawn"))?;
-    let legacy: Legacy = text.parse()?;
-    let gone = "it was taken already";
-    if taken.load(Ordering::Relaxed) {
-        return Err(gone.into());
+/// Takes the end that this process was started with, by its name if it has one.
+pub(super) fn take(name: Option<&str>) -> Result<(Legacy, OwnedFd), String> {
+    /// The variables whose ends were taken.
+    static TAKEN: PerProcess<Mutex<BTreeSet<String>>> = PerProcess::new();
+    let taken = TAKEN.get().map_err(|errno| format!("cannot {}: {errno}", owner::NOTICING))?;
+    let variable = variable(name)?;
+    let text = env::var(&variable).ok();
+    // What a panic leaves there is whole.
+    let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+    take_from(&variable, text, &mut taken)
+}
+
+/// Takes what the `text` of `variable` says, if it was not `taken` yet.
+fn take_from(
+    variable: &str,
+    text: Option<String>,
+    taken: &mut BTreeSet<String>,
+) -> Result<(Legacy, OwnedFd), String> {
+    let unset = || {
+        format!(
+            "{variable} is not set: this process must be started by Endpoint::spawn or with Endpoint::give"
+        )
+    };
+    let said = |why: String| format!("{variable}: {why}");
+    let legacy: Legacy = text.ok_or_else(unset)?.parse().map_err(said)?;
+    if taken.contains(variable) {
+        return Err(said("it was taken already".into()));
     }
-    legacy.look()?;
-    // It publishes no data: the thread that sets the flag takes the descriptor.
-    if taken.swap(true, Ordering::Relaxed) {
-        return Err(gone.into());
-    }
-    let socket = legacy.take()?;
+    legacy.look().map_err(said)?;
+    let socket = legacy.take().map_err(said)?;
+    taken.insert(variable.to_owned());
     Ok((legacy, socket))
 }
 
@@ -116,15 +155,20 @@ impl Legacy {
         let Legacy { number, file, .. } = self;
         let stale = |what: &str| {
             format!(
-                "descriptor {number} {what}: {VARIABLE} was meant for another process, and is inherited by whatever that one starts"
+                "descriptor {number} {what}: it was meant for another process, and is inherited by whatever that one starts"
             )
         };
         if *number < FIRST_FREE {
             return Err(stale("is standard input, output or error, or no number of a descriptor"));
         }
-        let found = crate::sys::with_number(*number, |fd| File::of(fd)).map_err(|_| stale("is not open"))?;
+        let look = |fd: BorrowedFd<'_>| Ok((File::of(fd)?, rustix::io::fcntl_getfd(fd)?));
+        let looked: Result<_, Errno> = crate::sys::with_number(*number, look);
+        let (found, flags) = looked.map_err(|_| stale("is not open"))?;
         if found != *file {
             return Err(stale("is another file"));
+        }
+        if flags.contains(FdFlags::CLOEXEC) {
+            return Err(format!("descriptor {number} was taken already"));
         }
         Ok(())
     }
@@ -146,30 +190,34 @@ mod tests {
         Legacy { kind: Kind::Shm, how: How::Given, number: fd.as_raw_fd(), file }
     }
 
-    fn take_it(legacy: &Legacy, taken: &AtomicBool) -> Result<(Legacy, OwnedFd), String> {
-        take(Some(legacy.to_string()), taken)
+    type Taken = BTreeSet<String>;
+
+    fn take_it(legacy: &Legacy, taken: &mut Taken) -> Result<(Legacy, OwnedFd), String> {
+        take_from(VARIABLE, Some(legacy.to_string()), taken)
     }
 
     #[test]
     fn what_was_handed_over_is_taken_once_and_kept_from_the_next_child() {
         let (mine, _theirs) = crate::descriptor::packet_pair().unwrap();
-        rustix::io::fcntl_setfd(&mine, rustix::io::FdFlags::empty()).unwrap();
+        rustix::io::fcntl_setfd(&mine, FdFlags::empty()).unwrap();
         let legacy = legacy(&mine);
         let number = mine.into_raw_fd();
-        let taken = AtomicBool::new(false);
-        let (told, socket) = take_it(&legacy, &taken).unwrap();
+        let mut taken = Taken::new();
+        let (told, socket) = take_it(&legacy, &mut taken).unwrap();
         assert_eq!((told.kind, told.how, socket.as_raw_fd()), (Kind::Shm, How::Given, number));
-        assert!(rustix::io::fcntl_getfd(&socket).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
-        assert!(take_it(&legacy, &taken).unwrap_err().contains("taken already"));
+        assert!(rustix::io::fcntl_getfd(&socket).unwrap().contains(FdFlags::CLOEXEC));
+        assert!(take_it(&legacy, &mut taken).unwrap_err().contains("taken already"));
+        // Also by a fork, which has another list.
+        assert!(take_it(&legacy, &mut Taken::new()).unwrap_err().contains("taken already"));
     }
 
     #[test]
     fn a_strangers_descriptor_is_left_as_it_is() {
         let (mine, theirs) = crate::descriptor::packet_pair().unwrap();
-        let flags = rustix::io::FdFlags::empty();
+        let flags = FdFlags::empty();
         rustix::io::fcntl_setfd(&mine, flags).unwrap();
         let right = legacy(&mine);
-        let taken = AtomicBool::new(false);
+        let mut taken = Taken::new();
         let wrong = [
             ("is another file", Legacy { file: File::of(&theirs).unwrap(), ..right }),
             ("is another file", Legacy { file: File { device: 0, ..right.file }, ..right }),
@@ -177,25 +225,37 @@ mod tests {
             ("standard input", Legacy { number: 2, ..right }),
             ("standard input", Legacy { number: -1, ..right }),
             ("not open", Legacy { number: 1_000_000, ..right }),
+            // The very file, and opened by this process: exec(2) would close it.
+            ("taken already", legacy(&theirs)),
         ];
         for (why, legacy) in wrong {
-            let error = take_it(&legacy, &taken).unwrap_err();
+            let error = take_it(&legacy, &mut taken).unwrap_err();
             assert!(error.contains(why), "{legacy}: {error}");
         }
         assert_eq!(rustix::io::fcntl_getfd(&mine).unwrap(), flags);
         // None of them counts as taking it. The number is the endpoint's from here on.
-        drop(take_it(&right, &taken).unwrap());
+        drop(take_it(&right, &mut taken).unwrap());
         let _ = mine.into_raw_fd();
     }
 
     #[test]
     fn what_is_no_legacy_is_refused_by_the_variables_name() {
         for text in
-            ["", "shm:5", "shm:given:5:1", "shm:given:5:1:2:3", "shm:found:5:1:2", "smoke:given:5:1:2"]
+            ["", "shm:5", "shm:given:5:1", "shm:given:5:1:2:3", "shm:found:5:1:2", "smoke:given:5:1:2", "\n"]
         {
-            let error = take(Some(text.into()), &AtomicBool::new(false)).unwrap_err();
-            assert!(error.contains(VARIABLE), "{text}: {error}");
+            let error = take_from("CROSSING_ENDPOINT_x", Some(text.into()), &mut Taken::new()).unwrap_err();
+            assert!(error.contains("CROSSING_ENDPOINT_x") && !error.contains('\n'), "{text}: {error}");
         }
-        assert!(take(None, &AtomicBool::new(false)).unwrap_err().contains("not set"));
+        assert!(take_from(VARIABLE, None, &mut Taken::new()).unwrap_err().contains("not set"));
+    }
+
+    #[test]
+    fn a_name_is_what_every_shell_passes_on() {
+        assert_eq!(variable(Some("frames_2")).unwrap(), "CROSSING_ENDPOINT_frames_2");
+        assert_eq!(variable(None).unwrap(), "CROSSING_ENDPOINT");
+        for name in ["", "a-b", "a b", "a=b", "ä", "a\0", &"x".repeat(LONGEST_NAME + 1)] {
+            assert!(variable(Some(name)).unwrap_err().contains("is no name"), "{name}");
+        }
+        assert!(variable(Some(&"x".repeat(LONGEST_NAME))).is_ok());
     }
 }

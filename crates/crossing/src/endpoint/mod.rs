@@ -14,17 +14,14 @@ mod half_open;
 mod inherit;
 pub(crate) mod listen_options;
 pub(crate) mod listener;
+pub(crate) mod spawn;
 
-use std::env;
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::process::{Child, Command};
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 pub use self::address::Address;
 use self::half_open::Seat;
-use self::inherit::{File, How, Legacy, VARIABLE};
+use self::inherit::How;
 use crate::channel::Connection;
 use crate::config::Config;
 use crate::deadline;
@@ -98,32 +95,52 @@ impl Endpoint {
         Ok(Endpoint::new(address.kind(), dial::dial(address, deadline)?, How::Met))
     }
 
-    /// Starts `command` and gives this end to the child, which takes it with [`Endpoint::inherited`]. Nothing
-    /// of it stays in this process, and no other child inherits it.
-    ///
-    /// The time it takes does not depend on how much memory this process has, unless the command asks for what takes a fork(2):
-    /// `pre_exec`, another user or group. A thread of this library sleeps until the child has ended: for the kernel it is the
-    /// child's parent, so a child that asks to be killed with its parent (prctl(2), `PR_SET_PDEATHSIG`) lives as long as this
-    /// process, whatever becomes of the thread that called.
-    ///
-    /// # Errors
-    /// Those of [`Command::spawn`].
-    pub fn spawn(self, command: Command) -> io::Result<Child> {
-        birth::spawn(self.order(command)?)
-    }
-
-    /// The end that this process was started with. It can be taken once.
+    /// The end that this process was started with, by [`Endpoint::spawn`]. It can be taken once.
     ///
     /// The variable that names the descriptor outlives it, and every process started later inherits
     /// it. So a descriptor that is not the very socket that was handed over is left alone.
     ///
     /// # Errors
     /// [`ConnectError::NotInherited`] when there is none, or it was taken.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use crossing::{Config, Endpoint};
+    ///
+    /// let mut connection = Endpoint::inherited()?.connect(&Config::default())?;
+    /// connection.send(b"here I am")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn inherited() -> Result<Endpoint, ConnectError> {
-        static TAKEN: AtomicBool = AtomicBool::new(false);
-        let text = env::var(VARIABLE).ok();
-        let (legacy, socket) = inherit::take(text, &TAKEN).map_err(ConnectError::NotInherited)?;
+        Endpoint::inherit(None)
+    }
+
+    /// The end of this name that this process was started with, by
+    /// [`Spawn::give`](crate::Spawn::give) or [`Endpoint::give`]. It can be taken once; any other
+    /// descriptor is left alone.
+    ///
+    /// # Errors
+    /// [`ConnectError::NotInherited`] when there is none of this name, or it was taken.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use crossing::{Config, Endpoint};
+    ///
+    /// let mut frames = Endpoint::inherited_named("frames")?.connect(&Config::default())?;
+    /// let mut control = Endpoint::inherited_named("control")?.connect(&Config::default())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn inherited_named(name: &str) -> Result<Endpoint, ConnectError> {
+        Endpoint::inherit(Some(name))
+    }
+
+    fn inherit(name: Option<&str>) -> Result<Endpoint, ConnectError> {
+        let (legacy, socket) = inherit::take(name).map_err(ConnectError::NotInherited)?;
         Ok(Endpoint::new(legacy.kind, socket, legacy.how))
+    }
+
+    fn how(&self) -> How {
+        self.how
     }
 
     /// An end of `kind` that leads over this socket: one end of a pair, or one that was connected
@@ -163,13 +180,6 @@ impl Endpoint {
     pub fn from_fd(kind: Kind, fd: OwnedFd) -> Result<Endpoint, ConnectError> {
         let (socket, how) = adopt::end(kind, fd)?;
         Ok(Endpoint::new(kind, socket, how))
-    }
-
-    fn order(self, command: Command) -> io::Result<birth::SpawnOrder> {
-        let Endpoint { kind, socket, how, .. } = self;
-        let file = File::of(&socket)?;
-        let text = Legacy { kind, how, number: socket.as_raw_fd(), file }.to_string();
-        Ok(birth::SpawnOrder { command, fd: socket, variable: VARIABLE, text })
     }
 
     /// The mechanism that this end leads to.
