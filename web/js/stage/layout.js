@@ -205,10 +205,11 @@ function partBox(part, x, top, w, how) {
   const slots = is === 'buffer' && track ? inRow(part.form.slots, track) : []
   const content = track && !slots.length ? { x: track.x + 6, y: track.y + 16 } : null
   const rest = track ? { x: x + w / 2, y: track.y + TRACK / 2 } : { x: x + PAD + 11, y: label[0].y - 4 }
-  const free = note ? noted + (more.length + 2) * CHAR : noted + CHAR
-  // A sleeper is named beside the name of a part with a track, and over the track only where there is no room for it.
+  // A sleeper is named beside the name of its part, and over its track only where there is no room for it.
   const named = Math.floor((end - noted) / CHAR)
-  const sleeper = track && named >= SLEEPER ? { x: noted, y: last.y, chars: named, end: false, notes: true } : track ? { x: x + w - PAD - 4, y: track.y + 16, chars: Math.floor(w / CHAR / 2) - 4, end: true, notes: false } : { x: free, y: last.y, chars: Math.floor((end - free) / CHAR), end: false, notes: false }
+  const sleeper = track && named < SLEEPER
+    ? { x: x + w - PAD - 4, y: track.y + 16, chars: Math.floor(w / CHAR / 2) - 4, end: true, notes: false }
+    : { x: noted, y: last.y, chars: named, end: false, notes: true }
   return { part, x, y: top, w, h: y + 5 - top, label, note, gauges: drawn, track, slots, content, rest, sleeper }
 }
 

@@ -31,7 +31,7 @@ export const TERMS = [
   [['segment', 'segments'], 'A piece of the stream of bytes, with the numbers that order and acknowledge it.'],
   [['sequence number', 'sequence numbers'], 'Which byte of the stream comes next: each segment carries the number of its first byte.'],
   [['acknowledged', 'acknowledgement', 'acknowledgements'], 'The receiver’s kernel has said that it has everything up to this byte.'],
-  [['kept until acknowledged'], 'Sent, and kept by the sender’s kernel, which would have to send it again after a loss.'],
+  [['kept'], 'Sent, and kept by the sender’s kernel, which would have to send it again after a loss.'],
   [['retransmits'], 'Segments that were sent again, because no acknowledgement came in time.'],
   [['retransmission timer'], 'How long the kernel waits for an acknowledgement before it sends again.'],
   [['round trip'], 'From a segment until it is acknowledged, as the kernel estimates it.'],

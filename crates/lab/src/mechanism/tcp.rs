@@ -132,7 +132,7 @@ fn words(bare: Scene) -> Scene {
         Experiment::life_of_a_byte(),
     ],
 ..bare }
-    .showing("socket", [Gauge::text("sender_address", "sender"), Gauge::text("receiver_address", "receiver"), Gauge::new("unacked_bytes", "kept until acknowledged", "B"), Gauge::new("back_unacked_bytes", "kept, the other way", "B")])
+    .showing("socket", [Gauge::text("sender_address", "sender"), Gauge::text("receiver_address", "receiver"), Gauge::new("unacked_bytes", "kept: sent, and not yet acknowledged", "B"), Gauge::new("back_unacked_bytes", "kept, the other way: sent, and not yet acknowledged", "B")])
     .showing("tcp", [Gauge::new("seq_bytes", "sequence number", "B"), Gauge::new("ack_bytes", "acknowledged", "B"), Gauge::new("back_seq_bytes", "sequence number, the other way", "B"), Gauge::new("back_ack_bytes", "acknowledged, the other way", "B"), Gauge::new("data_segments_out", "segments with data", ""), Gauge::new("segments_out", "segments out", ""), Gauge::new("segments_in", "segments in", ""), Gauge::new("retransmits", "retransmits", ""), Gauge::new("rtt_us", "round trip", "us"), Gauge::new("retransmission_timer_us", "retransmission timer", "us")])
     .showing("queue", [Gauge::new("queued_bytes", "queued", "B")])
     .showing("back", [Gauge::new("back_queued_bytes", "queued", "B")])
