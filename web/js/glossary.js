@@ -69,7 +69,8 @@ function tell(target) {
   const text = term?.getAttribute('aria-description') ?? ''
   sheet.hidden = !text
   if (!term || !text) return
-  if (!sheet.isConnected) document.body.append(sheet)
+  // Within the page's own part, as all that is read.
+  if (!sheet.isConnected) (document.querySelector('main') ?? document.body).append(sheet)
   say(sheet, text)
   const { left, top, bottom } = term.getBoundingClientRect()
   const room = document.documentElement.clientWidth - sheet.offsetWidth - 8

@@ -3,7 +3,7 @@
 // stays in view.
 
 import { button, field, h, say, select } from '../dom.js'
-import { bytes, count, duration, times } from '../format.js'
+import { bytes, count, duration, times, value } from '../format.js'
 import { still } from '../prefs.js'
 import { Stage } from '../stage/draw.js'
 import { Journey } from '../stage/journey.js'
@@ -275,7 +275,8 @@ function arrived(recording, now) {
 /** How many bytes a message takes on this stage. @param {Header} header */
 function framed({ size_bytes, frame_bytes }) {
   const around = (frame_bytes ?? 0) - size_bytes
-  return around > 0 ? `Each message takes ${bytes(size_bytes + around)}: its own ${bytes(size_bytes)}, and ${bytes(around)} of header and padding.` : ''
+  const [all, own, more] = [size_bytes + around, size_bytes, around].map((count) => value(count, 'B'))
+  return around > 0 ? `Each message takes ${all}: its own ${own}, and ${more} of header and padding.` : ''
 }
 
 /** How it is shown. @param {number} slowed */

@@ -32,7 +32,7 @@ export class Holds {
       const rows = process ? [row(part.id, 'process')] : part.gauges.map(({ field, label }) => row(field, label))
       return h('div', { class: 'held' }, h('h3', {}, onStage(part.label, told)), rows.length ? h('dl', { class: 'facts' }, rows) : h('p', { class: 'faint' }, 'Nothing of it can be read.'))
     })
-    this.framed = h('p', { class: 'faint' })
+    this.framed = h('p', { class: 'faint framed' })
     this.element = h('section', { class: 'panel holds', 'aria-labelledby': 'holds-head', tabindex: 0 },
       h('h2', { id: 'holds-head' }, 'What each part holds'), this.framed, h('div', { class: 'helds' }, parts))
   }
