@@ -102,6 +102,8 @@ mod refusal;
 pub mod scene;
 mod stopper;
 mod sys;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod tuning;
 mod wait;
 

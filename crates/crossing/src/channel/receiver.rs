@@ -134,6 +134,16 @@ impl<M: Mechanism> Receiver<M> {
         outcome
     }
 
+    /// Polls for about as long as a sleep would cost, where that shows anything. Whether there is something to receive.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn poll_briefly(&mut self) -> bool {
+        if !self.shows_by_itself() {
+            return false;
+        }
+        let Receiver { inbound, patience, .. } = self;
+        patience.until(Until::Forever).poll_briefly(|| inbound.is_ready().then_some(())).is_some()
+    }
+
     /// How it waits.
     pub(super) fn patience(&self) -> &Patience {
         &self.patience

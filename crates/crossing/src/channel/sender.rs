@@ -163,6 +163,12 @@ impl<M: Mechanism> Sender<M> {
         self.ask(until, M::Outbound::publish)
     }
 
+    /// Whether something that was taken waits to be published: the rest of an [`Unfinished`](SendError::Unfinished) message, or what
+    /// a cork that was dropped has left.
+    pub fn has_in_line(&self) -> bool {
+        self.outbound.has_in_line()
+    }
+
     /// The longest message that both ends agreed on, in bytes.
     pub fn max_message(&self) -> usize {
         self.outbound.max_message()

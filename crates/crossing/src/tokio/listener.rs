@@ -1,0 +1,75 @@
+//! The listener, as futures.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use ::tokio::io::Interest;
+
+use super::watched::{Turns, WatchedFd};
+use crate::endpoint::{Address, Endpoint};
+use crate::error::ConnectError;
+
+/// A [`Listener`](crate::Listener) whose waits are futures.
+///
+/// # Examples
+/// ```no_run
+/// use crossing::tokio::{AsyncListener, connect};
+/// use crossing::{Config, Error};
+///
+/// async fn serve(listener: crossing::Listener) -> Result<(), Error> {
+///     let mut listener = AsyncListener::new(listener)?;
+///     loop {
+///         let endpoint = listener.accept().await?;
+///         tokio::spawn(async move {
+///             // The handshake is the client's business, and keeps no other waiting.
+///             let mut client = connect(endpoint, &Config::small()).await?;
+///             client.send(b"welcome").await?;
+///             Ok::<(), Error>(())
+///         });
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct AsyncListener {
+    watched: WatchedFd,
+    turns: Turns,
+    listener: crate::Listener,
+}
+
+impl AsyncListener {
+    /// Registers a listener with the runtime.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2).
+    ///
+    /// # Panics
+    /// Outside of a runtime, or in one whose I/O is not enabled, like all of tokio's I/O.
+    pub fn new(listener: crate::Listener) -> io::Result<AsyncListener> {
+        let watched = WatchedFd::new(listener.as_fd(), Interest::READABLE)?;
+        Ok(AsyncListener { watched, turns: Turns::default(), listener })
+    }
+
+    /// Waits for the next peer. [`connect`](super::connect) it in a task of its own.
+    ///
+    /// # Cancel safety
+    /// A peer is taken in the moment in which the future becomes ready: if it is dropped before, none is lost.
+    ///
+    /// # Errors
+    /// Those of [`Listener::try_accept`](crate::Listener::try_accept). A shortage is told at once: let some time pass before
+    /// you accept again.
+    pub async fn accept(&mut self) -> Result<Endpoint, ConnectError> {
+        self.turns.take().await;
+        loop {
+            if let Some(endpoint) = self.listener.try_accept()? {
+                return Ok(endpoint);
+            }
+            let failed = |source| ConnectError::Io { doing: "wait for a peer".into(), source };
+            self.watched.ready().await.map_err(failed)?;
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &Address {
+        self.listener.address()
+    }
+}

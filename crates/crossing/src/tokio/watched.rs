@@ -1,0 +1,80 @@
+//! A descriptor that the runtime watches, and a task's turns.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use ::tokio::io::Interest;
+use ::tokio::io::unix::AsyncFd;
+use rustix::io::Errno;
+
+use crate::descriptor::FIRST_FREE;
+
+/// How many messages a task receives or sends without a wait before it yields to the others.
+pub const TURNS: u32 = 64;
+
+/// A descriptor in the runtime's set.
+#[derive(Debug)]
+enum Number {
+    /// The half's own. It is taken out of the set before the half is dropped.
+    Lent(RawFd),
+    /// A copy: the half at the other side of the same socket is in the set already.
+    Copy(OwnedFd),
+}
+
+impl AsRawFd for Number {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Number::Lent(number) => *number,
+            Number::Copy(copy) => copy.as_raw_fd(),
+        }
+    }
+}
+
+/// A descriptor that the runtime watches. It must be dropped before the half that it belongs to.
+#[derive(Debug)]
+pub(super) struct WatchedFd {
+    fd: AsyncFd<Number>,
+    interest: Interest,
+}
+
+impl WatchedFd {
+    pub(super) fn new(fd: BorrowedFd<'_>, interest: Interest) -> io::Result<WatchedFd> {
+        let fd = match register(Number::Lent(fd.as_raw_fd()), interest) {
+            Err(error) if error.raw_os_error() == Some(Errno::EXIST.raw_os_error()) => {
+                register(Number::Copy(rustix::io::fcntl_dupfd_cloexec(fd, FIRST_FREE)?), interest)?
+            }
+            registered => registered?,
+        };
+        Ok(WatchedFd { fd, interest })
+    }
+
+    /// Waits until the descriptor may be ready. Call it only after the half was armed.
+    pub(super) async fn ready(&self) -> io::Result<()> {
+        // What it says is used up here: the caller tries at once, and arms again before it comes back.
+        self.fd.ready(self.interest).await?.clear_ready();
+        Ok(())
+    }
+}
+
+// Of the same meaning as what newer versions of tokio put in its place, which are unsafe: they ask for a number that stays the
+// same file's, and it does, as long as the half or the copy is there.
+#[allow(deprecated)]
+fn register(number: Number, interest: Interest) -> io::Result<AsyncFd<Number>> {
+    AsyncFd::with_interest(number, interest)
+}
+
+/// The turns of a task.
+#[derive(Debug, Default)]
+pub(super) struct Turns(u32);
+
+impl Turns {
+    /// Lets other tasks run, if this one has had many turns.
+    #[inline]
+    pub(super) async fn take(&mut self) {
+        self.0 += 1;
+        if self.0 >= TURNS {
+            self.0 = 0;
+            ::tokio::task::yield_now().await;
+        }
+    }
+}
