@@ -6,6 +6,7 @@
 mod arming;
 mod claim;
 mod cork;
+mod forms;
 mod gate;
 mod receiver;
 mod sender;
@@ -14,11 +15,11 @@ use std::fmt;
 
 pub use self::claim::Claim;
 pub use self::cork::{Cork, CorkedConnection};
+pub(crate) use self::forms::forms;
 pub use self::receiver::Receiver;
 pub use self::sender::Sender;
 
 use crate::config::Config;
-use crate::error::{RecvError, SendError};
 use crate::halves::{Any, Mechanism, Opened};
 use crate::stopper::Stopper;
 use crate::wait::{Patience, WaitStrategy};
@@ -27,7 +28,7 @@ use crate::wait::{Patience, WaitStrategy};
 ///
 /// `M` is the mechanism; [`Any`] is chosen at run time.
 ///
-/// It belongs to this process: a forked child gets [`Forked`](SendError::Forked) from every call ([Fork](crate#fork)).
+/// It belongs to this process: a forked child gets [`Forked`](crate::SendError::Forked) from every call ([Fork](crate#fork)).
 ///
 /// # The forms
 ///
@@ -41,8 +42,11 @@ use crate::wait::{Patience, WaitStrategy};
 /// | [`Cork`] | `send` | `try_send` | `send_deadline` | `send_timeout` |
 /// | | `flush` | `try_flush` | `flush_deadline` | `flush_timeout` |
 /// | [`Receiver`], [`CorkedConnection`], [`TrustedReceiver`](crate::TrustedReceiver) | `recv` | `try_recv` | `recv_deadline` | `recv_timeout` |
+/// | [`Receiver`] | `recv_vec` | `try_recv_vec` | `recv_vec_deadline` | `recv_vec_timeout` |
 /// | `Sender<Shm>` | `send_blob` | `try_send_blob` | `send_blob_deadline` | `send_blob_timeout` |
 /// | `Receiver<Shm>` | `recv_blob` | `try_recv_blob` | `recv_blob_deadline` | `recv_blob_timeout` |
+///
+/// A connection has the forms of both its halves.
 ///
 /// A [commit](Claim::commit) waits no longer than the form that granted its claim. Dropping a
 /// [`Cork`] never waits. Dropping a [`Sender`] waits only for a full channel, and at most
@@ -106,24 +110,6 @@ impl<M: Mechanism> Connection<M> {
     /// The receiving half.
     pub fn receiver(&mut self) -> &mut Receiver<M> {
         &mut self.receiver
-    }
-
-    /// See [`Sender::send`].
-    ///
-    /// # Errors
-    /// See there.
-    #[inline(always)]
-    pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.sender.send(message)
-    }
-
-    /// See [`Receiver::recv`].
-    ///
-    /// # Errors
-    /// See there.
-    #[inline(always)]
-    pub fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        self.receiver.recv(buffer)
     }
 
     /// Gathers messages; see [`Sender::cork`]. Receiving through the corked connection publishes first.

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::error::{ConnectError, End, RecvError, SendError};
 use crate::kind::Kind;
 use crate::owner::Owner;
+use crate::place::MessagePlace;
 use crate::ready::Ready;
 use crate::wait::Patience;
 
@@ -147,16 +148,20 @@ pub trait Inbound: Send {
     /// The longest message in bytes.
     fn max_message(&self) -> usize;
 
-    /// Copies the next message into `buffer`, if it can be done without a wait and without an error; else nothing has
+    /// Copies the next message to `place`, if it can be done without a wait and without an error; else nothing has
     /// happened, and [`Inbound::recv`] follows.
     #[inline(always)]
-    fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        let _ = buffer;
+    fn recv_at_once<P: MessagePlace + ?Sized>(&mut self, place: &mut P) -> Option<usize> {
+        let _ = place;
         None
     }
 
-    /// Copies the next message into `buffer` and returns its length.
-    fn recv(&mut self, buffer: &mut [u8], patience: &mut Patience) -> Result<usize, RecvError>;
+    /// Copies the next message to `place` and returns its length.
+    fn recv<P: MessagePlace + ?Sized>(
+        &mut self,
+        place: &mut P,
+        patience: &mut Patience,
+    ) -> Result<usize, RecvError>;
 
     /// Bytes that were read from the kernel and belong to messages still to be received.
     fn bytes_ahead(&self) -> usize {

@@ -95,6 +95,7 @@ mod owner;
 mod packet;
 mod parse;
 mod pause;
+mod place;
 mod poll;
 mod ready;
 mod refusal;

@@ -7,6 +7,7 @@ use super::gate::{Closed, Gate};
 use crate::error::{End, RecvError};
 use crate::halves::{Any, Inbound, Mechanism};
 use crate::owner::Owner;
+use crate::place::{Growing, MessagePlace};
 use crate::stopper::Stopper;
 use crate::wait::{Patience, Until, WaitStrategy};
 
@@ -84,14 +85,87 @@ impl<M: Mechanism> Receiver<M> {
         self.recv_until(buffer, Until::after(timeout))
     }
 
+    /// Waits for the next message, and makes it the content of `message`, whatever that held. Returns its length in bytes.
+    ///
+    /// The vector grows to the message if it has to, never to the longest that there could be, and keeps its memory for the
+    /// next message. It is empty after an error. Only what has come of a message is written to memory, however
+    /// long a message the peer announces.
+    ///
+    /// # Errors
+    /// Those of [`recv`](Receiver::recv), but never [`TooLong`](RecvError::TooLong). [`Io`](RecvError::Io) of the kind
+    /// `OutOfMemory` when the vector cannot grow; the message is kept.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// let (mut here, there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// let (_, mut receiver) = there.split();
+    /// let mut message = Vec::new();
+    /// for said in ["of some length", "of another"] {
+    ///     here.send(said.as_bytes())?;
+    ///     receiver.recv_vec(&mut message)?;
+    ///     assert_eq!(message, said.as_bytes());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn recv_vec(&mut self, message: &mut Vec<u8>) -> Result<usize, RecvError> {
+        self.recv_vec_until(message, Until::Forever)
+    }
+
+    /// Takes the next message into a vector if there is one now.
+    ///
+    /// # Errors
+    /// Those of [`recv_vec`](Receiver::recv_vec), and [`Empty`](RecvError::Empty).
+    #[inline]
+    pub fn try_recv_vec(&mut self, message: &mut Vec<u8>) -> Result<usize, RecvError> {
+        self.recv_vec_until(message, Until::Now)
+    }
+
+    /// Waits for the next message until `deadline`, and takes it into a vector.
+    ///
+    /// # Errors
+    /// Those of [`recv_vec`](Receiver::recv_vec), and [`Timeout`](RecvError::Timeout).
+    pub fn recv_vec_deadline(
+        &mut self,
+        message: &mut Vec<u8>,
+        deadline: Instant,
+    ) -> Result<usize, RecvError> {
+        self.recv_vec_until(message, Until::At(deadline))
+    }
+
+    /// Waits for the next message for `timeout`, and takes it into a vector.
+    ///
+    /// # Errors
+    /// Those of [`recv_vec_deadline`](Receiver::recv_vec_deadline).
+    pub fn recv_vec_timeout(&mut self, message: &mut Vec<u8>, timeout: Duration) -> Result<usize, RecvError> {
+        self.recv_vec_until(message, Until::after(timeout))
+    }
+
     #[inline(always)]
-    pub(super) fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        if self.gate.is_open() { self.inbound.recv_at_once(buffer) } else { None }
+    pub(super) fn recv_at_once<P: MessagePlace + ?Sized>(&mut self, place: &mut P) -> Option<usize> {
+        if self.gate.is_open() { self.inbound.recv_at_once(place) } else { None }
     }
 
     #[inline(never)]
-    pub(super) fn recv_until(&mut self, buffer: &mut [u8], until: Until) -> Result<usize, RecvError> {
-        self.ask(until, |inbound, patience| inbound.recv(buffer, patience))
+    pub(super) fn recv_until<P: MessagePlace + ?Sized>(
+        &mut self,
+        place: &mut P,
+        until: Until,
+    ) -> Result<usize, RecvError> {
+        self.ask(until, |inbound, patience| inbound.recv(place, patience))
+    }
+
+    /// Receives into a vector, which has the message's length afterwards, and is empty after an error.
+    #[inline(always)]
+    pub(super) fn recv_vec_until(&mut self, message: &mut Vec<u8>, until: Until) -> Result<usize, RecvError> {
+        let place = &mut Growing(message);
+        let outcome = match self.recv_at_once(place) {
+            Some(len) => Ok(len),
+            None => self.recv_until(place, until),
+        };
+        message.truncate(*outcome.as_ref().unwrap_or(&0));
+        outcome
     }
 
     /// How this direction ended: whether the peer closed it, ended without closing, or was cut off. `None` until a receive has

@@ -9,6 +9,7 @@ use super::{Cut, END, HEADER_BYTES, Wire, again, copy, header};
 use crate::error::{End, RecvError, Violation};
 use crate::halves::Inbound;
 use crate::owner::Owner;
+use crate::place::MessagePlace;
 use crate::ready::Ready;
 use crate::tuning::{BURST, GATHERED_BYTES, READ_BYTES};
 use crate::wait::{Patience, Until};
@@ -62,25 +63,30 @@ impl<W: Wire> FrameReceiver<W> {
         Some(u32::from_le_bytes(*header) as usize)
     }
 
-    /// Copies the next message into `buffer`, if all of it has come and it fits.
+    /// Copies the next message to `place`, if all of it has come and it fits.
     #[inline(always)]
-    fn take(&mut self, buffer: &mut [u8]) -> Option<usize> {
+    fn take<P: MessagePlace + ?Sized>(&mut self, place: &mut P) -> Option<usize> {
         let len = self.next_len()?;
         if len > self.max_message {
             return None;
         }
         let end = self.start + HEADER_BYTES + len;
         let frame = self.buffer[..self.end].get(self.start..end)?;
-        copy(&frame[HEADER_BYTES..], buffer.get_mut(..len)?);
+        place.admit(len).ok()?;
+        copy(&frame[HEADER_BYTES..], place.part(len));
         self.start = end;
         Some(len)
     }
 
     /// Keeps what has come of the next message, which cannot be taken yet, at the front; in a larger buffer, at most twice
-    /// what has come, if it fills this one. An error if it can never be taken, or not into `room` bytes. Its length, if it
-    /// can as well be received straight into the caller's buffer.
+    /// what has come, if it fills this one. An error if it can never be taken, or not to `place`. Its length, if it
+    /// can as well be received straight to that.
     #[cold]
-    fn keep(&mut self, room: usize, patience: &Patience) -> Result<Option<usize>, RecvError> {
+    fn keep<P: MessagePlace + ?Sized>(
+        &mut self,
+        place: &mut P,
+        patience: &Patience,
+    ) -> Result<Option<usize>, RecvError> {
         let len = self.next_len();
         if let Some(len) = len {
             if len == END as usize {
@@ -92,9 +98,7 @@ impl<W: Wire> FrameReceiver<W> {
                 let claimed = len as u64;
                 return Err(Violation::Length { claimed, limit: self.max_message }.into());
             }
-            if len > room {
-                return Err(RecvError::TooLong { len, room });
-            }
+            place.admit(len)?;
             if HEADER_BYTES + len > READ_BYTES && patience.until == Until::Forever {
                 return Ok(Some(len));
             }
@@ -110,22 +114,22 @@ impl<W: Wire> FrameReceiver<W> {
         Ok(None)
     }
 
-    /// Receives the next message of `len` bytes straight into `buffer`, behind what has come of it.
+    /// Receives the next message of `len` bytes straight to `place`, behind what has come of it.
     #[inline(never)]
-    fn recv_long(
+    fn recv_long<P: MessagePlace + ?Sized>(
         &mut self,
         len: usize,
-        buffer: &mut [u8],
+        place: &mut P,
         patience: &mut Patience,
     ) -> Result<usize, RecvError> {
-        let message = &mut buffer[..len];
         let come = &self.buffer[self.start..self.end][HEADER_BYTES..];
-        message[..come.len()].copy_from_slice(come);
+        place.part(come.len()).copy_from_slice(come);
         let mut at = come.len();
         self.let_go();
         self.first = First::Nothing;
         while at < len {
-            let rest = &mut message[at..];
+            let upto = place.reach(at, len);
+            let rest = &mut place.part(upto)[at..];
             let mut read = self.wire.read(rest, !patience.waits_in_calls());
             if let Err(Errno::AGAIN | Errno::INTR) = read {
                 let outcome =
@@ -138,7 +142,7 @@ impl<W: Wire> FrameReceiver<W> {
                     let error = self.fail(ended);
                     if self.over.is_none() {
                         // It passes: what has come is kept for the next call.
-                        self.buffer = [&header(len), &message[..at]].concat().into_boxed_slice();
+                        self.buffer = [&header(len), &*place.part(at)].concat().into_boxed_slice();
                         self.end = self.buffer.len();
                     }
                     return Err(error);
@@ -233,22 +237,26 @@ impl<W: Wire> Inbound for FrameReceiver<W> {
     }
 
     #[inline(always)]
-    fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        self.take(buffer)
+    fn recv_at_once<P: MessagePlace + ?Sized>(&mut self, place: &mut P) -> Option<usize> {
+        self.take(place)
     }
 
     #[inline(always)]
-    fn recv(&mut self, buffer: &mut [u8], patience: &mut Patience) -> Result<usize, RecvError> {
+    fn recv<P: MessagePlace + ?Sized>(
+        &mut self,
+        place: &mut P,
+        patience: &mut Patience,
+    ) -> Result<usize, RecvError> {
         loop {
-            if let Some(len) = self.take(buffer) {
+            if let Some(len) = self.take(place) {
                 if self.start == self.end {
                     self.let_go();
                 }
                 return Ok(len);
             }
             if self.start < self.end {
-                if let Some(len) = self.keep(buffer.len(), patience)? {
-                    return self.recv_long(len, buffer, patience);
+                if let Some(len) = self.keep(place, patience)? {
+                    return self.recv_long(len, place, patience);
                 }
             } else {
                 self.let_go();

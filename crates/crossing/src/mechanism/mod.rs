@@ -23,6 +23,7 @@ use crate::error::{ConnectError, End, RecvError, SendError};
 use crate::frame;
 use crate::halves::{Any, Halves, Inbound, Mechanism, Outbound};
 use crate::kind::Kind;
+use crate::place::MessagePlace;
 use crate::ready::Ready;
 #[cfg(feature = "scene")]
 use crate::scene::SceneDesign;
@@ -222,12 +223,16 @@ impl<S: Inbound, P: Inbound, U: Inbound, T: Inbound> Inbound for Each<S, P, U, T
     }
 
     #[inline]
-    fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        each!(self, half => half.recv_at_once(buffer))
+    fn recv_at_once<W: MessagePlace + ?Sized>(&mut self, place: &mut W) -> Option<usize> {
+        each!(self, half => half.recv_at_once(place))
     }
 
-    fn recv(&mut self, buffer: &mut [u8], patience: &mut Patience) -> Result<usize, RecvError> {
-        each!(self, half => half.recv(buffer, patience))
+    fn recv<W: MessagePlace + ?Sized>(
+        &mut self,
+        place: &mut W,
+        patience: &mut Patience,
+    ) -> Result<usize, RecvError> {
+        each!(self, half => half.recv(place, patience))
     }
 
     fn end(&self) -> End {

@@ -15,6 +15,7 @@ mod forms;
 mod messages;
 #[path = "../process/mod.rs"]
 mod process;
+mod receiving;
 mod stopping;
 mod waiting;
 
@@ -30,6 +31,7 @@ use ends::*;
 use forks::*;
 use forms::*;
 use messages::*;
+use receiving::*;
 use stopping::*;
 use waiting::*;
 
@@ -70,6 +72,8 @@ sentences! {
     a_granted_claim_commits_without_waiting,
     a_dropped_cork_never_waits,
     every_form_waits_no_longer_than_it_may,
+    a_vector_grows_to_the_message,
+    an_end_leaves_a_vector_empty,
     an_armed_receiver_is_told_of_each_message,
     what_is_there_is_not_waited_for,
     an_armed_sender_is_told_of_room,
@@ -121,8 +125,13 @@ pub(crate) fn try_until_there(
     receiver: &mut crossing::Receiver,
     buffer: &mut [u8],
 ) -> Result<usize, RecvError> {
+    until_there(|| receiver.try_recv(buffer))
+}
+
+/// Asks in a form that does not wait until it says something else than `Empty`.
+pub(crate) fn until_there<T>(mut ask: impl FnMut() -> Result<T, RecvError>) -> Result<T, RecvError> {
     loop {
-        match receiver.try_recv(buffer) {
+        match ask() {
             Err(RecvError::Empty) => thread::yield_now(),
             outcome => return outcome,
         }

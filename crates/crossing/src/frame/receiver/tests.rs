@@ -2,6 +2,7 @@
 
 use super::super::script::{Script, message, patience};
 use super::*;
+use crate::place::Growing;
 
 const LONG: usize = 8 << 20;
 
@@ -66,7 +67,7 @@ fn a_shortage_in_the_middle_of_a_long_message_loses_nothing() {
 /// The same error, in every form, and the same end.
 fn is_over(receiver: &mut FrameReceiver<Script>, end: End) {
     for until in [Until::Forever, Until::Now, Until::Forever] {
-        let outcome = receiver.recv(&mut [0; 64], &mut patience(until));
+        let outcome = receiver.recv(&mut [0; 64][..], &mut patience(until));
         match outcome {
             Err(RecvError::Reset) if end == End::Reset => {}
             Err(RecvError::Disconnected) if end != End::Reset => {}
@@ -109,4 +110,27 @@ fn a_long_message_whose_sender_died_was_never_sent() {
     let outcome = recv(&mut receiver, &mut vec![0; LONG], Until::Forever);
     assert!(matches!(outcome, Err(RecvError::Disconnected)), "{outcome:?}");
     is_over(&mut receiver, End::Abrupt);
+}
+
+/// What a peer announces costs nothing until it comes.
+#[test]
+fn a_vector_is_opened_as_far_as_a_long_message_has_come() {
+    let (long, mut frame) = message(LONG);
+    let behind = frame.split_off(1_000_000);
+    for (until, ends) in [(Until::Forever, true), (Until::Forever, false), (Until::Now, false)] {
+        let after = if ends { vec![] } else { vec![Err(Errno::NOMEM), Ok(behind.clone())] };
+        let mut receiver = receiver([Ok(frame.clone())].into_iter().chain(after));
+        let mut vec = Vec::new();
+        let outcome = receiver.recv(&mut Growing(&mut vec), &mut patience(until));
+        let expected = if ends { RecvError::Disconnected } else { RecvError::Io(Errno::NOMEM.into()) };
+        assert_eq!(outcome, Err(expected), "{until:?}");
+        assert!(vec.len() <= 2_100_000, "opened for {} bytes", vec.len());
+        if !ends {
+            assert_eq!(receiver.recv(&mut Growing(&mut vec), &mut patience(until)), Ok(LONG), "{until:?}");
+            assert!(
+                vec == long && vec.capacity() == LONG && receiver.buffer.len() == READ_BYTES,
+                "{until:?}"
+            );
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::blob::Blob;
 use super::flight::Flight;
 use super::passing::{Inlet, Outlet};
 use super::{RingReceiver, RingSender, Shm};
-use crate::channel::{Receiver, Sender};
+use crate::channel::{Connection, Receiver, Sender, forms};
 use crate::error::{RecvError, SendError, Violation};
 use crate::wait::{Patience, Until};
 
@@ -116,6 +116,23 @@ impl Receiver<Shm> {
 
     fn recv_blob_until(&mut self, until: Until) -> Result<Blob, RecvError> {
         self.ask(until, RingReceiver::recv_blob)
+    }
+}
+
+impl Connection<Shm> {
+    forms! {
+        sender of Sender {
+            send_blob(blob: &Blob) -> Result<(), SendError>;
+            try_send_blob(blob: &Blob) -> Result<(), SendError>;
+            send_blob_deadline(blob: &Blob, deadline: Instant) -> Result<(), SendError>;
+            send_blob_timeout(blob: &Blob, timeout: Duration) -> Result<(), SendError>;
+        }
+        receiver of Receiver {
+            recv_blob() -> Result<Blob, RecvError>;
+            try_recv_blob() -> Result<Blob, RecvError>;
+            recv_blob_deadline(deadline: Instant) -> Result<Blob, RecvError>;
+            recv_blob_timeout(timeout: Duration) -> Result<Blob, RecvError>;
+        }
     }
 }
 

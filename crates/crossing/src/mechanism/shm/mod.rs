@@ -79,6 +79,7 @@ use crate::error::{ConnectError, End, RecvError, SendError};
 use crate::halves::{Halves, Inbound, Mechanism, Outbound};
 use crate::kind::Kind;
 use crate::owner::{self, Owner, Substitute};
+use crate::place::MessagePlace;
 use crate::ready::Ready;
 use crate::wait::{Patience, Until};
 
@@ -305,15 +306,19 @@ impl Inbound for RingReceiver {
     }
 
     #[inline(always)]
-    fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        self.ring.recv_at_once(buffer)
+    fn recv_at_once<P: MessagePlace + ?Sized>(&mut self, place: &mut P) -> Option<usize> {
+        self.ring.recv_at_once(place)
     }
 
-    fn recv(&mut self, buffer: &mut [u8], patience: &mut Patience) -> Result<usize, RecvError> {
+    fn recv<P: MessagePlace + ?Sized>(
+        &mut self,
+        place: &mut P,
+        patience: &mut Patience,
+    ) -> Result<usize, RecvError> {
         let would_wait = patience.until != Until::Now;
         let mut part = 0;
         loop {
-            match self.ring.try_recv(buffer, &mut part, would_wait) {
+            match self.ring.try_recv(place, &mut part, would_wait) {
                 Err(RecvError::Empty) => self.ring.wait(patience)?,
                 outcome => return outcome,
             }

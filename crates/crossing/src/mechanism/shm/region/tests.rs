@@ -63,10 +63,10 @@ fn messages_go_through_regions_of_every_size_of_page() {
             let message = vec![number as u8; number * 8 % (longest + 1)];
             sender.stage(&message).expect("there is room");
             sender.publish();
-            let len = receiver.try_recv(&mut buffer, &mut 0, false).expect("it was published");
+            let len = receiver.try_recv(&mut buffer[..], &mut 0, false).expect("it was published");
             assert!(buffer[..len] == message, "pages of {page} bytes, message {number}");
         }
-        let outcome = receiver.try_recv(&mut buffer, &mut 0, false);
+        let outcome = receiver.try_recv(&mut buffer[..], &mut 0, false);
         assert!(matches!(outcome, Err(RecvError::Empty)), "{outcome:?}");
     }
 }

@@ -6,6 +6,7 @@ use super::super::memory::{Memory, Word};
 use super::super::rules;
 use super::{ARMED, ASLEEP, AWAKE, GRAIN, ends_sleep, frame, rouse};
 use crate::error::{RecvError, Violation};
+use crate::place::MessagePlace;
 use crate::ready::Ready;
 use crate::tuning::{EAGER_LOOKS, EMPTY_LOOKS, HOLD_BACK, STREAMED_BYTES};
 use crate::wait::{Patience, Polled};
@@ -78,52 +79,54 @@ impl<M: Memory> Consumer<M> {
     /// to the last one is taken from the last one. The processor predicts the comparison, and
     /// fetches the following messages meanwhile.
     #[inline(always)]
-    pub(crate) fn recv_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
+    pub(crate) fn recv_at_once<P: MessagePlace + ?Sized>(&mut self, place: &mut P) -> Option<usize> {
         if self.tail == self.head || self.header.is_some() {
             return None;
         }
         let header = self.memory.read_word(self.head);
         if header == self.last.len as u64 {
-            return self.take_whole(header, self.last, buffer);
+            return self.take_whole(header, self.last, place);
         }
         // An impossible length is reported by `next`.
-        self.take_whole(header, Frame::of(header.min(self.max_message as u64) as usize), buffer)
+        self.take_whole(header, Frame::of(header.min(self.max_message as u64) as usize), place)
     }
 
     /// Takes the next message, whose header was read, if all of it is there.
     #[inline(always)]
-    fn take_whole(&mut self, header: u64, frame: Frame, buffer: &mut [u8]) -> Option<usize> {
-        match buffer.get_mut(..frame.len) {
-            Some(buffer) if header == frame.len as u64 && self.is_whole(frame) => {
-                self.last = frame;
-                self.memory.read(self.head.wrapping_add(GRAIN), buffer);
-                self.leave(frame);
-                Some(frame.len)
-            }
-            _ => {
-                self.header = Some(header);
-                None
-            }
+    fn take_whole<P: MessagePlace + ?Sized>(
+        &mut self,
+        header: u64,
+        frame: Frame,
+        place: &mut P,
+    ) -> Option<usize> {
+        if header == frame.len as u64 && self.is_whole(frame) && place.admit(frame.len).is_ok() {
+            self.last = frame;
+            self.memory.read(self.head.wrapping_add(GRAIN), place.part(frame.len));
+            self.leave(frame);
+            Some(frame.len)
+        } else {
+            self.header = Some(header);
+            None
         }
     }
 
-    /// Takes the next message, if there is one: copies it into `buffer` and returns its length. A
+    /// Takes the next message, if there is one: copies it to `place` and returns its length. A
     /// receive that may wait may be held back for a moment.
     ///
     /// For a receive that may wait, the written part of an unfinished message is copied, and `part`
-    /// says how many bytes that were. To go on with the same buffer, pass `part` back; to begin
+    /// says how many bytes that were. To go on with the same place, pass `part` back; to begin
     /// anew, pass 0.
     #[inline(always)]
-    pub(crate) fn try_recv(
+    pub(crate) fn try_recv<P: MessagePlace + ?Sized>(
         &mut self,
-        buffer: &mut [u8],
+        place: &mut P,
         part: &mut usize,
         would_wait: bool,
     ) -> Result<usize, RecvError> {
-        if let Some(len) = self.recv_at_once(buffer) {
+        if let Some(len) = self.recv_at_once(place) {
             return Ok(len);
         }
-        self.take(would_wait, |ring| ring.take_next(buffer, part, would_wait))
+        self.take(would_wait, |ring| ring.take_next(place, part, would_wait))
     }
 
     /// The place and length of the next message, once all of it is there. It comes again until it
@@ -285,22 +288,22 @@ impl<M: Memory> Consumer<M> {
 
     /// Takes the next message if all of it is there; else the part that is, for a receive that may
     /// wait for the rest.
-    fn take_next(
+    fn take_next<P: MessagePlace + ?Sized>(
         &mut self,
-        buffer: &mut [u8],
+        place: &mut P,
         part: &mut usize,
         would_wait: bool,
     ) -> Result<Option<usize>, RecvError> {
         let Some(frame) = self.next()? else { return Ok(None) };
-        let (len, room) = (frame.len, buffer.len());
-        let Some(buffer) = buffer.get_mut(..len) else { return Err(RecvError::TooLong { len, room }) };
+        let len = frame.len;
+        place.admit(len)?;
         let whole = self.is_whole(frame);
         if !whole && !would_wait {
             return Ok(None);
         }
         let upto = if whole { len } else { (self.tail.wrapping_sub(self.head) - GRAIN) as usize };
         let at = self.head.wrapping_add(GRAIN + *part as u64);
-        self.memory.read(at, &mut buffer[*part..upto]);
+        self.memory.read(at, &mut place.part(upto)[*part..]);
         *part = upto;
         Ok(whole.then(|| {
             self.header = None;

@@ -170,11 +170,11 @@ fn tails(capacity: u64, start: u64) -> u64 {
             let mut ring = Consumer::new(&peer, capacity, limit, start);
             peer.say(Word::Tail, index(start, i128::from(taken)));
             (0..taken / 8).for_each(|_| {
-                assert_eq!(ring.try_recv(&mut buffer, &mut 0, false).expect("empty messages"), 0);
+                assert_eq!(ring.try_recv(&mut buffer[..], &mut 0, false).expect("empty messages"), 0);
             });
             let (here, tail) = (index(start, i128::from(taken)), index(start, i128::from(taken) + claim));
             peer.say(Word::Tail, tail);
-            let outcome = ring.try_recv(&mut buffer, &mut 0, false);
+            let outcome = ring.try_recv(&mut buffer[..], &mut 0, false);
             let possible = claim % 8 == 0 && 0 <= claim && claim <= i128::from(capacity);
             match outcome {
                 Err(RecvError::Empty) if claim == 0 => {}
@@ -182,7 +182,7 @@ fn tails(capacity: u64, start: u64) -> u64 {
                 Err(RecvError::Poisoned(Violation::Tail { claimed, last })) if !possible => {
                     assert_eq!((claimed, last), (tail, here));
                     peer.say(Word::Tail, here);
-                    assert!(matches!(ring.try_recv(&mut buffer, &mut 0, false), Err(RecvError::Empty)));
+                    assert!(matches!(ring.try_recv(&mut buffer[..], &mut 0, false), Err(RecvError::Empty)));
                 }
                 _ => panic!("{outcome:?}: claim {claim}, taken {taken} of {capacity}, start {start:#x}"),
             }
@@ -223,7 +223,7 @@ fn lengths(capacity: u64, start: u64) -> u64 {
                 let mut ring = Consumer::new(&peer, capacity, limit, start);
                 peer.say(Word::Tail, start.wrapping_add(unread));
                 peer.header.set(header);
-                let outcome = ring.try_recv(&mut buffer, &mut 0, false);
+                let outcome = ring.try_recv(&mut buffer[..], &mut 0, false);
                 let truth_of = |header, unread| truth(header, unread, limit);
                 match (outcome, truth_of(header, unread)) {
                     (Ok(len), Truth::Whole) => {
@@ -231,7 +231,7 @@ fn lengths(capacity: u64, start: u64) -> u64 {
                         // The next message starts where this one ends, and what is left bounds it.
                         let left = unread - frame(len);
                         peer.header.set(left);
-                        let next = ring.try_recv(&mut buffer, &mut 0, false);
+                        let next = ring.try_recv(&mut buffer[..], &mut 0, false);
                         match left {
                             0 => assert!(matches!(next, Err(RecvError::Empty))),
                             _ if truth_of(left, left) == Truth::Begun => {
@@ -242,9 +242,12 @@ fn lengths(capacity: u64, start: u64) -> u64 {
                     }
                     (Err(RecvError::Empty), Truth::Begun) => {
                         // It stays so until more of it is there, and then it is judged again.
-                        assert!(matches!(ring.try_recv(&mut buffer, &mut 0, false), Err(RecvError::Empty)));
+                        assert!(matches!(
+                            ring.try_recv(&mut buffer[..], &mut 0, false),
+                            Err(RecvError::Empty)
+                        ));
                         peer.say(Word::Tail, start.wrapping_add(unread + GRAIN));
-                        let next = ring.try_recv(&mut buffer, &mut 0, false);
+                        let next = ring.try_recv(&mut buffer[..], &mut 0, false);
                         match truth_of(header, unread + GRAIN) {
                             _ if unread == capacity => {
                                 assert!(matches!(next, Err(RecvError::Poisoned(Violation::Tail { .. }))));
@@ -256,7 +259,10 @@ fn lengths(capacity: u64, start: u64) -> u64 {
                     (Err(RecvError::Poisoned(Violation::Length { claimed, limit: told })), Truth::Lie) => {
                         assert_eq!((claimed, told), (header, limit));
                         peer.header.set(0);
-                        assert_eq!(ring.try_recv(&mut buffer, &mut 0, false).expect("nothing was taken"), 0);
+                        assert_eq!(
+                            ring.try_recv(&mut buffer[..], &mut 0, false).expect("nothing was taken"),
+                            0
+                        );
                         assert_eq!(peer.read_at.get(), start.wrapping_add(GRAIN));
                     }
                     (outcome, _) => panic!("{outcome:?}: length {header} of {unread} unread, limit {limit}"),

@@ -230,8 +230,8 @@ fn what_was_published_outlives_its_sender_and_what_was_not_does_not() {
     let mut receiver = Consumer::new(theirs.clone(), 64, 24, START);
     theirs.tell(Status::GONE);
     let mut buffer = [0; 24];
-    assert_eq!(receiver.try_recv(&mut buffer, &mut 0, false).expect("it was published"), 3);
-    assert!(matches!(receiver.try_recv(&mut buffer, &mut 0, false), Err(RecvError::Disconnected)));
+    assert_eq!(receiver.try_recv(&mut buffer[..], &mut 0, false).expect("it was published"), 3);
+    assert!(matches!(receiver.try_recv(&mut buffer[..], &mut 0, false), Err(RecvError::Disconnected)));
 }
 
 #[test]
@@ -241,9 +241,9 @@ fn a_message_too_long_for_the_buffer_is_not_taken() {
     let mut receiver = Consumer::new(theirs, 64, 24, START);
     sender.stage(b"twelve bytes").expect("room");
     sender.publish();
-    let outcome = receiver.try_recv(&mut [0; 11], &mut 0, false);
+    let outcome = receiver.try_recv(&mut [0; 11][..], &mut 0, false);
     assert!(matches!(outcome, Err(RecvError::TooLong { len: 12, room: 11 })));
-    assert_eq!(receiver.try_recv(&mut [0; 12], &mut 0, false).expect("room"), 12);
+    assert_eq!(receiver.try_recv(&mut [0; 12][..], &mut 0, false).expect("room"), 12);
     mine.tell(Status::RECEIVER_CLOSED);
     assert!(matches!(sender.stage(b""), Err(SendError::Disconnected)));
 }
@@ -254,7 +254,7 @@ fn an_armed_reader_is_rung_once_and_one_that_is_not_armed_never() {
     let mut sender = Producer::new(mine.clone(), 64, START);
     let mut receiver = Consumer::new(theirs.clone(), 64, 24, START);
     let mut buffer = [0; 24];
-    let mut said = |receiver: &mut Consumer<Heap>| receiver.try_recv(&mut buffer, &mut 0, false);
+    let mut said = |receiver: &mut Consumer<Heap>| receiver.try_recv(&mut buffer[..], &mut 0, false);
     send(&mut sender, b"one", &mut block()).expect("room");
     assert_eq!(receiver.arm(), Ready::Now);
     assert!(!theirs.is_ready(Word::Tail), "nothing was armed");
@@ -281,7 +281,7 @@ fn an_armed_writer_is_rung_once_there_is_room() {
     send(&mut sender, &[1; 24], &mut block()).expect("room");
     send(&mut sender, &[2; 24], &mut block()).expect("room");
     assert_eq!((sender.arm(frame(24)), mine.is_ready(Word::Head)), (Ready::Wait, false));
-    receiver.try_recv(&mut [0; 24], &mut 0, false).expect("it is there");
+    receiver.try_recv(&mut [0; 24][..], &mut 0, false).expect("it is there");
     assert_eq!((mine.is_ready(Word::Head), theirs.wakes()), (true, 0));
     assert_eq!(sender.arm(frame(24)), Ready::Now);
     mine.tell(Status::GONE);
@@ -298,10 +298,10 @@ fn a_message_that_is_there_in_part_is_waited_for() {
     sender.stage(&[7; 40]).expect("room");
     // Two of its three parts are published by now, and the third is in line.
     assert!(theirs.is_ready(Word::Tail));
-    assert!(matches!(receiver.try_recv(&mut [0; 56], &mut 0, false), Err(RecvError::Empty)));
+    assert!(matches!(receiver.try_recv(&mut [0; 56][..], &mut 0, false), Err(RecvError::Empty)));
     assert_eq!((receiver.arm(), theirs.is_ready(Word::Tail)), (Ready::Wait, false));
     sender.publish();
     assert!(theirs.is_ready(Word::Tail));
     assert_eq!(receiver.arm(), Ready::Now);
-    assert_eq!(receiver.try_recv(&mut [0; 56], &mut 0, false).expect("all of it is there"), 40);
+    assert_eq!(receiver.try_recv(&mut [0; 56][..], &mut 0, false).expect("all of it is there"), 40);
 }

@@ -232,7 +232,7 @@ fn stream<const N: usize>(
         let got = recv(&mut receiver, &mut buffer, &mut block()).expect("the sender lives");
         assert_eq!(buffer[..got], message(n, len));
     }
-    assert!(matches!(receiver.try_recv(&mut buffer, &mut 0, false), Err(RecvError::Empty)));
+    assert!(matches!(receiver.try_recv(&mut buffer[..], &mut 0, false), Err(RecvError::Empty)));
 }
 
 /// The last message is `unfinished` bytes long, and only staged.

@@ -141,7 +141,7 @@ impl Direction {
                 else {
                     return;
                 };
-                match self.receiver.try_recv(&mut vec![0; room], &mut 0, false) {
+                match self.receiver.try_recv(&mut vec![0; room][..], &mut 0, false) {
                     Err(RecvError::TooLong { len, room: told }) => assert_eq!((len, told), (room + 1, room)),
                     outcome => panic!("{outcome:?} for a buffer that is too short"),
                 }
@@ -167,7 +167,7 @@ impl Direction {
 
     fn receive(&mut self) {
         let mut buffer = vec![0; self.longest];
-        match (self.receiver.try_recv(&mut buffer, &mut 0, false), self.published.pop_front()) {
+        match (self.receiver.try_recv(&mut buffer[..], &mut 0, false), self.published.pop_front()) {
             (Ok(len), Some(message)) => {
                 assert_eq!(buffer[..len], message);
                 self.emptied += frame(len);
