@@ -20,7 +20,8 @@ pub use self::receiver::Receiver;
 pub use self::sender::Sender;
 
 use crate::config::Config;
-use crate::halves::{Any, Mechanism, Opened};
+use crate::halves::{Any, Inbound, Mechanism, Opened};
+use crate::peer::{Identity, Peer};
 use crate::stopper::Stopper;
 use crate::wait::{Patience, WaitStrategy};
 
@@ -68,15 +69,17 @@ use crate::wait::{Patience, WaitStrategy};
 pub struct Connection<M: Mechanism = Any> {
     sender: Sender<M>,
     receiver: Receiver<M>,
+    identity: Identity,
 }
 
 impl<M: Mechanism> Connection<M> {
     pub(crate) fn new(opened: Opened<M::Outbound, M::Inbound>, config: &Config) -> Self {
-        let Opened { outbound, inbound, one_core, owner } = opened;
+        let Opened { outbound, inbound, one_core, owner, identity } = opened;
         let patience = Patience::new(config.wait, one_core);
         Connection {
             sender: Sender::new(outbound, patience.clone(), config.linger, owner),
             receiver: Receiver::new(inbound, patience, owner),
+            identity,
         }
     }
 
@@ -100,6 +103,22 @@ impl<M: Mechanism> Connection<M> {
     /// ```
     pub fn split(self) -> (Sender<M>, Receiver<M>) {
         (self.sender, self.receiver)
+    }
+
+    /// The process at the other end, as far as the kernel says which it is: see [`Peer`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (here, _there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// let peer = here.peer();
+    /// println!("process {:?} of user {:?}", peer.pid(), peer.uid());
+    /// # assert_eq!(peer.pid(), Some(std::process::id()));
+    /// # Ok::<(), crossing::ConnectError>(())
+    /// ```
+    pub fn peer(&self) -> Peer {
+        let (socket, pidfd) = self.receiver.inbound().ties();
+        Peer::new(self.identity, socket, pidfd)
     }
 
     /// The sending half.

@@ -1,25 +1,24 @@
-//! Credentials: the user of the process at the other end.
+//! Credentials: whose process may be at the other end.
 //!
 //! A path names a socket, not the user that listens there: in a folder like /tmp any user can bind
-//! first. So each end of a Unix socket met at an address asks the kernel for the user of the other
-//! process (unix(7), `SO_PEERCRED`), before it sends or hands over anything. The kernel answers
-//! with the user at the time when the other end listened or connected.
+//! first. So each end of a Unix socket met at an address asks the kernel for the
+//! [user of the other process](crate::peer), before it sends or hands over anything.
 //!
 //! Inside a user namespace, all unmapped users share the overflow number, 65534 by default. It
 //! identifies no user, so it is refused. See user_namespaces(7).
 
-use std::fs;
-use std::os::fd::OwnedFd;
-
-use rustix::net::{AddressFamily, sockopt};
+use std::os::fd::{AsFd, OwnedFd};
 
 use crate::error::ConnectError;
+use crate::peer::{Identity, Peer, may_be_anybody};
 use crate::refusal::STRANGER;
 
-/// Which users' processes an end talks to, if they met at a path or an abstract name. Both ends
-/// refuse a peer of another user before they send or hand over anything.
+/// Which processes an end talks to, if they met at an address. Both ends refuse a peer that is
+/// another's before they send or hand over anything.
 ///
-/// On TCP the other process's user is unknown.
+/// On TCP the other process is unknown, and only [`Peers::Ask`] is asked. The ends of a
+/// [pair](crate::Endpoint::pair) were handed to their processes by the one that made them, and are
+/// not checked.
 ///
 /// # Examples
 /// ```
@@ -28,8 +27,14 @@ use crate::refusal::STRANGER;
 /// // Only what user 1000 runs; not even root.
 /// let config = Config::default().peers(Peers::User(1000));
 /// assert_eq!(Config::default().peers, Peers::SameUserOrRoot);
+///
+/// // Two users' processes, and those of one group.
+/// let config = config.peers(Peers::Ask(|peer| {
+///     matches!(peer.uid(), Some(0 | 1000)) || peer.gid() == Some(27)
+/// }));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
 pub enum Peers {
     /// Those of the same effective user, and root's.
     #[default]
@@ -38,23 +43,48 @@ pub enum Peers {
     User(u32),
     /// Any user's. The mode of the socket (0600) and its folder decide which of them can reach it.
     Anyone,
+    /// Those that this function allows. It is asked once for each connection that meets at an
+    /// address, on TCP too, where it is told nothing of the [`Peer`].
+    Ask(fn(&Peer) -> bool),
 }
 
-impl Peers {
-    /// Refuses a peer that is another's. Asks nothing of what is no Unix socket.
-    pub(crate) fn check(self, socket: &OwnedFd) -> Result<(), ConnectError> {
-        if self == Peers::Anyone || sockopt::socket_domain(socket) != Ok(AddressFamily::UNIX) {
-            return Ok(());
+/// Functions are compared by their addresses, of which the compiler may give one function several.
+impl PartialEq for Peers {
+    fn eq(&self, other: &Peers) -> bool {
+        match (*self, *other) {
+            (Peers::SameUserOrRoot, Peers::SameUserOrRoot) | (Peers::Anyone, Peers::Anyone) => true,
+            (Peers::User(user), Peers::User(other)) => user == other,
+            (Peers::Ask(allows), Peers::Ask(other)) => std::ptr::fn_addr_eq(allows, other),
+            _ => false,
         }
-        let peer = crate::sys::peer_credentials(socket)
-            .map_err(ConnectError::io("ask for the user of the process at the other end"))?;
-        let me = rustix::process::geteuid().as_raw();
-        match self.fault(peer.uid, me, may_be_anybody) {
-            None => Ok(()),
-            Some(why) => {
-                let why = format!("process {} of user {}, and {why}", peer.pid, peer.uid);
-                Err(ConnectError::Refused { field: STRANGER, why })
+    }
+}
+
+impl Eq for Peers {}
+
+impl Peers {
+    /// Refuses a peer that is another's, and says which process the peer is.
+    pub(crate) fn check(self, socket: &OwnedFd) -> Result<Identity, ConnectError> {
+        let identity = match Identity::of_socket(socket) {
+            Err(_) if self == Peers::Anyone => Identity::default(),
+            identity => {
+                identity.map_err(ConnectError::io("ask for the user of the process at the other end"))?
             }
+        };
+        let refused = |why| Err(ConnectError::Refused { field: STRANGER, why });
+        if let Peers::Ask(allows) = self {
+            let peer = Peer::new(identity, Some(socket.as_fd()), None);
+            return if allows(&peer) {
+                Ok(identity)
+            } else {
+                refused(format!("{identity}, and the function of Config::peers does not allow it"))
+            };
+        }
+        let Some(credentials) = identity.0 else { return Ok(identity) };
+        let me = rustix::process::geteuid().as_raw();
+        match self.fault(credentials.uid, me, |user| may_be_anybody("uid", user)) {
+            None => Ok(identity),
+            Some(why) => refused(format!("{identity}, and {why}")),
         }
     }
 
@@ -64,7 +94,7 @@ impl Peers {
         let allowed = match self {
             Peers::SameUserOrRoot => theirs == mine || theirs == 0,
             Peers::User(user) => theirs == user,
-            Peers::Anyone => true,
+            Peers::Anyone | Peers::Ask(_) => true,
         };
         if !allowed {
             let allowed = match self {
@@ -77,18 +107,6 @@ impl Peers {
             "in this user namespace that number stands for every user without one (Config::peers)".to_owned()
         })
     }
-}
-
-/// Whether this number is the one under which users are shown that have none in this namespace.
-fn may_be_anybody(user: u32) -> bool {
-    let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid");
-    let overflow = overflow.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(65534);
-    user == overflow && !has_every_user(&fs::read_to_string("/proc/self/uid_map").unwrap_or_default())
-}
-
-/// Whether a namespace with this /proc/PID/uid_map has a number for every user, so that none needs the overflow number.
-fn has_every_user(map: &str) -> bool {
-    map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 #[cfg(test)]
@@ -119,10 +137,6 @@ mod tests {
         assert!(Peers::User(65534).fault(65534, 0, overflow).is_some());
         assert!(Peers::Anyone.fault(65534, 0, overflow).is_none());
         assert!(Peers::SameUserOrRoot.fault(0, 65534, overflow).is_none());
-        assert!(has_every_user("         0          0 4294967295\n"));
-        for map in ["", "0 1000 1\n", "0 0 65536\n", "0 0 1\n1 1 4294967294\n"] {
-            assert!(!has_every_user(map), "{map}");
-        }
     }
 
     #[test]
@@ -130,7 +144,7 @@ mod tests {
         let (here, _there) = crate::kind::Kind::Unix.rendezvous().unwrap();
         // Where this user has no number in its namespace, the check must refuse it.
         let me = rustix::process::geteuid().as_raw();
-        assert_eq!(Peers::SameUserOrRoot.check(&here).is_ok(), !may_be_anybody(me));
+        assert_eq!(Peers::SameUserOrRoot.check(&here).is_ok(), !may_be_anybody("uid", me));
         let error = Peers::User(me + 1).check(&here).unwrap_err().to_string();
         assert!(error.contains(&format!("process {} of user {me}", std::process::id())), "{error}");
     }

@@ -20,8 +20,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, UCred,
 };
+
+use crate::sys::{Credentials, ReceivedFrom};
 
 /// How many descriptors there is room for beside a packet: one more than belong beside any.
 const ROOM: usize = 4;
@@ -82,6 +84,8 @@ pub(crate) struct ReceivedPacket {
     pub(crate) short: bool,
     /// It was longer, or had more descriptors, than there is room for here.
     pub(crate) long: bool,
+    /// Which process has sent it, where that is asked for and was said.
+    pub(crate) from: Option<Credentials>,
 }
 
 /// Receives one packet into `bytes`, without waiting.
@@ -101,12 +105,32 @@ pub(crate) fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<ReceivedPac
     }
     let cut = received.flags.contains(ReturnFlags::CTRUNC);
     let long = received.flags.contains(ReturnFlags::TRUNC) || cut && fds.len() >= ROOM;
-    Ok(ReceivedPacket { len: received.bytes, fds, short: left_out || cut && !long, long })
+    Ok(ReceivedPacket { len: received.bytes, fds, short: left_out || cut && !long, long, from: None })
+}
+
+/// Receives one packet without descriptors into `bytes`, without waiting, and asks which process
+/// has sent it.
+pub(crate) fn receive_from(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<ReceivedPacket, Errno> {
+    let ReceivedFrom { len, from, left_out, long } = crate::sys::receive_from(socket, bytes)?;
+    Ok(ReceivedPacket { len, fds: Vec::new(), short: left_out, long, from })
+}
+
+/// Sends `bytes` over a Unix socket with the credentials of this process, without waiting. The
+/// kernel refuses a process that says others.
+pub(crate) fn send_as_this_process(socket: impl AsFd, bytes: &[u8]) -> Result<usize, Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if let Ok(pid) = crate::sys::own_pid() {
+        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+        ancillary.push(SendAncillaryMessage::ScmCredentials(UCred { pid, uid, gid }));
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, flags)
 }
 
 /// Receives one packet of one descriptor, without waiting and without allocating: also between fork
 /// and exec. `None` when no packet comes any more.
-pub(crate) fn receive_one(socket: impl AsFd) -> Result<Option<OwnedFd>, Errno> {
+pub(crate) fn receive_one(socket: &OwnedFd) -> Result<Option<OwnedFd>, Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;

@@ -85,6 +85,11 @@ pub trait Wire: Send {
     /// The descriptor to poll. After a hang-up it is ready.
     fn fd(&self) -> BorrowedFd<'_>;
 
+    /// The stream, if it is a Unix socket, which knows the process at its other end.
+    fn unix_socket(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
     /// Ends this direction, and tells the peer as far as the mechanism can. With `clean` everything that was to go has gone.
     fn close(&mut self, clean: bool);
 

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::error::{ConnectError, End, RecvError, SendError};
 use crate::kind::Kind;
 use crate::owner::Owner;
+use crate::peer::Identity;
 use crate::place::MessagePlace;
 use crate::ready::Ready;
 use crate::wait::Patience;
@@ -20,6 +21,8 @@ pub struct Opened<O, I> {
     pub(crate) one_core: bool,
     /// This process, the owner of the connection.
     pub(crate) owner: Owner,
+    /// Which process has shaken hands, where the kernel tells.
+    pub(crate) identity: Identity,
 }
 
 impl<O, I> Opened<O, I> {
@@ -28,8 +31,9 @@ impl<O, I> Opened<O, I> {
         outbound: impl FnOnce(O) -> P,
         inbound: impl FnOnce(I) -> J,
     ) -> Opened<P, J> {
-        let Opened { one_core, owner, .. } = self;
-        Opened { outbound: outbound(self.outbound), inbound: inbound(self.inbound), one_core, owner }
+        let Opened { one_core, owner, identity, .. } = self;
+        let (outbound, inbound) = (outbound(self.outbound), inbound(self.inbound));
+        Opened { outbound, inbound, one_core, owner, identity }
     }
 }
 
@@ -173,6 +177,10 @@ pub trait Inbound: Send {
 
     /// The descriptor that is readable when there is something to receive, once this half was armed.
     fn fd(&self) -> BorrowedFd<'_>;
+
+    /// What leads to the peer's process: the Unix socket over which it was met, if that is still
+    /// open, and a pidfd that the peer has sent.
+    fn ties(&self) -> (Option<BorrowedFd<'_>>, Option<BorrowedFd<'_>>);
 
     /// Whether something can be received without a look at the kernel.
     fn is_ready(&mut self) -> bool;

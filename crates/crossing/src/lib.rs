@@ -95,6 +95,7 @@ mod owner;
 mod packet;
 mod parse;
 mod pause;
+mod peer;
 mod place;
 mod poll;
 mod ready;
@@ -129,6 +130,7 @@ pub use mechanism::{REGION_FILE, RegionHeader};
 pub use parse::ParseError;
 #[doc(hidden)]
 pub use pause::pause;
+pub use peer::{Peer, PeerState};
 pub use poll::{Interest, Poll, PollError, PollKey, Pollable};
 pub use ready::Ready;
 pub use stopper::Stopper;

@@ -11,6 +11,7 @@ use crate::descriptor::{self, ReceivedPacket};
 use crate::error::ConnectError;
 use crate::hello::{self, Hello};
 use crate::kind::Kind;
+use crate::sys::Credentials;
 
 /// A packet as it came.
 struct RendezvousPacket {
@@ -25,8 +26,27 @@ pub(crate) fn send_packet(
     fds: &[BorrowedFd<'_>],
     deadline: Instant,
 ) -> Result<(), ConnectError> {
+    send_until(socket, bytes, deadline, || descriptor::send(socket, bytes, fds))
+}
+
+/// Sends the hello as one packet, with the credentials of this process.
+pub(crate) fn send_hello(
+    socket: BorrowedFd<'_>,
+    hello: Hello,
+    deadline: Instant,
+) -> Result<(), ConnectError> {
+    let bytes = hello.encode();
+    send_until(socket, &bytes, deadline, || descriptor::send_as_this_process(socket, &bytes).map(drop))
+}
+
+fn send_until(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    deadline: Instant,
+    send: impl Fn() -> Result<(), Errno>,
+) -> Result<(), ConnectError> {
     loop {
-        match descriptor::send(socket, bytes, fds) {
+        match send() {
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => wait(socket, PollFlags::OUT, Some(deadline))?,
             Err(Errno::PIPE | Errno::CONNRESET) => return Err(last_word(socket, bytes)),
@@ -37,7 +57,7 @@ pub(crate) fn send_packet(
 
 /// Why an end has gone to which `sent` could not be sent: what it said before may tell.
 fn last_word(socket: BorrowedFd<'_>, sent: &[u8]) -> ConnectError {
-    let said = receive(socket, Instant::now()).ok();
+    let said = receive(socket, Instant::now(), |socket, bytes| descriptor::receive(socket, bytes)).ok();
     let fault = said.and_then(|packet| hello::fault(packet.bytes(), hello::kind_of(sent)));
     fault.unwrap_or(ConnectError::Disconnected)
 }
@@ -48,16 +68,20 @@ pub(crate) fn recv_packet<const N: usize, const FDS: usize>(
     socket: BorrowedFd<'_>,
     deadline: Instant,
 ) -> Result<([u8; N], [OwnedFd; FDS]), ConnectError> {
-    receive(socket, deadline)?.exactly()
+    receive(socket, deadline, |socket, bytes| descriptor::receive(socket, bytes))?.exactly()
 }
 
-/// Receives one packet, whatever it is.
-fn receive(socket: BorrowedFd<'_>, deadline: Instant) -> Result<RendezvousPacket, ConnectError> {
+/// Receives one packet by `take`, whatever it is.
+fn receive(
+    socket: BorrowedFd<'_>,
+    deadline: Instant,
+    take: impl Fn(BorrowedFd<'_>, &mut [u8]) -> Result<ReceivedPacket, Errno>,
+) -> Result<RendezvousPacket, ConnectError> {
     wait(socket, PollFlags::IN, Some(deadline))?;
     let mut bytes = [0; 64];
     let mut resets = 0;
     let came = loop {
-        match descriptor::receive(socket, &mut bytes) {
+        match take(socket, &mut bytes) {
             Err(Errno::INTR) => {}
             // The peer went while a packet of ours was unread. Its own packets can be read after
             // this error.
@@ -82,7 +106,7 @@ impl RendezvousPacket {
         if let Some(refusal) = hello::fault(self.bytes(), None) {
             return Err(refusal);
         }
-        let RendezvousPacket { bytes, came: ReceivedPacket { len, fds, short, long } } = self;
+        let RendezvousPacket { bytes, came: ReceivedPacket { len, fds, short, long, .. } } = self;
         let refused = |why| ConnectError::Refused { field: "handshake packet", why };
         let bytes = bytes[..len].try_into().ok().filter(|_| !long);
         let bytes = bytes.ok_or_else(|| {
@@ -100,19 +124,21 @@ impl RendezvousPacket {
     }
 }
 
-/// The hello of the other end, as a packet. It is judged before it is asked whether the packet is what it should be: another
-/// mechanism's may be another.
+/// The hello of the other end, as a packet. It is judged before it is asked whether the packet is
+/// what it should be: another mechanism's may be another. With it comes which process has sent it,
+/// if that has said so.
 pub(crate) fn recv_hello(
     socket: BorrowedFd<'_>,
     kind: Kind,
     deadline: Instant,
-) -> Result<Hello, ConnectError> {
-    let packet = receive(socket, deadline)?;
+) -> Result<(Hello, Option<Credentials>), ConnectError> {
+    let packet = receive(socket, deadline, descriptor::receive_from)?;
     if let Some(fault) = hello::fault(packet.bytes(), Some(kind)) {
         return Err(fault);
     }
+    let from = packet.came.from;
     let (bytes, []) = packet.exactly::<{ Hello::BYTES }, 0>()?;
-    Hello::decode(&bytes, kind)
+    Ok((Hello::decode(&bytes, kind)?, from))
 }
 
 /// That a packet says what is due.

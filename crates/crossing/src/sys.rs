@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_long, c_uint};
+use std::ffi::{c_int, c_long, c_uint, c_void};
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -11,6 +11,7 @@ use std::process::Command;
 
 use rustix::io::{Errno, FdFlags};
 use rustix::ioctl::{Getter, Opcode, ioctl};
+use rustix::net::sockopt;
 use rustix::process::{Pid, Resource, Signal};
 
 /// Has `command` leave `fd` open in the child, under the same number, by a step between fork(2) and exec(2).
@@ -28,13 +29,19 @@ pub(crate) fn keep_across_exec(command: &mut Command, fd: &OwnedFd) {
     unsafe { command.pre_exec(keep) };
 }
 
-/// Has `command` put the descriptor that waits in `carrier` in the carrier's place, by a step
-/// between fork(2) and exec(2): the child's program finds it open under that number. Taken out in
-/// one child, it is in no other; then the step fails with ESTALE.
-pub(crate) fn replace_before_exec(command: &mut Command, carrier: OwnedFd) {
+/// Has `command` put the descriptor that `take` takes out of `carrier` in the carrier's place, by a
+/// step between fork(2) and exec(2): the child's program finds it open under that number. Taken out
+/// in one child, it is in no other; then the step fails with ESTALE.
+///
+/// `take` must not allocate.
+pub(crate) fn replace_before_exec(
+    command: &mut Command,
+    carrier: OwnedFd,
+    take: fn(&OwnedFd) -> Result<Option<OwnedFd>, Errno>,
+) {
     let mut carrier = carrier;
     let replace = move || {
-        let fd = crate::descriptor::receive_one(&carrier)?.ok_or(Errno::STALE)?;
+        let fd = take(&carrier)?.ok_or(Errno::STALE)?;
         // Under the new number it is not closed by exec(2).
         Ok(rustix::io::dup2(fd, &mut carrier)?)
     };
@@ -163,24 +170,25 @@ impl Drop for SignalsBlocked {
     }
 }
 
-/// The user of the process at the other end of a Unix socket.
-#[derive(Debug, Clone, Copy)]
+/// Which process is at the other end of a Unix socket, by the kernel's `struct ucred`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub(crate) struct Credentials {
     /// 0 where it has no number in this process's namespace.
     pub(crate) pid: i32,
     pub(crate) uid: u32,
-    gid: u32,
+    pub(crate) gid: u32,
+}
+
+const SOL_SOCKET: c_int =
+    if cfg!(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")) { 0xffff } else { 1 };
+
+unsafe extern "C" {
+    fn getsockopt(socket: c_int, level: c_int, name: c_int, value: *mut c_void, len: *mut c_uint) -> c_int;
 }
 
 /// See unix(7), SO_PEERCRED. rustix has this call as well, and takes the pid for one that is never 0.
-pub(crate) fn peer_credentials(socket: &OwnedFd) -> Result<Credentials, Errno> {
-    const SOL_SOCKET: c_int =
-        if cfg!(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")) {
-            0xffff
-        } else {
-            1
-        };
+pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> Result<Credentials, Errno> {
     const SO_PEERCRED: c_int = if cfg!(any(target_arch = "powerpc", target_arch = "powerpc64")) {
         21
     } else if cfg!(any(target_arch = "mips", target_arch = "mips64")) {
@@ -190,22 +198,126 @@ pub(crate) fn peer_credentials(socket: &OwnedFd) -> Result<Credentials, Errno> {
     } else {
         17
     };
-    unsafe extern "C" {
-        fn getsockopt(
-            socket: c_int,
-            level: c_int,
-            name: c_int,
-            value: *mut Credentials,
-            len: *mut c_uint,
-        ) -> c_int;
-    }
     let mut credentials = Credentials { pid: 0, uid: u32::MAX, gid: u32::MAX };
     let mut len = size_of::<Credentials>() as c_uint;
+    let value = (&raw mut credentials).cast();
     // SAFETY: getsockopt(2) writes at most `len` bytes, which are there; any bytes are valid numbers.
-    let done = unsafe {
-        getsockopt(socket.as_raw_fd(), SOL_SOCKET, SO_PEERCRED, &raw mut credentials, &raw mut len)
-    };
+    let done = unsafe { getsockopt(socket.as_raw_fd(), SOL_SOCKET, SO_PEERCRED, value, &raw mut len) };
     if done == 0 { Ok(credentials) } else { Err(last_errno()) }
+}
+
+/// A pidfd of the process whose credentials [`peer_credentials`] has. Since Linux 6.5; the errors
+/// before that, and of a process that is no more, differ between kernels.
+pub(crate) fn peer_pidfd(socket: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    const SO_PEERPIDFD: c_int = if cfg!(target_arch = "sparc64") { 0x56 } else { 77 };
+    let mut fd: c_int = -1;
+    let mut len = size_of::<c_int>() as c_uint;
+    let value = (&raw mut fd).cast();
+    // SAFETY: getsockopt(2) writes at most `len` bytes, which are there.
+    let done = unsafe { getsockopt(socket.as_raw_fd(), SOL_SOCKET, SO_PEERPIDFD, value, &raw mut len) };
+    if done != 0 {
+        return Err(last_errno());
+    }
+    if fd < 0 {
+        return Err(Errno::BADF);
+    }
+    // SAFETY: the kernel has opened it for this call, and no other code knows its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// What one call has received, with the credentials of the process that sent it.
+pub(crate) struct ReceivedFrom {
+    pub(crate) len: usize,
+    /// `None` where the sender has not said them: for that the kernel has no other word than pid 0,
+    /// which also stands for a process that this one's pid namespace does not know.
+    pub(crate) from: Option<Credentials>,
+    /// Descriptors came beside the bytes, and were closed.
+    pub(crate) left_out: bool,
+    /// There were more bytes in the packet.
+    pub(crate) long: bool,
+}
+
+/// Receives from a Unix socket into `bytes`, without waiting, and asks for the credentials that the
+/// sender has said. rustix has this as well, and takes the pid for one that is never 0.
+pub(crate) fn receive_from(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<ReceivedFrom, Errno> {
+    #[repr(C)]
+    struct IoVec {
+        base: *mut c_void,
+        len: usize,
+    }
+    /// The C library's, of which glibc and musl agree on every byte that is not padding.
+    #[repr(C)]
+    struct Message {
+        name: *mut c_void,
+        name_len: c_uint,
+        parts: *mut IoVec,
+        part_count: usize,
+        control: *mut c_void,
+        control_len: usize,
+        flags: c_int,
+    }
+    /// One control message, with room for credentials and no more.
+    #[repr(C)]
+    struct Control {
+        len: usize,
+        level: c_int,
+        what: c_int,
+        credentials: Credentials,
+    }
+    unsafe extern "C" {
+        fn recvmsg(socket: c_int, message: *mut Message, flags: c_int) -> isize;
+    }
+    const SCM_RIGHTS: c_int = 1;
+    const SCM_CREDENTIALS: c_int = 2;
+    const MSG_CTRUNC: c_int = 0x8;
+    const MSG_TRUNC: c_int = 0x20;
+    const MSG_DONTWAIT: c_int = 0x40;
+    const MSG_CMSG_CLOEXEC: c_int = 0x4000_0000;
+    let header = std::mem::offset_of!(Control, credentials);
+    let nothing = Credentials { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut control = Control { len: 0, level: 0, what: 0, credentials: nothing };
+    let mut part = IoVec { base: bytes.as_mut_ptr().cast(), len: bytes.len() };
+    let mut message = Message {
+        name: std::ptr::null_mut(),
+        name_len: 0,
+        parts: &raw mut part,
+        part_count: 1,
+        control: (&raw mut control).cast(),
+        // The padding behind the credentials is no room for a descriptor.
+        control_len: header + size_of::<Credentials>(),
+        flags: 0,
+    };
+    // The kernel adds the credentials only while this is on. Where it cannot be, there is no room
+    // for anything.
+    let asked = sockopt::set_socket_passcred(socket, true).is_ok();
+    if !asked {
+        message.control_len = 0;
+    }
+    // SAFETY: the call writes into `bytes`, `control` and `message`, each of which has the length that
+    // it is told and outlives the call; any bytes are valid there.
+    let len = unsafe { recvmsg(socket.as_raw_fd(), &raw mut message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) };
+    let outcome = usize::try_from(len).map_err(|_| last_errno());
+    // A later receive has no room for them.
+    let off = if asked { sockopt::set_socket_passcred(socket, false) } else { Ok(()) };
+    let len = outcome?;
+    let is = |what| control.len > header && (control.level, control.what) == (SOL_SOCKET, what);
+    let mut left_out = message.flags & MSG_CTRUNC != 0;
+    if message.control_len > 0 && is(SCM_RIGHTS) {
+        // Only where another process that shares the socket has switched the credentials off.
+        let Credentials { pid, uid, gid } = control.credentials;
+        let numbers = [pid, uid as c_int, gid as c_int];
+        let count = (control.len - header) / size_of::<c_int>();
+        for number in numbers.into_iter().take(count) {
+            // SAFETY: the kernel has opened it for this call, and no other code knows its number.
+            drop(unsafe { OwnedFd::from_raw_fd(number) });
+        }
+        left_out = true;
+    }
+    let whole = control.len >= header + size_of::<Credentials>();
+    let told = message.control_len > 0 && is(SCM_CREDENTIALS) && whole && control.credentials.pid != 0;
+    let from = told.then_some(control.credentials);
+    off?;
+    Ok(ReceivedFrom { len, from, left_out, long: message.flags & MSG_TRUNC != 0 })
 }
 
 fn last_errno() -> Errno {

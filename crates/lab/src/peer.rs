@@ -1,7 +1,7 @@
 //! Peers: the measured processes, as the lab holds them.
 //!
 //! A peer is this same binary, started again. It is put in its place, reads its place back, and gets one end
-//! of the channel. It never outlives the lab: it asks the kernel to be killed with its parent, and a [`Peer`]
+//! of the channel. It never outlives the lab: it asks the kernel to be killed with its parent, and a [`PeerHandle`]
 //! that is dropped is killed and reaped.
 
 use std::ffi::OsStr;
@@ -38,7 +38,7 @@ const LAST_BREATH: Duration = Duration::from_secs(5);
 
 /// One measured process.
 #[derive(Debug)]
-pub(crate) struct Peer {
+pub(crate) struct PeerHandle {
     held: PeerProcess,
     control: Control,
     /// The core it was read back on.
@@ -101,7 +101,7 @@ fn signal_name(number: i32) -> String {
     name.unwrap_or_else(|| format!("signal {number}"))
 }
 
-impl Peer {
+impl PeerHandle {
     /// Starts `program`, which must call [`worker_main`](crate::worker_main), gives it `endpoint` and `job`, and waits
     /// until it is in its place.
     pub(crate) fn start(
@@ -111,12 +111,12 @@ impl Peer {
         beside: Option<BorrowedFd<'_>>,
         deadline: Instant,
         stop: &AtomicBool,
-    ) -> Result<Peer, PeerFault> {
+    ) -> Result<PeerHandle, PeerFault> {
         let (control, theirs) = Control::pair().map_err(|error| PeerFault::spawn(&error))?;
         let command = command(program, theirs).map_err(|error| PeerFault::spawn(&error))?;
         let child = on_a_thread_that_stays(move || spawn(command, endpoint));
         let child = child.map_err(|error| PeerFault::spawn(&error))?;
-        let peer = Peer { held: PeerProcess::Child(child), control, core: None, child: None };
+        let peer = PeerHandle { held: PeerProcess::Child(child), control, core: None, child: None };
         peer.introduce(job, beside, deadline, stop)
     }
 
@@ -127,7 +127,7 @@ impl Peer {
         job: &Job,
         deadline: Instant,
         stop: &AtomicBool,
-    ) -> Result<Peer, PeerFault> {
+    ) -> Result<PeerHandle, PeerFault> {
         let gone = || PeerFault::Failed(format!("process {pid} is gone"));
         let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
         // Its parent has not reaped it, so the number is still its own.
@@ -136,7 +136,7 @@ impl Peer {
             opened => opened.ok(),
         };
         let held = PeerProcess::Grandchild { pid, pidfd };
-        Peer { held, control, core: None, child: None }.introduce(job, None, deadline, stop)
+        PeerHandle { held, control, core: None, child: None }.introduce(job, None, deadline, stop)
     }
 
     /// Tells a new process its job, and waits until it is in its place.
@@ -146,7 +146,7 @@ impl Peer {
         beside: Option<BorrowedFd<'_>>,
         deadline: Instant,
         stop: &AtomicBool,
-    ) -> Result<Peer, PeerFault> {
+    ) -> Result<PeerHandle, PeerFault> {
         self.ask_with(job, beside)?;
         match self.hear_line::<IgnoredAny>(deadline, stop)?.ok_or_else(PeerFault::late)? {
             PeerAnswer::Placed { core, child } => (self.core, self.child) = (core, child),
@@ -300,7 +300,7 @@ impl Peer {
     }
 }
 
-impl Drop for Peer {
+impl Drop for PeerHandle {
     fn drop(&mut self) {
         self.kill();
         // Not without limit: killing it may be forbidden.

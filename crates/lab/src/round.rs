@@ -8,7 +8,7 @@ use crossing::{Endpoint, Kind};
 
 use crate::itself::THIS_PROGRAM;
 use crate::job::{PairJob, Role, SETUP, Task};
-use crate::peer::{Peer, PeerFault};
+use crate::peer::{PeerFault, PeerHandle};
 use crate::request::{Request, RoundAnswer, SideOutcome};
 use crate::sys::lines::{Bounce, Lines, Polls};
 use crate::two_peers::TwoPeers;
@@ -103,7 +103,7 @@ fn floors(before: Option<FloorSeen>, after: Option<FloorSeen>) -> Option<Floors>
 /// The null entrant: one process.
 fn alone(job: &PairJob, deadline: Instant, stop: &AtomicBool) -> Result<Round, PeerFault> {
     let job = job.for_role(Role::Initiator);
-    let mut peer = Peer::start(THIS_PROGRAM.as_ref(), None, &job, None, deadline, stop)?;
+    let mut peer = PeerHandle::start(THIS_PROGRAM.as_ref(), None, &job, None, deadline, stop)?;
     peer.ask(&Request::Run)?;
     match peer.hear(deadline, stop)? {
         RoundAnswer::Ran(initiator) => Ok(Round {

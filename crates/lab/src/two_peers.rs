@@ -8,14 +8,14 @@ use std::time::Instant;
 use crossing::Endpoint;
 
 use crate::job::{PairJob, Role, Task};
-use crate::peer::{Peer, PeerFault};
+use crate::peer::{PeerFault, PeerHandle};
 use crate::request::{Request, RoundAnswer, SideOutcome};
 
 /// The two peers of a round or of a bench.
 #[derive(Debug)]
 pub(crate) struct TwoPeers {
-    initiator: Peer,
-    responder: Peer,
+    initiator: PeerHandle,
+    responder: PeerHandle,
     /// The one that is asked first.
     first: Role,
 }
@@ -31,7 +31,7 @@ impl TwoPeers {
         stop: &AtomicBool,
     ) -> Result<TwoPeers, PeerFault> {
         let (here, there) = ends.unzip();
-        let start = |end, role| Peer::start(program, end, &job.for_role(role), beside, deadline, stop);
+        let start = |end, role| PeerHandle::start(program, end, &job.for_role(role), beside, deadline, stop);
         let first = match job.task {
             Task::Race(_) | Task::Null(_) => Role::Initiator,
             // The receiver of a counted message waits for it, so that what the wait costs is counted too.

@@ -29,7 +29,7 @@ use crate::descriptor::above_stdio;
 use crate::error::ConnectError;
 use crate::hello::Hello;
 use crate::kind::Kind;
-use crate::packet::{recv_hello, send_packet};
+use crate::packet::{recv_hello, send_hello};
 
 /// A socket that leads to `address`, and blocks.
 pub(super) fn dial(address: &Address, deadline: Instant) -> Result<OwnedFd, ConnectError> {
@@ -104,7 +104,7 @@ fn another_kind(kind: Kind, name: &SocketAddrUnix, deadline: Instant) -> Option<
         let socket = local_socket(shape)?;
         connect_local(&socket, name, until)?.map_err(ConnectError::io("ask what listens there"))?;
         Peers::default().check(&socket)?;
-        send_packet(socket.as_fd(), &Hello::bare(kind).encode(), &[], until)?;
+        send_hello(socket.as_fd(), Hello::bare(kind), until)?;
         recv_hello(socket.as_fd(), kind, until)
     };
     match ask() {

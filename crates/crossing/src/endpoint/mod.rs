@@ -26,7 +26,7 @@ use crate::channel::Connection;
 use crate::config::Config;
 use crate::deadline;
 use crate::error::ConnectError;
-use crate::halves::{Any, Mechanism};
+use crate::halves::{Any, Mechanism, Opened};
 use crate::hello;
 use crate::kind::Kind;
 use crate::sys::SignalsBlocked;
@@ -207,9 +207,10 @@ impl Endpoint {
         let Endpoint { kind, socket, how, seat } = self;
         check_kind::<M>(kind)?;
         config.check()?;
-        if how == How::Met {
-            hello::telling(&socket, kind, config.peers.check(&socket))?;
-        }
+        let met = match how {
+            How::Met => Some(hello::telling(&socket, kind, config.peers.check(&socket))?),
+            How::Given => None,
+        };
         // A parent or a listener may have made the shared description non-blocking: undo that.
         rustix::io::ioctl_fionbio(&socket, false).map_err(ConnectError::io("make a socket block"))?;
         let opened = M::open(kind, socket, config);
@@ -219,7 +220,11 @@ impl Endpoint {
                 return Err(ConnectError::Shed { limit });
             }
         }
-        Ok(Connection::new(opened?, config))
+        let opened = opened?;
+        // Where the ends met, the kernel knows of the meeting; a pair's would be the process that
+        // made it.
+        let identity = met.unwrap_or(opened.identity);
+        Ok(Connection::new(Opened { identity, ..opened }, config))
     }
 }
 

@@ -194,7 +194,7 @@ impl Endpoint {
         let (carrier, fill) = descriptor::packet_pair()?;
         descriptor::send(&fill, &[0], &[fd.as_fd()])?;
         announce(command, Some(name), &Legacy { number: carrier.as_raw_fd(), ..legacy })?;
-        crate::sys::replace_before_exec(command, carrier);
+        crate::sys::replace_before_exec(command, carrier, descriptor::receive_one);
         Ok(())
     }
 }

@@ -279,6 +279,10 @@ impl<W: Wire> Inbound for FrameReceiver<W> {
         self.wire.fd()
     }
 
+    fn ties(&self) -> (Option<BorrowedFd<'_>>, Option<BorrowedFd<'_>>) {
+        (self.wire.unix_socket(), None)
+    }
+
     fn is_ready(&mut self) -> bool {
         // A length that is none is told by the next receive.
         let whole = |len| len > self.max_message || self.end - self.start >= HEADER_BYTES + len;

@@ -243,6 +243,10 @@ impl<S: Inbound, P: Inbound, U: Inbound, T: Inbound> Inbound for Each<S, P, U, T
         each!(self, half => half.fd())
     }
 
+    fn ties(&self) -> (Option<BorrowedFd<'_>>, Option<BorrowedFd<'_>>) {
+        each!(self, half => half.ties())
+    }
+
     fn is_ready(&mut self) -> bool {
         each!(self, half => half.is_ready())
     }

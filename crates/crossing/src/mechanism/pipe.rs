@@ -37,7 +37,8 @@ use crate::halves::{Halves, Mechanism};
 use crate::hello::{self, Hello};
 use crate::kind::Kind;
 use crate::owner::{self, Owner};
-use crate::packet::{expect, recv_hello, recv_packet, send_packet};
+use crate::packet::{expect, recv_hello, recv_packet, send_hello, send_packet};
+use crate::peer::Identity;
 #[cfg(feature = "scene")]
 use crate::scene::{Act, Actor, Budget, Effect, Form, Part, ROOM, SceneDesign, Step};
 use crate::tuning;
@@ -55,7 +56,8 @@ impl Mechanism for Pipe {
 
     fn open(kind: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
         let shaken = shake(rendezvous.as_fd(), kind, config);
-        let PipeHandshake { hello, peer, mine, inbound, owner } = hello::telling(&rendezvous, kind, shaken)?;
+        let PipeHandshake { hello, peer, identity, mine, inbound, owner } =
+            hello::telling(&rendezvous, kind, shaken)?;
         let inbound = match own_description(&inbound) {
             Ok(own) => PipeEnd::new(own),
             Err(_) => PipeEnd { shared: true, ..PipeEnd::new(inbound) },
@@ -66,6 +68,7 @@ impl Mechanism for Pipe {
             inbound: FrameReceiver::new(inbound, max_message, owner),
             one_core: hello.shares_core(&peer),
             owner,
+            identity,
         })
     }
 }
@@ -79,6 +82,7 @@ const READY: [u8; 1] = [b'!'];
 struct PipeHandshake {
     hello: Hello,
     peer: Hello,
+    identity: Identity,
     mine: OwnedFd,
     inbound: OwnedFd,
     owner: Owner,
@@ -89,8 +93,9 @@ fn shake(rendezvous: BorrowedFd<'_>, kind: Kind, config: &Config) -> Result<Pipe
     let deadline = config.connect_deadline();
     let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
     let hello = Hello { max_message: config.max_message, core: only_core(), ..Hello::bare(kind) };
-    send_packet(rendezvous, &hello.encode(), &[], deadline)?;
-    let peer = recv_hello(rendezvous, kind, deadline)?;
+    send_hello(rendezvous, hello, deadline)?;
+    let (peer, from) = recv_hello(rendezvous, kind, deadline)?;
+    let identity = Identity(from);
     let (theirs, mine) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
         .and_then(both_above_stdio)
         .map_err(ConnectError::io("make a pipe"))?;
@@ -105,7 +110,7 @@ fn shake(rendezvous: BorrowedFd<'_>, kind: Kind, config: &Config) -> Result<Pipe
     send_packet(rendezvous, &READY, &[], deadline)?;
     let (word, []) = recv_packet(rendezvous, deadline)?;
     expect(word, READY)?;
-    Ok(PipeHandshake { hello, peer, mine, inbound, owner })
+    Ok(PipeHandshake { hello, peer, identity, mine, inbound, owner })
 }
 
 /// Makes the pipe as large as is wanted and allowed. The kernel refuses more than an unprivileged

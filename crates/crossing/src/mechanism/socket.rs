@@ -161,6 +161,10 @@ impl Wire for SocketHalf {
         self.stream.socket.as_fd()
     }
 
+    fn unix_socket(&self) -> Option<BorrowedFd<'_>> {
+        (!self.stream.tcp).then(|| self.stream.socket.as_fd())
+    }
+
     fn close(&mut self, clean: bool) {
         if !clean {
             self.stream.note(GIVEN_UP);

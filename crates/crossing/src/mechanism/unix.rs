@@ -26,7 +26,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 use super::socket::{SocketHalf, SocketStream};
 use crate::config::Config;
 use crate::deadline::wait_readable;
-use crate::descriptor::both_above_stdio;
+use crate::descriptor::{self, both_above_stdio};
 use crate::error::ConnectError;
 use crate::frame::receiver::FrameReceiver;
 use crate::frame::sender::FrameSender;
@@ -34,6 +34,7 @@ use crate::halves::{Halves, Mechanism, Opened};
 use crate::hello::Hello;
 use crate::kind::Kind;
 use crate::owner::{self, Owner};
+use crate::peer::Identity;
 #[cfg(feature = "scene")]
 use crate::scene::{Act, Actor, Budget, Effect, Form, Part, ROOM, SceneDesign, Step};
 use crate::wait::only_core;
@@ -84,18 +85,34 @@ pub(crate) fn greet(
     let deadline = config.connect_deadline();
     let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
     let hello = Hello { max_message: config.max_message, core, ..Hello::bare(kind) };
+    let is_local = kind.meets_at().is_some();
     // A new socket has room for 32 bytes. An end that has gone may have said why before.
-    match rustix::net::send(&socket, &hello.encode(), SendFlags::NOSIGNAL) {
+    let sent = if is_local {
+        descriptor::send_as_this_process(&socket, &hello.encode())
+    } else {
+        rustix::net::send(&socket, &hello.encode(), SendFlags::NOSIGNAL)
+    };
+    match sent {
         Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => {}
         Err(errno) => return Err(ConnectError::io("send the handshake")(errno)),
     }
     let mut bytes = [0; Hello::BYTES];
     let mut read = 0;
+    let mut identity = Identity::default();
     while read < bytes.len() {
         wait_readable(socket.as_fd(), deadline)?;
-        match rustix::net::recv(&socket, &mut bytes[read..], RecvFlags::DONTWAIT) {
-            Ok((_, 0)) | Err(Errno::CONNRESET) => return Err(ConnectError::Disconnected),
-            Ok((_, more)) => read += more,
+        let rest = &mut bytes[read..];
+        let came = if is_local {
+            descriptor::receive_from(socket.as_fd(), rest).map(|came| {
+                identity = Identity(came.from);
+                came.len
+            })
+        } else {
+            rustix::net::recv(&socket, rest, RecvFlags::DONTWAIT).map(|(_, len)| len)
+        };
+        match came {
+            Ok(0) | Err(Errno::CONNRESET) => return Err(ConnectError::Disconnected),
+            Ok(more) => read += more,
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(errno) => return Err(ConnectError::io("receive the handshake")(errno)),
         }
@@ -108,6 +125,7 @@ pub(crate) fn greet(
         inbound: FrameReceiver::new(reading, max_message, owner),
         one_core: hello.shares_core(&peer),
         owner,
+        identity,
     })
 }
 

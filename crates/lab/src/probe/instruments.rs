@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::itself::THIS_PROGRAM;
 use crate::job::{PairJob, Role, Task};
 use crate::machine::{self, Unavailable};
-use crate::peer::Peer;
+use crate::peer::PeerHandle;
 use crate::sys::perf::{Counter, PerfEvent, Records, Whom};
 use crate::sys::usage::try_usage;
 
@@ -246,7 +246,7 @@ fn try_ptrace() -> io::Result<()> {
         .for_role(Role::Initiator);
     let deadline = Instant::now() + Duration::from_secs(2);
     let never = AtomicBool::new(false);
-    let peer = Peer::start(THIS_PROGRAM.as_ref(), None, &job, None, deadline, &never)
+    let peer = PeerHandle::start(THIS_PROGRAM.as_ref(), None, &job, None, deadline, &never)
         .map_err(|fault| io::Error::other(fault.to_string()))?;
     attach(peer.pid()).map(drop)
 }

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::control::Control;
 use crate::job::{Job, PairJob, Role, Task};
 use crate::mechanism::{self, Gauges, Meets};
-use crate::peer::{Death, Peer, PeerFault};
+use crate::peer::{Death, PeerFault, PeerHandle};
 use crate::round;
 use crate::scene::Actor;
 use crate::trace::{Process, ProcessState, Side};
@@ -48,8 +48,8 @@ pub(crate) struct Cast {
 #[derive(Debug)]
 pub(crate) struct Pair {
     // The receiver goes first: where it is the sender's child, the sender can still reap it.
-    receiver: Peer,
-    sender: Peer,
+    receiver: PeerHandle,
+    sender: PeerHandle,
     /// Whether an order is still to be answered: else a process that sleeps is idle.
     busy: [bool; 2],
     /// `Err` when the kernel does not let us look.
@@ -121,7 +121,7 @@ impl Pair {
         Ok(met)
     }
 
-    fn peer(&mut self, side: Side) -> &mut Peer {
+    fn peer(&mut self, side: Side) -> &mut PeerHandle {
         if side == Side::Sender { &mut self.sender } else { &mut self.receiver }
     }
 
@@ -132,7 +132,7 @@ impl Pair {
     /// Sleeps until `word` can be read, or one of the two has hung up, which is what its end does: whether that was so.
     pub(crate) fn hangs_up_before(&self, word: BorrowedFd<'_>) -> bool {
         // A hang-up is told without being asked for.
-        let line = |peer| PollFd::from_borrowed_fd(Peer::line(peer), PollFlags::empty());
+        let line = |peer| PollFd::from_borrowed_fd(PeerHandle::line(peer), PollFlags::empty());
         let mut fds =
             [line(&self.sender), line(&self.receiver), PollFd::from_borrowed_fd(word, PollFlags::IN)];
         match poll(&mut fds, None) {
@@ -289,20 +289,20 @@ fn begin(
     end: Option<Endpoint>,
     deadline: Instant,
     stop: &AtomicBool,
-) -> Result<Peer, PeerFault> {
-    Peer::start(program(cast), end, &job(cast, role), None, deadline, stop)
+) -> Result<PeerHandle, PeerFault> {
+    PeerHandle::start(program(cast), end, &job(cast, role), None, deadline, stop)
 }
 
 /// Starts the sender, which starts the receiver.
-fn family(cast: &Cast, deadline: Instant, stop: &AtomicBool) -> Result<(Peer, Peer), PeerFault> {
+fn family(cast: &Cast, deadline: Instant, stop: &AtomicBool) -> Result<(PeerHandle, PeerHandle), PeerFault> {
     let (control, theirs) = Control::pair().map_err(|error| PeerFault::spawn(&error))?;
     let job_of = |role| job(cast, role);
     let line = Some(theirs.as_fd());
-    let parent = Peer::start(program(cast), None, &job_of(Role::Initiator), line, deadline, stop)?;
+    let parent = PeerHandle::start(program(cast), None, &job_of(Role::Initiator), line, deadline, stop)?;
     drop(theirs);
     let no_child = || PeerFault::Failed("the sender has started no receiver".into());
     let pid = parent.child().ok_or_else(no_child)?;
-    let child = Peer::adopt(pid, control, &job_of(Role::Responder), deadline, stop)?;
+    let child = PeerHandle::adopt(pid, control, &job_of(Role::Responder), deadline, stop)?;
     Ok((parent, child))
 }
 

@@ -145,7 +145,7 @@ pub(super) enum LanePacket {
 /// Receives a packet, without waiting.
 pub(super) fn hear(socket: impl AsFd) -> Result<LanePacket, Errno> {
     let mut bytes = [0; 1];
-    let ReceivedPacket { len, mut fds, short, long } = descriptor::receive(socket, &mut bytes)?;
+    let ReceivedPacket { len, mut fds, short, long, .. } = descriptor::receive(socket, &mut bytes)?;
     Ok(match (len, fds.pop()) {
         _ if long || !fds.is_empty() => LanePacket::Other,
         (1, Some(fd)) if !short => LanePacket::With(bytes[0], fd),

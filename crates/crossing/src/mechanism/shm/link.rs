@@ -27,7 +27,8 @@ use crate::descriptor::{above_stdio, process_number};
 use crate::error::ConnectError;
 use crate::hello::{self, Hello};
 use crate::kind::Kind;
-use crate::packet::{expect, recv_hello, send_packet};
+use crate::packet::{expect, recv_hello, send_hello, send_packet};
+use crate::peer::Identity;
 use crate::tuning::RING_BYTES;
 use crate::wait::only_core;
 
@@ -59,6 +60,8 @@ pub(super) struct Agreed {
     pub(super) asymmetric: bool,
     /// Whether both share their only core.
     pub(super) one_core: bool,
+    /// Which process has shaken hands.
+    pub(super) identity: Identity,
 }
 
 /// The packet that carries the descriptors of this side's memory.
@@ -110,8 +113,8 @@ fn shake(rendezvous: BorrowedFd<'_>, config: &Config) -> Result<ShmHandshake, Co
         core: only_core(),
         nonce: mine.nonce,
     };
-    send_packet(rendezvous, &hello.encode(), &[], clock.deadline)?;
-    let peer = recv_hello(rendezvous, Kind::Shm, clock.deadline)?;
+    send_hello(rendezvous, hello, clock.deadline)?;
+    let (peer, from) = recv_hello(rendezvous, Kind::Shm, clock.deadline)?;
     let theirs = RegionLayout { capacity: peer.capacity, nonce: peer.nonce, ..mine };
     check_capacity(theirs, config)?;
     if peer.nonce == mine.nonce {
@@ -152,6 +155,7 @@ fn shake(rendezvous: BorrowedFd<'_>, config: &Config) -> Result<ShmHandshake, Co
         max_message: config.max_message.min(peer.max_message),
         asymmetric: membarrier && peer.membarrier,
         one_core: hello.shares_core(&peer),
+        identity: Identity(from),
     };
     Ok(ShmHandshake { own, theirs, watcher, pidfd, bell, agreed })
 }

@@ -96,7 +96,7 @@ impl Mechanism for Shm {
     fn open(_: Kind, rendezvous: OwnedFd, config: &Config) -> Result<Halves<Self>, ConnectError> {
         let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
         let (link, agreed) = Link::open(rendezvous, config)?;
-        let Agreed { max_message, asymmetric, one_core } = agreed;
+        let Agreed { max_message, asymmetric, one_core, identity } = agreed;
         let (mine, theirs) = (link.own.layout().capacity, link.theirs.layout().capacity);
         let view = View::new(
             Arc::new(link),
@@ -120,7 +120,7 @@ impl Mechanism for Shm {
             max_message,
             inlet: Inlet::new(),
         };
-        Ok(Halves::<Self> { outbound, inbound, one_core, owner })
+        Ok(Halves::<Self> { outbound, inbound, one_core, owner, identity })
     }
 }
 
@@ -333,6 +333,11 @@ impl Inbound for RingReceiver {
 
     fn fd(&self) -> BorrowedFd<'_> {
         self.ring.memory().link().watch.bell()
+    }
+
+    fn ties(&self) -> (Option<BorrowedFd<'_>>, Option<BorrowedFd<'_>>) {
+        let (pidfd, rendezvous) = self.ring.memory().link().watch.descriptors();
+        (Some(rendezvous), pidfd)
     }
 
     fn is_ready(&mut self) -> bool {
