@@ -160,6 +160,16 @@ export async function open(browser, url, look = {}) {
   return { page, context, complaints, foreign, close: () => context.close() }
 }
 
+/** Goes to another place of the page that is open. The one before stands until the other is made. @param {import('playwright-core').Page} page @param {string} url */
+export async function visit(page, url) {
+  await page.locator('h1').evaluate((head) => head.setAttribute('data-before', ''))
+  await page.goto(url)
+  await page.locator('h1:not([data-before])').waitFor()
+}
+
+/** Waits until the page was drawn, and what follows its size has followed. @param {import('playwright-core').Page} page */
+export const drawn = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))))
+
 /** Every shift, also those that follow the reader's own acts: what moved from where to where. @param {import('playwright-core').Page} page */
 export const shifts = (page) => page.evaluate(() => globalThis.shifts)
 

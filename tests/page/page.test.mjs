@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test'
 import { report } from './fixtures/report.mjs'
 import { lamp, pigeon, post, scenes } from './fixtures/scenes.mjs'
 import { traceText } from './fixtures/trace.mjs'
-import { axe, begin, boxes, closeAll, keep, launch, looks, open, pids, ready, scratch, shifts, tooWide, unfold, until } from './harness.mjs'
+import { axe, begin, boxes, closeAll, drawn, keep, launch, looks, open, pids, ready, scratch, shifts, tooWide, unfold, until, visit } from './harness.mjs'
 import { mock } from './mock.mjs'
 
 /** @type {import('playwright-core').Browser} */
@@ -286,7 +286,7 @@ test('a report is asked about a stage once, however often the stage is opened', 
   const asked = []
   page.on('request', (request) => { if (request.url().includes('/beside?')) asked.push(request.url()) })
   for (const place of ['m/lamp', '', 'm/pigeon', '', 'm/lamp']) {
-    await page.goto(at(place))
+    await visit(page, at(place))
     if (place) await ready(page)
     if (place) await page.getByText('In your last race').waitFor()
   }
@@ -462,7 +462,7 @@ test('a quick race shows its own numbers, and its figures are marked wherever th
   const mark = page.locator('.mark', { hasText: 'quick race' })
   await mark.waitFor()
   for (const hash of ['', 'm/lamp', 'choose']) {
-    await page.goto(`${fresh.url}#/${hash}`)
+    await visit(page, `${fresh.url}#/${hash}`)
     await mark.first().waitFor()
   }
   await close()
@@ -667,7 +667,7 @@ test('a file of another kind is named, with the page that opens it', async () =>
     ['race', 'Drop a report here (JSON), or choose one', 'the report of a race'],
   ])
   for (const [hash, zone, own] of places) {
-    await page.goto(at(hash))
+    await visit(page, at(hash))
     for (const [what, path] of Object.entries(files)) {
       if (what === own) continue
       await page.getByLabel(zone).setInputFiles(path)
@@ -690,8 +690,7 @@ test('on paper there is no navigation and no button, nothing is cut off, and it 
   for (const hash of PAGES) {
     await page.emulateMedia({ media: 'screen' })
     await page.setViewportSize({ width: 1366, height: 650 })
-    await page.goto(at(hash))
-    await page.waitForSelector('h1')
+    await visit(page, at(hash))
     if (hash === 'm/post') {
       await send(page)
       await page.getByText('10 of 10 arrived').first().waitFor()
@@ -729,6 +728,8 @@ test('on paper a replay names its moment, and a journey its blocks, within the s
   await page.locator('.journey .lanes button').first().waitFor()
   await page.evaluate(() => dispatchEvent(new Event('beforeprint')))
   await page.emulateMedia({ media: 'print' })
+  // A journey that followed its own box now would be as wide as the screen.
+  await drawn(page)
   await page.setViewportSize({ width: 703, height: 1000 })
   const found = await page.evaluate(() => ({
     wide: [...document.querySelectorAll('main *')].filter((one) => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 1).map((one) => one.textContent),
@@ -764,7 +765,7 @@ test('the terms of the trade are explained, to a pointer and to the keyboard', a
   await page.keyboard.press('Escape')
   assert.ok(!(await sheet.isVisible()))
   for (const hash of ['', 'choose', 'method', 'm/lamp']) {
-    await page.goto(at(hash))
+    await visit(page, at(hash))
     await page.locator('main .term').first().waitFor()
     const twice = await page.locator('main :is(h2, table, .method) .term').evaluateAll((all) => all.filter((one) => !one.getAttribute('aria-description')).length)
     assert.equal(twice, 0)
@@ -872,7 +873,7 @@ test('what stands in one row stands on one line, and no room is kept for nothing
   for (const width of [375, 1366, 1920]) {
     const { page, close } = await open(browser, at('race'), { viewport: { width, height: 650 } })
     for (const hash of ['race?run=20260921-1', 'm/lamp']) {
-      await page.goto(at(hash))
+      await visit(page, at(hash))
       await page.getByText('Placement', { exact: true }).waitFor()
       // Each labelled control: the top of its label, and its own top and bottom.
       const controls = () => page.locator(':is(.row, .switches) > :is(.field, fieldset)').evaluateAll((all) => all.filter((one) => one.checkVisibility()).map((one) => {

@@ -194,10 +194,15 @@ export class Journey {
       h('p', { class: 'faint' }, 'As probes saw it, from the top down. Every event stops its process for a moment, so the order is true and each length is longer than without probes. A hatched band is a long wait, with its true length. A solid line joins the copy that writes to the copy that reads there; a dashed one, a wake-up to its process. Open a block to see how the kernel came to it.'),
       this.box)
     new ResizeObserver(() => this.lay()).observe(this.box)
-    // What is on paper is laid out before anything is resized.
+    // What is on paper is laid out before anything is resized, and stays so until it is printed.
     this.leave = new AbortController()
-    addEventListener('beforeprint', () => this.lay(PAPER), { signal: this.leave.signal })
-    addEventListener('afterprint', () => this.lay(), { signal: this.leave.signal })
+    this.paper = false
+    for (const [name, paper] of /** @type {const} */ ([['beforeprint', true], ['afterprint', false]])) {
+      addEventListener(name, () => {
+        this.paper = paper
+        this.lay()
+      }, { signal: this.leave.signal })
+    }
   }
 
   /** @param {Recording} recording */
@@ -218,9 +223,9 @@ export class Journey {
     this.element.hidden = true
   }
 
-  /** @param {number} [within] */
-  lay(within = this.box.clientWidth) {
-    const width = Math.floor(within)
+  /** Draws it anew when there is another width to draw it for. */
+  lay() {
+    const width = this.paper ? PAPER : this.box.clientWidth
     if (!this.of || !width || width === this.width) return
     this.width = width
     const { of, box, svg } = this
