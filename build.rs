@@ -1,6 +1,6 @@
-//! Embeds the page: every file of `web/`, as a table of name, tag and packed bytes; the page of an
-//! exported report, in one file; and the record of a probe, shown until you have counted something
-//! yourself.
+//! Embeds the page: every file of `web/`, its modules without their comments, as a table of name, tag
+//! and packed bytes; the page of an exported report, in one file; and the record of a probe, shown
+//! until you have counted something yourself.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,9 +20,9 @@ fn main() {
     let mut files = Vec::new();
     walk(&web, &mut files);
     files.sort();
-    // What an export is made of is no part of the served page.
+    // What an export is made of, and types, are no part of the served page.
     let exported = web.join("exported.html");
-    files.retain(|file| *file != exported);
+    files.retain(|file| *file != exported && file.extension().is_none_or(|is| is != "ts"));
     assert!(files.contains(&web.join("index.html")), "{}: the page has no index.html", web.display());
     let folder = PathBuf::from(std::env::var("OUT_DIR").expect("cargo says where to write"));
     let table: String = files
@@ -41,9 +41,6 @@ fn main() {
 /// The page of an exported report, with its style and its modules inside: an import map names each as a `data:` URL, so that a
 /// browser runs them from a disk.
 fn export(web: &Path, page: &Path) -> String {
-    let text = |file: &Path| {
-        String::from_utf8(read(file)).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
-    };
     let mut left = vec![web.join("js/exported.js")];
     let mut modules = BTreeMap::new();
     while let Some(file) = left.pop() {
@@ -51,18 +48,13 @@ fn export(web: &Path, page: &Path) -> String {
         if modules.contains_key(&name) {
             continue;
         }
-        let text = text(&file);
-        // A text between backticks may go over several lines, and keeps its spaces.
-        let trims = text.lines().all(|line| line.matches('`').count() % 2 == 0);
         let mut url = String::from("data:text/javascript,");
-        for line in text.lines() {
-            let line = if trims { line.trim_start() } else { line };
-            let code = if line.trim_start().starts_with(['/', '*']) { "" } else { line };
-            assert!(!code.trim_start().starts_with("import '"), "{}: `{line}`: import names", file.display());
+        for line in lean(&text(&file)).lines() {
+            assert!(!line.trim_start().starts_with("import '"), "{}: `{line}`: import names", file.display());
             // The line that says from where, of an import or an export.
-            let line = match [" from './", " from '../"].iter().find_map(|from| code.find(from)) {
+            let line = match [" from './", " from '../"].iter().find_map(|from| line.find(from)) {
                 Some(at) => {
-                    let (names, from) = code.split_at(at);
+                    let (names, from) = line.split_at(at);
                     let mut quoted = from.splitn(3, '\'').skip(1);
                     let (from, rest) = quoted.next().zip(quoted.next()).expect("a name ends with its quote");
                     let other = file.parent().expect("a file is in a folder").join(from);
@@ -80,6 +72,24 @@ fn export(web: &Path, page: &Path) -> String {
     text(page)
         .replace("{{style}}", &styles)
         .replace("{{modules}}", &format!("{{\"imports\":{{{}}}}}", imports.join(",")))
+}
+
+/// A module without its indents and without the lines that are comments. Every other line keeps its number.
+fn lean(module: &str) -> String {
+    // A text between backticks may go over several lines, and keeps its spaces.
+    let trims = module.lines().all(|line| line.matches('`').count() % 2 == 0);
+    let mut within = false;
+    let mut out = String::new();
+    for line in module.lines() {
+        let code = line.trim();
+        let begins = within || code.starts_with("/*");
+        within = begins && !code.contains("*/");
+        if !(code.starts_with("//") || (begins && (within || code.ends_with("*/")))) {
+            out.push_str(if trims { code } else { line });
+        }
+        out.push('\n');
+    }
+    out
 }
 
 /// `ipcscope/js/dom.js`.
@@ -117,12 +127,19 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 
 /// Packs `file` into `packed`, and gives its line of the table.
 fn entry(web: &Path, file: &Path, packed: &Path) -> String {
-    let bytes = read(file);
+    let mut bytes = read(file);
+    if file.extension().is_some_and(|is| is == "js") {
+        bytes = lean(&text(file)).into_bytes();
+    }
     let mut tag = DefaultHasher::new();
     bytes.hash(&mut tag);
     pack(&bytes, packed);
     let name = file.strip_prefix(web).expect("a file of the page");
     format!("    ({name:?}, \"\\\"{:016x}\\\"\", include_bytes!({packed:?})),\n", tag.finish())
+}
+
+fn text(file: &Path) -> String {
+    String::from_utf8(read(file)).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
 fn read(file: &Path) -> Vec<u8> {

@@ -3,7 +3,7 @@
 const token = document.querySelector('meta[name=token]')?.getAttribute('content') ?? ''
 
 /** The lab's answer when it refused a request. */
-export class Refusal extends Error {
+class Refusal extends Error {
   /** @param {string} text @param {number} status 0 when the lab did not answer */
   constructor(text, status) {
     super(text)

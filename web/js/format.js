@@ -2,7 +2,7 @@
 // with its units; these are for what is drawn here: axes, cursors, gauges. The same rules, held to the same figures.
 
 /** Never breaks a line: stands between a number and its unit. */
-export const NBSP = '\u00a0'
+const NBSP = '\u00a0'
 
 /**
  * Three significant digits in the first unit that holds them; a whole number of the first unit stays whole.

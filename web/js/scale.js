@@ -21,7 +21,7 @@ export function log([d0, d1], range) {
 }
 
 /** How many nines a quantile has: 0.9 → 1, 0.999 → 3. @param {number} quantile */
-export const nines = (quantile) => -Math.log10(1 - quantile)
+const nines = (quantile) => -Math.log10(1 - quantile)
 
 /**
  * The scale of tails: each further nine takes as much room as the one before.

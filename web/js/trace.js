@@ -6,7 +6,7 @@
 import { SCHEMA, shapes } from './shapes.js'
 
 /** A trace that cannot be read. The message names the line, and the field where one is at fault. */
-export class TraceError extends Error {}
+class TraceError extends Error {}
 
 /** @param {number} line @param {string} what @returns {never} */
 function fault(line, what) {

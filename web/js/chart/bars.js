@@ -11,7 +11,7 @@ import { atMost, decades, linear, log } from '../scale.js'
 const REPLAY_MS = 6_000
 
 /** How far one launch of a row was at each moment. @param {ReportRow} row */
-export function progressOf(row) {
+function progressOf(row) {
   const each = row.messages / Math.max(1, row.launches)
   const seconds = row.messages_per_s ? each / row.messages_per_s : 0
   const samples = row.progress?.filter((pair) => Array.isArray(pair) && pair.length === 2) ?? []

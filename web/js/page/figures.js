@@ -163,7 +163,7 @@ export class Figures {
 }
 
 /** @param {Recording} recording */
-export function justSeen(recording) {
+function justSeen(recording) {
   const { messages } = recording
   if (!messages.length) return ''
   const home = messages.filter((message) => Number.isFinite(message.recvEnd))

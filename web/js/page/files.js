@@ -24,7 +24,7 @@ const KINDS = {
 }
 
 /** One of the kinds; `null` for anything else, and for what is broken. @param {string} text @returns {string | null} */
-export function kindOf(text) {
+function kindOf(text) {
   const plain = text.replace(/^\uFEFF/, '').trimStart()
   if (/^(\x1f[\x8b\uFFFD]|PK\x03\x04)/.test(plain)) return 'packed'
   if (/^<!doctype html>/i.test(plain)) return plain.includes('<title>ipcscope') ? 'page' : null
