@@ -468,7 +468,9 @@ fn every_link_in_the_documents_leads_somewhere() {
         let folder = root().join(path).parent().map(Path::to_path_buf).unwrap_or_default();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
             let file = link.split('#').next().unwrap_or_default();
-            if !file.is_empty() && !file.contains("://") && !folder.join(file).exists() {
+            // A chapter of a library's documentation links to items; rustdoc checks those.
+            let elsewhere = file.is_empty() || file.contains("://") || file.starts_with("crate");
+            if !elsewhere && !folder.join(file).exists() {
                 broken.push(format!("{path}: {link}"));
             }
         }

@@ -87,6 +87,7 @@ mod descriptor;
 mod endpoint;
 mod error;
 mod frame;
+pub mod guide;
 mod halves;
 mod hello;
 mod kind;

@@ -5,38 +5,7 @@
 //! nothing of descriptors, and a system call for each message is what it is there to avoid: there the
 //! descriptor tells something only to a half that has *armed* it, once.
 //!
-//! # Waiting for a descriptor
-//!
-//! Do the non-blocking call until it says [`Empty`](crate::RecvError::Empty) or [`Full`](crate::SendError::Full), arm, and wait for
-//! the descriptor only if that says [`Ready::Wait`]. This holds for every mechanism, for poll(2), for level-triggered and for
-//! edge-triggered epoll(7). A descriptor may be ready for nothing: then the call says `Empty` again.
-//!
-//! ```
-//! use crossing::{Config, Connection, Kind, Ready, RecvError};
-//! use rustix::event::{PollFd, PollFlags, poll};
-//!
-//! let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
-//! let answering = std::thread::spawn(move || there.send(b"done"));
-//!
-//! let receiver = here.receiver();
-//! let mut buffer = [0; 64];
-//! let len = loop {
-//!     match receiver.try_recv(&mut buffer) {
-//!         Err(RecvError::Empty) => {}
-//!         outcome => break outcome?,
-//!     }
-//!     if receiver.arm() == Ready::Wait {
-//!         poll(&mut [PollFd::new(receiver, PollFlags::IN)], None)?;
-//!     }
-//! };
-//! assert_eq!(&buffer[..len], b"done");
-//! # answering.join().expect("no panic")?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! An armed half may be used as if it were not, also by a call that sleeps; it is then armed no longer. A descriptor that
-//! is armed and forgotten costs one system call of the peer's. In a forked child the descriptor tells
-//! nothing: see [Fork](crate#fork).
+//! The order of the calls stands in the chapter on [waiting](crate::guide::waiting).
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 

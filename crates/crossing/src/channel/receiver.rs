@@ -44,7 +44,8 @@ impl<M: Mechanism> Receiver<M> {
         }
     }
 
-    /// Takes the next message if there is one now.
+    /// Takes the next message if there is one now. In the middle of a stream it may let the sender get ahead first, for as long as
+    /// a cache line takes to travel.
     ///
     /// # Errors
     /// Those of [`recv`](Receiver::recv), and [`Empty`](RecvError::Empty).
@@ -143,7 +144,7 @@ impl<M: Mechanism> Receiver<M> {
     }
 
     #[inline(always)]
-    pub(super) fn recv_at_once<P: MessagePlace + ?Sized>(&mut self, place: &mut P) -> Option<usize> {
+    pub(crate) fn recv_at_once<P: MessagePlace + ?Sized>(&mut self, place: &mut P) -> Option<usize> {
         if self.gate.is_open() { self.inbound.recv_at_once(place) } else { None }
     }
 

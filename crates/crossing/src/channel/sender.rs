@@ -76,7 +76,7 @@ impl<M: Mechanism> Sender<M> {
     }
 
     #[inline(always)]
-    fn sends_at_once(&mut self, message: &[u8]) -> bool {
+    pub(crate) fn sends_at_once(&mut self, message: &[u8]) -> bool {
         self.may_send(message.len()) && self.outbound.send_at_once(message)
     }
 

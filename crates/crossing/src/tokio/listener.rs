@@ -1,7 +1,9 @@
 //! The listener, as futures.
 
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
+use std::task::{Poll, ready};
 
 use ::tokio::io::Interest;
 
@@ -58,14 +60,18 @@ impl AsyncListener {
     /// Those of [`Listener::try_accept`](crate::Listener::try_accept). A shortage is told at once: let some time pass before
     /// you accept again.
     pub async fn accept(&mut self) -> Result<Endpoint, ConnectError> {
-        self.turns.take().await;
-        loop {
-            if let Some(endpoint) = self.listener.try_accept()? {
-                return Ok(endpoint);
+        self.turns.take();
+        poll_fn(|context| {
+            ready!(self.turns.give(context));
+            loop {
+                if let Some(endpoint) = self.listener.try_accept()? {
+                    return Poll::Ready(Ok(endpoint));
+                }
+                let failed = |source| ConnectError::Io { doing: "wait for a peer".into(), source };
+                ready!(self.watched.poll_ready(context)).map_err(failed)?;
             }
-            let failed = |source| ConnectError::Io { doing: "wait for a peer".into(), source };
-            self.watched.ready().await.map_err(failed)?;
-        }
+        })
+        .await
     }
 
     /// Where it listens.

@@ -1,8 +1,10 @@
 //! The receiving half, as futures.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
+use std::task::{Context, Poll, ready};
 
 use ::tokio::io::Interest;
 
@@ -43,15 +45,44 @@ impl<M: Mechanism> AsyncReceiver<M> {
     ///
     /// # Errors
     /// Those of [`Receiver::recv`](crate::Receiver::recv).
-    pub async fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        self.turns.take().await;
+    #[inline]
+    pub fn recv<'a>(
+        &'a mut self,
+        buffer: &'a mut [u8],
+    ) -> impl Future<Output = Result<usize, RecvError>> + Send + use<'a, M> {
+        poll_fn(move |context| self.poll_recv(context, buffer))
+    }
+
+    /// The same, for a future of your own: [`recv`](AsyncReceiver::recv) polls it. It remembers the task that polled last.
+    ///
+    /// # Errors
+    /// Those of [`recv`](AsyncReceiver::recv).
+    #[inline(always)]
+    pub fn poll_recv(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, RecvError>> {
+        if self.turns.take() {
+            if let Some(len) = self.receiver.recv_at_once(buffer) {
+                self.received = self.received.saturating_add(1);
+                return Poll::Ready(Ok(len));
+            }
+        }
+        self.poll_slowly(context, buffer)
+    }
+
+    #[inline(never)]
+    fn poll_slowly(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, RecvError>> {
+        ready!(self.turns.give(context));
         loop {
             match self.receiver.try_recv(buffer) {
-                Err(RecvError::Empty) => self.ready().await?,
-                outcome => {
-                    self.received = self.received.saturating_add(1);
-                    return outcome;
-                }
+                Err(RecvError::Empty) => ready!(self.poll_ready(context))?,
+                outcome => return Poll::Ready(outcome),
             }
         }
     }
@@ -65,15 +96,16 @@ impl<M: Mechanism> AsyncReceiver<M> {
     /// # Errors
     /// [`Io`](RecvError::Io).
     pub async fn ready(&mut self) -> Result<(), RecvError> {
+        poll_fn(|context| self.poll_ready(context)).await
+    }
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), RecvError>> {
         // In the middle of a stream the next message is mostly nearer than a wake-up.
         let streaming = std::mem::take(&mut self.received) >= STREAM;
-        if streaming && self.receiver.poll_briefly() {
-            return Ok(());
+        if streaming && self.receiver.poll_briefly() || self.receiver.arm() == Ready::Now {
+            return Poll::Ready(Ok(()));
         }
-        if self.receiver.arm() == Ready::Wait {
-            self.watched.ready().await.map_err(RecvError::Io)?;
-        }
-        Ok(())
+        self.watched.poll_ready(context).map_err(RecvError::Io)
     }
 
     /// See [`Receiver::end`](crate::Receiver::end).

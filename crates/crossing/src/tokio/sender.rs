@@ -1,7 +1,9 @@
 //! The sending half, as futures.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::os::fd::AsFd;
+use std::task::{Context, Poll, ready};
 
 use ::tokio::io::Interest;
 
@@ -40,15 +42,36 @@ impl<M: Mechanism> AsyncSender<M> {
     ///
     /// # Panics
     /// If it must wait outside of a runtime, or in one whose I/O is not enabled, like all of tokio's I/O.
-    pub async fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.turns.take().await;
-        loop {
+    #[inline]
+    pub fn send<'a>(
+        &'a mut self,
+        message: &'a [u8],
+    ) -> impl Future<Output = Result<(), SendError>> + Send + use<'a, M> {
+        let mut taken = false;
+        poll_fn(move |context| {
+            if !taken && self.turns.take() && self.sender.sends_at_once(message) {
+                return Poll::Ready(Ok(()));
+            }
+            self.poll_slowly(context, message, &mut taken)
+        })
+    }
+
+    #[inline(never)]
+    fn poll_slowly(
+        &mut self,
+        context: &mut Context<'_>,
+        message: &[u8],
+        taken: &mut bool,
+    ) -> Poll<Result<(), SendError>> {
+        ready!(self.turns.give(context));
+        while !*taken {
             match self.sender.try_send(message) {
-                Err(SendError::Full) => self.ready(message.len()).await?,
-                Err(SendError::Unfinished) => return self.flush().await,
-                outcome => return outcome,
+                Err(SendError::Full) => ready!(self.poll_ready(context, message.len()))?,
+                Err(SendError::Unfinished) => *taken = true,
+                outcome => return Poll::Ready(outcome),
             }
         }
+        self.poll_flush(context)
     }
 
     /// Publishes what is in line.
@@ -59,10 +82,14 @@ impl<M: Mechanism> AsyncSender<M> {
     /// # Errors
     /// Those of [`Sender::flush`](crate::Sender::flush).
     pub async fn flush(&mut self) -> Result<(), SendError> {
+        poll_fn(|context| self.poll_flush(context)).await
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         loop {
             match self.sender.try_flush() {
-                Err(SendError::Full) => self.ready(0).await?,
-                outcome => return outcome,
+                Err(SendError::Full) => ready!(self.poll_ready(context, 0))?,
+                outcome => return Poll::Ready(outcome),
             }
         }
     }
@@ -76,15 +103,18 @@ impl<M: Mechanism> AsyncSender<M> {
     /// # Errors
     /// [`Io`](SendError::Io).
     pub async fn ready(&mut self, len: usize) -> Result<(), SendError> {
-        if self.sender.arm(len) == Ready::Wait {
-            let watched = match self.watched.take() {
-                Some(watched) => watched,
-                None => WatchedFd::new(self.sender.as_fd(), Interest::WRITABLE).map_err(SendError::Io)?,
-            };
-            // Put back before the wait: a future that is dropped keeps the registration.
-            self.watched.insert(watched).ready().await.map_err(SendError::Io)?;
+        poll_fn(|context| self.poll_ready(context, len)).await
+    }
+
+    fn poll_ready(&mut self, context: &mut Context<'_>, len: usize) -> Poll<Result<(), SendError>> {
+        if self.sender.arm(len) == Ready::Now {
+            return Poll::Ready(Ok(()));
         }
-        Ok(())
+        let watched = match self.watched.take() {
+            Some(watched) => watched,
+            None => WatchedFd::new(self.sender.as_fd(), Interest::WRITABLE).map_err(SendError::Io)?,
+        };
+        self.watched.insert(watched).poll_ready(context).map_err(SendError::Io)
     }
 
     /// Whether something that was taken waits to be published.

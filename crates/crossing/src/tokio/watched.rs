@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::task::{Context, Poll};
 
 use ::tokio::io::Interest;
 use ::tokio::io::unix::AsyncFd;
@@ -10,7 +11,7 @@ use rustix::io::Errno;
 use crate::descriptor::FIRST_FREE;
 
 /// How many messages a task receives or sends without a wait before it yields to the others.
-pub const TURNS: u32 = 64;
+pub const TURNS: u32 = 512;
 
 /// A descriptor in the runtime's set.
 #[derive(Debug)]
@@ -48,11 +49,15 @@ impl WatchedFd {
         Ok(WatchedFd { fd, interest })
     }
 
-    /// Waits until the descriptor may be ready. Call it only after the half was armed.
-    pub(super) async fn ready(&self) -> io::Result<()> {
-        // What it says is used up here: the caller tries at once, and arms again before it comes back.
-        self.fd.ready(self.interest).await?.clear_ready();
-        Ok(())
+    /// Waits until the descriptor may be ready. Poll it only after the half was armed: what it says is used up here, so the
+    /// caller tries at once, and arms again before it comes back.
+    pub(super) fn poll_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = if self.interest == Interest::READABLE {
+            self.fd.poll_read_ready(context)
+        } else {
+            self.fd.poll_write_ready(context)
+        };
+        polled.map_ok(|mut guard| guard.clear_ready())
     }
 }
 
@@ -68,13 +73,20 @@ fn register(number: Number, interest: Interest) -> io::Result<AsyncFd<Number>> {
 pub(super) struct Turns(u32);
 
 impl Turns {
-    /// Lets other tasks run, if this one has had many turns.
-    #[inline]
-    pub(super) async fn take(&mut self) {
+    /// Whether the next turn is this task's. Else it must [yield](Turns::give) first.
+    #[inline(always)]
+    pub(super) fn take(&mut self) -> bool {
         self.0 += 1;
-        if self.0 >= TURNS {
-            self.0 = 0;
-            ::tokio::task::yield_now().await;
+        self.0 < TURNS
+    }
+
+    /// Lets other tasks run, if this one has had many turns: then it is pending, and runs again behind them.
+    pub(super) fn give(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.0 < TURNS {
+            return Poll::Ready(());
         }
+        self.0 = 0;
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }

@@ -84,7 +84,7 @@ sentences! {
     a_connection_is_waited_for_like_its_receiver,
     a_stopped_receiver_loses_nothing,
     a_stopped_sender_loses_nothing,
-    a_stopped_claim_and_a_stopped_cork_say_so,
+    a_stopped_cork_says_so,
     a_forked_child_is_told_by_every_call,
     a_forked_child_sends_nothing_of_its_parents,
 }

@@ -8,11 +8,20 @@ use crossing::{Connection, RecvError, SendError, Stopper, WaitStrategy};
 use crate::process::{LIMIT, message, within};
 use crate::{Sentence, Side, judge, sentence};
 
-/// A call that waits.
-type Waits = (&'static str, fn(&mut Connection) -> String);
+/// A call that waits, sooner or later: what it says then. It counts the messages that it sent before.
+type Waits = (&'static str, fn(&mut Connection, &mut u64) -> String);
 
-fn sent(outcome: Result<(), SendError>) -> String {
-    format!("{:?}", outcome.expect_err("it has to wait"))
+/// Sends until `send` has to wait. A message of which a part was taken is sent.
+fn sent(next: &mut u64, mut send: impl FnMut(&[u8]) -> Result<(), SendError>) -> String {
+    loop {
+        match send(message(*next, LEN)) {
+            Ok(()) => *next += 1,
+            Err(error) => {
+                *next += u64::from(error == SendError::Unfinished);
+                return format!("{error:?}");
+            }
+        }
+    }
 }
 
 fn received(outcome: Result<usize, RecvError>) -> String {
@@ -24,29 +33,41 @@ fn deadline() -> Instant {
 }
 
 const RECEIVES: [Waits; 3] = [
-    ("recv", |it| received(it.receiver().recv(&mut [0; 64]))),
-    ("recv_deadline", |it| received(it.receiver().recv_deadline(&mut [0; 64], deadline()))),
-    ("recv_timeout", |it| received(it.receiver().recv_timeout(&mut [0; 64], Duration::MAX))),
+    ("recv", |it, _| received(it.receiver().recv(&mut [0; 64]))),
+    ("recv_deadline", |it, _| received(it.receiver().recv_deadline(&mut [0; 64], deadline()))),
+    ("recv_timeout", |it, _| received(it.receiver().recv_timeout(&mut [0; 64], Duration::MAX))),
 ];
 
 const LEN: usize = 5000;
-/// More messages than any channel has room for: the kernel makes that of TCP larger as it goes.
-const MANY: u64 = 100_000;
 
-const SENDS: [Waits; 5] = [
-    ("send", |it| sent(it.sender().send(message(0, LEN)))),
-    ("send_deadline", |it| sent(it.sender().send_deadline(message(0, LEN), deadline()))),
-    // These may put something in line.
-    ("claim", |it| sent((0..MANY).try_for_each(|_| it.sender().claim(LEN)?.commit()))),
-    ("claim_timeout", |it| sent((0..MANY).try_for_each(|_| it.sender().claim_timeout(LEN, LIMIT)?.commit()))),
-    ("cork", |it| {
-        let mut cork = it.sender().cork();
-        sent((0..MANY).try_for_each(|_| cork.send(message(0, LEN))))
+const SENDS: [Waits; 4] = [
+    ("send", |it, next| sent(next, |message| it.sender().send(message))),
+    ("send_deadline", |it, next| sent(next, |message| it.sender().send_deadline(message, deadline()))),
+    ("claim", |it, next| {
+        sent(next, |message| {
+            let mut claim = it.sender().claim(LEN)?;
+            claim.copy_from_slice(message);
+            claim.commit()
+        })
+    }),
+    ("claim_timeout", |it, next| {
+        sent(next, |message| {
+            let mut claim = it.sender().claim_timeout(LEN, LIMIT)?;
+            claim.copy_from_slice(message);
+            claim.commit()
+        })
     }),
 ];
 
+const CORKED: [Waits; 1] = [("cork", |it, next| {
+    let mut cork = it.sender().cork();
+    sent(next, |message| cork.send(message))
+})];
+
 /// Makes each call in turn, and stops it: before it begins, or while it waits. Whatever was set before, the next stopper counts.
-fn stop_each(mut connection: Connection, calls: &[Waits]) -> Connection {
+/// Returns how many messages were sent.
+fn stop_each(mut connection: Connection, calls: &[Waits]) -> (Connection, u64) {
+    let mut next = 0;
     for wait in [WaitStrategy::Block, WaitStrategy::HYBRID, WaitStrategy::Spin] {
         connection.set_wait(wait);
         for &(name, call) in calls {
@@ -59,11 +80,11 @@ fn stop_each(mut connection: Connection, calls: &[Waits]) -> Connection {
                     stopper.stop();
                 }
                 let said;
-                (connection, said) = within(&what, move || {
+                (connection, next, said) = within(&what, move || {
                     thread::scope(|scope| {
                         let waiting = scope.spawn(move || {
-                            let said = call(&mut connection);
-                            (connection, said)
+                            let said = call(&mut connection, &mut next);
+                            (connection, next, said)
                         });
                         // By now or later: either must do.
                         thread::sleep(Duration::from_millis(if before { 0 } else { 3 }));
@@ -77,7 +98,7 @@ fn stop_each(mut connection: Connection, calls: &[Waits]) -> Connection {
             }
         }
     }
-    connection
+    (connection, next)
 }
 
 /// A receiver without messages, in each form and way of waiting. What is sent then is received, by a stopped half as well.
@@ -92,7 +113,7 @@ pub(crate) fn a_stopped_receiver_loses_nothing() -> Sentence {
         },
         |there| {
             let Side { connection, mut line, .. } = there;
-            let mut connection = stop_each(connection, &RECEIVES);
+            let (mut connection, _) = stop_each(connection, &RECEIVES);
             line.say(0);
             line.hear();
             let mut buffer = [0; 64];
@@ -109,24 +130,12 @@ pub(crate) fn a_stopped_receiver_loses_nothing() -> Sentence {
     )
 }
 
-/// A sender without room. What it has not taken was not sent, and what it has taken goes.
+/// A sender without room. What it has not taken was not sent, and what it has taken goes, by a claim as well.
 pub(crate) fn a_stopped_sender_loses_nothing() -> Sentence {
     sentence(
         |here| {
-            let Side { mut connection, mut line, .. } = here;
-            let mut sent = 0;
-            loop {
-                match connection.sender().try_send(message(sent, LEN)) {
-                    Ok(()) => sent += 1,
-                    Err(SendError::Unfinished) => {
-                        sent += 1;
-                        break;
-                    }
-                    Err(SendError::Full) => break,
-                    Err(error) => panic!("{error}"),
-                }
-            }
-            let mut connection = stop_each(connection, &SENDS[..2]);
+            let Side { connection, mut line, .. } = here;
+            let (mut connection, sent) = stop_each(connection, &SENDS);
             line.say(sent);
             connection.set_stopper(&Stopper::new().expect("a descriptor is free"));
             connection.sender().flush().expect("the other side receives");
@@ -145,15 +154,12 @@ pub(crate) fn a_stopped_sender_loses_nothing() -> Sentence {
     )
 }
 
-/// A claim for which there is no room, and a cork whose line is full.
-pub(crate) fn a_stopped_claim_and_a_stopped_cork_say_so() -> Sentence {
+/// A cork whose line is full, and for which there is no room.
+pub(crate) fn a_stopped_cork_says_so() -> Sentence {
     sentence(
         |here| {
             let Side { connection, mut line, .. } = here;
-            let mut connection = connection;
-            while connection.sender().try_send(message(0, LEN)).is_ok() {}
-            let connection = stop_each(connection, &SENDS[2..]);
-            drop(connection);
+            drop(stop_each(connection, &CORKED));
             line.say(0);
         },
         |mut there| {

@@ -290,9 +290,8 @@ pub struct RingReceiver {
 impl RingReceiver {
     /// Where the next message stands: see [`Consumer::try_find`].
     fn find(&mut self, patience: &mut Patience) -> Result<(u64, usize), RecvError> {
-        let would_wait = patience.until != Until::Now;
         loop {
-            match self.ring.try_find(would_wait) {
+            match self.ring.try_find() {
                 Err(RecvError::Empty) => self.ring.wait(patience)?,
                 outcome => return outcome,
             }

@@ -126,13 +126,13 @@ impl<M: Memory> Consumer<M> {
         if let Some(len) = self.recv_at_once(place) {
             return Ok(len);
         }
-        self.take(would_wait, |ring| ring.take_next(place, part, would_wait))
+        self.take(|ring| ring.take_next(place, part, would_wait))
     }
 
     /// The place and length of the next message, once all of it is there. It comes again until it
     /// is [left](Consumer::leave_found).
-    pub(crate) fn try_find(&mut self, would_wait: bool) -> Result<(u64, usize), RecvError> {
-        self.take(would_wait, |ring| {
+    pub(crate) fn try_find(&mut self) -> Result<(u64, usize), RecvError> {
+        self.take(|ring| {
             let frame = ring.next()?.filter(|&frame| ring.is_whole(frame));
             Ok(frame.map(|frame| (ring.head.wrapping_add(GRAIN), frame.len)))
         })
@@ -151,12 +151,9 @@ impl<M: Memory> Consumer<M> {
     #[inline(always)]
     fn take<T>(
         &mut self,
-        would_wait: bool,
         mut next: impl FnMut(&mut Self) -> Result<Option<T>, RecvError>,
     ) -> Result<T, RecvError> {
-        if self.head == self.tail && would_wait && self.eager >= EAGER_LOOKS {
-            (0..HOLD_BACK).for_each(|_| spin_loop());
-        }
+        self.hold_back();
         if let Some(taken) = next(self)? {
             return Ok(taken);
         }
@@ -196,8 +193,17 @@ impl<M: Memory> Consumer<M> {
         }
     }
 
+    /// Gives a writer that is at work the time to get ahead, if a look would come too early.
+    #[inline(always)]
+    fn hold_back(&self) {
+        if self.head == self.tail && self.eager >= EAGER_LOOKS {
+            (0..HOLD_BACK).for_each(|_| spin_loop());
+        }
+    }
+
     /// Whether a whole message is there, or an end or a fault that the next receive tells.
     pub(crate) fn is_ready(&mut self) -> bool {
+        self.hold_back();
         let ended = self.memory.status().ends_receiving();
         if self.head == self.tail {
             match self.look() {

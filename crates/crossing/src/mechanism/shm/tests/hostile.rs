@@ -65,7 +65,7 @@ fn execute(memory: &Hostile) -> u64 {
             }
             5 => violation_receiving(&receiver.wait(&mut patience)),
             6 => {
-                let outcome = receiver.try_find(false);
+                let outcome = receiver.try_find();
                 if let Ok((place, len)) = outcome {
                     receiver.memory().read(place, &mut buffer[..len]);
                     receiver.leave_found();

@@ -84,7 +84,7 @@ fn recv_in_place<M: Memory>(
     patience: &mut Patience,
 ) -> Result<usize, RecvError> {
     loop {
-        match ring.try_find(true) {
+        match ring.try_find() {
             Err(RecvError::Empty) => ring.wait(patience)?,
             Err(error) => return Err(error),
             Ok((place, len)) => {

@@ -179,7 +179,7 @@ impl Direction {
 
     /// The next message where it stands. How long it is.
     fn find(&mut self) -> Option<usize> {
-        match (self.receiver.try_find(false), self.published.front()) {
+        match (self.receiver.try_find(), self.published.front()) {
             (Ok((place, len)), Some(message)) => {
                 let mut found = vec![0; len];
                 self.receiver.memory().read(place, &mut found);

@@ -1,0 +1,6 @@
+//! Chapters: what goes beyond one type.
+
+#![allow(rustdoc::redundant_explicit_links)]
+
+#[doc = include_str!("../docs/waiting.md")]
+pub mod waiting {}
