@@ -1,4 +1,4 @@
-//! A server that is started when the first client comes: `cargo run --example activation`
+//! A server that is started when the first client comes: `cargo run -p crossing --example activation`
 //!
 //! The service manager is a part of this program. With systemd it is a unit beside the server's:
 //!
@@ -36,8 +36,10 @@ fn manage() -> Result<(), Box<dyn Error>> {
     let mut server =
         Command::new("sh").args(["-c", script]).arg(env::current_exe()?).stdin(socket).spawn()?;
 
-    println!("the server says: {}", client.join().expect("no panic")?);
-    server.wait()?;
+    let answer = client.join().expect("no panic")?;
+    println!("the server says: {answer}");
+    assert_eq!(answer, "hello, world");
+    assert!(server.wait()?.success());
     std::fs::remove_file(path)?; // it is the manager's
     Ok(())
 }
@@ -53,7 +55,7 @@ fn greet(address: &Address) -> Result<String, Box<dyn Error>> {
 /// The server serves until no client has come for a while: the manager starts it again.
 fn serve() -> Result<(), Box<dyn Error>> {
     let socket = Listener::activated()?.into_iter().find(|it| it.name() == "greeter");
-    let socket = socket.ok_or("start it by a service manager: cargo run --example activation")?;
+    let socket = socket.ok_or("start it by a service manager: cargo run -p crossing --example activation")?;
     let listener = Listener::from_fd(Kind::Shm, socket.into())?;
     loop {
         let mut connection = match listener.accept_deadline(Instant::now() + Duration::from_millis(500)) {

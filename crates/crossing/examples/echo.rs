@@ -1,16 +1,19 @@
-//! A server and a client meet at an address:
+//! A server and a client meet at an address: `cargo run -p crossing --example echo`
+//!
+//! Or in two terminals:
 //!
 //! ```text
-//! cargo run --example echo -- serve shm:/tmp/echo.sock        (or pipe:…, unix:…, tcp://127.0.0.1:7000)
-//! cargo run --example echo -- say   shm:/tmp/echo.sock hello
+//! cargo run -p crossing --example echo -- serve shm:/tmp/echo.sock    (or pipe:…, unix:…, tcp://127.0.0.1:7000)
+//! cargo run -p crossing --example echo -- say   shm:/tmp/echo.sock hello
 //! ```
 
 use std::env;
 use std::error::Error;
-use std::process::ExitCode;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 
-use crossing::{Config, Connection, Listener, RecvError};
+use crossing::{Config, Connection, Listener, RecvError, Spawn};
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -18,7 +21,8 @@ fn main() -> ExitCode {
     let outcome = match words[..] {
         ["serve", address] => serve(address),
         ["say", address, text] => say(address, text),
-        _ => Err("usage: echo serve ADDRESS | echo say ADDRESS TEXT".into()),
+        [] => both(),
+        _ => Err("usage: echo, echo serve ADDRESS, or echo say ADDRESS TEXT".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -70,11 +74,23 @@ fn answer(mut connection: Connection) {
     eprintln!("echo: {error}");
 }
 
+/// Starts a server, and talks to it. The name has no file (`@`): nothing of it is left when the server is killed.
+fn both() -> Result<(), Box<dyn Error>> {
+    let mut command = Command::new(env::current_exe()?);
+    command.args(["serve", &format!("shm:@crossing-echo-{}", std::process::id())]).stdout(Stdio::piped());
+    let mut server = Spawn::new(command).kill_on_drop(true).spawn()?;
+    // Its first line says that it is there.
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().ok_or("it has an output")?).read_line(&mut line)?;
+    let address = line.trim().strip_prefix("listening at ").ok_or("the server did not start")?;
+    say(address, "hello")
+}
+
 fn say(address: &str, text: &str) -> Result<(), Box<dyn Error>> {
     let mut connection = Connection::dial(&address.parse()?, &Config::default())?;
     connection.send(text.as_bytes())?;
     let mut answer = vec![0; connection.max_message()];
     let len = connection.recv(&mut answer)?;
     println!("{}", String::from_utf8_lossy(&answer[..len]));
-    Ok(())
+    if answer[..len] == *text.as_bytes() { Ok(()) } else { Err("that is not what was said".into()) }
 }

@@ -1,4 +1,4 @@
-//! A parent and its child talk: `cargo run --example parent_child -- shm` (or pipe, unix, tcp).
+//! A parent and its child talk: `cargo run -p crossing --example parent_child -- shm` (or pipe, unix, tcp).
 //!
 //! The parent makes a pair of endpoints, starts this same program again with one of them, and asks it for squares.
 
@@ -27,11 +27,12 @@ fn parent(kind: Kind) -> Result<(), Box<dyn Error>> {
     for number in 1..=5_u64 {
         connection.send(&number.to_le_bytes())?;
         connection.recv(&mut answer)?;
+        assert_eq!(u64::from_le_bytes(answer), number * number);
         println!("over {kind}: {number} squared is {}", u64::from_le_bytes(answer));
     }
 
     drop(connection); // the child sees the end, and goes
-    child.wait()?;
+    assert!(child.wait()?.success());
     Ok(())
 }
 
