@@ -133,6 +133,12 @@ enum Measure {
     Corked,
     /// The same as `stream`, lengths from half as long to half as long again
     Variable,
+    /// The same as `stream`, each made in the ring by a claim
+    Claimed,
+    /// The same as `stream`, each read where it stands
+    Trusted,
+    /// Both at once
+    ClaimedTrusted,
     /// As `one-way`, written by a claim and read where it stands: only the first word is touched
     InPlace,
     /// The bytes of shared memory that a side with a default channel owns
@@ -202,6 +208,12 @@ fn over(endpoint: Endpoint, job: &Job, near: bool) -> Result<Figures, Failed> {
         (Measure::Memory, ..) => channel::own_memory(),
         (Measure::InPlace, _, true) => in_place::sends(connection, job),
         (Measure::InPlace, _, false) => in_place::receives(connection, job),
+        (Measure::Trusted | Measure::ClaimedTrusted, Payload::Words, false) => {
+            in_place::receives_all::<true>(connection, job)
+        }
+        (Measure::Trusted | Measure::ClaimedTrusted, Payload::Ends, false) => {
+            in_place::receives_all::<false>(connection, job)
+        }
         (_, Payload::Words, true) => channel::sends::<true>(connection, job),
         (_, Payload::Words, false) => channel::receives::<true>(connection, job),
         (_, Payload::Ends, true) => channel::sends::<false>(connection, job),
@@ -266,6 +278,11 @@ pub(crate) mod tests {
             ("stream 64 100 0 block ends", [true, false, false]),
             ("stream 64 100 4096 hybrid words", [true, false, false]),
             ("corked 64 100 0 block words", [true, false, false]),
+            ("claimed 64 100 0 block ends", [true, false, false]),
+            ("claimed 64 100 4096 hybrid words", [true, false, false]),
+            ("trusted 64 100 0 block ends", [true, false, false]),
+            ("trusted 64 100 4096 hybrid words", [true, false, false]),
+            ("claimed-trusted 64 100 0 block words", [true, false, false]),
             ("variable 64 100 0 block ends", [true, false, false]),
             ("variable 64 100 0 block words", [true, false, false]),
             ("round-trip 64 1000 0 hybrid ends", [false, true, true]),
@@ -286,6 +303,9 @@ pub(crate) mod tests {
         for (near, far) in [
             ("stream 64 100 0 block ends", "stream 72 100 0 block ends"),
             ("stream 64 100 0 block ends", "stream 64 100 0 block words"),
+            ("claimed 64 100 0 block ends", "claimed 72 100 0 block ends"),
+            ("trusted 64 100 0 block ends", "trusted 64 100 0 block words"),
+            ("stream 64 100 0 block ends", "claimed-trusted 72 100 0 block ends"),
             ("variable 64 100 0 block words", "stream 64 100 0 block words"),
             ("round-trip 64 100 0 block ends", "round-trip 64 100 0 block words"),
         ] {

@@ -24,7 +24,7 @@ fn make<const WORDS: bool>(message: &mut [u8], n: u64) {
 
 /// Whether `message` is message `n`.
 #[inline(always)]
-fn is<const WORDS: bool>(message: &[u8], len: usize, n: u64) -> bool {
+pub(super) fn is<const WORDS: bool>(message: &[u8], len: usize, n: u64) -> bool {
     if WORDS {
         return payload::check(message, len, n).is_ok();
     }
@@ -93,6 +93,13 @@ pub(super) fn sends<const WORDS: bool>(
                     cork.send(&message)?;
                 }
                 cork.flush()?;
+            }
+            Measure::Claimed | Measure::ClaimedTrusted => {
+                for n in part {
+                    let mut claim = connection.sender().claim(job.size)?;
+                    make::<WORDS>(&mut claim, n);
+                    claim.commit()?;
+                }
             }
             _ => {
                 for n in part {

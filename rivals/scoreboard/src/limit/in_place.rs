@@ -1,12 +1,12 @@
-//! One way, where nothing is copied: written into the ring by a claim, and read where it stands by a receiver that trusts its
-//! peer. The first word is its time, and the rest is not touched by either.
+//! What is read where it stands, by a receiver that trusts its peer. One way, a message is written into the ring by a claim, its
+//! first word is its time, and the rest is not touched by either. In a stream each is verified as elsewhere.
 #![allow(unsafe_code)]
 
-use crossing::{Connection, Shm};
+use crossing::{Connection, Receiver, Shm, TrustedReceiver};
 use lab::stats::Histogram;
 
 use super::Job;
-use super::channel::parts;
+use super::channel::{is, parts};
 use crate::Failed;
 use crate::judge::Figures;
 
@@ -23,8 +23,7 @@ pub(super) fn sends(connection: Connection<Shm>, job: &Job) -> Result<Figures, F
 
 pub(super) fn receives(connection: Connection<Shm>, job: &Job) -> Result<Figures, Failed> {
     let (mut sender, receiver) = connection.split();
-    // SAFETY: the near process is this same program: it writes to a message only before it commits it.
-    let mut receiver = unsafe { receiver.trusting() };
+    let mut receiver = trusting(receiver);
     let mut samples = Histogram::new();
     for part in parts(job) {
         samples.clear();
@@ -38,4 +37,27 @@ pub(super) fn receives(connection: Connection<Shm>, job: &Job) -> Result<Figures
         }
     }
     Ok(Figures::percentiles(&samples, 1))
+}
+
+/// The process that receives a stream.
+pub(super) fn receives_all<const WORDS: bool>(
+    connection: Connection<Shm>,
+    job: &Job,
+) -> Result<Figures, Failed> {
+    let (mut sender, receiver) = connection.split();
+    let mut receiver = trusting(receiver);
+    for part in parts(job) {
+        for n in part {
+            if !is::<WORDS>(&receiver.recv()?, job.size, n) {
+                return Err(format!("message {n} is not the one that was sent").into());
+            }
+        }
+        sender.send(&[])?;
+    }
+    Ok(Figures::default())
+}
+
+fn trusting(receiver: Receiver<Shm>) -> TrustedReceiver {
+    // SAFETY: the near process is this same program: it writes to a message only before it sends it.
+    unsafe { receiver.trusting() }
 }
