@@ -106,19 +106,34 @@ pub trait Outbound: Send {
     /// Puts one message in line. `Full` if there is no room before the next publication.
     fn stage(&mut self, message: &[u8]) -> Result<(), SendError>;
 
-    /// Room for a message of `len` bytes, to be written in place. `Full` as above.
+    /// Makes room for a message of `len` bytes, to be written in place, under the condition of
+    /// [`Outbound::send_at_once`]; [`Outbound::claim`] follows.
+    #[inline(always)]
+    fn claim_at_once(&mut self, len: usize) -> bool {
+        let _ = len;
+        false
+    }
+
+    /// Makes room for a message of `len` bytes, to be written in place. `Full` as above.
     fn claim(&mut self, len: usize) -> Result<(), SendError>;
 
-    /// The room claimed last.
-    fn claimed(&self) -> &[u8];
+    /// The room claimed last, for `len` bytes.
+    fn claimed(&self, len: usize) -> &[u8];
 
-    /// The room claimed last, to write to.
-    fn claimed_mut(&mut self) -> &mut [u8];
+    /// The room claimed last, for `len` bytes, to write to.
+    fn claimed_mut(&mut self, len: usize) -> &mut [u8];
 
-    /// Puts the message that was written in place in line.
-    fn commit(&mut self);
+    /// Copies all of a message into the room claimed last.
+    #[inline(always)]
+    fn fill_claimed(&mut self, message: &[u8]) {
+        self.claimed_mut(message.len()).copy_from_slice(message);
+    }
 
-    /// Gives the room claimed last back.
+    /// Sends the message of `len` bytes that was written in place. Whether it is published; otherwise it is in
+    /// line.
+    fn commit(&mut self, len: usize) -> bool;
+
+    /// Gives the room claimed last back, if it was not committed.
     fn abandon(&mut self);
 
     /// Publishes everything in line.

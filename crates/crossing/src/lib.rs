@@ -47,7 +47,8 @@
 //! [`Sender::claim`] lends the place in the ring, so that you make the message in place;
 //! [`Receiver::trusting`] lends the arrived message in place, if you trust the peer; and a [`Blob`]
 //! is memory that can never be written again, so that you can read it in place even from an
-//! untrusted peer.
+//! untrusted peer. Each says from which size it pays: for a claim and for reading in place, that is
+//! the smallest.
 //!
 //! # Fork
 //!

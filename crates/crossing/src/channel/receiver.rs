@@ -225,21 +225,25 @@ impl<M: Mechanism> Receiver<M> {
     }
 
     /// Whether this half may be used.
-    pub(super) fn is_open(&self) -> bool {
+    #[inline(always)]
+    pub(crate) fn is_open(&self) -> bool {
         self.gate.is_open()
     }
 
     /// Whether this process is the one that made the connection.
+    #[inline(always)]
     pub(crate) fn is_mine(&self) -> bool {
         self.gate.pass() != Err(Closed::Forked)
     }
 
     /// What the mechanism receives with.
+    #[inline(always)]
     pub(crate) fn inbound(&self) -> &M::Inbound {
         &self.inbound
     }
 
     /// The same, to change it.
+    #[inline(always)]
     pub(crate) fn inbound_mut(&mut self) -> &mut M::Inbound {
         &mut self.inbound
     }

@@ -267,9 +267,10 @@ impl<W: Wire> Outbound for FrameSender<W> {
 
     fn stage(&mut self, message: &[u8]) -> Result<(), SendError> {
         self.abandon();
-        self.open(message.len())?;
-        self.claimed_mut().copy_from_slice(message);
-        self.commit();
+        let len = message.len();
+        self.open(len)?;
+        self.claimed_mut(len).copy_from_slice(message);
+        self.commit(len);
         Ok(())
     }
 
@@ -280,16 +281,17 @@ impl<W: Wire> Outbound for FrameSender<W> {
         if self.end > 0 { Err(SendError::Full) } else { self.open(len) }
     }
 
-    fn claimed(&self) -> &[u8] {
-        &self.buffer[self.end - self.claimed.unwrap_or(0)..self.end]
+    fn claimed(&self, len: usize) -> &[u8] {
+        &self.buffer[self.end - len..self.end]
     }
 
-    fn claimed_mut(&mut self) -> &mut [u8] {
-        &mut self.buffer[self.end - self.claimed.unwrap_or(0)..self.end]
+    fn claimed_mut(&mut self, len: usize) -> &mut [u8] {
+        &mut self.buffer[self.end - len..self.end]
     }
 
-    fn commit(&mut self) {
+    fn commit(&mut self, _: usize) -> bool {
         self.claimed = None;
+        false
     }
 
     fn has_in_line(&self) -> bool {

@@ -82,7 +82,11 @@ impl Kind {
 }
 
 /// One value for each mechanism.
+///
+/// Which one it is stands in a byte of its own: without `repr` it would stand in a field that has values to spare, and to tell
+/// them apart takes several instructions in each call.
 #[derive(Debug)]
+#[repr(u8)]
 pub enum Each<S, P, U, T> {
     /// Shared memory.
     Shm(S),
@@ -160,22 +164,36 @@ impl<S: Outbound, P: Outbound, U: Outbound, T: Outbound> Outbound for Each<S, P,
         each!(self, half => half.stage(message))
     }
 
+    #[inline]
+    fn claim_at_once(&mut self, len: usize) -> bool {
+        each!(self, half => half.claim_at_once(len))
+    }
+
     fn claim(&mut self, len: usize) -> Result<(), SendError> {
         each!(self, half => half.claim(len))
     }
 
-    fn claimed(&self) -> &[u8] {
-        each!(self, half => half.claimed())
+    #[inline]
+    fn claimed(&self, len: usize) -> &[u8] {
+        each!(self, half => half.claimed(len))
     }
 
-    fn claimed_mut(&mut self) -> &mut [u8] {
-        each!(self, half => half.claimed_mut())
+    #[inline]
+    fn claimed_mut(&mut self, len: usize) -> &mut [u8] {
+        each!(self, half => half.claimed_mut(len))
     }
 
-    fn commit(&mut self) {
-        each!(self, half => half.commit());
+    #[inline]
+    fn fill_claimed(&mut self, message: &[u8]) {
+        each!(self, half => half.fill_claimed(message));
     }
 
+    #[inline]
+    fn commit(&mut self, len: usize) -> bool {
+        each!(self, half => half.commit(len))
+    }
+
+    #[inline]
     fn abandon(&mut self) {
         each!(self, half => half.abandon());
     }

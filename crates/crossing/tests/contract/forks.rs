@@ -125,6 +125,10 @@ pub(crate) fn a_forked_child_sends_nothing_of_its_parents() -> Sentence {
                 if claim[..] != [7; 100] {
                     return Err("what was written is not there".into());
                 }
+                claim.copy_from_slice(message(2, 100));
+                if *claim != *message(2, 100) {
+                    return Err("what was copied is not there".into());
+                }
                 is_forked_send("commit", claim.commit())
             });
             copy.take().expect("only the child took it").commit().expect("the other side receives");

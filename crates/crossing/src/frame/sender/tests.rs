@@ -34,8 +34,8 @@ fn what_exceeds_a_line_is_let_go_when_it_has_gone() {
         }),
         ("a claim", |sender, long| {
             sender.claim(long.len()).unwrap();
-            sender.claimed_mut().copy_from_slice(long);
-            sender.commit();
+            sender.claimed_mut(long.len()).copy_from_slice(long);
+            sender.commit(long.len());
         }),
         ("a claim that is given back", |sender, long| {
             sender.claim(long.len()).unwrap();
@@ -59,7 +59,7 @@ fn a_claim_waits_behind_what_the_kernel_has_not_taken() {
     let mut sender = sender([Err(Errno::AGAIN), Err(Errno::AGAIN)]);
     let now = &mut patience(Until::Now);
     sender.claim(100).unwrap();
-    sender.commit();
+    assert!(!sender.commit(100), "it is only in line");
     assert!(matches!(sender.publish(now), Err(SendError::Full)));
     assert!(sender.has_in_line());
     assert!(matches!(sender.claim(1), Err(SendError::Full)), "a second message was taken");

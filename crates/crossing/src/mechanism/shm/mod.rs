@@ -108,7 +108,6 @@ impl Mechanism for Shm {
         let outbound = RingSender {
             ring,
             max_message,
-            claimed: None,
             line: Line::new(mine),
             outlet: Outlet::new(Flight::new(config)),
             owner,
@@ -129,8 +128,6 @@ impl Mechanism for Shm {
 pub struct RingSender {
     ring: Producer<View<Link>>,
     max_message: usize,
-    /// The place and length of a message that is being written in place.
-    claimed: Option<(u64, usize)>,
     /// What a cork has gathered.
     line: Line,
     outlet: Outlet,
@@ -199,19 +196,25 @@ impl Outbound for RingSender {
         Ok(())
     }
 
-    fn claim(&mut self, len: usize) -> Result<(), SendError> {
-        self.publish_line()?;
-        self.claimed = Some((self.ring.claim(len)?, len));
-        Ok(())
+    #[inline(always)]
+    fn claim_at_once(&mut self, len: usize) -> bool {
+        self.line.is_empty() && self.ring.claim_at_once(len)
     }
 
-    fn claimed(&self) -> &[u8] {
-        let (place, len) = self.claimed.unwrap_or_default();
+    fn claim(&mut self, len: usize) -> Result<(), SendError> {
+        self.publish_line()?;
+        self.ring.claim(len)
+    }
+
+    #[inline(always)]
+    fn claimed(&self, len: usize) -> &[u8] {
+        let place = self.ring.place();
         if self.owner.is_me() { self.ring.memory().place(place, len) } else { self.substitute.bytes(len) }
     }
 
-    fn claimed_mut(&mut self) -> &mut [u8] {
-        let (place, len) = self.claimed.unwrap_or_default();
+    #[inline(always)]
+    fn claimed_mut(&mut self, len: usize) -> &mut [u8] {
+        let place = self.ring.place();
         if self.owner.is_me() {
             self.ring.memory_mut().place_mut(place, len)
         } else {
@@ -219,15 +222,24 @@ impl Outbound for RingSender {
         }
     }
 
-    fn commit(&mut self) {
-        if let Some((_, len)) = self.claimed.take() {
-            self.ring.commit(len);
+    #[inline(always)]
+    fn fill_claimed(&mut self, message: &[u8]) {
+        if self.owner.is_me() {
+            self.ring.write_claimed(message);
+        } else {
+            self.substitute.bytes_mut(message.len()).copy_from_slice(message);
         }
     }
 
-    fn abandon(&mut self) {
-        self.claimed = None;
+    #[inline(always)]
+    fn commit(&mut self, len: usize) -> bool {
+        self.ring.commit(len);
+        true
     }
+
+    /// A claim takes nothing before its commit.
+    #[inline(always)]
+    fn abandon(&mut self) {}
 
     fn publish(&mut self, patience: &mut Patience) -> Result<(), SendError> {
         loop {
@@ -252,8 +264,7 @@ impl Outbound for RingSender {
     }
 
     fn close(&mut self, patience: &mut Patience) {
-        // A claim that was leaked is nothing; what a cork has left in line was taken.
-        self.abandon();
+        // What a cork has left in line was taken.
         let left = self.publish(patience).is_err() && self.has_in_line();
         self.last_word = if left { SENDER_GIVES_UP } else { SENDER_CLOSES };
     }

@@ -80,15 +80,46 @@ impl<M: Memory> Consumer<M> {
     /// fetches the following messages meanwhile.
     #[inline(always)]
     pub(crate) fn recv_at_once<P: MessagePlace + ?Sized>(&mut self, place: &mut P) -> Option<usize> {
-        if self.tail == self.head || self.header.is_some() {
-            return None;
-        }
-        let header = self.memory.read_word(self.head);
+        let header = self.unread_header()?;
         if header == self.last.len as u64 {
             return self.take_whole(header, self.last, place);
         }
-        // An impossible length is reported by `next`.
-        self.take_whole(header, Frame::of(header.min(self.max_message as u64) as usize), place)
+        self.take_whole(header, self.frame_of(header), place)
+    }
+
+    /// The place and length of the next message if all of it was published before my last look, as
+    /// with [`Consumer::recv_at_once`].
+    #[inline(always)]
+    pub(crate) fn find_at_once(&mut self) -> Option<(u64, usize)> {
+        let header = self.unread_header()?;
+        self.header = Some(header);
+        if header == self.last.len as u64 {
+            return self.find_whole(header, self.last);
+        }
+        self.find_whole(header, self.frame_of(header))
+    }
+
+    /// The header of the next message, if there is one and it was not read yet.
+    #[inline(always)]
+    fn unread_header(&self) -> Option<u64> {
+        let there = self.tail != self.head && self.header.is_none();
+        there.then(|| self.memory.read_word(self.head))
+    }
+
+    /// The frame that a header tells of. An impossible length is reported by `next`.
+    #[inline(always)]
+    fn frame_of(&self, header: u64) -> Frame {
+        Frame::of(header.min(self.max_message as u64) as usize)
+    }
+
+    /// The place of the next message, whose header was read, if all of it is there.
+    #[inline(always)]
+    fn find_whole(&mut self, header: u64, frame: Frame) -> Option<(u64, usize)> {
+        let whole = header == frame.len as u64 && self.is_whole(frame);
+        whole.then(|| {
+            self.last = frame;
+            (self.head.wrapping_add(GRAIN), frame.len)
+        })
     }
 
     /// Takes the next message, whose header was read, if all of it is there.
@@ -131,7 +162,11 @@ impl<M: Memory> Consumer<M> {
 
     /// The place and length of the next message, once all of it is there. It comes again until it
     /// is [left](Consumer::leave_found).
+    #[inline(always)]
     pub(crate) fn try_find(&mut self) -> Result<(u64, usize), RecvError> {
+        if let Some(found) = self.find_at_once() {
+            return Ok(found);
+        }
         self.take(|ring| {
             let frame = ring.next()?.filter(|&frame| ring.is_whole(frame));
             Ok(frame.map(|frame| (ring.head.wrapping_add(GRAIN), frame.len)))
@@ -140,6 +175,7 @@ impl<M: Memory> Consumer<M> {
 
     /// Goes on to the message behind the one that was found. Its lines are not evicted: a reader in
     /// place may have touched none of them.
+    #[inline(always)]
     pub(crate) fn leave_found(&mut self) {
         self.header = None;
         if self.pass(self.last) {

@@ -38,11 +38,22 @@ impl<M: Memory> Producer<M> {
         Producer { part: usize::MAX, ..self }
     }
 
-    /// The place in the ring where a message of `len` bytes may be written, behind its header.
+    /// Sees to it that a message of `len` bytes may be written at its [place](Producer::place).
     #[inline]
-    pub(crate) fn claim(&mut self, len: usize) -> Result<u64, SendError> {
-        self.find_room(frame(len))?;
-        Ok(self.tail.wrapping_add(GRAIN))
+    pub(crate) fn claim(&mut self, len: usize) -> Result<(), SendError> {
+        self.find_room(frame(len))
+    }
+
+    /// The same, if that needs no look at the reader.
+    #[inline(always)]
+    pub(crate) fn claim_at_once(&mut self, len: usize) -> bool {
+        self.free() >= frame(len) && !self.memory.status().ends_sending()
+    }
+
+    /// Where the next message may be written, behind its header.
+    #[inline(always)]
+    pub(crate) fn place(&self) -> u64 {
+        self.tail.wrapping_add(GRAIN)
     }
 
     /// Looks at the reader if need be.
@@ -60,10 +71,19 @@ impl<M: Memory> Producer<M> {
         Ok(())
     }
 
-    /// Puts the message whose place was claimed in line. It goes with the next [`Producer::publish`].
+    /// Copies a message into the [place](Producer::place) that was claimed for it.
+    #[inline(always)]
+    pub(crate) fn write_claimed(&self, message: &[u8]) {
+        self.memory.write(self.place(), message);
+    }
+
+    /// Publishes the message of `len` bytes that was claimed and written in its [place](Producer::place). As with
+    /// [`Producer::send_at_once`], every store counts.
+    #[inline(always)]
     pub(crate) fn commit(&mut self, len: usize) {
         self.memory.write_word(self.tail, len as u64);
-        self.put_in_line(frame(len));
+        self.tail = self.tail.wrapping_add(frame(len));
+        self.show();
     }
 
     /// Copies a message into the ring and publishes it, if that needs no look at the reader.
@@ -77,7 +97,7 @@ impl<M: Memory> Producer<M> {
         if room {
             // In the order of the addresses: each line is wanted once.
             self.memory.write_word(self.tail, message.len() as u64);
-            self.memory.write(self.tail.wrapping_add(GRAIN), message);
+            self.memory.write(self.place(), message);
             self.tail = self.tail.wrapping_add(bytes);
             self.show();
         }
@@ -86,12 +106,12 @@ impl<M: Memory> Producer<M> {
 
     /// Copies a message into the ring and puts it in line.
     pub(crate) fn stage(&mut self, message: &[u8]) -> Result<(), SendError> {
-        let place = self.claim(message.len())?;
+        self.claim(message.len())?;
         if message.len() > self.part {
             self.stage_in_parts(message);
         } else {
             self.memory.write_word(self.tail, message.len() as u64);
-            self.memory.write(place, message);
+            self.memory.write(self.place(), message);
             self.put_in_line(frame(message.len()));
         }
         Ok(())

@@ -14,7 +14,7 @@ use super::super::memory::{Memory, Status, Word};
 use super::super::ring::consumer::Consumer;
 use super::super::ring::producer::Producer;
 use super::super::ring::{GRAIN, START, frame};
-use super::{block, read_grains, recv, send, slot, write_grains};
+use super::{block, claim, read_grains, recv, send, slot, write_grains};
 use crate::error::{RecvError, SendError};
 use crate::ready::Ready;
 use crate::wait::{Patience, Until};
@@ -199,7 +199,10 @@ fn stress(count: u64, capacity: u64, start: u64) -> usize {
     let mut senders_patience = patience.clone();
     let sender = thread::spawn(move || {
         let mut ring = Producer::new(mine, capacity, start);
-        (0..count).try_for_each(|n| send(&mut ring, &message(n, longest), &mut senders_patience))
+        (0..count).try_for_each(|n| {
+            let send = if n % 2 == 0 { send } else { claim };
+            send(&mut ring, &message(n, longest), &mut senders_patience)
+        })
     });
     let mut ring = Consumer::new(theirs.clone(), capacity, longest, start);
     let mut buffer = vec![0; longest];
@@ -232,6 +235,38 @@ fn what_was_published_outlives_its_sender_and_what_was_not_does_not() {
     let mut buffer = [0; 24];
     assert_eq!(receiver.try_recv(&mut buffer[..], &mut 0, false).expect("it was published"), 3);
     assert!(matches!(receiver.try_recv(&mut buffer[..], &mut 0, false), Err(RecvError::Disconnected)));
+}
+
+#[test]
+fn what_was_committed_outlives_its_sender_and_what_was_only_claimed_does_not() {
+    let [mine, theirs] = Heap::pair([64; 2], START);
+    let mut ring = Producer::new(mine, 64, START);
+    claim(&mut ring, b"one", &mut block()).expect("room");
+    assert!(ring.claim_at_once(5), "room");
+    ring.write_claimed(b"three");
+    let mut receiver = Consumer::new(theirs.clone(), 64, 24, START);
+    theirs.tell(Status::GONE);
+    let mut buffer = [0; 24];
+    assert_eq!(receiver.try_recv(&mut buffer[..], &mut 0, false).expect("it was committed"), 3);
+    assert!(matches!(receiver.try_recv(&mut buffer[..], &mut 0, false), Err(RecvError::Disconnected)));
+}
+
+#[test]
+fn no_room_is_claimed_where_a_look_is_due() {
+    let [mine, theirs] = Heap::pair([64; 2], START);
+    let mut sender = Producer::new(mine.clone(), 64, START);
+    let mut receiver = Consumer::new(theirs, 64, 24, START);
+    assert!((0..4).all(|_| claim(&mut sender, b"", &mut block()).is_ok() && sender.claim_at_once(24)));
+    claim(&mut sender, &[0; 24], &mut block()).expect("room");
+    assert!(!sender.claim_at_once(0), "the ring is full");
+    while receiver.try_recv(&mut [0; 24][..], &mut 0, false).is_ok() {}
+    // The reader has given the bytes back, and the sender has not looked.
+    assert!(!sender.claim_at_once(0));
+    sender.claim(0).expect("room");
+    assert!(sender.claim_at_once(0));
+    mine.tell(Status::RECEIVER_CLOSED);
+    assert!(!sender.claim_at_once(0), "the reader has gone");
+    assert!(matches!(sender.claim(0), Err(SendError::Disconnected)));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::super::ring::producer::Producer;
 use super::super::ring::{GRAIN, frame};
 use super::hostile_memory::{CAPACITY, Hostile, LONGEST};
 use super::seed::seed;
-use super::{Random, block};
+use super::{Random, block, make_room};
 use crate::error::{RecvError, SendError, Violation};
 use crate::wait::Until;
 
@@ -40,7 +40,7 @@ fn execute(memory: &Hostile) -> u64 {
         let mut patience = block();
         patience.until(until);
         let len = memory.below(LONGEST as u64 + 1) as usize;
-        let violation = match memory.below(11) {
+        let violation = match memory.below(12) {
             0..3 => {
                 let outcome = sender.stage(&buffer[..len]);
                 if outcome.is_ok() {
@@ -60,6 +60,15 @@ fn execute(memory: &Hostile) -> u64 {
                 memory.frames.set(false);
                 if outcome.is_ok() {
                     memory.staged.set(memory.staged.get().wrapping_add(bytes as u64));
+                }
+                violation_sending(&outcome)
+            }
+            8 => {
+                let outcome = make_room(&mut sender, len);
+                if outcome.is_ok() {
+                    sender.write_claimed(&buffer[..len]);
+                    sender.commit(len);
+                    memory.staged.set(memory.staged.get().wrapping_add(frame(len)));
                 }
                 violation_sending(&outcome)
             }

@@ -16,7 +16,7 @@ use super::super::ring::consumer::Consumer;
 use super::super::ring::frame;
 use super::super::ring::producer::Producer;
 use super::loom_memory::{Loom, Mutant};
-use super::{block, frames, recv, recv_in_place, send};
+use super::{block, claim, frames, recv, recv_in_place, send};
 use crate::error::{RecvError, SendError};
 use crate::ready::Ready;
 use crate::wait::Patience;
@@ -30,6 +30,8 @@ enum Model {
     /// Three messages through a ring that holds two. Either end may sleep. The indices overflow after the
     /// first.
     Stream,
+    /// The same, written where they go out from.
+    Claimed,
     /// The same, read where they stand.
     InPlace,
     /// Two messages in line, not yet published, and a third that has no room.
@@ -57,8 +59,9 @@ enum Model {
     ArmedReceiverDies,
 }
 
-const MODELS: [Model; 14] = [
+const MODELS: [Model; 15] = [
     Model::Stream,
+    Model::Claimed,
     Model::InPlace,
     Model::Batch,
     Model::RoomInSteps,
@@ -82,13 +85,17 @@ const LOST_WAKE: &str = "deadlock";
 const LOST_MESSAGE: &str = "it was published: Disconnected";
 
 /// Each mistake, the model that must catch it, and how.
-const MUTANTS: [(Mutant, Model, &str); 30] = [
+const MUTANTS: [(Mutant, Model, &str); 34] = [
     (Mutant::TailStoreRelaxed, Model::Stream, RACE),
     (Mutant::HeadStoreRelaxed, Model::Stream, RACE),
     (Mutant::TailLoadRelaxed, Model::Stream, RACE),
     (Mutant::HeadLoadRelaxed, Model::Stream, RACE),
     (Mutant::TailBeforeBytes, Model::Stream, RACE),
     (Mutant::HeadBeforeCopy, Model::Stream, RACE),
+    (Mutant::TailStoreRelaxed, Model::Claimed, RACE),
+    (Mutant::TailBeforeBytes, Model::Claimed, RACE),
+    (Mutant::NoLightFence, Model::Claimed, LOST_WAKE),
+    (Mutant::NoWake, Model::Claimed, LOST_WAKE),
     (Mutant::HeadStoreRelaxed, Model::InPlace, RACE),
     (Mutant::NoLightFence, Model::Stream, LOST_WAKE),
     (Mutant::NoHeavyFence, Model::Stream, LOST_WAKE),
@@ -129,6 +136,7 @@ impl Model {
             count.fetch_add(1, Ordering::Relaxed);
             match self {
                 Model::Stream => stream(mutant, 32, [0; 0], &[8, 8, 8], send, recv),
+                Model::Claimed => stream(mutant, 32, [0; 0], &[8, 8, 8], claim, recv),
                 Model::Batch => stream(mutant, 32, [8, 0], &[8], send, recv),
                 Model::RoomInSteps => stream(mutant, 32, [0, 0, 8], &[8], send, recv),
                 Model::Withheld => stream(mutant, 64, [0, 24], &[24], send, recv),

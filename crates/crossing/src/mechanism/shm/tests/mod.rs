@@ -62,6 +62,30 @@ fn send<M: Memory>(ring: &mut Producer<M>, message: &[u8], patience: &mut Patien
     }
 }
 
+/// Sends by a claim, as the sending half of a connection does.
+fn claim<M: Memory>(
+    ring: &mut Producer<M>,
+    message: &[u8],
+    patience: &mut Patience,
+) -> Result<(), SendError> {
+    loop {
+        match make_room(ring, message.len()) {
+            Ok(()) => {
+                ring.write_claimed(message);
+                ring.commit(message.len());
+                return Ok(());
+            }
+            Err(SendError::Full) => ring.wait_room(frame(message.len()), patience)?,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Claims room for a message of `len` bytes, as the sending half of a connection does.
+fn make_room<M: Memory>(ring: &mut Producer<M>, len: usize) -> Result<(), SendError> {
+    if ring.claim_at_once(len) { Ok(()) } else { ring.claim(len) }
+}
+
 /// Receives as the receiving half of a connection does.
 fn recv<M: Memory>(
     ring: &mut Consumer<M>,

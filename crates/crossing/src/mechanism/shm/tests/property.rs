@@ -14,9 +14,9 @@ use super::super::memory::{Memory, Word};
 use super::super::ring::consumer::Consumer;
 use super::super::ring::producer::Producer;
 use super::super::ring::{GRAIN, frame};
-use super::frames;
 use super::heap::Heap;
 use super::seed::seed;
+use super::{frames, make_room};
 use crate::error::{RecvError, SendError};
 
 /// What happens next in one direction. Lengths are cut to what the connection allows.
@@ -28,7 +28,7 @@ enum Act {
     Frames(usize),
     /// Claim a place for one and fill it in place.
     Claim(usize),
-    /// Claim a place for one and drop the claim.
+    /// Claim a place for one, write to it and drop the claim.
     Drop(usize),
     /// Show the reader what is in line.
     Publish,
@@ -113,15 +113,24 @@ impl Direction {
             }
             Act::Claim(len) => {
                 let message = self.message(len.min(self.longest));
-                let outcome = self.sender.claim(message.len()).map(|place| {
-                    self.sender.memory_mut().write(place, &message);
+                let outcome = make_room(&mut self.sender, message.len()).map(|()| {
+                    self.sender.write_claimed(&message);
                     self.sender.commit(message.len());
                 });
+                let committed = outcome.is_ok();
                 self.sent(message, false, outcome);
+                if committed {
+                    // It is shown at once, with what was in line.
+                    self.published.append(&mut self.staged);
+                }
             }
             Act::Drop(len) => {
                 let len = len.min(self.longest);
-                assert_eq!(self.sender.claim(len).is_ok(), self.fits(len));
+                let outcome = make_room(&mut self.sender, len);
+                assert_eq!(outcome.is_ok(), self.fits(len));
+                if outcome.is_ok() {
+                    self.sender.write_claimed(&vec![0xdd; len]);
+                }
             }
             Act::Publish => {
                 self.sender.publish();
