@@ -148,6 +148,11 @@ pub trait Outbound: Send {
     /// How large the ring or the kernel's buffer is that the messages go into, in bytes. `None` when it is not told.
     fn capacity_bytes(&self) -> Option<usize>;
 
+    /// How the direction ended, once a call has reported that the peer receives no more.
+    fn end(&self) -> End {
+        End::Unknown
+    }
+
     /// Publishes what is in line, and tells the peer that nothing more comes: the last call before the half is dropped.
     fn close(&mut self, patience: &mut Patience);
 

@@ -39,7 +39,7 @@ fn start(kind: Kind, role: &str, wait: WaitStrategy) -> (Second, Connection) {
 /// How many messages a second process sends before it waits for its end.
 const SENT: u64 = 50;
 
-fn is_disconnected(connection: &mut Connection) {
+fn is_disconnected(kind: Kind, connection: &mut Connection) {
     let outcome = connection.recv(&mut [0; 64]);
     assert!(matches!(outcome, Err(RecvError::Disconnected)), "{outcome:?}");
     // A peer that closes says so: this one was killed.
@@ -50,13 +50,15 @@ fn is_disconnected(connection: &mut Connection) {
         }
     };
     assert!(matches!(error, SendError::Disconnected), "{error:?}");
+    let told = if kind == Kind::Shm { End::Abrupt } else { End::Unknown };
+    assert_eq!(connection.sender().end(), Some(told));
 }
 
 /// The same of a peer that has left messages of ours unread, in whichever order the halves are asked.
 fn is_cut(kind: Kind, connection: &mut Connection, error: &SendError) {
     if kind != Kind::Tcp {
         assert!(matches!(error, SendError::Disconnected), "{error:?}");
-        return is_disconnected(connection);
+        return is_disconnected(kind, connection);
     }
     assert!(matches!(error, SendError::Reset), "{error:?}");
     for _ in 0..3 {
@@ -66,6 +68,7 @@ fn is_cut(kind: Kind, connection: &mut Connection, error: &SendError) {
         assert!(matches!(outcome, Err(SendError::Reset)), "{outcome:?}");
     }
     assert_eq!(connection.receiver().end(), Some(End::Reset));
+    assert_eq!(connection.sender().end(), Some(End::Reset));
 }
 
 fn receive(connection: &mut Connection, number: u64, len: usize) {
@@ -79,7 +82,7 @@ fn killed_while_both_wait(kind: Kind) {
     for wait in WAYS {
         let (mut second, mut here) = start(kind, "send, then wait", wait);
         (0..SENT).for_each(|number| receive(&mut here, number, 100));
-        let survivor = thread::spawn(move || is_disconnected(&mut here));
+        let survivor = thread::spawn(move || is_disconnected(kind, &mut here));
         second.kill();
         survivor.join().expect("it was told");
     }
@@ -93,7 +96,7 @@ fn killed_before_the_survivor_looks(kind: Kind) {
         published_all(&mut second);
         second.kill();
         (1..SENT).for_each(|number| receive(&mut here, number, 100));
-        is_disconnected(&mut here);
+        is_disconnected(kind, &mut here);
     }
 }
 
@@ -165,7 +168,7 @@ fn killed_while_it_receives(kind: Kind) {
         };
         match error {
             // It had read everything at that moment.
-            SendError::Disconnected => is_disconnected(&mut here),
+            SendError::Disconnected => is_disconnected(kind, &mut here),
             error => is_cut(kind, &mut here, &error),
         }
     }
@@ -279,7 +282,7 @@ fn a_descriptor_that_leaked_into_a_grandchild_does_not_hide_a_death_on_shared_me
     within("a leaked descriptor", || {
         let (mut second, mut here, grandchild) = start_leaking(Kind::Shm);
         second.kill();
-        is_disconnected(&mut here);
+        is_disconnected(Kind::Shm, &mut here);
         kill_process(grandchild, Signal::KILL).expect("the grandchild lives still");
 
         // The control: the same leak does hide the death of a Unix socket's owner, until the grandchild goes
@@ -289,7 +292,7 @@ fn a_descriptor_that_leaked_into_a_grandchild_does_not_hide_a_death_on_shared_me
         let outcome = here.receiver().recv_timeout(&mut [0; 8], Duration::from_millis(50));
         assert!(matches!(outcome, Err(RecvError::Timeout)), "control: {outcome:?}");
         kill_process(grandchild, Signal::KILL).expect("the grandchild lives still");
-        is_disconnected(&mut here);
+        is_disconnected(Kind::Unix, &mut here);
     });
 }
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::gate::Gate;
-use crate::error::SendError;
+use crate::error::{End, SendError};
 use crate::halves::{Any, Mechanism, Outbound};
 use crate::owner::Owner;
 use crate::stopper::Stopper;
@@ -28,11 +28,13 @@ pub struct Sender<M: Mechanism = Any> {
     patience: Patience,
     /// How long dropping it may wait.
     linger: Duration,
+    /// How it ended, once a call has told it, as far as that call knew.
+    end: Option<End>,
 }
 
 impl<M: Mechanism> Sender<M> {
     pub(super) fn new(outbound: M::Outbound, patience: Patience, linger: Duration, owner: Owner) -> Self {
-        Sender { outbound, gate: Gate::new(owner), patience, linger }
+        Sender { outbound, gate: Gate::new(owner), patience, linger, end: None }
     }
 
     /// Sends a message, and waits for room if there is none.
@@ -169,6 +171,26 @@ impl<M: Mechanism> Sender<M> {
         self.outbound.has_in_line()
     }
 
+    /// How this direction ended: whether the peer dropped its receiver, or died, or was cut off, as
+    /// far as the mechanism tells. `None` until a call has told the end, by
+    /// [`Disconnected`](SendError::Disconnected) or [`Reset`](SendError::Reset).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Connection, End, Kind, SendError};
+    ///
+    /// let (here, there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// let (mut sender, _) = here.split();
+    /// drop(there);
+    /// while sender.send(b"are you there?") != Err(SendError::Disconnected) {}
+    /// // Not killed: it receives no more by its own choice.
+    /// assert_eq!(sender.end(), Some(End::Closed));
+    /// # Ok::<(), crossing::ConnectError>(())
+    /// ```
+    pub fn end(&self) -> Option<End> {
+        self.end.map(|end| if end == End::Unknown { self.outbound.end() } else { end })
+    }
+
     /// The longest message that both ends agreed on, in bytes.
     pub fn max_message(&self) -> usize {
         self.outbound.max_message()
@@ -205,9 +227,14 @@ impl<M: Mechanism> Sender<M> {
 
     #[inline]
     fn judge(&mut self, outcome: Result<(), SendError>) -> Result<(), SendError> {
-        if let Err(SendError::Poisoned(violation)) = outcome {
-            self.gate.poison(violation);
-            self.outbound.hang_up();
+        match outcome {
+            Err(SendError::Poisoned(violation)) => {
+                self.gate.poison(violation);
+                self.outbound.hang_up();
+            }
+            Err(SendError::Disconnected) => self.end = Some(End::Unknown),
+            Err(SendError::Reset) => self.end = Some(End::Reset),
+            _ => {}
         }
         outcome
     }

@@ -1,7 +1,9 @@
 //! How a direction ended.
 
-/// How the direction from the peer ended, once a receive has reported its end: see
-/// [`Receiver::end`](crate::Receiver::end).
+/// How a direction ended, once a call has reported its end: [`Receiver::end`](crate::Receiver::end)
+/// for the direction from the peer, [`Sender::end`](crate::Sender::end) for the one to it.
+///
+/// To a receiver:
 ///
 /// | | `Closed` | `Abrupt` | `Reset` |
 /// |---|---|---|---|
@@ -13,13 +15,29 @@
 /// if the process was killed, exited without dropping its sender, or dropped it into a channel that
 /// stayed full for longer than [`Config::linger`](crate::Config::linger). What such a sender had in
 /// line is missing as well; what it had published is not.
+///
+/// To a sender:
+///
+/// | | `Closed` | `Abrupt` | `Reset` | `Unknown` |
+/// |---|---|---|---|---|
+/// | shared memory | the peer's receiver was dropped | its process died | never | never |
+/// | pipe, Unix socket | never | never | never | the peer receives no more |
+/// | TCP | never | never | the connection was cut | the peer receives no more |
+///
+/// A pipe and a socket have no word for a receiver that closes: the kernel says the same of one
+/// that was dropped and of one whose process died. Where the peer sends as well, its own direction
+/// tells the difference. In none of these cases is it known which of the last messages were
+/// received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum End {
-    /// The peer dropped its sender. Every message given to it has been received.
+    /// The peer dropped its half. Every message given to its sender has been received.
     Closed,
-    /// The peer's sender ended without closing. Every message published by it has been received.
+    /// The peer's half ended without closing. Every message published by its sender has been
+    /// received.
     Abrupt,
     /// The connection was cut ([`RecvError::Reset`](crate::RecvError::Reset)). Messages may be lost.
     Reset,
+    /// The peer's receiver is gone, and this mechanism does not tell its sender how.
+    Unknown,
 }

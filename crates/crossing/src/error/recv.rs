@@ -152,7 +152,7 @@ impl Eq for RecvError {}
 impl From<End> for RecvError {
     fn from(end: End) -> Self {
         match end {
-            End::Closed | End::Abrupt => RecvError::Disconnected,
+            End::Closed | End::Abrupt | End::Unknown => RecvError::Disconnected,
             End::Reset => RecvError::Reset,
         }
     }

@@ -214,6 +214,10 @@ impl<S: Outbound, P: Outbound, U: Outbound, T: Outbound> Outbound for Each<S, P,
         each!(self, half => half.capacity_bytes())
     }
 
+    fn end(&self) -> End {
+        each!(self, half => half.end())
+    }
+
     fn close(&mut self, patience: &mut Patience) {
         each!(self, half => half.close(patience));
     }

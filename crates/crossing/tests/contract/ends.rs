@@ -19,8 +19,8 @@ fn is_over(receiver: &mut crossing::Receiver) {
     }
 }
 
-/// Sends end, and that stays so.
-fn ends_in_disconnected(sender: &mut Sender) {
+/// Sends end, and that stays so. The peer has closed, and where that can be told it is.
+fn ends_in_disconnected(kind: Kind, sender: &mut Sender) {
     let error = loop {
         if let Err(error) = sender.send(message(0, 100)) {
             break error;
@@ -34,6 +34,8 @@ fn ends_in_disconnected(sender: &mut Sender) {
         assert!(matches!(outcome, Err(SendError::Disconnected)), "{outcome:?}");
         let outcome = sender.send_timeout(message(0, 100), Duration::ZERO);
         assert!(matches!(outcome, Err(SendError::Disconnected)), "{outcome:?}");
+        let told = if kind == Kind::Shm { End::Closed } else { End::Unknown };
+        assert_eq!(sender.end(), Some(told));
     }
 }
 
@@ -69,12 +71,12 @@ pub(crate) fn a_dropped_receiver_ends_the_sends() -> Sentence {
                     sender.send(message(number, 100)).expect("TCP does not tell");
                 }
             } else {
-                ends_in_disconnected(&mut sender);
+                ends_in_disconnected(here.kind, &mut sender);
             }
             (0..10).for_each(|number| expect(&mut receiver, number, 60));
             line.say(2);
             is_over(&mut receiver);
-            ends_in_disconnected(&mut sender);
+            ends_in_disconnected(here.kind, &mut sender);
         },
         |there| {
             let mut line = there.line;
@@ -95,7 +97,7 @@ pub(crate) fn a_dropped_connection_ends_both_directions() -> Sentence {
             (0..10).for_each(|number| sender.send(message(number, 70)).expect("the other side receives"));
             (0..50).for_each(|number| expect(&mut receiver, number, 80));
             is_over(&mut receiver);
-            ends_in_disconnected(&mut sender);
+            ends_in_disconnected(here.kind, &mut sender);
         },
         |mut there| {
             (0..50).for_each(|number| there.send(number, 80));
@@ -116,7 +118,7 @@ pub(crate) fn what_was_published_outlives_its_sender() -> Sentence {
             let (mut sender, mut receiver) = here.connection.split();
             (0..50).for_each(|number| expect(&mut receiver, number, 1000));
             is_over(&mut receiver);
-            ends_in_disconnected(&mut sender);
+            ends_in_disconnected(here.kind, &mut sender);
         },
         |mut there| {
             assert_eq!(there.line.hear(), 0);

@@ -263,6 +263,11 @@ impl Outbound for RingSender {
         Some(self.ring.capacity() as usize)
     }
 
+    fn end(&self) -> End {
+        let known = self.ring.memory().link().watch.known();
+        if known.intersects(Status::RECEIVER_CLOSED) { End::Closed } else { End::Abrupt }
+    }
+
     fn close(&mut self, patience: &mut Patience) {
         // What a cork has left in line was taken.
         let left = self.publish(patience).is_err() && self.has_in_line();
