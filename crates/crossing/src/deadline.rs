@@ -35,9 +35,19 @@ pub(crate) fn wait(
     events: PollFlags,
     deadline: Option<Instant>,
 ) -> Result<(), ConnectError> {
+    wait_for_any(&[fd], events, deadline)
+}
+
+/// The same, until one of several is.
+pub(crate) fn wait_for_any<const N: usize>(
+    fds: &[BorrowedFd<'_>; N],
+    events: PollFlags,
+    deadline: Option<Instant>,
+) -> Result<(), ConnectError> {
     loop {
         let left = deadline.map(left);
-        match poll(&mut [PollFd::from_borrowed_fd(fd, events)], left.map(timespec).as_ref()) {
+        let mut polled = fds.each_ref().map(|fd| PollFd::from_borrowed_fd(*fd, events));
+        match poll(&mut polled, left.map(timespec).as_ref()) {
             Ok(0) if left.is_some_and(|left| left.is_zero()) => return Err(ConnectError::Timeout),
             Ok(0) | Err(Errno::INTR) => {}
             Ok(_) => return Ok(()),

@@ -15,7 +15,8 @@ use crate::owner::Owner;
 /// Ends the waits of halves, of a [`Poll`](crate::Poll), of many at once, from any thread.
 ///
 /// Give it to what shall be stopped: [`Receiver::set_stopper`](crate::Receiver::set_stopper),
-/// [`Sender::set_stopper`](crate::Sender::set_stopper), [`Poll::set_stopper`](crate::Poll::set_stopper). Once
+/// [`Sender::set_stopper`](crate::Sender::set_stopper), [`Listener::set_stopper`](crate::Listener::set_stopper),
+/// [`Poll::set_stopper`](crate::Poll::set_stopper). Once
 /// [stopped](Stopper::stop), a call of theirs that would wait says [`Stopped`](crate::RecvError::Stopped) instead, the one that
 /// waits now and every later one. Nothing is lost by it: a call that need not wait still does what it does, and so do the
 /// non-blocking forms. It stays stopped. To wait again, give it another stopper.

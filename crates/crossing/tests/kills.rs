@@ -24,9 +24,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crossing::{Config, Connection, Endpoint, Kind, RecvError, SendError, WaitStrategy};
+use crossing::{Config, Connection, Endpoint, Kind, Ready, RecvError, SendError, WaitStrategy};
 use process::seed::seed;
 use process::{Second, again, message, part};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::MemfdFlags;
 
 /// How many kills.
@@ -114,12 +115,72 @@ impl Ledger {
     }
 }
 
+/// How a side waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// In the call.
+    Call(WaitStrategy),
+    /// For the half's descriptor, once it is armed.
+    Descriptor,
+}
+
+impl Way {
+    const NAMES: [&str; 3] = ["spin", "block", "descriptor"];
+
+    fn named(name: &str) -> Way {
+        name.parse().map_or(Way::Descriptor, Way::Call)
+    }
+
+    fn strategy(self) -> WaitStrategy {
+        if let Way::Call(wait) = self { wait } else { WaitStrategy::Block }
+    }
+}
+
+/// Waits until a half that is armed may go on.
+fn wait_for(half: impl AsFd, ready: Ready, events: PollFlags) {
+    if ready == Ready::Wait {
+        poll(&mut [PollFd::new(&half, events)], None).expect("it can be polled");
+    }
+}
+
+fn receive_one(connection: &mut Connection, way: Way, buffer: &mut [u8]) -> Result<usize, RecvError> {
+    if way != Way::Descriptor {
+        return connection.recv(buffer);
+    }
+    loop {
+        match connection.receiver().try_recv(buffer) {
+            Err(RecvError::Empty) => {}
+            outcome => return outcome,
+        }
+        let ready = connection.arm();
+        wait_for(&*connection, ready, PollFlags::IN);
+    }
+}
+
+fn send_one(connection: &mut Connection, way: Way, message: &[u8]) -> Result<(), SendError> {
+    if way != Way::Descriptor {
+        return connection.send(message);
+    }
+    let sender = connection.sender();
+    let mut taken = false;
+    loop {
+        let outcome = if taken { sender.try_flush() } else { sender.try_send(message) };
+        match outcome {
+            Err(SendError::Unfinished) => taken = true,
+            Err(SendError::Full) => {}
+            outcome => return outcome,
+        }
+        let ready = sender.arm(message.len());
+        wait_for(&*sender, ready, PollFlags::OUT);
+    }
+}
+
 /// Receives and verifies until the end. Returns how many were right.
-fn receive(mut connection: Connection, ledger: Option<&Ledger>) -> Result<u64, Fault> {
+fn receive(mut connection: Connection, way: Way, ledger: Option<&Ledger>) -> Result<u64, Fault> {
     let mut buffer = vec![0; connection.max_message()];
     let mut number = 0;
     loop {
-        match connection.recv(&mut buffer) {
+        match receive_one(&mut connection, way, &mut buffer) {
             Ok(len) => verify(&buffer[..len], number)?,
             // On TCP a sender that was killed before it had read our hello leaves that unread. It has published nothing by then,
             // and the ledger says so.
@@ -134,12 +195,12 @@ fn receive(mut connection: Connection, ledger: Option<&Ledger>) -> Result<u64, F
 }
 
 /// Sends until the end. Returns how many sends returned.
-fn stream(mut connection: Connection, ledger: Option<&Ledger>) -> u64 {
+fn stream(mut connection: Connection, way: Way, ledger: Option<&Ledger>) -> u64 {
     let mut buffer = Vec::new();
     let mut number = 0;
     loop {
         write_message(number, &mut buffer);
-        match connection.send(&buffer) {
+        match send_one(&mut connection, way, &buffer) {
             Ok(()) => number += 1,
             // On TCP a receiver that is killed with messages unread cuts the connection.
             Err(SendError::Disconnected | SendError::Reset) => return number,
@@ -214,18 +275,19 @@ fn config(wait: WaitStrategy) -> Config {
 }
 
 /// One life and one death.
-fn kill_one(kind: Kind, victim: Victim, wait: WaitStrategy, after: Duration, findings: &mut Findings) {
+fn kill_one(kind: Kind, victim: Victim, name: &str, after: Duration, findings: &mut Findings) {
+    let way = Way::named(name);
     let ledger = Ledger::new();
     let (here, there) = Endpoint::pair(kind).expect("a pair of endpoints");
-    let mut command = again(&format!("{victim:?} {wait}"));
+    let mut command = again(&format!("{victim:?} {name}"));
     command.stdin(ledger.for_child());
     let mut second = Second(there.spawn(command).expect("this program starts again"));
-    let connection = here.connect(&config(wait)).expect("the two sides agree");
+    let connection = here.connect(&config(way.strategy())).expect("the two sides agree");
     let (done, outcome) = mpsc::channel();
     thread::spawn(move || {
         let outcome = match victim {
-            Victim::Sender => receive(connection, None),
-            Victim::Receiver => Ok(stream(connection, None)),
+            Victim::Sender => receive(connection, way, None),
+            Victim::Receiver => Ok(stream(connection, way, None)),
         };
         // The waiting side may have given up.
         let _ = done.send(outcome);
@@ -235,7 +297,7 @@ fn kill_one(kind: Kind, victim: Victim, wait: WaitStrategy, after: Duration, fin
     second.kill();
     // A receiver that found a fault says so by ending before it is killed; the harness tells which on
     // standard error.
-    assert!(early.is_none(), "{kind} {victim:?} {wait}: ended by itself: {early:?}");
+    assert!(early.is_none(), "{kind} {victim:?} {name}: ended by itself: {early:?}");
     match outcome.recv_timeout(PATIENCE) {
         Ok(outcome) => findings.note(match victim {
             Victim::Sender => judge_sender(ledger.read(), outcome),
@@ -245,7 +307,7 @@ fn kill_one(kind: Kind, victim: Victim, wait: WaitStrategy, after: Duration, fin
             findings.kills += 1;
             findings.hung += 1;
         }
-        Err(mpsc::RecvTimeoutError::Disconnected) => panic!("{kind} {victim:?} {wait}: the survivor failed"),
+        Err(mpsc::RecvTimeoutError::Disconnected) => panic!("{kind} {victim:?} {name}: the survivor failed"),
     }
 }
 
@@ -258,9 +320,9 @@ fn a_thousand_kills_lose_nothing_that_was_published() {
     for _ in 0..KILLS {
         let kind = Kind::ALL[dice.roll(Kind::ALL.len() as u64) as usize];
         let victim = [Victim::Sender, Victim::Receiver][dice.roll(2) as usize];
-        let wait = [WaitStrategy::Spin, WaitStrategy::Block][dice.roll(2) as usize];
+        let way = Way::NAMES[dice.roll(3) as usize];
         let after = Duration::from_micros(dice.roll(8000));
-        kill_one(kind, victim, wait, after, &mut findings);
+        kill_one(kind, victim, way, after, &mut findings);
     }
     say(&format!("{findings} CROSSING_SEED={seed} ({} messages were verified)", findings.messages));
     assert!(findings.is_clean(), "{findings} CROSSING_SEED={seed}");
@@ -298,7 +360,7 @@ fn boast(after: Duration, findings: &mut Findings) {
     command.stdin(ledger.for_child());
     let mut second = Second(there.spawn(command).expect("this program starts again"));
     let connection = here.connect(&config(WaitStrategy::Block)).expect("the two sides agree");
-    let survivor = thread::spawn(|| receive(connection, None));
+    let survivor = thread::spawn(|| receive(connection, Way::named("block"), None));
     thread::sleep(after);
     second.kill();
     let received = survivor.join().expect("it was told");
@@ -352,16 +414,17 @@ fn second_process() {
     if part == "two writes" {
         return two_writes(&ledger);
     }
-    let (role, wait) = part.split_once(' ').unwrap_or((&part, "block"));
-    let config = config(wait.parse().expect("a way of waiting"));
+    let (role, name) = part.split_once(' ').unwrap_or((&part, "block"));
+    let way = Way::named(name);
+    let config = config(way.strategy());
     let endpoint = Endpoint::inherited().expect("an endpoint was handed over");
     let mut connection = endpoint.connect(&config).expect("the two sides agree");
     match role {
         "Sender" => {
-            let sent = stream(connection, Some(&ledger));
+            let sent = stream(connection, way, Some(&ledger));
             panic!("it was to be killed, not left alone after {sent} messages");
         }
-        "Receiver" => panic!("it was to be killed: {:?}", receive(connection, Some(&ledger))),
+        "Receiver" => panic!("it was to be killed: {:?}", receive(connection, way, Some(&ledger))),
         "boast" => {
             let mut buffer = Vec::new();
             for number in 0.. {

@@ -17,10 +17,11 @@ use super::bind::{Bound, SocketFile, bind, take_over};
 use super::half_open::HalfOpen;
 use super::listen_options::ListenOptions;
 use super::{Address, Endpoint};
-use crate::deadline::{self, Pauses, wait};
+use crate::deadline::{self, Pauses, wait, wait_for_any};
 use crate::descriptor::above_stdio;
 use crate::error::{ConnectError, shortage};
 use crate::kind::Kind;
+use crate::stopper::Stopper;
 
 /// How long [`Listener::accept`] waits for descriptors to come free before it says that there are none.
 const SHORTAGE: Duration = Duration::from_secs(1);
@@ -56,6 +57,7 @@ pub struct Listener {
     socket: OwnedFd,
     address: Address,
     half_open: Arc<HalfOpen>,
+    stopper: Option<Stopper>,
 }
 
 impl Listener {
@@ -182,7 +184,7 @@ impl Listener {
         loop {
             match self.take() {
                 Ok(endpoint) => return Ok(endpoint),
-                Err(Errno::AGAIN) => wait(self.as_fd(), PollFlags::IN, deadline)?,
+                Err(Errno::AGAIN) => self.wait(deadline)?,
                 Err(errno) if gave_up(errno) => {}
                 // The peer that has stood there longest makes room.
                 Err(errno) if shortage(errno).is_some() && self.half_open.shed_oldest() => {}
@@ -194,6 +196,32 @@ impl Listener {
                 Err(errno) => return Err(self.failed(errno)),
             }
         }
+    }
+
+    /// Waits until there is a peer.
+    fn wait(&self, deadline: Option<Instant>) -> Result<(), ConnectError> {
+        let Some(stopper) = &self.stopper else { return wait(self.as_fd(), PollFlags::IN, deadline) };
+        wait_for_any(&[self.as_fd(), stopper.as_fd()], PollFlags::IN, deadline)?;
+        if stopper.is_stopped() { Err(ConnectError::Stopped) } else { Ok(()) }
+    }
+
+    /// Lets `stopper` end waits for a peer from now on: they say [`Stopped`](ConnectError::Stopped). A peer that is there is
+    /// accepted all the same.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{ConnectError, Listener, Stopper};
+    ///
+    /// let mut listener = Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// let stopper = Stopper::new()?;
+    /// listener.set_stopper(&stopper);
+    /// let accepting = std::thread::spawn(move || listener.accept().map(drop));
+    /// stopper.stop();
+    /// assert_eq!(accepting.join().expect("no panic"), Err(ConnectError::Stopped));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_stopper(&mut self, stopper: &Stopper) {
+        self.stopper = Some(stopper.clone());
     }
 
     fn take(&self) -> Result<Endpoint, Errno> {
@@ -232,7 +260,7 @@ impl ListenOptions {
     fn listener(&self, bound: Bound) -> Listener {
         let Bound { socket, address, made } = bound;
         let half_open = HalfOpen::new(self.half_open_limit);
-        Listener { kind: address.kind(), made, socket, address, half_open }
+        Listener { kind: address.kind(), made, socket, address, half_open, stopper: None }
     }
 }
 

@@ -67,7 +67,8 @@ impl Error {
         match self {
             Error::Send(error) => error.is_stopped(),
             Error::Recv(error) => error.is_stopped(),
-            Error::Connect(_) | Error::Parse(_) | Error::Io(_) => false,
+            Error::Connect(error) => error.is_stopped(),
+            Error::Parse(_) | Error::Io(_) => false,
         }
     }
 

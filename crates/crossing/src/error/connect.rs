@@ -80,6 +80,8 @@ pub enum ConnectError {
     NotInherited(String),
     /// The descriptor is not what it was said to be: its family, its type or its state is another.
     Descriptor(String),
+    /// A [`Stopper`](crate::Stopper) has ended the wait for a peer.
+    Stopped,
 }
 
 impl ConnectError {
@@ -101,6 +103,11 @@ impl ConnectError {
         // A `Shortage` has no errno: it is noticed before the kernel is asked.
         source.kind() == io::ErrorKind::OutOfMemory
             || Errno::from_io_error(source).is_some_and(|errno| shortage(errno).is_some())
+    }
+
+    /// Whether a stopper has ended the wait: [`Stopped`](ConnectError::Stopped).
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, ConnectError::Stopped)
     }
 
     /// Whether the deadline came first: [`Timeout`](ConnectError::Timeout).
@@ -164,6 +171,7 @@ impl PartialEq for ConnectError {
             (
                 Timeout
                 | Disconnected
+                | Stopped
                 | Io { .. }
                 | Refused { .. }
                 | PeerRefused { .. }
@@ -203,6 +211,7 @@ impl From<ConnectError> for io::Error {
             | ConnectError::Address { .. } => io::ErrorKind::InvalidInput,
             ConnectError::Shed { .. } => io::ErrorKind::ResourceBusy,
             ConnectError::NotInherited(_) => io::ErrorKind::NotFound,
+            ConnectError::Stopped => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)
     }
@@ -234,6 +243,7 @@ impl fmt::Display for ConnectError {
             }
             ConnectError::NotInherited(why) => write!(f, "no endpoint was handed over: {why}"),
             ConnectError::Descriptor(why) => write!(f, "the descriptor is {why}"),
+            ConnectError::Stopped => f.write_str("a stopper has ended the wait for a peer"),
         }
     }
 }

@@ -18,6 +18,7 @@ use super::heap::Heap;
 use super::seed::seed;
 use super::{frames, make_room};
 use crate::error::{RecvError, SendError};
+use crate::ready::Ready;
 
 /// What happens next in one direction. Lengths are cut to what the connection allows.
 #[derive(Debug, Clone, Copy)]
@@ -40,14 +41,23 @@ enum Act {
     Find,
     /// Read it where it stands, and give its place back.
     FindAndLeave,
+    /// Arm the receiver.
+    ArmReceiver,
+    /// Arm the sender, for a message of this length.
+    ArmSender(usize),
 }
 
 /// One direction of the connection and what is known of it without the ring.
 struct Direction {
     sender: Producer<Heap>,
     receiver: Consumer<Heap>,
+    writer: Heap,
     /// The receiver's side, whose `head` tells the sender what is free.
     reader: Heap,
+    /// Messages published when the receiver was armed, and bytes given back when the sender was.
+    armed: (Option<u64>, Option<u64>),
+    /// Messages ever published.
+    shown: u64,
     capacity: u64,
     start: u64,
     longest: usize,
@@ -64,7 +74,10 @@ impl Direction {
     fn new(writer: Heap, reader: Heap, capacity: u64, start: u64) -> Direction {
         let longest = (capacity / 2 - GRAIN) as usize;
         Direction {
-            sender: Producer::new(writer, capacity, start),
+            sender: Producer::new(writer.clone(), capacity, start),
+            writer,
+            armed: (None, None),
+            shown: 0,
             receiver: Consumer::new(reader.clone(), capacity, longest, start),
             reader,
             capacity,
@@ -134,7 +147,25 @@ impl Direction {
             }
             Act::Publish => {
                 self.sender.publish();
-                self.published.append(&mut self.staged);
+                self.show();
+            }
+            Act::ArmReceiver => {
+                let ready = self.receiver.arm();
+                assert_eq!(ready == Ready::Now, !self.published.is_empty(), "{ready:?}");
+                self.armed.0 = (ready == Ready::Wait).then_some(self.shown);
+                assert!(
+                    ready == Ready::Now || !self.reader.is_ready(Word::Tail),
+                    "nothing was published yet"
+                );
+            }
+            Act::ArmSender(len) => {
+                let len = len.min(self.longest);
+                let ready = self.sender.arm(frame(len));
+                // What was in line may be what there is no room for.
+                self.show();
+                assert_eq!(ready == Ready::Now, self.fits(len), "{ready:?}");
+                self.armed.1 = (ready == Ready::Wait).then(|| self.given_back());
+                assert!(ready == Ready::Now || !self.writer.is_ready(Word::Head), "no room was made yet");
             }
             Act::Recv => self.receive(),
             Act::Find => drop(self.find()),
@@ -165,13 +196,19 @@ impl Direction {
                 assert!(self.fits(message.len()), "taken where there was no room");
                 self.written += frame(message.len());
                 if in_parts {
-                    self.published.append(&mut self.staged);
+                    self.show();
                 }
                 self.staged.push_back(message);
             }
             Err(SendError::Full) => assert!(!self.fits(message.len()), "full where there was room"),
             Err(error) => panic!("{error:?} from a peer that did nothing wrong"),
         }
+    }
+
+    /// Everything that is staged is published.
+    fn show(&mut self) {
+        self.shown += self.staged.len() as u64;
+        self.published.append(&mut self.staged);
     }
 
     fn receive(&mut self) {
@@ -206,6 +243,11 @@ impl Direction {
         assert!(held_back < self.capacity / 4, "{held_back} emptied bytes were not given back");
         let stuck = self.staged.is_empty() && self.published.is_empty() && !self.fits(self.longest);
         assert!(!stuck, "the ring is empty, and yet its sender would wait for room for ever");
+        let (receiver, sender) = self.armed;
+        let told = receiver.is_none_or(|shown| shown == self.shown || self.reader.is_ready(Word::Tail));
+        assert!(told, "a message was published, and its armed receiver was not told");
+        let told = sender.is_none_or(|back| back == self.given_back() || self.writer.is_ready(Word::Head));
+        assert!(told, "room was made, and the armed sender was not told");
     }
 
     /// Whether the indices have passed `edge`.
@@ -226,6 +268,8 @@ fn acts() -> impl Strategy<Value = Vec<(bool, Act)>> {
         1 => Just(Act::Find),
         2 => Just(Act::FindAndLeave),
         1 => Just(Act::RecvShort),
+        2 => Just(Act::ArmReceiver),
+        2 => len().prop_map(Act::ArmSender),
     ];
     prop::collection::vec((any::<bool>(), act), 1..300)
 }
