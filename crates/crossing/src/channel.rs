@@ -3,6 +3,7 @@
 //! Everything here holds for every mechanism; `tests/contract/` is the list of sentences, run for each of
 //! them within one process and between two.
 
+mod ahead;
 mod arming;
 mod claim;
 mod cork;
@@ -13,6 +14,7 @@ mod sender;
 
 use std::fmt;
 
+pub use self::ahead::{Latest, Pending};
 pub use self::claim::Claim;
 pub use self::cork::{Cork, CorkedConnection};
 pub(crate) use self::forms::forms;
@@ -44,6 +46,8 @@ use crate::wait::{Patience, WaitStrategy};
 /// | | `flush` | `try_flush` | `flush_deadline` | `flush_timeout` |
 /// | [`Receiver`], [`CorkedConnection`], [`TrustedReceiver`](crate::TrustedReceiver) | `recv` | `try_recv` | `recv_deadline` | `recv_timeout` |
 /// | [`Receiver`] | `recv_vec` | `try_recv_vec` | `recv_vec_deadline` | `recv_vec_timeout` |
+/// | | `recv_latest` | `try_recv_latest` | `recv_latest_deadline` | `recv_latest_timeout` |
+/// | | `skip` | `try_skip` | `skip_deadline` | `skip_timeout` |
 /// | `Sender<Shm>` | `send_blob` | `try_send_blob` | `send_blob_deadline` | `send_blob_timeout` |
 /// | `Receiver<Shm>` | `recv_blob` | `try_recv_blob` | `recv_blob_deadline` | `recv_blob_timeout` |
 ///

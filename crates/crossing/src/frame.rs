@@ -79,6 +79,9 @@ pub trait Wire: Send {
     /// How the stream broke off when a read finds its end.
     fn cut_at_end(&self) -> Cut;
 
+    /// How many bytes can be read without a wait.
+    fn unread_bytes(&self) -> Result<usize, Errno>;
+
     /// How large the kernel's buffer of this direction is, in bytes, as the kernel counts.
     fn buffer_bytes(&self) -> Result<usize, Errno>;
 

@@ -187,6 +187,15 @@ pub trait Inbound: Send {
         patience: &mut Patience,
     ) -> Result<usize, RecvError>;
 
+    /// Waits for the next message, steps over it and returns its length.
+    fn skip(&mut self, patience: &mut Patience) -> Result<usize, RecvError>;
+
+    /// Waits for a message, and steps over all that are there but the newest. How many that were.
+    fn skip_stale(&mut self, patience: &mut Patience) -> Result<usize, RecvError>;
+
+    /// How many messages are there whole, at least, and how many bytes with their lengths.
+    fn pending(&mut self, patience: &mut Patience) -> Result<(usize, usize), RecvError>;
+
     /// Bytes that were read from the kernel and belong to messages still to be received.
     fn bytes_ahead(&self) -> usize {
         0

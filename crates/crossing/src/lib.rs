@@ -111,7 +111,7 @@ pub mod tokio;
 mod tuning;
 mod wait;
 
-pub use channel::{Claim, Connection, Cork, CorkedConnection, Receiver, Sender};
+pub use channel::{Claim, Connection, Cork, CorkedConnection, Latest, Pending, Receiver, Sender};
 pub use config::Config;
 pub use credentials::Peers;
 pub use endpoint::activation::Activated;

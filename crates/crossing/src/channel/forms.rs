@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Connection;
+use super::ahead::{Latest, Pending};
 use super::claim::Claim;
 use crate::error::{End, RecvError, SendError};
 use crate::halves::Mechanism;
@@ -50,6 +51,16 @@ impl<M: Mechanism> Connection<M> {
             try_recv_vec(message: &mut Vec<u8>) -> Result<usize, RecvError>;
             recv_vec_deadline(message: &mut Vec<u8>, deadline: Instant) -> Result<usize, RecvError>;
             recv_vec_timeout(message: &mut Vec<u8>, timeout: Duration) -> Result<usize, RecvError>;
+            recv_latest(buffer: &mut [u8]) -> Result<Latest, RecvError>;
+            try_recv_latest(buffer: &mut [u8]) -> Result<Latest, RecvError>;
+            recv_latest_deadline(buffer: &mut [u8], deadline: Instant) -> Result<Latest, RecvError>;
+            recv_latest_timeout(buffer: &mut [u8], timeout: Duration) -> Result<Latest, RecvError>;
+            skip() -> Result<usize, RecvError>;
+            try_skip() -> Result<usize, RecvError>;
+            skip_deadline(deadline: Instant) -> Result<usize, RecvError>;
+            skip_timeout(timeout: Duration) -> Result<usize, RecvError>;
+            skip_stale() -> Result<usize, RecvError>;
+            pending() -> Result<Pending, RecvError>;
         }
     }
 

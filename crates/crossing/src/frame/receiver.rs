@@ -1,5 +1,7 @@
 //! The receiving half of a stream: what has come, message by message, and how it ends.
 
+mod ahead;
+
 use std::os::fd::BorrowedFd;
 
 use rustix::event::PollFlags;
@@ -31,7 +33,7 @@ pub struct FrameReceiver<W: Wire> {
     wire: W,
     max_message: usize,
     /// `buffer[start..end]` has arrived and was not taken yet. A buffer longer than [`READ_BYTES`]
-    /// is as long as the one frame that it holds, at most.
+    /// is as long as the one frame that it holds and the next header, at most.
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
@@ -59,7 +61,13 @@ impl<W: Wire> FrameReceiver<W> {
     /// The length of the next message, if its header has come.
     #[inline(always)]
     fn next_len(&self) -> Option<usize> {
-        let header = self.buffer.get(self.start..self.end)?.first_chunk()?;
+        self.len_at(self.start)
+    }
+
+    /// The length that stands there.
+    #[inline(always)]
+    fn len_at(&self, at: usize) -> Option<usize> {
+        let header = self.buffer.get(at..self.end)?.first_chunk()?;
         Some(u32::from_le_bytes(*header) as usize)
     }
 
@@ -78,40 +86,61 @@ impl<W: Wire> FrameReceiver<W> {
         Some(len)
     }
 
-    /// Keeps what has come of the next message, which cannot be taken yet, at the front; in a larger buffer, at most twice
-    /// what has come, if it fills this one. An error if it can never be taken, or not to `place`. Its length, if it
-    /// can as well be received straight to that.
+    /// The same. An error if no message comes, or one that is too long.
+    #[inline]
+    fn possible_len(&mut self) -> Result<Option<usize>, RecvError> {
+        let len = self.next_len();
+        match len {
+            // Nothing follows.
+            Some(len) if len == END as usize => {
+                (self.start, self.end) = (0, 0);
+                Err(self.over(End::Closed))
+            }
+            Some(len) if len > self.max_message => {
+                Err(Violation::Length { claimed: len as u64, limit: self.max_message }.into())
+            }
+            _ => Ok(len),
+        }
+    }
+
+    /// Keeps what has come of the next message, which cannot be taken yet. An error if it can never be taken, or not to
+    /// `place`. Its length, if it can as well be received straight to that.
     #[cold]
     fn keep<P: MessagePlace + ?Sized>(
         &mut self,
         place: &mut P,
         patience: &Patience,
     ) -> Result<Option<usize>, RecvError> {
-        let len = self.next_len();
+        let len = self.possible_len()?;
         if let Some(len) = len {
-            if len == END as usize {
-                // Nothing follows.
-                (self.start, self.end) = (0, 0);
-                return Err(self.over(End::Closed));
-            }
-            if len > self.max_message {
-                let claimed = len as u64;
-                return Err(Violation::Length { claimed, limit: self.max_message }.into());
-            }
             place.admit(len)?;
             if HEADER_BYTES + len > READ_BYTES && patience.until == Until::Forever {
                 return Ok(Some(len));
             }
         }
-        self.buffer.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
-        if self.end == self.buffer.len() {
-            let frame = HEADER_BYTES + len.unwrap_or(0);
-            let mut larger = vec![0; (self.buffer.len() * 2).min(frame)].into_boxed_slice();
-            larger[..self.end].copy_from_slice(&self.buffer[..self.end]);
-            self.buffer = larger;
-        }
+        self.gather(len.unwrap_or(0));
         Ok(None)
+    }
+
+    /// Keeps what has come of a message of `len` bytes at the front; in a larger buffer, at most twice what has come, if it
+    /// fills this one.
+    fn gather(&mut self, len: usize) {
+        let (frame, size) = (HEADER_BYTES + len, self.buffer.len());
+        let full = self.end - self.start == size;
+        self.move_to(if full { (size * 2).min(frame) } else { size.min(frame.max(READ_BYTES)) });
+    }
+
+    /// Moves what has come to the front, in a buffer of `size` bytes.
+    fn move_to(&mut self, size: usize) {
+        let come = self.start..self.end;
+        (self.start, self.end) = (0, come.len());
+        if size == self.buffer.len() {
+            self.buffer.copy_within(come, 0);
+        } else {
+            let mut other = vec![0; size].into_boxed_slice();
+            other[..come.len()].copy_from_slice(&self.buffer[come]);
+            self.buffer = other;
+        }
     }
 
     /// Receives the next message of `len` bytes straight to `place`, behind what has come of it.
@@ -164,6 +193,32 @@ impl<W: Wire> FrameReceiver<W> {
     #[cold]
     fn shrink(&mut self) {
         self.buffer = vec![0; READ_BYTES].into_boxed_slice();
+    }
+
+    /// Reads what has come, behind what is kept.
+    #[inline(always)]
+    fn fetch(&mut self, patience: &mut Patience) -> Result<(), RecvError> {
+        if self.first != First::Nothing {
+            self.before_read(patience)?;
+        }
+        match self.wire.read(&mut self.buffer[self.end..], !patience.waits_in_calls()) {
+            Ok(bytes @ 1..) => {
+                self.came(bytes);
+                Ok(())
+            }
+            read => self.read_again(read, patience),
+        }
+    }
+
+    /// Reads more of the next message, which is kept until all of it has come.
+    fn fetch_more(&mut self, patience: &mut Patience) -> Result<(), RecvError> {
+        if self.start < self.end {
+            let len = self.possible_len()?;
+            self.gather(len.unwrap_or(0));
+        } else {
+            self.let_go();
+        }
+        self.fetch(patience)
     }
 
     /// Takes note of a read that brought `bytes` bytes.
@@ -261,14 +316,20 @@ impl<W: Wire> Inbound for FrameReceiver<W> {
             } else {
                 self.let_go();
             }
-            if self.first != First::Nothing {
-                self.before_read(patience)?;
-            }
-            match self.wire.read(&mut self.buffer[self.end..], !patience.waits_in_calls()) {
-                Ok(bytes @ 1..) => self.came(bytes),
-                read => self.read_again(read, patience)?,
-            }
+            self.fetch(patience)?;
         }
+    }
+
+    fn skip(&mut self, patience: &mut Patience) -> Result<usize, RecvError> {
+        self.step_over(patience)
+    }
+
+    fn skip_stale(&mut self, patience: &mut Patience) -> Result<usize, RecvError> {
+        self.step_over_stale(patience)
+    }
+
+    fn pending(&mut self, patience: &mut Patience) -> Result<(usize, usize), RecvError> {
+        self.count(patience)
     }
 
     fn end(&self) -> End {

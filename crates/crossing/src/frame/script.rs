@@ -57,6 +57,10 @@ impl Wire for Script {
         Cut::Gone
     }
 
+    fn unread_bytes(&self) -> Result<usize, Errno> {
+        Ok(self.gives.iter().filter_map(|gives| gives.as_ref().ok()).map(Vec::len).sum())
+    }
+
     fn buffer_bytes(&self) -> Result<usize, Errno> {
         Err(Errno::NOTSUP)
     }

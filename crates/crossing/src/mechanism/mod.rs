@@ -257,6 +257,18 @@ impl<S: Inbound, P: Inbound, U: Inbound, T: Inbound> Inbound for Each<S, P, U, T
         each!(self, half => half.recv(place, patience))
     }
 
+    fn skip(&mut self, patience: &mut Patience) -> Result<usize, RecvError> {
+        each!(self, half => half.skip(patience))
+    }
+
+    fn skip_stale(&mut self, patience: &mut Patience) -> Result<usize, RecvError> {
+        each!(self, half => half.skip_stale(patience))
+    }
+
+    fn pending(&mut self, patience: &mut Patience) -> Result<(usize, usize), RecvError> {
+        each!(self, half => half.pending(patience))
+    }
+
     fn end(&self) -> End {
         each!(self, half => half.end())
     }

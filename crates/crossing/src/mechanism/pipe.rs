@@ -269,6 +269,10 @@ impl Wire for PipeEnd {
         Cut::Gone
     }
 
+    fn unread_bytes(&self) -> Result<usize, Errno> {
+        rustix::io::ioctl_fionread(&self.fd).map(|bytes| bytes as usize)
+    }
+
     fn buffer_bytes(&self) -> Result<usize, Errno> {
         rustix::pipe::fcntl_getpipe_size(&self.fd)
     }

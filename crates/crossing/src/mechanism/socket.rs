@@ -153,6 +153,10 @@ impl Wire for SocketHalf {
         if self.stream.tcp { self.stream.cut_of_tcp() } else { Cut::Gone }
     }
 
+    fn unread_bytes(&self) -> Result<usize, Errno> {
+        rustix::io::ioctl_fionread(&self.stream.socket).map(|bytes| bytes as usize)
+    }
+
     fn buffer_bytes(&self) -> Result<usize, Errno> {
         sockopt::socket_send_buffer_size(&self.stream.socket)
     }

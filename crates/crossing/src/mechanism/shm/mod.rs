@@ -340,6 +340,23 @@ impl Inbound for RingReceiver {
         }
     }
 
+    fn skip(&mut self, patience: &mut Patience) -> Result<usize, RecvError> {
+        let (_, len) = self.find(patience)?;
+        self.ring.leave_found();
+        Ok(len)
+    }
+
+    fn skip_stale(&mut self, patience: &mut Patience) -> Result<usize, RecvError> {
+        self.find(patience)?;
+        self.ring.catch_up()?;
+        Ok(self.ring.leave_stale())
+    }
+
+    fn pending(&mut self, _: &mut Patience) -> Result<(usize, usize), RecvError> {
+        self.ring.catch_up()?;
+        self.ring.count()
+    }
+
     fn end(&self) -> End {
         let known = self.ring.memory().link().watch.known();
         let closed = known.intersects(Status::SENDER_CLOSED) && !known.intersects(Status::SENDER_GAVE_UP);

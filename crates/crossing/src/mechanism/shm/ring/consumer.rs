@@ -1,5 +1,7 @@
 //! The reading end of a ring: claims checked, messages copied out, and room given back.
 
+mod ahead;
+
 use std::hint::spin_loop;
 
 use super::super::memory::{Memory, Word};

@@ -40,7 +40,7 @@ fn execute(memory: &Hostile) -> u64 {
         let mut patience = block();
         patience.until(until);
         let len = memory.below(LONGEST as u64 + 1) as usize;
-        let violation = match memory.below(12) {
+        let violation = match memory.below(14) {
             0..3 => {
                 let outcome = sender.stage(&buffer[..len]);
                 if outcome.is_ok() {
@@ -79,6 +79,29 @@ fn execute(memory: &Hostile) -> u64 {
                     receiver.memory().read(place, &mut buffer[..len]);
                     receiver.leave_found();
                     memory.taken.set(memory.taken.get().wrapping_add(frame(len)));
+                }
+                violation_receiving(&outcome)
+            }
+            9 => violation_receiving(&receiver.catch_up().map_err(RecvError::from)),
+            10 => {
+                memory.steps_over.set(true);
+                let outcome = receiver.count();
+                if let Ok((messages, bytes)) = outcome {
+                    assert!(messages as u64 * GRAIN <= CAPACITY && bytes as u64 <= CAPACITY);
+                }
+                memory.steps_over.set(false);
+                violation_receiving(&outcome)
+            }
+            11 => {
+                let outcome = receiver.try_find();
+                if outcome.is_ok() {
+                    memory.steps_over.set(true);
+                    assert!(receiver.leave_stale() as u64 * GRAIN <= CAPACITY);
+                    let (place, len) = receiver.try_find().expect("the newest is there");
+                    receiver.memory().read(place, &mut buffer[..len]);
+                    receiver.leave_found();
+                    memory.steps_over.set(false);
+                    memory.taken.set(place.wrapping_sub(GRAIN).wrapping_add(frame(len)));
                 }
                 violation_receiving(&outcome)
             }

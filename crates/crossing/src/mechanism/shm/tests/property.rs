@@ -45,6 +45,10 @@ enum Act {
     ArmReceiver,
     /// Arm the sender, for a message of this length.
     ArmSender(usize),
+    /// Step over all messages but the newest.
+    LeaveStale,
+    /// Count those that are there.
+    Count,
 }
 
 /// One direction of the connection and what is known of it without the ring.
@@ -176,6 +180,24 @@ impl Direction {
                     self.emptied += frame(len);
                 }
             }
+            Act::LeaveStale => {
+                if self.find().is_some() {
+                    self.receiver.catch_up().expect("a peer that did nothing wrong");
+                    let passed = self.receiver.leave_stale();
+                    assert_eq!(passed, self.published.len() - 1, "the newest stays, and nothing before it");
+                    self.emptied +=
+                        self.published.drain(..passed).map(|message| frame(message.len())).sum::<u64>();
+                    self.find();
+                }
+            }
+            Act::Count => {
+                self.receiver.catch_up().expect("a peer that did nothing wrong");
+                let whole: u64 = self.published.iter().map(|message| frame(message.len())).sum();
+                let (messages, bytes) = self.receiver.count().expect("a peer that did nothing wrong");
+                assert_eq!(messages, self.published.len());
+                // Of what is only staged the first parts may be there.
+                assert!((whole..=self.written - self.emptied).contains(&(bytes as u64)), "{bytes} bytes");
+            }
             Act::RecvShort => {
                 let Some(room) = self.published.front().and_then(|message| message.len().checked_sub(1))
                 else {
@@ -267,6 +289,8 @@ fn acts() -> impl Strategy<Value = Vec<(bool, Act)>> {
         4 => Just(Act::Recv),
         1 => Just(Act::Find),
         2 => Just(Act::FindAndLeave),
+        1 => Just(Act::LeaveStale),
+        1 => Just(Act::Count),
         1 => Just(Act::RecvShort),
         2 => Just(Act::ArmReceiver),
         2 => len().prop_map(Act::ArmSender),
