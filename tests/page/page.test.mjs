@@ -742,6 +742,41 @@ test('on paper a replay names its moment, and a journey its blocks, within the s
   await other.close()
 })
 
+test('in one column a journey comes before what each part holds, to the eye and to the keyboard', async () => {
+  const other = keep(await mock({ replay: traceText(pigeon, 1, { mode: 'xray' }) }))
+  const { page, close } = await open(browser, `${other.url}#/replay?speed=max`, { viewport: { width: 375, height: 667 } })
+  await page.locator('.journey .lanes button').first().waitFor()
+  const order = () => page.evaluate(() => {
+    const parts = ['front', 'journey', 'foretold', 'holds'].map((name) => ({ name, element: document.querySelector(`.panel.${name}`) }))
+    const seen = (by) => [...parts].sort(by).map(({ name }) => name).join(' ')
+    return [seen((a, b) => a.element.getBoundingClientRect().top - b.element.getBoundingClientRect().top), seen((a, b) => (a.element.compareDocumentPosition(b.element) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1))]
+  })
+  assert.deepEqual(await order(), ['front journey foretold holds', 'front journey foretold holds'])
+  await page.setViewportSize({ width: 1366, height: 650 })
+  await until(async () => (await order())[1] === 'front holds journey foretold', 'below the stage, where there are two columns')
+  await close()
+  await other.close()
+})
+
+test('no line ends within a date', async () => {
+  const { page, close } = await open(browser, lab.url)
+  const lines = await page.evaluate(async () => {
+    const { date } = await import('/web/js/format.js')
+    const box = document.createElement('p')
+    box.style.width = '1px'
+    document.body.append(box)
+    return ['2026-11-24', date(0)].map((text) => {
+      box.textContent = text
+      const range = document.createRange()
+      range.selectNodeContents(box)
+      return new Set([...range.getClientRects()].map(({ top }) => top)).size
+    })
+  })
+  assert.ok(lines[0] > 1, 'the control: a plain one is broken')
+  assert.equal(lines[1], 1)
+  await close()
+})
+
 test('the terms of the trade are explained, to a pointer and to the keyboard', async () => {
   const { page, complaints, close } = await open(browser, at('race?run=20260921-1'))
   const sheet = page.getByRole('tooltip')

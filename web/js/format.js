@@ -3,6 +3,8 @@
 
 /** Never breaks a line: stands between a number and its unit. */
 const NBSP = '\u00a0'
+/** No line ends here. */
+const JOINED = '\u2060'
 
 /**
  * Three significant digits in the first unit that holds them; a whole number of the first unit stays whole.
@@ -81,7 +83,7 @@ export const list = (words) =>
 /** In UTC, as everywhere: a report says the same wherever it is read. @param {number} unixMs */
 export function date(unixMs) {
   const [day, time] = new Date(unixMs).toISOString().split('T')
-  return `${day}${NBSP}${time.slice(0, 8)}${NBSP}UTC`
+  return `${day.replaceAll('-', `-${JOINED}`)}${NBSP}${time.slice(0, 8)}${NBSP}UTC`
 }
 
 /** A gauge's value with its unit. @param {import('../types').Value} value @param {string} unit */

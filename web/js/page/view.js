@@ -27,6 +27,8 @@ import { menu } from './menu.js'
 const FINE = 1000
 /** Recordings that can be gone back to. */
 const KEPT = 20
+/** Where everything stands in one column, as in `stage.css`. */
+const COLUMN = matchMedia('(max-width: 64rem)')
 const NOTHING = 'Nothing recorded yet.'
 
 /** The keys of a stage, for its tooltip. */
@@ -58,8 +60,9 @@ export class View {
     this.results = new Results(header.scene)
     const stripBox = h('div', { class: 'strip-box' })
     this.front = h('section', { class: 'panel front', 'aria-label': 'Stage' }, this.bar(speed, sends, more), this.ground, this.moment, said ?? null, stripBox)
+    this.left = h('div', { class: 'left' }, this.front)
     this.element = h('div', { class: 'bench', 'data-accent': accent % 8 },
-      h('div', { class: 'left' }, this.front, this.stage.holds.element),
+      this.left,
       h('div', { class: 'right' }, this.journey.element, this.steps.element, experiments ?? null, this.results.element, this.log.element, this.figures.why, this.figures.element))
     this.player = new Player(this.stage, header, this.cutter)
     this.player.speed = speed
@@ -67,6 +70,16 @@ export class View {
     this.player.changed = () => this.show()
     this.player.show()
     this.keys = new Keys(this)
+    this.leave = new AbortController()
+    COLUMN.addEventListener('change', () => this.settle(), { signal: this.leave.signal })
+    this.settle()
+  }
+
+  /** What each part holds stands below the stage; where all is one column, after what is looked at more. */
+  settle() {
+    const { element } = this.stage.holds
+    if (COLUMN.matches) this.steps.element.after(element)
+    else this.left.append(element)
   }
 
   /**
@@ -258,6 +271,7 @@ export class View {
   }
 
   remove() {
+    this.leave.abort()
     this.player.pause()
     this.keys.remove()
     this.journey.remove()
