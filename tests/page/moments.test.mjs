@@ -73,8 +73,22 @@ for (const kind of ['shm', 'pipe', 'unix', 'tcp']) {
           ages.add(age)
         }
         seen.add(JSON.stringify(shown))
+        const hidden = await page.evaluate(() => {
+          const list = /** @type {any} */ (document.querySelector('.steps')).getBoundingClientRect()
+          const steps = [...document.querySelectorAll('.steps .now')].map((step) => step.getBoundingClientRect())
+          return steps.length > 0 && steps.every(({ top, bottom }) => top < list.top - 3 || bottom > list.bottom + 3)
+        })
+        assert.ok(!hidden, `${query}, frame ${frame}: the step that happens is in sight`)
         for (const step of await took.evaluateAll((all) => all.map((one) => [...document.querySelectorAll('.steps li')].indexOf(/** @type {any} */ (one.parentElement))))) woke.add(step)
       }
+      // What was last woken is that of this moment, however it was come to.
+      const beside = async (place) => {
+        await slider.fill(String(place))
+        return (await took.allTextContents()).join()
+      }
+      const end = await beside(fine)
+      assert.equal(await beside(0), '', `${query}: nothing was woken at the start`)
+      assert.equal(await beside(fine), end, `${query}: what was woken last`)
       assert.ok(seen.size > 1, `${query}: the figures move`)
       for (const age of ['read', 'derived', 'older']) assert.ok(ages.has(age), `${query}: no figure was ${age}`)
       if (query === 'wait=block') {
@@ -82,7 +96,7 @@ for (const kind of ['shm', 'pipe', 'unix', 'tcp']) {
         await page.getByRole('button', { name: 'Send 10' }).click()
         await until(() => lines.filter((line) => line.includes('"batch-end"')).length === 2, 'another batch', 30_000)
         await until(async () => (await page.locator('select[aria-label="Which recording"]').inputValue()) === '2', 'it is shown')
-        assert.equal(await took.count(), 0, 'and is not that of the recording before')
+        for (const text of await took.allTextContents()) assert.ok(Number(/#(\d+)/.exec(text)?.[1]) >= 10, `${text}: and is not that of the recording before`)
       }
       assert.deepEqual(complaints, [])
       await close()

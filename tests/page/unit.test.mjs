@@ -20,7 +20,7 @@ import { header, Teller, traceText } from './fixtures/trace.mjs'
 import { ROOT } from './harness.mjs'
 import { playerOf } from './unseen.mjs'
 
-const plain = (text) => text.replaceAll('\u00a0', ' ')
+const plain = (text) => text.replaceAll('\u00a0', ' ').replaceAll('\u2060', '')
 
 // The same file holds crates/lab/src/units.rs to the same texts.
 test('numbers carry three digits and a unit that fits', () => {

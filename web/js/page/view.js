@@ -267,7 +267,7 @@ export class View {
     this.strip.at(now)
     this.journey.at(now)
     this.log.at(now)
-    this.steps.at(player.current())
+    this.steps.at(player.current(), player.woken())
   }
 
   remove() {

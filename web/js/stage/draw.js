@@ -223,8 +223,8 @@ export class Stage {
     const box = this.at?.boxes.get(id)
     if (!part || !box) return
     const words = actors.length ? `☾ ${actors.join(', ')}` : ''
-    const more = words && `${words} sleeps here`
-    fit(part.sleeper, more.length <= box.sleeper.chars ? more : words, box.sleeper.chars)
+    // As much as there is room for, and where there is none nothing: the process says it, too.
+    say(part.sleeper, words && ([`${words} sleeps here`, words, '☾'].find(({ length }) => length <= box.sleeper.chars) ?? ''))
     // Its words stand where the rest of the label does, so that the track has all its room.
     if (part.note && box.sleeper.notes) part.note.setAttribute('display', words ? 'none' : 'inline')
   }

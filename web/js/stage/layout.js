@@ -177,7 +177,8 @@ function partBox(part, x, top, w, how) {
   const last = label[label.length - 1]
   const used = last.text.length + 1
   const gauges = front(part).map((gauge) => ({ gauge, label: nameOf(gauge.label)[0], chars: gauge.unit === 'B' ? BYTES : VALUE }))
-  const wide = (/** @type {typeof gauges} */ some) => some.reduce((sum, { label, chars }) => sum + label.length + 1 + chars, 0)
+  // Each with its number, and a space to the next.
+  const wide = (/** @type {typeof gauges} */ some) => some.reduce((sum, { label, chars }) => sum + label.length + 2 + chars, -1)
   // As many as fit on the line of the name; if not even one does, or a track leaves room for more, they have a line of their own.
   let beside = how === FULL ? 0 : gauges.length
   while (beside > 0 && used + wide(gauges.slice(0, beside)) > fit) beside--
@@ -195,7 +196,7 @@ function partBox(part, x, top, w, how) {
   const drawn = []
   gauges.slice(0, shown).reduce((at, one) => {
     drawn.push({ ...one, x: at, y: foot })
-    return at + (one.label.length + 1 + one.chars) * CHAR
+    return at + (one.label.length + 2 + one.chars) * CHAR
   }, first)
   const end = own || !drawn.length ? x + w - PAD : first - CHAR
   const noted = left + used * CHAR + CHAR

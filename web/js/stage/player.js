@@ -5,7 +5,7 @@ import { duration } from '../format.js'
 import { atMost } from '../scale.js'
 import { still } from '../prefs.js'
 import { TOKENS } from './layout.js'
-import { awaited, during, endOf, onTheWay, since } from './recording.js'
+import { awaited, during, endOf, lastSent, onTheWay, since } from './recording.js'
 import { mirrored, wayOf } from './way.js'
 import { warp } from './warp.js'
 import { DOING } from './words.js'
@@ -304,6 +304,12 @@ export class Player {
       const last = moments.findLast((moment) => moment.at <= now)
       return last && !(lies && now >= lies.from && now < lies.to) ? [{ message, moment: last }] : []
     })
+  }
+
+  /** The last message by now whose receiver had to be woken, if that was not long before. */
+  woken() {
+    const { recording, now } = this
+    return recording ? lastSent(recording, now, LIT).findLast((message) => (this.way(message).wakes?.from ?? Infinity) <= now) : undefined
   }
 
   /** What is lit: the parts of those steps, and what the kernel did beyond them. */

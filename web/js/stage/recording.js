@@ -326,6 +326,12 @@ export function awaited(from, t) {
   return next && next.recvBegin <= t ? next : null
 }
 
+/** The last messages that were sent by `t`, at most `limit`. @param {Recording} from @param {number} t @param {number} limit */
+export function lastSent({ messages }, t, limit) {
+  const sent = upTo(messages, t)
+  return messages.slice(Math.max(0, sent - limit), sent)
+}
+
 /** How many messages were sent by `t`. @param {Message[]} messages @param {number} t */
 function upTo(messages, t) {
   let low = 0

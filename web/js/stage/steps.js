@@ -61,27 +61,29 @@ export class Steps {
     this.write()
     /** @type {Set<HTMLElement>} */
     this.marked = new Set()
+    /** The one that is kept in sight. @type {HTMLElement | undefined} */
+    this.first = undefined
   }
 
   /** Nothing is said of the messages of a recording that is no longer shown. */
   clear() {
-    for (const took of this.took.values()) say(took, '')
     this.at([])
   }
 
-  /** @param {{ message: Message, moment: Moment }[]} current */
-  at(current) {
+  /** @param {{ message: Message, moment: Moment }[]} current @param {Message} [woken] the last one before whose receiver had to be woken */
+  at(current, woken) {
     if (current.length) this.turn(current[0].message.back)
-    for (const { message, moment } of current) {
-      const took = this.took.get(moment.step.id)
-      const wakes = message.way?.wakes
-      if (took && wakes) say(took, `#${count(message.id)}: ${duration(wakes.to - wakes.from)} of its ${duration(message.recvEnd - message.sendBegin)}`)
+    const wakes = woken?.way?.wakes
+    for (const [id, took] of this.took) {
+      const here = woken && wakes && woken.way?.moments.some(({ step }) => step.id === id)
+      say(took, here ? `#${count(woken.id)}: ${duration(wakes.to - wakes.from)} of its ${duration(woken.recvEnd - woken.sendBegin)}` : '')
     }
     const now = new Set(current.flatMap(({ moment }) => this.items.get(moment.step.id) ?? []))
     for (const item of this.marked) if (!now.has(item)) item.classList.remove('now')
     for (const item of now) if (!this.marked.has(item)) item.classList.add('now')
     const [first] = now
-    if (first && !this.marked.has(first)) this.bring(first)
+    if (first && first !== this.first) this.bring(first)
+    this.first = first
     this.marked = now
   }
 
@@ -101,7 +103,7 @@ export class Steps {
   bring(item) {
     const { list } = this
     if (list.scrollHeight <= list.clientHeight || list.matches(':hover')) return
-    const [above, below] = [item.offsetTop - list.offsetTop, item.offsetTop - list.offsetTop + item.offsetHeight]
+    const [above, below] = [item.offsetTop, item.offsetTop + item.offsetHeight]
     if (above < list.scrollTop) list.scrollTop = above
     else if (below > list.scrollTop + list.clientHeight) list.scrollTop = below - list.clientHeight
   }

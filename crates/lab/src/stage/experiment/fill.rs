@@ -72,11 +72,15 @@ pub(super) fn run(bench: &mut ExperimentBench<'_, '_>) -> Result<ExperimentVerdi
     let size = u64::from(bench.cast.size_bytes);
     let held = sent > 0 && received == sent && damaged == 0;
     let rest = if held {
-        format!("when the receiver had taken some, it went on, and {sent} of {sent} messages arrived")
+        format!(
+            "when the receiver had taken some, it went on, and {} of {} arrived",
+            units::count(sent),
+            units::plural(sent, "message")
+        )
     } else {
         format!(
             "{} of {} arrived whole, {damaged} came damaged",
-            received - damaged,
+            units::count(received - damaged),
             units::plural(sent, "message")
         )
     };
