@@ -116,7 +116,8 @@ pub(crate) fn receive_from(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<R
 }
 
 /// Sends `bytes` over a Unix socket with the credentials of this process, without waiting. The
-/// kernel refuses a process that says others.
+/// kernel refuses a process that says others, and one whose user or group has no number in its user
+/// namespace: that one sends the bytes alone.
 pub(crate) fn send_as_this_process(socket: impl AsFd, bytes: &[u8]) -> Result<usize, Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
@@ -125,7 +126,13 @@ pub(crate) fn send_as_this_process(socket: impl AsFd, bytes: &[u8]) -> Result<us
         ancillary.push(SendAncillaryMessage::ScmCredentials(UCred { pid, uid, gid }));
     }
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-    rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, flags)
+    let packet = [IoSlice::new(bytes)];
+    match rustix::net::sendmsg(&socket, &packet, &mut ancillary, flags) {
+        Err(Errno::INVAL) => {
+            rustix::net::sendmsg(&socket, &packet, &mut SendAncillaryBuffer::default(), flags)
+        }
+        sent => sent,
+    }
 }
 
 /// Receives one packet of one descriptor, without waiting and without allocating: also between fork
