@@ -9,6 +9,7 @@
 mod bare;
 mod channel;
 mod in_place;
+mod many;
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -139,6 +140,14 @@ enum Measure {
     Trusted,
     /// Both at once
     ClaimedTrusted,
+    /// The same as `stream`, received by a `Poll` over 1000 other connections, which are idle
+    Polled,
+    /// The same as `round-trip`, answered by such a `Poll`
+    PolledRoundTrip,
+    /// The same as `stream`, by tasks of a runtime at both ends; 1000 more wait in the receiver's only thread
+    Futures,
+    /// The same as `round-trip`, by such tasks
+    FuturesRoundTrip,
     /// As `one-way`, written by a claim and read where it stands: only the first word is touched
     InPlace,
     /// The bytes of shared memory that a side with a default channel owns
@@ -214,6 +223,24 @@ fn over(endpoint: Endpoint, job: &Job, near: bool) -> Result<Figures, Failed> {
         (Measure::Trusted | Measure::ClaimedTrusted, Payload::Ends, false) => {
             in_place::receives_all::<false>(connection, job)
         }
+        (Measure::Polled | Measure::PolledRoundTrip, Payload::Words, false) => {
+            many::polled::<true>(connection, job)
+        }
+        (Measure::Polled | Measure::PolledRoundTrip, Payload::Ends, false) => {
+            many::polled::<false>(connection, job)
+        }
+        (Measure::Futures | Measure::FuturesRoundTrip, Payload::Words, false) => {
+            many::futures::<true>(connection, job)
+        }
+        (Measure::Futures | Measure::FuturesRoundTrip, Payload::Ends, false) => {
+            many::futures::<false>(connection, job)
+        }
+        (Measure::Futures | Measure::FuturesRoundTrip, Payload::Words, true) => {
+            many::asks::<true>(connection, job)
+        }
+        (Measure::Futures | Measure::FuturesRoundTrip, Payload::Ends, true) => {
+            many::asks::<false>(connection, job)
+        }
         (_, Payload::Words, true) => channel::sends::<true>(connection, job),
         (_, Payload::Words, false) => channel::receives::<true>(connection, job),
         (_, Payload::Ends, true) => channel::sends::<false>(connection, job),
@@ -283,6 +310,11 @@ pub(crate) mod tests {
             ("trusted 64 100 0 block ends", [true, false, false]),
             ("trusted 64 100 4096 hybrid words", [true, false, false]),
             ("claimed-trusted 64 100 0 block words", [true, false, false]),
+            ("polled 64 100 0 block ends", [true, false, false]),
+            ("polled 64 100 0 hybrid words", [true, false, false]),
+            ("polled-round-trip 64 100 0 block words", [false, true, false]),
+            ("futures 64 100 0 hybrid words", [true, false, false]),
+            ("futures-round-trip 64 100 0 block ends", [false, true, false]),
             ("variable 64 100 0 block ends", [true, false, false]),
             ("variable 64 100 0 block words", [true, false, false]),
             ("round-trip 64 1000 0 hybrid ends", [false, true, true]),
@@ -304,6 +336,8 @@ pub(crate) mod tests {
             ("stream 64 100 0 block ends", "stream 72 100 0 block ends"),
             ("stream 64 100 0 block ends", "stream 64 100 0 block words"),
             ("claimed 64 100 0 block ends", "claimed 72 100 0 block ends"),
+            ("polled 64 100 0 block ends", "polled 72 100 0 block ends"),
+            ("futures 64 100 0 block ends", "futures 72 100 0 block ends"),
             ("trusted 64 100 0 block ends", "trusted 64 100 0 block words"),
             ("stream 64 100 0 block ends", "claimed-trusted 72 100 0 block ends"),
             ("variable 64 100 0 block words", "stream 64 100 0 block words"),

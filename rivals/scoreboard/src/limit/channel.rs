@@ -13,7 +13,7 @@ use crate::judge::Figures;
 
 /// Makes message `n`: every byte as in a race, or its number at both ends and nothing in between.
 #[inline(always)]
-fn make<const WORDS: bool>(message: &mut [u8], n: u64) {
+pub(super) fn make<const WORDS: bool>(message: &mut [u8], n: u64) {
     if WORDS {
         return payload::fill(message, n, 0);
     }
@@ -73,7 +73,7 @@ pub(super) fn sends<const WORDS: bool>(
     for part in parts(job) {
         let began = job.clock.now();
         match job.measure {
-            Measure::RoundTrip => {
+            Measure::RoundTrip | Measure::PolledRoundTrip => {
                 found = round_trips::<WORDS>(&mut connection, job, part, &mut message)?;
                 continue;
             }
