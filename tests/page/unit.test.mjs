@@ -344,6 +344,18 @@ test('the way of a message is within its stamps, in the order of the scene, and 
   }
 })
 
+test('a message that an earlier call has read is at no step while its own call returns', () => {
+  for (const earlier of [false, true]) {
+    const recording = recorded(post, 'burst', 2)
+    const [first, second] = recording.messages
+    Object.assign(second, { recvBegin: Math.max(first.recvEnd, second.sendEnd) + 10, within: earlier ? first : null, way: undefined })
+    second.recvEnd = second.recvBegin + 20
+    const player = playerOf(header(post), recording)
+    player.seek(second.recvBegin + 10)
+    assert.equal(player.current().some(({ message }) => message === second), !earlier, earlier ? 'read before' : 'the control: read now')
+  }
+})
+
 test('the deeper the scene, the deeper the way', () => {
   const deepest = (scene) => {
     const at = layout(scene, 800)

@@ -41,7 +41,7 @@
  * @property {Moment[]} moments
  * @property {Stop[]} stops
  * @property {{ from: number, to: number } | null} wakes while the receiver is made to run
- * @property {{ from: number, to: number } | null} lies while it lies where it is, and its receiver has not come yet
+ * @property {{ from: number, to: number } | null} lies while it lies where it is: its receiver has not come yet, or has read it in an earlier call
  * @property {number} read when the receiver has taken the message, and whatever its call read besides, out of the kernel
  */
 
@@ -185,7 +185,7 @@ export function wayOf(header, message) {
     moments: moments.filter((moment) => Number.isFinite(moment.at)),
     stops: stops(header, message, moments, sent),
     wakes: wake >= 0 && Number.isFinite(takes) ? { from: moments[wake].at, to: takes } : null,
-    lies: recvBegin > sent ? { from: sent, to: recvBegin } : Number.isNaN(recvBegin) && recvEnd === Infinity ? { from: sent, to: Infinity } : null,
+    lies: recvBegin > sent ? { from: sent, to: within ? recvEnd : recvBegin } : Number.isNaN(recvBegin) && recvEnd === Infinity ? { from: sent, to: Infinity } : null,
     read: within ? wayOf(header, within).read : (moments.find(({ step }) => takesRead(step))?.at ?? recvEnd),
   }
   return message.way
