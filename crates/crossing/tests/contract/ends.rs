@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crossing::{Config, End, Kind, RecvError, SendError, Sender};
+use crossing::{Config, Connection, End, Kind, RecvError, SendError, Sender};
 
-use crate::process::{LIMIT, message};
+use crate::process::{LIMIT, config, message, within};
 use crate::{Sentence, expect, judge, sentence};
 
 /// Nothing more comes, and that stays so.
@@ -304,4 +304,34 @@ pub(crate) fn a_panic_waits_in_no_drop() -> Sentence {
         },
     )
     .configured(patient, small)
+}
+
+/// The kernel reports words that a closed end had not read before it hands over what that end said last.
+#[test]
+fn a_close_is_told_as_one_however_near_to_the_other_ends() {
+    for kind in Kind::ALL {
+        within(&format!("{kind}"), move || {
+            for time in 0..200 {
+                let (here, there) = Connection::pair(kind, &config()).expect("a pair");
+                let (mut sender, receiver) = here.split();
+                drop(receiver);
+                drop(there);
+                // On TCP it may take a send or two.
+                let error = loop {
+                    if let Err(error) = sender.send(b"is it there?") {
+                        break error;
+                    }
+                };
+                if kind == Kind::Shm {
+                    assert_eq!((error, sender.end()), (SendError::Disconnected, Some(End::Closed)), "{time}");
+                }
+                let (here, there) = Connection::pair(kind, &config()).expect("a pair");
+                let (sender, mut receiver) = here.split();
+                drop(sender);
+                drop(there);
+                is_over(&mut receiver);
+                assert_eq!(receiver.end(), Some(End::Closed), "{kind}, {time}");
+            }
+        });
+    }
 }

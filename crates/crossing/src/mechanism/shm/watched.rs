@@ -113,9 +113,16 @@ impl WatchedPeer {
     pub(super) fn listen(&self) -> bool {
         // Nothing that holds it can panic halfway.
         let _hearing = self.hearing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut was_reset = false;
         loop {
             let what = match hear(&self.rendezvous) {
                 Err(Errno::INTR) => continue,
+                // The peer closed with words of this end unread. The kernel reports that once, before
+                // the packets that are left: the peer's last words.
+                Err(Errno::CONNRESET) if !was_reset => {
+                    was_reset = true;
+                    continue;
+                }
                 Err(Errno::AGAIN) => return true,
                 packet => packet.map_or(Status::GONE, |packet| self.told(packet)),
             };
