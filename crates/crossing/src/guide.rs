@@ -4,3 +4,6 @@
 
 #[doc = include_str!("../docs/waiting.md")]
 pub mod waiting {}
+
+#[doc = include_str!("../docs/costs.md")]
+pub mod costs {}

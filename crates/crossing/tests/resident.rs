@@ -10,20 +10,13 @@ use std::thread;
 use std::time::Duration;
 
 use crossing::{Config, Connection, Kind, SendError};
-use process::{again, part, within};
+use process::{again, part, resident_kib, within};
 
 const CONNECTIONS: usize = 50;
 const LONG: usize = 8 << 20;
 
 /// What the connections of one kind may keep: less than a mebibyte each, of eight that went through each.
 const BOUND_KIB: u64 = (CONNECTIONS as u64) << 10;
-
-/// What this process has in memory, in KiB.
-fn resident_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("/proc is mounted");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
-}
 
 /// Sends one long message through a connection, by calls that may wait for ever or for a while.
 fn pass(here: &mut Connection, there: &mut Connection, message: &[u8], buffer: &mut [u8], blocking: bool) {

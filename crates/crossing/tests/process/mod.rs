@@ -323,3 +323,10 @@ pub(crate) fn is_running(name: &str) -> bool {
         |task: &PathBuf| std::fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == name);
     tasks.map(|task| task.path()).any(|task| called(&task))
 }
+
+/// What this process has in memory, in KiB.
+pub(crate) fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc is mounted");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
