@@ -142,11 +142,16 @@ fn run(mut command: Command, limit: Duration) -> Result<(), String> {
 #[test]
 fn every_example_does_what_it_says() {
     limit_to(Resource::As, MEMORY);
-    let manifest = fs::read_to_string(package().join("Cargo.toml")).expect("it is there");
+    let [manifest, readme] = ["Cargo.toml", "README.md"]
+        .map(|file| fs::read_to_string(package().join(file)).expect("it is there"));
     let mut wrong = Vec::new();
     for (name, source) in examples() {
         println!("=== {name}");
         let text = fs::read_to_string(&source).expect("an example is a file, or a folder with main.rs");
+        let listed = source.strip_prefix(package()).expect("it is a part of it").display().to_string();
+        if !readme.contains(&format!("]({listed})")) {
+            wrong.push(format!("{name}: README.md does not link to {listed}"));
+        }
         let outcome = command(&name, &text, &manifest).and_then(|how| {
             if how.needs_tokio && !cfg!(feature = "tokio") {
                 cannot_run(Lacks::Tool, format!("{name} needs the feature tokio"));
