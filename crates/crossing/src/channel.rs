@@ -7,17 +7,23 @@ mod ahead;
 mod arming;
 mod claim;
 mod cork;
+mod cork_claim;
+mod corked;
 mod forms;
 mod gate;
+mod messages;
 mod receiver;
 mod sender;
+mod vectored;
 
 use std::fmt;
 
 pub use self::ahead::{Latest, Pending};
 pub use self::claim::Claim;
 pub use self::cork::{Cork, CorkedConnection};
+pub use self::cork_claim::CorkClaim;
 pub(crate) use self::forms::forms;
+pub use self::messages::Incoming;
 pub use self::receiver::Receiver;
 pub use self::sender::Sender;
 
@@ -39,19 +45,20 @@ use crate::wait::{Patience, WaitStrategy};
 ///
 /// | | as long as it takes | not at all | until a deadline | for a time |
 /// |---|---|---|---|---|
-/// | [`Sender`] | `send` | `try_send` | `send_deadline` | `send_timeout` |
+/// | [`Sender`], [`Cork`] | `send` | `try_send` | `send_deadline` | `send_timeout` |
+/// | | `send_vectored` | `try_send_vectored` | `send_vectored_deadline` | `send_vectored_timeout` |
 /// | | `claim` | `try_claim` | `claim_deadline` | `claim_timeout` |
 /// | | `flush` | `try_flush` | `flush_deadline` | `flush_timeout` |
-/// | [`Cork`] | `send` | `try_send` | `send_deadline` | `send_timeout` |
-/// | | `flush` | `try_flush` | `flush_deadline` | `flush_timeout` |
-/// | [`Receiver`], [`CorkedConnection`], [`TrustedReceiver`](crate::TrustedReceiver) | `recv` | `try_recv` | `recv_deadline` | `recv_timeout` |
-/// | [`Receiver`] | `recv_vec` | `try_recv_vec` | `recv_vec_deadline` | `recv_vec_timeout` |
+/// | [`Receiver`] | `recv` | `try_recv` | `recv_deadline` | `recv_timeout` |
+/// | | `recv_vec` | `try_recv_vec` | `recv_vec_deadline` | `recv_vec_timeout` |
 /// | | `recv_latest` | `try_recv_latest` | `recv_latest_deadline` | `recv_latest_timeout` |
 /// | | `skip` | `try_skip` | `skip_deadline` | `skip_timeout` |
 /// | `Sender<Shm>` | `send_blob` | `try_send_blob` | `send_blob_deadline` | `send_blob_timeout` |
 /// | `Receiver<Shm>` | `recv_blob` | `try_recv_blob` | `recv_blob_deadline` | `recv_blob_timeout` |
 ///
-/// A connection has the forms of both its halves.
+/// A connection has the forms of both its halves, a [`CorkedConnection`] those of a cork and of a receiver. A
+/// [`TrustedReceiver`](crate::TrustedReceiver) has those of a receiver but `recv_vec`: it lends the message. Without a
+/// wait of its own are `pending`, `skip_stale`, and the iterators `messages` (waits for each) and `try_messages` (for none).
 ///
 /// A [commit](Claim::commit) waits no longer than the form that granted its claim. Dropping a
 /// [`Cork`] never waits. Dropping a [`Sender`] waits only for a full channel, and at most

@@ -47,6 +47,9 @@ pub(crate) const fn header(len: usize) -> [u8; HEADER_BYTES] {
     (len as u32).to_le_bytes()
 }
 
+/// From how many places one call writes, at most: a frame's header, and the parts of its message.
+const PARTS: usize = 16;
+
 /// The last word, in place of a length: no more messages come. Longer than any message.
 const END: u32 = u32::MAX;
 
@@ -55,7 +58,7 @@ const END: u32 = u32::MAX;
 pub enum Cut {
     /// The other end of the stream is gone. Everything it had written was read, or still can be.
     Gone,
-    /// The connection was reset. Messages on their way, in either direction, may be lost.
+    /// The connection was reset. Incoming on their way, in either direction, may be lost.
     Reset,
 }
 
@@ -70,8 +73,8 @@ pub trait Wire: Send {
     /// Writes from `bytes`. With `now` it never waits, and says EAGAIN instead. Never raises SIGPIPE.
     fn write(&mut self, bytes: &[u8], now: bool) -> Result<usize, Errno>;
 
-    /// The same from two places, one after the other.
-    fn write_both(&mut self, parts: &[IoSlice<'_>; 2], now: bool) -> Result<usize, Errno>;
+    /// The same from several places, one after the other: from [`PARTS`] at most.
+    fn write_parts(&mut self, parts: &[IoSlice<'_>], now: bool) -> Result<usize, Errno>;
 
     /// How an error of [`Wire::read`] or [`Wire::write`] ended the stream; `None` when it did not.
     fn cut(&self, errno: Errno) -> Option<Cut>;

@@ -1,6 +1,7 @@
 //! The halves of a connection: the two traits that [`channel`](crate::channel) builds the contract on, and what a mechanism
 //! must supply so that there are any.
 
+use std::io::IoSlice;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use crate::config::Config;
@@ -135,6 +136,26 @@ pub trait Outbound: Send {
 
     /// Gives the room claimed last back, if it was not committed.
     fn abandon(&mut self);
+
+    /// Sends one message that is put together from `parts`, of `len` bytes together, as [`Outbound::send`] does.
+    fn send_vectored(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        len: usize,
+        patience: &mut Patience,
+    ) -> Result<(), SendError>;
+
+    /// Makes room at the line's end for a message of `len` bytes, to be written in place. `Full` as above.
+    fn claim_in_line(&mut self, len: usize) -> Result<(), SendError>;
+
+    /// That room, for `len` bytes.
+    fn claimed_in_line(&self, len: usize) -> &[u8];
+
+    /// That room, for `len` bytes, to write to.
+    fn claimed_in_line_mut(&mut self, len: usize) -> &mut [u8];
+
+    /// Puts the message of `len` bytes that was written there in line.
+    fn commit_in_line(&mut self, len: usize);
 
     /// Publishes everything in line.
     fn publish(&mut self, patience: &mut Patience) -> Result<(), SendError>;

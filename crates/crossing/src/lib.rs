@@ -96,6 +96,7 @@ mod mechanism;
 mod owner;
 mod packet;
 mod parse;
+mod parts;
 mod pause;
 mod peer;
 mod place;
@@ -111,7 +112,9 @@ pub mod tokio;
 mod tuning;
 mod wait;
 
-pub use channel::{Claim, Connection, Cork, CorkedConnection, Latest, Pending, Receiver, Sender};
+pub use channel::{
+    Claim, Connection, Cork, CorkClaim, CorkedConnection, Incoming, Latest, Pending, Receiver, Sender,
+};
 pub use config::Config;
 pub use credentials::Peers;
 pub use endpoint::activation::Activated;

@@ -76,3 +76,31 @@ fn a_wait_ends_as_it_does_elsewhere() {
     drop(sender);
     assert!(matches!(receiver.recv(), Err(RecvError::Disconnected)));
 }
+
+/// Neither what is skipped nor what is passed over is looked at, and the newest is lent.
+#[test]
+fn the_newest_is_lent_and_the_older_are_dropped() {
+    let (mut sender, mut receiver) = ends();
+    let lengths = [10, 0, LONGEST / 2, 7, 900];
+    for (n, len) in lengths.into_iter().enumerate() {
+        sender.send(&message(n, len)).expect("the receiver lives");
+    }
+    assert_eq!(receiver.pending().expect("the sender lives").messages, 5);
+    assert_eq!(receiver.skip(), Ok(10));
+    assert_eq!(receiver.try_skip(), Ok(0));
+    let (newest, passed) = receiver.recv_latest().expect("the sender lives");
+    assert_eq!((&*newest, passed), (&message(4, 900)[..], 2));
+    drop(newest);
+    assert_eq!(receiver.try_recv_latest().map(|_| ()), Err(RecvError::Empty));
+    assert_eq!(receiver.skip_timeout(Duration::from_millis(1)), Err(RecvError::Timeout));
+    assert_eq!(receiver.recv_latest_timeout(Duration::from_millis(1)).map(|_| ()), Err(RecvError::Timeout));
+    sender.send(b"one").expect("the receiver lives");
+    sender.send(b"two").expect("the receiver lives");
+    assert_eq!(receiver.skip_stale(), Ok(1));
+    // One that is leaked is received again.
+    std::mem::forget(receiver.recv_latest().expect("the sender lives"));
+    assert_eq!(&*receiver.recv().expect("the sender lives"), b"two");
+    drop(sender);
+    assert_eq!(receiver.recv_latest().map(|_| ()), Err(RecvError::Disconnected));
+    assert_eq!(receiver.end(), Some(crossing::End::Closed));
+}

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use super::receiver::Receiver;
 use crate::error::RecvError;
 use crate::halves::{Inbound, Mechanism};
-use crate::place::MessagePlace;
 use crate::wait::Until;
 
 /// What can be received without a wait, as far as it is known: see [`Receiver::pending`].
@@ -163,14 +162,10 @@ impl<M: Mechanism> Receiver<M> {
         self.recv_latest_until(buffer, Until::after(timeout))
     }
 
-    pub(super) fn recv_latest_until<P: MessagePlace + ?Sized>(
-        &mut self,
-        place: &mut P,
-        until: Until,
-    ) -> Result<Latest, RecvError> {
+    pub(super) fn recv_latest_until(&mut self, buffer: &mut [u8], until: Until) -> Result<Latest, RecvError> {
         self.ask(until, |inbound, patience| {
             let passed = inbound.skip_stale(patience)?;
-            Ok(Latest { len: inbound.recv(place, patience)?, passed })
+            Ok(Latest { len: inbound.recv(buffer, patience)?, passed })
         })
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::receiver::Receiver;
 use super::sender::Sender;
-use crate::error::{RecvError, SendError};
+use crate::error::SendError;
 use crate::halves::{Any, Mechanism, Outbound};
 use crate::wait::Until;
 
@@ -31,7 +31,7 @@ impl<M: Mechanism> Sender<M> {
     }
 }
 
-/// Messages that are gathered and published together.
+/// Incoming that are gathered and published together.
 ///
 /// Dropping it publishes as many of its messages as there is room for, and never waits. The rest
 /// stays in the sender's line and goes first with its next call. [Flush](Cork::flush) it to see
@@ -138,72 +138,6 @@ impl<M: Mechanism> fmt::Debug for Cork<'_, M> {
 pub struct CorkedConnection<'a, M: Mechanism = Any> {
     pub(super) cork: Cork<'a, M>,
     pub(super) receiver: &'a mut Receiver<M>,
-}
-
-impl<'a, M: Mechanism> CorkedConnection<'a, M> {
-    /// See [`Cork::send`].
-    ///
-    /// # Errors
-    /// See there.
-    pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.cork.send(message)
-    }
-
-    /// See [`Cork::flush`].
-    ///
-    /// # Errors
-    /// See there.
-    pub fn flush(&mut self) -> Result<(), SendError> {
-        self.cork.flush()
-    }
-
-    /// The cork, for its other forms.
-    pub fn cork(&mut self) -> &mut Cork<'a, M> {
-        &mut self.cork
-    }
-
-    /// Publishes everything in line, then waits for the next message as [`Receiver::recv`] does,
-    /// because an answer needs its question sent first.
-    ///
-    /// # Errors
-    /// Those of [`Receiver::recv`].
-    pub fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        self.recv_until(buffer, Until::Forever)
-    }
-
-    /// Publishes of what is in line as much as there is room for, and takes the next message if there is one now.
-    ///
-    /// # Errors
-    /// Those of [`Receiver::try_recv`].
-    pub fn try_recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        self.recv_until(buffer, Until::Now)
-    }
-
-    /// Publishes everything in line, then waits for the next message, both until `deadline`.
-    ///
-    /// # Errors
-    /// Those of [`Receiver::recv_deadline`].
-    pub fn recv_deadline(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, RecvError> {
-        self.recv_until(buffer, Until::At(deadline))
-    }
-
-    /// Publishes everything in line, then waits for the next message, both within `timeout`.
-    ///
-    /// # Errors
-    /// See [`recv_deadline`](CorkedConnection::recv_deadline).
-    pub fn recv_timeout(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, RecvError> {
-        self.recv_until(buffer, Until::after(timeout))
-    }
-
-    fn recv_until(&mut self, buffer: &mut [u8], until: Until) -> Result<usize, RecvError> {
-        // The next send reports a failure to publish; messages that have arrived can still be
-        // received.
-        let _ = self.cork.sender.flush_until(until);
-        match self.receiver.recv_at_once(buffer) {
-            Some(len) => Ok(len),
-            None => self.receiver.recv_until(buffer, until),
-        }
-    }
 }
 
 impl<M: Mechanism> fmt::Debug for CorkedConnection<'_, M> {

@@ -1,10 +1,12 @@
 //! The forms of both halves on a whole connection. Each does what the form of the same name does on its half.
 
+use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use super::Connection;
 use super::ahead::{Latest, Pending};
 use super::claim::Claim;
+use super::messages::Incoming;
 use crate::error::{End, RecvError, SendError};
 use crate::halves::Mechanism;
 
@@ -33,6 +35,10 @@ impl<M: Mechanism> Connection<M> {
             try_send(message: &[u8]) -> Result<(), SendError>;
             send_deadline(message: &[u8], deadline: Instant) -> Result<(), SendError>;
             send_timeout(message: &[u8], timeout: Duration) -> Result<(), SendError>;
+            send_vectored(parts: &[IoSlice<'_>]) -> Result<(), SendError>;
+            try_send_vectored(parts: &[IoSlice<'_>]) -> Result<(), SendError>;
+            send_vectored_deadline(parts: &[IoSlice<'_>], deadline: Instant) -> Result<(), SendError>;
+            send_vectored_timeout(parts: &[IoSlice<'_>], timeout: Duration) -> Result<(), SendError>;
             claim(len: usize) -> Result<Claim<'_, M>, SendError>;
             try_claim(len: usize) -> Result<Claim<'_, M>, SendError>;
             claim_deadline(len: usize, deadline: Instant) -> Result<Claim<'_, M>, SendError>;
@@ -62,6 +68,16 @@ impl<M: Mechanism> Connection<M> {
             skip_stale() -> Result<usize, RecvError>;
             pending() -> Result<Pending, RecvError>;
         }
+    }
+
+    /// See [`Receiver::messages`](crate::Receiver::messages).
+    pub fn messages(&mut self) -> Incoming<'_, M> {
+        self.receiver.messages()
+    }
+
+    /// See [`Receiver::try_messages`](crate::Receiver::try_messages).
+    pub fn try_messages(&mut self) -> Incoming<'_, M> {
+        self.receiver.try_messages()
     }
 
     /// How the direction from the peer ended: see [`Receiver::end`](crate::Receiver::end).

@@ -38,10 +38,7 @@ impl<M: Mechanism> Receiver<M> {
     /// [`Forked`](RecvError::Forked), [`Io`](RecvError::Io).
     #[inline(always)]
     pub fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        match self.recv_at_once(buffer) {
-            Some(len) => Ok(len),
-            None => self.recv_until(buffer, Until::Forever),
-        }
+        self.recv_within(buffer, Until::Forever)
     }
 
     /// Takes the next message if there is one now. In the middle of a stream it may let the sender get ahead first, for as long as
@@ -51,10 +48,7 @@ impl<M: Mechanism> Receiver<M> {
     /// Those of [`recv`](Receiver::recv), and [`Empty`](RecvError::Empty).
     #[inline(always)]
     pub fn try_recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        match self.recv_at_once(buffer) {
-            Some(len) => Ok(len),
-            None => self.recv_until(buffer, Until::Now),
-        }
+        self.recv_within(buffer, Until::Now)
     }
 
     /// Waits for the next message until `deadline`.
@@ -155,6 +149,14 @@ impl<M: Mechanism> Receiver<M> {
         until: Until,
     ) -> Result<usize, RecvError> {
         self.ask(until, |inbound, patience| inbound.recv(place, patience))
+    }
+
+    #[inline(always)]
+    pub(super) fn recv_within(&mut self, buffer: &mut [u8], until: Until) -> Result<usize, RecvError> {
+        match self.recv_at_once(buffer) {
+            Some(len) => Ok(len),
+            None => self.recv_until(buffer, until),
+        }
     }
 
     /// Receives into a vector, which has the message's length afterwards, and is empty after an error.

@@ -216,7 +216,7 @@ impl<M: Mechanism> Sender<M> {
     }
 
     #[inline]
-    fn check(&self, len: usize) -> Result<(), SendError> {
+    pub(super) fn check(&self, len: usize) -> Result<(), SendError> {
         self.gate.pass()?;
         let max = self.outbound.max_message();
         if len > max {

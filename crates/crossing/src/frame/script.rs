@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 
 use rustix::io::Errno;
 
-use super::{Cut, Wire};
+use super::{Cut, PARTS, Wire};
 use crate::wait::{Patience, Until, WaitStrategy};
 
 /// One direction of such a stream.
@@ -41,8 +41,9 @@ impl Wire for Script {
         Ok(most)
     }
 
-    fn write_both(&mut self, parts: &[IoSlice<'_>; 2], now: bool) -> Result<usize, Errno> {
-        self.write(&[&*parts[0], &*parts[1]].concat(), now)
+    fn write_parts(&mut self, parts: &[IoSlice<'_>], now: bool) -> Result<usize, Errno> {
+        assert!(parts.len() <= PARTS);
+        self.write(&parts.iter().map(|part| &**part).collect::<Vec<_>>().concat(), now)
     }
 
     fn cut(&self, errno: Errno) -> Option<Cut> {

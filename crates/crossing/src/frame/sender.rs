@@ -1,15 +1,17 @@
 //! The sending half of a stream: frames in line, and what the kernel does not take at once.
 
 use std::io::IoSlice;
+use std::iter;
 use std::os::fd::BorrowedFd;
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
-use super::{Cut, END, HEADER_BYTES, Wire, again, copy, header};
+use super::{Cut, END, HEADER_BYTES, PARTS, Wire, again, copy, header};
 use crate::error::SendError;
 use crate::halves::Outbound;
 use crate::owner::Owner;
+use crate::parts;
 use crate::ready::Ready;
 use crate::wait::Patience;
 
@@ -114,7 +116,7 @@ impl<W: Wire> FrameSender<W> {
         self.abandon();
         self.write_out(patience)?;
         if self.goes_alone(message.len()) {
-            return self.send_long(message, patience);
+            return self.send_long(&[IoSlice::new(message)], message.len(), patience);
         }
         if !self.push(message) {
             self.make_room(message.len())?;
@@ -150,16 +152,30 @@ impl<W: Wire> FrameSender<W> {
         }
     }
 
-    /// Sends a message that is longer than a line from where it is. A part that must wait is kept,
+    /// Sends a message of `len` bytes that is longer than a line from where its parts are. What must wait is kept,
     /// if patience ends or a passing error comes.
     #[inline(never)]
-    fn send_long(&mut self, message: &[u8], patience: &mut Patience) -> Result<(), SendError> {
-        let header = header(message.len());
-        let rest =
-            |gone: usize| [&header[gone.min(HEADER_BYTES)..], &message[gone.saturating_sub(HEADER_BYTES)..]];
+    fn send_long(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        len: usize,
+        patience: &mut Patience,
+    ) -> Result<(), SendError> {
+        let header = header(len);
+        let rest = |mut gone: usize| {
+            let mut rest = [&[][..]; PARTS];
+            let parts = parts.iter().map(|part| &**part);
+            for (rest, part) in rest.iter_mut().zip(iter::once(&header[..]).chain(parts)) {
+                let skipped = gone.min(part.len());
+                gone -= skipped;
+                *rest = &part[skipped..];
+            }
+            rest
+        };
         let mut gone = 0;
-        while gone < HEADER_BYTES + message.len() {
-            let write = |wire: &mut W, now| wire.write_both(&rest(gone).map(IoSlice::new), now);
+        while gone < HEADER_BYTES + len {
+            let places = 1 + parts.len();
+            let write = |wire: &mut W, now| wire.write_parts(&rest(gone).map(IoSlice::new)[..places], now);
             let mut written = write(&mut self.wire, !patience.waits_in_calls());
             if let Err(Errno::AGAIN | Errno::INTR) = written {
                 written = again(&mut self.wire, PollFlags::OUT, patience, write).unwrap_or(Err(Errno::AGAIN));
@@ -272,6 +288,40 @@ impl<W: Wire> Outbound for FrameSender<W> {
         self.claimed_mut(len).copy_from_slice(message);
         self.commit(len);
         Ok(())
+    }
+
+    fn send_vectored(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        len: usize,
+        patience: &mut Patience,
+    ) -> Result<(), SendError> {
+        self.abandon();
+        self.write_out(patience)?;
+        if self.goes_alone(len) && parts.len() < PARTS {
+            return self.send_long(parts, len, patience);
+        }
+        self.open(len)?;
+        parts::copy(parts, self.claimed_mut(len));
+        self.commit(len);
+        self.send_line(patience)
+    }
+
+    fn claim_in_line(&mut self, len: usize) -> Result<(), SendError> {
+        self.abandon();
+        self.open(len)
+    }
+
+    fn claimed_in_line(&self, len: usize) -> &[u8] {
+        self.claimed(len)
+    }
+
+    fn claimed_in_line_mut(&mut self, len: usize) -> &mut [u8] {
+        self.claimed_mut(len)
+    }
+
+    fn commit_in_line(&mut self, len: usize) {
+        self.commit(len);
     }
 
     fn claim(&mut self, len: usize) -> Result<(), SendError> {

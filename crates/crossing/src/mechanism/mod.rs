@@ -12,6 +12,7 @@ mod socket;
 pub(crate) mod tcp;
 pub(crate) mod unix;
 
+use std::io::IoSlice;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
@@ -196,6 +197,31 @@ impl<S: Outbound, P: Outbound, U: Outbound, T: Outbound> Outbound for Each<S, P,
     #[inline]
     fn abandon(&mut self) {
         each!(self, half => half.abandon());
+    }
+
+    fn send_vectored(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        len: usize,
+        patience: &mut Patience,
+    ) -> Result<(), SendError> {
+        each!(self, half => half.send_vectored(parts, len, patience))
+    }
+
+    fn claim_in_line(&mut self, len: usize) -> Result<(), SendError> {
+        each!(self, half => half.claim_in_line(len))
+    }
+
+    fn claimed_in_line(&self, len: usize) -> &[u8] {
+        each!(self, half => half.claimed_in_line(len))
+    }
+
+    fn claimed_in_line_mut(&mut self, len: usize) -> &mut [u8] {
+        each!(self, half => half.claimed_in_line_mut(len))
+    }
+
+    fn commit_in_line(&mut self, len: usize) {
+        each!(self, half => half.commit_in_line(len));
     }
 
     fn publish(&mut self, patience: &mut Patience) -> Result<(), SendError> {

@@ -252,7 +252,7 @@ impl Wire for PipeEnd {
         }
     }
 
-    fn write_both(&mut self, parts: &[IoSlice<'_>; 2], now: bool) -> Result<usize, Errno> {
+    fn write_parts(&mut self, parts: &[IoSlice<'_>], now: bool) -> Result<usize, Errno> {
         let quiet = self.quiet;
         let fd = self.mode(now)?;
         match quiet {

@@ -120,7 +120,7 @@ impl Wire for SocketHalf {
         rustix::net::send(&self.stream.socket, bytes, flags | SendFlags::NOSIGNAL)
     }
 
-    fn write_both(&mut self, parts: &[IoSlice<'_>; 2], now: bool) -> Result<usize, Errno> {
+    fn write_parts(&mut self, parts: &[IoSlice<'_>], now: bool) -> Result<usize, Errno> {
         let flags = if now { SendFlags::DONTWAIT } else { SendFlags::empty() };
         let nothing = &mut SendAncillaryBuffer::default();
         rustix::net::sendmsg(&self.stream.socket, parts, nothing, flags | SendFlags::NOSIGNAL)

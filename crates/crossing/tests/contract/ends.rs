@@ -155,7 +155,7 @@ pub(crate) fn a_close_is_told_as_one() -> Sentence {
 }
 
 /// Fills a channel with messages of `len` bytes. How many were taken.
-fn fill(sender: &mut Sender, len: usize) -> u64 {
+pub(crate) fn fill(sender: &mut Sender, len: usize) -> u64 {
     let mut taken = 0;
     loop {
         match sender.try_send(message(taken, len)) {

@@ -1,6 +1,7 @@
 //! Sentences about the grid of forms: each call that can wait has a blocking, a non-blocking, a deadline and a timeout form, and
 //! what is dropped does not wait at all. They are held against a side that does not read.
 
+use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use crossing::{Cork, SendError, Sender};
@@ -108,7 +109,7 @@ pub(crate) fn every_form_waits_no_longer_than_it_may() -> Sentence {
     const LEN: usize = 900;
     type Send = fn(&mut Sender, &[u8]) -> Result<(), SendError>;
     /// Each takes one message, or none.
-    const FORMS: [(&str, Send); 9] = [
+    const FORMS: [(&str, Send); 15] = [
         ("try_send", Sender::try_send),
         ("send_deadline", |sender, message| sender.send_deadline(message, Instant::now() + MOMENT)),
         ("send_timeout", |sender, message| sender.send_timeout(message, MOMENT)),
@@ -122,7 +123,25 @@ pub(crate) fn every_form_waits_no_longer_than_it_may() -> Sentence {
             write(sender.claim_deadline(message.len(), Instant::now() + MOMENT)?, message)
         }),
         ("claim_timeout", |sender, message| write(sender.claim_timeout(message.len(), MOMENT)?, message)),
+        ("try_send_vectored", |sender, message| sender.try_send_vectored(&[IoSlice::new(message)])),
+        ("send_vectored_timeout", |sender, message| {
+            sender.send_vectored_timeout(&[IoSlice::new(message)], MOMENT)
+        }),
+        ("cork.try_send_vectored", |sender, message| {
+            sender.cork().try_send_vectored(&[IoSlice::new(message)])
+        }),
+        ("cork.send_vectored_timeout", |sender, message| {
+            sender.cork().send_vectored_timeout(&[IoSlice::new(message)], MOMENT)
+        }),
+        ("cork.try_claim", |sender, message| put(sender.cork().try_claim(message.len())?, message)),
+        ("cork.claim_timeout", |sender, message| {
+            put(sender.cork().claim_timeout(message.len(), MOMENT)?, message)
+        }),
     ];
+    fn put(mut claim: crossing::CorkClaim<'_>, message: &[u8]) -> Result<(), SendError> {
+        claim.copy_from_slice(message);
+        claim.commit()
+    }
     fn write(mut claim: crossing::Claim<'_>, message: &[u8]) -> Result<(), SendError> {
         claim.copy_from_slice(message);
         claim.commit()

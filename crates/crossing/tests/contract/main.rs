@@ -12,6 +12,7 @@ mod duplex;
 mod ends;
 mod forks;
 mod forms;
+mod gathering;
 mod messages;
 #[path = "../process/mod.rs"]
 mod process;
@@ -30,6 +31,7 @@ use duplex::*;
 use ends::*;
 use forks::*;
 use forms::*;
+use gathering::*;
 use messages::*;
 use receiving::*;
 use stopping::*;
@@ -79,6 +81,11 @@ sentences! {
     the_newest_is_kept_for_a_longer_buffer,
     every_message_is_received_or_counted,
     what_is_pending_is_there,
+    every_form_sends_the_same_message,
+    a_corked_claim_is_written_in_line,
+    a_corked_connection_asks_before_it_listens,
+    an_iterator_ends_where_the_other_side_closed,
+    an_iterator_tells_an_end_that_is_no_close,
     an_armed_receiver_is_told_of_each_message,
     what_is_there_is_not_waited_for,
     an_armed_sender_is_told_of_room,

@@ -113,3 +113,30 @@ fn the_last_word_goes_behind_what_is_in_line() {
     assert!(sender.closed);
     assert!(sender.wire.taken == [&frame[..], &[0xff; 4]].concat());
 }
+
+/// Whatever the kernel takes at a time, parts go one behind the other, those of a long message from where they are.
+#[test]
+fn parts_go_whole_however_the_kernel_takes_them() {
+    for len in [0, 10, 3000, 70_000, 200_000] {
+        let (whole, frame) = message(len);
+        for count in [1, 2, PARTS - 1, PARTS, 100] {
+            let parts: Vec<IoSlice<'_>> =
+                whole.chunks(len.div_ceil(count).max(1)).map(IoSlice::new).collect();
+            for until in [Until::Forever, Until::Now] {
+                let takes = [Ok(1), Err(Errno::INTR), Ok(2), Ok(1), Ok(1500), Err(Errno::AGAIN), Ok(66_000)];
+                let wire = Script { takes: takes.into(), ..Script::default() };
+                let mut sender = FrameSender::new(wire, 1 << 20, Owner::me().unwrap());
+                let outcome = sender.send_vectored(&parts, len, &mut patience(until));
+                // A call that is interrupted has taken a part.
+                let finished = until == Until::Forever;
+                assert_eq!(outcome.is_ok(), finished, "{len} bytes in {count} parts: {outcome:?}");
+                if !finished {
+                    assert_eq!(outcome, Err(SendError::Unfinished));
+                    sender.publish(&mut patience(Until::Forever)).unwrap();
+                }
+                assert!(sender.wire.taken == frame, "{len} bytes in {count} parts");
+                assert!(sender.buffer.len() <= Script::LINE_BYTES, "a buffer is left behind");
+            }
+        }
+    }
+}

@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use super::blob::Blob;
 use super::{RingReceiver, Shm};
-use crate::channel::Receiver;
-use crate::error::RecvError;
+use crate::channel::{Pending, Receiver};
+use crate::error::{End, RecvError};
+use crate::halves::Inbound;
 use crate::owner::Substitute;
 use crate::wait::{Until, WaitStrategy};
 
@@ -109,6 +110,113 @@ impl TrustedReceiver {
             None => self.recv_until(until)?,
         };
         Ok(Message { from: self, place, len })
+    }
+
+    /// Waits until there is a message, and lends the newest of those that are there. The older ones are dropped; how many
+    /// that were is told beside it. See [`Receiver::recv_latest`].
+    ///
+    /// # Errors
+    /// Those of [`recv`](TrustedReceiver::recv).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (mut here, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    /// here.send(b"1st picture")?;
+    /// here.send(b"2nd picture")?;
+    /// let (picture, passed) = receiver.recv_latest()?;
+    /// assert_eq!((&*picture, passed), (&b"2nd picture"[..], 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn recv_latest(&mut self) -> Result<(Message<'_>, usize), RecvError> {
+        self.recv_latest_until(Until::Forever)
+    }
+
+    /// The newest message of those that are there now, if there is one.
+    ///
+    /// # Errors
+    /// Those of [`recv`](TrustedReceiver::recv), and [`Empty`](RecvError::Empty).
+    pub fn try_recv_latest(&mut self) -> Result<(Message<'_>, usize), RecvError> {
+        self.recv_latest_until(Until::Now)
+    }
+
+    /// Waits until there is a message, at most until `deadline`, and lends the newest.
+    ///
+    /// # Errors
+    /// Those of [`recv`](TrustedReceiver::recv), and [`Timeout`](RecvError::Timeout).
+    pub fn recv_latest_deadline(&mut self, deadline: Instant) -> Result<(Message<'_>, usize), RecvError> {
+        self.recv_latest_until(Until::At(deadline))
+    }
+
+    /// Waits until there is a message, at most for `timeout`, and lends the newest.
+    ///
+    /// # Errors
+    /// Those of [`recv_latest_deadline`](TrustedReceiver::recv_latest_deadline).
+    pub fn recv_latest_timeout(&mut self, timeout: Duration) -> Result<(Message<'_>, usize), RecvError> {
+        self.recv_latest_until(Until::after(timeout))
+    }
+
+    fn recv_latest_until(&mut self, until: Until) -> Result<(Message<'_>, usize), RecvError> {
+        let ((place, len), passed) = self.receiver.ask(until, |inbound, patience| {
+            let passed = inbound.skip_stale(patience)?;
+            Ok((inbound.find(patience)?, passed))
+        })?;
+        Ok((Message { from: self, place, len }, passed))
+    }
+
+    /// As [`Receiver::skip`].
+    ///
+    /// # Errors
+    /// Those of [`Receiver::skip`].
+    pub fn skip(&mut self) -> Result<usize, RecvError> {
+        self.receiver.skip()
+    }
+
+    /// As [`Receiver::try_skip`].
+    ///
+    /// # Errors
+    /// Those of [`Receiver::try_skip`].
+    pub fn try_skip(&mut self) -> Result<usize, RecvError> {
+        self.receiver.try_skip()
+    }
+
+    /// As [`Receiver::skip_deadline`].
+    ///
+    /// # Errors
+    /// Those of [`Receiver::skip_deadline`].
+    pub fn skip_deadline(&mut self, deadline: Instant) -> Result<usize, RecvError> {
+        self.receiver.skip_deadline(deadline)
+    }
+
+    /// As [`Receiver::skip_timeout`].
+    ///
+    /// # Errors
+    /// Those of [`Receiver::skip_timeout`].
+    pub fn skip_timeout(&mut self, timeout: Duration) -> Result<usize, RecvError> {
+        self.receiver.skip_timeout(timeout)
+    }
+
+    /// As [`Receiver::skip_stale`].
+    ///
+    /// # Errors
+    /// Those of [`Receiver::skip_stale`].
+    pub fn skip_stale(&mut self) -> Result<usize, RecvError> {
+        self.receiver.skip_stale()
+    }
+
+    /// As [`Receiver::pending`].
+    ///
+    /// # Errors
+    /// Those of [`Receiver::pending`].
+    pub fn pending(&mut self) -> Result<Pending, RecvError> {
+        self.receiver.pending()
+    }
+
+    /// As [`Receiver::end`].
+    pub fn end(&self) -> Option<End> {
+        self.receiver.end()
     }
 
     #[inline(never)]

@@ -50,6 +50,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
+use std::io::IoSlice;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -79,6 +80,7 @@ use crate::error::{ConnectError, End, RecvError, SendError};
 use crate::halves::{Halves, Inbound, Mechanism, Outbound};
 use crate::kind::Kind;
 use crate::owner::{self, Owner, Substitute};
+use crate::parts;
 use crate::place::MessagePlace;
 use crate::ready::Ready;
 use crate::wait::{Patience, Until};
@@ -240,6 +242,48 @@ impl Outbound for RingSender {
     /// A claim takes nothing before its commit.
     #[inline(always)]
     fn abandon(&mut self) {}
+
+    fn send_vectored(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        len: usize,
+        patience: &mut Patience,
+    ) -> Result<(), SendError> {
+        while let Err(error) = self.claim(len) {
+            match error {
+                SendError::Full => self.wait_room(len, patience)?,
+                error => return Err(error),
+            }
+        }
+        parts::copy(parts, self.claimed_mut(len));
+        self.commit(len);
+        Ok(())
+    }
+
+    fn claim_in_line(&mut self, len: usize) -> Result<(), SendError> {
+        if self.line.open(len) {
+            return Ok(());
+        }
+        self.publish_line()?;
+        // One that is too long for any line goes by itself.
+        if self.line.open(len) { Ok(()) } else { self.ring.claim(len) }
+    }
+
+    fn claimed_in_line(&self, len: usize) -> &[u8] {
+        if self.line.is_open() { self.line.room(len) } else { self.claimed(len) }
+    }
+
+    fn claimed_in_line_mut(&mut self, len: usize) -> &mut [u8] {
+        if self.line.is_open() { self.line.room_mut(len) } else { self.claimed_mut(len) }
+    }
+
+    fn commit_in_line(&mut self, len: usize) {
+        if self.line.is_open() {
+            self.line.commit(len);
+        } else {
+            self.commit(len);
+        }
+    }
 
     fn publish(&mut self, patience: &mut Patience) -> Result<(), SendError> {
         loop {

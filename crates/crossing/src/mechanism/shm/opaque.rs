@@ -143,6 +143,12 @@ pub(super) fn bytes(words: &[u64]) -> &[u8] {
     unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), size_of_val(words)) }
 }
 
+/// The same, to write to.
+pub(super) fn bytes_mut(words: &mut [u64]) -> &mut [u8] {
+    // SAFETY: every word is eight bytes, any byte is valid, and the words are borrowed for writing.
+    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) }
+}
+
 /// Copies a message out of a ring.
 ///
 /// # Safety

@@ -1,0 +1,132 @@
+//! One message from several places: a header and a payload need not be put together first.
+
+use std::io::IoSlice;
+use std::time::{Duration, Instant};
+
+use super::cork::Cork;
+use super::sender::Sender;
+use crate::error::SendError;
+use crate::halves::{Mechanism, Outbound};
+use crate::parts;
+use crate::wait::Until;
+
+impl<M: Mechanism> Sender<M> {
+    /// Sends one message that is put together from `parts`, one behind the other, and waits for room if there is none.
+    ///
+    /// Each part is copied once, to where a [`send`](Sender::send) copies a whole message. A long message of up to 15 parts
+    /// goes through a pipe and through sockets from where its parts are.
+    ///
+    /// # Errors
+    /// Those of [`send`](Sender::send).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::IoSlice;
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// let parts = [&b"header, "[..], b"payload"].map(IoSlice::new);
+    /// here.send_vectored(&parts)?;
+    ///
+    /// let mut buffer = [0; 64];
+    /// let len = there.recv(&mut buffer)?;
+    /// assert_eq!(&buffer[..len], b"header, payload");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), SendError> {
+        self.send_vectored_until(parts, Until::Forever)
+    }
+
+    /// Sends one message that is put together from `parts` if there is room now.
+    ///
+    /// # Errors
+    /// Those of [`try_send`](Sender::try_send).
+    pub fn try_send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), SendError> {
+        self.send_vectored_until(parts, Until::Now)
+    }
+
+    /// Sends one message that is put together from `parts` if there is room before `deadline`.
+    ///
+    /// # Errors
+    /// Those of [`send_deadline`](Sender::send_deadline).
+    pub fn send_vectored_deadline(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        deadline: Instant,
+    ) -> Result<(), SendError> {
+        self.send_vectored_until(parts, Until::At(deadline))
+    }
+
+    /// Sends one message that is put together from `parts` if there is room within `timeout`.
+    ///
+    /// # Errors
+    /// Those of [`send_deadline`](Sender::send_deadline).
+    pub fn send_vectored_timeout(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        timeout: Duration,
+    ) -> Result<(), SendError> {
+        self.send_vectored_until(parts, Until::after(timeout))
+    }
+
+    fn send_vectored_until(&mut self, parts: &[IoSlice<'_>], until: Until) -> Result<(), SendError> {
+        let len = parts::len(parts);
+        self.check(len)?;
+        self.ask(until, |outbound, patience| outbound.send_vectored(parts, len, patience))
+    }
+}
+
+impl<M: Mechanism> Cork<'_, M> {
+    /// Puts one message in line that is put together from `parts`. When the line is full it is published, and waits for
+    /// room.
+    ///
+    /// # Errors
+    /// Those of [`Sender::send`].
+    pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), SendError> {
+        self.send_vectored_until(parts, Until::Forever)
+    }
+
+    /// Puts one message in line that is put together from `parts`, if there is room in line, or can be made without a wait.
+    ///
+    /// # Errors
+    /// Those of [`Cork::try_send`].
+    pub fn try_send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), SendError> {
+        self.send_vectored_until(parts, Until::Now)
+    }
+
+    /// Puts one message in line that is put together from `parts`, if there is room in line before `deadline`.
+    ///
+    /// # Errors
+    /// Those of [`Cork::send_deadline`].
+    pub fn send_vectored_deadline(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        deadline: Instant,
+    ) -> Result<(), SendError> {
+        self.send_vectored_until(parts, Until::At(deadline))
+    }
+
+    /// Puts one message in line that is put together from `parts`, if there is room in line within `timeout`.
+    ///
+    /// # Errors
+    /// Those of [`Cork::send_deadline`].
+    pub fn send_vectored_timeout(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        timeout: Duration,
+    ) -> Result<(), SendError> {
+        self.send_vectored_until(parts, Until::after(timeout))
+    }
+
+    fn send_vectored_until(&mut self, parts: &[IoSlice<'_>], until: Until) -> Result<(), SendError> {
+        let len = parts::len(parts);
+        if self.sender.outbound.goes_alone(len) {
+            return self.sender.send_vectored_until(parts, until);
+        }
+        self.sender.with_room(len, until, |outbound| {
+            outbound.claim_in_line(len)?;
+            parts::copy(parts, outbound.claimed_in_line_mut(len));
+            outbound.commit_in_line(len);
+            Ok(())
+        })
+    }
+}
