@@ -58,7 +58,7 @@ const END: u32 = u32::MAX;
 pub enum Cut {
     /// The other end of the stream is gone. Everything it had written was read, or still can be.
     Gone,
-    /// The connection was reset. Incoming on their way, in either direction, may be lost.
+    /// The connection was reset. Messages on their way, in either direction, may be lost.
     Reset,
 }
 

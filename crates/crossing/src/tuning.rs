@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-// Incoming in shared memory.
+// Messages in shared memory.
 
 /// The parts in which long messages are published, in bytes: "Long messages, and the size of the ring". Both ends must have the
 /// same, so it stands in a region's header (`docs/wire.md`).
@@ -108,7 +108,7 @@ pub(crate) const LINGER_PAUSES: u32 = 160;
 /// floor (race.md).
 pub(crate) const BRIEF_LOOKS: u32 = 512;
 
-// Incoming over a stream of bytes: "Streams of bytes", Lingering, and Batch and buffers.
+// Messages over a stream of bytes: "Streams of bytes", Lingering, and Batch and buffers.
 
 /// The least number of messages in one read that make a burst: the sender is faster than one message a look.
 pub(crate) const BURST: usize = 4;

@@ -31,7 +31,7 @@ impl<M: Mechanism> Sender<M> {
     }
 }
 
-/// Incoming that are gathered and published together.
+/// Messages that are gathered and published together.
 ///
 /// Dropping it publishes as many of its messages as there is room for, and never waits. The rest
 /// stays in the sender's line and goes first with its next call. [Flush](Cork::flush) it to see

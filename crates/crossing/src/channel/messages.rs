@@ -1,4 +1,4 @@
-//! Incoming one after the other, until the direction ends.
+//! Messages one after the other, until the direction ends.
 
 use std::fmt;
 use std::iter::FusedIterator;

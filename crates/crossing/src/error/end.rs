@@ -36,7 +36,7 @@ pub enum End {
     /// The peer's half ended without closing. Every message published by its sender has been
     /// received.
     Abrupt,
-    /// The connection was cut ([`RecvError::Reset`](crate::RecvError::Reset)). Incoming may be lost.
+    /// The connection was cut ([`RecvError::Reset`](crate::RecvError::Reset)). Messages may be lost.
     Reset,
     /// The peer's receiver is gone, and this mechanism does not tell its sender how.
     Unknown,

@@ -77,10 +77,10 @@ pub enum SendError {
         /// The longest message of this connection in bytes.
         max: usize,
     },
-    /// The peer has died, or receives no more. Incoming sent before may not have been received.
+    /// The peer has died, or receives no more. Messages sent before may not have been received.
     Disconnected,
     /// The connection was cut (TCP only): by the other machine's kernel, by an administrator, or because nothing was answered
-    /// for minutes. Incoming sent before may not have been received. Told again by every later call.
+    /// for minutes. Messages sent before may not have been received. Told again by every later call.
     Reset,
     /// The peer broke the protocol. The connection is over.
     Poisoned(Violation),

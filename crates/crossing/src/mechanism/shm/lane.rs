@@ -2,7 +2,7 @@
 //!
 //! It is a Unix packet socket that carries only the descriptors of [`Blob`](super::Blob)s, one a
 //! packet, and in return a packet that wakes a sender waiting for one to be taken. The kernel keeps
-//! their order, and closes those never taken. Incoming and blobs do not wait for each other; but a
+//! their order, and closes those never taken. Messages and blobs do not wait for each other; but a
 //! blob sent before a message is there when the message has arrived.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

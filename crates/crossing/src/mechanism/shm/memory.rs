@@ -58,7 +58,7 @@ impl BitOr for Status {
 
 /// Two regions, as one side sees them: its own, which it writes, and the peer's, which it can only read.
 pub(crate) trait Memory {
-    /// Incoming longer than this many bytes are published in parts of this size: a multiple of 8,
+    /// Messages longer than this many bytes are published in parts of this size: a multiple of 8,
     /// the same on both sides.
     const PART: usize;
 

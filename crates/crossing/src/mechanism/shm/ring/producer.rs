@@ -21,7 +21,7 @@ pub(crate) struct Producer<M> {
     head: u64,
     /// The sleep (by its flag) that I have already ended.
     woken: u64,
-    /// Incoming longer than this are published in parts of this many bytes.
+    /// Messages longer than this are published in parts of this many bytes.
     part: usize,
 }
 

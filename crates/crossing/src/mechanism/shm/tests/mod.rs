@@ -120,7 +120,7 @@ fn recv_in_place<M: Memory>(
     }
 }
 
-/// Incoming as they stand together in the ring.
+/// Messages as they stand together in the ring.
 fn frames<'a>(messages: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut frames = Vec::new();
     for message in messages {

@@ -58,14 +58,14 @@ struct Direction {
     writer: Heap,
     /// The receiver's side, whose `head` tells the sender what is free.
     reader: Heap,
-    /// Incoming published when the receiver was armed, and bytes given back when the sender was.
+    /// Messages published when the receiver was armed, and bytes given back when the sender was.
     armed: (Option<u64>, Option<u64>),
-    /// Incoming ever published.
+    /// Messages ever published.
     shown: u64,
     capacity: u64,
     start: u64,
     longest: usize,
-    /// Incoming the receiver may have, and messages only staged.
+    /// Messages the receiver may have, and messages only staged.
     published: VecDeque<Vec<u8>>,
     staged: VecDeque<Vec<u8>>,
     /// Bytes of the ring ever taken by the sender, and ever emptied by the receiver.
