@@ -12,7 +12,7 @@ use std::error::Error;
 use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossing::{Address, Config, ConnectError, Connection, Kind, Listener};
 
@@ -58,7 +58,7 @@ fn serve() -> Result<(), Box<dyn Error>> {
     let socket = socket.ok_or("start it by a service manager: cargo run -p crossing --example activation")?;
     let listener = Listener::from_fd(Kind::Shm, socket.into())?;
     loop {
-        let mut connection = match listener.accept_deadline(Instant::now() + Duration::from_millis(500)) {
+        let mut connection = match listener.accept_timeout(Duration::from_millis(500)) {
             Ok(endpoint) => endpoint.connect(&Config::default())?,
             Err(ConnectError::Timeout) => return Ok(()),
             Err(error) => return Err(error.into()),

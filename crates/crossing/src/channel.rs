@@ -29,6 +29,7 @@ pub use self::sender::Sender;
 
 use crate::config::Config;
 use crate::halves::{Any, Inbound, Mechanism, Opened};
+use crate::kind::Kind;
 use crate::peer::{Identity, Peer};
 use crate::stopper::Stopper;
 use crate::wait::{Patience, WaitStrategy};
@@ -84,12 +85,12 @@ pub struct Connection<M: Mechanism = Any> {
 }
 
 impl<M: Mechanism> Connection<M> {
-    pub(crate) fn new(opened: Opened<M::Outbound, M::Inbound>, config: &Config) -> Self {
+    pub(crate) fn new(kind: Kind, opened: Opened<M::Outbound, M::Inbound>, config: &Config) -> Self {
         let Opened { outbound, inbound, one_core, owner, identity } = opened;
         let patience = Patience::new(config.wait, one_core);
         Connection {
-            sender: Sender::new(outbound, patience.clone(), config.linger, owner),
-            receiver: Receiver::new(inbound, patience, owner),
+            sender: Sender::new(kind, outbound, patience.clone(), config.linger, owner),
+            receiver: Receiver::new(kind, inbound, patience, owner),
             identity,
         }
     }
@@ -160,6 +161,19 @@ impl<M: Mechanism> Connection<M> {
         CorkedConnection { cork: self.sender.cork(), receiver: &mut self.receiver }
     }
 
+    /// The mechanism that it goes over.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// let (here, _there) = Connection::pair(Kind::Pipe, &Config::default())?;
+    /// assert_eq!(here.kind(), Kind::Pipe);
+    /// # Ok::<(), crossing::ConnectError>(())
+    /// ```
+    pub fn kind(&self) -> Kind {
+        self.sender.kind()
+    }
+
     /// The longest message that both ends agreed on, in bytes.
     pub fn max_message(&self) -> usize {
         self.sender.max_message()
@@ -180,6 +194,9 @@ impl<M: Mechanism> Connection<M> {
 
 impl<M: Mechanism> fmt::Debug for Connection<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("max_message", &self.max_message()).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("kind", &self.kind())
+            .field("max_message", &self.max_message())
+            .finish_non_exhaustive()
     }
 }

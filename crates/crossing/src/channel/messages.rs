@@ -116,6 +116,28 @@ impl<M: Mechanism> Iterator for Incoming<'_, M> {
     }
 }
 
+/// Its [messages](Receiver::messages).
+///
+/// # Examples
+/// ```
+/// # use crossing::{Config, Connection, Kind};
+/// # let (mut here, mut there) = Connection::pair(Kind::Pipe, &Config::default())?;
+/// # here.send(b"one")?;
+/// # drop(here);
+/// for message in there.receiver() {
+///     println!("{} bytes", message?.len());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl<'a, M: Mechanism> IntoIterator for &'a mut Receiver<M> {
+    type Item = Result<Vec<u8>, RecvError>;
+    type IntoIter = Incoming<'a, M>;
+
+    fn into_iter(self) -> Incoming<'a, M> {
+        self.messages()
+    }
+}
+
 impl<M: Mechanism> FusedIterator for Incoming<'_, M> {}
 
 impl<M: Mechanism> fmt::Debug for Incoming<'_, M> {

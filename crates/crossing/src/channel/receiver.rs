@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::gate::{Closed, Gate};
 use crate::error::{End, RecvError};
 use crate::halves::{Any, Inbound, Mechanism};
+use crate::kind::Kind;
 use crate::owner::Owner;
 use crate::place::{Growing, MessagePlace};
 use crate::stopper::Stopper;
@@ -18,6 +19,7 @@ use crate::wait::{Patience, Until, WaitStrategy};
 /// dropping the last may wait up to [`Config::linger`](crate::Config::linger): see
 /// [`Sender`](crate::Sender).
 pub struct Receiver<M: Mechanism = Any> {
+    kind: Kind,
     inbound: M::Inbound,
     gate: Gate,
     patience: Patience,
@@ -26,8 +28,8 @@ pub struct Receiver<M: Mechanism = Any> {
 }
 
 impl<M: Mechanism> Receiver<M> {
-    pub(super) fn new(inbound: M::Inbound, patience: Patience, owner: Owner) -> Self {
-        Receiver { inbound, gate: Gate::new(owner), patience, over: false }
+    pub(super) fn new(kind: Kind, inbound: M::Inbound, patience: Patience, owner: Owner) -> Self {
+        Receiver { kind, inbound, gate: Gate::new(owner), patience, over: false }
     }
 
     /// Waits for the next message, copies it into `buffer` and returns its length in bytes.
@@ -250,6 +252,11 @@ impl<M: Mechanism> Receiver<M> {
         &mut self.inbound
     }
 
+    /// The mechanism that it goes over.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// The longest message that both ends agreed on, in bytes: a buffer of this length fits every message.
     pub fn max_message(&self) -> usize {
         self.inbound.max_message()
@@ -289,6 +296,9 @@ impl<M: Mechanism> Receiver<M> {
 
 impl<M: Mechanism> fmt::Debug for Receiver<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver").field("max_message", &self.max_message()).finish_non_exhaustive()
+        f.debug_struct("Receiver")
+            .field("kind", &self.kind)
+            .field("max_message", &self.max_message())
+            .finish_non_exhaustive()
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::gate::Gate;
 use crate::error::{End, SendError};
 use crate::halves::{Any, Mechanism, Outbound};
+use crate::kind::Kind;
 use crate::owner::Owner;
 use crate::stopper::Stopper;
 use crate::wait::{Patience, Until, WaitStrategy};
@@ -23,6 +24,7 @@ use crate::wait::{Patience, Until, WaitStrategy};
 /// sees an abrupt end. On TCP dropping the last half waits, within the same limit, for everything
 /// sent to arrive. A drop in a panic or in a forked child never waits.
 pub struct Sender<M: Mechanism = Any> {
+    kind: Kind,
     pub(super) outbound: M::Outbound,
     pub(super) gate: Gate,
     patience: Patience,
@@ -33,8 +35,14 @@ pub struct Sender<M: Mechanism = Any> {
 }
 
 impl<M: Mechanism> Sender<M> {
-    pub(super) fn new(outbound: M::Outbound, patience: Patience, linger: Duration, owner: Owner) -> Self {
-        Sender { outbound, gate: Gate::new(owner), patience, linger, end: None }
+    pub(super) fn new(
+        kind: Kind,
+        outbound: M::Outbound,
+        patience: Patience,
+        linger: Duration,
+        owner: Owner,
+    ) -> Self {
+        Sender { kind, outbound, gate: Gate::new(owner), patience, linger, end: None }
     }
 
     /// Sends a message, and waits for room if there is none.
@@ -191,6 +199,11 @@ impl<M: Mechanism> Sender<M> {
         self.end.map(|end| if end == End::Unknown { self.outbound.end() } else { end })
     }
 
+    /// The mechanism that it goes over.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// The longest message that both ends agreed on, in bytes.
     pub fn max_message(&self) -> usize {
         self.outbound.max_message()
@@ -252,6 +265,9 @@ impl<M: Mechanism> Drop for Sender<M> {
 
 impl<M: Mechanism> fmt::Debug for Sender<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("max_message", &self.max_message()).finish_non_exhaustive()
+        f.debug_struct("Sender")
+            .field("kind", &self.kind)
+            .field("max_message", &self.max_message())
+            .finish_non_exhaustive()
     }
 }

@@ -162,6 +162,25 @@ impl Listener {
         self.accept_until(Some(deadline))
     }
 
+    /// Waits for the next peer for `timeout`.
+    ///
+    /// # Errors
+    /// Those of [`accept_deadline`](Listener::accept_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use crossing::{ConnectError, Listener};
+    ///
+    /// let listener = Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// let outcome = listener.accept_timeout(Duration::from_millis(1));
+    /// assert!(outcome.is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), ConnectError>(())
+    /// ```
+    pub fn accept_timeout(&self, timeout: Duration) -> Result<Endpoint, ConnectError> {
+        self.accept_deadline(deadline::after(timeout))
+    }
+
     /// Takes the next peer, if there is one now.
     ///
     /// # Errors

@@ -224,7 +224,7 @@ impl Endpoint {
         // Where the ends met, the kernel knows of the meeting; a pair's would be the process that
         // made it.
         let identity = met.unwrap_or(opened.identity);
-        Ok(Connection::new(Opened { identity, ..opened }, config))
+        Ok(Connection::new(kind, Opened { identity, ..opened }, config))
     }
 }
 

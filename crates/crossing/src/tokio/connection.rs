@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::endpoint::{Address, Endpoint};
 use crate::error::{ConnectError, End, RecvError, SendError};
 use crate::halves::{Any, Mechanism};
+use crate::kind::Kind;
 
 /// A [`Connection`](crate::Connection) whose waits are futures. [Split](AsyncConnection::split) it to send and receive in two
 /// tasks.
@@ -57,6 +58,11 @@ impl<M: Mechanism> AsyncConnection<M> {
     /// See [`Receiver::end`](crate::Receiver::end).
     pub fn end(&self) -> Option<End> {
         self.receiver.end()
+    }
+
+    /// The mechanism that it goes over.
+    pub fn kind(&self) -> Kind {
+        self.sender.kind()
     }
 
     /// The longest message that both ends agreed on, in bytes.

@@ -11,6 +11,7 @@ use ::tokio::io::Interest;
 use super::watched::{Turns, WatchedFd};
 use crate::error::{End, RecvError};
 use crate::halves::{Any, Mechanism};
+use crate::kind::Kind;
 use crate::ready::Ready;
 
 /// From how many messages without a wait it is a stream.
@@ -111,6 +112,11 @@ impl<M: Mechanism> AsyncReceiver<M> {
     /// See [`Receiver::end`](crate::Receiver::end).
     pub fn end(&self) -> Option<End> {
         self.receiver.end()
+    }
+
+    /// The mechanism that it goes over.
+    pub fn kind(&self) -> Kind {
+        self.receiver.kind()
     }
 
     /// The longest message that both ends agreed on, in bytes.

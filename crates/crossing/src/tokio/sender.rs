@@ -10,6 +10,7 @@ use ::tokio::io::Interest;
 use super::watched::{Turns, WatchedFd};
 use crate::error::SendError;
 use crate::halves::{Any, Mechanism};
+use crate::kind::Kind;
 use crate::ready::Ready;
 
 /// A [`Sender`](crate::Sender) whose waits are futures.
@@ -120,6 +121,11 @@ impl<M: Mechanism> AsyncSender<M> {
     /// Whether something that was taken waits to be published.
     pub fn has_in_line(&self) -> bool {
         self.sender.has_in_line()
+    }
+
+    /// The mechanism that it goes over.
+    pub fn kind(&self) -> Kind {
+        self.sender.kind()
     }
 
     /// The longest message that both ends agreed on, in bytes.

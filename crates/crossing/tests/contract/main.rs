@@ -111,7 +111,9 @@ pub(crate) struct Side {
 impl Side {
     fn new(endpoint: Endpoint, config: &Config, line: Line) -> Side {
         let kind = endpoint.kind();
-        Side { kind, connection: endpoint.connect(config).expect("the two sides agree"), line }
+        let connection = endpoint.connect(config).expect("the two sides agree");
+        assert_eq!(connection.kind(), kind);
+        Side { kind, connection, line }
     }
 
     /// Sends the message with this number.
