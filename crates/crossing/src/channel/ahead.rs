@@ -33,6 +33,11 @@ impl<M: Mechanism> Receiver<M> {
     /// Nothing is copied to the program. On shared memory not one byte of the message is read, so it takes the same time
     /// whatever its length. On a pipe and on sockets the message has to be read from the kernel all the same.
     ///
+    /// # From which size it pays
+    /// On shared memory from 256 B: with its `send` a message that is skipped takes 0.84 of the time of one that is received,
+    /// 0.71 at 1 KiB and 0.58 at 60 KiB. On a Unix socket the system calls are most of it: 0.98 at 1 KiB, 0.87 at 60 KiB.
+    /// (Record `results/2026-11-29-kvm-epyc-2-cores-forms` of the project.)
+    ///
     /// # Errors
     /// Those of [`recv`](Receiver::recv), but never [`TooLong`](RecvError::TooLong).
     ///
@@ -111,6 +116,10 @@ impl<M: Mechanism> Receiver<M> {
     /// Waits until there is a message, and takes the newest of those that are there then. The older ones are dropped.
     ///
     /// Only messages that are there whole are compared. What comes during the call does not prolong it.
+    ///
+    /// # From which size it pays
+    /// Where messages go out of date, from any: the older ones are skipped, and cost what
+    /// [`skip`](Receiver::skip) says. A newest message that is alone costs what `recv` costs.
     ///
     /// # Errors
     /// Those of [`recv`](Receiver::recv). After [`TooLong`](RecvError::TooLong) the newest message is kept, and the older ones

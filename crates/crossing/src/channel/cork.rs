@@ -33,6 +33,12 @@ impl<M: Mechanism> Sender<M> {
 
 /// Messages that are gathered and published together.
 ///
+/// # From which size it pays
+/// On a pipe and on sockets for messages up to some KiB, because many share a system call: gathered and received, 64
+/// messages through a Unix socket take a 29th of the time of single ones at 16 B, a fifth at 1 KiB, half at 4 KiB, and
+/// the same at 16 KiB. On shared memory a publication is no call. There it pays where the receiver sleeps, or
+/// on another core wants each line again. (Record `results/2026-11-29-kvm-epyc-2-cores-forms` of the project.)
+///
 /// Dropping it publishes as many of its messages as there is room for, and never waits. The rest
 /// stays in the sender's line and goes first with its next call. [Flush](Cork::flush) it to see
 /// errors, and before you wait for an answer.
