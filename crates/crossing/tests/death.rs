@@ -269,6 +269,33 @@ for_every_kind! { each_kind [
     stopped_again_and_again_loses_nothing
 ] }
 
+/// One end closes while words of the other are on their way to it, unread: it has closed all the same.
+#[test]
+fn a_close_that_crosses_another_is_a_close() {
+    within("ends that close at once", || {
+        for kind in Kind::ALL {
+            for round in 0..if kind == Kind::Shm { 2000 } else { 100 } {
+                let pair = || Connection::pair(kind, &Config::small()).expect("a pair");
+                let (here, there) = pair();
+                let (sender, mut receiver) = here.split();
+                drop(sender);
+                drop(there);
+                let outcome = receiver.recv(&mut [0; 8]);
+                assert_eq!(outcome, Err(RecvError::Disconnected), "{kind} {round}");
+                assert_eq!(receiver.end(), Some(End::Closed), "{kind} {round}");
+                if kind == Kind::Shm {
+                    let (here, there) = pair();
+                    let (mut sender, receiver) = here.split();
+                    drop(receiver);
+                    drop(there);
+                    while sender.send(b"x") != Err(SendError::Disconnected) {}
+                    assert_eq!(sender.end(), Some(End::Closed), "{round}");
+                }
+            }
+        }
+    });
+}
+
 /// Starts a peer that has a child of its own, which keeps the peer's socket open; returns the child's pid.
 fn start_leaking(kind: Kind) -> (Second, Connection, Pid) {
     let (second, mut here) = start(kind, "leak", WaitStrategy::Block);
