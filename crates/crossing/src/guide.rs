@@ -7,3 +7,9 @@ pub mod waiting {}
 
 #[doc = include_str!("../docs/costs.md")]
 pub mod costs {}
+
+#[doc = include_str!("../docs/meeting.md")]
+pub mod meeting {}
+
+#[doc = include_str!("../docs/dying.md")]
+pub mod dying {}

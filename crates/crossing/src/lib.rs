@@ -105,7 +105,9 @@ mod ready;
 mod refusal;
 #[cfg(feature = "scene")]
 pub mod scene;
+mod session;
 mod stopper;
+mod supervisor;
 mod sys;
 #[cfg(feature = "tokio")]
 pub mod tokio;
@@ -138,7 +140,9 @@ pub use pause::pause;
 pub use peer::{Peer, PeerState};
 pub use poll::{Interest, Poll, PollError, PollKey, Pollable};
 pub use ready::Ready;
+pub use session::{Generation, GenerationReceiver, GenerationSender, Sessions};
 pub use stopper::Stopper;
+pub use supervisor::{Backoff, SupervisedEnd, Supervisor, SupervisorError};
 pub use wait::{Spacing, WaitStrategy};
 
 /// The example of the README runs.

@@ -88,6 +88,12 @@ impl Spawn {
         Spawn { die_with_parent, ..self }
     }
 
+    /// Sets a variable in the child's environment.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
     /// Starts the child. Nothing of what it was given stays in this process.
     ///
     /// # Errors
