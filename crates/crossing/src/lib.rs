@@ -40,6 +40,13 @@
 //!
 //! Each end of a Unix socket checks the other process's user ([`Peers`]). `examples/echo.rs` is a
 //! robust server: it bounds silent peers ([`ListenOptions`]), and goes on when descriptors run out.
+//! `examples/server` is one for many clients, in one thread.
+//!
+//! # Where to go on
+//!
+//! The [guide] has a chapter on each thing that goes beyond one type, such as waiting for many, and
+//! limits and costs. `examples/` has programs to start from, which run by the command in their first
+//! line.
 //!
 //! # Fewer copies
 //!
