@@ -120,6 +120,8 @@ fn each_touch_of_a_byte_says_to_which_copy_it_belongs() {
         for event in &seen.events {
             if let What::Copy { copy: Some(copy), access: Some(access), space, .. } = event.what {
                 copies.entry(copy).or_default().push((access, space));
+                // The scene has each copy of the kernel's.
+                assert!(event.step.is_some() || space != Some(Space::Kernel), "{kind}: {event:?}");
             }
         }
         // A copy is one that reads and one that writes, both by the kernel or both by the program.

@@ -1,5 +1,8 @@
 //! Touches: the instructions that read or wrote one byte of a message, wherever it was at the moment.
 
+use crossing::scene::SceneDesign;
+
+use super::steps::{Sign, step};
 use super::symbols;
 use crate::scene::Space;
 use crate::sys::perf::Sample;
@@ -117,6 +120,16 @@ impl Touch {
     pub(crate) fn doer(&self) -> (String, String) {
         let function = self.function.clone().unwrap_or_else(|| "the program itself".into());
         (function, self.stack.get(1).map_or_else(String::new, |caller| format!(", called by {caller}")))
+    }
+
+    /// The step of the scene that it is.
+    pub(crate) fn step(&self, scene: &'static SceneDesign) -> Option<&'static str> {
+        let sign = match self.place {
+            _ if self.by_kernel() => Sign::KernelCopy,
+            BytePlace::SharedBySender | BytePlace::SharedByReceiver => Sign::SharedTouch,
+            _ => return None,
+        };
+        step(scene, self.side?, sign)
     }
 
     /// As an event of a trace, and the sentence for it.

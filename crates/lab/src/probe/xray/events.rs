@@ -150,13 +150,9 @@ impl Scan<'_> {
         by: impl Fn(usize, What, Option<Sign<'_>>) -> Event,
     ) -> Event {
         let touched = touch(place, &seen.sample, &self.pids);
-        let sign = match place {
-            _ if touched.by_kernel() => Some(Sign::KernelCopy),
-            BytePlace::SharedBySender | BytePlace::SharedByReceiver => Some(Sign::SharedTouch),
-            _ => None,
-        };
+        let step = touched.step(self.setup.kind.scene()).map(Into::into);
         let bytes = touched.by_kernel().then(|| u64::from(self.setup.size_bytes));
         let (what, text) = touched.event(part, bytes);
-        by(side, what, sign).saying(text)
+        Event { step, ..by(side, what, None).saying(text) }
     }
 }

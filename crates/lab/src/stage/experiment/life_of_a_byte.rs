@@ -77,7 +77,8 @@ fn tell(bench: &mut ExperimentBench<'_, '_>, proof: &Proof) {
         ]);
         let (what, text) = touch.event(part, None);
         let event = Event::new(bench.teller.t_ns(ago(touch.t_ns)), what);
-        events.push(Event { cpu: Some(touch.cpu), ..event.by(side).of(number).saying(text) });
+        let step = touch.step(bench.cast.kind.scene()).map(Into::into);
+        events.push(Event { cpu: Some(touch.cpu), step, ..event.by(side).of(number).saying(text) });
     }
     bench.teller.in_order(events);
     bench.teller.table(
