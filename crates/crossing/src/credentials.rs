@@ -81,7 +81,7 @@ impl Peers {
             };
         }
         let Some(credentials) = identity.0 else { return Ok(identity) };
-        let me = rustix::process::geteuid().as_raw();
+        let me = crate::sys::own_user().map_err(ConnectError::io("ask for the user of this process"))?;
         match self.fault(credentials.uid, me, |user| may_be_anybody("uid", user)) {
             None => Ok(identity),
             Some(why) => refused(format!("{identity}, and {why}")),

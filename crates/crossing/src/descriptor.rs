@@ -22,6 +22,7 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, UCred,
 };
+use rustix::process::{Gid, Uid};
 
 use crate::sys::{Credentials, ReceivedFrom};
 
@@ -121,9 +122,13 @@ pub(crate) fn receive_from(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<R
 pub(crate) fn send_as_this_process(socket: impl AsFd, bytes: &[u8]) -> Result<usize, Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if let Ok(pid) = crate::sys::own_pid() {
-        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
-        ancillary.push(SendAncillaryMessage::ScmCredentials(UCred { pid, uid, gid }));
+    // Where it may not ask who it is, it says nothing.
+    let me = crate::sys::own_pid().and_then(|pid| {
+        let (uid, gid) = (crate::sys::own_user()?, crate::sys::own_group()?);
+        Ok(UCred { pid, uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) })
+    });
+    if let Ok(me) = me {
+        ancillary.push(SendAncillaryMessage::ScmCredentials(me));
     }
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     let packet = [IoSlice::new(bytes)];

@@ -103,6 +103,30 @@ pub(crate) fn own_pid() -> Result<Pid, Errno> {
     i32::try_from(std::process::id()).ok().and_then(Pid::from_raw).ok_or(Errno::NOSYS)
 }
 
+/// The effective user of this process; an error where geteuid(2) is refused, whose answer rustix takes for given.
+pub(crate) fn own_user() -> Result<u32, Errno> {
+    unsafe extern "C" {
+        fn geteuid() -> u32;
+    }
+    // SAFETY: the call takes nothing and touches no memory.
+    granted(unsafe { geteuid() })
+}
+
+/// Its effective group, likewise.
+pub(crate) fn own_group() -> Result<u32, Errno> {
+    unsafe extern "C" {
+        fn getegid() -> u32;
+    }
+    // SAFETY: as above.
+    granted(unsafe { getegid() })
+}
+
+/// The C library hands on what the kernel says: a number, or an errno below zero. No user has a number so high.
+fn granted(number: u32) -> Result<u32, Errno> {
+    let said = number as i32;
+    if (-4095..0).contains(&said) { Err(Errno::from_raw_os_error(-said)) } else { Ok(number) }
+}
+
 /// What RLIMIT_FSIZE or RLIMIT_NOFILE allows this process now; `None` where nothing is limited or nothing is told. rustix's
 /// getrlimit takes the answer for given.
 pub(crate) fn limit(resource: Resource) -> Option<u64> {

@@ -125,7 +125,7 @@ impl Folder {
             FileType::Directory => return stays("a directory is there"),
             _ => return stays("a file that is no socket is there"),
         }
-        let me = rustix::process::geteuid().as_raw();
+        let me = crate::sys::own_user().map_err(ConnectError::io("ask for the user of this process"))?;
         if stat.st_uid != me {
             let owner = stat.st_uid;
             return stays(&format!("a socket of user {owner} is there, and this process is user {me}'s"));
