@@ -20,7 +20,7 @@ impl<M: Mechanism> Receiver<M> {
     ///
     /// After [`Ready::Wait`] the descriptor becomes readable when there is something to receive, an end, or an error.
     /// On a pipe and on sockets this holds for an edge-triggered epoll only after a receive that said
-    /// [`Empty`](crate::RecvError::Empty). On shared memory it takes a few system calls, and the
+    /// [`Empty`](crate::RecvError::Empty). On shared memory it looks for some 50 µs, takes a few system calls, and the
     /// peer one when it sends the next message: see [costs](crate::guide::costs).
     ///
     /// # Examples

@@ -75,6 +75,12 @@ pub(crate) trait Memory {
     /// The sleeper's half of the barrier between "I sleep" and "has the peer published?".
     fn heavy_fence(&self);
 
+    /// How many looks more an end makes, after its half of the barrier, that will not look again before it is rung. More than
+    /// 0 where that half may have missed a publisher: see [`sleeping`](super::sleeping).
+    fn looks_after_barrier(&self) -> u32 {
+        0
+    }
+
     /// Writes eight bytes of my own ring, little-endian.
     fn write_word(&self, at: u64, value: u64);
 

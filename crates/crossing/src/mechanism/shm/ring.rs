@@ -51,7 +51,8 @@
 //! **Arming.** An end that waits for many things at once does not sleep here. It *arms* its
 //! descriptor: it raises the same flag, with one more bit, passes the same barrier and looks again.
 //! The publisher then [rings](super::memory::Memory::ring) instead of waking. All that is said above of sleeping holds, and an
-//! end that is not armed is never rung.
+//! end that is not armed is never rung. A sleeper looks again after its first nap, should the barrier have missed the publisher;
+//! an armed end cannot, and looks [some more times](super::memory::Memory::looks_after_barrier) before it says that it waits.
 
 pub(crate) mod consumer;
 pub(crate) mod producer;

@@ -9,12 +9,14 @@
 
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::fmt;
 use std::io;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, compiler_fence, fence};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::thread::MembarrierCommand;
@@ -261,17 +263,45 @@ impl<L: Rings> Memory for View<L> {
         self.link.hush(word);
     }
 
+    fn looks_after_barrier(&self) -> u32 {
+        if self.asymmetric { sleeping::LOOKS_AFTER_BARRIER } else { 0 }
+    }
+
     fn sleep(&self, word: Word, seen: u64, status: Status, patience: &Patience) -> io::Result<()> {
-        let known = self.known();
-        let longest = if self.asymmetric { sleeping::longest_nap() } else { None };
+        if !self.asymmetric {
+            return self.sleep_once(word, seen, status, patience, None).map(drop);
+        }
+        let longest = sleeping::longest_nap();
+        let first = longest.unwrap_or(sleeping::FIRST_NAP);
+        let timed_out = self.sleep_once(word, seen, status, patience, Some(first))?;
+        // The kernel compares the index once more.
+        let again = timed_out && longest.is_none() && patience.left().is_none_or(|left| !left.is_zero());
+        if again { self.sleep_once(word, seen, status, patience, None).map(drop) } else { Ok(()) }
+    }
+}
+
+impl<L> View<L> {
+    /// One sleep, no longer than `longest`. Whether it came to its end by time.
+    fn sleep_once(
+        &self,
+        word: Word,
+        seen: u64,
+        status: Status,
+        patience: &Patience,
+        longest: Option<Duration>,
+    ) -> io::Result<bool> {
         let deadline = patience.deadline(longest);
-        let place =
-            SleepPlace { seen: seen as u32, deadline, ..SleepPlace::new(self.their_words, known, word) };
+        let place = SleepPlace {
+            seen: seen as u32,
+            deadline,
+            ..SleepPlace::new(self.their_words, self.known(), word)
+        };
         if !sleeping::waitv_is_refused() && place.sleep_on_all(status, patience.stopper()).is_ok() {
-            return Ok(());
+            return Ok(place.timed_out.get());
         }
         let deadline = patience.deadline(longest.into_iter().chain(patience.nap()).min());
-        plain::sleep(&SleepPlace { deadline, ..place }, status)
+        let place = SleepPlace { deadline, ..place };
+        plain::sleep(&place, status).map(|()| place.timed_out.get())
     }
 }
 
@@ -284,13 +314,15 @@ struct SleepPlace<'a> {
     /// The index that was seen.
     seen: u32,
     deadline: Option<Timespec>,
+    /// Whether the last sleep came to its end by time.
+    timed_out: Cell<bool>,
 }
 
 impl<'a> SleepPlace<'a> {
     fn new(their_words: *const u8, known: &'a Known, word: Word) -> SleepPlace<'a> {
         let announced = if word == Word::Head { &known.sender } else { &known.receiver };
         let index = low_half(their_words.wrapping_add(offset(word)).cast_mut());
-        SleepPlace { index, known, announced, seen: 0, deadline: None }
+        SleepPlace { index, known, announced, seen: 0, deadline: None, timed_out: Cell::new(false) }
     }
 
     fn index(&self) -> &AtomicU32 {
@@ -323,7 +355,9 @@ impl<'a> SleepPlace<'a> {
             None => &waits[..2],
         };
         let (deadline, clock) = (self.deadline.as_ref(), futex::ClockId::Monotonic);
-        sleeping::judge_waitv(futex::waitv(waits, WaitvFlags::empty(), deadline, clock))
+        let answer = futex::waitv(waits, WaitvFlags::empty(), deadline, clock);
+        self.timed_out.set(answer == Err(Errno::TIMEDOUT));
+        sleeping::judge_waitv(answer)
     }
 }
 
@@ -347,6 +381,7 @@ impl Bed for SleepPlace<'_> {
     fn sleep(&self) -> io::Result<()> {
         let (flags, deadline) = (futex::Flags::empty(), self.deadline.as_ref());
         let answer = futex::wait_bitset(self.index(), flags, self.seen, deadline, sleeping::ANYBODY);
+        self.timed_out.set(answer == Err(Errno::TIMEDOUT));
         sleeping::judge_futex(answer).map_err(sleeping::refusal)
     }
 

@@ -260,6 +260,12 @@ impl<M: Memory> Consumer<M> {
         self.look().is_err() || self.is_whole(frame) || !self.is_in_parts(frame) || ended
     }
 
+    /// Whether anything has come since `seen`, a moment later.
+    fn looks_again(&mut self, seen: u64) -> bool {
+        spin_loop();
+        self.is_ready() || self.tail != seen
+    }
+
     /// Whether the next receive would not wait. If it would, the writer rings this end's descriptor once it has published
     /// more.
     pub(crate) fn arm(&mut self) -> Ready {
@@ -272,7 +278,9 @@ impl<M: Memory> Consumer<M> {
             let seen = self.tail;
             self.memory.store(Word::ReceiverAsleep, seen | ASLEEP | ARMED);
             self.memory.heavy_fence();
-            let now = self.is_ready();
+            let looks = self.memory.looks_after_barrier();
+            let changed = (0..=looks).any(|_| self.looks_again(seen));
+            let now = changed && self.is_ready();
             if !now && self.tail == seen {
                 return Ready::Wait;
             }

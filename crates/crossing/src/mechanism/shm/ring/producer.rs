@@ -1,5 +1,7 @@
 //! The writing end of a ring: room, messages into it, and their publication.
 
+use std::hint::spin_loop;
+
 use super::super::memory::{Memory, Word};
 use super::super::rules;
 use super::{ARMED, ASLEEP, AWAKE, GRAIN, ends_sleep, frame, rouse};
@@ -225,7 +227,11 @@ impl<M: Memory> Producer<M> {
             let seen = self.head;
             self.memory.store(Word::SenderAsleep, seen | ASLEEP | ARMED);
             self.memory.heavy_fence();
-            let now = self.look_for_room(bytes).is_some();
+            let looks = self.memory.looks_after_barrier();
+            let now = (0..=looks).any(|_| {
+                spin_loop();
+                self.look_for_room(bytes).is_some()
+            });
             // Some room, but not enough: that is another flag, as in `wait_room`.
             if !now && self.head == seen {
                 return Ready::Wait;
