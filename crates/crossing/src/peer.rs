@@ -56,6 +56,21 @@ pub struct Peer {
 }
 
 /// What a process is doing, as far as it can be told from outside: see [`Peer::state`].
+///
+/// # Examples
+/// ```
+/// use crossing::{Config, Connection, Kind, PeerState};
+///
+/// let (here, _there) = Connection::pair(Kind::Shm, &Config::default())?;
+/// let advice = match here.peer().state() {
+///     PeerState::Running => "wait on",
+///     PeerState::Stopped => "wait on, or kill it",
+///     PeerState::Ended => "receive what it had sent, and go on without it",
+///     _ => "only its silence tells",
+/// };
+/// # assert!(["wait on", "only its silence tells"].contains(&advice));
+/// # Ok::<(), crossing::ConnectError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PeerState {
@@ -71,16 +86,57 @@ pub enum PeerState {
 
 impl Peer {
     /// Its number, in this process's pid namespace. After its end the number may be another's.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Connection, Kind};
+    ///
+    /// // The other end of this pair is in this process itself.
+    /// let (here, _there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// assert_eq!(here.peer().pid(), Some(std::process::id()));
+    /// // Of a process of another machine nothing is told.
+    /// let (here, _there) = Connection::pair(Kind::Tcp, &Config::default())?;
+    /// assert_eq!(here.peer().pid(), None);
+    /// # Ok::<(), crossing::ConnectError>(())
+    /// ```
     pub fn pid(&self) -> Option<u32> {
         self.identity.0.and_then(|it| u32::try_from(it.pid).ok()).filter(|pid| *pid != 0)
     }
 
     /// Its effective user.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// let (here, _there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// match here.peer().uid() {
+    ///     Some(0) => println!("root asks"),
+    ///     Some(user) => println!("user {user} asks"),
+    ///     None => println!("nothing is known of it: serve what any user may have"),
+    /// }
+    /// # use std::os::unix::fs::MetadataExt;
+    /// # let mine = std::fs::metadata("/proc/self")?.uid();
+    /// # assert!(here.peer().uid().is_none_or(|user| user == mine));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn uid(&self) -> Option<u32> {
         self.identity.0.map(|it| it.uid).filter(|&uid| !may_be_anybody("uid", uid))
     }
 
     /// Its effective group.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # const VIDEO: u32 = 44;
+    /// let (here, _there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// let may_see = here.peer().gid() == Some(VIDEO);
+    /// # use std::os::unix::fs::MetadataExt;
+    /// # let mine = std::fs::metadata("/proc/self")?.gid();
+    /// # assert!(here.peer().gid().is_none_or(|group| group == mine));
+    /// # assert!(!may_see || mine == VIDEO);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn gid(&self) -> Option<u32> {
         self.identity.0.map(|it| it.gid).filter(|&gid| !may_be_anybody("gid", gid))
     }

@@ -55,6 +55,14 @@ pub struct BlobMut {
 
 impl BlobMut {
     /// The longest blob that [`new`](BlobMut::new) makes, in bytes: 1 GiB.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::BlobMut;
+    ///
+    /// let error = BlobMut::new(BlobMut::LIMIT_BYTES + 1).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    /// ```
     pub const LIMIT_BYTES: usize = 1 << 30;
 
     /// Makes `len` bytes of memory, at most [`LIMIT_BYTES`](BlobMut::LIMIT_BYTES), and brings them in.
@@ -63,6 +71,17 @@ impl BlobMut {
     /// A [`Shortage`] when `len` is above that limit, or above what is left to this process by its limit on the size of files
     /// (RLIMIT_FSIZE), its control groups and the machine: it comes at once, before anything is made. Else what
     /// memfd_create(2), fallocate(2) and mmap(2) say.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::BlobMut;
+    ///
+    /// let mut picture = BlobMut::new(640 * 480)?;
+    /// assert!(picture.iter().all(|byte| *byte == 0));
+    /// picture[..640].fill(255);
+    /// assert_eq!(picture.len(), 640 * 480);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new(len: usize) -> io::Result<BlobMut> {
         BlobMut::with_limit(len, BlobMut::LIMIT_BYTES)
     }
@@ -98,6 +117,17 @@ impl BlobMut {
     /// Those of fcntl(2) and mmap(2). `ResourceBusy` (EBUSY) while other users hold its pages: a
     /// child forked while it was made, or a device that reads from it. It can be [tried
     /// again](SealError::retry). `PermissionDenied` in a forked child.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::BlobMut;
+    ///
+    /// let mut table = BlobMut::new(4096)?;
+    /// table[0] = 7;
+    /// let table = table.seal()?;      // from here on nothing writes to it, this process included
+    /// assert_eq!(table[0], 7);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn seal(self) -> Result<Blob, SealError> {
         let BlobMut { pages, memfd, owner, .. } = self;
         // A file that is mapped for writing cannot be sealed.
@@ -155,11 +185,36 @@ impl SealError {
     ///
     /// # Errors
     /// As [`BlobMut::seal`].
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::BlobMut;
+    ///
+    /// let mut table = BlobMut::new(4096)?;
+    /// table[0] = 7;
+    /// // Once more, since a child that is just being started may hold the pages.
+    /// let table = table.seal().or_else(|error| error.retry())?;
+    /// assert_eq!(table[0], 7);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn retry(self) -> Result<Blob, SealError> {
         seal(self.memfd, self.owner)
     }
 
     /// The kernel's error.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use crossing::BlobMut;
+    ///
+    /// match BlobMut::new(4096)?.seal() {
+    ///     Ok(blob) => assert_eq!(blob.len(), 4096),
+    ///     Err(error) if error.kind() == ErrorKind::ResourceBusy => println!("later: {error}"),
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn kind(&self) -> io::ErrorKind {
         self.error.kind()
     }
@@ -221,6 +276,22 @@ impl DerefMut for BlobMut {
 
 /// Memory sealed against writing: see [`Sender::send_blob`](crate::Sender::send_blob). It can be
 /// sent to many receivers.
+///
+/// # Examples
+/// ```
+/// use crossing::{BlobMut, Config, Connection, Kind, Shm};
+///
+/// let mut map = BlobMut::new(1 << 20)?;
+/// map[7] = 42;
+/// let map = map.seal()?;
+/// // One blob, two processes that read it: its bytes are in memory once.
+/// for _ in 0..2 {
+///     let (mut here, mut there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+///     here.send_blob(&map)?;
+///     assert_eq!(there.recv_blob()?[7], 42);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Blob {
     pages: Pages,
     memfd: OwnedFd,
@@ -232,6 +303,24 @@ impl Blob {
     ///
     /// # Errors
     /// `InvalidData` when its writer could still change it, take it away, or let its reader pay for it; what mmap(2) says.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::os::fd::AsFd;
+    /// use crossing::{Blob, BlobMut};
+    ///
+    /// let mut made = BlobMut::new(4096)?;
+    /// made[0] = 7;
+    /// let made = made.seal()?;
+    /// // As it comes over a socket of your own (SCM_RIGHTS).
+    /// let memfd = made.as_fd().try_clone_to_owned()?;
+    /// assert_eq!(Blob::open(memfd)?[0], 7);
+    ///
+    /// // A file that can still be written to is none.
+    /// let file = std::fs::File::open("/proc/self/exe")?;
+    /// assert!(Blob::open(file.into()).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn open(memfd: OwnedFd) -> io::Result<Blob> {
         Ok(Blob { pages: Blob::pages(&memfd)?, memfd })
     }

@@ -22,6 +22,25 @@ impl Sender<Shm> {
     /// # Errors
     /// Those of [`send`](Sender::send). [`Io`](SendError::Io) also when the user has too many descriptors on their way
     /// (`ETOOMANYREFS`), or this process as many as it may have (`EMFILE`): nothing was sent then.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{BlobMut, SendError};
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # let (mut sender, mut receiver) = (here.split().0, there.split().1);
+    ///
+    /// let mut picture = BlobMut::new(1 << 20)?;
+    /// picture[0] = 7;
+    /// let picture = picture.seal()?;
+    /// sender.send_blob(&picture)?;
+    /// assert_eq!(receiver.recv_blob()?[0], 7);
+    /// assert_eq!(picture[0], 7);      // it can still be read here, and sent to others
+    ///
+    /// drop(receiver);
+    /// assert_eq!(sender.send_blob(&picture), Err(SendError::Disconnected));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_blob(&mut self, blob: &Blob) -> Result<(), SendError> {
         self.send_blob_until(blob, Until::Forever)
     }
@@ -31,6 +50,25 @@ impl Sender<Shm> {
     ///
     /// # Errors
     /// Those of [`send_blob`](Sender::send_blob), and [`Full`](SendError::Full).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{BlobMut, SendError};
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let config = Config::default().blobs_in_flight(1);
+    /// # let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &config)?;
+    /// # let (mut sender, mut receiver) = (here.split().0, there.split().1);
+    ///
+    /// let picture = BlobMut::new(4096)?.seal()?;
+    /// sender.send_blob(&picture)?;
+    /// match sender.try_send_blob(&picture) {
+    ///     Err(SendError::Full) => { /* the receiver is behind: leave this one out */ }
+    ///     outcome => outcome?,
+    /// }
+    /// # assert_eq!(receiver.recv_blob()?.len(), 4096);
+    /// # assert_eq!(receiver.try_recv_blob().map(drop), Err(crossing::RecvError::Empty));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_send_blob(&mut self, blob: &Blob) -> Result<(), SendError> {
         self.send_blob_until(blob, Until::Now)
     }
@@ -39,6 +77,23 @@ impl Sender<Shm> {
     ///
     /// # Errors
     /// Those of [`send_blob`](Sender::send_blob), and [`Timeout`](SendError::Timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use crossing::{BlobMut, SendError};
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let config = Config::default().blobs_in_flight(1);
+    /// # let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &config)?;
+    /// # let (mut sender, _receiver) = (here.split().0, there.split().1);
+    ///
+    /// let picture = BlobMut::new(4096)?.seal()?;
+    /// sender.send_blob(&picture)?;
+    /// // As many blobs as this end allows are on their way, and the receiver takes none.
+    /// let deadline = Instant::now() + Duration::from_millis(1);
+    /// assert_eq!(sender.send_blob_deadline(&picture, deadline), Err(SendError::Timeout));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_blob_deadline(&mut self, blob: &Blob, deadline: Instant) -> Result<(), SendError> {
         self.send_blob_until(blob, Until::At(deadline))
     }
@@ -47,6 +102,23 @@ impl Sender<Shm> {
     ///
     /// # Errors
     /// Those of [`send_blob_deadline`](Sender::send_blob_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use crossing::BlobMut;
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let config = Config::default().blobs_in_flight(1);
+    /// # let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &config)?;
+    /// # let (mut sender, _receiver) = (here.split().0, there.split().1);
+    ///
+    /// let picture = BlobMut::new(4096)?.seal()?;
+    /// sender.send_blob_timeout(&picture, Duration::from_secs(5))?;
+    /// // As many blobs as this end allows are on their way, and the receiver takes none.
+    /// let outcome = sender.send_blob_timeout(&picture, Duration::from_millis(1));
+    /// assert!(outcome.is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_blob_timeout(&mut self, blob: &Blob, timeout: Duration) -> Result<(), SendError> {
         self.send_blob_until(blob, Until::after(timeout))
     }
@@ -70,6 +142,22 @@ impl Sender<Shm> {
     }
 
     /// How many bytes the blobs have that are on their way.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::BlobMut;
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # let (mut sender, mut receiver) = (here.split().0, there.split().1);
+    ///
+    /// let picture = BlobMut::new(5000)?.seal()?;
+    /// sender.send_blob(&picture)?;
+    /// sender.send_blob(&picture)?;
+    /// assert_eq!(sender.blob_bytes_in_flight(), 10_000);
+    /// receiver.recv_blob()?;
+    /// assert_eq!(sender.blob_bytes_in_flight(), 5000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn blob_bytes_in_flight(&mut self) -> u64 {
         self.outbound_mut().flight().bytes()
     }
@@ -86,6 +174,23 @@ impl Receiver<Shm> {
     /// Those of [`recv`](Receiver::recv). [`Poisoned`](RecvError::Poisoned) when what came could still be changed by its
     /// sender. [`Io`](RecvError::Io) with `EMFILE` when this process has as many descriptors as it may have: that blob is
     /// lost, the connection goes on.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{BlobMut, RecvError};
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # let (mut sender, mut receiver) = (here.split().0, there.split().1);
+    ///
+    /// sender.send_blob(&BlobMut::new(5000)?.seal()?)?;
+    /// let blob = receiver.recv_blob()?;
+    /// let slice: &[u8] = &blob;       // in place, and no process can change it
+    /// assert_eq!(slice.len(), 5000);
+    ///
+    /// drop(sender);
+    /// assert_eq!(receiver.recv_blob().map(drop), Err(RecvError::Disconnected));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_blob(&mut self) -> Result<Blob, RecvError> {
         self.recv_blob_until(Until::Forever)
     }
@@ -94,6 +199,19 @@ impl Receiver<Shm> {
     ///
     /// # Errors
     /// Those of [`recv_blob`](Receiver::recv_blob), and [`Empty`](RecvError::Empty).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{BlobMut, RecvError};
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # let (mut sender, mut receiver) = (here.split().0, there.split().1);
+    ///
+    /// sender.send_blob(&BlobMut::new(5000)?.seal()?)?;
+    /// assert_eq!(receiver.try_recv_blob()?.len(), 5000);
+    /// assert_eq!(receiver.try_recv_blob().map(drop), Err(RecvError::Empty));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_recv_blob(&mut self) -> Result<Blob, RecvError> {
         self.recv_blob_until(Until::Now)
     }
@@ -102,6 +220,28 @@ impl Receiver<Shm> {
     ///
     /// # Errors
     /// Those of [`recv_blob`](Receiver::recv_blob), and [`Timeout`](RecvError::Timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use crossing::{BlobMut, RecvError};
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # let (mut sender, mut receiver) = (here.split().0, there.split().1);
+    ///
+    /// sender.send_blob(&BlobMut::new(5000)?.seal()?)?;
+    /// // One deadline for all that come.
+    /// let deadline = Instant::now() + Duration::from_millis(20);
+    /// let mut lens = Vec::new();
+    /// let end = loop {
+    ///     match receiver.recv_blob_deadline(deadline) {
+    ///         Ok(blob) => lens.push(blob.len()),
+    ///         Err(error) => break error,
+    ///     }
+    /// };
+    /// assert_eq!((lens, end), (vec![5000], RecvError::Timeout));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_blob_deadline(&mut self, deadline: Instant) -> Result<Blob, RecvError> {
         self.recv_blob_until(Until::At(deadline))
     }
@@ -110,6 +250,21 @@ impl Receiver<Shm> {
     ///
     /// # Errors
     /// Those of [`recv_blob_deadline`](Receiver::recv_blob_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use crossing::BlobMut;
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # let (mut sender, mut receiver) = (here.split().0, there.split().1);
+    ///
+    /// sender.send_blob(&BlobMut::new(5000)?.seal()?)?;
+    /// assert_eq!(receiver.recv_blob_timeout(Duration::from_secs(5))?.len(), 5000);
+    /// let outcome = receiver.recv_blob_timeout(Duration::from_millis(1));
+    /// assert!(outcome.is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_blob_timeout(&mut self, timeout: Duration) -> Result<Blob, RecvError> {
         self.recv_blob_until(Until::after(timeout))
     }

@@ -58,6 +58,29 @@ impl Receiver<Shm> {
 }
 
 /// The half of a shared-memory connection that reads messages where they stand: see [`Receiver::trusting`].
+///
+/// # Examples
+/// ```
+/// use crossing::{Config, Connection, Kind, Shm, TrustedReceiver};
+///
+/// /// Adds up what comes, without a copy of it.
+/// fn total(receiver: &mut TrustedReceiver) -> u64 {
+///     let mut total = 0;
+///     while let Ok(message) = receiver.recv() {
+///         total += message.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+///     }
+///     total
+/// }
+///
+/// let (mut here, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+/// // SAFETY: the other end is in this very program, and sends through `crossing`.
+/// let mut receiver = unsafe { there.split().1.trusting() };
+/// here.send(&[1, 2, 3])?;
+/// here.send(&[4])?;
+/// drop(here);
+/// assert_eq!(total(&mut receiver), 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct TrustedReceiver {
     receiver: Receiver<Shm>,
     /// What a forked child reads in place of a message.
@@ -71,6 +94,23 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`Receiver::recv`]; never [`TooLong`](RecvError::TooLong).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, RecvError, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    /// sender.send(b"word by word")?;
+    /// let message = receiver.recv()?;
+    /// let words = message.split(|byte| *byte == b' ').count();
+    /// drop(message);                  // its place is the sender's again
+    /// assert_eq!(words, 3);
+    ///
+    /// drop(sender);
+    /// assert_eq!(receiver.recv().map(drop), Err(RecvError::Disconnected));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn recv(&mut self) -> Result<Message<'_>, RecvError> {
         self.recv_within(Until::Forever)
@@ -80,6 +120,18 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`recv`](TrustedReceiver::recv), and [`Empty`](RecvError::Empty).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, RecvError, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    /// assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));
+    /// sender.send(b"now")?;
+    /// assert_eq!(&*receiver.try_recv()?, b"now");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn try_recv(&mut self) -> Result<Message<'_>, RecvError> {
         self.recv_within(Until::Now)
@@ -89,6 +141,27 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`recv`](TrustedReceiver::recv), and [`Timeout`](RecvError::Timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// # use crossing::{Config, Connection, Kind, RecvError, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    ///
+    /// sender.send(b"in time")?;
+    /// let deadline = Instant::now() + Duration::from_millis(20);
+    /// let mut bytes = 0;
+    /// let end = loop {
+    ///     match receiver.recv_deadline(deadline) {
+    ///         Ok(message) => bytes += message.len(),
+    ///         Err(error) => break error,
+    ///     }
+    /// };
+    /// assert_eq!((bytes, end), (7, RecvError::Timeout));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Message<'_>, RecvError> {
         self.recv_within(Until::At(deadline))
     }
@@ -97,6 +170,21 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`recv_deadline`](TrustedReceiver::recv_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    ///
+    /// sender.send(b"in time")?;
+    /// assert_eq!(receiver.recv_timeout(Duration::from_secs(5))?.len(), 7);
+    /// let outcome = receiver.recv_timeout(Duration::from_millis(1));
+    /// assert!(outcome.is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message<'_>, RecvError> {
         self.recv_within(Until::after(timeout))
     }
@@ -138,6 +226,24 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`recv`](TrustedReceiver::recv), and [`Empty`](RecvError::Empty).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, RecvError, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    /// for price in [b"100", b"101", b"103"] {
+    ///     sender.send(price)?;
+    /// }
+    /// match receiver.try_recv_latest() {
+    ///     Ok((price, passed)) => assert_eq!((&*price, passed), (&b"103"[..], 2)),
+    ///     Err(RecvError::Empty) => { /* the price is what it was */ }
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # assert_eq!(receiver.try_recv_latest().map(drop), Err(RecvError::Empty));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_recv_latest(&mut self) -> Result<(Message<'_>, usize), RecvError> {
         self.recv_latest_until(Until::Now)
     }
@@ -146,6 +252,24 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`recv`](TrustedReceiver::recv), and [`Timeout`](RecvError::Timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// # use crossing::{Config, Connection, Kind, RecvError, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    ///
+    /// sender.send(b"1st")?;
+    /// sender.send(b"2nd")?;
+    /// let deadline = Instant::now() + Duration::from_secs(5);
+    /// let (picture, passed) = receiver.recv_latest_deadline(deadline)?;
+    /// assert_eq!((&*picture, passed), (&b"2nd"[..], 1));
+    /// # drop(picture);
+    /// # assert_eq!(receiver.recv_latest_deadline(Instant::now()).map(drop), Err(RecvError::Timeout));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_latest_deadline(&mut self, deadline: Instant) -> Result<(Message<'_>, usize), RecvError> {
         self.recv_latest_until(Until::At(deadline))
     }
@@ -154,6 +278,24 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`recv_latest_deadline`](TrustedReceiver::recv_latest_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    ///
+    /// sender.send(b"1st")?;
+    /// sender.send(b"2nd")?;
+    /// let (picture, passed) = receiver.recv_latest_timeout(Duration::from_secs(5))?;
+    /// assert_eq!((&*picture, passed), (&b"2nd"[..], 1));
+    /// drop(picture);
+    /// let outcome = receiver.recv_latest_timeout(Duration::from_millis(1));
+    /// assert!(outcome.is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_latest_timeout(&mut self, timeout: Duration) -> Result<(Message<'_>, usize), RecvError> {
         self.recv_latest_until(Until::after(timeout))
     }
@@ -170,6 +312,19 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`Receiver::skip`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    /// sender.send(b"a header")?;
+    /// sender.send(b"the rest")?;
+    /// assert_eq!(receiver.skip()?, 8);
+    /// assert_eq!(&*receiver.recv()?, b"the rest");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn skip(&mut self) -> Result<usize, RecvError> {
         self.receiver.skip()
     }
@@ -178,6 +333,18 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`Receiver::try_skip`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, RecvError, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    /// sender.send(b"not wanted")?;
+    /// assert_eq!(receiver.try_skip(), Ok(10));
+    /// assert_eq!(receiver.try_skip(), Err(RecvError::Empty));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_skip(&mut self) -> Result<usize, RecvError> {
         self.receiver.try_skip()
     }
@@ -186,6 +353,20 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`Receiver::skip_deadline`].
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// # use crossing::{Config, Connection, Kind, RecvError, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    ///
+    /// sender.send(b"not wanted")?;
+    /// assert_eq!(receiver.skip_deadline(Instant::now() + Duration::from_secs(5)), Ok(10));
+    /// assert_eq!(receiver.skip_deadline(Instant::now()), Err(RecvError::Timeout));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn skip_deadline(&mut self, deadline: Instant) -> Result<usize, RecvError> {
         self.receiver.skip_deadline(deadline)
     }
@@ -194,6 +375,20 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`Receiver::skip_timeout`].
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// # use crossing::{Config, Connection, Kind, RecvError, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    ///
+    /// sender.send(b"not wanted")?;
+    /// assert_eq!(receiver.skip_timeout(Duration::from_secs(5)), Ok(10));
+    /// assert_eq!(receiver.skip_timeout(Duration::from_millis(1)), Err(RecvError::Timeout));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn skip_timeout(&mut self, timeout: Duration) -> Result<usize, RecvError> {
         self.receiver.skip_timeout(timeout)
     }
@@ -202,6 +397,20 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`Receiver::skip_stale`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    /// for picture in [b"1st", b"2nd", b"3rd"] {
+    ///     sender.send(picture)?;
+    /// }
+    /// assert_eq!(receiver.skip_stale()?, 2);
+    /// assert_eq!(&*receiver.recv()?, b"3rd");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn skip_stale(&mut self) -> Result<usize, RecvError> {
         self.receiver.skip_stale()
     }
@@ -210,11 +419,44 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`Receiver::pending`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    /// sender.send(b"one")?;
+    /// sender.send(b"two")?;
+    /// for _ in 0..receiver.pending()?.messages {
+    ///     assert_eq!(receiver.recv()?.len(), 3);      // waits for none of them
+    /// }
+    /// assert_eq!(receiver.pending()?.messages, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pending(&mut self) -> Result<Pending, RecvError> {
         self.receiver.pending()
     }
 
     /// As [`Receiver::end`].
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{End, RecvError};
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    ///
+    /// assert_eq!(receiver.end(), None);
+    /// drop(sender);
+    /// assert_eq!(receiver.recv().map(drop), Err(RecvError::Disconnected));
+    /// match receiver.end() {
+    ///     Some(End::Abrupt) => println!("the peer has died: what it meant to send is not there"),
+    ///     end => assert_eq!(end, Some(End::Closed)),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn end(&self) -> Option<End> {
         self.receiver.end()
     }
@@ -228,6 +470,19 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`Receiver::recv_blob`].
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::BlobMut;
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    ///
+    /// sender.send_blob(&BlobMut::new(5000)?.seal()?)?;
+    /// assert_eq!(receiver.recv_blob()?.len(), 5000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_blob(&mut self) -> Result<Blob, RecvError> {
         self.receiver.recv_blob()
     }
@@ -236,6 +491,20 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`Receiver::try_recv_blob`].
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{BlobMut, RecvError};
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    ///
+    /// assert_eq!(receiver.try_recv_blob().map(drop), Err(RecvError::Empty));
+    /// sender.send_blob(&BlobMut::new(5000)?.seal()?)?;
+    /// assert_eq!(receiver.try_recv_blob()?.len(), 5000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_recv_blob(&mut self) -> Result<Blob, RecvError> {
         self.receiver.try_recv_blob()
     }
@@ -244,6 +513,22 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`Receiver::recv_blob_deadline`].
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use crossing::{BlobMut, RecvError};
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    ///
+    /// sender.send_blob(&BlobMut::new(5000)?.seal()?)?;
+    /// let deadline = Instant::now() + Duration::from_secs(5);
+    /// assert_eq!(receiver.recv_blob_deadline(deadline)?.len(), 5000);
+    /// # assert_eq!(receiver.recv_blob_deadline(Instant::now()).map(drop), Err(RecvError::Timeout));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_blob_deadline(&mut self, deadline: Instant) -> Result<Blob, RecvError> {
         self.receiver.recv_blob_deadline(deadline)
     }
@@ -252,22 +537,80 @@ impl TrustedReceiver {
     ///
     /// # Errors
     /// Those of [`recv_blob_deadline`](TrustedReceiver::recv_blob_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use crossing::BlobMut;
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    ///
+    /// sender.send_blob(&BlobMut::new(5000)?.seal()?)?;
+    /// assert_eq!(receiver.recv_blob_timeout(Duration::from_secs(5))?.len(), 5000);
+    /// let outcome = receiver.recv_blob_timeout(Duration::from_millis(1));
+    /// assert!(outcome.is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_blob_timeout(&mut self, timeout: Duration) -> Result<Blob, RecvError> {
         self.receiver.recv_blob_timeout(timeout)
     }
 
     /// Back to a receiver that copies each message out. (It is not lent as `&mut Receiver`: safe
     /// code could then swap in another receiver, with an untrusted peer.)
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    /// sender.send(b"read in place")?;
+    /// sender.send(b"to be kept")?;
+    /// assert_eq!(receiver.recv()?.len(), 13);
+    /// let mut kept = Vec::new();
+    /// receiver.copying().recv_vec(&mut kept)?;
+    /// assert_eq!(kept, b"to be kept");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn copying(self) -> Receiver<Shm> {
         self.receiver
     }
 
     /// The longest message that both ends agreed on, in bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// let config = Config::default().max_message(1000);
+    /// let (here, there) = Connection::<Shm>::pair_as(Kind::Shm, &config)?;
+    /// // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// let receiver = unsafe { there.split().1.trusting() };
+    /// assert_eq!(receiver.max_message(), 1000);
+    /// # drop(here);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_message(&self) -> usize {
         self.receiver.max_message()
     }
 
     /// How this half waits from now on.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::WaitStrategy;
+    /// # use crossing::{Config, Connection, Kind, Shm};
+    /// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+    /// # let mut receiver = unsafe { there.split().1.trusting() };
+    ///
+    /// // From now on messages are rare: sleep, and leave the core to others.
+    /// receiver.set_wait(WaitStrategy::Block);
+    /// sender.send(b"rare")?;
+    /// assert_eq!(&*receiver.recv()?, b"rare");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_wait(&mut self, wait: WaitStrategy) {
         self.receiver.set_wait(wait);
     }
@@ -278,6 +621,20 @@ impl TrustedReceiver {
 ///
 /// In a child that was forked while there was a message, its copy shows zeros: the place is kept for the parent alone, and
 /// the peer may write there as soon as the parent has dropped it.
+///
+/// # Examples
+/// ```
+/// # use crossing::{Config, Connection, Kind, Shm};
+/// # let (mut sender, there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+/// # // SAFETY: the other end is in this very program, and sends through `crossing`.
+/// # let mut receiver = unsafe { there.split().1.trusting() };
+/// sender.send(&7_u32.to_le_bytes())?;
+/// let message = receiver.recv()?;         // a `Message`, which is used as a slice
+/// let number = u32::from_le_bytes(message[..4].try_into()?);
+/// drop(message);                          // gives the place back
+/// assert_eq!(number, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Message<'a> {
     from: &'a mut TrustedReceiver,
     place: u64,

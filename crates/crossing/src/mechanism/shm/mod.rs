@@ -86,6 +86,19 @@ use crate::ready::Ready;
 use crate::wait::{Patience, Until};
 
 /// Shared memory.
+///
+/// # Examples
+/// ```
+/// use crossing::{BlobMut, Config, Connection, Kind, Shm};
+///
+/// // Known at compile time: no match on the mechanism, and what only shared memory has.
+/// let (mut here, mut there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+/// here.send(b"hello")?;
+/// here.send_blob(&BlobMut::new(1 << 20)?.seal()?)?;
+/// assert_eq!(there.recv(&mut [0; 64])?, 5);
+/// assert_eq!(there.recv_blob()?.len(), 1 << 20);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Shm;
 

@@ -54,6 +54,22 @@ pub struct Shortage {
 }
 
 /// A limit on the shared memory that this process can make.
+///
+/// # Examples
+/// ```
+/// use crossing::{BlobMut, MemoryLimit, Shortage};
+///
+/// let error = BlobMut::with_limit(5000, 4096).unwrap_err();
+/// let shortage = error.get_ref().and_then(|inner| inner.downcast_ref::<Shortage>());
+/// match shortage.map(|it| (&it.limit, it.left_bytes)) {
+///     Some((MemoryLimit::Configured, left)) => assert_eq!(left, 4096),
+///     Some((MemoryLimit::FileSize, left)) => println!("ulimit -f leaves {left} bytes"),
+///     Some((MemoryLimit::ControlGroup(path), left)) => println!("{} leaves {left} bytes", path.display()),
+///     Some((MemoryLimit::Machine, left)) => println!("the machine has {left} bytes left"),
+///     _ => println!("{error}"),
+/// }
+/// # assert!(shortage.is_some_and(|it| it.limit == MemoryLimit::Configured));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MemoryLimit {

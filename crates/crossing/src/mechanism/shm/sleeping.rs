@@ -21,6 +21,21 @@ use rustix::thread::futex::{self, Wait, WaitFlags, WaitPtr, WaitvFlags};
 use crate::error::ConnectError;
 
 /// How this process sleeps on shared memory: see [`sleeping`].
+///
+/// # Examples
+/// ```
+/// use crossing::{Kind, Sleeping, sleeping};
+///
+/// // A program that must run in any container.
+/// let kind = match sleeping() {
+///     Sleeping::Waitv | Sleeping::Futex => Kind::Shm,
+///     Sleeping::Refused => Kind::Unix,
+/// };
+/// # let mut pair = crossing::Connection::pair(kind, &crossing::Config::default())?;
+/// # pair.0.send(b"hello")?;
+/// # assert_eq!(pair.1.recv(&mut [0; 64])?, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sleeping {
     /// By futex_waitv(2), on the peer's index and on the peer's status at once.
@@ -34,6 +49,14 @@ pub enum Sleeping {
 
 impl Sleeping {
     /// The name in reports: `futex_waitv`, `futex`, `refused`.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Sleeping, sleeping};
+    ///
+    /// println!("shared memory sleeps by {}", sleeping().name());
+    /// assert_eq!(Sleeping::Waitv.name(), "futex_waitv");
+    /// ```
     pub const fn name(self) -> &'static str {
         match self {
             Sleeping::Waitv => "futex_waitv",
