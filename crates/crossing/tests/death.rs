@@ -15,7 +15,7 @@ use std::time::Duration;
 use crossing::{Config, Connection, End, Endpoint, Kind, RecvError, SendError, WaitStrategy};
 use process::{
     LIMIT, Second, again, descriptors, eventually, for_every_kind, is_running, mappings, message, part,
-    threads, within,
+    test_each, threads, within,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -247,19 +247,7 @@ fn stopped_again_and_again_loses_nothing(kind: Kind) {
     }
 }
 
-macro_rules! each_kind {
-    ([$($name:ident $kind:ident),*] $sentences:tt) => { $(each_kind! { @ $name $kind $sentences })* };
-    (@ $name:ident $kind:ident [$($sentence:ident)*]) => {
-        mod $name {
-            $(#[test]
-            fn $sentence() {
-                crate::within(stringify!($sentence), || crate::$sentence(crossing::Kind::$kind));
-            })*
-        }
-    };
-}
-
-for_every_kind! { each_kind [
+for_every_kind! { test_each [
     killed_while_both_wait
     killed_before_the_survivor_looks
     killed_while_it_sends

@@ -25,6 +25,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossing::{Config, Connection, Endpoint, Kind, Ready, RecvError, SendError, WaitStrategy};
+use process::dice::Dice;
 use process::seed::seed;
 use process::{Second, again, message, part};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -39,22 +40,10 @@ const PATIENCE: Duration = process::LIMIT;
 /// A control not caught after this many kills never will be.
 const CONTROL_KILLS: u64 = 1000;
 
-/// A sequence of numbers that looks random and can be had again.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % sides
-    }
-}
-
 /// The length of message `number` in bytes: mostly short, sometimes as long as they come.
 fn length(number: u64) -> usize {
     let mut dice = Dice(number);
-    let most = [16, 100, 1000, 5000, 65_000][dice.roll(5) as usize];
+    let most = dice.pick(&[16, 100, 1000, 5000, 65_000]);
     8 + dice.roll(most) as usize
 }
 
@@ -318,9 +307,9 @@ fn a_thousand_kills_lose_nothing_that_was_published() {
     let mut dice = Dice(seed);
     let mut findings = Findings::default();
     for _ in 0..KILLS {
-        let kind = Kind::ALL[dice.roll(Kind::ALL.len() as u64) as usize];
-        let victim = [Victim::Sender, Victim::Receiver][dice.roll(2) as usize];
-        let way = Way::NAMES[dice.roll(3) as usize];
+        let kind = dice.pick(&Kind::ALL);
+        let victim = dice.pick(&[Victim::Sender, Victim::Receiver]);
+        let way = dice.pick(&Way::NAMES);
         let after = Duration::from_micros(dice.roll(8000));
         kill_one(kind, victim, way, after, &mut findings);
     }

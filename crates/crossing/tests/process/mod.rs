@@ -5,8 +5,9 @@
 //! do.
 
 // Each test file takes what it needs.
-#![allow(dead_code)]
+#![allow(dead_code, unused_macros)]
 
+pub(crate) mod dice;
 pub(crate) mod seed;
 
 use std::env;
@@ -52,8 +53,21 @@ const _: () = {
     }
 };
 
+/// A test of each function on each mechanism, to be named behind `for_every_kind!`.
+macro_rules! test_each {
+    ([$($name:ident $kind:ident),*] $tests:tt) => { $(test_each! { @ $name $kind $tests })* };
+    (@ $name:ident $kind:ident [$($test:ident)*]) => {
+        mod $name {
+            $(#[test]
+            fn $test() {
+                crate::process::within(stringify!($test), || crate::$test(crossing::Kind::$kind));
+            })*
+        }
+    };
+}
+
 #[allow(unused_imports)]
-pub(crate) use for_every_kind;
+pub(crate) use {for_every_kind, test_each};
 
 /// The mechanisms whose ends meet at a path.
 pub(crate) fn local() -> impl Iterator<Item = Kind> + Clone {
