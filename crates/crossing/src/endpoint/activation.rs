@@ -27,6 +27,26 @@ const UNNAMED: &str = "unknown";
 /// It becomes a listener by [`Listener::from_fd`](crate::Listener::from_fd). A manager may also
 /// hand over a connected socket (`Accept=yes`), which is for
 /// [`Endpoint::from_fd`](crate::Endpoint::from_fd).
+///
+/// # Examples
+/// ```
+/// use std::os::fd::OwnedFd;
+/// use crossing::{ConnectError, Kind, Listener};
+///
+/// /// One listener for each socket of the unit, by the name that it has there.
+/// fn listeners() -> Result<Vec<(String, Listener)>, ConnectError> {
+///     let mut listeners = Vec::new();
+///     for socket in Listener::activated()? {
+///         let kind = if socket.name() == "frames" { Kind::Shm } else { Kind::Unix };
+///         let name = socket.name().to_owned();
+///         listeners.push((name, Listener::from_fd(kind, OwnedFd::from(socket))?));
+///     }
+///     Ok(listeners)
+/// }
+/// // No service manager has started this process.
+/// assert!(listeners()?.is_empty());
+/// # Ok::<(), ConnectError>(())
+/// ```
 #[derive(Debug)]
 pub struct Activated {
     name: String,
@@ -35,6 +55,16 @@ pub struct Activated {
 
 impl Activated {
     /// What the manager calls it (`FileDescriptorName=`), `unknown` if it has not said.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::Listener;
+    ///
+    /// // FileDescriptorName=frames stands in the unit of one of the sockets.
+    /// let frames = Listener::activated()?.into_iter().find(|socket| socket.name() == "frames");
+    /// assert!(frames.is_none(), "no service manager has started this process");
+    /// # Ok::<(), crossing::ConnectError>(())
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }

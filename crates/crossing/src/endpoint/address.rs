@@ -63,6 +63,19 @@ impl Address {
     ///
     /// # Errors
     /// A [`ParseError`]: TCP has no path; a path has 1 to 107 bytes, none of them NUL.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Address, Kind};
+    ///
+    /// let folder = std::env::temp_dir();
+    /// let address = Address::at_path(Kind::Shm, folder.join("sensor.sock"))?;
+    /// assert_eq!(address.kind(), Kind::Shm);
+    ///
+    /// let error = Address::at_path(Kind::Shm, "x".repeat(108)).unwrap_err();
+    /// assert!(error.to_string().contains("has 108 bytes"));
+    /// # Ok::<(), crossing::ParseError>(())
+    /// ```
     pub fn at_path(kind: Kind, path: impl Into<PathBuf>) -> Result<Address, ParseError> {
         let path = path.into();
         let address = Address { kind, place: AddressPlace::Path(path.clone()) };
@@ -76,6 +89,17 @@ impl Address {
     ///
     /// # Errors
     /// A [`ParseError`]: TCP has no such names; a name has 1 to 107 bytes, none of them NUL.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Address, Kind};
+    ///
+    /// // One for each user of the machine.
+    /// let user = 1000;
+    /// let address = Address::in_abstract(Kind::Shm, format!("sensor-{user}"))?;
+    /// assert_eq!(address.to_string(), "shm:@sensor-1000");
+    /// # Ok::<(), crossing::ParseError>(())
+    /// ```
     pub fn in_abstract(kind: Kind, name: impl Into<Vec<u8>>) -> Result<Address, ParseError> {
         let name = name.into();
         let address = Address { kind, place: AddressPlace::Abstract(name.clone()) };
@@ -87,6 +111,17 @@ impl Address {
     ///
     /// # Errors
     /// A [`ParseError`]: it is not of that form.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::Address;
+    ///
+    /// let address = Address::tcp("localhost:4000")?;
+    /// assert_eq!(address.to_string(), "tcp://localhost:4000");
+    /// assert!(Address::tcp("[::1]:4000").is_ok());
+    /// assert!(Address::tcp("::1:4000").is_err());
+    /// # Ok::<(), crossing::ParseError>(())
+    /// ```
     pub fn tcp(host_port: impl Into<String>) -> Result<Address, ParseError> {
         let host_port = host_port.into();
         let fault = check_host_port(&host_port);
@@ -96,21 +131,67 @@ impl Address {
     }
 
     /// The mechanism that is spoken there.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Address, Kind};
+    ///
+    /// let address: Address = "pipe:/run/x.sock".parse()?;
+    /// if address.kind() == Kind::Tcp {
+    ///     println!("what goes there can be read by others on its way");
+    /// }
+    /// # assert_eq!(address.kind(), Kind::Pipe);
+    /// # Ok::<(), crossing::ParseError>(())
+    /// ```
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
     /// The path, if it is a socket in the file system.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::path::Path;
+    /// use crossing::Address;
+    ///
+    /// let address: Address = "shm:/run/sensor/frames.sock".parse()?;
+    /// // Before a server binds there, its folder must be.
+    /// let folder = address.path().and_then(Path::parent);
+    /// assert_eq!(folder, Some(Path::new("/run/sensor")));
+    /// assert_eq!("shm:@frames".parse::<Address>()?.path(), None);
+    /// # Ok::<(), crossing::ParseError>(())
+    /// ```
     pub fn path(&self) -> Option<&Path> {
         if let AddressPlace::Path(path) = &self.place { Some(path) } else { None }
     }
 
     /// The name, if it is a socket in the abstract namespace.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::Address;
+    ///
+    /// let address: Address = "unix:@log".parse()?;
+    /// assert_eq!(address.abstract_name(), Some(&b"log"[..]));
+    /// assert_eq!("unix:/run/log".parse::<Address>()?.abstract_name(), None);
+    /// # Ok::<(), crossing::ParseError>(())
+    /// ```
     pub fn abstract_name(&self) -> Option<&[u8]> {
         if let AddressPlace::Abstract(name) = &self.place { Some(name) } else { None }
     }
 
     /// Host and port, if it is a TCP port.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::Listener;
+    ///
+    /// // Port 0 lets the system choose: it is told here.
+    /// let listener = Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// let host_port = listener.address().host_port();
+    /// assert!(host_port.is_some_and(|it| it.starts_with("127.0.0.1:") && it != "127.0.0.1:0"));
+    /// # Ok::<(), crossing::ConnectError>(())
+    /// ```
     pub fn host_port(&self) -> Option<&str> {
         if let AddressPlace::Tcp(host_port) = &self.place { Some(host_port) } else { None }
     }

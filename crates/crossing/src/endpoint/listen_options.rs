@@ -43,6 +43,20 @@ impl ListenOptions {
     ///
     /// The socket has this mode before anything can connect to it. A path is also guarded by its
     /// folder: only users that may search it reach the socket.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::os::unix::fs::PermissionsExt;
+    /// use crossing::{Address, Kind, Listener};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("crossing-mode-{}", std::process::id()));
+    /// let address = Address::at_path(Kind::Unix, &path)?;
+    /// // Processes of this user and of the file's group may connect, whatever the umask is.
+    /// let listener = Listener::options().mode(0o660).bind(&address)?;
+    /// assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, 0o660);
+    /// # drop(listener);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn mode(self, mode: u32) -> Self {
         ListenOptions { mode: Some(mode), ..self }
     }
@@ -62,12 +76,39 @@ impl ListenOptions {
     /// listen(2) at that moment looks as if it were gone: this library cannot know better.
     ///
     /// Abstract names and ports are free when their server is gone: there it changes nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::os::unix::net::UnixListener;
+    /// use crossing::{Address, Kind, Listener};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("crossing-reclaim-{}", std::process::id()));
+    /// // What a server that was killed leaves: a socket at which no process listens.
+    /// drop(UnixListener::bind(&path)?);
+    /// let address = Address::at_path(Kind::Unix, &path)?;
+    /// assert!(Listener::bind(&address).is_err());
+    /// let listener = Listener::options().reclaim(true).bind(&address)?;
+    /// # drop(listener);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reclaim(self, reclaim: bool) -> Self {
         ListenOptions { reclaim, ..self }
     }
 
     /// How many may wait to be accepted. 128 by default; the kernel gives at most
     /// /proc/sys/net/core/somaxconn. One that comes to a full queue waits, and dials again.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Endpoint, Listener};
+    ///
+    /// // Many come at once, and the server is busy for a while.
+    /// let listener = Listener::options().backlog(1024).bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// let dial = || Endpoint::dial(listener.address(), &Config::default());
+    /// let waiting = [dial()?, dial()?, dial()?];
+    /// # for _ in waiting { listener.accept()?; }
+    /// # Ok::<(), crossing::ConnectError>(())
+    /// ```
     pub fn backlog(self, backlog: u32) -> Self {
         ListenOptions { backlog, ..self }
     }
@@ -92,6 +133,20 @@ impl ListenOptions {
     /// How many peers may be between [`accept`](crate::Listener::accept) and the end of their
     /// handshake. When one more comes, the oldest of them is shed: its handshake ends with
     /// [`ConnectError::Shed`]. At least 1. 64 by default.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, ConnectError, Endpoint, Listener};
+    ///
+    /// let listener = Listener::options().half_open_limit(1).bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// let dial = || Endpoint::dial(listener.address(), &Config::default());
+    /// let (_silent, _next) = (dial()?, dial()?);
+    /// let first = listener.accept()?;
+    /// let second = listener.accept()?;        // one more than the limit: the first makes room
+    /// assert_eq!(first.connect(&Config::default()).map(drop), Err(ConnectError::Shed { limit: 1 }));
+    /// # drop(second);
+    /// # Ok::<(), ConnectError>(())
+    /// ```
     pub fn half_open_limit(self, half_open_limit: usize) -> Self {
         ListenOptions { half_open_limit, ..self }
     }

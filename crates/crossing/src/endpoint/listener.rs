@@ -68,11 +68,42 @@ impl Listener {
     /// # Errors
     /// [`ConnectError::Io`] when the path exists or cannot be made, or the port is in use or not ours to take;
     /// [`ConnectError::Address`] when a TCP address can be reached from other machines.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use crossing::{Address, ConnectError, Kind, Listener};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("crossing-bind-{}", std::process::id()));
+    /// let address = Address::at_path(Kind::Shm, path)?;
+    /// let listener = Listener::bind(&address)?;
+    /// match Listener::bind(&address) {
+    ///     Err(ConnectError::Io { source, .. }) => assert_eq!(source.kind(), ErrorKind::AddrInUse),
+    ///     other => panic!("two servers at one place: {other:?}"),
+    /// }
+    /// # drop(listener);
+    /// # Ok::<(), ConnectError>(())
+    /// ```
     pub fn bind(address: &Address) -> Result<Listener, ConnectError> {
         Listener::options().bind(address)
     }
 
     /// What a listener may choose for itself, to be ended by [`bind`](ListenOptions::bind).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Address, Kind, Listener};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("crossing-listener-options-{}", std::process::id()));
+    /// let address = Address::at_path(Kind::Shm, path)?;
+    /// let listener = Listener::options()
+    ///     .mode(0o660)            // which users may connect
+    ///     .reclaim(true)          // also where a server that was killed has left its socket
+    ///     .half_open_limit(16)    // how many silent peers there may be
+    ///     .bind(&address)?;
+    /// # drop(listener);
+    /// # Ok::<(), crossing::ConnectError>(())
+    /// ```
     pub fn options() -> ListenOptions {
         ListenOptions::default()
     }
@@ -138,6 +169,16 @@ impl Listener {
     }
 
     /// Where it listens, with the port that the system chose. A path is absolute, unless it would be too long.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Endpoint, Listener};
+    ///
+    /// let listener = Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// let client = Endpoint::dial(listener.address(), &Config::default())?;
+    /// # drop(client);
+    /// # Ok::<(), crossing::ConnectError>(())
+    /// ```
     pub fn address(&self) -> &Address {
         &self.address
     }
@@ -150,6 +191,30 @@ impl Listener {
     ///
     /// # Errors
     /// [`ConnectError::Io`], for instance when this process has too many descriptors open.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::thread;
+    /// use crossing::{Config, Connection, Error, Listener};
+    ///
+    /// fn serve(listener: Listener) -> Result<(), Error> {
+    ///     loop {
+    ///         match listener.accept() {
+    ///             Ok(endpoint) => drop(thread::spawn(|| greet(endpoint))),
+    ///             Err(error) if error.is_shortage() => {}     // some descriptors come free later
+    ///             Err(error) => return Err(error.into()),
+    ///         }
+    ///     }
+    /// }
+    /// fn greet(endpoint: crossing::Endpoint) -> Result<(), Error> {
+    ///     Ok(endpoint.connect(&Config::default())?.send(b"hello")?)
+    /// }
+    /// # let listener = Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// # let address = listener.address().clone();
+    /// # thread::spawn(|| serve(listener));
+    /// # assert_eq!(Connection::dial(&address, &Config::default())?.recv(&mut [0; 64])?, 5);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn accept(&self) -> Result<Endpoint, ConnectError> {
         self.accept_until(None)
     }
@@ -158,6 +223,23 @@ impl Listener {
     ///
     /// # Errors
     /// Those of [`accept`](Listener::accept), and [`Timeout`](ConnectError::Timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use crossing::{ConnectError, Listener};
+    ///
+    /// // A child was started that dials. It may take five seconds for that.
+    /// let listener = Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// let deadline = Instant::now() + Duration::from_secs(5);
+    /// # let deadline = Instant::now();
+    /// match listener.accept_deadline(deadline) {
+    ///     Err(ConnectError::Timeout) => println!("it has not come"),
+    ///     outcome => drop(outcome?),
+    /// }
+    /// # assert!(listener.accept_deadline(deadline).is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), ConnectError>(())
+    /// ```
     pub fn accept_deadline(&self, deadline: Instant) -> Result<Endpoint, ConnectError> {
         self.accept_until(Some(deadline))
     }
@@ -185,6 +267,21 @@ impl Listener {
     ///
     /// # Errors
     /// Those of [`accept`](Listener::accept). A shortage is told at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Endpoint, Listener};
+    ///
+    /// let listener = Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// let _client = Endpoint::dial(listener.address(), &Config::default())?;
+    /// // In a loop of your own, whenever its descriptor is readable.
+    /// let mut peers = Vec::new();
+    /// while let Some(peer) = listener.try_accept()? {
+    ///     peers.push(peer);
+    /// }
+    /// assert_eq!(peers.len(), 1);
+    /// # Ok::<(), crossing::ConnectError>(())
+    /// ```
     pub fn try_accept(&self) -> Result<Option<Endpoint>, ConnectError> {
         loop {
             match self.take() {
@@ -261,6 +358,19 @@ impl ListenOptions {
     /// Those of [`Listener::bind`]; [`ConnectError::Config`] for a mode that is none, or a mode
     /// where there is no file; with [`reclaim`](ListenOptions::reclaim) also [`ConnectError::Io`]
     /// with what stands at the path and is not taken over.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{ConnectError, Listener};
+    ///
+    /// let options = Listener::options().mode(0o660);
+    /// // A port has no file, and so no mode that could keep users away.
+    /// match options.bind(&"tcp://127.0.0.1:0".parse()?) {
+    ///     Err(ConnectError::Config(why)) => assert!(why.contains("has no file")),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok::<(), crossing::ParseError>(())
+    /// ```
     pub fn bind(&self, address: &Address) -> Result<Listener, ConnectError> {
         Ok(self.listener(bind(address, self)?))
     }
@@ -272,6 +382,21 @@ impl ListenOptions {
     ///
     /// # Errors
     /// Those of [`Listener::from_fd`].
+    ///
+    /// # Examples
+    /// ```
+    /// use std::net::TcpListener;
+    /// use crossing::{Kind, Listener};
+    ///
+    /// let options = Listener::options().half_open_limit(16);
+    /// let bound = TcpListener::bind("127.0.0.1:0")?;
+    /// let listener = options.from_fd(Kind::Tcp, bound.into())?;
+    /// assert!(listener.address().host_port().is_some());
+    ///
+    /// let everywhere = TcpListener::bind("0.0.0.0:0")?;
+    /// assert!(options.from_fd(Kind::Tcp, everywhere.into()).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_fd(&self, kind: Kind, fd: OwnedFd) -> Result<Listener, ConnectError> {
         Ok(self.listener(take_over(kind, fd, self)?))
     }

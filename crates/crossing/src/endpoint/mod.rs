@@ -36,6 +36,24 @@ use crate::sys::SignalsBlocked;
 /// A parent makes a [pair](Endpoint::pair), [spawns](Endpoint::spawn) a child with one end and connects the
 /// other. Or a server [listens](crate::Listener) at an [`Address`] that the client [knows](Endpoint::dial). Each side
 /// then calls [`connect`](Endpoint::connect), which does the handshake.
+///
+/// # Examples
+/// ```
+/// use std::process::Command;
+/// use crossing::{Config, Endpoint, Kind};
+///
+/// // The child is this program itself.
+/// if let Ok(end) = Endpoint::inherited() {
+///     end.connect(&Config::default())?.send(b"here I am")?;
+///     return Ok(());
+/// }
+/// let (here, there) = Endpoint::pair(Kind::Shm)?;
+/// let mut child = there.spawn(Command::new(std::env::current_exe()?))?;
+/// let mut connection = here.connect(&Config::default())?;
+/// assert_eq!(connection.recv(&mut [0; 64])?, 9);
+/// # assert!(child.wait()?.success());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Endpoint {
     kind: Kind,
@@ -59,6 +77,20 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`ConnectError::Io`] when the system has no more sockets to give.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Endpoint, Kind};
+    ///
+    /// let (here, there) = Endpoint::pair(Kind::Shm)?;
+    /// // One end goes to another process (`there.spawn(…)`), or as here to another thread.
+    /// let thread = std::thread::spawn(move || there.connect(&Config::default()));
+    /// let mut here = here.connect(&Config::default())?;
+    /// let mut there = thread.join().expect("no panic")?;
+    /// here.send(b"hello")?;
+    /// assert_eq!(there.recv(&mut [0; 64])?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pair(kind: Kind) -> Result<(Endpoint, Endpoint), ConnectError> {
         let (here, there) =
             kind.rendezvous().map_err(ConnectError::io(format!("make a rendezvous for {kind}")))?;
@@ -183,6 +215,15 @@ impl Endpoint {
     }
 
     /// The mechanism that this end leads to.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Endpoint, Kind};
+    ///
+    /// let (here, there) = Endpoint::pair(Kind::Pipe)?;
+    /// assert_eq!((here.kind(), there.kind()), (Kind::Pipe, Kind::Pipe));
+    /// # Ok::<(), crossing::ConnectError>(())
+    /// ```
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -195,6 +236,24 @@ impl Endpoint {
     /// other end does not do its part; [`Refused`](ConnectError::Refused) when its protocol or
     /// terms do not fit; [`Shed`](ConnectError::Shed) when too many others came meanwhile;
     /// [`Config`](ConnectError::Config) when `config` cannot be met; [`Io`](ConnectError::Io).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use crossing::{Config, ConnectError, Endpoint, Kind};
+    ///
+    /// let (here, there) = Endpoint::pair(Kind::Shm)?;
+    /// // The other process takes its time: not more than this.
+    /// let config = Config::default().connect_timeout(Duration::from_millis(1));
+    /// match here.connect(&config) {
+    ///     Err(ConnectError::Timeout) => println!("it does not answer"),
+    ///     Err(ConnectError::Refused { field, why }) => println!("another {field}: {why}"),
+    ///     Err(error) => return Err(error),
+    ///     Ok(connection) => println!("connected to {:?}", connection.peer()),
+    /// }
+    /// # drop(there);
+    /// # Ok::<(), ConnectError>(())
+    /// ```
     pub fn connect(self, config: &Config) -> Result<Connection, ConnectError> {
         self.connect_as::<Any>(config)
     }
@@ -203,6 +262,24 @@ impl Endpoint {
     ///
     /// # Errors
     /// Those of [`connect`](Endpoint::connect), and [`WrongKind`](ConnectError::WrongKind).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, ConnectError, Endpoint, Kind, Shm};
+    ///
+    /// let (here, there) = Endpoint::pair(Kind::Shm)?;
+    /// # let thread = std::thread::spawn(move || there.connect(&Config::default()));
+    /// // No match on the mechanism when it sends, and what only shared memory has.
+    /// let mut connection = here.connect_as::<Shm>(&Config::default())?;
+    /// # let mut there = thread.join().expect("no panic")?;
+    /// connection.send(b"hello")?;
+    /// # assert_eq!(there.recv(&mut [0; 64])?, 5);
+    ///
+    /// let (pipe, _) = Endpoint::pair(Kind::Pipe)?;
+    /// let outcome = pipe.connect_as::<Shm>(&Config::default()).map(drop);
+    /// assert_eq!(outcome, Err(ConnectError::WrongKind { endpoint: Kind::Pipe, wanted: Kind::Shm }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect_as<M: Mechanism>(self, config: &Config) -> Result<Connection<M>, ConnectError> {
         let Endpoint { kind, socket, how, seat } = self;
         check_kind::<M>(kind)?;
@@ -261,6 +338,17 @@ impl Connection<Any> {
     ///
     /// # Errors
     /// See [`Endpoint::connect`].
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Connection, Kind};
+    ///
+    /// let (mut here, mut there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// let thread = std::thread::spawn(move || there.recv(&mut [0; 64]));
+    /// here.send(b"to a thread")?;
+    /// assert_eq!(thread.join().expect("no panic")?, 11);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pair(kind: Kind, config: &Config) -> Result<(Connection, Connection), ConnectError> {
         Connection::pair_as(kind, config)
     }
@@ -291,6 +379,16 @@ impl<M: Mechanism> Connection<M> {
     ///
     /// # Errors
     /// See [`Endpoint::connect`].
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Connection, Kind, Shm};
+    ///
+    /// let (mut here, mut there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+    /// here.send(b"hello")?;
+    /// assert_eq!(there.recv(&mut [0; 64])?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pair_as(kind: Kind, config: &Config) -> Result<(Connection<M>, Connection<M>), ConnectError> {
         let (here, there) = Endpoint::pair(kind)?;
         std::thread::scope(|scope| {
@@ -317,6 +415,20 @@ impl<M: Mechanism> Connection<M> {
     ///
     /// # Errors
     /// Those of [`Connection::dial`], and [`WrongKind`](ConnectError::WrongKind).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Connection, Listener, Unix};
+    ///
+    /// # let name = format!("unix:@crossing-dial-as-{}", std::process::id());
+    /// let listener = Listener::bind(&name.parse()?)?;
+    /// # let address = listener.address().clone();
+    /// # let server = std::thread::spawn(move || listener.accept()?.connect(&Config::default()));
+    /// let mut connection = Connection::<Unix>::dial_as(&address, &Config::default())?;
+    /// connection.send(b"hello")?;
+    /// # assert_eq!(server.join().expect("no panic")?.recv(&mut [0; 64])?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dial_as(address: &Address, config: &Config) -> Result<Connection<M>, ConnectError> {
         check_kind::<M>(address.kind())?;
         let deadline = config.connect_deadline();

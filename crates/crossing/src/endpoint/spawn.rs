@@ -50,6 +50,16 @@ pub struct Spawn {
 
 impl Spawn {
     /// A child that is given nothing yet.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::process::Command;
+    /// use crossing::Spawn;
+    ///
+    /// let mut child = Spawn::new(Command::new("true")).kill_on_drop(true).spawn()?;
+    /// assert!(child.wait()?.success());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new(command: Command) -> Spawn {
         Spawn { command, given: Vec::new(), kill_on_drop: false, die_with_parent: false }
     }
@@ -57,12 +67,48 @@ impl Spawn {
     /// Gives the child an end, which it takes with
     /// [`Endpoint::inherited_named`](Endpoint::inherited_named). A name has 1 to 64 of the letters
     /// A-Z, a-z, 0-9 and _, and each is given once; [`spawn`](Spawn::spawn) says if that is not so.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::process::Command;
+    /// use crossing::{Config, Endpoint, Kind, Spawn};
+    ///
+    /// // The child is this program itself.
+    /// if let Ok(frames) = Endpoint::inherited_named("frames") {
+    ///     frames.connect(&Config::default())?.send(b"a frame")?;
+    ///     return Ok(());
+    /// }
+    /// let (frames, theirs) = Endpoint::pair(Kind::Shm)?;
+    /// let program = Command::new(std::env::current_exe()?);
+    /// let mut child = Spawn::new(program).give("frames", theirs).spawn()?;
+    /// assert_eq!(frames.connect(&Config::default())?.recv(&mut [0; 64])?, 7);
+    /// # assert!(child.wait()?.success());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn give(mut self, name: &str, endpoint: Endpoint) -> Self {
         self.given.push((Some(name.to_owned()), endpoint));
         self
     }
 
     /// Gives the child the one end without a name, which it takes with [`Endpoint::inherited`].
+    ///
+    /// # Examples
+    /// ```
+    /// use std::process::Command;
+    /// use crossing::{Config, Endpoint, Kind, Spawn};
+    ///
+    /// # if let Ok(end) = Endpoint::inherited() {
+    /// #     end.connect(&Config::default())?.send(b"ready")?;
+    /// #     return Ok(());
+    /// # }
+    /// # let program = std::env::current_exe()?;
+    /// // As `Endpoint::spawn` does it, with a choice.
+    /// let (here, there) = Endpoint::pair(Kind::Shm)?;
+    /// let child = Spawn::new(Command::new(program)).give_unnamed(there).kill_on_drop(true).spawn()?;
+    /// assert_eq!(here.connect(&Config::default())?.recv(&mut [0; 64])?, 5);
+    /// # drop(child);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn give_unnamed(mut self, endpoint: Endpoint) -> Self {
         self.given.push((None, endpoint));
         self
@@ -73,6 +119,22 @@ impl Spawn {
     ///
     /// It holds for a drop. A process that is killed or aborts drops nothing:
     /// [`die_with_parent`](Spawn::die_with_parent) holds then.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::path::Path;
+    /// use std::process::Command;
+    /// use crossing::Spawn;
+    ///
+    /// let mut command = Command::new("sleep");
+    /// command.arg("1000");
+    /// let child = Spawn::new(command).kill_on_drop(true).spawn()?;
+    /// let place = format!("/proc/{}", child.id());
+    /// assert!(Path::new(&place).exists());
+    /// drop(child);
+    /// assert!(!Path::new(&place).exists());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn kill_on_drop(self, kill_on_drop: bool) -> Self {
         Spawn { kill_on_drop, ..self }
     }
@@ -84,6 +146,19 @@ impl Spawn {
     /// For the kernel a child's parent is the thread that started it. Here that is a thread of this
     /// library, which lasts as long as the child; so the thread that calls may end. See prctl(2),
     /// `PR_SET_PDEATHSIG`.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::process::Command;
+    /// use crossing::Spawn;
+    ///
+    /// let mut command = Command::new("sleep");
+    /// command.arg("1000");
+    /// // The one for a drop, the other for a parent that is killed.
+    /// let child = Spawn::new(command).kill_on_drop(true).die_with_parent(true).spawn()?;
+    /// # drop(child);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn die_with_parent(self, die_with_parent: bool) -> Self {
         Spawn { die_with_parent, ..self }
     }
@@ -98,6 +173,21 @@ impl Spawn {
     ///
     /// # Errors
     /// Those of [`Command::spawn`]; `InvalidInput` for a name that is none, or is given twice.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use std::process::Command;
+    /// use crossing::{Endpoint, Kind, Spawn};
+    ///
+    /// let error = Spawn::new(Command::new("/no/such/program")).spawn().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotFound);
+    ///
+    /// let (_here, there) = Endpoint::pair(Kind::Shm)?;
+    /// let error = Spawn::new(Command::new("true")).give("no name", there).spawn().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), crossing::ConnectError>(())
+    /// ```
     pub fn spawn(self) -> io::Result<OwnedChild> {
         let kill_on_drop = self.kill_on_drop;
         Ok(OwnedChild { child: self.start()?, kill_on_drop })
@@ -208,6 +298,19 @@ impl Endpoint {
 /// A child process that this value owns: it is used as a [`std::process::Child`].
 ///
 /// Dropping it kills the child if [`Spawn::kill_on_drop`] says so.
+///
+/// # Examples
+/// ```
+/// use std::process::{Command, Stdio};
+/// use crossing::{OwnedChild, Spawn};
+///
+/// let mut command = Command::new("cat");
+/// command.stdin(Stdio::piped());
+/// let mut child: OwnedChild = Spawn::new(command).kill_on_drop(true).spawn()?;
+/// drop(child.stdin.take());           // used as std's `Child`: `cat` ends with its input
+/// assert!(child.wait()?.success());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct OwnedChild {
     child: Child,

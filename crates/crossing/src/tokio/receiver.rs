@@ -18,6 +18,21 @@ use crate::ready::Ready;
 const STREAM: u32 = 4;
 
 /// A [`Receiver`](crate::Receiver) whose waits are futures.
+///
+/// # Examples
+/// ```
+/// use crossing::tokio::AsyncReceiver;
+/// # use crossing::{Config, Connection, Kind};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///
+/// let (mut here, there) = Connection::pair(Kind::Shm, &Config::default())?;
+/// let mut receiver = AsyncReceiver::new(there.split().1)?;
+/// here.send(b"hello")?;
+/// assert_eq!(receiver.recv(&mut [0; 64]).await?, 5);
+/// # Ok(())
+/// # }
+/// ```
 pub struct AsyncReceiver<M: Mechanism = Any> {
     watched: WatchedFd,
     turns: Turns,
@@ -34,6 +49,23 @@ impl<M: Mechanism> AsyncReceiver<M> {
     ///
     /// # Panics
     /// Outside of a runtime, or in one whose I/O is not enabled, like all of tokio's I/O.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, tokio::AsyncReceiver};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// // Only this half waits in the runtime; the other one may block in a thread of its own.
+    /// let (mut sender, receiver) = there.split();
+    /// let mut receiver = AsyncReceiver::new(receiver)?;
+    /// here.send(b"question")?;
+    /// assert_eq!(receiver.recv(&mut [0; 64]).await?, 8);
+    /// sender.send(b"answer")?;
+    /// # assert_eq!(here.recv(&mut [0; 64])?, 6);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(receiver: crate::Receiver<M>) -> io::Result<AsyncReceiver<M>> {
         let watched = WatchedFd::new(receiver.as_fd(), Interest::READABLE)?;
         Ok(AsyncReceiver { watched, turns: Turns::default(), received: 0, receiver })
@@ -46,6 +78,31 @@ impl<M: Mechanism> AsyncReceiver<M> {
     ///
     /// # Errors
     /// Those of [`Receiver::recv`](crate::Receiver::recv).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{End, RecvError};
+    /// # use crossing::{Config, Connection, Kind, tokio::AsyncReceiver};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut here, there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let mut receiver = AsyncReceiver::new(there.split().1)?;
+    /// # here.send(b"one")?;
+    /// # here.send(b"three")?;
+    /// # drop(here);
+    ///
+    /// let (mut buffer, mut bytes) = ([0; 64], 0);
+    /// loop {
+    ///     match receiver.recv(&mut buffer).await {
+    ///         Ok(len) => bytes += len,
+    ///         Err(RecvError::Disconnected) if receiver.end() == Some(End::Closed) => break,
+    ///         Err(error) => return Err(error.into()),
+    ///     }
+    /// }
+    /// assert_eq!(bytes, 8);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[inline]
     pub fn recv<'a>(
         &'a mut self,
@@ -58,6 +115,30 @@ impl<M: Mechanism> AsyncReceiver<M> {
     ///
     /// # Errors
     /// Those of [`recv`](AsyncReceiver::recv).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::future::poll_fn;
+    /// use std::task::Poll;
+    /// # use crossing::{Config, Connection, Kind, tokio::AsyncReceiver};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_quiet, there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let mut one = AsyncReceiver::new(there.split().1)?;
+    /// # let (mut loud, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// # let mut other = AsyncReceiver::new(there.split().1)?;
+    /// # loud.send(b"hello")?;
+    ///
+    /// // What comes first, from either.
+    /// let mut buffer = [0; 64];
+    /// let len = poll_fn(|context| match one.poll_recv(context, &mut buffer) {
+    ///     Poll::Ready(outcome) => Poll::Ready(outcome),
+    ///     Poll::Pending => other.poll_recv(context, &mut buffer),
+    /// });
+    /// assert_eq!(len.await?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[inline(always)]
     pub fn poll_recv(
         &mut self,
@@ -96,6 +177,30 @@ impl<M: Mechanism> AsyncReceiver<M> {
     ///
     /// # Errors
     /// [`Io`](RecvError::Io).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::RecvError;
+    /// # use crossing::{Config, Connection, Kind, tokio::AsyncReceiver};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut here, there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let mut receiver = AsyncReceiver::new(there.split().1)?;
+    /// # here.send(b"of any length")?;
+    ///
+    /// // A message into a vector, which grows with it.
+    /// let mut message = Vec::new();
+    /// loop {
+    ///     receiver.ready().await?;
+    ///     match receiver.get_mut().try_recv_vec(&mut message) {
+    ///         Err(RecvError::Empty) => {}
+    ///         outcome => break outcome.map(drop)?,
+    ///     }
+    /// }
+    /// assert_eq!(message, b"of any length");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn ready(&mut self) -> Result<(), RecvError> {
         poll_fn(|context| self.poll_ready(context)).await
     }
@@ -110,26 +215,101 @@ impl<M: Mechanism> AsyncReceiver<M> {
     }
 
     /// See [`Receiver::end`](crate::Receiver::end).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{End, RecvError};
+    /// # use crossing::{Config, Connection, Kind, tokio::AsyncReceiver};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (here, there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let mut receiver = AsyncReceiver::new(there.split().1)?;
+    ///
+    /// drop(here);
+    /// assert_eq!(receiver.recv(&mut [0; 64]).await, Err(RecvError::Disconnected));
+    /// assert_eq!(receiver.end(), Some(End::Closed));      // it was not killed
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn end(&self) -> Option<End> {
         self.receiver.end()
     }
 
     /// The mechanism that it goes over.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, tokio::AsyncReceiver};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (_here, there) = Connection::pair(Kind::Tcp, &Config::default())?;
+    /// let receiver = AsyncReceiver::new(there.split().1)?;
+    /// assert_eq!(receiver.kind(), Kind::Tcp);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn kind(&self) -> Kind {
         self.receiver.kind()
     }
 
     /// The longest message that both ends agreed on, in bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, tokio::AsyncReceiver};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut here, there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let mut receiver = AsyncReceiver::new(there.split().1)?;
+    /// # here.send(&[7; 1000])?;
+    /// // Large enough for any message that can come.
+    /// let mut buffer = vec![0; receiver.max_message()];
+    /// assert_eq!(receiver.recv(&mut buffer).await?, 1000);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn max_message(&self) -> usize {
         self.receiver.max_message()
     }
 
     /// The half itself, for its non-blocking forms. One that blocks blocks the runtime's thread.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, tokio::AsyncReceiver};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut here, there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let mut receiver = AsyncReceiver::new(there.split().1)?;
+    /// here.send(b"1st picture")?;
+    /// here.send(b"2nd picture")?;
+    /// receiver.ready().await?;
+    /// let latest = receiver.get_mut().try_recv_latest(&mut [0; 64])?;
+    /// assert_eq!((latest.len, latest.passed), (11, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_mut(&mut self) -> &mut crate::Receiver<M> {
         &mut self.receiver
     }
 
     /// The half itself, which is not registered any more.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, tokio::AsyncReceiver};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut here, there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let receiver = AsyncReceiver::new(there.split().1)?;
+    /// // To a thread of its own, which may block and spin.
+    /// let mut receiver = receiver.into_inner();
+    /// let thread = std::thread::spawn(move || receiver.recv(&mut [0; 64]));
+    /// here.send(b"hello")?;
+    /// assert_eq!(thread.join().expect("no panic")?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_inner(self) -> crate::Receiver<M> {
         let AsyncReceiver { watched, receiver, .. } = self;
         drop(watched);

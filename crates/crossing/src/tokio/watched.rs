@@ -11,6 +11,14 @@ use rustix::io::Errno;
 use crate::descriptor::FIRST_FREE;
 
 /// How many messages a task receives or sends without a wait before it yields to the others.
+///
+/// # Examples
+/// ```
+/// use crossing::tokio::TURNS;
+///
+/// // A task that receives a stream without end lets the others run after so many messages.
+/// assert!(TURNS > 0);
+/// ```
 pub const TURNS: u32 = 512;
 
 /// A descriptor in the runtime's set.
