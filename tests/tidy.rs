@@ -158,6 +158,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "crates/crossing/src/sys.rs",
         "what neither std nor rustix has: a table of descriptors of one's own, a step before exec, an inherited number, signals",
     ),
+    ("crates/lab/src/sys/bpf.rs", "bpf(2): maps, programs and a ring that the kernel writes to"),
     ("crates/lab/src/sys/cpuid.rs", "an instruction that Rust called unsafe before 1.93"),
     ("crates/lab/src/sys/given.rs", "a page that a pipe refers to"),
     ("crates/lab/src/sys/heap.rs", "malloc_trim"),

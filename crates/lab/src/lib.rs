@@ -46,6 +46,7 @@ pub mod stats;
 pub mod sys;
 pub mod text;
 pub mod trace;
+pub mod traffic;
 mod two_peers;
 pub mod units;
 mod worker;

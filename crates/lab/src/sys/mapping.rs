@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::slice;
-use std::sync::atomic::{AtomicU8, AtomicU64};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
@@ -94,6 +94,28 @@ impl Mapping {
         // sealed against shrinking, and the others are the kernel's or this process's. It begins with a page, so it is
         // aligned, and any eight bytes are a valid atomic.
         unsafe { slice::from_raw_parts(self.at.as_ptr().cast(), self.bytes / size_of::<AtomicU64>()) }
+    }
+}
+
+/// Pages that the kernel alone writes.
+#[derive(Debug)]
+pub struct ReadOnly(Mapping);
+
+impl ReadOnly {
+    /// Maps `bytes` of what the kernel shares through a descriptor of its own, from `offset` on.
+    ///
+    /// # Errors
+    /// Those of mmap(2).
+    pub fn of_kernel(fd: impl AsFd, offset: u64, bytes: usize) -> io::Result<ReadOnly> {
+        // SAFETY: a new mapping at an address of the kernel's choice replaces no memory that is in use.
+        let at = unsafe { mmap(ptr::null_mut(), bytes, ProtFlags::READ, MapFlags::SHARED, fd, offset) }?;
+        Mapping::at(at.cast(), bytes).map(ReadOnly)
+    }
+
+    /// The word `index`; `None` behind the end.
+    pub fn load(&self, index: usize, ordering: Ordering) -> Option<u64> {
+        // Of a word of the machine's size every processor loads atomically from pages that it may not write.
+        self.0.words().get(index).map(|word| word.load(ordering))
     }
 }
 

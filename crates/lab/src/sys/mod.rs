@@ -1,6 +1,7 @@
 //! The raw calls that rustix lacks: the only folder of the lab in which `unsafe` is allowed.
 
 pub mod board;
+pub mod bpf;
 pub mod calls;
 #[cfg(target_arch = "x86_64")]
 pub mod cpuid;
