@@ -29,6 +29,18 @@ use serde::{Deserialize, Serialize};
 use crate::kind::Kind;
 
 /// The story of one mechanism.
+///
+/// # Examples
+/// ```
+/// use crossing::Kind;
+///
+/// // The story as text.
+/// let scene = Kind::Unix.scene();
+/// for step in scene.steps {
+///     println!("{}: {}", step.actor.name(), step.text);
+/// }
+/// assert!(scene.duplex && !scene.cross_host);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SceneDesign {
     /// The mechanism.
@@ -46,6 +58,16 @@ pub struct SceneDesign {
 }
 
 /// One thing on the stage.
+///
+/// # Examples
+/// ```
+/// use crossing::{Kind, scene::Space};
+///
+/// // What stands below the line: only a system call gets there.
+/// let below = Kind::Pipe.scene().stage.iter().filter(|part| part.space == Space::Kernel);
+/// assert!(below.clone().any(|part| part.label.contains("pipe")));
+/// # assert!(below.count() > 0);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(JsonSchema))]
 pub struct Part {
@@ -77,6 +99,19 @@ impl Part {
 }
 
 /// The vocabulary of a stage. A display that draws these forms can draw any mechanism.
+///
+/// # Examples
+/// ```
+/// use crossing::{Kind, scene::{Actor, Form}};
+///
+/// // Whether a process could overwrite what the other one has written.
+/// let shared = Kind::Shm.scene().stage.iter().any(|part| match part.form {
+///     Form::Region { writer: None } => true,
+///     Form::Region { writer: Some(Actor::Sender | Actor::Receiver) } => false,
+///     _ => false,
+/// });
+/// assert!(!shared);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(JsonSchema))]
 #[serde(tag = "is", rename_all = "kebab-case")]
@@ -109,6 +144,20 @@ pub enum Form {
 }
 
 /// The two sides of the line that depth is measured from.
+///
+/// # Examples
+/// ```
+/// use crossing::{Kind, scene::Space};
+///
+/// for part in Kind::Shm.scene().stage {
+///     let depth = match part.space {
+///         Space::User => "above",
+///         Space::Kernel => "below",
+///     };
+///     println!("{depth}: {}", part.label);
+/// }
+/// assert!(Kind::Shm.scene().stage.iter().any(|part| part.space == Space::User));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -120,6 +169,16 @@ pub enum Space {
 }
 
 /// The actor of a step.
+///
+/// # Examples
+/// ```
+/// use crossing::{Kind, scene::Actor};
+///
+/// // The kernel's part in a message through a pipe.
+/// let steps = Kind::Pipe.scene().steps;
+/// let by_kernel = steps.iter().filter(|step| step.actor == Actor::Kernel).count();
+/// assert!(0 < by_kernel && by_kernel < steps.len());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -134,6 +193,16 @@ pub enum Actor {
 
 impl Actor {
     /// In a word: `sender`, `receiver`, `kernel`. A process on the stage has its actor's name as its id.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Kind, scene::Actor};
+    ///
+    /// // Its process on the stage.
+    /// let name = Actor::Sender.name();
+    /// assert_eq!(name, "sender");
+    /// assert!(Kind::Pipe.scene().stage.iter().any(|part| part.id == name));
+    /// ```
     pub const fn name(self) -> &'static str {
         match self {
             Actor::Sender => "sender",
@@ -144,6 +213,18 @@ impl Actor {
 }
 
 /// One step of a message.
+///
+/// # Examples
+/// ```
+/// use crossing::Kind;
+///
+/// // Each step names parts of its stage.
+/// let scene = Kind::Tcp.scene();
+/// let is_there = |id: &str| scene.stage.iter().any(|part| part.id == id);
+/// for step in scene.steps {
+///     assert!(is_there(&step.at) && step.to.as_deref().is_none_or(is_there), "{}", step.id);
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(JsonSchema))]
 pub struct Step {
@@ -172,6 +253,21 @@ pub struct Step {
 /// An effect names its gauge as forward messages see it. For a message that travels back, the gauge
 /// is the other direction's: `back_` before the field, or `receiver_` in place of `sender_` and the
 /// other way round.
+///
+/// # Examples
+/// ```
+/// use crossing::{Kind, scene::Effect};
+///
+/// // Which gauges a message through shared memory moves.
+/// let steps = Kind::Shm.scene().steps;
+/// let gauges: Vec<&str> = steps.iter().flat_map(|step| step.effects.iter()).filter_map(|effect| match effect {
+///     Effect::Add { gauge, .. } | Effect::Take { gauge, .. } => Some(&**gauge),
+///     Effect::Set { gauge, .. } | Effect::Show { gauge } => Some(&**gauge),
+///     Effect::Sleeps { .. } | Effect::Wakes { .. } => None,
+///     _ => None,
+/// }).collect();
+/// assert!(gauges.contains(&"receiver_asleep"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(JsonSchema))]
 #[serde(tag = "is", rename_all = "kebab-case")]
@@ -251,6 +347,22 @@ impl Effect {
 }
 
 /// How many bytes an effect moves.
+///
+/// # Examples
+/// ```
+/// use crossing::scene::Amount;
+///
+/// /// How many bytes an effect moves, of a message that takes `frame` bytes.
+/// fn bytes(amount: Amount, frame: u64, read: u64, room: u64) -> u64 {
+///     match amount {
+///         Amount::Frame => frame,
+///         Amount::Read => read,
+///         Amount::Fitting => frame.min(room),
+///         _ => 0,
+///     }
+/// }
+/// assert_eq!(bytes(Amount::Frame, 72, 0, 4096), 72);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -343,6 +455,15 @@ impl Step {
 }
 
 /// What a step is made of.
+///
+/// # Examples
+/// ```
+/// use crossing::{Kind, scene::Act};
+///
+/// // How often a message is copied by the kernel.
+/// let copies = |kind: Kind| kind.scene().steps.iter().filter(|step| step.act == Act::Copy).count();
+/// assert_eq!((copies(Kind::Shm), copies(Kind::Unix)), (0, 2));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(JsonSchema))]
 #[serde(tag = "is", rename_all = "kebab-case")]
@@ -378,6 +499,16 @@ impl Act {
 }
 
 /// Under which condition a step happens.
+///
+/// # Examples
+/// ```
+/// use crossing::{Kind, scene::When};
+///
+/// // What happens to a message if there is room, and its receiver is late.
+/// let steps = Kind::Unix.scene().steps.iter().filter(|step| step.when == When::Always);
+/// let told: Vec<&str> = steps.map(|step| &*step.text).collect();
+/// assert!(!told.is_empty());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -399,6 +530,17 @@ pub enum When {
 /// The cost of one message whose receiver waits for it, under one way of waiting: bounds for
 /// measured counts. A message that arrives before its receiver waits needs no wake-up, and one call
 /// may take many of those.
+///
+/// # Examples
+/// ```
+/// use crossing::Kind;
+///
+/// // A message through shared memory between two that spin costs no system call.
+/// let budgets = Kind::Shm.scene().budgets;
+/// let Some(budget) = budgets.iter().find(|budget| budget.wait == "spin") else { panic!() };
+/// assert!(budget.sender_syscalls.holds(0.0, 0.0) && budget.kernel_copies.holds(0.0, 0.0));
+/// assert!(!budget.sender_syscalls.holds(1.0, 0.1));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(JsonSchema))]
 pub struct Budget {
@@ -437,6 +579,15 @@ impl Budget {
 }
 
 /// From least to most, per message, on average over many; `most` is `None` where polling sets no bound.
+///
+/// # Examples
+/// ```
+/// use crossing::scene::Range;
+///
+/// let calls = Range { least: 1.0, most: Some(2.0) };
+/// let measured = 1_500.0 / 1_000.0;       // calls of so many messages
+/// assert!(calls.holds(measured, 0.01));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(JsonSchema))]
 pub struct Range {
@@ -448,21 +599,57 @@ pub struct Range {
 
 impl Range {
     /// Exactly this many.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::scene::Range;
+    ///
+    /// let copies = Range::exactly(2.0);
+    /// assert!(copies.holds(2.0, 0.0) && !copies.holds(3.0, 0.5));
+    /// ```
     pub const fn exactly(count: f64) -> Range {
         Range { least: count, most: Some(count) }
     }
 
     /// From `least` to `most`.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::scene::Range;
+    ///
+    /// // A receiver that may sleep, or may not.
+    /// let wakes = Range::between(0.0, 1.0);
+    /// assert!(wakes.holds(0.3, 0.0) && !wakes.holds(1.2, 0.1));
+    /// ```
     pub const fn between(least: f64, most: f64) -> Range {
         Range { least, most: Some(most) }
     }
 
     /// `least` or more: each empty look costs one.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::scene::Range;
+    ///
+    /// // A receiver that polls.
+    /// let calls = Range::at_least(1.0);
+    /// assert!(calls.holds(1_000_000.0, 0.0) && !calls.holds(0.5, 0.1));
+    /// ```
     pub const fn at_least(least: f64) -> Range {
         Range { least, most: None }
     }
 
     /// Whether `count` is within the bounds, allowing `slack` for starting and stopping.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::scene::Range;
+    ///
+    /// // A thousand messages with a call each, and two more calls to begin and to end.
+    /// let measured = 1_002.0 / 1_000.0;
+    /// assert!(Range::exactly(1.0).holds(measured, 0.01));
+    /// assert!(!Range::exactly(1.0).holds(measured, 0.001));
+    /// ```
     pub fn holds(self, count: f64, slack: f64) -> bool {
         count + slack >= self.least && self.most.is_none_or(|most| count <= most + slack)
     }

@@ -97,11 +97,35 @@ impl fmt::Debug for Sessions {
 
 impl Sessions {
     /// None yet; at most 1024 are remembered.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Endpoint, Sessions};
+    ///
+    /// # let (endpoint, other) = Endpoint::pair(crossing::Kind::Unix)?;
+    /// # let program = std::thread::spawn(move || other.connect(&Config::default()).map(drop));
+    /// // One for the whole program: it remembers each session as long as it exists.
+    /// let sessions = Sessions::new();
+    /// // The other end must have a supervisor. This one has none.
+    /// let config = Config::default();
+    /// assert!(sessions.accept(endpoint, &config).is_err());
+    /// # program.join().expect("no panic")?;
+    /// # Ok::<(), crossing::ConnectError>(())
+    /// ```
     pub fn new() -> Sessions {
         Sessions::default()
     }
 
     /// None yet; at most `limit` are remembered, and at least one.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::Sessions;
+    ///
+    /// // As many as this server has clients, and some to spare.
+    /// let sessions = Sessions::with_limit(10_000);
+    /// assert_eq!(format!("{sessions:?}"), "Sessions { known: 0, limit: 10000 }");
+    /// ```
     pub fn with_limit(limit: usize) -> Sessions {
         Sessions { limit: limit.max(1), known: Mutex::default() }
     }

@@ -155,6 +155,27 @@ impl Supervisor {
     ///
     /// The child belongs to the supervisor: the next generation ends the child of the one before,
     /// and dropping the supervisor kills it.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::process::Command;
+    /// use crossing::{Config, Endpoint, Kind, Sessions, Supervisor};
+    ///
+    /// // The child is this program itself, and ends after one message.
+    /// if let Ok(end) = Endpoint::inherited() {
+    ///     let mut generation = Sessions::new().accept(end, &Config::default())?;
+    ///     generation.send(&generation.number().to_le_bytes())?;
+    ///     return Ok(());
+    /// }
+    /// let program = std::env::current_exe()?;
+    /// let mut supervisor = Supervisor::spawning(Kind::Shm, move |_number| Command::new(&program));
+    /// for number in 1..=2_u64 {
+    ///     let mut answer = [0; 8];
+    ///     supervisor.next_generation()?.recv(&mut answer)?;
+    ///     assert_eq!(u64::from_le_bytes(answer), number);     // its second child, the second time
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn spawning<S: Into<Spawn>>(
         kind: Kind,
         mut command: impl FnMut(u64) -> S + Send + 'static,
@@ -163,34 +184,128 @@ impl Supervisor {
     }
 
     /// A server, which is dialled at `address`.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Listener, Sessions, Supervisor};
+    ///
+    /// let listener = Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// let mut supervisor = Supervisor::dialling(listener.address());
+    /// # let server = std::thread::spawn(move || {
+    /// #     let sessions = Sessions::new();
+    /// #     (0..2).try_for_each(|_| sessions.accept(listener.accept()?, &Config::default()).map(drop))
+    /// # });
+    /// let first = supervisor.next_generation()?;
+    /// let second = supervisor.next_generation()?;     // ends the first, and dials again
+    /// assert_eq!((first.number(), second.number()), (1, 2));
+    /// # server.join().expect("no panic")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dialling(address: &Address) -> Supervisor {
         Supervisor::new(Way::Address(address.clone()))
     }
 
     /// The choices of this end of each connection. Its
     /// [`connect_timeout`](Config::connect_timeout) is that of one attempt.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use crossing::{Config, Supervisor};
+    ///
+    /// // Each attempt may take a second, and messages are long.
+    /// let config = Config::default().connect_timeout(Duration::from_secs(1)).max_message(1 << 20);
+    /// let supervisor = Supervisor::dialling(&"shm:@log".parse()?).config(config);
+    /// # drop(supervisor);
+    /// # Ok::<(), crossing::ParseError>(())
+    /// ```
     pub fn config(self, config: Config) -> Self {
         Supervisor { config, ..self }
     }
 
     /// How long it waits between attempts, and when it gives up.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Backoff, Supervisor, SupervisorError};
+    ///
+    /// # let nowhere = format!("shm:@crossing-backoff-{}", std::process::id()).parse()?;
+    /// // One attempt, and one more.
+    /// let backoff = Backoff::default().limit(1);
+    /// let mut supervisor = Supervisor::dialling(&nowhere).backoff(backoff);
+    /// match supervisor.next_generation() {
+    ///     Err(SupervisorError::GaveUp { failures, .. }) => assert_eq!(failures, 2),
+    ///     other => panic!("no server is there: {other:?}"),
+    /// }
+    /// # Ok::<(), crossing::ParseError>(())
+    /// ```
     pub fn backoff(self, backoff: Backoff) -> Self {
         Supervisor { backoff, ..self }
     }
 
     /// For an other end without [`Sessions`](crate::Sessions), such as a program in another
     /// language: each generation begins with nothing, and the first message is the program's.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Listener, Supervisor};
+    ///
+    /// // A server that knows of no sessions.
+    /// let listener = Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// # let address = listener.address().clone();
+    /// let server = std::thread::spawn(move || listener.accept()?.connect(&Config::default()));
+    /// let mut generation = Supervisor::dialling(&address).plainly().next_generation()?;
+    /// generation.send(b"the first message")?;
+    /// assert_eq!(generation.delivered(), None);
+    /// # assert_eq!(server.join().expect("no panic")?.recv(&mut [0; 64])?, 17);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn plainly(self) -> Self {
         Supervisor { plainly: true, ..self }
     }
 
     /// How long the child of a generation that is over may take to end by itself, before it is
     /// killed. 1 s by default.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::process::Command;
+    /// use std::time::Duration;
+    /// use crossing::{Kind, Supervisor};
+    ///
+    /// // A plug-in that writes a file before it ends may take its time for that.
+    /// let supervisor = Supervisor::spawning(Kind::Shm, |_| Command::new("./plug-in"))
+    ///     .grace(Duration::from_secs(30));
+    /// # drop(supervisor);
+    /// ```
     pub fn grace(self, grace: Duration) -> Self {
         Supervisor { grace, ..self }
     }
 
     /// The child of the current generation.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::process::Command;
+    /// use crossing::{Kind, Supervisor};
+    ///
+    /// # if let Ok(end) = crossing::Endpoint::inherited() {
+    /// #     let connection = end.connect(&crossing::Config::default())?;
+    /// #     std::thread::sleep(std::time::Duration::from_secs(1000));
+    /// #     drop(connection);
+    /// # }
+    /// # let program = std::env::current_exe()?;
+    /// let mut supervisor = Supervisor::spawning(Kind::Unix, move |_| Command::new(&program)).plainly();
+    /// assert!(supervisor.child().is_none());
+    /// let mut generation = supervisor.next_generation()?;
+    /// // It does not answer: end it, and learn of that by the connection.
+    /// if let Some(child) = supervisor.child() {
+    ///     assert_eq!(generation.peer().pid(), Some(child.id()));
+    ///     child.kill()?;
+    /// }
+    /// assert!(generation.recv(&mut [0; 64]).is_err_and(|error| error.is_closed()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn child(&mut self) -> Option<&mut OwnedChild> {
         self.current.as_mut()?.child.as_mut()
     }
@@ -201,6 +316,21 @@ impl Supervisor {
     /// # Errors
     /// [`SupervisorError::GaveUp`] after more failures in a row than
     /// [`Backoff::limit`]; [`SupervisorError::Hopeless`] when no attempt can succeed.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Backoff, SupervisedEnd, Supervisor, SupervisorError};
+    ///
+    /// # let nowhere = format!("shm:@crossing-next-{}", std::process::id()).parse()?;
+    /// let mut supervisor = Supervisor::dialling(&nowhere).backoff(Backoff::default().limit(0));
+    /// match supervisor.next_generation() {
+    ///     Ok(generation) => println!("connection {}", generation.number()),
+    ///     Err(SupervisorError::GaveUp { last: SupervisedEnd::Connect(why), .. }) => println!("{why}"),
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # assert!(supervisor.next_generation().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn next_generation(&mut self) -> Result<Generation, SupervisorError> {
         self.until(None)
     }
@@ -210,6 +340,21 @@ impl Supervisor {
     ///
     /// # Errors
     /// Those of [`next_generation`](Supervisor::next_generation), and [`SupervisorError::Timeout`].
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use crossing::{Supervisor, SupervisorError};
+    ///
+    /// # let nowhere = format!("shm:@crossing-deadline-{}", std::process::id()).parse()?;
+    /// let mut supervisor = Supervisor::dialling(&nowhere);
+    /// let deadline = Instant::now() + Duration::from_millis(1);
+    /// match supervisor.next_generation_deadline(deadline) {
+    ///     Err(SupervisorError::Timeout) => println!("do something else, and ask again"),
+    ///     other => panic!("no server is there: {other:?}"),
+    /// }
+    /// # Ok::<(), crossing::ParseError>(())
+    /// ```
     pub fn next_generation_deadline(&mut self, deadline: Instant) -> Result<Generation, SupervisorError> {
         self.until(Some(deadline))
     }
@@ -218,6 +363,18 @@ impl Supervisor {
     ///
     /// # Errors
     /// Those of [`next_generation_deadline`](Supervisor::next_generation_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use crossing::Supervisor;
+    ///
+    /// # let nowhere = format!("shm:@crossing-timeout-{}", std::process::id()).parse()?;
+    /// let mut supervisor = Supervisor::dialling(&nowhere);
+    /// let outcome = supervisor.next_generation_timeout(Duration::from_millis(1));
+    /// assert!(outcome.is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), crossing::ParseError>(())
+    /// ```
     pub fn next_generation_timeout(&mut self, timeout: Duration) -> Result<Generation, SupervisorError> {
         self.until(Some(deadline::after(timeout)))
     }

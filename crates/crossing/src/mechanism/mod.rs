@@ -40,6 +40,17 @@ pub use self::unix::Unix;
 
 impl Kind {
     /// The story of one message.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::Kind;
+    ///
+    /// for kind in Kind::ALL {
+    ///     let scene = kind.scene();
+    ///     println!("{kind}: {} steps, {} parts", scene.steps.len(), scene.stage.len());
+    ///     assert_eq!(scene.kind, kind);
+    /// }
+    /// ```
     #[cfg(feature = "scene")]
     pub fn scene(self) -> &'static SceneDesign {
         match self {

@@ -61,12 +61,49 @@ pub struct Generation {
 }
 
 /// A half of a [`Generation`] that sends. It counts what it sends.
+///
+/// # Examples
+/// ```
+/// # let listener = crossing::Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+/// # let mut supervisor = crossing::Supervisor::dialling(listener.address());
+/// # let other = std::thread::spawn(move || {
+/// #     crossing::Sessions::new().accept(listener.accept()?, &crossing::Config::default())
+/// # });
+/// # let generation = supervisor.next_generation()?;
+/// # let mut other = other.join().expect("no panic")?;
+/// // It sends in a thread of its own, while this one receives.
+/// let (mut sender, mut receiver) = generation.split();
+/// let sending = std::thread::spawn(move || sender.send(b"question"));
+/// # other.recv(&mut [0; 64])?;
+/// # other.send(b"answer")?;
+/// assert_eq!(receiver.recv(&mut [0; 64])?, 6);
+/// # sending.join().expect("no panic")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct GenerationSender {
     sender: Sender,
     standing: Standing,
 }
 
 /// A half of a [`Generation`] that receives. It counts what it receives.
+///
+/// # Examples
+/// ```
+/// # let listener = crossing::Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+/// # let mut supervisor = crossing::Supervisor::dialling(listener.address());
+/// # let other = std::thread::spawn(move || {
+/// #     crossing::Sessions::new().accept(listener.accept()?, &crossing::Config::default())
+/// # });
+/// # let generation = supervisor.next_generation()?;
+/// # let mut other = other.join().expect("no panic")?;
+/// // It receives in a thread of its own, while this one sends.
+/// let (mut sender, mut receiver) = generation.split();
+/// let receiving = std::thread::spawn(move || receiver.recv(&mut [0; 64]));
+/// sender.send(b"question")?;
+/// # other.send(b"answer")?;
+/// assert_eq!(receiving.join().expect("no panic")?, 6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct GenerationReceiver {
     receiver: Receiver,
     standing: Standing,
@@ -131,6 +168,20 @@ impl Generation {
 
     /// Its number: 1 for the first connection of the session, and larger for each that follows.
     /// Both ends are told the same. An attempt that failed has had a number, too.
+    ///
+    /// # Examples
+    /// ```
+    /// # let listener = crossing::Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// # let mut supervisor = crossing::Supervisor::dialling(listener.address());
+    /// # let other = std::thread::spawn(move || {
+    /// #     crossing::Sessions::new().accept(listener.accept()?, &crossing::Config::default())
+    /// # });
+    /// let generation = supervisor.next_generation()?;
+    /// # let other = other.join().expect("no panic")?;
+    /// // For the log: both ends call it by the same number.
+    /// assert_eq!((generation.number(), other.number()), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn number(&self) -> u64 {
         self.standing.number
     }
@@ -142,27 +193,123 @@ impl Generation {
     /// the other end does not know: it is another process than before, or its program has no
     /// [`Sessions`](crate::Sessions). Then what was sent earlier may have been received or not, and
     /// what is sent again may be received twice; both sides count anew, from 0.
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::collections::VecDeque;
+    /// # let listener = crossing::Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// # let mut supervisor = crossing::Supervisor::dialling(listener.address());
+    /// # let server = std::thread::spawn(move || -> Result<(), crossing::Error> {
+    /// #     let sessions = crossing::Sessions::new();
+    /// #     for _ in 0..2 {
+    /// #         let mut other = sessions.accept(listener.accept()?, &crossing::Config::default())?;
+    /// #         other.recv(&mut [0; 64])?;
+    /// #     }
+    /// #     Ok(())
+    /// # });
+    /// // What may have to be sent again. The server takes one message, and closes.
+    /// let mut kept = VecDeque::from([b"one", b"two"]);
+    /// let mut generation = supervisor.next_generation()?;
+    /// assert_eq!(generation.delivered(), None);       // it begins
+    /// for message in &kept {
+    ///     // An error: how many were received, the next generation says.
+    ///     let _ = generation.send(*message);
+    /// }
+    /// # let _ = generation.recv(&mut [0; 64]);
+    ///
+    /// let mut generation = supervisor.next_generation()?;
+    /// kept.drain(..generation.delivered().unwrap_or(0) as usize);
+    /// assert_eq!(kept, [b"two"]);
+    /// # generation.send(kept[0])?;
+    /// # server.join().expect("no panic")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn delivered(&self) -> Option<u64> {
         self.delivered
     }
 
     /// How many messages of this side were sent to the process at the other end, with those that it
     /// [had received](Generation::delivered) before: the number of the next.
+    ///
+    /// # Examples
+    /// ```
+    /// # let listener = crossing::Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// # let mut supervisor = crossing::Supervisor::dialling(listener.address());
+    /// # let other = std::thread::spawn(move || {
+    /// #     crossing::Sessions::new().accept(listener.accept()?, &crossing::Config::default())
+    /// # });
+    /// # let mut generation = supervisor.next_generation()?;
+    /// # let _other = other.join().expect("no panic")?;
+    /// // The number of a message goes with it, for an answer that names it.
+    /// for word in ["one", "two"] {
+    ///     let number = generation.sent();
+    ///     generation.send(format!("{number} {word}").as_bytes())?;
+    /// }
+    /// assert_eq!(generation.sent(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sent(&self) -> u64 {
         self.standing.account.tally().sent
     }
 
     /// How many messages of the process at the other end this side has received.
+    ///
+    /// # Examples
+    /// ```
+    /// # let listener = crossing::Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// # let mut supervisor = crossing::Supervisor::dialling(listener.address());
+    /// # let other = std::thread::spawn(move || {
+    /// #     crossing::Sessions::new().accept(listener.accept()?, &crossing::Config::default())
+    /// # });
+    /// # let mut generation = supervisor.next_generation()?;
+    /// # let mut other = other.join().expect("no panic")?;
+    /// generation.send(b"one")?;
+    /// generation.send(b"two")?;
+    /// other.recv(&mut [0; 64])?;
+    /// assert_eq!((generation.sent(), other.received()), (2, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn received(&self) -> u64 {
         self.standing.account.tally().received
     }
 
     /// Which process is at the other end.
+    ///
+    /// # Examples
+    /// ```
+    /// # let listener = crossing::Listener::bind(&format!("unix:@crossing-peer-{}", std::process::id()).parse()?)?;
+    /// # let mut supervisor = crossing::Supervisor::dialling(listener.address());
+    /// # let other = std::thread::spawn(move || {
+    /// #     crossing::Sessions::new().accept(listener.accept()?, &crossing::Config::default())
+    /// # });
+    /// let generation = supervisor.next_generation()?;
+    /// # let _other = other.join().expect("no panic")?;
+    /// // A server that was started again is another process than before.
+    /// println!("connection {} is to {:?}", generation.number(), generation.peer().pid());
+    /// # assert_eq!(generation.peer().pid(), Some(std::process::id()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn peer(&self) -> Peer {
         self.connection.peer()
     }
 
     /// The two halves.
+    ///
+    /// # Examples
+    /// ```
+    /// # let listener = crossing::Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// # let mut supervisor = crossing::Supervisor::dialling(listener.address());
+    /// # let other = std::thread::spawn(move || {
+    /// #     crossing::Sessions::new().accept(listener.accept()?, &crossing::Config::default())
+    /// # });
+    /// let (mut sender, mut receiver) = supervisor.next_generation()?.split();
+    /// # let mut other = other.join().expect("no panic")?;
+    /// let receiving = std::thread::spawn(move || receiver.recv(&mut [0; 64]));
+    /// sender.send(b"from another thread than the one that receives")?;
+    /// # other.send(b"answer")?;
+    /// assert_eq!(receiving.join().expect("no panic")?, 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn split(self) -> (GenerationSender, GenerationReceiver) {
         let Generation { connection, standing, .. } = self;
         let (sender, receiver) = connection.split();
@@ -170,14 +317,46 @@ impl Generation {
     }
 
     /// The longest message that both ends agreed on, in bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// # let listener = crossing::Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+    /// # let mut supervisor = crossing::Supervisor::dialling(listener.address());
+    /// # let other = std::thread::spawn(move || {
+    /// #     crossing::Sessions::new().accept(listener.accept()?, &crossing::Config::default())
+    /// # });
+    /// let generation = supervisor.next_generation()?;
+    /// # let mut other = other.join().expect("no panic")?;
+    /// # other.send(b"hello")?;
+    /// # let mut generation = generation;
+    /// // Large enough for any message that can come.
+    /// let mut buffer = vec![0; generation.max_message()];
+    /// let len = generation.recv(&mut buffer)?;
+    /// # assert_eq!(&buffer[..len], b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_message(&self) -> usize {
         self.connection.max_message()
     }
 }
 
-/// Sends one message in every form, through whatever has a sender and a standing.
+/// The hidden beginning of each example of a form: a session, of which `other` is the other end.
+macro_rules! meeting {
+    () => {
+        "# use std::time::{Duration, Instant};
+# use crossing::{Config, Listener, RecvError, SendError, Sessions, Supervisor};
+# let listener = Listener::bind(&\"tcp://127.0.0.1:0\".parse()?)?;
+# let mut supervisor = Supervisor::dialling(listener.address());
+# let other = std::thread::spawn(move || Sessions::new().accept(listener.accept()?, &Config::default()));
+# let generation = supervisor.next_generation()?;
+# let mut other = other.join().expect(\"no panic\")?;"
+    };
+}
+
+/// Sends one message in every form, through whatever has a sender and a standing. In the examples it is called `$name`, and
+/// `$made` makes it.
 macro_rules! sends {
-    ($type:ident: $half:expr) => {
+    ($type:ident as $name:literal made by $made:literal: $half:expr) => {
         impl $type {
             /// Sends a message by a form of the half that has no method here, and counts one.
             ///
@@ -187,13 +366,15 @@ macro_rules! sends {
             ///
             /// # Examples
             /// ```
-            #[doc = concat!("# fn example(generation: &mut crossing::", stringify!($type), ") -> Result<(), crossing::SendError> {")]
-            /// generation.send_with(|sender| {
-            ///     let mut place = sender.claim(8)?;
+            #[doc = meeting!()]
+            #[doc = $made]
+            #[doc = concat!($name, ".send_with(|half| {")]
+            ///     let mut place = half.claim(8)?;
             ///     place.copy_from_slice(b"in place");
             ///     place.commit()
-            /// })
-            /// # }
+            /// })?;
+            /// # assert_eq!(other.recv(&mut [0; 64])?, 8);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
             /// ```
             pub fn send_with<T>(
                 &mut self,
@@ -209,6 +390,19 @@ macro_rules! sends {
             /// # Errors
             /// See there; [`Disconnected`](SendError::Disconnected) once another generation has
             /// begun.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = meeting!()]
+            #[doc = $made]
+            #[doc = concat!("match ", $name, ".send(b\"hello\") {")]
+            ///     Err(SendError::Disconnected) => println!("ask the supervisor for the next"),
+            ///     outcome => outcome?,
+            /// }
+            /// # assert_eq!(other.recv(&mut [0; 64])?, 5);
+            /// assert_eq!(other.received(), 1);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
                 self.send_with(|sender| sender.send(message))
             }
@@ -218,6 +412,18 @@ macro_rules! sends {
             /// # Errors
             /// See there; [`Disconnected`](SendError::Disconnected) once another generation has
             /// begun.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = meeting!()]
+            #[doc = $made]
+            #[doc = concat!("match ", $name, ".try_send(b\"if there is room\") {")]
+            ///     Err(SendError::Full) => println!("not taken, and not counted"),
+            ///     outcome => outcome?,
+            /// }
+            /// # assert_eq!(other.recv(&mut [0; 64])?, 16);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn try_send(&mut self, message: &[u8]) -> Result<(), SendError> {
                 self.send_with(|sender| sender.try_send(message))
             }
@@ -227,6 +433,18 @@ macro_rules! sends {
             /// # Errors
             /// See there; [`Disconnected`](SendError::Disconnected) once another generation has
             /// begun.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = meeting!()]
+            #[doc = $made]
+            /// // Both within five seconds.
+            /// let deadline = Instant::now() + Duration::from_secs(5);
+            #[doc = concat!($name, ".send_deadline(b\"header\", deadline)?;")]
+            #[doc = concat!($name, ".send_deadline(b\"payload\", deadline)?;")]
+            /// # assert_eq!([other.recv(&mut [0; 64])?, other.recv(&mut [0; 64])?], [6, 7]);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> Result<(), SendError> {
                 self.send_with(|sender| sender.send_deadline(message, deadline))
             }
@@ -236,6 +454,18 @@ macro_rules! sends {
             /// # Errors
             /// See there; [`Disconnected`](SendError::Disconnected) once another generation has
             /// begun.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = meeting!()]
+            #[doc = $made]
+            #[doc = concat!("match ", $name, ".send_timeout(b\"news\", Duration::from_millis(100)) {")]
+            ///     Err(SendError::Timeout) => println!("not taken: the other end is behind"),
+            ///     outcome => outcome?,
+            /// }
+            /// # assert_eq!(other.recv(&mut [0; 64])?, 4);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
                 self.send_with(|sender| sender.send_timeout(message, timeout))
             }
@@ -244,6 +474,19 @@ macro_rules! sends {
             ///
             /// # Errors
             /// See there.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = meeting!()]
+            #[doc = $made]
+            #[doc = concat!("match ", $name, ".try_send(b\"hello\") {")]
+            ///     // It was taken and is counted: only a part of it waits here.
+            #[doc = concat!("    Err(SendError::Unfinished) => ", $name, ".flush()?,")]
+            ///     outcome => outcome?,
+            /// }
+            /// # assert_eq!(other.recv(&mut [0; 64])?, 5);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn flush(&mut self) -> Result<(), SendError> {
                 let half: fn(&mut $type) -> &mut Sender = $half;
                 half(self).flush()
@@ -252,9 +495,10 @@ macro_rules! sends {
     };
 }
 
-/// Receives one message in every form, through whatever has a receiver and a standing.
+/// Receives one message in every form, through whatever has a receiver and a standing. In the examples it is called `$name`,
+/// and `$made` makes it.
 macro_rules! receives {
-    ($type:ident: $half:expr, $shared:expr, $shows:expr) => {
+    ($type:ident as $name:literal made by $made:literal: $half:expr, $shared:expr, $shows:expr) => {
         impl $type {
             /// Receives a message by a form of the half that has no method here, and counts one.
             /// The form must take exactly one.
@@ -265,14 +509,14 @@ macro_rules! receives {
             ///
             /// # Examples
             /// ```
-            #[doc = concat!("# fn example(generation: &mut crossing::", stringify!($type), ") -> Result<(), crossing::RecvError> {")]
-            /// # use std::time::Duration;
+            #[doc = meeting!()]
+            #[doc = $made]
+            /// # other.send(b"hello")?;
+            /// // A form that has no method here.
             /// let mut message = Vec::new();
-            /// generation.recv_with(|receiver| {
-            ///     receiver.recv_vec_timeout(&mut message, Duration::from_secs(1))
-            /// })?;
-            /// # Ok(())
-            /// # }
+            #[doc = concat!($name, ".recv_with(|half| half.recv_vec_timeout(&mut message, Duration::from_secs(5)))?;")]
+            /// assert_eq!(message, b"hello");
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
             /// ```
             pub fn recv_with<T>(
                 &mut self,
@@ -288,6 +532,19 @@ macro_rules! receives {
             /// # Errors
             /// See there; [`Disconnected`](RecvError::Disconnected) once another generation has
             /// begun.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = meeting!()]
+            #[doc = $made]
+            /// # other.send(b"hello")?;
+            /// # drop(other);
+            /// let mut buffer = [0; 64];
+            #[doc = concat!("assert_eq!(", $name, ".recv(&mut buffer)?, 5);")]
+            /// // The other end has closed: the supervisor has the next generation.
+            #[doc = concat!("assert!(", $name, ".recv(&mut buffer).is_err_and(|error| error.is_closed()));")]
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
                 self.recv_with(|receiver| receiver.recv(buffer))
             }
@@ -297,6 +554,18 @@ macro_rules! receives {
             /// # Errors
             /// See there; [`Disconnected`](RecvError::Disconnected) once another generation has
             /// begun.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = meeting!()]
+            #[doc = $made]
+            #[doc = concat!("match ", $name, ".try_recv(&mut [0; 64]) {")]
+            ///     Err(RecvError::Empty) => println!("nothing yet"),
+            ///     outcome => println!("{} bytes", outcome?),
+            /// }
+            /// # assert_eq!(other.sent(), 0);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn try_recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
                 self.recv_with(|receiver| receiver.try_recv(buffer))
             }
@@ -306,6 +575,21 @@ macro_rules! receives {
             /// # Errors
             /// See there; [`Disconnected`](RecvError::Disconnected) once another generation has
             /// begun.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = meeting!()]
+            #[doc = $made]
+            /// # other.send(b"hello")?;
+            #[doc = concat!("# assert_eq!(", $name, ".recv(&mut [0; 64])?, 5);")]
+            /// let deadline = Instant::now() + Duration::from_millis(1);
+            #[doc = concat!("match ", $name, ".recv_deadline(&mut [0; 64], deadline) {")]
+            ///     Err(RecvError::Timeout) => println!("it is late, and may still come"),
+            ///     outcome => println!("{} bytes", outcome?),
+            /// }
+            /// # assert_eq!(other.sent(), 1);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn recv_deadline(
                 &mut self,
                 buffer: &mut [u8],
@@ -319,6 +603,18 @@ macro_rules! receives {
             /// # Errors
             /// See there; [`Disconnected`](RecvError::Disconnected) once another generation has
             /// begun.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = meeting!()]
+            #[doc = $made]
+            /// # other.send(b"hello")?;
+            #[doc = concat!("let len = ", $name, ".recv_timeout(&mut [0; 64], Duration::from_secs(5))?;")]
+            /// assert_eq!(len, 5);
+            #[doc = concat!("let outcome = ", $name, ".recv_timeout(&mut [0; 64], Duration::from_millis(1));")]
+            /// assert!(outcome.is_err_and(|error| error.is_timeout()));
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn recv_timeout(
                 &mut self,
                 buffer: &mut [u8],
@@ -332,6 +628,17 @@ macro_rules! receives {
             /// # Errors
             /// See there; [`Disconnected`](RecvError::Disconnected) once another generation has
             /// begun.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = meeting!()]
+            #[doc = $made]
+            /// # other.send(b"of any length")?;
+            /// let mut message = Vec::new();     // grows with the messages, and is used again
+            #[doc = concat!($name, ".recv_vec(&mut message)?;")]
+            /// assert_eq!(message, b"of any length");
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn recv_vec(&mut self, message: &mut Vec<u8>) -> Result<usize, RecvError> {
                 self.recv_with(|receiver| receiver.recv_vec(message))
             }
@@ -372,15 +679,15 @@ macro_rules! receives {
     };
 }
 
-sends!(Generation: |it| it.connection.sender());
-sends!(GenerationSender: |it| &mut it.sender);
+sends!(Generation as "generation" made by "# let mut generation = generation;": |it| it.connection.sender());
+sends!(GenerationSender as "sender" made by "# let (mut sender, _receiver) = generation.split();": |it| &mut it.sender);
 receives!(
-    Generation: |it| it.connection.receiver(),
+    Generation as "generation" made by "# let mut generation = generation;": |it| it.connection.receiver(),
     |it| it.connection.as_fd(),
     |it| it.connection.shows_by_itself()
 );
 receives!(
-    GenerationReceiver: |it| &mut it.receiver,
+    GenerationReceiver as "receiver" made by "# let (_sender, mut receiver) = generation.split();": |it| &mut it.receiver,
     |it| it.receiver.as_fd(),
     |it| Pollable::shows_by_itself(&it.receiver)
 );

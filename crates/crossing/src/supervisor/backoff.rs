@@ -49,21 +49,60 @@ impl Default for Backoff {
 
 impl Backoff {
     /// Sets [`first`](Backoff::first).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use crossing::Backoff;
+    ///
+    /// // A server that takes a second to start is not asked a hundred times meanwhile.
+    /// let backoff = Backoff::default().first(Duration::from_millis(500));
+    /// assert_eq!(backoff.first, Duration::from_millis(500));
+    /// ```
     pub fn first(self, first: Duration) -> Self {
         Backoff { first, ..self }
     }
 
     /// Sets [`longest`](Backoff::longest).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use crossing::Backoff;
+    ///
+    /// // After a long absence it is back within a second.
+    /// let backoff = Backoff::default().longest(Duration::from_secs(1));
+    /// assert_eq!(backoff.longest, Duration::from_secs(1));
+    /// ```
     pub fn longest(self, longest: Duration) -> Self {
         Backoff { longest, ..self }
     }
 
     /// Sets [`limit`](Backoff::limit).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::Backoff;
+    ///
+    /// // It never gives up.
+    /// let backoff = Backoff::default().limit(u32::MAX);
+    /// assert_eq!(backoff.limit, u32::MAX);
+    /// ```
     pub fn limit(self, limit: u32) -> Self {
         Backoff { limit, ..self }
     }
 
     /// Sets [`stable`](Backoff::stable).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use crossing::Backoff;
+    ///
+    /// // Connections that end soon are this server's way, and no failure.
+    /// let backoff = Backoff::default().stable(Duration::ZERO);
+    /// assert!(backoff.stable.is_zero());
+    /// ```
     pub fn stable(self, stable: Duration) -> Self {
         Backoff { stable, ..self }
     }

@@ -7,6 +7,25 @@ use std::process::ExitStatus;
 use crate::error::ConnectError;
 
 /// Why a [`Supervisor`](crate::Supervisor) has no connection.
+///
+/// # Examples
+/// ```
+/// use crossing::{Backoff, Config, Supervisor, SupervisorError};
+///
+/// # let nowhere = format!("shm:@crossing-error-{}", std::process::id()).parse()?;
+/// let supervisor = Supervisor::dialling(&nowhere).backoff(Backoff::default().limit(2));
+/// // A configuration that no end can have.
+/// let mut supervisor = supervisor.config(Config::default().max_message(usize::MAX));
+/// match supervisor.next_generation().map(drop) {
+///     Ok(()) => {}
+///     Err(SupervisorError::GaveUp { failures, last }) => println!("{failures} times: {last}"),
+///     Err(SupervisorError::Hopeless(error)) => println!("mend the program: {error}"),
+///     Err(SupervisorError::Timeout) => println!("not yet"),
+///     Err(error) => println!("{error}"),
+/// }
+/// # assert!(matches!(supervisor.next_generation(), Err(SupervisorError::Hopeless(_))));
+/// # Ok::<(), crossing::ParseError>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SupervisorError {
@@ -24,6 +43,24 @@ pub enum SupervisorError {
 }
 
 /// How one attempt of a supervisor failed, or one connection ended too soon.
+///
+/// # Examples
+/// ```
+/// use std::process::Command;
+/// use crossing::{Backoff, Kind, SupervisedEnd, Supervisor, SupervisorError};
+///
+/// // A plug-in that fails at once.
+/// let mut supervisor = Supervisor::spawning(Kind::Shm, |_| Command::new("false"))
+///     .backoff(Backoff::default().limit(0));
+/// let Err(SupervisorError::GaveUp { last, .. }) = supervisor.next_generation() else { panic!() };
+/// match last {
+///     SupervisedEnd::Spawn(error) => println!("it is not there: {error}"),
+///     SupervisedEnd::Child(status) => assert_eq!(status.code(), Some(1)),
+///     SupervisedEnd::Connect(error) => println!("it does not talk: {error}"),
+///     SupervisedEnd::Brief(status) => println!("it did not stay: {status:?}"),
+///     _ => {}
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SupervisedEnd {
@@ -40,6 +77,21 @@ pub enum SupervisedEnd {
 
 impl SupervisorError {
     /// Whether the deadline came first: [`Timeout`](SupervisorError::Timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use crossing::Supervisor;
+    ///
+    /// # let nowhere = format!("shm:@crossing-is-timeout-{}", std::process::id()).parse()?;
+    /// let mut supervisor = Supervisor::dialling(&nowhere);
+    /// match supervisor.next_generation_timeout(Duration::from_millis(1)) {
+    ///     Ok(generation) => println!("connection {}", generation.number()),
+    ///     Err(error) if error.is_timeout() => println!("ask again"),
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_timeout(&self) -> bool {
         matches!(self, SupervisorError::Timeout)
     }
