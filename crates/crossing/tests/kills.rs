@@ -17,19 +17,18 @@ use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
-use std::process::Stdio;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use crossing::{Config, Connection, Endpoint, Kind, Ready, RecvError, SendError, WaitStrategy};
 use process::dice::Dice;
+use process::ledger::Ledger;
+use process::numbered::{Fault, verify, write_message};
 use process::seed::seed;
 use process::{Second, again, message, part};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::MemfdFlags;
 
 /// How many kills.
 const KILLS: u64 = 1000;
@@ -39,70 +38,6 @@ const PATIENCE: Duration = process::LIMIT;
 
 /// A control not caught after this many kills never will be.
 const CONTROL_KILLS: u64 = 1000;
-
-/// The length of message `number` in bytes: mostly short, sometimes as long as they come.
-fn length(number: u64) -> usize {
-    let mut dice = Dice(number);
-    let most = dice.pick(&[16, 100, 1000, 5000, 65_000]);
-    8 + dice.roll(most) as usize
-}
-
-/// Message `number`: its number, and bytes that belong to it.
-fn write_message(number: u64, buffer: &mut Vec<u8>) {
-    buffer.clear();
-    buffer.extend_from_slice(&number.to_le_bytes());
-    buffer.extend_from_slice(message(number, length(number) - 8));
-}
-
-/// What is wrong with a message, if anything is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    Torn,
-    Lost,
-    Duplicated,
-}
-
-/// Holds what was received as message `number` against what it must be.
-fn verify(received: &[u8], number: u64) -> Result<(), Fault> {
-    let Some((first, rest)) = received.split_first_chunk() else { return Err(Fault::Torn) };
-    match u64::from_le_bytes(*first) {
-        found if found < number => Err(Fault::Duplicated),
-        found if found > number => Err(Fault::Lost),
-        _ if rest.len() == length(number) - 8 && rest == message(number, rest.len()) => Ok(()),
-        _ => Err(Fault::Torn),
-    }
-}
-
-/// Numbers that outlive the process that writes them: one word of an anonymous file.
-struct Ledger(File);
-
-impl Ledger {
-    fn new() -> Ledger {
-        let file = rustix::fs::memfd_create(c"ledger", MemfdFlags::CLOEXEC).expect("memory for a ledger");
-        let ledger = Ledger(file.into());
-        ledger.record(0);
-        ledger
-    }
-
-    /// The ledger that came as standard input.
-    fn inherited() -> Ledger {
-        Ledger(std::io::stdin().as_fd().try_clone_to_owned().expect("standard input is open").into())
-    }
-
-    fn for_child(&self) -> Stdio {
-        self.0.try_clone().expect("a descriptor").into()
-    }
-
-    fn record(&self, number: u64) {
-        self.0.write_all_at(&number.to_le_bytes(), 0).expect("the ledger is memory");
-    }
-
-    fn read(&self) -> u64 {
-        let mut bytes = [0; 8];
-        self.0.read_exact_at(&mut bytes, 0).expect("a number was recorded");
-        u64::from_le_bytes(bytes)
-    }
-}
 
 /// How a side waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

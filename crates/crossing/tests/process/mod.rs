@@ -8,6 +8,8 @@
 #![allow(dead_code, unused_macros)]
 
 pub(crate) mod dice;
+pub(crate) mod ledger;
+pub(crate) mod numbered;
 pub(crate) mod seed;
 
 use std::env;

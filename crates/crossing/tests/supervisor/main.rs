@@ -5,6 +5,7 @@
 mod children;
 mod giving_up;
 mod greetings;
+mod kills;
 #[path = "../process/mod.rs"]
 mod process;
 mod sessions;
@@ -17,6 +18,7 @@ use process::{LIMIT, again, config, for_every_kind, play, socket_path, test_each
 use children::*;
 use giving_up::greets_and_dies;
 use greetings::*;
+use kills::{processes_as_a_child, processes_as_a_server};
 use sessions::*;
 
 pub(crate) fn anywhere(kind: Kind) -> Address {
@@ -57,5 +59,7 @@ fn second_process() {
         ("says its generation", says_its_generation),
         ("lives on", lives_on),
         ("greets and dies", greets_and_dies),
+        ("processes as a child", processes_as_a_child),
+        ("processes as a server", processes_as_a_server),
     ]);
 }
