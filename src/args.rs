@@ -51,6 +51,8 @@ pub(crate) enum Verb {
     Show(Show),
     /// Count what one message costs: system calls, copies, wake-ups, with the kernel's instruments
     Probe(Probe),
+    /// Map which programs of this machine are joined by what: pipes, sockets, memory, queues
+    Map(MapVerb),
     /// Compare two reports, row by row
     Compare(Compare),
     /// Open the lab with a recorded trace
@@ -226,6 +228,18 @@ impl Chosen {
         };
         these.iter().map(one).collect::<Option<_>>().unwrap_or_default()
     }
+}
+
+/// `ipcscope map`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: ipcscope map redis-server 4711")]
+pub(crate) struct MapVerb {
+    /// Processes by number or name, with all that they are joined with [default: every process]
+    #[arg(value_name = "PID|NAME")]
+    pub(crate) processes: Vec<String>,
+    /// Print the whole map as JSON (docs/map.schema.json)
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `ipcscope compare`.

@@ -55,6 +55,7 @@ fn run() -> Result<Outcome, Failure> {
         Verb::Race(race) => command::race::run(&race, ink),
         Verb::Show(show) => command::show::run(&show, ink),
         Verb::Probe(probe) => command::probe::run(&probe, ink),
+        Verb::Map(map) => command::map::run(&map, ink),
         Verb::Compare(compare) => command::compare::run(&compare, ink),
         Verb::Replay(replay) => command::replay::run(&replay),
         Verb::Doctor(doctor) => command::doctor::run(&doctor, ink),

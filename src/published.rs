@@ -10,6 +10,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
+use atlas::Map as ProgramMap;
 use lab::compare::Comparison;
 use lab::judge::Beside;
 use lab::report::Report;
@@ -81,6 +82,10 @@ fn prose(text: &str) -> String {
 
 fn report() -> Value {
     published(generator().into_root_schema_for::<Report>())
+}
+
+fn map() -> Value {
+    published(generator().into_root_schema_for::<ProgramMap>())
 }
 
 fn trace() -> Value {
@@ -296,6 +301,7 @@ fn what_is_published_is_what_the_types_say() {
     for (path, made) in [
         ("docs/report.schema.json", json(&report())),
         ("docs/trace.schema.json", json(&trace())),
+        ("docs/map.schema.json", json(&map())),
         ("web/model.d.ts", page()),
         ("web/js/shapes.js", shapes()),
     ] {

@@ -73,13 +73,22 @@ const RULES: &[Rule] = &[
         absent: &["Vec<", "vec!", "Box<", "String", "format!"],
     },
     Rule {
+        says: "nothing points back: crossing does not know the lab, nor the lab the atlas",
+        about: |path| path.starts_with("crates/lab/src") || path == "crates/lab/Cargo.toml",
+        absent: &["atlas"],
+    },
+    Rule {
         says: "nothing points back: crossing does not know the lab, the lab does not know the binary",
         about: |path| path.starts_with("crates/crossing/src") || path == "crates/crossing/Cargo.toml",
         absent: &["ipcscope", "lab::"],
     },
     Rule {
-        says: "the lab does not know how it is shown",
-        about: |path| path.starts_with("crates/lab/src") || path == "crates/lab/Cargo.toml",
+        says: "the lab and the atlas do not know how they are shown",
+        about: |path| {
+            ["crates/lab", "crates/atlas"].iter().any(|of| {
+                path.strip_prefix(of).is_some_and(|path| path.starts_with("/src") || path == "/Cargo.toml")
+            })
+        },
         absent: &["println!", "print!(", "<html", "\\x1b[", "clap", "axum", "comfy", "env::args"],
     },
     Rule {
@@ -144,7 +153,7 @@ const RULES: &[Rule] = &[
 ];
 
 /// The crates, and the page, in which no arrow between two files leads back: see `arrows`.
-const ONE_WAY: &[&str] = &["crates/crossing/src", "crates/lab/src", "src", "web/js"];
+const ONE_WAY: &[&str] = &["crates/atlas/src", "crates/crossing/src", "crates/lab/src", "src", "web/js"];
 
 /// The only files that may say `unsafe`, and why.
 const UNSAFE: &[(&str, &str)] = &[

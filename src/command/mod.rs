@@ -4,6 +4,7 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod man;
+pub(crate) mod map;
 pub(crate) mod probe;
 pub(crate) mod race;
 pub(crate) mod replay;

@@ -10,6 +10,7 @@ mod grid;
 pub(crate) mod html;
 mod ink;
 pub(crate) mod json;
+pub(crate) mod map;
 pub(crate) mod markdown;
 pub(crate) mod probe;
 pub(crate) mod progress;

@@ -19,6 +19,7 @@ mod interruption;
 mod keeping;
 mod limits;
 mod live;
+mod map;
 mod probe;
 mod race;
 mod replay;

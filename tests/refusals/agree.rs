@@ -34,7 +34,7 @@ pub(crate) fn disagreements(ran: &[Ran]) -> Vec<(String, Fault)> {
                 seen.shown.insert(kind.name(), one);
             }
             Verb::Race => seen.race_failed = one.outcome.code != Some(0),
-            Verb::Doctor => {}
+            Verb::Map | Verb::Doctor => {}
         }
     }
     let mut faults = Vec::new();

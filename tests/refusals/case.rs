@@ -13,12 +13,13 @@ use crate::filter::InUse;
 pub(crate) enum Verb {
     Show(Kind),
     Race,
+    Map,
     Doctor,
 }
 
 impl Verb {
     pub(crate) fn all() -> Vec<Verb> {
-        Kind::ALL.map(Verb::Show).into_iter().chain([Verb::Race, Verb::Doctor]).collect()
+        Kind::ALL.map(Verb::Show).into_iter().chain([Verb::Race, Verb::Map, Verb::Doctor]).collect()
     }
 
     /// What is typed behind the program's name.
@@ -30,6 +31,8 @@ impl Verb {
                  --seed 1"
                     .into()
             }
+            // Of itself only: what else runs here is no part of the case.
+            Verb::Map => "map ipcscope --json".into(),
             Verb::Doctor => "doctor --json".into(),
         }
     }
@@ -40,6 +43,7 @@ impl fmt::Display for Verb {
         match self {
             Verb::Show(kind) => write!(f, "show {kind}"),
             Verb::Race => f.write_str("race"),
+            Verb::Map => f.write_str("map"),
             Verb::Doctor => f.write_str("doctor"),
         }
     }

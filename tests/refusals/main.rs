@@ -1,6 +1,6 @@
 //! Refusals: what the binary does when the kernel, the container or the shell says no.
 //!
-//! `show` of each mechanism, a small `race` and `doctor` run under every condition of [`case`]: each system call that they
+//! `show` of each mechanism, a small `race`, a `map` and `doctor` run under every condition of [`case`]: each system call that they
 //! make is refused in turn, descriptors, threads, memory, file sizes and streams run out, `/proc` and the loopback are gone.
 //! A case may fail. It may not panic, die of a signal, hang, spin, or leave a process or a file behind; its error is a
 //! sentence; and `doctor` does not call well what `show` cannot do. [`judge`] has the rules, [`control`] the programs that

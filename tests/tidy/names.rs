@@ -1,4 +1,4 @@
-//! The name of a type finds one type, in both crates and the binary together.
+//! The name of a type finds one type, in the three crates and the binary together.
 //!
 //! What is defined in a module counts, private or not: a search does not know who may use it. What a test defines for itself
 //! does not count, nor does what stands in a function, a trait, an `impl` or a macro.

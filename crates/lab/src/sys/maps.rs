@@ -33,6 +33,15 @@ pub fn of(pid: impl Display) -> io::Result<Vec<ProcessMapping>> {
     Ok(read(&fs::read(format!("/proc/{pid}/maps"))?))
 }
 
+/// Those of a file's lines that are of memory which processes may share. The others are not taken apart: there are thousands.
+pub fn shared(lines: &[u8]) -> impl Iterator<Item = ProcessMapping> + '_ {
+    let lines = lines.split(|&byte| byte == b'\n');
+    let rights = |line: &&[u8]| {
+        line.splitn(3, |&byte| byte == b' ').nth(1).is_some_and(|rights| rights.ends_with(b"s"))
+    };
+    lines.filter(rights).filter_map(mapping)
+}
+
 fn read(maps: &[u8]) -> Vec<ProcessMapping> {
     maps.split(|&byte| byte == b'\n').filter_map(mapping).collect()
 }
@@ -75,5 +84,6 @@ mod tests {
         assert_eq!(private(&all[1]), ("/a b/c d".into(), false, false));
         assert_eq!(private(&all[2]), (PathBuf::new(), true, false));
         assert_eq!(all.len(), 3);
+        assert_eq!(shared(maps).collect::<Vec<_>>(), [expected]);
     }
 }

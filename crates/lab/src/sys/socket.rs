@@ -60,12 +60,32 @@ pub struct TcpInfo {
     pub bytes_sent: u64,
 }
 
+impl TcpInfo {
+    /// Takes the kernel's structure apart. What an older kernel does not tell is 0.
+    pub fn read(raw: &[u8]) -> TcpInfo {
+        // The structure only ever grows, at its end. Offsets are those of include/uapi/linux/tcp.h.
+        let bytes = |at: usize, count: usize| raw.get(at..at + count);
+        let word = |at| bytes(at, 4).and_then(|it| it.try_into().ok()).map_or(0, u32::from_ne_bytes);
+        let long = |at| bytes(at, 8).and_then(|it| it.try_into().ok()).map_or(0, u64::from_ne_bytes);
+        TcpInfo {
+            rto_us: word(8),
+            rtt_us: word(68),
+            total_retrans: word(100),
+            bytes_acked: long(120),
+            bytes_received: long(128),
+            segs_out: word(136),
+            segs_in: word(140),
+            data_segs_out: word(156),
+            bytes_sent: long(200).saturating_sub(long(208)),
+        }
+    }
+}
+
 /// Reads TCP_INFO. What an older kernel does not tell is 0.
 ///
 /// # Errors
 /// Those of getsockopt(2).
 pub fn tcp_info(socket: impl AsFd) -> io::Result<TcpInfo> {
-    // The structure only ever grows, at its end. Offsets are those of include/uapi/linux/tcp.h.
     let mut raw = [0_u8; 256];
     let mut len = size_of_val(&raw) as libc::socklen_t;
     // SAFETY: the kernel writes at most `len` bytes to `raw`, which has as many, and their number to `len`.
@@ -81,23 +101,7 @@ pub fn tcp_info(socket: impl AsFd) -> io::Result<TcpInfo> {
     if done < 0 {
         return Err(io::Error::last_os_error());
     }
-    let word = |at: usize| u32::from_ne_bytes([raw[at], raw[at + 1], raw[at + 2], raw[at + 3]]);
-    let long = |at: usize| {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&raw[at..at + 8]);
-        u64::from_ne_bytes(bytes)
-    };
-    Ok(TcpInfo {
-        rto_us: word(8),
-        rtt_us: word(68),
-        total_retrans: word(100),
-        bytes_acked: long(120),
-        bytes_received: long(128),
-        segs_out: word(136),
-        segs_in: word(140),
-        data_segs_out: word(156),
-        bytes_sent: long(200).saturating_sub(long(208)),
-    })
+    Ok(TcpInfo::read(&raw))
 }
 
 /// Makes a socket lose whatever comes to it, acknowledgements included, until [`lose_nothing`]. The rest of the stack
