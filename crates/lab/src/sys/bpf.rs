@@ -26,7 +26,7 @@ const RAW_TRACEPOINT: u32 = 17;
 
 /// The kind of a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MapKind {
+pub enum KernelMapKind {
     /// From any key to a value.
     Hash = 1,
     /// From 0, 1, 2, … to a value, all of them there from the beginning, and zero.
@@ -37,7 +37,7 @@ pub enum MapKind {
 
 /// A map. Its keys and values are bytes in the machine's order.
 #[derive(Debug)]
-pub struct Map {
+pub struct KernelMap {
     fd: OwnedFd,
     key_bytes: usize,
     value_bytes: usize,
@@ -68,17 +68,22 @@ fn address<T>(of: *const T) -> u64 {
     of.expose_provenance() as u64
 }
 
-impl Map {
+impl KernelMap {
     /// Makes a map of at most `entries` entries. A ring has neither keys nor values; its `entries` are bytes, a power of two and a
     /// multiple of the page.
     ///
     /// # Errors
     /// `EPERM` without CAP_BPF; `ENOSYS` where there is no bpf(2); `E2BIG` or `ENOMEM` when it is too large.
-    pub fn new(kind: MapKind, key_bytes: usize, value_bytes: usize, entries: u32) -> io::Result<Map> {
+    pub fn new(
+        kind: KernelMapKind,
+        key_bytes: usize,
+        value_bytes: usize,
+        entries: u32,
+    ) -> io::Result<KernelMap> {
         let mut attributes = [0; 16];
         attributes[0] = two(kind as u32, key_bytes as u32);
         attributes[1] = two(value_bytes as u32, entries);
-        Ok(Map { fd: made(MAP_CREATE, &mut attributes)?, key_bytes, value_bytes })
+        Ok(KernelMap { fd: made(MAP_CREATE, &mut attributes)?, key_bytes, value_bytes })
     }
 
     fn access(&self, command: libc::c_long, key: &[u8], other: u64) -> io::Result<()> {
@@ -154,7 +159,7 @@ impl Map {
     }
 }
 
-impl AsFd for Map {
+impl AsFd for KernelMap {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
@@ -162,7 +167,7 @@ impl AsFd for Map {
 
 /// A program at a tracepoint of the kernel. It runs there until this is dropped.
 #[derive(Debug)]
-pub struct Attached {
+pub struct AttachedProgram {
     _link: OwnedFd,
 }
 
@@ -172,7 +177,7 @@ pub struct Attached {
 /// # Errors
 /// `EPERM` without CAP_BPF and CAP_PERFMON; `InvalidData` with the kernel's own words when it does not accept the program;
 /// `ENOENT` where it has no such tracepoint.
-pub fn attach(name: &str, instructions: &[u64], licence: &CStr) -> io::Result<Attached> {
+pub fn attach(name: &str, instructions: &[u64], licence: &CStr) -> io::Result<AttachedProgram> {
     let program = match load(instructions, licence, &mut []) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EACCES)) => {
             let mut log = vec![0_u8; 64 << 10];
@@ -194,7 +199,7 @@ pub fn attach(name: &str, instructions: &[u64], licence: &CStr) -> io::Result<At
     attributes[0] = address(name.as_ptr());
     attributes[1] = two(program.as_raw_fd() as u32, 0);
     // The link keeps the program.
-    Ok(Attached { _link: made(RAW_TRACEPOINT_OPEN, &mut attributes)? })
+    Ok(AttachedProgram { _link: made(RAW_TRACEPOINT_OPEN, &mut attributes)? })
 }
 
 fn load(instructions: &[u64], licence: &CStr, log: &mut [u8]) -> io::Result<OwnedFd> {
@@ -215,9 +220,9 @@ const DISCARDED: u32 = 1 << 30;
 /// What stands before each record.
 const HEADER_BYTES: u64 = 8;
 
-/// The reading end of a [`MapKind::Ring`].
+/// The reading end of a [`KernelMapKind::Ring`].
 #[derive(Debug)]
-pub struct Records {
+pub struct KernelRing {
     /// Up to where was read: the one page that this process writes.
     read: Mapping,
     /// Up to where was written, and the records, twice in a row.
@@ -226,16 +231,16 @@ pub struct Records {
     at: u64,
 }
 
-impl Records {
+impl KernelRing {
     /// Maps the ring `of`, which was made with `bytes`.
     ///
     /// # Errors
     /// Those of mmap(2).
-    pub fn of(ring: &Map, bytes: u32) -> io::Result<Records> {
+    pub fn of(ring: &KernelMap, bytes: u32) -> io::Result<KernelRing> {
         let page = rustix::param::page_size();
         let read = Mapping::of_kernel(ring, page)?;
         let written = ReadOnly::of_kernel(ring, page as u64, page + 2 * bytes as usize)?;
-        Ok(Records { read, written, bytes: u64::from(bytes), at: 0 })
+        Ok(KernelRing { read, written, bytes: u64::from(bytes), at: 0 })
     }
 
     /// Takes every record that is there, in the order in which they were begun. A record's words are copied to a buffer that is
@@ -276,8 +281,8 @@ mod tests {
     use super::*;
     use crate::cannot_run::{Lacks, cannot_run};
 
-    fn map(kind: MapKind, key: usize, value: usize, entries: u32) -> Option<Map> {
-        match Map::new(kind, key, value, entries) {
+    fn map(kind: KernelMapKind, key: usize, value: usize, entries: u32) -> Option<KernelMap> {
+        match KernelMap::new(kind, key, value, entries) {
             Ok(map) => Some(map),
             Err(error) => {
                 cannot_run(Lacks::by(&error), format!("bpf(2): {error}"));
@@ -288,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_map_keeps_what_it_is_given() {
-        let Some(map) = map(MapKind::Hash, 8, 4, 3) else { return };
+        let Some(map) = map(KernelMapKind::Hash, 8, 4, 3) else { return };
         assert_eq!(map.get(&[0; 8]).unwrap(), None);
         for n in 0..3_u64 {
             map.insert(&n.to_ne_bytes(), &[n as u8; 4]).unwrap();
@@ -308,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_program_that_the_kernel_refuses_is_told_with_its_words() {
-        if map(MapKind::Array, 4, 8, 1).is_none() {
+        if map(KernelMapKind::Array, 4, 8, 1).is_none() {
             return;
         }
         // `exit` alone: register 0 was never set.
