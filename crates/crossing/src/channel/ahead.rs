@@ -118,8 +118,10 @@ impl<M: Mechanism> Receiver<M> {
     /// Only messages that are there whole are compared. What comes during the call does not prolong it.
     ///
     /// # From which size it pays
-    /// Where messages go out of date, from any: the older ones are skipped, and cost what
-    /// [`skip`](Receiver::skip) says. A newest message that is alone costs what `recv` costs.
+    /// On shared memory from 256 B, because the older ones are [skipped](Receiver::skip): sent, and passed over up to the
+    /// newest of 64 or of 24 KiB, a message takes 0.9 of the time of one that is received at 256 B, 0.7 at 1 KiB and at
+    /// 4 KiB. On a Unix socket it takes as long as one that is received, within a twentieth. A newest message that is alone costs
+    /// what [`recv`](Receiver::recv) costs. (Record `results/2026-11-29-kvm-epyc-2-cores-forms` of the project.)
     ///
     /// # Errors
     /// Those of [`recv`](Receiver::recv). After [`TooLong`](RecvError::TooLong) the newest message is kept, and the older ones
