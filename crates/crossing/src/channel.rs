@@ -134,11 +134,41 @@ impl<M: Mechanism> Connection<M> {
     }
 
     /// The sending half.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::{SendError, Sender};
+    ///
+    /// fn greet(sender: &mut Sender) -> Result<(), SendError> {
+    ///     sender.send(b"hello")
+    /// }
+    /// greet(here.sender())?;
+    /// # assert_eq!(there.recv(&mut [0; 64])?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sender(&mut self) -> &mut Sender<M> {
         &mut self.sender
     }
 
     /// The receiving half.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::{Receiver, RecvError};
+    ///
+    /// # there.send(b"hello")?;
+    /// fn next_line(receiver: &mut Receiver) -> Result<Vec<u8>, RecvError> {
+    ///     let mut line = Vec::new();
+    ///     receiver.recv_vec(&mut line)?;
+    ///     Ok(line)
+    /// }
+    /// assert_eq!(next_line(here.receiver())?, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn receiver(&mut self) -> &mut Receiver<M> {
         &mut self.receiver
     }
@@ -175,17 +205,53 @@ impl<M: Mechanism> Connection<M> {
     }
 
     /// The longest message that both ends agreed on, in bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default().max_message(1 << 20))?;
+    /// let mut buffer = vec![0; there.max_message()]; // every message fits
+    /// here.send(&[7; 1 << 20])?;
+    /// assert_eq!(there.recv(&mut buffer)?, 1 << 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_message(&self) -> usize {
         self.sender.max_message()
     }
 
     /// Lets `stopper` end the waits of both halves from now on.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::{RecvError, Stopper};
+    ///
+    /// let stopper = Stopper::new()?;
+    /// here.set_stopper(&stopper);
+    /// let waiting = std::thread::spawn(move || here.recv(&mut [0; 64]));
+    /// stopper.stop();
+    /// assert_eq!(waiting.join().expect("no panic"), Err(RecvError::Stopped));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_stopper(&mut self, stopper: &Stopper) {
         self.sender.set_stopper(stopper);
         self.receiver.set_stopper(stopper);
     }
 
     /// How both halves wait from now on.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::WaitStrategy;
+    ///
+    /// here.set_wait(WaitStrategy::Block); // a wait costs no processor time
+    /// # there.send(b"hello")?;
+    /// # assert_eq!(here.recv(&mut [0; 64])?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_wait(&mut self, wait: WaitStrategy) {
         self.sender.set_wait(wait);
         self.receiver.set_wait(wait);

@@ -77,6 +77,21 @@ impl<M: Mechanism> Sender<M> {
 
 impl<M: Mechanism> Connection<M> {
     /// See [`Receiver::arm`]. The descriptor is that of the [connection](Connection::as_fd).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::Ready;
+    /// use std::os::fd::AsFd;
+    ///
+    /// if there.arm() == Ready::Wait {
+    ///     let _add_this_to_your_loop = there.as_fd();
+    /// }
+    /// here.send(b"hello")?;
+    /// assert_eq!(there.arm(), Ready::Now); // receive, until it says `Empty`
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn arm(&mut self) -> Ready {
         self.receiver().arm()
     }

@@ -46,6 +46,25 @@ impl<M: Mechanism> Sender<M> {
     ///
     /// # Errors
     /// Those of [`send`](Sender::send), and [`Full`](SendError::Full).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use crossing::SendError;
+    ///
+    /// match sender.try_claim(8) {
+    ///     Ok(mut claim) => {
+    ///         claim.copy_from_slice(&42_u64.to_le_bytes());
+    ///         claim.commit()?;
+    ///     }
+    ///     Err(SendError::Full) => println!("the peer is behind"),
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # assert_eq!(receiver.skip()?, 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn try_claim(&mut self, len: usize) -> Result<Claim<'_, M>, SendError> {
         self.claim_within(len, Until::Now)
@@ -55,6 +74,24 @@ impl<M: Mechanism> Sender<M> {
     ///
     /// # Errors
     /// Those of [`send`](Sender::send), and [`Timeout`](SendError::Timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use std::time::{Duration, Instant};
+    ///
+    /// // Three messages within five seconds.
+    /// let deadline = Instant::now() + Duration::from_secs(5);
+    /// for number in 0..3_u64 {
+    ///     let mut claim = sender.claim_deadline(8, deadline)?;
+    ///     claim.copy_from_slice(&number.to_le_bytes());
+    ///     claim.commit()?;
+    /// }
+    /// # assert_eq!(receiver.pending()?.messages, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn claim_deadline(&mut self, len: usize, deadline: Instant) -> Result<Claim<'_, M>, SendError> {
         self.claim_within(len, Until::At(deadline))
     }
@@ -63,6 +100,22 @@ impl<M: Mechanism> Sender<M> {
     ///
     /// # Errors
     /// See [`claim_deadline`](Sender::claim_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use std::io::Read;
+    /// use std::time::Duration;
+    ///
+    /// # let mut file = &b"some content"[..];
+    /// let mut claim = sender.claim_timeout(12, Duration::from_secs(5))?;
+    /// file.read_exact(&mut claim)?; // into the ring
+    /// claim.commit()?;
+    /// # assert_eq!(receiver.skip()?, 12);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn claim_timeout(&mut self, len: usize, timeout: Duration) -> Result<Claim<'_, M>, SendError> {
         self.claim_within(len, Until::after(timeout))
     }
@@ -100,6 +153,24 @@ impl<M: Mechanism> Sender<M> {
 /// In a child that was forked while there was a claim, the copy is memory of the child's own: bytes
 /// written there go nowhere, and the commit fails with [`Forked`](SendError::Forked). On shared
 /// memory the copy begins as zeros.
+///
+/// # Examples
+/// ```
+/// # use crossing::{Config, Connection, Kind};
+/// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+/// # let (sender, receiver) = (here.sender(), there.receiver());
+/// let mut claim = sender.claim(4)?;
+/// claim.fill(7);
+/// drop(claim); // nothing is sent
+///
+/// let mut claim = sender.claim(256)?;
+/// for (byte, value) in claim.iter_mut().zip(0..=255) {
+///     *byte = value;
+/// }
+/// claim.commit()?;
+/// # assert_eq!(receiver.skip()?, 256);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Claim<'a, M: Mechanism = Any> {
     pub(super) sender: &'a mut Sender<M>,
     len: usize,
@@ -116,6 +187,19 @@ impl<M: Mechanism> Claim<'_, M> {
     ///
     /// # Panics
     /// When the message is not as long as the room.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// let reading = 21.5_f64.to_le_bytes();
+    /// let mut claim = sender.claim(reading.len())?;
+    /// claim.copy_from_slice(&reading);
+    /// claim.commit()?;
+    /// # assert_eq!(receiver.recv(&mut [0; 64])?, 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn copy_from_slice(&mut self, message: &[u8]) {
         assert_eq!(message.len(), self.len, "a claim is filled by a message of its length");
@@ -133,6 +217,18 @@ impl<M: Mechanism> Claim<'_, M> {
     /// sockets): it counts as sent, waits in the sender's line, and goes with the next send or [`flush`](Sender::flush). Until it
     /// has gone, `try_claim` says [`Full`](SendError::Full): no more than one message waits so. Else those of
     /// [`send`](Sender::send).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// let mut claim = sender.claim(3)?;
+    /// claim.copy_from_slice(b"abc");
+    /// claim.commit()?; // now the peer can receive it
+    /// assert_eq!(receiver.recv(&mut [0; 64])?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn commit(self) -> Result<(), SendError> {
         self.sender.gate.pass()?;

@@ -42,6 +42,21 @@ impl<M: Mechanism> Sender<M> {
 /// Dropping it publishes as many of its messages as there is room for, and never waits. The rest
 /// stays in the sender's line and goes first with its next call. [Flush](Cork::flush) it to see
 /// errors, and before you wait for an answer.
+///
+/// # Examples
+/// ```
+/// # use crossing::{Config, Connection, Kind};
+/// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+/// # let (sender, receiver) = (here.sender(), there.receiver());
+/// let mut cork = sender.cork();
+/// for row in 0..100_u32 {
+///     cork.send(&row.to_le_bytes())?;
+/// }
+/// cork.flush()?; // one publication for all, and the error if there is one
+/// # drop(cork);
+/// # assert_eq!(receiver.pending()?.messages, 100);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Cork<'a, M: Mechanism = Any> {
     pub(super) sender: &'a mut Sender<M>,
 }
@@ -51,6 +66,19 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// Those of [`Sender::send`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+    /// cork.send(b"one")?;
+    /// cork.send(b"two")?;
+    /// assert_eq!(receiver.pending()?.messages, 0); // both are in line
+    /// cork.flush()?;
+    /// assert_eq!(receiver.pending()?.messages, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
         if self.stages_at_once(message) { Ok(()) } else { self.send_until(message, Until::Forever) }
@@ -60,6 +88,22 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// Those of [`Sender::try_send`]. After [`Full`](SendError::Full) the message was not taken, and the line is as it was.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+    /// use crossing::SendError;
+    ///
+    /// match cork.try_send(b"if there is room") {
+    ///     Err(SendError::Full) => println!("not taken: the peer is behind"),
+    ///     outcome => outcome?,
+    /// }
+    /// # cork.flush()?;
+    /// # assert_eq!(receiver.recv(&mut [0; 64])?, 16);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), SendError> {
         if self.stages_at_once(message) { Ok(()) } else { self.send_until(message, Until::Now) }
@@ -69,6 +113,23 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// Those of [`Sender::send_deadline`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+    /// use std::time::{Duration, Instant};
+    ///
+    /// // All of it within five seconds.
+    /// let deadline = Instant::now() + Duration::from_secs(5);
+    /// for row in 0..100_u32 {
+    ///     cork.send_deadline(&row.to_le_bytes(), deadline)?;
+    /// }
+    /// cork.flush_deadline(deadline)?;
+    /// # assert_eq!(receiver.pending()?.messages, 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> Result<(), SendError> {
         self.send_until(message, Until::At(deadline))
     }
@@ -77,6 +138,19 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// See [`send_deadline`](Cork::send_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+    /// use std::time::Duration;
+    ///
+    /// cork.send_timeout(b"one", Duration::from_secs(5))?;
+    /// cork.flush()?;
+    /// # assert_eq!(receiver.recv(&mut [0; 64])?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
         self.send_until(message, Until::after(timeout))
     }
@@ -98,6 +172,18 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// Those of [`Sender::flush`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+    /// cork.send(b"two parts of")?;
+    /// cork.send(b"one question")?;
+    /// cork.flush()?; // before you wait for the answer
+    /// assert_eq!(receiver.pending()?.messages, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush(&mut self) -> Result<(), SendError> {
         self.sender.flush()
     }
@@ -106,6 +192,22 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// Those of [`Sender::try_flush`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+    /// use crossing::SendError;
+    ///
+    /// cork.send(b"news")?;
+    /// match cork.try_flush() {
+    ///     Err(SendError::Full) => println!("some of it waits in line for room"),
+    ///     outcome => outcome?,
+    /// }
+    /// # assert_eq!(receiver.skip()?, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_flush(&mut self) -> Result<(), SendError> {
         self.sender.try_flush()
     }
@@ -114,6 +216,19 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// Those of [`Sender::flush_deadline`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+    /// use std::time::{Duration, Instant};
+    ///
+    /// cork.send(b"news")?;
+    /// cork.flush_deadline(Instant::now() + Duration::from_secs(5))?;
+    /// assert_eq!(receiver.pending()?.messages, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush_deadline(&mut self, deadline: Instant) -> Result<(), SendError> {
         self.sender.flush_deadline(deadline)
     }
@@ -122,6 +237,19 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// See [`flush_deadline`](Cork::flush_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+    /// use std::time::Duration;
+    ///
+    /// cork.send(b"news")?;
+    /// cork.flush_timeout(Duration::from_secs(5))?;
+    /// assert_eq!(receiver.pending()?.messages, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush_timeout(&mut self, timeout: Duration) -> Result<(), SendError> {
         self.sender.flush_timeout(timeout)
     }
@@ -141,6 +269,20 @@ impl<M: Mechanism> fmt::Debug for Cork<'_, M> {
 }
 
 /// A connection that gathers its sends: see [`Connection::cork`](crate::Connection::cork).
+///
+/// # Examples
+/// ```
+/// # use crossing::{Config, Connection, Kind};
+/// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+/// # there.send(b"done")?;
+/// let mut corked = here.cork();
+/// for part in [b"set x 1", b"set y 2"] {
+///     corked.send(part)?;
+/// }
+/// let len = corked.recv(&mut [0; 64])?; // publishes both, then waits for the answer
+/// # assert_eq!((len, there.pending()?.messages), (4, 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct CorkedConnection<'a, M: Mechanism = Any> {
     pub(super) cork: Cork<'a, M>,
     pub(super) receiver: &'a mut Receiver<M>,

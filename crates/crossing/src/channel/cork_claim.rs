@@ -44,6 +44,20 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// Those of [`Sender::send`], and [`Full`](SendError::Full).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+    /// if let Ok(mut claim) = cork.try_claim(8) {
+    ///     claim.copy_from_slice(&42_u64.to_le_bytes());
+    ///     claim.commit()?;
+    /// }
+    /// cork.flush()?;
+    /// # assert_eq!(receiver.skip()?, 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_claim(&mut self, len: usize) -> Result<CorkClaim<'_, M>, SendError> {
         self.claim_until(len, Until::Now)
     }
@@ -52,6 +66,24 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// Those of [`Sender::send`], and [`Timeout`](SendError::Timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let deadline = Instant::now() + Duration::from_secs(5);
+    /// for number in 0..3_u64 {
+    ///     let mut claim = cork.claim_deadline(8, deadline)?;
+    ///     claim.copy_from_slice(&number.to_le_bytes());
+    ///     claim.commit()?;
+    /// }
+    /// cork.flush_deadline(deadline)?;
+    /// # assert_eq!(receiver.pending()?.messages, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn claim_deadline(&mut self, len: usize, deadline: Instant) -> Result<CorkClaim<'_, M>, SendError> {
         self.claim_until(len, Until::At(deadline))
     }
@@ -60,6 +92,21 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// See [`claim_deadline`](Cork::claim_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+    /// use std::time::Duration;
+    ///
+    /// let mut claim = cork.claim_timeout(1024, Duration::from_secs(5))?;
+    /// claim.fill(7);
+    /// claim.commit()?;
+    /// cork.flush()?;
+    /// # assert_eq!(receiver.skip()?, 1024);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn claim_timeout(&mut self, len: usize, timeout: Duration) -> Result<CorkClaim<'_, M>, SendError> {
         self.claim_until(len, Until::after(timeout))
     }
@@ -75,6 +122,22 @@ impl<M: Mechanism> Cork<'_, M> {
 ///
 /// In a child that was forked while there was one, the copy is memory of the child's own: bytes written there go nowhere,
 /// and the commit fails with [`Forked`](SendError::Forked).
+///
+/// # Examples
+/// ```
+/// # use crossing::{Config, Connection, Kind};
+/// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+/// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+/// let mut claim = cork.claim(8)?;
+/// claim[..4].copy_from_slice(b"even");
+/// claim[4..].copy_from_slice(b"more");
+/// claim.commit()?;
+/// cork.flush()?;
+/// # let mut message = Vec::new();
+/// # receiver.recv_vec(&mut message)?;
+/// # assert_eq!(message, b"evenmore");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct CorkClaim<'a, M: Mechanism = Any> {
     sender: &'a mut Sender<M>,
     len: usize,
@@ -86,6 +149,20 @@ impl<M: Mechanism> CorkClaim<'_, M> {
     ///
     /// # Errors
     /// [`Poisoned`](SendError::Poisoned), [`Forked`](SendError::Forked).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+    /// drop(cork.claim(8)?); // nothing is put in line
+    /// let mut claim = cork.claim(3)?;
+    /// claim.copy_from_slice(b"abc");
+    /// claim.commit()?;
+    /// cork.flush()?;
+    /// assert_eq!(receiver.recv(&mut [0; 64])?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn commit(self) -> Result<(), SendError> {
         self.sender.gate.pass()?;
         self.sender.outbound.commit_in_line(self.len);

@@ -29,19 +29,6 @@ macro_rules! forms {
             }
         )*)*
     };
-    // Without examples.
-    ($($half:ident of $type:ident { $($name:ident($($given:ident: $kind:ty),*) -> $result:ty;)* })*) => {
-        $($(
-            #[doc = concat!("See [`", stringify!($type), "::", stringify!($name), "`](crate::", stringify!($type), "::", stringify!($name), ").")]
-            ///
-            /// # Errors
-            /// See there.
-            #[inline(always)]
-            pub fn $name(&mut self, $($given: $kind),*) -> $result {
-                self.$half().$name($($given),*)
-            }
-        )*)*
-    };
 }
 
 pub(crate) use forms;

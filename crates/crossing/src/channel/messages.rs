@@ -61,6 +61,21 @@ impl<M: Mechanism> Receiver<M> {
 }
 
 /// The messages of a receiver: see [`Receiver::messages`] and [`Receiver::try_messages`].
+///
+/// # Examples
+/// ```
+/// # use crossing::{Config, Connection, Kind};
+/// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+/// # let (sender, receiver) = (here.sender(), there.receiver());
+/// # sender.send(b"temperature 21")?;
+/// # sender.send(b"pressure 1013")?;
+/// let mut readings = Vec::new();
+/// for message in receiver.try_messages() {
+///     readings.push(String::from_utf8(message?)?);
+/// }
+/// assert_eq!(readings, ["temperature 21", "pressure 1013"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Incoming<'a, M: Mechanism = Any> {
     receiver: &'a mut Receiver<M>,
     until: Until,

@@ -18,6 +18,23 @@ use crate::wait::{Patience, Until, WaitStrategy};
 /// [`Disconnected`](crate::SendError::Disconnected). On TCP this needs both halves dropped, and
 /// dropping the last may wait up to [`Config::linger`](crate::Config::linger): see
 /// [`Sender`](crate::Sender).
+///
+/// # Examples
+/// ```
+/// # use crossing::{Config, Connection, Kind};
+/// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+/// let (mut requests, mut log) = (there.split().1, Vec::new());
+/// let working = std::thread::spawn(move || {
+///     for request in requests.messages().flatten() {
+///         log.push(request);
+///     }
+///     log
+/// });
+/// here.send(b"a request")?;
+/// drop(here); // ends the loop
+/// assert_eq!(working.join().expect("no panic"), [b"a request"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Receiver<M: Mechanism = Any> {
     kind: Kind,
     inbound: M::Inbound,
@@ -38,6 +55,18 @@ impl<M: Mechanism> Receiver<M> {
     /// [`TooLong`](RecvError::TooLong) when the buffer is too short, the message being kept;
     /// [`Disconnected`](RecvError::Disconnected), [`Reset`](RecvError::Reset), [`Poisoned`](RecvError::Poisoned),
     /// [`Forked`](RecvError::Forked), [`Io`](RecvError::Io).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// # sender.send(b"ping")?;
+    /// let mut buffer = [0; 64];
+    /// let len = receiver.recv(&mut buffer)?;
+    /// assert_eq!(&buffer[..len], b"ping");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
         self.recv_within(buffer, Until::Forever)
@@ -48,6 +77,22 @@ impl<M: Mechanism> Receiver<M> {
     ///
     /// # Errors
     /// Those of [`recv`](Receiver::recv), and [`Empty`](RecvError::Empty).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use crossing::RecvError;
+    ///
+    /// let mut buffer = [0; 64];
+    /// match receiver.try_recv(&mut buffer) {
+    ///     Ok(len) => println!("{:?}", &buffer[..len]),
+    ///     Err(RecvError::Empty) => println!("there is none now"),
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn try_recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
         self.recv_within(buffer, Until::Now)
@@ -57,6 +102,24 @@ impl<M: Mechanism> Receiver<M> {
     ///
     /// # Errors
     /// Those of [`recv`](Receiver::recv), and [`Timeout`](RecvError::Timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use std::time::{Duration, Instant};
+    ///
+    /// # sender.send(b"header")?;
+    /// # sender.send(b"payload")?;
+    /// // Both messages within five seconds.
+    /// let deadline = Instant::now() + Duration::from_secs(5);
+    /// let (mut header, mut payload) = ([0; 16], [0; 1024]);
+    /// receiver.recv_deadline(&mut header, deadline)?;
+    /// let len = receiver.recv_deadline(&mut payload, deadline)?;
+    /// # assert_eq!(len, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_deadline(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, RecvError> {
         self.recv_until(buffer, Until::At(deadline))
     }
@@ -119,6 +182,21 @@ impl<M: Mechanism> Receiver<M> {
     ///
     /// # Errors
     /// Those of [`recv_vec`](Receiver::recv_vec), and [`Empty`](RecvError::Empty).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// # sender.send(b"one")?;
+    /// # sender.send(b"two")?;
+    /// let mut message = Vec::new();
+    /// while receiver.try_recv_vec(&mut message).is_ok() {
+    ///     println!("{message:?}");
+    /// }
+    /// assert!(message.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn try_recv_vec(&mut self, message: &mut Vec<u8>) -> Result<usize, RecvError> {
         self.recv_vec_until(message, Until::Now)
@@ -128,6 +206,23 @@ impl<M: Mechanism> Receiver<M> {
     ///
     /// # Errors
     /// Those of [`recv_vec`](Receiver::recv_vec), and [`Timeout`](RecvError::Timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use std::time::{Duration, Instant};
+    ///
+    /// # sender.send(b"one")?;
+    /// # sender.send(b"two")?;
+    /// let (mut one, mut two) = (Vec::new(), Vec::new());
+    /// let deadline = Instant::now() + Duration::from_secs(5);
+    /// receiver.recv_vec_deadline(&mut one, deadline)?;
+    /// receiver.recv_vec_deadline(&mut two, deadline)?;
+    /// # assert_eq!([one, two], [b"one", b"two"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_vec_deadline(
         &mut self,
         message: &mut Vec<u8>,
@@ -140,6 +235,22 @@ impl<M: Mechanism> Receiver<M> {
     ///
     /// # Errors
     /// Those of [`recv_vec_deadline`](Receiver::recv_vec_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use std::time::Duration;
+    /// use crossing::RecvError;
+    ///
+    /// let mut message = Vec::new();
+    /// match receiver.recv_vec_timeout(&mut message, Duration::from_millis(1)) {
+    ///     Err(RecvError::Timeout) => println!("the peer is late"),
+    ///     outcome => println!("{} bytes", outcome?),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_vec_timeout(&mut self, message: &mut Vec<u8>, timeout: Duration) -> Result<usize, RecvError> {
         self.recv_vec_until(message, Until::after(timeout))
     }
@@ -258,11 +369,31 @@ impl<M: Mechanism> Receiver<M> {
     }
 
     /// The mechanism that it goes over.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (_here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// let (_, receiver) = there.split();
+    /// assert_eq!(receiver.kind(), Kind::Unix);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
     /// The longest message that both ends agreed on, in bytes: a buffer of this length fits every message.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// let mut buffer = vec![0; receiver.max_message()];
+    /// sender.send(b"of whatever length")?;
+    /// assert_eq!(receiver.recv(&mut buffer)?, 18);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_message(&self) -> usize {
         self.inbound.max_message()
     }
@@ -289,11 +420,39 @@ impl<M: Mechanism> Receiver<M> {
     }
 
     /// Lets `stopper` end the waits of this half from now on: they say [`Stopped`](RecvError::Stopped).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::{RecvError, Stopper};
+    ///
+    /// let stopper = Stopper::new()?;
+    /// let (_, mut receiver) = here.split();
+    /// receiver.set_stopper(&stopper);
+    /// let waiting = std::thread::spawn(move || receiver.recv(&mut [0; 64]));
+    /// stopper.stop();
+    /// assert_eq!(waiting.join().expect("no panic"), Err(RecvError::Stopped));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_stopper(&mut self, stopper: &Stopper) {
         self.patience.set_stopper(stopper);
     }
 
     /// How this half waits from now on.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use crossing::WaitStrategy;
+    ///
+    /// receiver.set_wait(WaitStrategy::Block); // a wait costs no processor time
+    /// # sender.send(b"hello")?;
+    /// # assert_eq!(receiver.recv(&mut [0; 64])?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_wait(&mut self, wait: WaitStrategy) {
         self.patience.set_strategy(wait);
     }

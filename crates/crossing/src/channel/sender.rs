@@ -23,6 +23,20 @@ use crate::wait::{Patience, Until, WaitStrategy};
 /// it waits at most [`Config::linger`](crate::Config::linger); the rest is then lost, and the peer
 /// sees an abrupt end. On TCP dropping the last half waits, within the same limit, for everything
 /// sent to arrive. A drop in a panic or in a forked child never waits.
+///
+/// # Examples
+/// ```
+/// # use crossing::{Config, Connection, Kind};
+/// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+/// let (mut log, _) = here.split();
+/// let working = std::thread::spawn(move || log.send(b"started"));
+/// # working.join().expect("no panic")?;
+/// // The thread has dropped its sender: that was the last message.
+/// let mut lines = there.receiver().messages();
+/// assert_eq!(lines.next().transpose()?, Some(b"started".to_vec()));
+/// assert_eq!(lines.next(), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Sender<M: Mechanism = Any> {
     kind: Kind,
     pub(super) outbound: M::Outbound,
@@ -53,6 +67,18 @@ impl<M: Mechanism> Sender<M> {
     /// # Errors
     /// [`TooLong`](SendError::TooLong), [`Disconnected`](SendError::Disconnected), [`Reset`](SendError::Reset),
     /// [`Poisoned`](SendError::Poisoned), [`Forked`](SendError::Forked), [`Io`](SendError::Io).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// sender.send(b"ping")?;
+    /// sender.send(b"")?; // an empty message is a message
+    /// assert_eq!(receiver.recv(&mut [0; 64])?, 4);
+    /// assert_eq!(receiver.recv(&mut [0; 64])?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
         if self.sends_at_once(message) { Ok(()) } else { self.send_until(message, Until::Forever) }
@@ -63,6 +89,22 @@ impl<M: Mechanism> Sender<M> {
     /// # Errors
     /// Those of [`send`](Sender::send); [`Full`](SendError::Full); on a pipe and on sockets
     /// [`Unfinished`](SendError::Unfinished).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use crossing::SendError;
+    ///
+    /// match sender.try_send(b"if there is room") {
+    ///     Ok(()) | Err(SendError::Unfinished) => {} // taken
+    ///     Err(SendError::Full) => println!("not taken: the peer is behind"),
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # assert_eq!(receiver.recv(&mut [0; 64])?, 16);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), SendError> {
         if self.sends_at_once(message) { Ok(()) } else { self.send_until(message, Until::Now) }
@@ -73,6 +115,22 @@ impl<M: Mechanism> Sender<M> {
     /// # Errors
     /// Those of [`send`](Sender::send); [`Timeout`](SendError::Timeout); on a pipe and on sockets
     /// [`Unfinished`](SendError::Unfinished).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use std::time::{Duration, Instant};
+    ///
+    /// // All of it within five seconds.
+    /// let deadline = Instant::now() + Duration::from_secs(5);
+    /// for row in [b"one", b"two"] {
+    ///     sender.send_deadline(row, deadline)?;
+    /// }
+    /// # assert_eq!(receiver.pending()?.messages, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> Result<(), SendError> {
         self.send_until(message, Until::At(deadline))
     }
@@ -81,6 +139,23 @@ impl<M: Mechanism> Sender<M> {
     ///
     /// # Errors
     /// See [`send_deadline`](Sender::send_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use std::time::Duration;
+    /// use crossing::SendError;
+    ///
+    /// # while sender.try_send(b"more").is_ok() {}
+    /// match sender.send_timeout(b"news", Duration::from_millis(1)) {
+    ///     Err(SendError::Timeout) => println!("not taken: the peer receives nothing"),
+    ///     outcome => outcome?,
+    /// }
+    /// # assert_eq!(sender.try_send(b"news"), Err(SendError::Full));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
         self.send_until(message, Until::after(timeout))
     }
@@ -141,6 +216,20 @@ impl<M: Mechanism> Sender<M> {
     /// # Errors
     /// [`Disconnected`](SendError::Disconnected), [`Reset`](SendError::Reset), [`Poisoned`](SendError::Poisoned), [`Forked`](SendError::Forked),
     /// [`Io`](SendError::Io).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// # while sender.try_send(b"more").is_ok() {}
+    /// sender.cork().send(b"last")?; // a cork dropped into a full channel: it stays in line
+    /// # assert!(sender.has_in_line());
+    /// # while receiver.try_skip().is_ok() {}
+    /// sender.flush()?; // the peer has made room
+    /// assert_eq!(receiver.recv(&mut [0; 64])?, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush(&mut self) -> Result<(), SendError> {
         self.flush_until(Until::Forever)
     }
@@ -149,6 +238,22 @@ impl<M: Mechanism> Sender<M> {
     ///
     /// # Errors
     /// Those of [`flush`](Sender::flush), and [`Full`](SendError::Full).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use crossing::SendError;
+    ///
+    /// # while sender.try_send(b"more").is_ok() {}
+    /// # sender.cork().send(b"last")?;
+    /// if sender.try_flush() == Err(SendError::Full) {
+    ///     println!("some of it waits in line for room");
+    /// }
+    /// # assert!(sender.has_in_line());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_flush(&mut self) -> Result<(), SendError> {
         self.flush_until(Until::Now)
     }
@@ -157,6 +262,18 @@ impl<M: Mechanism> Sender<M> {
     ///
     /// # Errors
     /// Those of [`flush`](Sender::flush), and [`Timeout`](SendError::Timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use std::time::{Duration, Instant};
+    ///
+    /// sender.flush_deadline(Instant::now() + Duration::from_secs(5))?;
+    /// assert!(!sender.has_in_line());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush_deadline(&mut self, deadline: Instant) -> Result<(), SendError> {
         self.flush_until(Until::At(deadline))
     }
@@ -165,6 +282,18 @@ impl<M: Mechanism> Sender<M> {
     ///
     /// # Errors
     /// See [`flush_deadline`](Sender::flush_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use std::time::Duration;
+    ///
+    /// sender.flush_timeout(Duration::from_secs(5))?;
+    /// assert!(!sender.has_in_line());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush_timeout(&mut self, timeout: Duration) -> Result<(), SendError> {
         self.flush_until(Until::after(timeout))
     }
@@ -175,6 +304,17 @@ impl<M: Mechanism> Sender<M> {
 
     /// Whether something that was taken waits to be published: the rest of an [`Unfinished`](SendError::Unfinished) message, or what
     /// a cork that was dropped has left.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// while sender.try_send(b"more").is_ok() {}
+    /// sender.cork().send(b"last")?; // the cork is dropped, and there is no room
+    /// assert!(sender.has_in_line());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn has_in_line(&self) -> bool {
         self.outbound.has_in_line()
     }
@@ -200,11 +340,32 @@ impl<M: Mechanism> Sender<M> {
     }
 
     /// The mechanism that it goes over.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (here, _there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// let (sender, _) = here.split();
+    /// assert_eq!(sender.kind(), Kind::Unix);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
     /// The longest message that both ends agreed on, in bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use crossing::SendError;
+    ///
+    /// let (len, max) = (sender.max_message() + 1, sender.max_message());
+    /// assert_eq!(sender.send(&vec![0; len]), Err(SendError::TooLong { len, max }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_message(&self) -> usize {
         self.outbound.max_message()
     }
@@ -214,16 +375,55 @@ impl<M: Mechanism> Sender<M> {
     ///
     /// On shared memory that is the ring's size, on a pipe the pipe's (F_GETPIPE_SZ). On sockets it is SO_SNDBUF, twice what was asked for, because the
     /// kernel counts its own overhead as well; on TCP it grows while the kernel tunes it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// let (mut here, _there) = Connection::pair(Kind::Shm, &Config::default().capacity_bytes(1 << 20))?;
+    /// assert_eq!(here.sender().capacity_bytes(), Some(1 << 20));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn capacity_bytes(&self) -> Option<usize> {
         self.outbound.capacity_bytes()
     }
 
     /// Lets `stopper` end the waits of this half from now on: they say [`Stopped`](SendError::Stopped).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::{SendError, Stopper};
+    ///
+    /// let stopper = Stopper::new()?;
+    /// let (mut sender, _) = here.split();
+    /// sender.set_stopper(&stopper);
+    /// let sending = std::thread::spawn(move || loop {
+    ///     sender.send(b"more than the peer receives")?;
+    /// });
+    /// stopper.stop();
+    /// let outcome: Result<(), SendError> = sending.join().expect("no panic");
+    /// assert_eq!(outcome, Err(SendError::Stopped));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_stopper(&mut self, stopper: &Stopper) {
         self.patience.set_stopper(stopper);
     }
 
     /// How this half waits from now on.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use crossing::WaitStrategy;
+    ///
+    /// sender.set_wait(WaitStrategy::Spin); // never sleeps for room
+    /// # sender.send(b"hello")?;
+    /// # assert_eq!(receiver.recv(&mut [0; 64])?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_wait(&mut self, wait: WaitStrategy) {
         self.patience.set_strategy(wait);
     }

@@ -46,6 +46,23 @@ impl<M: Mechanism> Sender<M> {
     ///
     /// # Errors
     /// Those of [`try_send`](Sender::try_send).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use std::io::IoSlice;
+    /// use crossing::SendError;
+    ///
+    /// let parts = [&b"header"[..], b"payload"].map(IoSlice::new);
+    /// match sender.try_send_vectored(&parts) {
+    ///     Err(SendError::Full) => println!("not taken: the peer is behind"),
+    ///     outcome => outcome?,
+    /// }
+    /// # assert_eq!(receiver.skip()?, 13);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), SendError> {
         self.send_vectored_until(parts, Until::Now)
     }
@@ -54,6 +71,22 @@ impl<M: Mechanism> Sender<M> {
     ///
     /// # Errors
     /// Those of [`send_deadline`](Sender::send_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use std::io::IoSlice;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let deadline = Instant::now() + Duration::from_secs(5);
+    /// for payload in [b"one", b"two"] {
+    ///     sender.send_vectored_deadline(&[IoSlice::new(b"number "), IoSlice::new(payload)], deadline)?;
+    /// }
+    /// # assert_eq!([receiver.skip()?, receiver.skip()?], [10, 10]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_vectored_deadline(
         &mut self,
         parts: &[IoSlice<'_>],
@@ -66,6 +99,20 @@ impl<M: Mechanism> Sender<M> {
     ///
     /// # Errors
     /// Those of [`send_deadline`](Sender::send_deadline).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (sender, receiver) = (here.sender(), there.receiver());
+    /// use std::io::IoSlice;
+    /// use std::time::Duration;
+    ///
+    /// let parts = [&b"header"[..], b"payload"].map(IoSlice::new);
+    /// sender.send_vectored_timeout(&parts, Duration::from_secs(5))?;
+    /// assert_eq!(receiver.skip()?, 13);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_vectored_timeout(
         &mut self,
         parts: &[IoSlice<'_>],
@@ -87,6 +134,21 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// Those of [`Sender::send`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+    /// use std::io::IoSlice;
+    ///
+    /// for payload in [b"one", b"two"] {
+    ///     cork.send_vectored(&[IoSlice::new(b"number "), IoSlice::new(payload)])?;
+    /// }
+    /// cork.flush()?; // two messages
+    /// assert_eq!(receiver.pending()?.messages, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), SendError> {
         self.send_vectored_until(parts, Until::Forever)
     }
@@ -95,6 +157,24 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// Those of [`Cork::try_send`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+    /// use std::io::IoSlice;
+    /// use crossing::SendError;
+    ///
+    /// let parts = [&b"header"[..], b"payload"].map(IoSlice::new);
+    /// match cork.try_send_vectored(&parts) {
+    ///     Err(SendError::Full) => println!("not taken: the peer is behind"),
+    ///     outcome => outcome?,
+    /// }
+    /// # cork.flush()?;
+    /// # assert_eq!(receiver.skip()?, 13);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), SendError> {
         self.send_vectored_until(parts, Until::Now)
     }
@@ -103,6 +183,22 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// Those of [`Cork::send_deadline`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+    /// use std::io::IoSlice;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let parts = [&b"header"[..], b"payload"].map(IoSlice::new);
+    /// let deadline = Instant::now() + Duration::from_secs(5);
+    /// cork.send_vectored_deadline(&parts, deadline)?;
+    /// cork.flush_deadline(deadline)?;
+    /// # assert_eq!(receiver.skip()?, 13);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_vectored_deadline(
         &mut self,
         parts: &[IoSlice<'_>],
@@ -115,6 +211,21 @@ impl<M: Mechanism> Cork<'_, M> {
     ///
     /// # Errors
     /// Those of [`Cork::send_deadline`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # let (mut cork, receiver) = (here.sender().cork(), there.receiver());
+    /// use std::io::IoSlice;
+    /// use std::time::Duration;
+    ///
+    /// let parts = [&b"header"[..], b"payload"].map(IoSlice::new);
+    /// cork.send_vectored_timeout(&parts, Duration::from_secs(5))?;
+    /// cork.flush()?;
+    /// # assert_eq!(receiver.skip()?, 13);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_vectored_timeout(
         &mut self,
         parts: &[IoSlice<'_>],

@@ -276,16 +276,54 @@ impl Receiver<Shm> {
 
 impl Connection<Shm> {
     forms! {
-        sender of Sender {
+        sender of Sender after " # use std::time::{Duration, Instant};
+ # use crossing::{BlobMut, Config, Connection, Kind, SendError, Shm};
+ # let (mut here, mut there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+ let picture = BlobMut::new(4096)?.seal()?;" {
+            /// here.send_blob(&picture)?;
+            /// assert_eq!(there.recv_blob()?.len(), 4096);
             send_blob(blob: &Blob) -> Result<(), SendError>;
+
+            /// # here.send_blob(&picture)?;
+            /// match here.try_send_blob(&picture) {
+            ///     Err(SendError::Full) => println!("not taken: as many are on their way as may be"),
+            ///     outcome => outcome?,
+            /// }
+            /// # assert_eq!(there.recv_blob()?.len(), 4096);
             try_send_blob(blob: &Blob) -> Result<(), SendError>;
+
+            /// here.send_blob_deadline(&picture, Instant::now() + Duration::from_secs(5))?;
+            /// assert_eq!(there.recv_blob()?.len(), 4096);
             send_blob_deadline(blob: &Blob, deadline: Instant) -> Result<(), SendError>;
+
+            /// here.send_blob_timeout(&picture, Duration::from_secs(5))?;
+            /// assert_eq!(there.recv_blob()?.len(), 4096);
             send_blob_timeout(blob: &Blob, timeout: Duration) -> Result<(), SendError>;
         }
-        receiver of Receiver {
+        receiver of Receiver after " # use std::time::{Duration, Instant};
+ # use crossing::{BlobMut, Config, Connection, Kind, RecvError, Shm};
+ # let (mut here, mut there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;" {
+            /// # there.send_blob(&BlobMut::new(4096)?.seal()?)?;
+            /// let picture = here.recv_blob()?;
+            /// assert_eq!(picture.len(), 4096);
             recv_blob() -> Result<Blob, RecvError>;
+
+            /// match here.try_recv_blob() {
+            ///     Ok(picture) => println!("{} bytes", picture.len()),
+            ///     Err(RecvError::Empty) => println!("there is none now"),
+            ///     Err(error) => return Err(error.into()),
+            /// }
             try_recv_blob() -> Result<Blob, RecvError>;
+
+            /// # there.send_blob(&BlobMut::new(4096)?.seal()?)?;
+            /// let picture = here.recv_blob_deadline(Instant::now() + Duration::from_secs(5))?;
+            /// assert_eq!(picture.len(), 4096);
             recv_blob_deadline(deadline: Instant) -> Result<Blob, RecvError>;
+
+            /// match here.recv_blob_timeout(Duration::from_millis(1)) {
+            ///     Err(RecvError::Timeout) => println!("the peer is late"),
+            ///     outcome => println!("{} bytes", outcome?.len()),
+            /// }
             recv_blob_timeout(timeout: Duration) -> Result<Blob, RecvError>;
         }
     }
