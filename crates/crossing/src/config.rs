@@ -120,47 +120,146 @@ impl Config {
     }
 
     /// Sets the longest message in bytes. See [the field](Config#structfield.max_message).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// let (mut here, _there) = Connection::pair(Kind::Shm, &Config::default().max_message(1 << 20))?;
+    /// here.send(&vec![0; 200_000])?; // the default takes 64 KiB at most
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_message(self, bytes: usize) -> Config {
         Config { max_message: bytes, ..self }
     }
 
     /// Sets how this end waits. See [the field](Config#structfield.wait).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use crossing::WaitStrategy;
+    ///
+    /// # use crossing::{Config, Connection, Kind};
+    /// let patient = Config::default().wait(WaitStrategy::Block);
+    /// let quick = Config::default().wait(WaitStrategy::Hybrid { spin: Duration::from_micros(20) });
+    /// # for config in [patient, quick] {
+    /// #     let (mut here, mut there) = Connection::pair(Kind::Shm, &config)?;
+    /// #     here.send(b"ping")?;
+    /// #     assert_eq!(there.recv(&mut [0; 64])?, 4);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait(self, wait: WaitStrategy) -> Config {
         Config { wait, ..self }
     }
 
     /// Asks for room for this many bytes on their way. See [the field](Config#structfield.capacity_bytes).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// let config = Config::default().capacity_bytes(1 << 20);
+    /// let (here, _there) = Connection::pair(Kind::Shm, &config)?;
+    /// assert_eq!(here.capacity_bytes(), Some(1 << 20));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn capacity_bytes(self, bytes: usize) -> Config {
         Config { capacity_bytes: Some(bytes), ..self }
     }
 
     /// Sets the largest ring that this end makes or maps, in bytes. See [the field](Config#structfield.ring_limit_bytes).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// // A server for many clients: none of them makes it map more than 1 MiB.
+    /// let config = Config::small().ring_limit_bytes(1 << 20);
+    /// assert!(Connection::pair(Kind::Shm, &config).is_ok());
+    /// assert!(Connection::pair(Kind::Shm, &config.capacity_bytes(2 << 20)).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ring_limit_bytes(self, bytes: usize) -> Config {
         Config { ring_limit_bytes: bytes, ..self }
     }
 
     /// Sets how many blobs may be on their way. See [the field](Config#structfield.blobs_in_flight).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{BlobMut, Config, Connection, Kind, SendError, Shm};
+    ///
+    /// let config = Config::default().blobs_in_flight(1);
+    /// let (mut here, mut there) = Connection::<Shm>::pair_as(Kind::Shm, &config)?;
+    /// let blob = BlobMut::new(4096)?.seal()?;
+    /// here.send_blob(&blob)?;
+    /// assert_eq!(here.try_send_blob(&blob), Err(SendError::Full));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn blobs_in_flight(self, blobs: usize) -> Config {
         Config { blobs_in_flight: blobs, ..self }
     }
 
     /// Sets how many bytes those blobs may have together. See [the field](Config#structfield.blob_bytes_in_flight).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{BlobMut, Config, Connection, Kind, SendError, Shm};
+    ///
+    /// let config = Config::default().blob_bytes_in_flight(64 << 10);
+    /// let (mut here, mut there) = Connection::<Shm>::pair_as(Kind::Shm, &config)?;
+    /// let blob = BlobMut::new(40 << 10)?.seal()?;
+    /// here.send_blob(&blob)?;
+    /// assert_eq!(here.try_send_blob(&blob), Err(SendError::Full)); // 80 KiB together
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn blob_bytes_in_flight(self, bytes: u64) -> Config {
         Config { blob_bytes_in_flight: bytes, ..self }
     }
 
     /// Sets how long it may take to reach the other end and to agree with it. See [the
     /// field](Config#structfield.connect_timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::{os::unix::net::UnixStream, time::Duration};
+    /// use crossing::{Config, ConnectError, Endpoint, Kind};
+    ///
+    /// let (socket, _silent) = UnixStream::pair()?;
+    /// let config = Config::default().connect_timeout(Duration::from_millis(10));
+    /// let outcome = Endpoint::from_fd(Kind::Unix, socket.into())?.connect(&config);
+    /// assert!(matches!(outcome, Err(ConnectError::Timeout)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect_timeout(self, timeout: Duration) -> Config {
         Config { connect_timeout: timeout, ..self }
     }
 
     /// Sets which users' processes this end talks to. See [the field](Config#structfield.peers).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Peers};
+    ///
+    /// let config = Config::default().peers(Peers::Anyone); // a service for every user
+    /// assert_eq!(config.peers, Peers::Anyone);
+    /// ```
     pub fn peers(self, peers: Peers) -> Config {
         Config { peers, ..self }
     }
 
     /// Sets how long a drop may wait. See [the field](Config#structfield.linger).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # use crossing::{Config, Connection, Kind};
+    /// let config = Config::default().linger(Duration::ZERO);
+    /// let (mut here, _there) = Connection::pair(Kind::Unix, &config)?;
+    /// while here.try_send(b"more than the peer receives").is_ok() {}
+    /// drop(here); // does not wait for room: the last of it may be lost
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn linger(self, linger: Duration) -> Config {
         Config { linger, ..self }
     }

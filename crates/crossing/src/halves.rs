@@ -47,6 +47,21 @@ pub(crate) type Halves<M> = Opened<<M as Mechanism>::Outbound, <M as Mechanism>:
 /// The trait is used as a type parameter of [`Connection`](crate::Connection), [`Sender`](crate::Sender) and
 /// [`Receiver`](crate::Receiver); it cannot be implemented outside this crate, because the types it names are
 /// not public.
+///
+/// # Examples
+/// ```
+/// use crossing::{Connection, Mechanism, SendError};
+///
+/// /// Serves any connection, and is compiled for each mechanism that it is used with.
+/// fn greet<M: Mechanism>(connection: &mut Connection<M>) -> Result<(), SendError> {
+///     connection.send(b"hello")
+/// }
+/// # use crossing::{Config, Kind, Shm};
+/// # let (mut here, mut there) = Connection::<Shm>::pair_as(Kind::Shm, &Config::default())?;
+/// # greet(&mut here)?;
+/// # assert_eq!(there.recv(&mut [0; 64])?, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Mechanism: 'static {
     /// The sending half.
     #[doc(hidden)]
@@ -249,5 +264,16 @@ pub trait Inbound: Send {
 }
 
 /// Any mechanism, chosen at run time: each call is a `match` over the four.
+///
+/// # Examples
+/// ```
+/// use crossing::{Any, Config, Connection};
+///
+/// let kind = "unix".parse()?; // known at run time
+/// let (mut here, mut there): (Connection<Any>, Connection<Any>) = Connection::pair(kind, &Config::default())?;
+/// here.send(b"hello")?;
+/// assert_eq!(there.recv(&mut [0; 64])?, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Any;

@@ -15,6 +15,18 @@ macro_rules! kinds {
 
         impl Kind {
             /// Every mechanism, in the order in which tables show them.
+            ///
+            /// # Examples
+            /// ```
+            /// use crossing::{Config, Connection, Kind};
+            ///
+            /// for kind in Kind::ALL {
+            ///     let (mut here, mut there) = Connection::pair(kind, &Config::default())?;
+            ///     here.send(b"over each of them")?;
+            ///     assert_eq!(there.recv(&mut [0; 64])?, 17);
+            /// }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub const ALL: [Kind; [$(Kind::$kind),*].len()] = [$(Kind::$kind),*];
         }
     };
@@ -22,6 +34,16 @@ macro_rules! kinds {
 
 kinds! {
     /// Which mechanism: the run-time name of a [`Mechanism`](crate::Mechanism).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::Kind;
+    ///
+    /// let kind: Kind = "shm".parse()?; // as it is typed
+    /// assert_eq!(kind, Kind::Shm);
+    /// assert_eq!(kind.to_string(), "shm");
+    /// # Ok::<(), crossing::ParseError>(())
+    /// ```
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
     pub enum Kind {
         /// Shared memory: a ring in memory that each process owns and the other may only read.
@@ -37,6 +59,14 @@ kinds! {
 
 impl Kind {
     /// The short name, on the command line, in addresses and in JSON.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::Kind;
+    ///
+    /// let names = Kind::ALL.map(Kind::name);
+    /// assert_eq!(names.join(", "), "shm, pipe, unix, tcp");
+    /// ```
     pub const fn name(self) -> &'static str {
         match self {
             Kind::Shm => "shm",

@@ -29,16 +29,40 @@ impl ParseError {
     }
 
     /// What the text should have been: `address`, `mechanism`, `way of waiting`.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::Kind;
+    ///
+    /// let error = "smoke".parse::<Kind>().unwrap_err();
+    /// assert_eq!(error.what(), "mechanism");
+    /// ```
     pub fn what(&self) -> &'static str {
         self.what
     }
 
     /// The text.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::WaitStrategy;
+    ///
+    /// let error = "hybrid:soon".parse::<WaitStrategy>().unwrap_err();
+    /// assert_eq!(error.text(), "hybrid:soon");
+    /// ```
     pub fn text(&self) -> &str {
         &self.text
     }
 
     /// What is wrong with it, or what it can be.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::Kind;
+    ///
+    /// let error = "smoke".parse::<Kind>().unwrap_err();
+    /// assert_eq!(error.why(), "one of shm, pipe, unix, tcp");
+    /// ```
     pub fn why(&self) -> &str {
         &self.why
     }

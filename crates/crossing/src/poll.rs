@@ -95,6 +95,19 @@ impl<H: Pollable> Poll<H> {
     ///
     /// # Errors
     /// Those of epoll_create1(2): this process or this machine has no more descriptors.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Connection, Kind, Poll};
+    ///
+    /// let mut poll = Poll::new()?;
+    /// let (mut here, there) = Connection::pair(Kind::Shm, &Config::small())?;
+    /// poll.insert(there)?;
+    /// here.send(b"hello")?;
+    /// let (_, connection) = poll.next()?;
+    /// # assert_eq!(connection.recv(&mut [0; 64])?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> io::Result<Poll<H>> {
         let owner = Owner::me()?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).and_then(above_stdio)?;
@@ -115,6 +128,18 @@ impl<H: Pollable> Poll<H> {
     /// # Errors
     /// Those of epoll_ctl(2): this user has as many halves in such sets as it may have
     /// (/proc/sys/fs/epoll/max_user_watches). A forked child gets `PermissionDenied`. The half is dropped then.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Connection, Kind, Poll};
+    ///
+    /// let mut poll = Poll::new()?;
+    /// let (mut here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// let key = poll.insert(there)?;
+    /// here.send(b"hello")?;
+    /// assert_eq!(poll.next()?.0, key);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn insert(&mut self, half: H) -> io::Result<PollKey> {
         if !self.owner.is_me() {
             return Err(PollError::Forked.into());
@@ -139,6 +164,22 @@ impl<H: Pollable> Poll<H> {
     }
 
     /// Waits for it no longer, and gives it back. `None` if it was removed before.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Poll};
+    /// # let mut poll = Poll::new()?;
+    /// # let (here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// # poll.insert(there)?;
+    /// # drop(here);
+    /// // A client has gone.
+    /// let (key, client) = poll.next()?;
+    /// if client.recv(&mut [0; 64]).is_err_and(|error| error.is_closed()) {
+    ///     poll.remove(key);
+    /// }
+    /// assert!(poll.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remove(&mut self, key: PollKey) -> Option<H> {
         let Entry { half, copy, .. } = self.entries.remove(key)?;
         if self.owner.is_me() {
@@ -151,27 +192,91 @@ impl<H: Pollable> Poll<H> {
     }
 
     /// What `key` finds.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Poll};
+    /// # let mut poll = Poll::new()?;
+    /// # let (mut here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// let key = poll.insert(there)?;
+    /// if let Some(client) = poll.get_mut(key) {
+    ///     client.send(b"welcome")?;
+    /// }
+    /// # assert_eq!(here.recv(&mut [0; 64])?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn get_mut(&mut self, key: PollKey) -> Option<&mut H> {
         self.entries.get_mut(key).map(|entry| &mut entry.half)
     }
 
     /// All that it holds, in no particular order.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Poll};
+    /// # let mut poll = Poll::new()?;
+    /// # let (mut here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// # poll.insert(there)?;
+    /// for (_, client) in poll.iter_mut() {
+    ///     client.send(b"the server goes down")?;
+    /// }
+    /// # assert_eq!(here.recv(&mut [0; 64])?, 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (PollKey, &mut H)> {
         self.entries.iter_mut().map(|(key, entry)| (key, &mut entry.half))
     }
 
     /// How many it holds.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Poll};
+    /// # let mut poll = Poll::new()?;
+    /// # let (_here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// poll.insert(there)?;
+    /// assert_eq!(poll.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether it holds none.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Poll};
+    /// # let mut poll = Poll::new()?;
+    /// # let (mut here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// # poll.insert(there)?;
+    /// # here.send(b"the last")?;
+    /// # drop(here);
+    /// while !poll.is_empty() {
+    ///     let (key, client) = poll.next()?;
+    ///     match client.receiver().try_recv(&mut [0; 64]) {
+    ///         Err(error) if error.is_closed() => drop(poll.remove(key)),
+    ///         outcome => println!("{outcome:?}"),
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How it waits from now on. [`WaitStrategy::HYBRID`] by default: the shared memory that was ready last is polled for as
     /// long as that says, before the thread sleeps.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::WaitStrategy;
+    ///
+    /// # use crossing::{Poll, Receiver};
+    /// # let mut poll = Poll::<Receiver>::new()?;
+    /// poll.set_wait(WaitStrategy::Block); // sleeps at once
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_wait(&mut self, wait: WaitStrategy) {
         self.patience.set_strategy(wait);
     }
@@ -180,6 +285,20 @@ impl<H: Pollable> Poll<H> {
     ///
     /// # Errors
     /// Those of epoll_ctl(2).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Connection, Kind, Poll, PollError, Stopper};
+    ///
+    /// let (mut poll, stopper) = (Poll::new()?, Stopper::new()?);
+    /// poll.set_stopper(&stopper)?;
+    /// # let (_here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// # poll.insert(there)?;
+    /// let waiting = std::thread::spawn(move || poll.next().map(|(key, _)| key));
+    /// stopper.stop();
+    /// assert_eq!(waiting.join().expect("no panic"), Err(PollError::Stopped));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_stopper(&mut self, stopper: &Stopper) -> io::Result<()> {
         if self.owner.is_me() {
             if let Some(before) = self.patience.stopper() {
@@ -200,6 +319,24 @@ impl<H: Pollable> Poll<H> {
     /// # Errors
     /// [`Vacant`](PollError::Vacant) where there is nothing to wait for; [`Stopped`](PollError::Stopped);
     /// [`Forked`](PollError::Forked); [`Io`](PollError::Io).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Poll};
+    /// # let mut poll = Poll::new()?;
+    /// # let (mut here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// # poll.insert(there)?;
+    /// # here.send(b"question")?;
+    /// let mut buffer = [0; 64];
+    /// let (key, client) = poll.next()?;
+    /// match client.receiver().try_recv(&mut buffer) {
+    ///     Ok(len) => client.send(&buffer[..len])?,
+    ///     Err(error) if error.is_empty() => {} // nothing after all
+    ///     Err(_) => drop(poll.remove(key)),
+    /// }
+    /// # assert_eq!(here.recv(&mut buffer)?, 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(clippy::should_implement_trait, reason = "an iterator could not lend")]
     pub fn next(&mut self) -> Result<(PollKey, &mut H), PollError> {
         self.next_until(Until::Forever)
@@ -209,6 +346,20 @@ impl<H: Pollable> Poll<H> {
     ///
     /// # Errors
     /// Those of [`next`](Poll::next), and [`Nothing`](PollError::Nothing) in place of `Stopped`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Poll, PollError};
+    /// # let mut poll = Poll::new()?;
+    /// # let (_here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// # poll.insert(there)?;
+    /// match poll.try_next() {
+    ///     Ok((_, client)) => println!("{client:?} is ready"),
+    ///     Err(PollError::Nothing) => println!("time for other work"),
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_next(&mut self) -> Result<(PollKey, &mut H), PollError> {
         self.next_until(Until::Now)
     }
@@ -217,6 +368,25 @@ impl<H: Pollable> Poll<H> {
     ///
     /// # Errors
     /// Those of [`next`](Poll::next), and [`Timeout`](PollError::Timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// # use crossing::{Config, Connection, Kind, Poll, PollError};
+    /// # let mut poll = Poll::new()?;
+    /// # let (_here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// # poll.insert(there)?;
+    /// let next_tick = Instant::now() + Duration::from_millis(1);
+    /// loop {
+    ///     match poll.next_deadline(next_tick) {
+    ///         Ok((_, client)) => println!("{client:?} is ready"),
+    ///         Err(error) if error.is_timeout() => break, // the tick
+    ///         Err(error) => return Err(error.into()),
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn next_deadline(&mut self, deadline: Instant) -> Result<(PollKey, &mut H), PollError> {
         self.next_until(Until::At(deadline))
     }

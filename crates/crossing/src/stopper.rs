@@ -58,6 +58,19 @@ impl Stopper {
     ///
     /// # Errors
     /// Those of eventfd(2): this process or this machine has no more descriptors.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::Stopper;
+    ///
+    /// let stopper = Stopper::new()?;
+    /// here.set_stopper(&stopper);
+    /// there.set_stopper(&stopper); // one for as many as you like
+    /// assert!(!stopper.is_stopped());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> io::Result<Stopper> {
         let owner = Owner::me()?;
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).and_then(above_stdio)?;
@@ -68,6 +81,21 @@ impl Stopper {
     ///
     /// It makes two system calls and takes no lock, so that a handler of signals may call it. In a forked child it ends the
     /// child's own waits only.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::{RecvError, Stopper};
+    ///
+    /// let stopper = Stopper::new()?;
+    /// there.set_stopper(&stopper);
+    /// here.send(b"the last one")?;
+    /// stopper.stop();
+    /// assert_eq!(there.recv(&mut [0; 64])?, 12); // no wait was needed
+    /// assert_eq!(there.recv(&mut [0; 64]), Err(RecvError::Stopped));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stop(&self) {
         let stop = &*self.0;
         stop.word.store(STOPPED, Ordering::SeqCst);
@@ -80,6 +108,20 @@ impl Stopper {
     }
 
     /// Whether it was stopped.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::Stopper;
+    ///
+    /// let stopper = Stopper::new()?;
+    /// let working = std::thread::spawn({
+    ///     let stopper = stopper.clone();
+    ///     move || while !stopper.is_stopped() { std::thread::yield_now() }
+    /// });
+    /// stopper.stop();
+    /// working.join().expect("no panic");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_stopped(&self) -> bool {
         self.0.word.load(Ordering::SeqCst) != GOING
     }

@@ -43,16 +43,51 @@ pub enum Error {
 
 impl Error {
     /// Whether there was no room now. See [`SendError::is_full`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::Error;
+    ///
+    /// # while here.try_send(b"more").is_ok() {}
+    /// let error: Error = here.try_send(b"one more").unwrap_err().into();
+    /// assert!(error.is_full()); // it was not taken: try again later
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_full(&self) -> bool {
         matches!(self, Error::Send(error) if error.is_full())
     }
 
     /// Whether there was no message now. See [`RecvError::is_empty`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::Error;
+    ///
+    /// let error: Error = here.receiver().try_skip().unwrap_err().into();
+    /// assert!(error.is_empty()); // no fault: there is no message now
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         matches!(self, Error::Recv(error) if error.is_empty())
     }
 
     /// Whether a deadline came first, whatever was waited for.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use std::time::Duration;
+    /// use crossing::Error;
+    ///
+    /// let error: Error = here.recv_timeout(&mut [0; 64], Duration::from_millis(1)).unwrap_err().into();
+    /// assert!(error.is_timeout()); // the peer is late, and not known to be dead
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_timeout(&self) -> bool {
         match self {
             Error::Send(error) => error.is_timeout(),
@@ -63,6 +98,20 @@ impl Error {
     }
 
     /// Whether a stopper has ended the wait.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::{Error, Stopper};
+    ///
+    /// let stopper = Stopper::new()?;
+    /// here.set_stopper(&stopper);
+    /// stopper.stop();
+    /// let error: Error = here.recv(&mut [0; 64]).unwrap_err().into();
+    /// assert!(error.is_stopped() && !error.is_closed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_stopped(&self) -> bool {
         match self {
             Error::Send(error) => error.is_stopped(),
@@ -73,6 +122,18 @@ impl Error {
     }
 
     /// Whether the peer has died, or has ended what was asked of it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::Error;
+    ///
+    /// drop(there);
+    /// let error: Error = here.recv(&mut [0; 64]).unwrap_err().into();
+    /// assert!(error.is_disconnected());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_disconnected(&self) -> bool {
         match self {
             Error::Send(error) => error.is_disconnected(),
@@ -83,6 +144,26 @@ impl Error {
     }
 
     /// Whether the connection is over. See [`SendError::is_closed`] and [`RecvError::is_closed`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::Error;
+    ///
+    /// fn serve(client: &mut crossing::Connection) -> Result<(), Error> {
+    ///     let mut request = Vec::new();
+    ///     loop {
+    ///         client.recv_vec(&mut request)?;
+    ///         client.send(&request)?;
+    ///     }
+    /// }
+    /// # drop(there);
+    /// // A client that has gone is no fault.
+    /// let outcome = serve(&mut here);
+    /// assert!(outcome.is_err_and(|error| error.is_closed()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         match self {
             Error::Send(error) => error.is_closed(),

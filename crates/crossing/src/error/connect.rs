@@ -98,6 +98,16 @@ impl ConnectError {
 
     /// Whether this process or this machine has run out of a resource, such as descriptors or
     /// memory. A later attempt may succeed.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io;
+    /// use crossing::ConnectError;
+    ///
+    /// let refused = |kind: io::ErrorKind| ConnectError::Io { doing: "make a region".into(), source: kind.into() };
+    /// assert!(refused(io::ErrorKind::OutOfMemory).is_shortage()); // a server waits a moment, and goes on
+    /// assert!(!refused(io::ErrorKind::PermissionDenied).is_shortage());
+    /// ```
     pub fn is_shortage(&self) -> bool {
         let ConnectError::Io { source, .. } = self else { return false };
         // A `Shortage` has no errno: it is noticed before the kernel is asked.
@@ -106,21 +116,74 @@ impl ConnectError {
     }
 
     /// Whether a stopper has ended the wait: [`Stopped`](ConnectError::Stopped).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Listener, Stopper};
+    ///
+    /// # use std::fs;
+    /// # let folder = std::env::temp_dir().join(format!("crossing-stopped-{}", std::process::id()));
+    /// # fs::create_dir_all(&folder)?;
+    /// # let address = format!("unix:{}/s", folder.display()).parse()?;
+    /// let mut listener = Listener::bind(&address)?;
+    /// let stopper = Stopper::new()?;
+    /// listener.set_stopper(&stopper);
+    /// stopper.stop();
+    /// assert!(listener.accept().is_err_and(|error| error.is_stopped()));
+    /// # drop(listener);
+    /// # fs::remove_dir_all(folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_stopped(&self) -> bool {
         matches!(self, ConnectError::Stopped)
     }
 
     /// Whether the deadline came first: [`Timeout`](ConnectError::Timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::{os::unix::net::UnixStream, time::Duration};
+    /// use crossing::{Config, Endpoint, Kind};
+    ///
+    /// let (socket, _silent) = UnixStream::pair()?;
+    /// let config = Config::default().connect_timeout(Duration::from_millis(10));
+    /// let outcome = Endpoint::from_fd(Kind::Unix, socket.into())?.connect(&config);
+    /// assert!(outcome.is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_timeout(&self) -> bool {
         matches!(self, ConnectError::Timeout)
     }
 
     /// Whether the other end went away during the handshake: [`Disconnected`](ConnectError::Disconnected).
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::{Config, Endpoint, Kind};
+    ///
+    /// let (here, there) = Endpoint::pair(Kind::Unix)?;
+    /// drop(there); // a child, say, that ended before it connected
+    /// let outcome = here.connect(&Config::default());
+    /// assert!(outcome.is_err_and(|error| error.is_disconnected()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_disconnected(&self) -> bool {
         matches!(self, ConnectError::Disconnected)
     }
 
     /// Whether one end refused the other: [`Refused`](ConnectError::Refused), [`PeerRefused`](ConnectError::PeerRefused).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::{io::Write, os::unix::net::UnixStream};
+    /// use crossing::{Config, Endpoint, Kind};
+    ///
+    /// let (socket, mut stranger) = UnixStream::pair()?;
+    /// stranger.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    /// let outcome = Endpoint::from_fd(Kind::Unix, socket.into())?.connect(&Config::default());
+    /// assert!(outcome.is_err_and(|error| error.is_refused()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_refused(&self) -> bool {
         matches!(self, ConnectError::Refused { .. } | ConnectError::PeerRefused { .. })
     }

@@ -28,6 +28,22 @@
 /// that was dropped and of one whose process died. Where the peer sends as well, its own direction
 /// tells the difference. In none of these cases is it known which of the last messages were
 /// received.
+///
+/// # Examples
+/// ```
+/// # use crossing::{Config, Connection, Kind};
+/// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+/// use crossing::{End, RecvError};
+///
+/// # drop(there);
+/// assert_eq!(here.recv(&mut [0; 64]), Err(RecvError::Disconnected));
+/// match here.end() {
+///     Some(End::Closed) => println!("the peer has said all"),
+///     end => println!("the peer ended in the middle: {end:?}"),
+/// }
+/// # assert_eq!(here.end(), Some(End::Closed));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum End {

@@ -81,26 +81,83 @@ impl RecvError {
     }
 
     /// Whether there was no message now: [`Empty`](RecvError::Empty).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// let error = here.try_recv(&mut [0; 64]).unwrap_err();
+    /// assert!(error.is_empty()); // no fault: there is no message now
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         matches!(self, RecvError::Empty)
     }
 
     /// Whether the deadline came before a message: [`Timeout`](RecvError::Timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use std::time::Duration;
+    ///
+    /// let error = here.recv_timeout(&mut [0; 64], Duration::from_millis(1)).unwrap_err();
+    /// assert!(error.is_timeout() && !error.is_closed()); // late, and not known to be dead
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_timeout(&self) -> bool {
         matches!(self, RecvError::Timeout)
     }
 
     /// Whether the message needs a longer buffer: [`TooLong`](RecvError::TooLong).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// here.send(b"longer than a tiny buffer")?;
+    /// let mut buffer = vec![0; 4];
+    /// if there.recv(&mut buffer).is_err_and(|error| error.is_too_long()) {
+    ///     buffer.resize(there.max_message(), 0);
+    ///     assert_eq!(there.recv(&mut buffer)?, 25); // it was kept
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_too_long(&self) -> bool {
         matches!(self, RecvError::TooLong { .. })
     }
 
     /// Whether the peer has died or sends no more: [`Disconnected`](RecvError::Disconnected).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// drop(there);
+    /// let error = here.recv(&mut [0; 64]).unwrap_err();
+    /// assert!(error.is_disconnected()); // all that the peer had sent was received
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_disconnected(&self) -> bool {
         matches!(self, RecvError::Disconnected)
     }
 
     /// Whether a stopper has ended the wait: [`Stopped`](RecvError::Stopped).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::Stopper;
+    ///
+    /// let stopper = Stopper::new()?;
+    /// here.set_stopper(&stopper);
+    /// stopper.stop();
+    /// let error = here.recv(&mut [0; 64]).unwrap_err();
+    /// assert!(error.is_stopped() && !error.is_closed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_stopped(&self) -> bool {
         matches!(self, RecvError::Stopped)
     }

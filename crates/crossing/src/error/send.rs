@@ -103,32 +103,104 @@ impl SendError {
     }
 
     /// Whether there was no room now: [`Full`](SendError::Full).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// # while here.try_send(b"more").is_ok() {}
+    /// let error = here.try_send(b"one more").unwrap_err();
+    /// assert!(error.is_full()); // it was not taken: try again later
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_full(&self) -> bool {
         matches!(self, SendError::Full)
     }
 
     /// Whether the deadline came before there was room: [`Timeout`](SendError::Timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use std::time::Duration;
+    ///
+    /// # while here.try_send(b"more").is_ok() {}
+    /// let error = here.send_timeout(b"one more", Duration::from_millis(1)).unwrap_err();
+    /// assert!(error.is_timeout()); // it was not taken
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_timeout(&self) -> bool {
         matches!(self, SendError::Timeout)
     }
 
     /// Whether the message was taken all the same: [`Unfinished`](SendError::Unfinished). After any other error it
     /// was not.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Pipe, &Config::default())?;
+    /// let message = [7; 50_000];
+    /// # here.send(&message)?;
+    /// match here.try_send(&message) {
+    ///     Err(error) if error.is_unfinished() => println!("taken: the rest goes with the next call"),
+    ///     outcome => outcome?,
+    /// }
+    /// # assert_eq!(there.recv(&mut [0; 50_000])?, 50_000);
+    /// # here.flush()?;
+    /// # assert_eq!(there.recv(&mut [0; 50_000])?, 50_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_unfinished(&self) -> bool {
         matches!(self, SendError::Unfinished)
     }
 
     /// Whether the message is longer than any of this connection: [`TooLong`](SendError::TooLong).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// let error = here.send(&[0; 100_000]).unwrap_err();
+    /// assert!(error.is_too_long()); // more than `Config::max_message` of one of the ends
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_too_long(&self) -> bool {
         matches!(self, SendError::TooLong { .. })
     }
 
     /// Whether the peer has died or receives no more: [`Disconnected`](SendError::Disconnected).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// drop(there);
+    /// let error = here.send(b"is it there?").unwrap_err();
+    /// assert!(error.is_disconnected());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_disconnected(&self) -> bool {
         matches!(self, SendError::Disconnected)
     }
 
     /// Whether a stopper has ended the wait: [`Stopped`](SendError::Stopped).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::Stopper;
+    ///
+    /// let stopper = Stopper::new()?;
+    /// here.set_stopper(&stopper);
+    /// stopper.stop();
+    /// # while here.try_send(b"more").is_ok() {}
+    /// let error = here.send(b"one more").unwrap_err(); // it would have waited for room
+    /// assert!(error.is_stopped() && !error.is_closed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_stopped(&self) -> bool {
         matches!(self, SendError::Stopped)
     }

@@ -3,6 +3,22 @@
 use std::fmt;
 
 /// How a peer broke the protocol.
+///
+/// # Examples
+/// ```
+/// use crossing::{RecvError, Violation};
+///
+/// # use std::{io::{Read, Write}, os::unix::net::UnixStream};
+/// # use crossing::{Config, Connection, Endpoint, Kind};
+/// # let (socket, mut stranger) = UnixStream::pair()?;
+/// # stranger.write_all(b"CROSSING\x03\0\x03\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")?;
+/// # stranger.write_all(&1_000_000_u32.to_le_bytes())?;
+/// # let mut connection = Endpoint::from_fd(Kind::Unix, socket.into())?.connect(&Config::default())?;
+/// // The peer announces a message of 1 MB, where 64 KiB were agreed on.
+/// let Err(RecvError::Poisoned(violation)) = connection.recv(&mut [0; 64]) else { panic!("it is no fault") };
+/// assert_eq!(violation, Violation::Length { claimed: 1_000_000, limit: 64 << 10 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Violation {

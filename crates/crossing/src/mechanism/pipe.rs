@@ -45,6 +45,16 @@ use crate::tuning;
 use crate::wait::only_core;
 
 /// A pipe each way.
+///
+/// # Examples
+/// ```
+/// use crossing::{Config, Connection, Kind, Pipe};
+///
+/// let (mut here, mut there) = Connection::<Pipe>::pair_as(Kind::Pipe, &Config::default())?;
+/// here.send(b"by write(2)")?;
+/// assert_eq!(there.recv(&mut [0; 64])?, 11);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Pipe;
 

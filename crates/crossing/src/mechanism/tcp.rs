@@ -53,6 +53,16 @@ use crate::scene::{Act, Actor, Budget, Effect, Form, Part, ROOM, SceneDesign, St
 use crate::wait::only_core;
 
 /// A TCP connection.
+///
+/// # Examples
+/// ```
+/// use crossing::{Config, Connection, Kind, Tcp};
+///
+/// let (mut here, mut there) = Connection::<Tcp>::pair_as(Kind::Tcp, &Config::default())?;
+/// here.send(b"by send(2)")?;
+/// assert_eq!(there.recv(&mut [0; 64])?, 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Tcp;
 

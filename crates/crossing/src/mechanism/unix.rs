@@ -40,6 +40,16 @@ use crate::scene::{Act, Actor, Budget, Effect, Form, Part, ROOM, SceneDesign, St
 use crate::wait::only_core;
 
 /// A Unix stream socket.
+///
+/// # Examples
+/// ```
+/// use crossing::{Config, Connection, Kind, Unix};
+///
+/// let (mut here, mut there) = Connection::<Unix>::pair_as(Kind::Unix, &Config::default())?;
+/// here.send(b"by send(2)")?;
+/// assert_eq!(there.recv(&mut [0; 64])?, 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Unix;
 

@@ -3,6 +3,21 @@
 use std::os::fd::OwnedFd;
 
 /// Finds what a [`Poll`](super::Poll) holds. A key is never used twice.
+///
+/// # Examples
+/// ```
+/// use std::collections::HashMap;
+/// use crossing::{Config, Connection, Kind, Poll, PollKey};
+///
+/// let mut poll = Poll::new()?;
+/// let mut names: HashMap<PollKey, &str> = HashMap::new();
+/// let (mut here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+/// names.insert(poll.insert(there)?, "anna");
+/// here.send(b"hello")?;
+/// let (key, _) = poll.next()?;
+/// assert_eq!(names[&key], "anna");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PollKey {
     /// Where it stands.

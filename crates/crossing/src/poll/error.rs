@@ -47,6 +47,17 @@ impl PollError {
     }
 
     /// Whether nothing is wrong: [`Nothing`](PollError::Nothing) or [`Timeout`](PollError::Timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Poll};
+    /// # let mut poll = Poll::new()?;
+    /// # let (_here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// # poll.insert(there)?;
+    /// let outcome = poll.try_next();
+    /// assert!(outcome.is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_timeout(&self) -> bool {
         matches!(self, PollError::Nothing | PollError::Timeout)
     }

@@ -8,6 +8,17 @@ use crate::halves::Mechanism;
 use crate::ready::Ready;
 
 /// For what a descriptor is waited for.
+///
+/// # Examples
+/// ```
+/// # use crossing::{Config, Connection, Kind};
+/// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+/// use crossing::{Interest, Pollable};
+///
+/// assert_eq!(here.receiver().interest(), Interest::Readable); // a message
+/// assert_eq!(here.sender().interest(), Interest::Writable); // room
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Interest {
     /// Until it can be read from.
@@ -66,21 +77,103 @@ pub enum Interest {
 /// ```
 pub trait Pollable {
     /// What is waited for. It must stay the same.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::{io::Write, os::fd::{AsFd, BorrowedFd}, os::unix::net::UnixStream};
+    ///
+    /// # use crossing::{Interest, Poll, Pollable, Ready};
+    /// struct Signals(UnixStream);
+    /// impl Pollable for Signals {
+    ///     fn descriptor(&self) -> BorrowedFd<'_> {
+    ///         self.0.as_fd()
+    ///     }
+    /// #     fn interest(&self) -> Interest { Interest::Readable }
+    /// #     fn arm(&mut self) -> Ready { Ready::Wait }
+    /// }
+    /// # let (mut handler, signals) = UnixStream::pair()?;
+    /// # let mut poll = Poll::new()?;
+    /// # poll.insert(Signals(signals))?;
+    /// # handler.write_all(b"!")?;
+    /// # poll.next()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn descriptor(&self) -> BorrowedFd<'_>;
 
     /// For what. It must stay the same.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Interest, Poll, Pollable, Ready, Sender};
+    /// # use std::os::fd::BorrowedFd;
+    /// struct Outbox(Sender, Vec<Vec<u8>>);
+    /// impl Pollable for Outbox {
+    ///     fn interest(&self) -> Interest {
+    ///         Interest::Writable // ready when there is room
+    ///     }
+    /// #     fn descriptor(&self) -> BorrowedFd<'_> { self.0.descriptor() }
+    /// #     fn arm(&mut self) -> Ready { Pollable::arm(&mut self.0) }
+    /// }
+    /// # let (here, _there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// # let mut poll = Poll::new()?;
+    /// # poll.insert(Outbox(here.split().0, Vec::new()))?;
+    /// # poll.next()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn interest(&self) -> Interest;
 
     /// [`Ready::Now`] if the next call would not wait; else the descriptor tells when that changes.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind, Interest, Poll, Pollable, Ready, Receiver};
+    /// # use std::{collections::VecDeque, os::fd::BorrowedFd};
+    /// struct Inbox(Receiver, VecDeque<Vec<u8>>);
+    /// impl Pollable for Inbox {
+    ///     fn arm(&mut self) -> Ready {
+    ///         // The descriptor does not tell of what was received already.
+    ///         if self.1.is_empty() { self.0.arm() } else { Ready::Now }
+    ///     }
+    /// #     fn descriptor(&self) -> BorrowedFd<'_> { self.0.descriptor() }
+    /// #     fn interest(&self) -> Interest { Interest::Readable }
+    /// }
+    /// # let (_here, there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// # let mut poll = Poll::new()?;
+    /// # poll.insert(Inbox(there.split().1, VecDeque::from([b"kept".to_vec()])))?;
+    /// # poll.next()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn arm(&mut self) -> Ready;
 
     /// Whether the next call would not wait, as far as that shows without a system call.
+    ///
+    /// # Examples
+    /// ```
+    /// # use crossing::{Config, Connection, Kind};
+    /// # let (mut here, mut there) = Connection::pair(Kind::Shm, &Config::default())?;
+    /// use crossing::Pollable;
+    ///
+    /// assert!(!Pollable::is_ready(&mut there));
+    /// here.send(b"hello")?;
+    /// assert!(Pollable::is_ready(&mut there)); // seen in the ring, without a system call
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn is_ready(&mut self) -> bool {
         false
     }
 
     /// Whether [`is_ready`](Pollable::is_ready) shows all that happens, so that looking again and again is as good as a
     /// sleep: true of shared memory, if its two ends do not share their only core.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::Pollable;
+    ///
+    /// # use crossing::{Config, Connection, Kind};
+    /// let (here, _there) = Connection::pair(Kind::Unix, &Config::default())?;
+    /// assert!(!here.shows_by_itself()); // the kernel has to be asked
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn shows_by_itself(&self) -> bool {
         false
     }

@@ -14,6 +14,15 @@ use crate::tuning::{PAUSES_TIMED, SPACING_NS, TIMINGS};
 ///
 /// # References
 /// Intel's optimization manual on the PAUSE instruction; METHODOLOGY.md on the floor by ways of polling.
+///
+/// # Examples
+/// ```
+/// use crossing::Spacing;
+///
+/// let Spacing { pauses, pause_ns } = Spacing::calibrated();
+/// println!("a polling wait looks every {:.0} ns", f64::from(pauses) * pause_ns);
+/// # assert!(pauses >= 1 && pause_ns > 0.0);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spacing {
     /// `pause` instructions between two looks.
@@ -27,6 +36,14 @@ const NOT_FOUND: u64 = u64::MAX;
 
 impl Spacing {
     /// What this process measured. The first call takes some tens of microseconds.
+    ///
+    /// # Examples
+    /// ```
+    /// use crossing::Spacing;
+    ///
+    /// let spacing = Spacing::calibrated(); // early, so that no wait pays for the measurement
+    /// assert_eq!(spacing, Spacing::calibrated());
+    /// ```
     pub fn calibrated() -> Spacing {
         // The measured nanoseconds, as bits. No lock: a child could be forked while another thread
         // holds it.

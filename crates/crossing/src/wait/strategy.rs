@@ -40,9 +40,28 @@ pub enum WaitStrategy {
 
 impl WaitStrategy {
     /// A hybrid wait with a budget of 50 µs, about one wake-up of an idle core.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use crossing::{Config, WaitStrategy};
+    ///
+    /// assert_eq!(WaitStrategy::HYBRID, WaitStrategy::Hybrid { spin: Duration::from_micros(50) });
+    /// assert_eq!(Config::default().wait, WaitStrategy::HYBRID);
+    /// ```
     pub const HYBRID: WaitStrategy = WaitStrategy::Hybrid { spin: tuning::HYBRID_SPIN };
 
     /// The name on the command line and in JSON: `spin`, `hybrid`, `block`.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use crossing::WaitStrategy;
+    ///
+    /// let wait = WaitStrategy::Hybrid { spin: Duration::from_micros(20) };
+    /// assert_eq!(wait.name(), "hybrid"); // whatever its budget
+    /// assert_eq!(wait.to_string(), "hybrid:20us");
+    /// ```
     pub const fn name(self) -> &'static str {
         match self {
             WaitStrategy::Spin => "spin",
