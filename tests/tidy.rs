@@ -4,6 +4,8 @@
 
 #[path = "tidy/arrows.rs"]
 mod arrows;
+#[path = "tidy/examples.rs"]
+mod examples;
 #[path = "tidy/names.rs"]
 mod names;
 
