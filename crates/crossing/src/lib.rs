@@ -13,28 +13,40 @@
 //!
 //! # Parent and child
 //!
-//! ```no_run
+//! ```
 //! use std::process::Command;
 //! use crossing::{Config, Endpoint, Kind};
 //!
+//! # if let Ok(end) = Endpoint::inherited() {
+//! #     assert_eq!(end.connect(&Config::default())?.recv(&mut [0; 64])?, 5);
+//! #     return Ok(());
+//! # }
+//! # let program = std::env::current_exe()?;
 //! let (here, there) = Endpoint::pair(Kind::Shm)?;
-//! let mut child = there.spawn(Command::new("./child"))?;   // in the child: Endpoint::inherited()?.connect(…)
+//! let mut child = there.spawn(Command::new(program))?;     // in the child: Endpoint::inherited()?.connect(…)
 //! let mut connection = here.connect(&Config::default())?;
 //! connection.send(b"hello")?;
-//! # child.wait()?;
+//! # assert!(child.wait()?.success());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Server and client
 //!
-//! ```no_run
+//! ```
 //! use crossing::{Address, Config, Connection, Listener};
 //!
-//! let address: Address = "shm:/run/user/1000/sensor.sock".parse()?;
+//! # let path = format!("shm:{}/crossing-lib-{}.sock", std::env::temp_dir().display(), std::process::id());
+//! let address: Address = path.parse()?;                     // shm:/run/user/1000/sensor.sock
 //! let listener = Listener::bind(&address)?;                 // in the server
+//! # let server = std::thread::spawn(move || {
 //! let mut server = listener.accept()?.connect(&Config::default())?;
+//! # server.recv(&mut [0; 64])?;
+//! # Ok::<(), crossing::Error>(())
+//! # });
 //!
 //! let mut client = Connection::dial(&address, &Config::default())?;   // in the client
+//! # client.send(b"hello")?;
+//! # server.join().expect("no panic")?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -59,22 +71,9 @@
 //!
 //! # Fork
 //!
-//! A connection belongs to the process that made it. A child that is forked and executes nothing has a copy of it, from which
-//! every call returns [`SendError::Forked`] or [`RecvError::Forked`], on every mechanism. The copy sends nothing of what the
-//! parent had in line, dropping it ends nothing, and the parent notices neither. The child's copies of descriptors stay open
-//! until it drops its copy: so a peer learns of the parent's death by the parent's pidfd on shared memory, and on a pipe and on
-//! sockets only once the child's copies are closed, too.
-//!
-//! - A program that makes a daemon of itself forks first, and connects then. An [`Endpoint`] or a [`Listener`] made before the
-//!   fork serves: it is a descriptor, and its end that stays in the parent is dropped there.
-//! - A child makes connections of its own, as many as it likes. The library's background thread,
-//!   which watches for the death of peers on shared memory, is started anew with the child's first
-//!   connection; nothing is shared with the parent's.
-//! - Memory that is lent does not survive a fork: the child's copy of a [`Claim`], a [`Message`] or a [`BlobMut`] is memory of its
-//!   own, and says so where it is documented. A plain slice of it that was borrowed *before* the fork must not be touched
-//!   in the child: the pages are not there. (To fork is `unsafe` in Rust; this is one of the reasons.)
-//! - `exec` after the fork, as by [`std::process::Command`], keeps nothing of this library: its
-//!   descriptors are closed.
+//! A connection belongs to the process that made it: a child that is forked and executes nothing gets
+//! [`SendError::Forked`] or [`RecvError::Forked`] from every call, and makes connections of its own.
+//! [Fork, threads and signals](guide::processes) has all of it.
 //!
 //! # What it does not do
 //!

@@ -154,7 +154,7 @@ impl Sessions {
         let (account, answer, delivered) = self.begin(&greeting, &stopper)?;
         answer.send(&mut connection, deadline)?;
         connection.set_stopper(&stopper);
-        Ok(Generation::new(connection, account, greeting.generation, delivered))
+        Generation::new(connection, account, greeting.generation, delivered)
     }
 
     fn known(&self) -> MutexGuard<'_, KnownSessions> {
@@ -260,7 +260,7 @@ impl SessionMaker {
         let answer = SessionGreeting::recv(&mut connection, deadline)?;
         let delivered = self.judge(&greeting, &answer)?;
         connection.set_stopper(&stopper);
-        Ok(Generation::new(connection, self.account.clone(), number, delivered))
+        Generation::new(connection, self.account.clone(), number, delivered)
     }
 
     /// How much was delivered, by the answer.
@@ -305,7 +305,7 @@ impl SessionMaker {
         tally.forget();
         drop(tally);
         connection.set_stopper(&stopper);
-        Ok(Generation::new(connection, self.account.clone(), number, None))
+        Generation::new(connection, self.account.clone(), number, None)
     }
 
     /// How long a deadline leaves for connecting, as a configuration.

@@ -9,13 +9,14 @@
 mod process;
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crossing::{Config, ConnectError, Connection, Endpoint, Kind, RecvError, WaitStrategy};
+use crossing::{Config, ConnectError, Connection, Endpoint, Kind, RecvError, Spawn, WaitStrategy};
 use process::{LIMIT, Line, descriptors, eventually, forked, message, of_threads, rests, within};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
@@ -135,6 +136,9 @@ fn a_watcher_whose_descriptor_was_closed_leaves_nobody_waiting() {
 }
 
 /// The mask of signals in this line of a status file of /proc.
+/// All signals but KILL and STOP, which cannot be blocked, and the few below 35 that a C library keeps for itself.
+const ALL: u64 = !(1 << 8 | 1 << 18 | 0b111 << 31);
+
 fn mask(status: &str, line: &str) -> Option<u64> {
     let mask = status.lines().find_map(|found| found.strip_prefix(line))?;
     u64::from_str_radix(mask.trim().trim_start_matches(':').trim(), 16).ok()
@@ -163,9 +167,7 @@ fn the_watcher_takes_no_signal() {
         block_sigterm();
         let status = of_threads(WATCHER, "status").pop().ok_or("there is a watcher")?;
         let blocked = mask(&status, "SigBlk").ok_or("a mask")?;
-        // All but KILL and STOP, which cannot be blocked, and the few below 35 that a C library keeps for itself.
-        let all = !(1 << 8 | 1 << 18 | 0b111 << 31);
-        if blocked & all != all {
+        if blocked & ALL != ALL {
             return Err(format!("it blocks {blocked:#x} only"));
         }
         kill_process(rustix::process::getpid(), Signal::TERM).map_err(|error| error.to_string())?;
@@ -175,6 +177,39 @@ fn the_watcher_takes_no_signal() {
             return Err("a thread has taken the signal".into());
         }
         Ok(())
+    });
+}
+
+#[test]
+fn a_child_begins_with_the_callers_mask_and_the_thread_behind_it_takes_no_signal() {
+    forked("a child and its thread", || {
+        block_sigterm();
+        let read = |path| fs::read_to_string(path).map_err(|error| error.to_string());
+        let mine = mask(&read("/proc/thread-self/status")?, "SigBlk");
+        let mut command = Command::new("cat");
+        command.arg("/proc/self/status").stdout(Stdio::piped());
+        let mut child = Spawn::new(command).spawn().map_err(|error| error.to_string())?;
+        let mut status = String::new();
+        child
+            .stdout
+            .take()
+            .ok_or("a pipe")?
+            .read_to_string(&mut status)
+            .map_err(|error| error.to_string())?;
+        if mine.is_none() || mask(&status, "SigBlk") != mine {
+            return Err(format!("{mine:x?} became {status}"));
+        }
+        let mut command = Command::new("sleep");
+        command.arg("1000");
+        let _child = Spawn::new(command).kill_on_drop(true).spawn().map_err(|error| error.to_string())?;
+        // That of the first child may still be ending.
+        let all = of_threads("crossing-child", "status");
+        let blocked = all.iter().filter_map(|status| mask(status, "SigBlk"));
+        if !all.is_empty() && blocked.clone().all(|blocked| blocked & ALL == ALL) {
+            Ok(())
+        } else {
+            Err(format!("they block {:x?} only", blocked.collect::<Vec<_>>()))
+        }
     });
 }
 

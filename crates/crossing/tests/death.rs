@@ -8,6 +8,7 @@
 mod process;
 
 use std::io::{Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -311,6 +312,21 @@ fn a_descriptor_that_leaked_into_a_grandchild_does_not_hide_a_death_on_shared_me
     });
 }
 
+/// A process that executes another program over itself lives on, and its connections do not.
+#[test]
+fn what_becomes_another_program_is_told_as_a_death() {
+    within("a peer that executes another program", || {
+        for kind in Kind::ALL {
+            let (second, mut here) = start(kind, "become another", WaitStrategy::Block);
+            receive(&mut here, 0, 100);
+            is_disconnected(kind, &mut here);
+            second.signal(Signal::KILL);
+            let status = { second }.0.wait().expect("the child is ours");
+            assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "it has lived until then");
+        }
+    });
+}
+
 #[test]
 fn nothing_is_left_of_fifty_peers_that_were_killed() {
     // In a process of its own, where no other test opens or maps anything.
@@ -381,6 +397,11 @@ fn second_process() {
                 Err(error) => panic!("{error}"),
             }
         },
+        "become another" => {
+            connection.send(message(0, 100)).expect("room");
+            let error = Command::new("sleep").arg("1000").exec();
+            panic!("sleep does not start: {error}");
+        }
         role => panic!("{role} is no part of this play"),
     }
 }

@@ -6,13 +6,17 @@
 mod process;
 
 use std::io;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crossing::{BlobMut, Config, Connection, Kind, Mechanism, RecvError, SendError, Shm};
-use process::{descriptors, forked, mappings, message, within};
-use rustix::process::{Pid, WaitOptions, waitpid};
+use crossing::{
+    Address, BlobMut, Config, Connection, Endpoint, Kind, Listener, Mechanism, RecvError, SendError,
+    Sessions, Shm, Spawn, Supervisor,
+};
+use process::{descriptors, forked, mappings, message, socket_path, within};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// Runs `body` in a child that has been forked and has not executed anything. It fails when `body` does.
 fn in_a_child(body: impl Fn() -> io::Result<()> + Send + Sync + 'static) {
@@ -224,4 +228,86 @@ fn a_child_takes_no_blob_of_its_parents() {
     assert_eq!(ends[1].receiver().try_recv_blob().expect("it is still there").len(), 5000);
     assert!(matches!(ends[1].receiver().try_recv_blob(), Err(RecvError::Empty)));
     goes_on(&mut ends);
+}
+
+#[test]
+fn a_child_that_drops_what_owns_its_parents_children_kills_none() {
+    let mut command = Command::new("sleep");
+    command.arg("1000");
+    let mut owned = Some(Spawn::new(command).kill_on_drop(true).spawn().expect("it starts"));
+    forked("what owns a child", || {
+        drop(owned.take());
+        Ok(())
+    });
+    let owned = owned.as_mut().expect("only the child took it");
+    kill_process(Pid::from_child(owned), Signal::TERM).expect("it is not reaped");
+    // Of two deadly signals the first is told: a drop kills by SIGKILL.
+    assert_eq!(owned.wait().expect("it is ours").signal(), Some(Signal::TERM.as_raw()));
+}
+
+/// What a child may go on with.
+#[test]
+fn a_child_reads_a_blob_and_meets_others_by_what_was_made_before() {
+    within("what serves in a child", || {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let mut blob = BlobMut::new(5000).expect("there is memory");
+        blob[4999] = 7;
+        let blob = blob.seal().expect("no other process has its pages");
+        let path = socket_path();
+        let address = Address::at_path(Kind::Shm, &path).expect("a path");
+        let mut listener = Some(Listener::bind(&address).expect("a free path"));
+        let (here, there) = Endpoint::pair(Kind::Shm).expect("a pair");
+        let mut there = Some(there);
+        let parent = std::thread::spawn(move || here.connect_as::<Shm>(&Config::default()));
+        let client = std::thread::spawn(move || Connection::dial(&address, &Config::default()));
+        forked("an endpoint, a listener and a blob", || {
+            let endpoint = there.take().ok_or("it is there")?;
+            let mut connection = endpoint.connect_as::<Shm>(&Config::default()).map_err(|it| text(&it))?;
+            connection.send_blob(&blob).map_err(|it| text(&it))?;
+            let listener = listener.take().ok_or("it is there")?;
+            let endpoint = listener.accept().map_err(|it| text(&it))?;
+            drop(listener);
+            let mut accepted = endpoint.connect(&Config::default()).map_err(|it| text(&it))?;
+            accepted.send(b"from the child").map_err(|it| text(&it))
+        });
+        drop(there.take());
+        let mut connection = parent.join().expect("no panic").expect("the child has connected");
+        assert_eq!(connection.recv_blob().expect("it was sent")[4999], 7);
+        let outcome = client.join().expect("no panic").expect("the child accepts").recv(&mut [0; 64]);
+        assert_eq!(outcome.expect("it was sent"), 14);
+        assert!(path.exists(), "its file is that of the process that made it");
+        drop(listener);
+        assert!(!path.exists());
+    });
+}
+
+/// A generation counts under a lock, which another thread may hold when this one forks.
+#[test]
+fn a_child_is_told_of_a_generation_whatever_other_threads_are_counting() {
+    within("forks amid counting", || {
+        let address = Address::at_path(Kind::Shm, socket_path()).expect("a path");
+        let listener = Listener::bind(&address).expect("a free path");
+        let other =
+            std::thread::spawn(move || Sessions::new().accept(listener.accept()?, &Config::default()));
+        let generation = Supervisor::dialling(&address).next_generation().expect("a server");
+        let _other = other.join().expect("no panic").expect("a supervisor");
+        let (mut sender, mut receiver) = generation.split();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    // Full or not: it is counted, and the count is taken back.
+                    let _ = sender.try_send(b"a word");
+                }
+            });
+            for _ in 0..50 {
+                forked("a generation's copy", || {
+                    let outcomes = [receiver.recv(&mut [0; 64]), receiver.try_recv(&mut [0; 64])];
+                    let told = outcomes.iter().all(|outcome| matches!(outcome, Err(RecvError::Forked)));
+                    if told { Ok(()) } else { Err(format!("{outcomes:?}")) }
+                });
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+    });
 }

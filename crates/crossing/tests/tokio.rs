@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossing::tokio::{AsyncConnection, AsyncListener, AsyncReceiver, AsyncSender, connect, dial};
-use crossing::{Address, Config, ConnectError, Endpoint, Kind, RecvError, SendError};
+use crossing::{Address, Config, ConnectError, End, Endpoint, Kind, RecvError, SendError, Spawn};
 use process::{LIMIT, Second, again, descriptors, eventually, message, play, socket_path, within};
 use tokio::runtime::{Builder, Runtime};
 
@@ -443,6 +443,54 @@ fn echo() {
     });
 }
 
+/// The runtime takes note of its children's ends, and so does the thread behind each of this library's: neither takes the other's.
+#[test]
+fn a_child_of_the_runtimes_is_given_an_end_and_reaped_beside_one_of_this_librarys() {
+    async fn answers(connection: &mut AsyncConnection) {
+        connection.send(b"still there?").await.expect("it receives");
+        assert_eq!(connection.recv(&mut [0; 64]).await.expect("it answers"), 12);
+    }
+    let start = |kind| {
+        let (here, theirs) = Endpoint::pair(kind).expect("a pair of endpoints");
+        let mut command = tokio::process::Command::from(again("talk"));
+        theirs.give(command.as_std_mut(), "end").expect("it is new");
+        (here, command.kill_on_drop(true).spawn().expect("it starts"))
+    };
+    for kind in Kind::ALL {
+        on_one_thread(&format!("two children over {kind}"), async move {
+            let (here, mut theirs) = start(kind);
+            let mut given = connect(here, &config()).await.expect("they agree");
+            let (here, there) = Endpoint::pair(kind).expect("a pair of endpoints");
+            let own = Spawn::new(again("talk")).give("end", there).kill_on_drop(true);
+            let mut own = own.spawn().expect("it starts");
+            let mut spawned = connect(here, &config()).await.expect("they agree");
+            answers(&mut given).await;
+            drop(given);
+            assert!(theirs.wait().await.expect("it is the runtime's").success());
+            answers(&mut spawned).await;
+            drop(spawned);
+            assert!(own.wait().expect("it is ours").success());
+            // One that is dropped is killed, and its connection says so.
+            let (here, theirs) = start(kind);
+            let mut given = connect(here, &config()).await.expect("they agree");
+            answers(&mut given).await;
+            drop(theirs);
+            let outcome = given.recv(&mut [0; 64]).await;
+            assert!(matches!(outcome, Err(RecvError::Disconnected)), "{kind}: {outcome:?}");
+            assert_eq!(given.end(), Some(End::Abrupt), "{kind}");
+        });
+    }
+}
+
+fn talk() {
+    let end = Endpoint::inherited_named("end").expect("it was given");
+    let mut connection = end.connect(&config()).expect("they agree");
+    let mut buffer = [0; 64];
+    while let Ok(len) = connection.recv(&mut buffer) {
+        connection.send(&buffer[..len]).expect("the parent receives");
+    }
+}
+
 /// A half goes into a runtime and comes out of it again.
 #[test]
 fn a_half_can_be_taken_back() {
@@ -471,5 +519,5 @@ fn a_refused_dial_says_why() {
 
 #[test]
 fn second_process() {
-    play(&[("thousand", thousand), ("stay", stay), ("echo", echo)]);
+    play(&[("thousand", thousand), ("stay", stay), ("echo", echo), ("talk", talk)]);
 }

@@ -11,6 +11,7 @@ use super::birth::{self, SpawnOrder};
 use super::inherit::{self, File, Legacy};
 use crate::deadline::{self, Pauses};
 use crate::descriptor;
+use crate::owner::Owner;
 
 /// How long dropping a child that is killed then waits for its end.
 const BURIAL: Duration = Duration::from_secs(1);
@@ -189,8 +190,8 @@ impl Spawn {
     /// # Ok::<(), crossing::ConnectError>(())
     /// ```
     pub fn spawn(self) -> io::Result<OwnedChild> {
-        let kill_on_drop = self.kill_on_drop;
-        Ok(OwnedChild { child: self.start()?, kill_on_drop })
+        let killer = if self.kill_on_drop { Some(Owner::me()?) } else { None };
+        Ok(OwnedChild { child: self.start()?, killer })
     }
 
     fn start(self) -> io::Result<Child> {
@@ -297,7 +298,7 @@ impl Endpoint {
 
 /// A child process that this value owns: it is used as a [`std::process::Child`].
 ///
-/// Dropping it kills the child if [`Spawn::kill_on_drop`] says so.
+/// Dropping it kills the child if [`Spawn::kill_on_drop`] says so. The copy that a forked child drops kills none.
 ///
 /// # Examples
 /// ```
@@ -314,7 +315,8 @@ impl Endpoint {
 #[derive(Debug)]
 pub struct OwnedChild {
     child: Child,
-    kill_on_drop: bool,
+    /// The process whose drop of it kills the child. A fork of that one drops a copy.
+    killer: Option<Owner>,
 }
 
 impl Deref for OwnedChild {
@@ -333,7 +335,7 @@ impl DerefMut for OwnedChild {
 
 impl Drop for OwnedChild {
     fn drop(&mut self) {
-        if !self.kill_on_drop {
+        if !self.killer.is_some_and(Owner::is_me) {
             return;
         }
         // Fails for a child whose end was noted already, and then there is none to kill.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::account::Account;
 use crate::channel::{Connection, Receiver, Sender};
-use crate::error::{RecvError, SendError};
+use crate::error::{ConnectError, RecvError, SendError};
+use crate::owner::{self, Owner};
 use crate::peer::Peer;
 use crate::poll::{Interest, Pollable};
 use crate::ready::Ready;
@@ -114,11 +115,16 @@ pub struct GenerationReceiver {
 struct Standing {
     account: Arc<Account>,
     number: u64,
+    owner: Owner,
 }
 
 impl Standing {
     /// Sends one message by `send`, and counts it if it was taken.
     fn send<T>(&self, send: impl FnOnce() -> Result<T, SendError>) -> Result<T, SendError> {
+        // A forked child may have the lock as another thread of its parent's held it: for good.
+        if !self.owner.is_me() {
+            return Err(SendError::Forked);
+        }
         {
             let mut tally = self.account.tally();
             if tally.generation != self.number {
@@ -143,6 +149,10 @@ impl Standing {
 
     /// Receives one message by `recv`, and counts it.
     fn recv<T>(&self, recv: impl FnOnce() -> Result<T, RecvError>) -> Result<T, RecvError> {
+        // As in `send`.
+        if !self.owner.is_me() {
+            return Err(RecvError::Forked);
+        }
         let outcome = recv();
         let mut tally = self.account.tally();
         if tally.generation != self.number {
@@ -162,8 +172,9 @@ impl Generation {
         account: Arc<Account>,
         number: u64,
         delivered: Option<u64>,
-    ) -> Generation {
-        Generation { connection, standing: Standing { account, number }, delivered }
+    ) -> Result<Generation, ConnectError> {
+        let owner = Owner::me().map_err(ConnectError::io(owner::NOTICING))?;
+        Ok(Generation { connection, standing: Standing { account, number, owner }, delivered })
     }
 
     /// Its number: 1 for the first connection of the session, and larger for each that follows.
@@ -727,7 +738,7 @@ mod tests {
             move |number| account.tally().begin(number, &Stopper::new().unwrap())
         };
         begin(2);
-        (Standing { account, number: 2 }, move || begin(3))
+        (Standing { account, number: 2, owner: Owner::me().unwrap() }, move || begin(3))
     }
 
     fn counts(standing: &Standing) -> (u64, u64) {
