@@ -37,7 +37,7 @@ use crate::stopper::Stopper;
 /// anew, as if this process were a new one.
 ///
 /// # Examples
-/// ```no_run
+/// ```
 /// use std::thread;
 /// use crossing::{Config, Generation, Listener, Sessions};
 ///
@@ -47,16 +47,20 @@ use crate::stopper::Stopper;
 ///     while generation.recv_vec(&mut message).is_ok() {}
 /// }
 ///
-/// let listener = Listener::bind(&"shm:/run/user/1000/log.sock".parse()?)?;
-/// let sessions = Sessions::new();
-/// thread::scope(|scope| -> Result<(), crossing::ConnectError> {
-///     loop {
+/// fn serve_all(listener: Listener) -> Result<(), crossing::ConnectError> {
+///     let sessions = Sessions::new();
+///     thread::scope(|scope| loop {
 ///         let endpoint = listener.accept()?;
 ///         let sessions = &sessions;
 ///         scope.spawn(move || sessions.accept(endpoint, &Config::default()).map(serve));
-///     }
-/// })?;
-/// # Ok::<(), crossing::ConnectError>(())
+///     })
+/// }
+/// # let listener = Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+/// # let mut supervisor = crossing::Supervisor::dialling(listener.address());
+/// # thread::spawn(|| serve_all(listener));
+/// # supervisor.next_generation()?.send(b"a line")?;
+/// # assert_eq!(supervisor.next_generation()?.number(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Sessions {
     limit: usize,
@@ -138,9 +142,16 @@ impl Sessions {
     /// supervisor, or says what cannot be.
     ///
     /// # Examples
-    /// ```no_run
+    /// ```
     /// use crossing::{Config, Endpoint, Sessions};
     ///
+    /// # if std::env::var_os("CROSSING_ENDPOINT").is_none() {
+    /// #     let program = std::env::current_exe()?;
+    /// #     let command = move |_| std::process::Command::new(&program);
+    /// #     let mut supervisor = crossing::Supervisor::spawning(crossing::Kind::Shm, command);
+    /// #     assert_eq!(supervisor.next_generation()?.recv(&mut [0; 64])?, 9);
+    /// #     return Ok(());
+    /// # }
     /// // In a child that a supervisor has started.
     /// let mut generation = Sessions::new().accept(Endpoint::inherited()?, &Config::default())?;
     /// generation.send(b"here I am")?;

@@ -56,11 +56,19 @@ const BRIEFLY: Duration = Duration::from_millis(200);
 ///
 /// # Examples
 /// A child that is started again:
-/// ```no_run
+/// ```
 /// use std::process::Command;
 /// use crossing::{Kind, Supervisor};
 ///
-/// let mut supervisor = Supervisor::spawning(Kind::Shm, |_generation| Command::new("./plug-in"));
+/// # if let Ok(end) = crossing::Endpoint::inherited() {
+/// #     let mut generation = crossing::Sessions::new().accept(end, &crossing::Config::default())?;
+/// #     generation.recv(&mut [0; 64])?;
+/// #     generation.send(b"answer")?;
+/// #     return Ok(());
+/// # }
+/// # let plug_in = std::env::current_exe()?;
+/// # let mut answers = 0;
+/// let mut supervisor = Supervisor::spawning(Kind::Shm, move |_generation| Command::new(&plug_in));
 /// loop {
 ///     // In the child: Sessions::new().accept(Endpoint::inherited()?, …)
 ///     let mut generation = supervisor.next_generation()?;
@@ -69,19 +77,28 @@ const BRIEFLY: Duration = Duration::from_millis(200);
 ///         if generation.recv_vec(&mut answer).is_err() {
 ///             break;
 ///         }
+///         # answers += 1;
 ///     }
+///     # if answers == 2 { break; }
 /// }
-/// # Ok::<(), crossing::SupervisorError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 /// A server that is dialled again, and a configuration:
-/// ```no_run
+/// ```
 /// use std::time::Duration;
 /// use crossing::{Backoff, Config, Supervisor};
 ///
-/// let mut supervisor = Supervisor::dialling(&"shm:/run/log.sock".parse()?)
+/// # let path = std::env::temp_dir().join(format!("crossing-supervisor-{}.sock", std::process::id()));
+/// # let address = crossing::Address::at_path(crossing::Kind::Shm, path)?;
+/// # let listener = crossing::Listener::bind(&address)?;
+/// # let server = std::thread::spawn(move || {
+/// #     crossing::Sessions::new().accept(listener.accept()?, &Config::default())
+/// # });
+/// let mut supervisor = Supervisor::dialling(&address)
 ///     .config(Config::default().connect_timeout(Duration::from_secs(1)))
 ///     .backoff(Backoff::default().limit(100));
 /// let mut generation = supervisor.next_generation()?;
+/// # assert_eq!(server.join().expect("no panic")?.number(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "it makes a connection when it is asked for one"]

@@ -110,13 +110,18 @@ impl Endpoint {
     /// [`ConnectError::Timeout`] if there is no answer or the listener's queue stays full.
     ///
     /// # Examples
-    /// ```no_run
+    /// ```
     /// use crossing::{Config, Endpoint};
     ///
+    /// # let path = std::env::temp_dir().join(format!("crossing-dial-{}.sock", std::process::id()));
+    /// # let address = crossing::Address::at_path(crossing::Kind::Shm, path)?;
+    /// # let listener = crossing::Listener::bind(&address)?;
+    /// # let server = std::thread::spawn(move || listener.accept()?.connect(&Config::default()));
     /// let config = Config::default();
-    /// let endpoint = Endpoint::dial(&"shm:/run/user/1000/sensor.sock".parse()?, &config)?;
+    /// let endpoint = Endpoint::dial(&address, &config)?;      // shm:/run/user/1000/sensor.sock
     /// let mut connection = endpoint.connect(&config)?;
     /// connection.send(b"hello")?;
+    /// # assert_eq!(server.join().expect("no panic")?.recv(&mut [0; 64])?, 5);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn dial(address: &Address, config: &Config) -> Result<Endpoint, ConnectError> {
@@ -136,11 +141,22 @@ impl Endpoint {
     /// [`ConnectError::NotInherited`] when there is none, or it was taken.
     ///
     /// # Examples
-    /// ```no_run
-    /// use crossing::{Config, Endpoint};
+    /// ```
+    /// use crossing::{Config, ConnectError, Endpoint};
     ///
-    /// let mut connection = Endpoint::inherited()?.connect(&Config::default())?;
-    /// connection.send(b"here I am")?;
+    /// match Endpoint::inherited() {
+    ///     Ok(end) => end.connect(&Config::default())?.send(b"here I am")?,
+    ///     // It was started by hand.
+    ///     Err(ConnectError::NotInherited(why)) => println!("{why}"),
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # if std::env::var_os("CROSSING_ENDPOINT").is_some() {
+    /// #     return Ok(());
+    /// # }
+    /// # let (here, there) = Endpoint::pair(crossing::Kind::Shm)?;
+    /// # let mut child = there.spawn(std::process::Command::new(std::env::current_exe()?))?;
+    /// # assert_eq!(here.connect(&Config::default())?.recv(&mut [0; 64])?, 9);
+    /// # assert!(child.wait()?.success());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn inherited() -> Result<Endpoint, ConnectError> {
@@ -155,11 +171,26 @@ impl Endpoint {
     /// [`ConnectError::NotInherited`] when there is none of this name, or it was taken.
     ///
     /// # Examples
-    /// ```no_run
+    /// ```
     /// use crossing::{Config, Endpoint};
     ///
+    /// # if std::env::var_os("CROSSING_ENDPOINT_frames").is_none() {
+    /// #     let (frames, theirs) = Endpoint::pair(crossing::Kind::Shm)?;
+    /// #     let (control, other) = Endpoint::pair(crossing::Kind::Unix)?;
+    /// #     let program = std::process::Command::new(std::env::current_exe()?);
+    /// #     let spawn = crossing::Spawn::new(program).give("frames", theirs).give("control", other);
+    /// #     let mut child = spawn.spawn()?;
+    /// #     let mut frames = frames.connect(&Config::default())?;
+    /// #     control.connect(&Config::default())?.send(b"start")?;
+    /// #     assert_eq!(frames.recv(&mut [0; 64])?, 7);
+    /// #     assert!(child.wait()?.success());
+    /// #     return Ok(());
+    /// # }
+    /// // In a child with two ends.
     /// let mut frames = Endpoint::inherited_named("frames")?.connect(&Config::default())?;
     /// let mut control = Endpoint::inherited_named("control")?.connect(&Config::default())?;
+    /// control.recv(&mut [0; 64])?;
+    /// frames.send(b"a frame")?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn inherited_named(name: &str) -> Result<Endpoint, ConnectError> {
@@ -360,13 +391,18 @@ impl Connection<Any> {
     /// Those of [`Endpoint::dial`] and [`Endpoint::connect`].
     ///
     /// # Examples
-    /// ```no_run
+    /// ```
     /// use std::time::Duration;
     /// use crossing::{Config, Connection};
     ///
-    /// let config = Config::default().connect_timeout(Duration::from_millis(200));
-    /// let mut connection = Connection::dial(&"shm:/run/user/1000/sensor.sock".parse()?, &config)?;
+    /// # let path = std::env::temp_dir().join(format!("crossing-connection-dial-{}.sock", std::process::id()));
+    /// # let address = crossing::Address::at_path(crossing::Kind::Shm, path)?;
+    /// # let listener = crossing::Listener::bind(&address)?;
+    /// # let server = std::thread::spawn(move || listener.accept()?.connect(&Config::default()));
+    /// let config = Config::default().connect_timeout(Duration::from_secs(5));
+    /// let mut connection = Connection::dial(&address, &config)?;      // shm:/run/user/1000/sensor.sock
     /// connection.send(b"hello")?;
+    /// # assert_eq!(server.join().expect("no panic")?.recv(&mut [0; 64])?, 5);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn dial(address: &Address, config: &Config) -> Result<Connection, ConnectError> {

@@ -25,19 +25,28 @@ const BURIAL: Duration = Duration::from_secs(1);
 /// [`Endpoint::give`], a `pre_exec` of the command's, another user or group.
 ///
 /// # Examples
-/// ```no_run
+/// ```
 /// use std::process::Command;
 /// use crossing::{Config, Endpoint, Kind, Spawn};
 ///
+/// # if let Ok(frames) = Endpoint::inherited_named("frames") {
+/// #     let mut frames = frames.connect(&Config::default())?;
+/// #     let _control = Endpoint::inherited_named("control")?;
+/// #     frames.send(b"a frame")?;
+/// #     return Ok(());
+/// # }
+/// # let camera = std::env::current_exe()?;
 /// let (frames, their_frames) = Endpoint::pair(Kind::Shm)?;
 /// let (control, their_control) = Endpoint::pair(Kind::Unix)?;
-/// let mut child = Spawn::new(Command::new("./camera"))
+/// let mut child = Spawn::new(Command::new(camera))
 ///     .give("frames", their_frames)       // in the child: Endpoint::inherited_named("frames")
 ///     .give("control", their_control)
 ///     .kill_on_drop(true)
 ///     .spawn()?;
 /// let mut frames = frames.connect(&Config::default())?;
-/// # child.wait()?;
+/// assert_eq!(frames.recv(&mut [0; 64])?, 7);
+/// # drop(control);
+/// # assert!(child.wait()?.success());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -240,14 +249,20 @@ impl Endpoint {
     /// Those of [`Command::spawn`].
     ///
     /// # Examples
-    /// ```no_run
+    /// ```
     /// use std::process::Command;
     /// use crossing::{Config, Endpoint, Kind};
     ///
+    /// # if let Ok(end) = Endpoint::inherited() {
+    /// #     end.connect(&Config::default())?.send(b"here I am")?;
+    /// #     return Ok(());
+    /// # }
+    /// # let program = std::env::current_exe()?;
     /// let (here, there) = Endpoint::pair(Kind::Shm)?;
-    /// let mut child = there.spawn(Command::new("./child"))?;
+    /// let mut child = there.spawn(Command::new(program))?;
     /// let mut connection = here.connect(&Config::default())?;
-    /// # child.wait()?;
+    /// assert_eq!(connection.recv(&mut [0; 64])?, 9);
+    /// assert!(child.wait()?.success());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn spawn(self, command: Command) -> io::Result<Child> {
@@ -271,16 +286,22 @@ impl Endpoint {
     /// are no more descriptors.
     ///
     /// # Examples
-    /// ```no_run
+    /// ```
     /// use std::process::Command;
     /// use crossing::{Config, Endpoint, Kind};
     ///
+    /// # if let Ok(frames) = Endpoint::inherited_named("frames") {
+    /// #     frames.connect(&Config::default())?.send(b"a frame")?;
+    /// #     return Ok(());
+    /// # }
+    /// # let camera = std::env::current_exe()?;
     /// let (here, there) = Endpoint::pair(Kind::Shm)?;
-    /// let mut command = Command::new("./camera");
+    /// let mut command = Command::new(camera);
     /// there.give(&mut command, "frames")?;
     /// let mut child = command.spawn()?;
     /// let mut frames = here.connect(&Config::default())?;
-    /// # child.wait()?;
+    /// assert_eq!(frames.recv(&mut [0; 64])?, 7);
+    /// # assert!(child.wait()?.success());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn give(self, command: &mut Command, name: &str) -> io::Result<()> {

@@ -296,11 +296,17 @@ impl<M: Mechanism> fmt::Debug for AsyncConnection<M> {
 /// Those of [`Connection::dial`](crate::Connection::dial), and [`Io`](ConnectError::Io) when the runtime shuts down.
 ///
 /// # Examples
-/// ```no_run
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let address = "shm:/run/user/1000/sensor.sock".parse()?;
-/// let mut connection = crossing::tokio::dial(&address, &crossing::Config::default()).await?;
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = std::env::temp_dir().join(format!("crossing-async-dial-{}.sock", std::process::id()));
+/// # let address = crossing::Address::at_path(crossing::Kind::Shm, path)?;
+/// # let listener = crossing::Listener::bind(&address)?;
+/// # let server = std::thread::spawn(move || listener.accept()?.connect(&crossing::Config::default()));
+/// let config = crossing::Config::default();
+/// let mut connection = crossing::tokio::dial(&address, &config).await?;     // shm:/run/user/1000/sensor.sock
 /// connection.send(b"hello").await?;
+/// # assert_eq!(server.join().expect("no panic")?.recv(&mut [0; 64])?, 5);
 /// # Ok(())
 /// # }
 /// ```

@@ -14,7 +14,7 @@ use crate::error::ConnectError;
 /// A [`Listener`](crate::Listener) whose waits are futures.
 ///
 /// # Examples
-/// ```no_run
+/// ```
 /// use crossing::tokio::{AsyncListener, connect};
 /// use crossing::{Config, Error};
 ///
@@ -30,6 +30,15 @@ use crate::error::ConnectError;
 ///         });
 ///     }
 /// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let listener = crossing::Listener::bind(&"tcp://127.0.0.1:0".parse()?)?;
+/// # let address = listener.address().clone();
+/// # tokio::spawn(serve(listener));
+/// # let mut client = crossing::tokio::dial(&address, &Config::small()).await?;
+/// # assert_eq!(client.recv(&mut [0; 64]).await?, 7);
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct AsyncListener {

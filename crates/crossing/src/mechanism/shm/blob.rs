@@ -157,7 +157,7 @@ fn seal(memfd: OwnedFd, owner: Owner) -> Result<Blob, SealError> {
 /// Two are equal when the kernel's errors are.
 ///
 /// # Examples
-/// ```no_run
+/// ```
 /// use std::io;
 /// use crossing::{Blob, BlobMut};
 ///
@@ -172,6 +172,8 @@ fn seal(memfd: OwnedFd, owner: Owner) -> Result<Blob, SealError> {
 ///     }
 ///     Ok(outcome?)
 /// }
+/// assert_eq!(sealed(BlobMut::new(4096)?)?.len(), 4096);
+/// # Ok::<(), crossing::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct SealError {
