@@ -10,7 +10,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use atlas::Map as ProgramMap;
+use atlas::ProgramMap;
 use lab::compare::Comparison;
 use lab::judge::Beside;
 use lab::report::Report;

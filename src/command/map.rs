@@ -1,6 +1,6 @@
 //! `ipcscope map`: which programs of this machine are joined by what.
 
-use atlas::{Map, Scope};
+use atlas::{ProgramMap, Scope};
 
 use crate::args;
 use crate::outcome::{self, Failure, Outcome};
@@ -9,7 +9,7 @@ use crate::render::{self, Ink};
 /// Takes the map and prints it.
 pub(crate) fn run(typed: &args::MapVerb, ink: Ink) -> Result<Outcome, Failure> {
     let scope = Scope::named(typed.processes.iter().map(String::as_str)).map_err(Failure::told)?;
-    let map = Map::take(&scope);
+    let map = ProgramMap::take(&scope);
     let printed = match typed.json {
         true => render::map::json(&map),
         false => render::map::text(&map, &scope, render::table::width(), ink),

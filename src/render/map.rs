@@ -1,6 +1,6 @@
 //! A map as a table, one line an edge, and what could not be read; and as JSON. Every name in it is a stranger's.
 
-use atlas::{Edge, EdgeEnd, Map, Scope};
+use atlas::{Edge, EdgeEnd, ProgramMap, Scope};
 use lab::units;
 
 use super::grid::{Column, GridLayout, wrap};
@@ -18,7 +18,7 @@ const COLUMNS: [Column; 5] = [
 const NAMED: usize = 2;
 
 /// The table for a terminal of `width` characters. Of a map of all processes, what a process has with itself is only counted.
-pub(crate) fn text(map: &Map, scope: &Scope, width: usize, ink: Ink) -> String {
+pub(crate) fn text(map: &ProgramMap, scope: &Scope, width: usize, ink: Ink) -> String {
     let all = *scope == Scope::All;
     let shown: Vec<&Edge> = map.edges.iter().filter(|edge| !all || !is_own(edge)).collect();
     let rows: Vec<Vec<String>> = shown.iter().map(|edge| cells(map, edge, width)).collect();
@@ -46,7 +46,7 @@ pub(crate) fn text(map: &Map, scope: &Scope, width: usize, ink: Ink) -> String {
 }
 
 /// The map as JSON (docs/map.schema.json).
-pub(crate) fn json(map: &Map) -> String {
+pub(crate) fn json(map: &ProgramMap) -> String {
     // A map holds no keys that are not text, the one thing that JSON cannot hold.
     let text = serde_json::to_string_pretty(map).unwrap_or_else(|error| unreachable!("{error}"));
     foreign::json(text + "\n")
@@ -59,7 +59,7 @@ fn is_own(edge: &Edge) -> bool {
     edge.beyond.is_none() && first.is_some() && processes.all(|process| Some(process) == first)
 }
 
-fn cells(map: &Map, edge: &Edge, width: usize) -> Vec<String> {
+fn cells(map: &ProgramMap, edge: &Edge, width: usize) -> Vec<String> {
     let name = edge.name.clone().unwrap_or_default();
     vec![
         shortened(&processes(map, edge), (width / 2).max(40)),
@@ -84,7 +84,7 @@ fn shortened(text: &str, most: usize) -> String {
 }
 
 /// `one[1] → other[2]`.
-fn processes(map: &Map, edge: &Edge) -> String {
+fn processes(map: &ProgramMap, edge: &Edge) -> String {
     let two_sided = edge.ends.iter().any(|end| end.side == 1) || edge.beyond.is_some();
     let of = |wanted: &dyn Fn(&EdgeEnd) -> bool| names(map, edge.ends.iter().filter(|end| wanted(end)));
     // Of a side that was not seen the other one tells.
@@ -118,7 +118,7 @@ fn processes(map: &Map, edge: &Edge) -> String {
     }
 }
 
-fn names<'a>(map: &Map, ends: impl Iterator<Item = &'a EdgeEnd>) -> String {
+fn names<'a>(map: &ProgramMap, ends: impl Iterator<Item = &'a EdgeEnd>) -> String {
     let name = |end: &EdgeEnd| {
         let name = map.process(end.process).map_or("?", |process| process.name.as_str());
         format!("{}[{}]", foreign::cell(name), end.process.pid)
@@ -162,7 +162,7 @@ fn besides(edge: &Edge) -> String {
 }
 
 /// Where the processes that were asked for can be reached.
-fn listening(map: &Map, scope: &Scope, width: usize) -> String {
+fn listening(map: &ProgramMap, scope: &Scope, width: usize) -> String {
     let Scope::Processes(pids) = scope else { return String::new() };
     let mut out = String::new();
     for process in map.processes.iter().filter(|process| pids.contains(&process.id.pid)) {
@@ -180,7 +180,7 @@ fn listening(map: &Map, scope: &Scope, width: usize) -> String {
     out
 }
 
-fn summary(map: &Map, shown: usize, width: usize) -> String {
+fn summary(map: &ProgramMap, shown: usize, width: usize) -> String {
     let mut words = format!(
         "{}, {}; taken in {}",
         units::plural(map.processes.len() as u64, "process"),

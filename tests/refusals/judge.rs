@@ -164,7 +164,9 @@ fn is_done(verb: Verb, stdout: &str) -> bool {
     match verb {
         Verb::Show(_) => stdout.contains("2 of 2 messages received and verified"),
         Verb::Race => stdout.contains("ping-pong, 64 B, block"),
-        Verb::Map => serde_json::from_str::<atlas::Map>(stdout).is_ok_and(|map| !map.processes.is_empty()),
+        Verb::Map => {
+            serde_json::from_str::<atlas::ProgramMap>(stdout).is_ok_and(|map| !map.processes.is_empty())
+        }
         Verb::Doctor => serde_json::from_str::<serde_json::Value>(stdout).is_ok(),
     }
 }

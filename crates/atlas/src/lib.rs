@@ -1,8 +1,8 @@
 //! Which programs of this machine are joined by what.
 //!
-//! A [`Map`] has the processes and the edges between them: pipes, sockets, shared memory, queues, each with the
+//! A [`ProgramMap`] has the processes and the edges between them: pipes, sockets, shared memory, queues, each with the
 //! descriptors of both ends. It is made from /proc and from the kernel's socket tables; what could not be read is
-//! in [`Map::unread`] with the reason and the remedy. The atlas knows nothing of how a map is shown: it prints
+//! in [`ProgramMap::unread`] with the reason and the remedy. The atlas knows nothing of how a map is shown: it prints
 //! nothing.
 
 #![deny(missing_docs)]
@@ -21,7 +21,7 @@ mod unread;
 
 pub use edge::{Beyond, BeyondKind, Edge, EdgeEnd, EdgeId, TcpFacts};
 pub use kind::EdgeKind;
-pub use map::{FORMAT, Map, SCHEMA};
+pub use map::{FORMAT, ProgramMap, SCHEMA};
 pub use process::{ListeningSocket, NamespaceIds, ProcessId, RunningProcess, TaskState};
 pub use scope::{Scope, ScopeError};
 pub use unread::Unread;

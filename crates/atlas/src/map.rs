@@ -21,7 +21,7 @@ pub const SCHEMA: u32 = 1;
 /// Which processes are joined by what, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-pub struct Map {
+pub struct ProgramMap {
     /// What this is.
     #[cfg_attr(feature = "schemars", schemars(extend("const" = FORMAT)))]
     pub format: String,
@@ -40,10 +40,10 @@ pub struct Map {
     pub unread: Vec<Unread>,
 }
 
-impl Map {
+impl ProgramMap {
     /// Looks at every process once, and at the kernel's tables. It takes some tens of milliseconds for a hundred processes.
     /// Nothing is stopped, traced or changed.
-    pub fn take(scope: &Scope) -> Map {
+    pub fn take(scope: &Scope) -> ProgramMap {
         let (taken_unix_ms, began) = (unix_ms(), monotonic_ns());
         let mut unread = UnreadList::default();
         let (looked_at, complete) = proc::read_all(&mut unread);
@@ -62,7 +62,7 @@ impl Map {
         scope.cut(&mut processes, &mut edges);
         sort(&mut edges, &processes);
         let took_ns = monotonic_ns() - began;
-        Map {
+        ProgramMap {
             format: FORMAT.into(),
             schema: SCHEMA,
             taken_unix_ms,

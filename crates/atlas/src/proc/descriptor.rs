@@ -127,7 +127,7 @@ impl DescriptorFolder<'_> {
         // What is known is enough: a file system over a network is not asked, for it may not answer.
         let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::SIZE;
         let stat = rustix::fs::statx(self.folder, name, AtFlags::STATX_DONT_SYNC, wanted).ok()?;
-        let path = || String::from_utf8_lossy(link).into_owned();
+        let path = || String::from_utf8_lossy(link.strip_suffix(b" (deleted)").unwrap_or(link)).into_owned();
         let id = FileId::of(&stat);
         match FileType::from_raw_mode(stat.stx_mode.into()) {
             FileType::Fifo => Some(HeldObject::Fifo { file: id, path: path() }),
