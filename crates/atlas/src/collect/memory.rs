@@ -36,12 +36,12 @@ pub(super) fn edges(processes: &[LookedAt]) -> Vec<Edge> {
             memory.end_of(one).writes |= mapping.writes;
         }
         for held in &one.held {
-            let HeldObject::Memory { file, name, size_bytes } = &held.object else { continue };
+            let HeldObject::Memory { file, name, size_bytes, sealed } = &held.object else { continue };
             let of = || FoundMemory { name: name.clone(), size_bytes: 0, ends: Vec::new() };
             let memory = found.entry(*file).or_insert_with(of);
             memory.size_bytes = memory.size_bytes.max(*size_bytes);
             let end = memory.end_of(one);
-            end.writes |= held.writes;
+            end.writes |= held.writes && !sealed;
             end.descriptors.push(held.fd);
         }
     }

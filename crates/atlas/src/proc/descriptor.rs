@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, FileType, OFlags, Statx, StatxFlags};
+use rustix::fs::{AtFlags, FileType, OFlags, SealFlags, Statx, StatxFlags};
 use rustix::io::{Errno, Result};
 
 use super::file;
@@ -39,8 +39,8 @@ pub(crate) enum HeldObject {
     Socket(u64),
     /// An eventfd, by its number, with its counter.
     Eventfd { id: u64, count: u64 },
-    /// A memfd, or a file in /dev/shm.
-    Memory { file: FileId, name: String, size_bytes: u64 },
+    /// A memfd, or a file in /dev/shm. A sealed one is written by none of its descriptors.
+    Memory { file: FileId, name: String, size_bytes: u64, sealed: bool },
     /// A POSIX message queue, with the bytes that are in it.
     Queue { file: FileId, name: String, queued_bytes: Option<u64> },
     /// The master of the pseudo-terminal with this number, in the file system of this device.
@@ -140,7 +140,12 @@ impl DescriptorFolder<'_> {
                 Some(HeldObject::Terminal { index, device: id.device })
             }
             FileType::RegularFile if link.starts_with(b"/memfd:") || link.starts_with(b"/dev/shm/") => {
-                Some(HeldObject::Memory { file: id, name: path(), size_bytes: stat.stx_size })
+                Some(HeldObject::Memory {
+                    file: id,
+                    name: path(),
+                    size_bytes: stat.stx_size,
+                    sealed: self.is_sealed(name),
+                })
             }
             // A queue's name is one word. Of its file only its file system says that it is one.
             FileType::RegularFile if !link[1..].contains(&b'/') && self.is_queue(name) => {
@@ -162,6 +167,13 @@ impl DescriptorFolder<'_> {
             rustix::fs::openat(self.folder, name, OFlags::PATH | OFlags::CLOEXEC, rustix::fs::Mode::empty());
         let system = file.and_then(|file| rustix::fs::fstatfs(&file));
         system.is_ok_and(|system| system.f_type as u64 == MESSAGE_QUEUES)
+    }
+
+    /// Whether a memfd can be written by its mappings only, or not at all: F_ADD_SEALS of fcntl(2).
+    fn is_sealed(&self, name: &str) -> bool {
+        let seals = file::open(self.folder, name, OFlags::empty())
+            .and_then(|file| rustix::fs::fcntl_get_seals(&file));
+        seals.is_ok_and(|seals| seals.intersects(SealFlags::WRITE | SealFlags::FUTURE_WRITE))
     }
 
     /// How many bytes are in a queue, from its file.

@@ -424,8 +424,11 @@ fn posix_queue() -> Option<Animal> {
     let open = |flags: i32| {
         // SAFETY: the name ends with a zero byte, and no attributes are given.
         let fd = unsafe { libc::mq_open(raw.as_ptr(), flags, 0o600, std::ptr::null_mut::<libc::mq_attr>()) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
         // SAFETY: the kernel has just given the descriptor to this program.
-        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(fd) }) }
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
     };
     let writes = match open(libc::O_CREAT | libc::O_WRONLY | libc::O_CLOEXEC) {
         Ok(fd) => fd,

@@ -9,6 +9,7 @@ mod animals;
 mod cannot_run;
 mod child;
 mod oracle;
+mod strangers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
