@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use crossing::{Config, Connection, Kind};
 use process::dice::Dice;
 use process::seed::seed;
-use process::{for_every_kind, within};
+use process::{campaign_each, for_every_kind, within};
 
 use direction::{Direction, Trail};
 use forms::{FLUSHES, GATHERS, PUBLISHES, RECEIVES, SENDS};
@@ -94,13 +94,4 @@ fn campaign(kind: Kind) {
     }
 }
 
-macro_rules! campaigns {
-    ([$($name:ident $kind:ident),*]) => {
-        $(#[test]
-        fn $name() {
-            campaign(Kind::$kind);
-        })*
-    };
-}
-
-for_every_kind! { campaigns }
+for_every_kind! { campaign_each campaign }

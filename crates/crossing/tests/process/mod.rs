@@ -68,8 +68,18 @@ macro_rules! test_each {
     };
 }
 
+/// A test for each mechanism of one function that has watchdogs of its own, to be named behind `for_every_kind!`.
+macro_rules! campaign_each {
+    ([$($name:ident $kind:ident),*] $campaign:ident) => {
+        $(#[test]
+        fn $name() {
+            $campaign(crossing::Kind::$kind);
+        })*
+    };
+}
+
 #[allow(unused_imports)]
-pub(crate) use {for_every_kind, test_each};
+pub(crate) use {campaign_each, for_every_kind, test_each};
 
 /// The mechanisms whose ends meet at a path.
 pub(crate) fn local() -> impl Iterator<Item = Kind> + Clone {

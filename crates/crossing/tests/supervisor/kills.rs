@@ -24,7 +24,7 @@ use crate::process::dice::Dice;
 use crate::process::ledger::Ledger;
 use crate::process::numbered::{Fault, verify, write_message};
 use crate::process::seed::seed;
-use crate::process::{Second, again, config, eventually, for_every_kind, message, within};
+use crate::process::{Second, again, campaign_each, config, eventually, for_every_kind, message, within};
 use crate::{anywhere, next, quick};
 
 /// How many kills on each mechanism.
@@ -331,13 +331,4 @@ fn campaign(kind: Kind) {
     }
 }
 
-macro_rules! campaigns {
-    ([$($name:ident $kind:ident),*]) => {
-        $(#[test]
-        fn $name() {
-            campaign(Kind::$kind);
-        })*
-    };
-}
-
-for_every_kind! { campaigns }
+for_every_kind! { campaign_each campaign }
