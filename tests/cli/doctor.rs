@@ -93,6 +93,10 @@ fn the_call_that_is_refused_is_named() {
         ("pidfd_open", "pidfd", "missing"),
         ("sched_setaffinity", "pinning", "limited"),
         ("sendmsg", "Unix sockets", "missing"),
+        ("flock", "flock", "limited"),
+        ("getsockopt", "SO_PEERCRED", "missing"),
+        ("getsockopt", "SO_PEERPIDFD", "limited"),
+        ("setsockopt", "SO_PASSCRED", "limited"),
         ("ptrace", "probes: ptrace", "limited"),
     ] {
         let found = states(&refused(&desk, call, PERM, "doctor --json").ended_with(0));

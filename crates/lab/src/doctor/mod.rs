@@ -2,6 +2,7 @@
 //! number.
 
 mod finding;
+mod meeting;
 mod trial;
 
 use std::fs;
@@ -34,6 +35,7 @@ use crate::probe::{Instrument, instruments};
 /// refusal. Each makes the very call, with the very flags, that is made later.
 pub fn findings() -> Vec<Finding> {
     let mut findings = causes();
+    findings.extend(meeting::findings());
     findings.extend(Kind::ALL.map(trial::mechanism));
     findings.extend(instruments().iter().map(instrument));
     findings

@@ -31,6 +31,7 @@ const NAMES: &[(libc::c_long, &str)] = &[
     (libc::SYS_clock_gettime, "clock_gettime"),
     (libc::SYS_getrusage, "getrusage"),
     (libc::SYS_fcntl, "fcntl"),
+    (libc::SYS_flock, "flock"),
     (libc::SYS_ioctl, "ioctl"),
     (libc::SYS_dup, "dup"),
     (libc::SYS_dup3, "dup3"),
