@@ -196,3 +196,62 @@ fn summary(map: &ProgramMap, shown: usize, width: usize) -> String {
     }
     format!("{}\n", wrap(&words, width, 2))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::args::Color;
+    use crate::render::foreign::tests::HOSTILE;
+
+    /// The map of this test's own process, which has one pipe with itself at least, with hostile words wherever there may be any.
+    fn hostile() -> (ProgramMap, Scope) {
+        let scope = Scope::Processes(BTreeSet::from([std::process::id() as i32]));
+        let pipe = std::io::pipe().expect("a pipe");
+        let mut map = ProgramMap::take(&scope);
+        drop(pipe);
+        for process in &mut map.processes {
+            process.name = HOSTILE.into();
+            process.command = vec![HOSTILE.into()];
+            process.service = Some(HOSTILE.into());
+        }
+        for edge in &mut map.edges {
+            edge.name = Some(HOSTILE.repeat(20));
+        }
+        let unread = |word: &str| format!("{word} {HOSTILE}");
+        map.unread.push(atlas::Unread {
+            what: unread("what"),
+            whose: unread("whose"),
+            why: unread("why"),
+            remedy: unread("remedy"),
+            processes: Vec::new(),
+        });
+        (map, scope)
+    }
+
+    #[test]
+    fn no_name_of_a_stranger_is_obeyed_and_each_edge_has_its_line() {
+        let (map, scope) = hostile();
+        assert!(!map.edges.is_empty());
+        let table = text(&map, &scope, 100, Ink::choose(Color::Never));
+        let offending = |text: &str| text.chars().any(|letter| letter != '\n' && foreign::is_unsafe(letter));
+        assert!(offending(&map.processes[0].name), "the control");
+        assert!(!offending(&table) && !offending(&json(&map)), "{table:?}");
+        let kinds = map.edges.iter().map(|edge| edge.kind.name());
+        for kind in kinds.collect::<BTreeSet<_>>() {
+            let lines = table.lines().filter(|line| line.split("  ").any(|cell| cell.trim() == kind)).count();
+            let edges = map.edges.iter().filter(|edge| edge.kind.name() == kind).count();
+            assert_eq!(lines, edges, "{kind}: {table}");
+        }
+        assert!(table.contains("→ remedy"), "{table}");
+        assert_eq!(serde_json::from_str::<ProgramMap>(&json(&map)).expect("JSON"), map, "JSON is exact");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_in_its_middle() {
+        assert_eq!(shortened("0123456789", 10), "0123456789");
+        assert_eq!(shortened("0123456789", 7), "012…789");
+        assert_eq!(shortened("\u{1b}", 7).chars().count(), 6);
+    }
+}

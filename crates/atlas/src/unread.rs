@@ -41,6 +41,8 @@ impl fmt::Display for Unread {
 pub(crate) struct UnreadList {
     /// By what, whose and why.
     groups: BTreeMap<(String, String, String), (String, Vec<ProcessId>)>,
+    /// This program's user, once it was asked for, if it is known.
+    own_uid: Option<Option<u32>>,
 }
 
 impl UnreadList {
@@ -49,8 +51,8 @@ impl UnreadList {
         if is_gone(error) {
             return;
         }
-        let why = error.to_string();
-        self.note(what, format!("user {uid}"), why, remedy(error, uid), Some(process));
+        let (why, remedy) = (error.to_string(), remedy(error, uid, self.own_uid()));
+        self.note(what, format!("user {uid}"), why, remedy, Some(process));
     }
 
     /// Notes that `what` of something else than a process is lacking.
@@ -71,6 +73,11 @@ impl UnreadList {
         }
     }
 
+    /// This program's user, by the owner of its folder: geteuid(2) may be refused.
+    fn own_uid(&mut self) -> Option<u32> {
+        *self.own_uid.get_or_insert_with(|| rustix::fs::stat("/proc/self").ok().map(|stat| stat.st_uid))
+    }
+
     pub(crate) fn into_list(self) -> Vec<Unread> {
         let unread =
             |((what, whose, why), (remedy, processes))| Unread { what, whose, why, remedy, processes };
@@ -83,9 +90,9 @@ pub(crate) fn is_gone(error: Errno) -> bool {
     matches!(error, Errno::NOENT | Errno::SRCH | Errno::BADF)
 }
 
-fn remedy(error: Errno, uid: u32) -> String {
+fn remedy(error: Errno, uid: u32, own_uid: Option<u32>) -> String {
     match error {
-        Errno::ACCESS | Errno::PERM if uid == rustix::process::geteuid().as_raw() => {
+        Errno::ACCESS | Errno::PERM if own_uid == Some(uid) => {
             "run as root with CAP_SYS_PTRACE: it does not let its own user look".into()
         }
         Errno::ACCESS | Errno::PERM => format!("run as root, or as user {uid}"),

@@ -55,6 +55,15 @@ pub(crate) fn read_all(unread: &mut UnreadList) -> (Vec<LookedAt>, bool) {
         );
         complete = false;
     }
+    if is_inside_a_container() {
+        unread.of(
+            "processes outside of this container",
+            "this machine",
+            "this program runs in a PID namespace of its own",
+            "run it on the machine itself, or in a container with --pid=host",
+        );
+        complete = false;
+    }
     pids.sort_unstable();
     let mut looked_at = Vec::with_capacity(pids.len());
     for pid in pids {
@@ -73,6 +82,14 @@ pub(crate) fn read_all(unread: &mut UnreadList) -> (Vec<LookedAt>, bool) {
         }
     }
     (looked_at, complete)
+}
+
+/// Whether this program's PID namespace is another than the machine's, which has the number PROC_PID_INIT_INO of
+/// include/linux/proc_ns.h.
+fn is_inside_a_container() -> bool {
+    let mut text = [0; 64];
+    let length = rustix::fs::readlinkat_raw(rustix::fs::CWD, "/proc/self/ns/pid", &mut text);
+    length.is_ok_and(|length| &text[..length] != b"pid:[4026531836]")
 }
 
 /// Whether /proc shows a user its own processes only: the option `hidepid` of its mount.

@@ -289,6 +289,44 @@ fn what_a_user_without_rights_is_refused_is_named() {
     assert!(ran.status.success() && said.contains("looked without rights"), "{ran:#?}");
 }
 
+/// The look of a user from whom /proc hides other users' processes: of no use unless it is told so.
+#[test]
+fn looks_where_processes_are_hidden() {
+    if std::env::var_os("ATLAS_ZOO_HIDDEN").is_none() {
+        return;
+    }
+    let map = ProgramMap::take(&Scope::All);
+    assert!(map.processes.iter().all(|one| one.uid == 65534), "{:#?}", map.processes);
+    let named = map.unread.iter().any(|one| one.what.contains("other users") && one.why.contains("hidepid"));
+    assert!(named && !map.processes.is_empty(), "{:#?}", map.unread);
+    println!("looked where processes are hidden");
+}
+
+#[test]
+fn processes_that_proc_hides_are_named() {
+    let _alone = alone();
+    if !rustix::process::geteuid().is_root() {
+        return cannot_run(Lacks::Right, "only root can mount /proc anew");
+    }
+    let program = place("hidden");
+    fs::copy(std::env::current_exe().expect("a path"), &program).expect("a copy");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    // Another /proc, seen by this command only.
+    let script = "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]).arg(&program);
+    command.args(["strangers::looks_where_processes_are_hidden", "--exact", "--nocapture"]).current_dir("/");
+    let ran = command.env("ATLAS_ZOO_HIDDEN", "1").output();
+    let _ = fs::remove_file(&program);
+    let ran = ran.expect("unshare is there");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    if said.contains("mount:") || said.contains("unshare:") {
+        return cannot_run(Lacks::Right, said);
+    }
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && said.contains("looked where processes are hidden"), "{ran:#?}");
+}
+
 /// Where the other end of a channel of crossing finds that it is one.
 const CROSSES: &str = "ATLAS_ZOO_CROSSES";
 
