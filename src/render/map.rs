@@ -1,6 +1,6 @@
 //! A map as a table, one line an edge, and what could not be read; and as JSON. Every name in it is a stranger's.
 
-use atlas::{Edge, EdgeEnd, ProgramMap, Scope};
+use atlas::{Edge, EdgeEnd, ProgramMap, Scope, Unread};
 use lab::units;
 
 use super::grid::{Column, GridLayout, wrap};
@@ -35,14 +35,32 @@ pub(crate) fn text(map: &ProgramMap, scope: &Scope, width: usize, ink: Ink) -> S
         out += &format!("{}\n", wrap(&format!("not shown for want of width: {columns}"), width, 2));
     }
     out.push('\n');
-    for unread in &map.unread {
-        let remedy = format!("→ {}", unread.remedy);
-        let what = unread.to_string();
-        let what = what.strip_suffix(&format!("; {}", unread.remedy)).unwrap_or(&what);
-        out += &format!("{}\n", ink.fair(&wrap(&format!("not read: {what}"), width, 2)));
-        out += &format!("  {}\n", wrap(&remedy, width.saturating_sub(2), 4));
+    for (what, unread) in unread(map) {
+        let of = match unread.processes.len() as u64 {
+            0 => String::new(),
+            count => format!(", {}", units::plural(count, "process")),
+        };
+        let sentence = format!("not read: {} ({}{of}): {}", units::list(&what), unread.whose, unread.why);
+        out += &format!("{}\n", ink.fair(&wrap(&sentence, width, 2)));
+        out += &format!("  {}\n", wrap(&format!("→ {}", unread.remedy), width.saturating_sub(2), 4));
     }
     out + &summary(map, shown.len(), width)
+}
+
+/// What was not read: one sentence for all that is lacking of the same processes for the same reason.
+fn unread(map: &ProgramMap) -> Vec<(Vec<String>, &Unread)> {
+    let mut all: Vec<(Vec<String>, &Unread)> = Vec::new();
+    for one in &map.unread {
+        let alike = |other: &Unread| {
+            (&one.whose, &one.why, &one.remedy, &one.processes)
+                == (&other.whose, &other.why, &other.remedy, &other.processes)
+        };
+        match all.iter_mut().find(|(_, other)| alike(other)) {
+            Some((what, _)) => what.push(one.what.clone()),
+            None => all.push((vec![one.what.clone()], one)),
+        }
+    }
+    all
 }
 
 /// The map as JSON (docs/map.schema.json).
@@ -62,9 +80,9 @@ fn is_own(edge: &Edge) -> bool {
 fn cells(map: &ProgramMap, edge: &Edge, width: usize) -> Vec<String> {
     let name = edge.name.clone().unwrap_or_default();
     vec![
-        shortened(&processes(map, edge), (width / 2).max(40)),
+        shortened(&processes(map, edge), (2 * width / 5).max(34)),
         edge.kind.name().into(),
-        shortened(&name, (width / 4).max(24)),
+        shortened(&name, (width / 5).max(18)),
         waits(edge),
         besides(edge),
     ]
@@ -220,7 +238,7 @@ mod tests {
             edge.name = Some(HOSTILE.repeat(20));
         }
         let unread = |word: &str| format!("{word} {HOSTILE}");
-        map.unread.push(atlas::Unread {
+        map.unread.push(Unread {
             what: unread("what"),
             whose: unread("whose"),
             why: unread("why"),

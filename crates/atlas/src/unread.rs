@@ -55,6 +55,12 @@ impl UnreadList {
         self.note(what, format!("user {uid}"), why, remedy, Some(process));
     }
 
+    /// Notes that a process has `what`, of a family that no map has.
+    pub(crate) fn of_family(&mut self, what: &str, process: ProcessId, uid: u32) {
+        let why = "maps do not have this family".to_owned();
+        self.note(what, format!("user {uid}"), why, "ask ss(8) for its sockets".into(), Some(process));
+    }
+
     /// Notes that `what` of something else than a process is lacking.
     pub(crate) fn of(
         &mut self,

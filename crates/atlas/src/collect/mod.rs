@@ -2,6 +2,7 @@
 //! with which.
 
 mod eventfd;
+mod family;
 mod inet;
 mod memory;
 mod pipe;
@@ -30,6 +31,7 @@ pub(crate) fn all(
     unread: &mut UnreadList,
 ) -> (Vec<Edge>, Vec<(ProcessId, ListeningSocket)>) {
     let holders = socket_holders(processes);
+    family::note(processes, sockets, unread);
     let mut edges = pipe::edges(processes, complete, scope, unread);
     let (unix, mut listening) = unix::edges(sockets, &holders);
     let (inet, others) = inet::edges(sockets, &holders);

@@ -208,6 +208,20 @@ fn what_is_beyond_an_edge_is_told_apart() {
 }
 
 #[test]
+fn a_socket_of_another_family_is_named() {
+    let _alone = alone();
+    let kind = (rustix::net::AddressFamily::VSOCK, rustix::net::SocketType::STREAM);
+    let _socket = match rustix::net::socket(kind.0, kind.1, None) {
+        Ok(socket) => socket,
+        Err(error) => return cannot_run(Lacks::Part, format!("vsock: {error}")),
+    };
+    let map = map_of(&[own_pid()]);
+    let of_own = |processes: &[atlas::ProcessId]| processes.iter().any(|process| process.pid == own_pid());
+    let named = map.unread.iter().filter(|one| one.what.contains("VSOCK") && of_own(&one.processes));
+    assert_eq!(named.count(), 1, "{:#?}", map.unread);
+}
+
+#[test]
 fn another_network_namespace_is_looked_into_or_named() {
     let _alone = alone();
     let child = Child::holding(&[], || {
