@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
@@ -53,6 +54,8 @@ pub(crate) enum Verb {
     Probe(Probe),
     /// Map which programs of this machine are joined by what: pipes, sockets, memory, queues
     Map(MapVerb),
+    /// Watch one channel between two running programs: calls, sizes, times, who waits for whom
+    Watch(WatchVerb),
     /// Compare two reports, row by row
     Compare(Compare),
     /// Open the lab with a recorded trace
@@ -240,6 +243,46 @@ pub(crate) struct MapVerb {
     /// Print the whole map as JSON (docs/map.schema.json)
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `ipcscope watch`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples: ipcscope watch pipe:4711; ipcscope watch 812:7; ipcscope watch redis-server redis-benchmark --for 5s"
+)]
+pub(crate) struct WatchVerb {
+    /// The channel: its name in `ipcscope map`, a process's descriptor, a process that has one channel only, or two processes
+    /// that have one only; a process by its number or name
+    #[arg(value_name = "EDGE|PID:FD|PID", required = true, num_args = 1..=2)]
+    pub(crate) channel: Vec<String>,
+    /// How long; it ends before, with what was seen, on Ctrl-C or when the channel is closed
+    #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = span)]
+    pub(crate) lasts: Duration,
+    /// The instrument [default: calls, where this user may record them]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) by: Option<WatchBy>,
+    /// Print all that was seen as JSON (docs/watch.schema.json), and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The instruments of a watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WatchBy {
+    /// Every system call on the channel: root only, and each call of every process becomes slower
+    Calls,
+    /// Looks from outside, a hundred a second
+    Looks,
+}
+
+/// A time such as `10s`, `1.5s` or `200ms`, up to an hour.
+fn span(text: &str) -> Result<Duration, String> {
+    const LONGEST_NS: f64 = 3600e9;
+    let whole = text.starts_with(|first: char| first.is_ascii_digit())
+        && text.chars().all(|letter| letter.is_alphanumeric() || letter == '.');
+    let ns = lab::units::parse_duration(text).filter(|ns| whole && *ns > 0.0 && *ns <= LONGEST_NS);
+    let ns = ns.ok_or("a time up to an hour is expected, such as 10s or 200ms")?;
+    Ok(Duration::from_nanos(ns as u64))
 }
 
 /// `ipcscope compare`.

@@ -10,7 +10,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use atlas::ProgramMap;
+use atlas::{ProgramMap, WatchReport};
 use lab::compare::Comparison;
 use lab::judge::Beside;
 use lab::report::Report;
@@ -86,6 +86,10 @@ fn report() -> Value {
 
 fn map() -> Value {
     published(generator().into_root_schema_for::<ProgramMap>())
+}
+
+fn watch() -> Value {
+    published(generator().into_root_schema_for::<WatchReport>())
 }
 
 fn trace() -> Value {
@@ -302,6 +306,7 @@ fn what_is_published_is_what_the_types_say() {
         ("docs/report.schema.json", json(&report())),
         ("docs/trace.schema.json", json(&trace())),
         ("docs/map.schema.json", json(&map())),
+        ("docs/watch.schema.json", json(&watch())),
         ("web/model.d.ts", page()),
         ("web/js/shapes.js", shapes()),
     ] {

@@ -10,3 +10,4 @@ pub(crate) mod race;
 pub(crate) mod replay;
 pub(crate) mod serve;
 pub(crate) mod show;
+pub(crate) mod watch;

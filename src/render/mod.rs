@@ -16,6 +16,7 @@ pub(crate) mod probe;
 pub(crate) mod progress;
 pub(crate) mod table;
 pub(crate) mod timeline;
+pub(crate) mod watch;
 mod words;
 
 pub(crate) use ink::Ink;

@@ -42,6 +42,50 @@ pub enum EdgeKind {
 }
 
 impl EdgeKind {
+    /// Every kind, in the order in which they are listed.
+    pub const ALL: [EdgeKind; 16] = [
+        EdgeKind::Pipe,
+        EdgeKind::Fifo,
+        EdgeKind::UnixStream,
+        EdgeKind::UnixDatagram,
+        EdgeKind::UnixSeqpacket,
+        EdgeKind::Tcp,
+        EdgeKind::Udp,
+        EdgeKind::Memfd,
+        EdgeKind::PosixMemory,
+        EdgeKind::SysvMemory,
+        EdgeKind::AnonymousMemory,
+        EdgeKind::MappedFile,
+        EdgeKind::PosixQueue,
+        EdgeKind::SysvQueue,
+        EdgeKind::Eventfd,
+        EdgeKind::Pty,
+    ];
+
+    /// Whether it carries one direction only, for all of its ends together.
+    pub fn is_one_way(self) -> bool {
+        use EdgeKind::{Eventfd, Fifo, Pipe, PosixQueue, SysvQueue};
+        matches!(self, Pipe | Fifo | PosixQueue | SysvQueue | Eventfd)
+    }
+
+    /// Whether it keeps messages apart, so that each read takes one.
+    pub fn is_of_messages(self) -> bool {
+        use EdgeKind::{PosixQueue, SysvQueue, Udp, UnixDatagram, UnixSeqpacket};
+        matches!(self, UnixDatagram | UnixSeqpacket | Udp | PosixQueue | SysvQueue)
+    }
+
+    /// Whether the bytes that are read are the bytes that were written, in their order. A terminal changes them, and an eventfd adds
+    /// them up.
+    pub fn keeps_bytes(self) -> bool {
+        !matches!(self, EdgeKind::Pty | EdgeKind::Eventfd)
+    }
+
+    /// Whether it is memory that its processes have in common: no system call moves what goes through it.
+    pub fn is_memory(self) -> bool {
+        use EdgeKind::{AnonymousMemory, MappedFile, Memfd, PosixMemory, SysvMemory};
+        matches!(self, Memfd | PosixMemory | SysvMemory | AnonymousMemory | MappedFile)
+    }
+
     /// Its name in a table, and in JSON.
     pub fn name(self) -> &'static str {
         match self {

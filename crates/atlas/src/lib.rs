@@ -7,6 +7,9 @@
 
 #![deny(missing_docs)]
 
+#[cfg(test)]
+#[path = "../../crossing/tests/process/cannot_run.rs"]
+mod cannot_run;
 mod collect;
 mod edge;
 mod holders;
@@ -18,6 +21,7 @@ mod process;
 mod scope;
 mod sockets;
 mod unread;
+mod watch;
 
 pub use edge::{Beyond, BeyondKind, Edge, EdgeEnd, EdgeId, TcpFacts};
 pub use kind::EdgeKind;
@@ -25,6 +29,10 @@ pub use map::{FORMAT, ProgramMap, SCHEMA};
 pub use process::{ListeningSocket, NamespaceIds, ProcessId, RunningProcess, TaskState};
 pub use scope::{Scope, ScopeError};
 pub use unread::Unread;
+pub use watch::{
+    AimError, CallsSeen, Distribution, WATCH_FORMAT, WATCH_SCHEMA, WatchError, WatchFinding, WatchInstrument,
+    WatchOptions, WatchReport, WatchedDirection, WatchedEnd, aim, watch,
+};
 
 /// The example of the README runs.
 #[cfg(doctest)]

@@ -67,6 +67,9 @@ const NAMES: &[(libc::c_long, &str)] = &[
     (libc::SYS_rt_sigreturn, "rt_sigreturn"),
     (libc::SYS_sigaltstack, "sigaltstack"),
     (libc::SYS_restart_syscall, "restart_syscall"),
+    (libc::SYS_epoll_pwait2, "epoll_pwait2"),
+    (libc::SYS_mq_timedsend, "mq_timedsend"),
+    (libc::SYS_mq_timedreceive, "mq_timedreceive"),
     (libc::SYS_splice, "splice"),
     (libc::SYS_vmsplice, "vmsplice"),
     (libc::SYS_tee, "tee"),
@@ -100,6 +103,8 @@ const NAMES: &[(libc::c_long, &str)] = &[
     (libc::SYS_uname, "uname"),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_poll, "poll"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_select, "select"),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_open, "open"),
     #[cfg(target_arch = "x86_64")]
