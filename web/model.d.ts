@@ -11,6 +11,20 @@ export interface Advice {
   text: string
 }
 
+export interface AgreedFigure {
+  rehearsed_ns: number
+  watched_ns: number
+  what: string
+}
+
+export interface Agreement {
+  agrees: boolean
+  figures: Array<AgreedFigure>
+  open: string | null
+  row: number | null
+  unlike: Array<string>
+}
+
 export type Amount = "frame" | "read" | "fitting"
 
 export type Basis = "measured" | "quoted" | "modelled"
@@ -506,6 +520,11 @@ export interface ReasonAnswer {
 
 export type ReasonBasis = "measured" | "design"
 
+export interface Rehearsal {
+  agreement: Agreement
+  watched: WatchedTraffic
+}
+
 export interface Report {
   clock_cost_ns: number
   clock_step_ns: number
@@ -514,6 +533,7 @@ export interface Report {
   machine: Machine
   page_open: boolean
   plan: Plan
+  rehearsal?: Rehearsal
   rounds_dropped: number
   rows: Array<ReportRow>
   schema: number
@@ -525,6 +545,7 @@ export interface Report {
 export interface ReportRow {
   channel_bytes?: [number, number]
   cores: [number, number] | null
+  directions_ns_p50?: [number | null, number | null]
   each_launch: Array<Launch>
   entrant: Entrant
   failed: string | null
@@ -579,6 +600,8 @@ export interface Scene {
   tags: Array<string>
   title: string
 }
+
+export type SeenWait = "not-seen" | "in-the-call" | "by-descriptor" | "spinning"
 
 export interface Shown {
   text: string
@@ -641,6 +664,18 @@ export interface Versus {
 
 export type Wait = string
 
+export interface WatchedTraffic {
+  bytes: number
+  edge: string | null
+  elapsed_ns: number
+  empty: number
+  median_ns: [number | null, number | null]
+  messages: [number, number]
+  not_kept: number
+  thought_ns: number
+  waits: [SeenWait, SeenWait]
+}
+
 export type When = "always" | "receiver-first" | "receiver-asleep" | "full"
 
-export type Workload = "ping-pong" | "stream" | "corked" | "paced"
+export type Workload = "ping-pong" | "stream" | "corked" | "paced" | "rehearsed" | "rehearsed-corked" | "rehearsed-roomy"

@@ -137,6 +137,7 @@ fn setting(row: &ReportRow) -> String {
         Workload::Stream => "stream",
         Workload::Corked => "corked stream",
         Workload::Paced => "paced, from the due time",
+        Workload::Rehearsed | Workload::RehearsedCorked | Workload::RehearsedRoomy => "rehearsed",
     };
     format!("{}, {}, {}, {workload}", units::bytes(row.size_bytes), row.wait, row.placement)
 }

@@ -76,13 +76,14 @@ impl Compared {
     ) -> Compared {
         let label = a.or(b).map(|row| format!("{} {}", row.label(), row.placement)).unwrap_or_default();
         let workload = a.or(b).map_or(Workload::PingPong, |row| row.workload);
-        let paced_alike = workload != Workload::Paced || report_a.plan.rate_per_s == report_b.plan.rate_per_s;
         let sound = |(a, b): &(&ReportRow, &ReportRow)| {
             let fine =
                 |row: &ReportRow, report| row.failed.is_none() && figures::fault(row, report).is_none();
             fine(a, report_a) && fine(b, report_b)
         };
-        let both = a.zip(b).filter(|both| paced_alike && sound(both));
+        let both = a
+            .zip(b)
+            .filter(|both| gate::unlike_offer(workload, (report_a, report_b)).is_none() && sound(both));
         let ratio = |measure| both.and_then(|(a, b)| ratio_by(measure, b, a));
         let mut compared = Compared {
             open: a.zip(b).and_then(|(a, b)| gate::open(a, b, (report_a, report_b))),

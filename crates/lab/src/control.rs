@@ -135,12 +135,16 @@ impl Control {
         deadline: Option<Instant>,
         stop: &AtomicBool,
     ) -> Result<T, Silence> {
+        // A long line comes in many parts: none of them is looked through twice.
+        let mut seen = 0;
         loop {
-            if let Some(end) = self.rest.iter().position(|&byte| byte == b'\n') {
+            if let Some(end) = self.rest[seen..].iter().position(|&byte| byte == b'\n') {
+                let end = seen + end;
                 let line: Vec<u8> = self.rest.drain(..=end).collect();
                 return serde_json::from_slice(&line).map_err(|error| Silence::Garbled(error.to_string()));
             }
-            if self.rest.len() > LINE_LIMIT {
+            seen = self.rest.len();
+            if seen > LINE_LIMIT {
                 return Err(Silence::Garbled(format!("a line of more than {LINE_LIMIT} bytes")));
             }
             match lookout::wait(&mut [PollFd::new(&self.socket, PollFlags::IN)], deadline, stop) {

@@ -1,5 +1,6 @@
 //! Entrants: everything that runs in a race, and the job that each has in its rounds.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crossing::{Kind, WaitStrategy};
@@ -8,9 +9,10 @@ use crate::clock::Clock;
 use crate::job::{PairJob, Task};
 use crate::mechanism;
 use crate::peer::PeerFault;
-use crate::plan::{Plan, Workload};
+use crate::plan::{CAPACITY_LIMIT, Plan, Workload};
 use crate::report;
 use crate::rival::{self, Rival};
+use crate::score::Score;
 
 /// The runner of a round.
 #[derive(Debug, Clone)]
@@ -41,7 +43,13 @@ pub(crate) struct RaceEntrant {
     pub(crate) workload: Workload,
     pub(crate) size_bytes: u32,
     pub(crate) wait: WaitStrategy,
+    /// What it rehearses, if it does.
+    pub(crate) score: Option<Arc<Score>>,
 }
+
+/// How much a roomy channel is asked to hold, in bytes: what an unprivileged process may give a pipe (/proc/sys/fs/pipe-max-size). It
+/// holds two of the longest messages at least.
+const ROOMY_BYTES: u32 = 1 << 20;
 
 impl RaceEntrant {
     /// The name of its row.
@@ -61,13 +69,20 @@ impl RaceEntrant {
         };
         PairJob {
             warmup: warmup(share, size_bytes),
+            patience_ns: self.score.as_ref().map(|score| score.patience_ns()),
             // A round trip is two messages.
             messages: if workload == Workload::PingPong { share.div_ceil(2) } else { share },
             interval_ns: match workload {
                 Workload::Paced => 1_000_000_000 / u64::from(plan.rate_per_s),
                 Workload::PingPong | Workload::Stream | Workload::Corked => 0,
+                Workload::Rehearsed | Workload::RehearsedCorked | Workload::RehearsedRoomy => 0,
             },
-            capacity_bytes: plan.capacity_bytes,
+            capacity_bytes: match workload {
+                Workload::RehearsedRoomy => {
+                    Some(size_bytes.saturating_mul(2).clamp(ROOMY_BYTES, CAPACITY_LIMIT))
+                }
+                _ => plan.capacity_bytes,
+            },
             ..PairJob::new(task, kind, wait, cores, size_bytes, clock)
         }
     }
@@ -81,7 +96,7 @@ pub(crate) fn of_plan(plan: &Plan, stop: &AtomicBool) -> Vec<(RaceEntrant, Optio
         for &size_bytes in &plan.sizes {
             for &wait in &plan.waits {
                 let mut add = |runner, absent| {
-                    entrants.push((RaceEntrant { runner, workload, size_bytes, wait }, absent));
+                    entrants.push((RaceEntrant { runner, workload, size_bytes, wait, score: None }, absent));
                 };
                 plan.kinds.iter().for_each(|&kind| add(Runner::Mechanism(kind), None));
                 for (path, rival) in &met {
@@ -99,10 +114,8 @@ pub(crate) fn of_plan(plan: &Plan, stop: &AtomicBool) -> Vec<(RaceEntrant, Optio
                 }
             }
             if workload != Workload::Paced {
-                entrants.push((
-                    RaceEntrant { runner: Runner::Null, workload, size_bytes, wait: plan.waits[0] },
-                    None,
-                ));
+                let (runner, wait) = (Runner::Null, plan.waits[0]);
+                entrants.push((RaceEntrant { runner, workload, size_bytes, wait, score: None }, None));
             }
         }
     }

@@ -57,6 +57,9 @@ pub(crate) struct PairJob {
     pub(crate) messages: u64,
     /// Time between two messages when they are paced.
     pub(crate) interval_ns: u64,
+    /// How long the messages may take together, where their number does not say.
+    #[serde(default)]
+    pub(crate) patience_ns: Option<u64>,
     /// How much room the channel is asked to have; `None`: its own choice.
     pub(crate) capacity_bytes: Option<u32>,
     pub(crate) clock: Clock,
@@ -81,6 +84,7 @@ impl PairJob {
             warmup: 0,
             messages: 0,
             interval_ns: 0,
+            patience_ns: None,
             capacity_bytes: None,
             clock,
         }
@@ -100,7 +104,8 @@ impl PairJob {
     pub(crate) fn time(&self) -> Duration {
         let paced = Duration::from_nanos(self.interval_ns.saturating_mul(self.messages));
         let messages = u32::try_from(self.messages + self.warmup).unwrap_or(u32::MAX);
-        SETUP + paced + PER_MESSAGE.saturating_mul(messages).min(LONGEST)
+        let all = self.patience_ns.map_or(PER_MESSAGE.saturating_mul(messages), Duration::from_nanos);
+        SETUP + paced + all.min(LONGEST)
     }
 }
 

@@ -10,6 +10,7 @@ mod beside;
 mod claims;
 mod frame;
 mod groups;
+mod rehearsed;
 mod sentences;
 #[cfg(test)]
 mod tests;

@@ -42,10 +42,16 @@ pub enum Workload {
     Corked,
     /// Messages at a fixed rate; latency counts from the moment a message was *due*, so a stall is not hidden.
     Paced,
+    /// Traffic that was seen between two other programs, as they sent it ([`rehearse`](crate::rehearse)).
+    Rehearsed,
+    /// The same, and messages that follow each other without a wait are gathered by a cork.
+    RehearsedCorked,
+    /// The same through a channel that was asked to hold more.
+    RehearsedRoomy,
 }
 
 impl Workload {
-    /// Every workload, in the order in which tables show them.
+    /// Every workload of a race, in the order in which tables show them.
     pub const ALL: [Workload; 4] = [Workload::PingPong, Workload::Stream, Workload::Corked, Workload::Paced];
 
     /// The name on the command line and in JSON.
@@ -55,7 +61,15 @@ impl Workload {
             Workload::Stream => "stream",
             Workload::Corked => "corked",
             Workload::Paced => "paced",
+            Workload::Rehearsed => "rehearsed",
+            Workload::RehearsedCorked => "rehearsed-corked",
+            Workload::RehearsedRoomy => "rehearsed-roomy",
         }
+    }
+
+    /// Whether it repeats what was seen elsewhere.
+    pub fn is_rehearsed(self) -> bool {
+        matches!(self, Workload::Rehearsed | Workload::RehearsedCorked | Workload::RehearsedRoomy)
     }
 }
 
@@ -166,8 +180,23 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan's first fault: a sentence that names the value and its limit.
+    /// Whether it repeats what was seen elsewhere: then it does not hold all that a race needs.
+    pub fn is_rehearsal(&self) -> bool {
+        self.workloads.iter().any(|workload| workload.is_rehearsed())
+    }
+
+    /// The fault of a plan that is to be raced: a sentence that names the value and its limit.
     pub fn fault(&self) -> Option<String> {
+        if self.is_rehearsal() {
+            return Some(
+                "a rehearsal needs the traffic that it repeats: `ipcscope rehearse WATCH.json`".into(),
+            );
+        }
+        self.first_fault()
+    }
+
+    /// The plan's first fault, whatever it repeats.
+    pub(crate) fn first_fault(&self) -> Option<String> {
         let empty = |what: &str| Some(format!("nothing to race: no {what} was named"));
         if self.kinds.is_empty() && self.rivals.is_empty() {
             return empty("mechanism");

@@ -16,7 +16,7 @@ use crossing::{Kind, WaitStrategy};
 use thiserror::Error;
 
 use crate::clock::Clock;
-use crate::entrant::{self, Runner};
+use crate::entrant::{self, RaceEntrant, Runner};
 use crate::job::{PairJob, Task};
 use crate::machine::{self, Machine};
 use crate::peer::PeerFault;
@@ -57,10 +57,19 @@ pub fn run(
     if let Some(fault) = plan.fault() {
         return Err(RaceError(fault));
     }
+    of_entrants(plan, entrant::of_plan(plan, stop), watch, stop)
+}
+
+/// Runs the rounds of these entrants, as `plan` says; beside one that cannot take part stands why.
+pub(crate) fn of_entrants(
+    plan: &Plan,
+    entrants: Vec<(RaceEntrant, Option<String>)>,
+    watch: &mut dyn FnMut(&RaceProgress),
+    stop: &AtomicBool,
+) -> Result<Report, RaceError> {
     let cores = machine::resolve(plan.placement).map_err(|unavailable| RaceError(unavailable.to_string()))?;
     let siblings = machine::siblings_note(cores);
     let clock = Clock::best();
-    let entrants = entrant::of_plan(plan, stop);
     let began = Instant::now();
     let started_unix_ms =
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64);
@@ -117,6 +126,7 @@ pub fn run(
         rounds_dropped,
         steal_percent: steal_before.zip(machine::steal_ticks()).and_then(steal_percent),
         interrupted,
+        rehearsal: None,
     })
 }
 

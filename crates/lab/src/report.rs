@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
 use crate::plan::{Placement, Plan, ROWS_LIMIT, Workload, as_text};
+use crate::rehearsal::Rehearsal;
 use crate::units;
 
 /// The most rows that are read: a rival may have several for each of a plan's. To compare them row by row takes a bounded time.
@@ -51,6 +52,9 @@ pub struct Report {
     pub steal_percent: Option<f64>,
     /// True when the race was cut short (Ctrl-C): rows hold what was measured until then.
     pub interrupted: bool,
+    /// Of a rehearsal: the traffic that its rows repeat, and how well they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<Rehearsal>,
 }
 
 impl Report {
@@ -61,21 +65,13 @@ impl Report {
     /// report of another version, something else.
     pub fn read(text: &[u8]) -> Result<Report, String> {
         let text = crate::text::plain(text)?;
-        let mut json = serde_json::Deserializer::from_slice(text);
-        let read: Result<Report, _> = serde_path_to_error::deserialize(&mut json);
-        let fault = match read {
+        let fault = match crate::text::json::<Report>(text) {
             Ok(report) if report.rows.len() > ROWS => {
                 format!("field `rows` holds {} rows: no race has more than {ROWS}", report.rows.len())
             }
-            Ok(report) if report.schema == SCHEMA => match json.end() {
-                Ok(()) => return Ok(report),
-                Err(error) => at(&error, ""),
-            },
+            Ok(report) if report.schema == SCHEMA => return Ok(report),
             Ok(report) => return Err(other_schema(&report.schema.to_string())),
-            Err(error) => {
-                let path = error.path().to_string();
-                at(error.inner(), if path == "." { "" } else { &path })
-            }
+            Err(fault) => fault.to_string(),
         };
         Err(foreign(text).unwrap_or(fault))
     }
@@ -99,18 +95,6 @@ impl Report {
             }
         }
         channels
-    }
-}
-
-/// `line 7: field `rows[0].kind`: invalid type …`.
-fn at(error: &serde_json::Error, path: &str) -> String {
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    let what = error.to_string();
-    let what = what.strip_suffix(&place).unwrap_or(&what);
-    let cut = if error.is_eof() { ": the text is cut short" } else { "" };
-    match path {
-        "" => format!("line {}: {what}{cut}", error.line()),
-        path => format!("line {}: field `{path}`: {what}{cut}", error.line()),
     }
 }
 
@@ -276,6 +260,9 @@ pub struct ReportRow {
     /// and messages verified until then. `None` for the null entrant and rivals.
     #[serde(default)]
     pub progress: Option<Vec<(u64, u64)>>,
+    /// Of a rehearsal: the median time of each direction's messages, side 0's first, in nanoseconds, however few they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directions_ns_p50: Option<[Option<u64>; 2]>,
     /// [`Workload::Paced`] only: messages that could not be sent when they were due (more than one interval
     /// late).
     pub missed: Option<u64>,

@@ -3,16 +3,19 @@
 use serde::{Deserialize, Serialize};
 
 use crate::report::SideUse;
+use crate::score::Score;
 use crate::sys::lines::Bounce;
 
 /// A request of the lab.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Request {
     /// Do the handshake.
     Connect,
     /// Bounce cache lines.
     Floor(Bounce),
+    /// Learn what is to be rehearsed.
+    Learn(Score),
     /// Run the task.
     Run,
     /// Send or receive messages, one at a time ([`Task::Probe`](crate::job::Task::Probe)).
@@ -30,6 +33,8 @@ pub(crate) enum Request {
 pub(crate) enum RoundAnswer {
     /// To [`Request::Connect`].
     Connected,
+    /// To [`Request::Learn`].
+    Learned,
     /// To [`Request::Floor`]: the median of half a round trip, at the initiator.
     Floor {
         /// In nanoseconds.
@@ -68,6 +73,12 @@ pub(crate) struct SideOutcome {
     pub(crate) uncounted: Option<String>,
     /// When each call of the channel began and ended, in ticks, when it is looked at from outside.
     pub(crate) calls: Vec<(u64, u64)>,
+    /// When each message of a rehearsal began to be sent, in ticks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) sent_at: Vec<u64>,
+    /// When each had been received.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) taken_at: Vec<u64>,
     /// How often it slept of its own accord, between two messages.
     pub(crate) pauses: u64,
     /// Where the message is in its memory.

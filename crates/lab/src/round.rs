@@ -10,6 +10,7 @@ use crate::itself::THIS_PROGRAM;
 use crate::job::{PairJob, Role, SETUP, Task};
 use crate::peer::{PeerFault, PeerHandle};
 use crate::request::{Request, RoundAnswer, SideOutcome};
+use crate::score::Score;
 use crate::sys::lines::{Bounce, Lines, Polls};
 use crate::two_peers::TwoPeers;
 
@@ -41,8 +42,8 @@ pub(crate) struct FloorSeen {
     pub(crate) ns: f64,
 }
 
-/// Runs one round.
-pub(crate) fn run(job: &PairJob, stop: &AtomicBool) -> Result<Round, PeerFault> {
+/// Runs one round; of a rehearsal the `score`.
+pub(crate) fn run(job: &PairJob, score: Option<&Score>, stop: &AtomicBool) -> Result<Round, PeerFault> {
     let deadline = Instant::now() + job.time();
     if let Task::Null(_) = job.task {
         return alone(job, deadline, stop);
@@ -51,6 +52,9 @@ pub(crate) fn run(job: &PairJob, stop: &AtomicBool) -> Result<Round, PeerFault> 
     let (lines, blind) = lines(job);
     let mut both = Both::start(Some(ends), job, lines.as_ref(), deadline, stop)?;
     both.peers.connect(deadline, stop)?;
+    if let Some(score) = score {
+        both.peers.learn(score, deadline, stop)?;
+    }
     let before = both.floor()?;
     let [initiator, responder] = both.peers.run(&Request::Run, deadline, stop)?;
     let after = both.floor()?;

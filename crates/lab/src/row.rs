@@ -8,6 +8,7 @@ use crate::report::{Entrant, Floor, LatencyBasis, Launch, ReportRow, SideUse, St
 use crate::round::{Floors, Round};
 use crate::settle::RoundFound;
 use crate::stats::{self, Histogram};
+use crate::workload::rehearsed::{JoinedStamps, joined};
 
 /// The rounds of one entrant so far.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Gathered {
     verified: u64,
     missed: u64,
     samples: Histogram,
+    /// Of each direction, of a rehearsal.
+    directions: Option<Box<[Histogram; 2]>>,
     elapsed_ns: u64,
     floors: Vec<Floors>,
     /// Why there is no floor where there should be one.
@@ -52,6 +55,7 @@ impl Gathered {
             verified: 0,
             missed: 0,
             samples: Histogram::new(),
+            directions: None,
             elapsed_ns: 0,
             floors: Vec::new(),
             blind: None,
@@ -97,6 +101,18 @@ impl Gathered {
         let messages = job.messages * per_count;
         let moved = found.moved();
         let (samples, elapsed_ns, verified, progress) = match found {
+            RoundFound::Ours(round) if self.entrant.workload.is_rehearsed() => {
+                self.note_round(&round);
+                let JoinedStamps { directions, elapsed_ns } =
+                    joined(job, [&round.initiator, &round.responder]);
+                let mut both = directions[0].clone();
+                both.merge(&directions[1]);
+                match &mut self.directions {
+                    Some(all) => all.iter_mut().zip(&directions).for_each(|(all, one)| all.merge(one)),
+                    None => self.directions = Some(Box::new(directions)),
+                }
+                (both, elapsed_ns, round.initiator.verified + round.responder.verified, None)
+            }
             RoundFound::Ours(round) => {
                 self.note_round(&round);
                 // A stream ends when its receiver has verified the last message.
@@ -182,6 +198,9 @@ impl Gathered {
         let basis = match self.entrant.workload {
             Workload::PingPong => LatencyBasis::HalfRoundTrip,
             Workload::Stream | Workload::Corked => LatencyBasis::OneWayStamped,
+            Workload::Rehearsed | Workload::RehearsedCorked | Workload::RehearsedRoomy => {
+                LatencyBasis::OneWayStamped
+            }
             Workload::Paced => LatencyBasis::FromDueTime,
         };
         let mut notes = self.notes();
@@ -210,6 +229,10 @@ impl Gathered {
             sides: self.sides.filter(|_| fine && self.uncounted.is_none()),
             channel_bytes: self.channel_bytes,
             progress: progress.filter(|_| fine),
+            directions_ns_p50: self
+                .directions
+                .filter(|_| fine)
+                .map(|both| both.each_ref().map(Histogram::median)),
             missed: (self.entrant.workload == Workload::Paced).then_some(self.missed),
             failed,
             notes,

@@ -83,7 +83,8 @@ pub(crate) fn settled<T>(
 
 fn one_round(entrant: &RaceEntrant, job: &PairJob, stop: &AtomicBool) -> Result<RoundFound, PeerFault> {
     let Runner::Rival(rival, _) = &entrant.runner else {
-        return round::run(job, stop).map(|round| RoundFound::Ours(Box::new(round)));
+        return round::run(job, entrant.score.as_deref(), stop)
+            .map(|round| RoundFound::Ours(Box::new(round)));
     };
     let run = || rival.run(entrant.workload, job, stop);
     Ok(match round::around(job, stop, run)? {

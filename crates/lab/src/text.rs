@@ -1,5 +1,8 @@
 //! Saved bytes as text: UTF-8, with or without a byte order mark. Any other encoding is an error
-//! that names it.
+//! that names it. What is read of it as JSON is read in one place, so that every fault names its line and its field.
+
+use serde::de::DeserializeOwned;
+use thiserror::Error;
 
 /// The UTF-8 byte order mark, which some editors put first.
 const MARK: &[u8] = b"\xef\xbb\xbf";
@@ -36,4 +39,34 @@ pub fn plain(bytes: &[u8]) -> Result<&[u8], String> {
         Some((_, what)) => Err(format!("this is {what}")),
         None => Ok(bytes.strip_prefix(MARK).unwrap_or(bytes)),
     }
+}
+
+/// What is wrong with a text as JSON, with its line, and the path of its field where it is in one.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct JsonFault(String);
+
+/// Reads the whole text as one value.
+///
+/// # Errors
+/// The line and the field at fault.
+pub(crate) fn json<T: DeserializeOwned>(text: &[u8]) -> Result<T, JsonFault> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        fault(error.inner(), if path == "." { "" } else { &path })
+    })?;
+    json.end().map_err(|error| fault(&error, ""))?;
+    Ok(value)
+}
+
+fn fault(error: &serde_json::Error, path: &str) -> JsonFault {
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let what = error.to_string();
+    let what = what.strip_suffix(&place).unwrap_or(&what);
+    let cut = if error.is_eof() { ": the text is cut short" } else { "" };
+    JsonFault(match path {
+        "" => format!("line {}: {what}{cut}", error.line()),
+        path => format!("line {}: field `{path}`: {what}{cut}", error.line()),
+    })
 }

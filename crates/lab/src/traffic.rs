@@ -56,3 +56,15 @@ pub enum SeenWait {
     /// It asked again and again without sleeping.
     Spinning,
 }
+
+impl SeenWait {
+    /// In words.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            SeenWait::NotSeen => "was not seen to wait",
+            SeenWait::InTheCall => "slept in the call that reads",
+            SeenWait::ByDescriptor => "slept in a call for several descriptors",
+            SeenWait::Spinning => "spun",
+        }
+    }
+}

@@ -10,6 +10,7 @@ use crossing::Endpoint;
 use crate::job::{PairJob, Role, Task};
 use crate::peer::{PeerFault, PeerHandle};
 use crate::request::{Request, RoundAnswer, SideOutcome};
+use crate::score::Score;
 
 /// The two peers of a round or of a bench.
 #[derive(Debug)]
@@ -49,6 +50,19 @@ impl TwoPeers {
         match self.ask(&Request::Connect, deadline, stop)? {
             [RoundAnswer::Connected, RoundAnswer::Connected] => Ok(()),
             [RoundAnswer::Connected, other] | [other, _] => Err(PeerFault::out_of_turn(&other)),
+        }
+    }
+
+    /// Tells both what they will rehearse.
+    pub(crate) fn learn(
+        &mut self,
+        score: &Score,
+        deadline: Instant,
+        stop: &AtomicBool,
+    ) -> Result<(), PeerFault> {
+        match self.ask(&Request::Learn(score.clone()), deadline, stop)? {
+            [RoundAnswer::Learned, RoundAnswer::Learned] => Ok(()),
+            [RoundAnswer::Learned, other] | [other, _] => Err(PeerFault::out_of_turn(&other)),
         }
     }
 

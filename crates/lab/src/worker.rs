@@ -16,6 +16,7 @@ use crate::job::{Job, Role, Task};
 use crate::machine;
 use crate::mechanism;
 use crate::request::{Request, RoundAnswer, SideOutcome};
+use crate::score::Score;
 use crate::stats::Histogram;
 use crate::sys::lines::{Bounce, Lines};
 use crate::sys::usage::try_usage;
@@ -71,7 +72,7 @@ impl Worker {
                     }
                     Request::Connect => self.say(RoundAnswer::Connected)?,
                     Request::Floor(_) => self.say(RoundAnswer::Floor { median_ns: None })?,
-                    Request::Messages { .. } => {
+                    Request::Learn(_) | Request::Messages { .. } => {
                         return Err(self.control.fail("the null entrant has no messages".into()));
                     }
                 }
@@ -87,6 +88,7 @@ impl Worker {
 
     fn serve<M: Mechanism>(mut self, lines: Option<Lines>, never: &AtomicBool) -> Result<(), LineEnded> {
         let mut connection: Option<Connection<M>> = None;
+        let mut score: Option<Score> = None;
         let mut row = workload::probed::ProbedRow::new(self.job.pair.size(), self.job.pair.clock);
         loop {
             match self.hear(never)? {
@@ -99,9 +101,13 @@ impl Worker {
                     let median_ns = lines.as_ref().and_then(|lines| self.floor(lines, &bounce));
                     self.say(RoundAnswer::Floor { median_ns })?;
                 }
+                Request::Learn(what) => {
+                    score = Some(what);
+                    self.say(RoundAnswer::Learned)?;
+                }
                 Request::Run => {
                     let ran = match &mut connection {
-                        Some(connection) => self.task(connection),
+                        Some(connection) => self.task(connection, score.as_ref()),
                         None => Err("told to run before it was connected".into()),
                     };
                     let outcome = self.or_fail(ran)?;
@@ -128,11 +134,15 @@ impl Worker {
         endpoint.connect_as::<M>(&config).map_err(|error| error.to_string())
     }
 
-    fn task<M: Mechanism>(&self, connection: &mut Connection<M>) -> Result<SideOutcome, String> {
+    fn task<M: Mechanism>(
+        &self,
+        connection: &mut Connection<M>,
+        score: Option<&Score>,
+    ) -> Result<SideOutcome, String> {
         let job = &self.job.pair;
         let outcome = match (job.task, self.job.role) {
-            (Task::Race(workload), Role::Initiator) => workload::initiate(workload, connection, job),
-            (Task::Race(workload), Role::Responder) => workload::respond(workload, connection, job),
+            (Task::Race(workload), Role::Initiator) => workload::initiate(workload, connection, job, score),
+            (Task::Race(workload), Role::Responder) => workload::respond(workload, connection, job, score),
             (Task::Null(_) | Task::Probe | Task::Stage, _) => return Err("there is no such course".into()),
         };
         let outcome = outcome.map_err(|error| error.to_string())?;

@@ -70,6 +70,7 @@ fn row(kind: &str, workload: Workload, wait: WaitStrategy, p50: u64, per_s: f64)
         sides: Some([SideUse { user_ns: 300_000, ..SideUse::default() }; 2]),
         channel_bytes: None,
         progress: None,
+        directions_ns_p50: None,
         missed: None,
         failed: None,
         notes: vec![],

@@ -96,8 +96,8 @@ pub(super) fn open(
         (None, Some(_)) => return None,
         (None, None) => {}
     }
-    if a.workload == Workload::Paced && report_a.plan.rate_per_s != report_b.plan.rate_per_s {
-        return unjudged("paced at another rate");
+    if let Some(why) = unlike_offer(a.workload, (report_a, report_b)) {
+        return unjudged(why);
     }
     let measure = Measure::of(a.workload);
     // An entrant that cannot do this at all has nothing that could become worse.
@@ -115,5 +115,15 @@ pub(super) fn open(
             unjudged("one launch only, so that no spread is known")
         }
         Some(_) => None,
+    }
+}
+
+/// Why rows of this workload are not offered the same messages in both reports, if so.
+pub(super) fn unlike_offer(workload: Workload, (a, b): (&Report, &Report)) -> Option<&'static str> {
+    let watched = |report: &Report| report.rehearsal.as_ref().map(|rehearsal| rehearsal.watched.clone());
+    match workload {
+        Workload::Paced => (a.plan.rate_per_s != b.plan.rate_per_s).then_some("paced at another rate"),
+        _ if workload.is_rehearsed() => (watched(a) != watched(b)).then_some("a rehearsal of other traffic"),
+        _ => None,
     }
 }

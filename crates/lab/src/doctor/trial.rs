@@ -31,7 +31,7 @@ pub(super) fn mechanism(kind: Kind) -> Finding {
     let stop = Arc::new(AtomicBool::new(false));
     let _patience = set_after(PATIENCE, &stop);
     let shown = crate::show::record(&StageSetup::of(kind), MESSAGES, &stop).map_err(|over| over.0);
-    let raced = round::run(&job(kind), &stop).map_err(|fault| fault.to_string());
+    let raced = round::run(&job(kind), None, &stop).map_err(|fault| fault.to_string());
     let late = stop.load(Ordering::Relaxed);
     match (shown, raced) {
         _ if late => missing(

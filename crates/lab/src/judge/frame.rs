@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::groups::SPREAD;
+use super::rehearsed;
 use crate::report::{Channel, Entrant, Latency, LatencyBasis, Report, ReportRow, State};
 use crate::units;
 
@@ -31,6 +32,7 @@ pub(super) fn above(report: &Report) -> Vec<String> {
         ),
         format!("seed {}, ipcscope {}, {}", plan.seed, report.version, units::date(report.started_unix_ms)),
     ];
+    lines.extend(report.rehearsal.as_ref().map(|rehearsal| rehearsed::above(&rehearsal.watched)));
     if let Some(bytes) = plan.capacity_bytes {
         lines.push(format!(
             "channels asked to hold {} in each direction, rivals as they are",
@@ -78,7 +80,8 @@ pub(super) fn below(report: &Report) -> Vec<String> {
         );
     }
     let has_basis = |basis| {
-        report.rows.iter().any(|row| row.latency_ns.as_ref().is_some_and(|latency| latency.basis == basis))
+        let raced = report.rows.iter().filter(|row| !row.workload.is_rehearsed());
+        raced.filter_map(|row| row.latency_ns.as_ref()).any(|latency| latency.basis == basis)
     };
     let basis = [
         (LatencyBasis::HalfRoundTrip, "ping-pong latency is half of a measured round trip"),
@@ -92,6 +95,9 @@ pub(super) fn below(report: &Report) -> Vec<String> {
         ),
     ];
     lines.extend(basis.into_iter().filter(|(basis, _)| has_basis(*basis)).map(|(_, text)| text.to_owned()));
+    if report.rows.iter().any(|row| row.workload.is_rehearsed()) {
+        lines.extend(rehearsed::below(report));
+    }
     let lacks = |latency: &Latency| latency.p999.is_none();
     if report.rows.iter().any(|row| row.latency_ns.as_ref().is_some_and(lacks)) {
         lines.push("– too few samples for that percentile: at least 10 must lie beyond it".into());

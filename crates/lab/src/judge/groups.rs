@@ -174,7 +174,8 @@ impl<'a> RowGroup<'a> {
     /// The settings in words: `ping-pong, 64 B, spin`.
     pub(super) fn setting(&self) -> String {
         let first = self.first();
-        format!("{}, {}, {}", first.workload, units::bytes(first.size_bytes), first.wait)
+        let up_to = if first.workload.is_rehearsed() { "up to " } else { "" };
+        format!("{}, {up_to}{}, {}", first.workload, units::bytes(first.size_bytes), first.wait)
     }
 
     /// The planned mechanisms that have no row here.

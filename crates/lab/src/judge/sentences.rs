@@ -1,6 +1,7 @@
 //! Sentences about a report. Each names its figure, and follows from its rows alone.
 
 use super::groups::{Advice, FIGURES, JudgedFigure, Placed, RowGroup, cpu, slower, title, title_of};
+use super::rehearsed;
 use crate::plan::Workload;
 use crate::report::{Report, ReportRow};
 use crate::scene::Scene;
@@ -13,6 +14,9 @@ pub(super) fn verdicts(group: &RowGroup<'_>, report: &Report, scenes: &[Scene]) 
         let titles: Vec<String> = group.absent(report).map(|kind| title_of(kind.name(), scenes)).collect();
         let missing = if titles.is_empty() { "every entrant".into() } else { list(&titles) };
         return vec![format!("Nothing is judged: the race was stopped before {missing} had a round here.")];
+    }
+    if report.rehearsal.as_ref().is_some_and(|rehearsal| !rehearsal.agreement.agrees) {
+        return vec![rehearsed::NOTHING.into()];
     }
     let [p50, p99, rate, cpu, _] = &FIGURES;
     let figures: &[&JudgedFigure] = match group.measure() {
@@ -66,6 +70,9 @@ const ASLEEP: f64 = 0.3;
 
 /// The conclusions from these numbers.
 pub(super) fn advice(report: &Report, groups: &[RowGroup<'_>], scenes: &[Scene]) -> Vec<Advice> {
+    if let Some(rehearsal) = &report.rehearsal {
+        return rehearsed::advice(report, rehearsal, scenes);
+    }
     let mut told = Vec::new();
     let mut tell = |text: String, rows: &[Placed<'_>]| {
         told.push(Advice { text, rows: rows.iter().map(|(index, _)| *index).collect() });

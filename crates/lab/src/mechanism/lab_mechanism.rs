@@ -29,6 +29,10 @@ pub(crate) struct LabMechanism {
     pub(crate) flows_from_bytes: u32,
     /// The call by which an end sleeps, if there is a choice.
     pub(crate) sleeps_by: Option<fn() -> Sleeping>,
+    /// The kinds of edges between other programs that are this mechanism.
+    pub(super) own_edges: &'static [&'static str],
+    /// Those that are none of ours, and nearest to this one.
+    pub(super) near_edges: &'static [&'static str],
 }
 
 /// How the two processes of a stage meet.

@@ -33,6 +33,13 @@ pub(crate) const fn of(kind: Kind) -> &'static LabMechanism {
     }
 }
 
+/// The mechanism that a kind of edge between other programs is, or that is nearest to it, and whether it is that itself.
+pub(crate) fn of_edge(edge: &str) -> Option<(Kind, bool)> {
+    let all = || Kind::ALL.into_iter();
+    let own = all().find(|&kind| of(kind).own_edges.contains(&edge)).map(|kind| (kind, true));
+    own.or_else(|| all().find(|&kind| of(kind).near_edges.contains(&edge)).map(|kind| (kind, false)))
+}
+
 impl Scene {
     /// The story of one of our mechanisms: its design, as crossing holds it, and the words about it.
     pub fn of(kind: Kind) -> Scene {
@@ -105,6 +112,21 @@ mod tests {
             }
         }
         assert!(filled > 0);
+    }
+
+    #[test]
+    fn an_edge_is_one_mechanism_or_nearest_to_one() {
+        let listed = |kind: Kind| of(kind).own_edges.iter().chain(of(kind).near_edges);
+        let mut all: Vec<&str> = Kind::ALL.into_iter().flat_map(listed).copied().collect();
+        for edge in &all {
+            let (kind, own) = of_edge(edge).unwrap();
+            assert_eq!(of(kind).own_edges.contains(edge), own, "{edge}");
+        }
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count, "no edge is two mechanisms");
+        assert_eq!(of_edge("carrier-pigeon"), None);
     }
 
     /// In the kernel, as in the ring, a sender looks for room before it copies.

@@ -40,6 +40,8 @@ pub(super) const PIPE: LabMechanism = LabMechanism {
     carried: None,
     flows_from_bytes: 0,
     sleeps_by: None,
+    own_edges: &["pipe", "fifo"],
+    near_edges: &["pty", "eventfd"],
 };
 
 fn end(link: String, fd: &OwnedFd) -> Option<ChannelEnd> {

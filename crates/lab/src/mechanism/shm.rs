@@ -44,6 +44,8 @@ pub(super) const SHM: LabMechanism = LabMechanism {
     carried: None,
     flows_from_bytes: 0,
     sleeps_by: Some(crossing::sleeping),
+    own_edges: &[],
+    near_edges: &["memfd", "posix-memory", "sysv-memory", "anonymous-memory", "mapped-file"],
 };
 
 /// The last message of a region before there is one.

@@ -39,6 +39,8 @@ pub(super) const TCP: LabMechanism = LabMechanism {
     // messages of 1 KiB, with 16 KiB and messages of 16 KiB.
     flows_from_bytes: 32 << 10,
     sleeps_by: None,
+    own_edges: &["tcp"],
+    near_edges: &["udp"],
 };
 
 fn end(_: String, fd: &OwnedFd) -> Option<ChannelEnd> {

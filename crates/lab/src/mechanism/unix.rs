@@ -25,6 +25,8 @@ pub(super) const UNIX: LabMechanism = LabMechanism {
     carried: None,
     flows_from_bytes: 0,
     sleeps_by: None,
+    own_edges: &["unix-stream"],
+    near_edges: &["unix-datagram", "unix-seqpacket", "posix-queue", "sysv-queue"],
 };
 
 /// The one thing that can be overwritten on a socket.

@@ -95,6 +95,10 @@ impl Measure {
         match workload {
             Workload::PingPong | Workload::Paced => Measure::LatencyP50,
             Workload::Stream | Workload::Corked => Measure::MessagesPerS,
+            // What its programs gain is that the whole is over sooner.
+            Workload::Rehearsed | Workload::RehearsedCorked | Workload::RehearsedRoomy => {
+                Measure::MessagesPerS
+            }
         }
     }
 
@@ -172,6 +176,7 @@ mod tests {
             sides: None,
             channel_bytes: None,
             progress: None,
+            directions_ns_p50: None,
             missed: None,
             failed: None,
             notes: vec![],

@@ -12,14 +12,19 @@ use crate::sys::usage::{Usage, peak_rss_kib, usage};
 
 /// Why a round failed.
 #[derive(Debug, Error)]
-#[error(transparent)]
 pub(crate) enum Broken {
     /// The channel would not send.
+    #[error(transparent)]
     Send(#[from] SendError),
     /// The channel would not receive.
+    #[error(transparent)]
     Recv(#[from] RecvError),
     /// What came was not what was sent.
+    #[error(transparent)]
     Mismatch(#[from] payload::Mismatch),
+    /// There is nothing to rehearse.
+    #[error("told to rehearse before it was told what")]
+    NoScore,
 }
 
 /// How often a round notes how far it is.

@@ -4,20 +4,14 @@
 //! every message it held up. Each message carries its due time; it is received as a stream is. A message that
 //! is sent more than one interval late is counted as missed, and still sent.
 
-use std::time::Duration;
-
 use crossing::{Connection, Mechanism, WaitStrategy};
 
 use super::course::{Broken, await_signal, send_warmup, spent_since};
+use super::pacing::wait_until;
 use super::payload::fill;
-use crate::clock::Clock;
 use crate::job::PairJob;
 use crate::request::SideOutcome;
 use crate::sys::usage::usage;
-
-/// A sender that may sleep wakes this long before a message is due and spins the rest: longer than a timer is
-/// late.
-const WAKE_EARLY: Duration = Duration::from_micros(200);
 
 pub(super) fn send<M: Mechanism>(
     connection: &mut Connection<M>,
@@ -32,7 +26,8 @@ pub(super) fn send<M: Mechanism>(
     let began = clock.now();
     for count in 0..job.messages {
         let due = began + count * interval;
-        wait_until(due, &clock, job.wait);
+        // A spinning row spins, another sleeps most of the time.
+        wait_until(due, &clock, job.wait != WaitStrategy::Spin);
         missed += u64::from(clock.now().saturating_sub(due) > interval);
         fill(&mut message, job.warmup + count, due);
         connection.send(&message)?;
@@ -40,17 +35,4 @@ pub(super) fn send<M: Mechanism>(
     let usage = spent_since(&before);
     await_signal(connection, job)?;
     Ok(SideOutcome { began, ended: clock.now(), missed, usage, ..SideOutcome::default() })
-}
-
-/// Waits for `due` in the way the row waits: a spinning row spins, another sleeps most of the time.
-fn wait_until(due: u64, clock: &Clock, wait: WaitStrategy) {
-    if wait != WaitStrategy::Spin {
-        let left = Duration::from_nanos(clock.ns(due.saturating_sub(clock.now())));
-        if let Some(sleep) = left.checked_sub(WAKE_EARLY).filter(|sleep| !sleep.is_zero()) {
-            crossing::pause(sleep);
-        }
-    }
-    while clock.now() < due {
-        std::hint::spin_loop();
-    }
 }
