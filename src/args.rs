@@ -56,6 +56,8 @@ pub(crate) enum Verb {
     Map(MapVerb),
     /// Watch one channel between two running programs: calls, sizes, times, who waits for whom
     Watch(WatchVerb),
+    /// Run the traffic of two other programs, as it was watched, over every mechanism
+    Rehearse(Rehearse),
     /// Compare two reports, row by row
     Compare(Compare),
     /// Open the lab with a recorded trace
@@ -283,6 +285,37 @@ fn span(text: &str) -> Result<Duration, String> {
     let ns = lab::units::parse_duration(text).filter(|ns| whole && *ns > 0.0 && *ns <= LONGEST_NS);
     let ns = ns.ok_or("a time up to an hour is expected, such as 10s or 200ms")?;
     Ok(Duration::from_nanos(ns as u64))
+}
+
+/// `ipcscope rehearse`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: ipcscope watch 812:7 --for 2s --json > watch.json; ipcscope rehearse watch.json"
+)]
+pub(crate) struct Rehearse {
+    /// The watch, printed by `ipcscope watch --json`; - is stdin
+    #[arg(value_name = "WATCH")]
+    pub(crate) watch: PathBuf,
+    /// Where the two processes run: same-core, cross-core, unpinned, or two cores such as 0,1 [default: unpinned, as
+    /// the programs most likely are]
+    #[arg(long, alias = "place")]
+    pub(crate) placement: Option<Placement>,
+    /// How both ends wait, a list of spin, block, hybrid, hybrid:20us [default: block,hybrid, and spin where there are two
+    /// cores]
+    #[arg(long = "wait", value_name = "LIST", value_delimiter = ',')]
+    pub(crate) waits: Vec<WaitStrategy>,
+    /// Fresh pairs of processes for each row [default: 5; fewer, at least 2, where the traffic takes long]
+    #[arg(short = 'r', long = "rounds", alias = "launches", value_name = "N")]
+    pub(crate) rounds: Option<u32>,
+    /// Shuffles the order of the rounds [default: random, printed with the result]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Print the whole report as JSON on stdout, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show the best of each group first
+    #[arg(long)]
+    pub(crate) sort: bool,
 }
 
 /// `ipcscope compare`.

@@ -57,6 +57,7 @@ fn run() -> Result<Outcome, Failure> {
         Verb::Probe(probe) => command::probe::run(&probe, ink),
         Verb::Map(map) => command::map::run(&map, ink),
         Verb::Watch(watch) => command::watch::run(&watch, ink),
+        Verb::Rehearse(rehearse) => command::rehearse::run(&rehearse, ink),
         Verb::Compare(compare) => command::compare::run(&compare, ink),
         Verb::Replay(replay) => command::replay::run(&replay),
         Verb::Doctor(doctor) => command::doctor::run(&doctor, ink),

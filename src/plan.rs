@@ -112,6 +112,12 @@ pub(crate) fn command(plan: &Plan) -> String {
         values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     }
     let Plan { kinds, workloads, sizes, placement, waits, count, launches, rate_per_s, seed, .. } = plan;
+    if plan.is_rehearsal() {
+        let waits = list(waits);
+        return format!(
+            "ipcscope rehearse WATCH.json --placement {placement} --wait {waits} --rounds {launches} --seed {seed}"
+        );
+    }
     let mut line =
         format!("ipcscope race {}", kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" "));
     line.push_str(&format!(" --workload {} --size {}", list(workloads), list(sizes)));
@@ -173,7 +179,7 @@ pub(crate) fn chosen<T: Clone + PartialEq>(typed: &[T], default: &[T]) -> Vec<T>
 }
 
 /// Short enough to be typed again.
-fn random_seed() -> u64 {
+pub(crate) fn random_seed() -> u64 {
     std::hash::RandomState::new().build_hasher().finish() % 1_000_000_000
 }
 

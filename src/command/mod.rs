@@ -7,6 +7,7 @@ pub(crate) mod man;
 pub(crate) mod map;
 pub(crate) mod probe;
 pub(crate) mod race;
+pub(crate) mod rehearse;
 pub(crate) mod replay;
 pub(crate) mod serve;
 pub(crate) mod show;

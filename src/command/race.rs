@@ -1,8 +1,10 @@
 //! `ipcscope race`: check the destinations, run the plan, show the report, keep it.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use lab::Report;
+use lab::race::{RaceError, RaceProgress};
 
 use crate::args;
 use crate::export::ExportTarget;
@@ -14,15 +16,26 @@ use crate::render::form::OutputFormat;
 use crate::render::{self, Ink, progress::Bar};
 
 /// A form of the report, and where it goes.
-type Export = (OutputFormat, ExportTarget);
+pub(super) type Export = (OutputFormat, ExportTarget);
 
 /// Races, and prints the report.
 pub(crate) fn run(typed: &args::Race, ink: Ink) -> Result<Outcome, Failure> {
     let Decided { plan, notices } = plan::decide(&typed.into())?;
     let exports = exports(typed)?;
+    run_and_show(|watch, stop| lab::race::run(&plan, watch, stop), &notices, typed.sort, &exports, ink)
+}
+
+/// Runs it, and keeps, exports and prints what it found.
+pub(super) fn run_and_show(
+    race: impl FnOnce(&mut dyn FnMut(&RaceProgress), &AtomicBool) -> Result<Report, RaceError>,
+    notices: &[String],
+    sort: bool,
+    exports: &[Export],
+    ink: Ink,
+) -> Result<Outcome, Failure> {
     let interruption = Interruption::watch(|| {})?;
     let bar = Bar::new();
-    let raced = lab::race::run(&plan, &mut |progress| bar.show(progress), interruption.stop());
+    let raced = race(&mut |progress| bar.show(progress), interruption.stop());
     drop(bar);
     let report = raced.map_err(Failure::told)?;
     let ended = match interruption.ended().filter(|_| report.interrupted) {
@@ -30,7 +43,7 @@ pub(crate) fn run(typed: &args::Race, ink: Ink) -> Result<Outcome, Failure> {
         None if report.rows.iter().any(|row| row.failed.is_some()) => Outcome::RunFailed,
         None => Outcome::Done,
     };
-    ended.after(show(&report, &notices, typed, &exports, &interruption, ink))
+    ended.after(show(&report, notices, sort, exports, &interruption, ink))
 }
 
 /// Where the report goes, each place checked; stdout holds one form only.
@@ -59,7 +72,7 @@ fn exports(typed: &args::Race) -> Result<Vec<Export>, Failure> {
 fn show(
     report: &Report,
     notices: &[String],
-    typed: &args::Race,
+    sort: bool,
     exports: &[Export],
     interruption: &Interruption,
     ink: Ink,
@@ -73,12 +86,12 @@ fn show(
     let (last, first): (Vec<&Export>, Vec<&Export>) =
         exports.iter().partition(|(_, place)| *place == ExportTarget::Stdout);
     let write = |shown, (form, place): &Export| {
-        outcome::both(shown, place.write(form.write(report, notices, typed.sort).as_bytes()))
+        outcome::both(shown, place.write(form.write(report, notices, sort).as_bytes()))
     };
     let shown = first.into_iter().fold(Ok(()), write);
     interruption.results_are_safe();
     if last.is_empty() {
-        let table = render::table::text(report, notices, typed.sort, render::table::width(), ink);
+        let table = render::table::text(report, notices, sort, render::table::width(), ink);
         return outcome::both(shown, outcome::print(table));
     }
     notices.iter().for_each(outcome::note);

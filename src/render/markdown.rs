@@ -28,6 +28,10 @@ pub(crate) fn report(report: &Report, notices: &[String], sort: bool) -> String 
     list(&mut out, &judged.below);
     list(&mut out, &judged.doubts);
     list(&mut out, &judged.befell);
+    if report.rehearsal.is_some() {
+        out.push('\n');
+        list(&mut out, &judged.advice.into_iter().map(|advice| advice.text).collect::<Vec<_>>());
+    }
     out
 }
 

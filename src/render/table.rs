@@ -39,6 +39,13 @@ pub(crate) fn text(report: &Report, notices: &[String], sort: bool, width: usize
     for line in judged.below.iter().chain(&judged.doubts).chain(&judged.befell) {
         out.push_str(&format!("{}\n", wrap(line, width, 2)));
     }
+    // A rehearsal is asked for its answer.
+    if report.rehearsal.is_some() {
+        out.push('\n');
+        for advice in &judged.advice {
+            out.push_str(&format!("{}\n", wrap(&advice.text, width, 2)));
+        }
+    }
     if !layout.left_out.is_empty() && numbers().next().is_some() {
         let columns = layout.left_out.join(", ");
         out.push_str(&format!("{}\n", wrap(&format!("not shown for want of width: {columns}"), width, 2)));

@@ -2,8 +2,20 @@
 
 use crate::harness::Desk;
 
-const VERBS: [&str; 10] =
-    ["serve", "race", "show", "probe", "map", "compare", "replay", "doctor", "completions", "man"];
+const VERBS: [&str; 12] = [
+    "serve",
+    "race",
+    "show",
+    "probe",
+    "map",
+    "watch",
+    "rehearse",
+    "compare",
+    "replay",
+    "doctor",
+    "completions",
+    "man",
+];
 
 #[test]
 fn every_verb_has_help_on_stdout() {

@@ -22,6 +22,7 @@ mod live;
 mod map;
 mod probe;
 mod race;
+mod rehearse;
 mod replay;
 mod rivals;
 mod schema;
