@@ -182,6 +182,9 @@ pub(crate) struct Show {
     /// Print the recorded trace, one JSON object a line (docs/trace.md)
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write it as Chrome trace events, too, which Perfetto opens
+    #[arg(long, value_name = "FILE")]
+    pub(crate) chrome_trace: Option<PathBuf>,
 }
 
 /// `ipcscope probe`.
@@ -349,6 +352,9 @@ pub(crate) struct Replay {
     /// The trace, printed by `ipcscope show --json` or saved by the page; - is stdin
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Write it as Chrome trace events, which Perfetto opens, and open no page
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "open"])]
+    pub(crate) chrome_trace: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) door: ListenArgs,
 }

@@ -167,6 +167,7 @@ export interface Event {
   name?: string
   parts?: Array<Part>
   payload?: string
+  pid?: number
   place?: string
   processes?: [Process, Process]
   remedy?: string
@@ -180,6 +181,7 @@ export interface Event {
   steps?: Array<Step>
   t_ns: number
   text?: string
+  thread?: number
   title?: string
   tone?: Tone
   took_ns?: number
@@ -236,6 +238,7 @@ export interface Gauge {
 
 export interface Header {
   calls?: CallCosts
+  channel?: string
   clock: string
   format: string
   frame_bytes?: number
@@ -468,6 +471,7 @@ export interface Probed {
 export interface Process {
   actor: Actor
   core: number | null
+  name?: string
   parent: number
   pid: number
 }

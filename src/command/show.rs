@@ -3,6 +3,7 @@
 use lab::stage::StageSetup;
 
 use crate::args;
+use crate::export::ExportTarget;
 use crate::interruption::Interruption;
 use crate::outcome::{self, Failure, Outcome};
 use crate::plan;
@@ -11,6 +12,7 @@ use crate::render::{self, Ink};
 /// Records the messages and prints them.
 pub(crate) fn run(typed: &args::Show, ink: Ink) -> Result<Outcome, Failure> {
     let mut notices = Vec::new();
+    let chrome_trace = typed.chrome_trace.as_deref().map(ExportTarget::check).transpose()?;
     let placement = plan::placement(typed.placement, &mut notices)?;
     let interruption = Interruption::watch(|| {})?;
     let setup =
@@ -24,6 +26,9 @@ pub(crate) fn run(typed: &args::Show, ink: Ink) -> Result<Outcome, Failure> {
     interruption.results_are_safe();
     for notice in notices {
         outcome::note(notice);
+    }
+    if let Some(place) = chrome_trace {
+        place.write(render::chrome_trace::text(std::slice::from_ref(&trace)).as_bytes())?;
     }
     let printed = if typed.json {
         let mut lines = Vec::new();

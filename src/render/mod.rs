@@ -1,6 +1,7 @@
 //! How results look: one file for each form, and the words that the forms share. What is said of a report is judged in [`lab::judge`].
 
 pub(crate) mod choice;
+pub(crate) mod chrome_trace;
 pub(crate) mod comparison;
 pub(crate) mod csv;
 pub(crate) mod doctor;

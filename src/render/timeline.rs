@@ -217,10 +217,10 @@ mod tests {
             header: serde_json::from_value(header).expect("a header"),
             events: vec![
                 Event::new(0, begin),
-                event(0, Side::Sender, 0, What::SendBegin { payload: None }),
+                event(0, Side::Sender, 0, What::SendBegin { payload: None, bytes: None }),
                 event(1_000, Side::Sender, 0, What::SendEnd {}),
                 event(4_000, Side::Receiver, 0, What::received()),
-                event(5_000, Side::Sender, 1, What::SendBegin { payload: None }),
+                event(5_000, Side::Sender, 1, What::SendBegin { payload: None, bytes: None }),
                 event(6_000, Side::Receiver, 1, What::received()),
                 event(7_000, Side::Sender, 1, What::SendEnd {}),
             ],

@@ -219,14 +219,5 @@ fn perform(
 
 /// A command that makes no sense, as a line of the trace.
 fn refused(t_ns: u64, why: String) -> Event {
-    Event {
-        t_ns,
-        what: What::Note { tone: Tone::Bad },
-        side: None,
-        message: None,
-        back: false,
-        cpu: None,
-        step: None,
-        text: Some(why),
-    }
+    Event::new(t_ns, What::Note { tone: Tone::Bad }).saying(why)
 }

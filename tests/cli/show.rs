@@ -45,7 +45,7 @@ fn the_trace_can_be_read_back() {
                     trace.events.iter().filter(is).count()
                 };
                 assert_eq!(
-                    seen(Side::Sender, What::SendBegin { payload: words.clone() }),
+                    seen(Side::Sender, What::SendBegin { payload: words.clone(), bytes: None }),
                     1,
                     "{line}: {message}"
                 );

@@ -112,6 +112,41 @@ impl Scene {
         self.with(id, |shown| shown.level = Some(Level { held: held.into(), size: size.into() }))
     }
 
+    /// The same for two programs that are only watched, and write and read by the calls of these names: without what is read of
+    /// the lab's own processes or promised of them. On a channel of one way nothing stands for the way back.
+    pub fn watched(mut self, writes: &str, reads: &str, one_way: bool) -> Scene {
+        for shown in &mut self.stage {
+            shown.gauges.clear();
+            shown.level = None;
+        }
+        for step in &mut self.steps {
+            let of_process =
+                |effect: &&Effect| matches!(effect, Effect::Sleeps { .. } | Effect::Wakes { .. });
+            step.effects = step.effects.iter().filter(of_process).cloned().collect();
+            let Act::Syscall { .. } = step.act else { continue };
+            let (name, text) = match (step.actor, step.when) {
+                (Actor::Sender, _) => (writes, format!("The sender calls {writes}().")),
+                (_, When::ReceiverFirst) => {
+                    (reads, format!("The receiver calls {reads}(); there is nothing yet."))
+                }
+                _ => (reads, format!("The receiver is in {reads}(), which finds the bytes.")),
+            };
+            step.act = Act::Syscall { name: name.to_owned().into() };
+            step.text = text.into();
+        }
+        if one_way {
+            let steps = &self.steps;
+            let is_on_the_way =
+                |id: &str| steps.iter().any(|step| step.at == id || step.to.as_deref() == Some(id));
+            self.stage.retain(|shown| match shown.part.form {
+                Form::Buffer { .. } | Form::Queue => is_on_the_way(&shown.part.id),
+                _ => true,
+            });
+            self.duplex = false;
+        }
+        Scene { budgets: vec![], experiments: vec![], ..self }
+    }
+
     fn with(mut self, id: &str, change: impl FnOnce(&mut ScenePart)) -> Scene {
         let part = self.stage.iter_mut().find(|shown| shown.part.id == id);
         debug_assert!(part.is_some(), "{}: no part `{id}`", self.kind);
@@ -198,6 +233,26 @@ mod tests {
                 assert_eq!(scene.experiments.iter().filter(|other| other.id == experiment.id).count(), 1);
             }
         }
+    }
+
+    #[test]
+    fn of_programs_that_are_watched_nothing_is_said_that_only_the_lab_s_own_do() {
+        for kind in Kind::ALL {
+            let scene = Scene::of(kind).watched("writev", "recvmsg", false);
+            assert!(scene.stage.iter().all(|shown| shown.gauges.is_empty() && shown.level.is_none()));
+            assert!(scene.budgets.is_empty() && scene.experiments.is_empty());
+            let calls = scene.steps.iter().filter_map(|step| match &step.act {
+                Act::Syscall { name } => Some((step.actor, name.as_ref())),
+                _ => None,
+            });
+            assert!(
+                calls
+                    .into_iter()
+                    .all(|call| [(Actor::Sender, "writev"), (Actor::Receiver, "recvmsg")].contains(&call))
+            );
+        }
+        let parts = |one_way| Scene::of(Kind::Pipe).watched("write", "read", one_way).stage.len();
+        assert_eq!(parts(true) + 1, parts(false), "the second pipe");
     }
 
     #[test]

@@ -54,7 +54,10 @@ pub struct Header {
     pub placement: String,
     /// The process that sends forward, and the one that receives.
     pub processes: [Process; 2],
-    /// Bytes in each message.
+    /// The channel between two programs that were only watched: an edge of the map. Absent of the lab's own processes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// Bytes in each message; where they differ, in the longest.
     pub size_bytes: u32,
     /// Bytes of each message with its header and padding, as it lies in the mechanism. An older trace does not
     /// tell.
@@ -85,7 +88,7 @@ pub struct CallCosts {
 
 impl Header {
     /// A header of now; what the two processes are is the caller's to say.
-    pub(crate) fn new(
+    pub fn new(
         scene: Scene,
         wait: impl fmt::Display,
         placement: impl fmt::Display,
@@ -101,6 +104,7 @@ impl Header {
             wait: wait.to_string(),
             placement: placement.to_string(),
             processes,
+            channel: None,
             size_bytes,
             frame_bytes: None,
             calls: None,
@@ -199,7 +203,7 @@ mod tests {
     use serde_json::json;
 
     fn sample() -> Trace {
-        let process = |actor, pid| Process { actor, pid, parent: 9, core: Some(0) };
+        let process = |actor, pid| Process { actor, pid, parent: 9, core: Some(0), name: None };
         Trace {
             header: Header::new(
                 Scene::of(Kind::Pipe),

@@ -154,6 +154,7 @@ impl Pair {
             pid: peer.pid(),
             parent: state::parent(peer.pid()).unwrap_or_else(std::process::id),
             core: peer.core(),
+            name: None,
         })
     }
 

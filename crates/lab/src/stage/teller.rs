@@ -137,7 +137,7 @@ impl<'a> Teller<'a> {
         let mut events = Vec::with_capacity(2 * sights.len());
         for Sight { number, began, ended, cpu, words, ahead_bytes, fault } in sights {
             let (begin, end) = match call {
-                Call::Send => (What::SendBegin { payload: words }, What::SendEnd {}),
+                Call::Send => (What::SendBegin { payload: words, bytes: None }, What::SendEnd {}),
                 Call::Recv => (What::RecvBegin {}, What::RecvEnd { payload: words, ahead_bytes }),
             };
             let end = match &fault {

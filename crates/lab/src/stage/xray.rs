@@ -39,6 +39,7 @@ pub(super) fn processes(pids: [u32; 2], cores: Option<[usize; 2]>) -> [Process; 
         pid: pids[place],
         parent: std::process::id(),
         core: cores.map(|cores| cores[place]),
+        name: None,
     };
     [process(0, Side::Sender), process(1, Side::Receiver)]
 }

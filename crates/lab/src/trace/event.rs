@@ -24,6 +24,10 @@ pub struct Event {
     pub message: Option<u64>,
     /// Whether the message travels from the receiver to the sender.
     pub back: bool,
+    /// The process, where a side has others than the one that the header names.
+    pub pid: Option<u32>,
+    /// The thread, where it is not the process's first.
+    pub thread: Option<u32>,
     /// The core the event was seen on.
     pub cpu: Option<u32>,
     /// The step of the scene that the event is an instance of.
@@ -35,7 +39,18 @@ pub struct Event {
 impl Event {
     /// An event of the lab's own.
     pub fn new(t_ns: u64, what: What) -> Event {
-        Event { t_ns, what, side: None, message: None, back: false, cpu: None, step: None, text: None }
+        Event {
+            t_ns,
+            what,
+            side: None,
+            message: None,
+            back: false,
+            pid: None,
+            thread: None,
+            cpu: None,
+            step: None,
+            text: None,
+        }
     }
 
     /// The same, by `side`.
@@ -72,7 +87,7 @@ impl Event {
             None => return Err(ReadError::of(0, "what", "missing")),
         };
         let value = Value::Object(fields);
-        let Common { t_ns, side, message, direction, cpu, step, text } = take(value.clone())?;
+        let Common { t_ns, side, message, direction, pid, thread, cpu, step, text } = take(value.clone())?;
         let what = match take(Value::Object(Map::from_iter([(name.clone(), value)]))) {
             Ok(what) => what,
             Err(ReadError { field: None, .. }) => return Ok(None),
@@ -82,7 +97,7 @@ impl Event {
             return Err(ReadError::of(0, "text", "missing"));
         }
         let back = direction.is_some();
-        Ok(Some(Event { t_ns, what, side, message, back, cpu, step, text }))
+        Ok(Some(Event { t_ns, what, side, message, back, pid, thread, cpu, step, text }))
     }
 }
 
@@ -112,6 +127,12 @@ struct Common {
     /// `back` for a message that travels from the receiver to the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     direction: Option<Direction>,
+    /// The process, where a side has others than the one that the header names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    /// The thread, where it is not the process's first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    thread: Option<u32>,
     /// The core the event was seen on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cpu: Option<u32>,
@@ -152,6 +173,11 @@ impl Serialize for Event {
             }
             for (name, value) in fields.as_object().into_iter().flatten() {
                 map.serialize_entry(name, value)?;
+            }
+        }
+        for (name, number) in [("pid", self.pid), ("thread", self.thread)] {
+            if let Some(number) = number {
+                map.serialize_entry(name, &number)?;
             }
         }
         if let Some(cpu) = self.cpu {
@@ -223,7 +249,7 @@ mod tests {
 
     #[test]
     fn fields_stand_beside_each_other_in_a_fixed_order() {
-        let what = What::SendBegin { payload: Some("hello".into()) };
+        let what = What::SendBegin { payload: Some("hello".into()), bytes: None };
         let event = Event { back: true, cpu: Some(1), ..Event::new(7, what).by(Side::Receiver).of(3) };
         assert_eq!(
             event.line(),
@@ -235,7 +261,7 @@ mod tests {
     #[test]
     fn every_kind_of_event_is_read_back() {
         let values = Values::from([("full".into(), json!(true)), ("bytes".into(), json!(7))]);
-        let process = Process { actor: Side::Sender, pid: 1, parent: 2, core: None };
+        let process = Process { actor: Side::Sender, pid: 1, parent: 2, core: None, name: None };
         let table = What::Table {
             title: "t".into(),
             columns: vec!["a".into()],

@@ -22,6 +22,9 @@ pub struct Process {
     pub parent: u32,
     /// The core it was read back on; `None` when unpinned.
     pub core: Option<usize>,
+    /// Its name, of a program that the lab did not start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// What the gauges say: from a gauge's field to a number, a text or a boolean.
@@ -46,6 +49,9 @@ pub enum What {
         /// The text of the message.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         payload: Option<String>,
+        /// Its bytes, where messages differ in size.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bytes: Option<u64>,
     },
     /// `send` has returned: the message is published.
     SendEnd {},

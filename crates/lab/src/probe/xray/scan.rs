@@ -94,7 +94,7 @@ pub(super) fn who(side: usize) -> Side {
 pub(super) fn both_calls([send, recv]: [(u64, u64); 2]) -> Vec<Event> {
     vec![
         Event::new(recv.0, What::RecvBegin {}).by(Side::Receiver).of(0),
-        Event::new(send.0, What::SendBegin { payload: None }).by(Side::Sender).of(0),
+        Event::new(send.0, What::SendBegin { payload: None, bytes: None }).by(Side::Sender).of(0),
         Event::new(send.1, What::SendEnd {}).by(Side::Sender).of(0),
         Event::new(recv.1, What::received()).by(Side::Receiver).of(0),
     ]

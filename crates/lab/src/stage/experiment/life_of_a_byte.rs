@@ -55,7 +55,7 @@ fn tell(bench: &mut ExperimentBench<'_, '_>, proof: &Proof) {
     let entrance = Event::new(bench.teller.t_ns(ago(life.window.0)), two);
     bench.teller.tell(entrance);
     let mut rows = Vec::new();
-    let (begun, ended) = (What::SendBegin { payload: None }, What::received());
+    let (begun, ended) = (What::SendBegin { payload: None, bytes: None }, What::received());
     let mut events = vec![
         Event::new(bench.teller.t_ns(ago(life.window.0)), begun).by(Side::Sender).of(number),
         Event::new(bench.teller.t_ns(ago(life.window.1)), ended).by(Side::Receiver).of(number),
