@@ -8,7 +8,7 @@ use crossing::{Kind, WaitStrategy};
 use crate::clock::Clock;
 use crate::job::{PairJob, Task};
 use crate::mechanism;
-use crate::peer::PeerFault;
+use crate::peer::{LATE, PeerFault};
 use crate::plan::{CAPACITY_LIMIT, Plan, Workload};
 use crate::report;
 use crate::rival::{self, Rival};
@@ -88,6 +88,21 @@ impl RaceEntrant {
     }
 }
 
+impl RaceEntrant {
+    /// A possible cause of its failure, to be said behind it.
+    pub(crate) fn possible_cause(&self, job: &PairJob, why: &str) -> Option<String> {
+        match (&self.runner, &self.score) {
+            (Runner::Mechanism(_), None) => narrow(job),
+            (Runner::Mechanism(_), Some(_)) if why == LATE => Some(CROSSED.into()),
+            _ => None,
+        }
+    }
+}
+
+/// What two programs may do to each other through a channel that holds less than the one they have.
+const CROSSED: &str = "; perhaps each side waited for room while neither received: these programs may need more room than this \
+                       channel has, or receive while they send";
+
 /// Every entrant of the plan; beside one that cannot take part, why.
 pub(crate) fn of_plan(plan: &Plan, stop: &AtomicBool) -> Vec<(RaceEntrant, Option<String>)> {
     let met: Vec<_> = plan.rivals.iter().map(|path| (path, Rival::meet(path, stop))).collect();
@@ -124,7 +139,7 @@ pub(crate) fn of_plan(plan: &Plan, stop: &AtomicBool) -> Vec<(RaceEntrant, Optio
 
 /// A possible cause of a failure, if a small capacity was asked for. TCP waits for its timers when
 /// a buffer is far shorter than a segment, and does not end in time.
-pub(crate) fn narrow(job: &PairJob) -> Option<String> {
+fn narrow(job: &PairJob) -> Option<String> {
     let (asked, size) = (job.capacity_bytes?, job.size_bytes);
     let waits_for_timers = asked < mechanism::of(job.kind).flows_from_bytes;
     (waits_for_timers || asked < size.saturating_mul(2)).then(|| {
@@ -156,6 +171,17 @@ mod tests {
         assert!(with(Kind::Tcp, Some(8192), 1024).is_some());
         assert_eq!(with(Kind::Tcp, Some(32 << 10), 1024), None);
         assert_eq!([with(Kind::Pipe, Some(4096), 2048), with(Kind::Tcp, None, 65_536)], [None, None]);
+    }
+
+    #[test]
+    fn a_rehearsal_that_is_late_may_lack_room() {
+        let score = Score { sides: [vec![], vec![]], least_ns: 0, elapsed_ns: 0 };
+        let (workload, wait) = (Workload::Rehearsed, WaitStrategy::Block);
+        let runner = Runner::Mechanism(Kind::Pipe);
+        let entrant = RaceEntrant { runner, workload, size_bytes: 1, wait, score: Some(Arc::new(score)) };
+        let job = PairJob::new(Task::Race(workload), Kind::Pipe, wait, None, 1, Clock::Monotonic);
+        assert!(entrant.possible_cause(&job, LATE).is_some_and(|cause| cause.contains("waited for room")));
+        assert_eq!(entrant.possible_cause(&job, "it died"), None);
     }
 
     #[test]

@@ -33,6 +33,9 @@ use crate::sys::signals;
 /// The hidden verb under which the binary becomes a measured process.
 pub const WORKER_VERB: &str = "worker";
 
+/// Why a round failed whose deadline has passed.
+pub(crate) const LATE: &str = "a process did not finish in time";
+
 /// How long a process that was killed may take to be gone.
 const LAST_BREATH: Duration = Duration::from_secs(5);
 
@@ -414,7 +417,7 @@ pub(crate) enum PeerFault {
 
 impl PeerFault {
     fn late() -> PeerFault {
-        PeerFault::Failed("a process did not finish in time".into())
+        PeerFault::Failed(LATE.into())
     }
 
     pub(crate) fn out_of_turn(answer: &impl Debug) -> PeerFault {

@@ -16,7 +16,7 @@ use crossing::{Kind, WaitStrategy};
 use thiserror::Error;
 
 use crate::clock::Clock;
-use crate::entrant::{self, RaceEntrant, Runner};
+use crate::entrant::{self, RaceEntrant};
 use crate::job::{PairJob, Task};
 use crate::machine::{self, Machine};
 use crate::peer::PeerFault;
@@ -99,9 +99,8 @@ pub(crate) fn of_entrants(
                 Err(PeerFault::Stopped) => break 'race,
                 Err(PeerFault::Environment(why)) => gathered[index].fail_to_start(why),
                 Err(PeerFault::Failed(why)) => {
-                    let narrow =
-                        entrant::narrow(&job).filter(|_| matches!(entrant.runner, Runner::Mechanism(_)));
-                    gathered[index].fail(why + &narrow.unwrap_or_default());
+                    let cause = entrant.possible_cause(&job, &why).unwrap_or_default();
+                    gathered[index].fail(why + &cause);
                 }
             }
         }
