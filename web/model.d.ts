@@ -134,6 +134,71 @@ export interface DoctorAnswer {
   findings: Array<FindingAnswer>
 }
 
+export interface DrawnBeyond {
+  address: string | null
+  words: string
+}
+
+export interface DrawnEdge {
+  beyond: DrawnBeyond | null
+  capacity_bytes: number | null
+  ends: Array<DrawnEnd>
+  facts: Array<DrawnFact>
+  id: string
+  kind: string
+  more_ends: number
+  name: string | null
+  unread: Array<string>
+}
+
+export interface DrawnEnd {
+  address: string | null
+  by_last_call: boolean
+  descriptors: Array<number>
+  process: string
+  queued_bytes: number | null
+  queued_messages: number | null
+  reads: boolean
+  side: number
+  unacknowledged_bytes: number | null
+  writes: boolean
+}
+
+export interface DrawnFact {
+  label: string
+  text: string
+}
+
+export interface DrawnKind {
+  kind: string
+  means: string
+  scene: number | null
+  title: string
+}
+
+export interface DrawnProcess {
+  command: string
+  id: string
+  listens: Array<string>
+  name: string
+  network: number | null
+  parent: number
+  pid: number
+  service: string | null
+  session: number
+  state: TaskState
+  threads: number
+  uid: number
+}
+
+export interface DrawnUnread {
+  processes: number
+  remedy: string
+  what: string
+  whose: string
+  why: string
+}
+
 export type Effect = { by: Amount; gauge: string; is: "add" } | { by: Amount; gauge: string; is: "take" } | { gauge: string; is: "set"; to: boolean } | { gauge: string; is: "show" } | { at: string; is: "sleeps" } | { is: "wakes"; process: Actor }
 
 export type Entrant = "mechanism" | "null" | "rival" | "bound"
@@ -374,6 +439,33 @@ export interface Machine {
   smt_active: boolean | null
   thp_shmem: string | null
   virtualised: string | null
+}
+
+export interface MapChange {
+  edges: Array<DrawnEdge>
+  every_ms: number
+  gone_edges: Array<string>
+  gone_processes: Array<string>
+  is: string
+  left_out: number
+  processes: Array<DrawnProcess>
+  seq: number
+  taken_unix_ms: number
+  took_ns: number
+  unread: Array<DrawnUnread> | null
+}
+
+export interface MapSnapshot {
+  edges: Array<DrawnEdge>
+  every_ms: number
+  is: string
+  kinds: Array<DrawnKind>
+  left_out: number
+  processes: Array<DrawnProcess>
+  seq: number
+  taken_unix_ms: number
+  took_ns: number
+  unread: Array<DrawnUnread>
 }
 
 export type Measure = "p50" | "rate"
@@ -635,6 +727,8 @@ export interface Step {
   to: string | null
   when: When
 }
+
+export type TaskState = "running" | "sleeping" | "uninterruptible" | "stopped" | "traced" | "zombie" | "idle" | "other"
 
 export type Tier = "anyone" | "perf" | "tracepoints" | "kernel-memory"
 

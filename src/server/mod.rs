@@ -5,10 +5,13 @@ pub(crate) mod authority;
 mod backpressure;
 mod body;
 mod connections;
+mod drawn;
 mod facts;
 mod follow;
 mod guard;
 mod live;
+mod map;
+mod map_pages;
 mod owner;
 mod packed;
 mod page;
@@ -34,6 +37,7 @@ use tokio::net::TcpListener;
 #[cfg(test)]
 pub(crate) use self::{
     about::{DoctorAnswer, LabAnswer},
+    drawn::{MapChange, MapSnapshot},
     live::{ProbeState, RaceState},
     probe::CountedAnswer,
     race::RaceStarted,
@@ -45,6 +49,7 @@ use crate::probes::Probes;
 use facts::{Facts, Findings};
 use guard::RequestGuard;
 use live::Live;
+use map_pages::MapPages;
 use page::PageSource;
 
 /// Where the lab is found unless another place is asked for.
@@ -72,6 +77,7 @@ pub(crate) struct Lab {
     facts: OnceLock<Facts>,
     findings: Findings,
     live: Live,
+    map: MapPages,
     replay: Option<Bytes>,
 }
 
@@ -92,6 +98,7 @@ impl Lab {
             facts: OnceLock::new(),
             findings: Findings::default(),
             live: Live::new(),
+            map: MapPages::new(),
             replay: setup.replay.map(Bytes::from),
         }))
     }

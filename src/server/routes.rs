@@ -15,7 +15,7 @@ use super::facts::Facts;
 use super::owner::ConnectionOwner;
 use super::packed::packed;
 use super::refusal::Refusal;
-use super::{Lab, about, connections, follow, probe, race, runs, stage, verdicts};
+use super::{Lab, about, connections, follow, map, probe, race, runs, stage, verdicts};
 
 impl Lab {
     /// Answers until the process ends.
@@ -40,6 +40,8 @@ fn routes(lab: Arc<Lab>) -> Router {
         .route("/api/doctor", get(about::doctor))
         .route("/api/lab", get(about::answer))
         .route("/api/live", get(follow::follow))
+        .route("/api/map", get(map::answer))
+        .route("/api/map/live", get(map::follow))
         .route("/api/probe", get(probe::answer).post(probe::start).delete(probe::stop))
         .route("/api/race", post(race::start).delete(race::stop))
         .route("/api/replay", get(replay))

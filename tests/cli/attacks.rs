@@ -75,7 +75,9 @@ fn a_foreign_page_can_neither_read_nor_start_anything() {
     let json = "application/json";
     for origin in ["http://evil.example", "null", "https://evil.example", &sibling] {
         assert_eq!(post(origin, Some(&token), json), 403, "{origin}");
-        lab.send("GET", "/api/runs", &[("Host", &host), ("Origin", origin)], "").with(403);
+        for read in ["/api/runs", "/api/map"] {
+            lab.send("GET", read, &[("Host", &host), ("Origin", origin)], "").with(403);
+        }
     }
     // Without the token, with a wrong one, with one that is nearly right.
     let near = format!("{}{}", &token[..31], if token.ends_with('0') { '1' } else { '0' });
@@ -89,7 +91,9 @@ fn a_foreign_page_can_neither_read_nor_start_anything() {
     // An image, a script, a fetch without cors: no `Origin`, but the browser names the requesting
     // site.
     for site in ["cross-site", "same-site"] {
-        lab.send("GET", "/api/runs", &[("Host", &host), ("Sec-Fetch-Site", site)], "").with(403);
+        for read in ["/api/runs", "/api/map"] {
+            lab.send("GET", read, &[("Host", &host), ("Sec-Fetch-Site", site)], "").with(403);
+        }
         lab.send("GET", "/web/index.html", &[("Host", &host), ("Sec-Fetch-Site", site)], "").with(403);
     }
     nobody_was_started(&lab);
@@ -101,7 +105,8 @@ fn a_websocket_of_another_page_stays_closed() {
     let own = format!("http://{}", lab.host());
     let (live, stage) =
         ("/api/live?x=1".to_owned(), "/api/stage?kind=pipe&wait=block&placement=unpinned&size=64".to_owned());
-    for target in [live, stage] {
+    let map = "/api/map/live?x=1".to_owned();
+    for target in [live, stage, map] {
         let with = format!("{target}&token={}", lab.token());
         assert_eq!(lab.knock(&with, Some("http://evil.example")).map(drop), Err(403));
         assert_eq!(lab.knock(&with, Some("null")).map(drop), Err(403));

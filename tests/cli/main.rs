@@ -20,6 +20,7 @@ mod keeping;
 mod limits;
 mod live;
 mod map;
+mod map_live;
 mod probe;
 mod race;
 mod rehearse;
