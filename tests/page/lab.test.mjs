@@ -988,7 +988,7 @@ test('what a mechanism’s page loads is small', async (t) => {
 test('all pages together are small', async (t) => {
   const { page, close } = await open(browser, lab.url)
   // All of it, page by page: each brings what it needs.
-  for (const [hash, head] of [['m/pipe', 'Pipe'], ['race', 'Race'], ['choose', 'Choose'], ['runs', 'Runs'], ['method', 'Method'], ['replay', 'Replay']]) {
+  for (const [hash, head] of [['m/pipe', 'Pipe'], ['race', 'Race'], ['choose', 'Choose'], ['map', 'Map'], ['runs', 'Runs'], ['method', 'Method'], ['replay', 'Replay']]) {
     await page.goto(at(hash))
     await page.getByRole('heading', { name: head, level: 1 }).waitFor()
   }

@@ -11,6 +11,7 @@ import { gzipSync } from 'node:zlib'
 import { WebSocketServer } from 'ws'
 
 import { beside, judged } from './fixtures/judged.mjs'
+import { snapshot } from './fixtures/map.mjs'
 import { probe } from './fixtures/probe.mjs'
 import { machine, report } from './fixtures/report.mjs'
 import { pigeon, scenes } from './fixtures/scenes.mjs'
@@ -29,6 +30,8 @@ export async function mock({ port = 0, replay = null, roundMs = 120, history = [
   const reports = new Map(history.map((found, index) => [`202609${21 - index}-1`, found]))
   /** @type {Set<import('ws').WebSocket>} */
   const live = new Set()
+  /** @type {Set<import('ws').WebSocket>} */
+  const onlookers = new Set()
   let race = null
   let counting = null
   const counted = { id: null, report: probe(1_790_000_000_000), command: 'ipcscope probe all --placement same-core --placement cross-core', unreadable: [] }
@@ -197,6 +200,11 @@ export async function mock({ port = 0, replay = null, roundMs = 120, history = [
       socket.on('close', () => live.delete(socket))
       return socket.send(JSON.stringify({ is: 'snapshot', seq: ++seq, race, probe: counting, runs: runs(), pages: live.size, stages: started.stages }))
     }
+    if (url.pathname === '/api/map/live') {
+      onlookers.add(socket)
+      socket.on('close', () => onlookers.delete(socket))
+      return socket.send(JSON.stringify(snapshot()))
+    }
     const scene = scenes.find((scene) => scene.kind === url.searchParams.get('kind'))
     if (race || counting || !scene) return socket.close(1013, race ? 'a race is running' : counting ? 'a probe is running' : 'there is no such mechanism')
     started.stages++
@@ -218,6 +226,9 @@ export async function mock({ port = 0, replay = null, roundMs = 120, history = [
     url: `http://127.0.0.1:${server.address().port}/`,
     started,
     tell,
+    onlookers,
+    /** Tells every page that looks at the map. @param {object} frame */
+    tellMap: (frame) => onlookers.forEach((socket) => socket.send(JSON.stringify(frame))),
     close() {
       sockets.clients.forEach((client) => client.terminate())
       server.closeAllConnections()

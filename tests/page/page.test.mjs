@@ -23,7 +23,7 @@ before(async () => {
 })
 after(closeAll)
 
-const PAGES = ['', ...scenes.map(({ kind }) => `m/${kind}`), 'race', 'choose', 'runs', 'method', 'replay', 'nowhere', 'm/none']
+const PAGES = ['', ...scenes.map(({ kind }) => `m/${kind}`), 'race', 'choose', 'map', 'runs', 'method', 'replay', 'nowhere', 'm/none']
 const at = (hash) => `${lab.url}#/${hash}`
 const send = async (page, name = 'Send 10') => {
   await ready(page)

@@ -12,7 +12,7 @@ mkdirSync(folder, { recursive: true })
 const lab = url && url !== 'mock' ? { url, close() {} } : await mock({ replay: traceText(pigeon, 10) })
 const browser = await launch()
 const scenes = (await (await fetch(`${lab.url}api/lab`)).json()).scenes
-const PAGES = ['', ...scenes.map(({ kind }) => `m/${kind}`), 'race', 'choose', 'runs', 'method', 'replay', 'nowhere']
+const PAGES = ['', ...scenes.map(({ kind }) => `m/${kind}`), 'race', 'choose', 'map', 'runs', 'method', 'replay', 'nowhere']
 const LOOKS = [
   { name: 'light', colorScheme: 'light', viewport: { width: 1280, height: 900 } },
   { name: 'dark', colorScheme: 'dark', viewport: { width: 1280, height: 900 } },

@@ -54,6 +54,11 @@ export function say(node, text) {
   if (node.textContent !== text) node.textContent = text
 }
 
+/** Sets an attribute only if it changed. @param {Element} element @param {string} name @param {string} value */
+export function mark(element, name, value) {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value)
+}
+
 /** A field with its label. @param {Child} label @param {HTMLElement} control */
 export const field = (label, control) => h('label', { class: 'field' }, h('span', {}, label), control)
 

@@ -17,6 +17,7 @@ const PAGES = {
   m: async () => (await import('./page/mechanism.js')).mechanism,
   race: async () => (await import('./page/race.js')).race,
   choose: async () => (await import('./page/choose.js')).choose,
+  map: async () => (await import('./page/map.js')).map,
   runs: async () => (await import('./page/runs.js')).runs,
   method: async () => (await import('./page/method.js')).method,
   replay: async () => (await import('./page/replay.js')).replay,
@@ -81,7 +82,7 @@ function links() {
   show(nav,
     ...lab.scenes.map((scene, index) => link(`#/m/${encodeURIComponent(scene.kind)}`, scene.title, index)),
     h('span', { class: 'bar', 'aria-hidden': true }),
-    link('#/race', 'Race', -1), link('#/choose', 'Choose', -1), link('#/runs', 'Runs', -1), link('#/method', 'Method', -1), link('#/replay', 'Replay', -1))
+    link('#/race', 'Race', -1), link('#/choose', 'Choose', -1), link('#/map', 'Map', -1), link('#/runs', 'Runs', -1), link('#/method', 'Method', -1), link('#/replay', 'Replay', -1))
 }
 
 /** Says when the lab is out of reach, and offers to try again. */
