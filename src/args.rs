@@ -269,6 +269,12 @@ pub(crate) struct WatchVerb {
     /// Print all that was seen as JSON (docs/watch.schema.json), and nothing else
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write the first calls, at most 2000, as a trace (docs/trace.md), which `ipcscope replay` plays on the stage
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Write them as Chrome trace events, too, which Perfetto opens
+    #[arg(long, value_name = "FILE")]
+    pub(crate) chrome_trace: Option<PathBuf>,
 }
 
 /// The instruments of a watch.

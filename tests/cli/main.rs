@@ -34,3 +34,4 @@ mod show;
 mod stage;
 mod stages;
 mod trace;
+mod watched;

@@ -31,7 +31,7 @@ pub use scope::{Scope, ScopeError};
 pub use unread::Unread;
 pub use watch::{
     AimError, CallsSeen, Distribution, WATCH_FORMAT, WATCH_SCHEMA, WatchError, WatchFinding, WatchInstrument,
-    WatchOptions, WatchReport, WatchedDirection, WatchedEnd, aim, watch,
+    WatchOptions, WatchReport, WatchedDirection, WatchedEnd, aim, watch, watch_and_record,
 };
 
 /// The example of the README runs.

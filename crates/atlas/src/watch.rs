@@ -5,6 +5,7 @@ mod calls;
 mod findings;
 mod flow;
 mod gather;
+mod kept;
 mod look;
 mod repeat;
 mod report;
@@ -16,4 +17,4 @@ pub use report::{
     CallsSeen, Distribution, WATCH_FORMAT, WATCH_SCHEMA, WatchFinding, WatchInstrument, WatchReport,
     WatchedDirection, WatchedEnd,
 };
-pub use run::{WatchError, WatchOptions, watch};
+pub use run::{WatchError, WatchOptions, watch, watch_and_record};

@@ -6,6 +6,7 @@ use lab::stats::Histogram;
 
 use super::calls::{self, Does, KnownCall};
 use super::flow::{Flow, Joined, Moved};
+use super::kept::{CallPart, KeptCalls};
 use super::repeat::TrafficBuilder;
 use super::report::{CallsSeen, Distribution, WatchedDirection};
 use super::tap::TappedCall;
@@ -187,6 +188,8 @@ pub(super) struct WatchGathered {
     /// By process.
     pub(super) waits: HashMap<u32, CallsGathered>,
     pub(super) traffic: TrafficBuilder,
+    /// The first calls, one by one.
+    pub(super) kept: KeptCalls,
 }
 
 impl WatchGathered {
@@ -207,6 +210,7 @@ impl WatchGathered {
             directions,
             waits,
             traffic: TrafficBuilder::default(),
+            kept: KeptCalls::default(),
         }
     }
 
@@ -250,6 +254,7 @@ impl WatchGathered {
     pub(super) fn calls_were_lost(&mut self) {
         self.directions.iter_mut().for_each(|direction| direction.flow.forget());
         self.traffic.stop();
+        self.kept.stop();
     }
 
     /// A call has returned.
@@ -260,7 +265,12 @@ impl WatchGathered {
         let Some(known) = calls::of(call.number) else { return };
         let side = |argument: usize| self.sides.get(&(call.process, call.arguments[argument])).copied();
         match known.does {
-            Does::Waits => self.waits.entry(call.process).or_default().add(known, call, false),
+            Does::Waits => {
+                self.waits.entry(call.process).or_default().add(known, call, false);
+                if self.threads.contains(&call.thread) {
+                    self.kept.add(known, call, CallPart::Waits);
+                }
+            }
             _ if known.takes_nothing(call.arguments) => {}
             Does::Reads => {
                 if let Some(side) = side(0) {
@@ -297,6 +307,12 @@ impl WatchGathered {
         let direction = &mut self.directions[at];
         let gathered = if writes { &mut direction.writes } else { &mut direction.reads };
         gathered.add(known, call, true);
+        let part = if writes {
+            CallPart::Writes { side, direction: at }
+        } else {
+            CallPart::Reads { side, direction: at }
+        };
+        self.kept.add(known, call, part);
         let done = call.result > 0 || self.datagrams && call.result == 0;
         let found_nothing = !writes && matches!(call.result, AGAIN | 0);
         if !self.keeps_bytes || !done && !found_nothing {
@@ -310,12 +326,13 @@ impl WatchGathered {
         let bytes = call.result.max(0).unsigned_abs();
         let units = if self.datagrams { u64::from(done) } else { bytes };
         let moved = Moved { began_ns: call.began_ns, ended_ns: call.ended_ns, units };
-        let (latencies, traffic) = (&mut direction.latencies, &mut self.traffic);
+        let (latencies, traffic, kept) = (&mut direction.latencies, &mut self.traffic, &mut self.kept);
         let reader = if self.one_way { 1 } else { 1 - at as u8 };
         if writes && done {
             traffic.wrote(at as u8, call.began_ns, call.ended_ns, bytes);
         }
         let joined = |joined: Joined| {
+            kept.joined(at, &joined);
             if let Some(began) = joined.write.began_ns {
                 let ns = joined.read.ended_ns.saturating_sub(began);
                 latencies.record(ns);
@@ -323,10 +340,14 @@ impl WatchGathered {
             }
         };
         let flow = &mut direction.flow;
+        let contradictions = flow.contradictions();
         if writes {
             flow.wrote(moved, joined);
         } else {
             flow.read(moved, joined);
+        }
+        if flow.contradictions() > contradictions {
+            self.kept.forget();
         }
         if !writes && done {
             self.traffic.was_read(reader, call.ended_ns);

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lab::machine::Unavailable;
 use lab::sys::monotonic::monotonic_ns;
+use lab::trace::Trace;
 use lab::traffic::SeenWait;
 
 use super::calls;
@@ -72,8 +73,22 @@ pub fn watch(
     map: &ProgramMap,
     edge: &Edge,
     options: &WatchOptions,
-    mut goes_on: impl FnMut(u64) -> bool,
+    goes_on: impl FnMut(u64) -> bool,
 ) -> Result<WatchReport, WatchError> {
+    watch_and_record(map, edge, options, goes_on).map(|(report, _)| report)
+}
+
+/// The same, with the first of its calls one by one, at most 2000 of them, as a trace that the stage can play (docs/trace.md); or
+/// why there is none.
+///
+/// # Errors
+/// As [`watch`].
+pub fn watch_and_record(
+    map: &ProgramMap,
+    edge: &Edge,
+    options: &WatchOptions,
+    mut goes_on: impl FnMut(u64) -> bool,
+) -> Result<(WatchReport, Result<Trace, Unavailable>), WatchError> {
     let mut watch = Watching::begin(map, edge, options)?;
     let mut ended_by = None;
     let mut round = 0;
@@ -189,6 +204,7 @@ impl Watching {
                 self.ends.len() - 1
             });
             let pid = end.process.pid.unsigned_abs();
+            self.gathered.kept.meet(pid);
             let mut failed = self.tap.as_ref().and_then(|tap| tap.watch(pid).err());
             for &descriptor in &end.descriptors {
                 let known = &mut self.ends[at];
@@ -295,7 +311,7 @@ impl Watching {
         }
     }
 
-    fn finish(mut self, ended_by: Option<String>) -> WatchReport {
+    fn finish(mut self, ended_by: Option<String>) -> (WatchReport, Result<Trace, Unavailable>) {
         let ended_ns = monotonic_ns();
         self.gathered.end(ended_ns);
         self.look(1);
@@ -327,6 +343,7 @@ impl Watching {
         }
         let waits = [0, 1].map(|side| self.seen_wait(side));
         let traffic = self.gathered.traffic.finish(waits).filter(|_| calls);
+        let trace = self.gathered.kept.trace(&self.edge, &self.processes, waits, self.began_unix_ms);
         let mut report = WatchReport {
             format: WATCH_FORMAT.into(),
             schema: WATCH_SCHEMA,
@@ -344,7 +361,7 @@ impl Watching {
             findings: Vec::new(),
         };
         report.findings = findings::of(&report);
-        report
+        (report, trace)
     }
 
     fn end(&self, end: &EndWatched) -> WatchedEnd {
