@@ -31,8 +31,9 @@ use crate::ready::Ready;
 use crate::stopper::Stopper;
 use crate::wait::{Patience, Polled, Until, WaitStrategy};
 
-/// How many turns go by before the kernel is asked what else is ready, while something always is.
-const TURNS: u32 = 64;
+/// How many turns go by before the kernel is asked what else is ready, while something always is. Asking after 64 cost a message of
+/// 64 B 5 ns of 22.
+const TURNS: u32 = 256;
 
 /// How many halves are polled before a sleep: those whose turns came last.
 const WATCHED: usize = 4;
@@ -411,11 +412,15 @@ impl<H: Pollable> Poll<H> {
         self.next_until(Until::after(timeout))
     }
 
+    #[inline]
     fn next_until(&mut self, until: Until) -> Result<(PollKey, &mut H), PollError> {
-        let key = self.next_key(until)?;
+        let key = match self.lent_again() {
+            Some(key) => key,
+            None => self.next_key(until)?,
+        };
         self.turns += 1;
         self.lent = Some(key);
-        // `next_key` has just found it.
+        // It has just been found.
         self.entries.get_mut(key).map(|entry| (key, &mut entry.half)).ok_or(PollError::Nothing)
     }
 
@@ -428,6 +433,7 @@ impl<H: Pollable> Poll<H> {
         }
         if self.turns >= TURNS {
             self.ask(Some(Duration::ZERO))?;
+            self.look_at_watched();
         }
         self.patience.until(until);
         loop {
@@ -459,6 +465,13 @@ impl<H: Pollable> Poll<H> {
                 return Err(PollError::over(&self.patience));
             }
         }
+    }
+
+    /// The one that was lent, if it is ready and nothing else is in line.
+    #[inline]
+    fn lent_again(&mut self) -> Option<PollKey> {
+        let key = self.lent.filter(|_| self.turns < TURNS && self.ready.is_empty() && self.owner.is_me())?;
+        self.entries.get_mut(key)?.half.is_ready().then_some(key)
     }
 
     /// The first of those that are ready, which is not ready any more.
@@ -501,6 +514,17 @@ impl<H: Pollable> Poll<H> {
         if let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.place == Place::Elsewhere) {
             entry.place = Place::InLine;
             self.ready.push_back(key);
+        }
+    }
+
+    /// Lets those that are not armed have their turns too: the kernel does not tell of them.
+    fn look_at_watched(&mut self) {
+        for at in (0..self.watched.len()).rev() {
+            let key = self.watched[at];
+            if self.entries.get_mut(key).is_some_and(|it| it.half.is_ready()) {
+                self.watched.remove(at);
+                self.queue(key);
+            }
         }
     }
 

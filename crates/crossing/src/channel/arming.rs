@@ -39,6 +39,7 @@ impl<M: Mechanism> Receiver<M> {
 
 impl<M: Mechanism> Receiver<M> {
     /// Whether the next receive would not wait, as far as that shows without a system call.
+    #[inline]
     pub(crate) fn is_ready(&mut self) -> bool {
         !self.is_open() || self.inbound_mut().is_ready()
     }

@@ -318,6 +318,7 @@ impl<S: Inbound, P: Inbound, U: Inbound, T: Inbound> Inbound for Each<S, P, U, T
         each!(self, half => half.ties())
     }
 
+    #[inline]
     fn is_ready(&mut self) -> bool {
         each!(self, half => half.is_ready())
     }

@@ -158,6 +158,7 @@ pub trait Pollable {
     /// assert!(Pollable::is_ready(&mut there)); // seen in the ring, without a system call
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     fn is_ready(&mut self) -> bool {
         false
     }
@@ -192,6 +193,7 @@ impl<M: Mechanism> Pollable for Receiver<M> {
         Receiver::arm(self)
     }
 
+    #[inline]
     fn is_ready(&mut self) -> bool {
         Receiver::is_ready(self)
     }
@@ -230,6 +232,7 @@ impl<M: Mechanism> Pollable for Connection<M> {
         Connection::arm(self)
     }
 
+    #[inline]
     fn is_ready(&mut self) -> bool {
         self.receiver().is_ready()
     }
@@ -268,6 +271,7 @@ impl<H: Pollable, T> Pollable for (H, T) {
         self.0.arm()
     }
 
+    #[inline]
     fn is_ready(&mut self) -> bool {
         self.0.is_ready()
     }
@@ -290,6 +294,7 @@ impl<H: Pollable + ?Sized> Pollable for Box<H> {
         (**self).arm()
     }
 
+    #[inline]
     fn is_ready(&mut self) -> bool {
         (**self).is_ready()
     }

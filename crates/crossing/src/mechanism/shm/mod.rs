@@ -429,6 +429,7 @@ impl Inbound for RingReceiver {
         (Some(rendezvous), pidfd)
     }
 
+    #[inline]
     fn is_ready(&mut self) -> bool {
         self.ring.is_ready()
     }

@@ -240,7 +240,17 @@ impl<M: Memory> Consumer<M> {
     }
 
     /// Whether a whole message is there, or an end or a fault that the next receive tells.
+    #[inline]
     pub(crate) fn is_ready(&mut self) -> bool {
+        // A hint, as below.
+        let known = self
+            .unread_header()
+            .is_some_and(|header| header == self.last.len as u64 && self.is_whole(self.last));
+        known || self.becomes_ready()
+    }
+
+    #[inline(never)]
+    fn becomes_ready(&mut self) -> bool {
         self.hold_back();
         let ended = self.memory.status().ends_receiving();
         if self.head == self.tail {
