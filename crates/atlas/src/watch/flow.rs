@@ -11,8 +11,9 @@ use std::collections::VecDeque;
 const KEPT: usize = 256;
 /// How many looks are kept until then.
 const LOOKS: usize = 4;
-/// How many calls may wait for their counterpart. More means that the two counts are of different channels.
-const UNJOINED: usize = 1 << 20;
+/// How many calls may wait for their counterpart, in 8 MiB. More means that the two counts are of different channels, or a buffer
+/// full of tiny writes.
+const UNJOINED: usize = 1 << 18;
 
 /// A write or a read that has taken some bytes, or been told that there is nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

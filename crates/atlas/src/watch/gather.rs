@@ -187,6 +187,8 @@ pub(super) struct WatchGathered {
     threads: BTreeSet<u32>,
     /// By process.
     pub(super) waits: HashMap<u32, CallsGathered>,
+    /// By process and side: how many reads took something, and how many writes put something in.
+    pub(super) moved_by: HashMap<(u32, u8), [u64; 2]>,
     pub(super) traffic: TrafficBuilder,
     /// The first calls, one by one.
     pub(super) kept: KeptCalls,
@@ -198,7 +200,7 @@ impl WatchGathered {
         let (one_way, datagrams, keeps_bytes) =
             (kind.is_one_way(), kind.is_of_messages(), kind.keeps_bytes());
         let directions = [DirectionGathered::new(), DirectionGathered::new()];
-        let (sides, threads, waits) = Default::default();
+        let (sides, threads, waits, moved_by) = Default::default();
         WatchGathered {
             one_way,
             datagrams,
@@ -209,6 +211,7 @@ impl WatchGathered {
             threads,
             directions,
             waits,
+            moved_by,
             traffic: TrafficBuilder::default(),
             kept: KeptCalls::default(),
         }
@@ -314,6 +317,9 @@ impl WatchGathered {
         };
         self.kept.add(known, call, part);
         let done = call.result > 0 || self.datagrams && call.result == 0;
+        if done {
+            self.moved_by.entry((call.process, side)).or_default()[usize::from(writes)] += 1;
+        }
         let found_nothing = !writes && matches!(call.result, AGAIN | 0);
         if !self.keeps_bytes || !done && !found_nothing {
             return;

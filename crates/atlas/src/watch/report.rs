@@ -190,6 +190,9 @@ pub struct WatchedEnd {
     pub process: ProcessId,
     /// Its side: 0 or 1.
     pub side: u8,
+    /// How many of the calls that took something out of the channel were its, and how many of those that put something in. `None`
+    /// where they were not recorded.
+    pub moved: Option<[u64; 2]>,
     /// Its calls that wait for several descriptors, the channel's perhaps among them: poll(2), select(2), epoll(7). `None` where
     /// they were not recorded.
     pub waits: Option<CallsSeen>,

@@ -386,6 +386,9 @@ impl Watching {
         WatchedEnd {
             process: end.process,
             side: end.side,
+            moved: self.tap.as_ref().map(|_| {
+                self.gathered.moved_by.get(&(pid.unsigned_abs(), end.side)).copied().unwrap_or_default()
+            }),
             waits,
             on_core_ns: grown(|thread| thread.on_core_ns),
             slept: grown(|thread| thread.slept),
