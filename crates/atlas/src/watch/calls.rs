@@ -1,6 +1,6 @@
 //! The system calls by which a channel's bytes are moved and waited for.
 
-use super::tap::Recorded;
+use super::tap::{Recorded, TappedCall};
 
 /// What a call does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub(super) enum Does {
     Tees,
     /// Waits for one or more of several descriptors.
     Waits,
+    /// Closes a descriptor.
+    Closes,
+    /// Makes another descriptor of the same, which takes the number that is this argument, or any.
+    Copies { to: Option<usize> },
 }
 
 /// A call, and how to read it.
@@ -61,6 +65,11 @@ pub(super) const KNOWN: &[KnownCall] = &[
     known(libc::SYS_splice, "splice", Does::Moves { from: 0, to: 2 }),
     known(libc::SYS_sendfile, "sendfile", Does::Moves { from: 1, to: 0 }),
     known(libc::SYS_tee, "tee", Does::Tees),
+    known(libc::SYS_close, "close", Does::Closes),
+    known(libc::SYS_dup, "dup", Does::Copies { to: None }),
+    #[cfg(target_arch = "x86_64")]
+    known(libc::SYS_dup2, "dup2", Does::Copies { to: Some(1) }),
+    known(libc::SYS_dup3, "dup3", Does::Copies { to: Some(1) }),
     #[cfg(target_arch = "x86_64")]
     known(libc::SYS_poll, "poll", Does::Waits),
     known(libc::SYS_ppoll, "ppoll", Does::Waits),
@@ -82,9 +91,16 @@ impl KnownCall {
     /// When it is recorded: one that reads or writes, if it is about a watched descriptor; others have theirs in other arguments.
     pub(super) fn scope(&self) -> Recorded {
         match self.does {
-            Does::Reads | Does::Writes => Recorded::Descriptor,
-            Does::Moves { .. } | Does::Tees | Does::Waits => Recorded::Always,
+            Does::Reads | Does::Writes | Does::Closes | Does::Copies { to: None } => Recorded::Descriptor,
+            Does::Moves { .. } | Does::Tees | Does::Waits | Does::Copies { to: Some(_) } => Recorded::Always,
         }
+    }
+
+    /// What a call that has returned says of what it moved: a count, or the number of an error below zero.
+    pub(super) fn result(&self, call: &TappedCall) -> i64 {
+        // mq_timedsend(2) returns 0; how much it was given is its third argument.
+        let sent = self.number == libc::SYS_mq_timedsend as u32 && call.result == 0;
+        if sent { call.arguments[2].into() } else { call.result }
     }
 
     /// Whether a read with these arguments leaves what it reads where it is (MSG_PEEK of recv(2)), or reads errors only

@@ -65,7 +65,7 @@ impl CallsGathered {
     fn add(&mut self, known: &KnownCall, call: &TappedCall, moved: bool) {
         *self.names.entry(known.name).or_default() += 1;
         let seen = &mut self.seen;
-        match call.result {
+        match known.result(call) {
             AGAIN => seen.would_wait += 1,
             BROKEN => seen.ends += 1,
             0 if moved && known.does == Does::Reads => seen.ends += 1,
@@ -192,6 +192,8 @@ pub(super) struct WatchGathered {
     pub(super) traffic: TrafficBuilder,
     /// The first calls, one by one.
     pub(super) kept: KeptCalls,
+    /// Descriptors that calls have closed (`None`), or made for a side.
+    changed: Vec<(u32, u32, Option<u8>)>,
 }
 
 impl WatchGathered {
@@ -214,6 +216,7 @@ impl WatchGathered {
             moved_by,
             traffic: TrafficBuilder::default(),
             kept: KeptCalls::default(),
+            changed: Vec::new(),
         }
     }
 
@@ -294,12 +297,35 @@ impl WatchGathered {
                     self.moved(known, call, side, true);
                 }
             }
+            Does::Closes => self.change((call.process, call.arguments[0], None), call.result == 0),
+            Does::Copies { to } => {
+                let made = to.map_or(call.result.max(0) as u32, |to| call.arguments[to]);
+                let same = to.is_some_and(|to| call.arguments[to] == call.arguments[0]);
+                self.change((call.process, made, side(0)), call.result >= 0 && !same);
+            }
             Does::Tees => {
                 if let Some(side) = side(1) {
                     self.moved(known, call, side, true);
                 }
             }
         }
+    }
+
+    /// A call has closed this descriptor, or made it one of a side's.
+    fn change(&mut self, (process, descriptor, side): (u32, u32, Option<u8>), done: bool) {
+        let key = (process, descriptor);
+        if done && self.sides.get(&key).copied() != side {
+            match side {
+                Some(side) => self.sides.insert(key, side),
+                None => self.sides.remove(&key),
+            };
+            self.changed.push((process, descriptor, side));
+        }
+    }
+
+    /// Takes the descriptors that have been closed (`None`) or made since the last time.
+    pub(super) fn take_changed(&mut self) -> Vec<(u32, u32, Option<u8>)> {
+        std::mem::take(&mut self.changed)
     }
 
     fn moved(&mut self, known: &KnownCall, call: &TappedCall, side: u8, writes: bool) {
@@ -316,11 +342,12 @@ impl WatchGathered {
             CallPart::Reads { side, direction: at }
         };
         self.kept.add(known, call, part);
-        let done = call.result > 0 || self.datagrams && call.result == 0;
+        let result = known.result(call);
+        let done = result > 0 || self.datagrams && result == 0;
         if done {
             self.moved_by.entry((call.process, side)).or_default()[usize::from(writes)] += 1;
         }
-        let found_nothing = !writes && matches!(call.result, AGAIN | 0);
+        let found_nothing = !writes && matches!(result, AGAIN | 0);
         if !self.keeps_bytes || !done && !found_nothing {
             return;
         }
@@ -329,7 +356,7 @@ impl WatchGathered {
             direction.flow.forget();
             return self.traffic.stop();
         }
-        let bytes = call.result.max(0).unsigned_abs();
+        let bytes = result.max(0).unsigned_abs();
         let units = if self.datagrams { u64::from(done) } else { bytes };
         let moved = Moved { began_ns: call.began_ns, ended_ns: call.ended_ns, units };
         let (latencies, traffic, kept) = (&mut direction.latencies, &mut self.traffic, &mut self.kept);

@@ -232,6 +232,9 @@ impl Watching {
         if let Some(tap) = &mut self.tap {
             let gathered = &mut self.gathered;
             tap.drain(|call| gathered.call(&call));
+            for (process, descriptor, side) in gathered.take_changed() {
+                follow(tap, &mut self.ends, process, descriptor, side);
+            }
             let lost = tap.lost().unwrap_or(self.lost);
             if lost > self.lost {
                 self.lost = lost;
@@ -301,6 +304,13 @@ impl Watching {
         }
         let map = ProgramMap::take(&Scope::Processes(pids));
         self.maps = map.took_ns < MAP_LIMIT_NS;
+        if !self.maps {
+            self.unavailable.push(Unavailable {
+                what: "ends that are made while the watch lasts".into(),
+                why: "a map takes too long here to be made again".into(),
+                remedy: "watch again once all of them are there".into(),
+            });
+        }
         if let Some(edge) = map.edges.iter().find(|edge| edge.id == self.edge.id) {
             let added = edge.ends.clone();
             self.processes.extend(map.processes.into_iter().filter(|process| {
@@ -433,6 +443,29 @@ impl Watching {
             in_reads if in_reads > waited => SeenWait::InTheCall,
             _ => SeenWait::ByDescriptor,
         }
+    }
+}
+
+/// Leaves a descriptor that a call has closed, or watches one that a call has made for a side.
+fn follow(tap: &CallTap, ends: &mut [EndWatched], process: u32, descriptor: u32, side: Option<u8>) {
+    let (pid, number) = (process as i32, descriptor as i32);
+    let refers_to = side.and_then(|_| look::refers_to(pid, number));
+    for end in ends.iter_mut().filter(|end| end.process.pid == pid) {
+        match (&refers_to, side) {
+            (Some(refers_to), Some(side)) if side == end.side => {
+                // Fails when there are too many; then the next map says so.
+                if tap.watch_descriptor(process, descriptor).is_ok() {
+                    end.descriptors.insert(number, refers_to.clone());
+                }
+            }
+            _ => {
+                end.descriptors.remove(&number);
+            }
+        }
+    }
+    if refers_to.is_none() {
+        // Fails only where it is not there any more.
+        let _ = tap.leave_descriptor(process, descriptor);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The two programs that the kernel runs: one where a system call begins, one where it ends.
 //!
 //! The first keeps when a watched thread's call began. The second finds that again, looks whether the call is about a watched
-//! descriptor, and writes one record. A thread that is not watched costs one look into a table. The payload is never read: of a
+//! descriptor, and writes one record. A thread that is not watched costs two or three looks into tables. The payload is never read: of a
 //! call's memory not even the address is recorded.
 
 use std::ffi::CStr;
@@ -72,9 +72,13 @@ pub(super) fn attach_both(maps: &SharedMaps) -> io::Result<[AttachedProgram; 2]>
     Ok([end, attach("sys_enter", &at_begin(maps), LICENCE)?])
 }
 
-/// Looks up the current process, and goes to `done` if it is not watched. Keeps its ids in R7 and on the stack.
-fn watched(program: &mut Program, maps: &SharedMaps, done: Label) {
+/// Keeps the current thread's ids in R7 and on the stack.
+fn ids(program: &mut Program) {
     program.call(Helper::CurrentIds).copy(Reg::R7, Reg::R0).store(Reg::Stack, IDS, Reg::R7);
+}
+
+/// Looks up the current process, and goes to `done` if it is not watched.
+fn watched(program: &mut Program, maps: &SharedMaps, done: Label) {
     program.copy(Reg::R1, Reg::R7).shift_down(Reg::R1, 32).store_half(Reg::Stack, KEY, Reg::R1);
     look_up(program, &maps.processes, KEY);
     program.if_equal(Reg::R0, 0, done);
@@ -94,12 +98,19 @@ fn scope(program: &mut Program, maps: &SharedMaps, done: Label) {
 
 fn at_begin(maps: &SharedMaps) -> Vec<u64> {
     let mut program = Program::default();
-    let done = program.label();
-    program.copy(Reg::R6, Reg::R1);
-    watched(&mut program, maps, done);
-    // Of the tracepoint's two arguments the second is the number.
-    program.load(Reg::R1, Reg::R6, 8);
+    let (done, first) = (program.label(), program.label());
+    // Of the tracepoint's two arguments the second is the number. A table of numbers is the cheapest to look into, so it is first.
+    program.load(Reg::R1, Reg::R1, 8);
     scope(&mut program, maps, done);
+    ids(&mut program);
+    // A thread that has been here is known: its place is written, which costs less than an update of the table.
+    look_up(&mut program, &maps.open, IDS);
+    program.if_equal(Reg::R0, 0, first).copy(Reg::R6, Reg::R0);
+    program.call(Helper::Now).store(Reg::R6, 0, Reg::R0);
+    program.set(Reg::R0, 0).if_equal(Reg::R0, 0, done);
+
+    program.place(first);
+    watched(&mut program, maps, done);
     program.call(Helper::Now).store(Reg::Stack, NOW, Reg::R0);
     program.map(Reg::R1, &maps.open).copy(Reg::R2, Reg::Stack).add(Reg::R2, IDS.into());
     program.copy(Reg::R3, Reg::Stack).add(Reg::R3, NOW.into()).set(Reg::R4, 0).call(Helper::MapUpdate);
@@ -110,8 +121,16 @@ fn at_begin(maps: &SharedMaps) -> Vec<u64> {
 fn at_end(maps: &SharedMaps, registers: &Registers) -> Vec<u64> {
     let mut program = Program::default();
     let (done, all, opened, unopened) = (program.label(), program.label(), program.label(), program.label());
+    let (first, known) = (program.label(), program.label());
     program.copy(Reg::R6, Reg::R1);
+    ids(&mut program);
+    // A known thread without a beginning is in a call that nothing asks for.
+    look_up(&mut program, &maps.open, IDS);
+    program.if_equal(Reg::R0, 0, first).load(Reg::R1, Reg::R0, 0).if_equal(Reg::R1, 0, done);
+    program.set(Reg::R0, 0).if_equal(Reg::R0, 0, known);
+    program.place(first);
     watched(&mut program, maps, done);
+    program.place(known);
     // Of the tracepoint's two arguments the first points to the registers.
     program.load(Reg::R3, Reg::R6, 0).add(Reg::R3, registers.from);
     program.copy(Reg::R1, Reg::Stack).add(Reg::R1, READ.into()).set(Reg::R2, registers.bytes);
