@@ -258,6 +258,10 @@ impl Watching {
 
     /// What waits at each reading end.
     fn look_at_queues(&mut self) {
+        // Of memory the kernel would tell the file's size.
+        if self.edge.kind.is_memory() {
+            return;
+        }
         let mut seen = [false; 2];
         for end in &self.ends {
             let is = |known: &&EdgeEnd| known.process == end.process && known.side == end.side;

@@ -422,6 +422,8 @@ fn memory_is_looked_at_only_and_calls_are_refused_with_the_reason() {
     let report = atlas::watch(&map, &edge, &by(None), |_| true).expect("it is looked at");
     assert_eq!(report.instrument, WatchInstrument::Looks);
     assert!(report.directions.iter().all(|each| each.writes.is_none() && each.reads.is_none()));
+    // A file's size is nothing that waits.
+    assert!(report.findings.is_empty() && report.directions.iter().all(|each| each.queued.is_none()));
     assert!(report.unavailable.iter().any(|gone| gone.why.contains("no system call")), "{report:#?}");
     let refused = atlas::watch(&map, &edge, &by(Some(WatchInstrument::Calls)), |_| true);
     assert!(matches!(refused, Err(WatchError::Refused(_))), "{refused:?}");

@@ -63,11 +63,7 @@ pub(super) fn leaked_end(report: &WatchReport, direction: &WatchedDirection) -> 
         format!("{} holds the writing end and wrote nothing{how}", of(&silent)),
         vec![
             format!("{} wrote {}", of(&written), units::plural(direction.writes.as_ref()?.calls, "time")),
-            format!(
-                "until {} is closed there too, {} is not told of the end",
-                "the writing end",
-                of(&readers)
-            ),
+            format!("{} cannot be told of the end before it is closed there, too", of(&readers)),
         ],
         remedy,
     )
