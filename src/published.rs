@@ -20,7 +20,7 @@ use crate::history::Run;
 use crate::render::choice::ChoiceAnswer;
 use crate::server::{
     CountedAnswer, DoctorAnswer, JudgedRun, LabAnswer, MapChange, MapSnapshot, ProbeState, RaceStarted,
-    RaceState,
+    RaceState, WatchAnswer,
 };
 
 /// A generator of what is written, not of what would be read.
@@ -113,7 +113,7 @@ fn trace() -> Value {
 fn page() -> String {
     let mut answers = generator();
     answers.subschema_for::<(LabAnswer, DoctorAnswer, CountedAnswer, RaceState, ProbeState, RaceStarted)>();
-    answers.subschema_for::<(MapSnapshot<'_>, MapChange<'_>)>();
+    answers.subschema_for::<(MapSnapshot<'_>, MapChange<'_>, WatchAnswer<'_>)>();
     answers.subschema_for::<(Run, JudgedRun, ChoiceAnswer, Beside, Comparison)>();
     let answers = json!({ "$defs": answers.take_definitions(true) });
     let report = report();

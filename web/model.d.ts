@@ -134,9 +134,27 @@ export interface DoctorAnswer {
   findings: Array<FindingAnswer>
 }
 
+export interface DrawnBar {
+  count: number
+  label: string
+}
+
+export interface DrawnBars {
+  bars: Array<DrawnBar>
+  title: string
+}
+
 export interface DrawnBeyond {
   address: string | null
   words: string
+}
+
+export interface DrawnDirection {
+  bars: Array<DrawnBars>
+  figures: Array<DrawnFigure>
+  from: string
+  queued: Array<[number, number]>
+  to: string
 }
 
 export interface DrawnEdge {
@@ -169,6 +187,17 @@ export interface DrawnFact {
   text: string
 }
 
+export interface DrawnFigure {
+  label: string
+  text: string
+}
+
+export interface DrawnFinding {
+  evidence: Array<string>
+  remedy: string
+  sentence: string
+}
+
 export interface DrawnKind {
   kind: string
   means: string
@@ -197,6 +226,16 @@ export interface DrawnUnread {
   what: string
   whose: string
   why: string
+}
+
+export interface DrawnWatch {
+  directions: Array<DrawnDirection>
+  edge: string
+  ends: Array<DrawnFigure>
+  findings: Array<DrawnFinding>
+  repeats: boolean
+  told: Array<string>
+  unavailable: Array<string>
 }
 
 export type Effect = { by: Amount; gauge: string; is: "add" } | { by: Amount; gauge: string; is: "take" } | { gauge: string; is: "set"; to: boolean } | { gauge: string; is: "show" } | { at: string; is: "sleeps" } | { is: "wakes"; process: Actor }
@@ -761,6 +800,23 @@ export interface Versus {
 }
 
 export type Wait = string
+
+export interface WatchAnswer {
+  failed: WatchFailed | null
+  last: DrawnWatch | null
+  running: WatchState | null
+}
+
+export interface WatchFailed {
+  edge: string
+  why: string
+}
+
+export interface WatchState {
+  edge: string
+  elapsed_ms: number
+  lasts_ms: number
+}
 
 export interface WatchedTraffic {
   bytes: number

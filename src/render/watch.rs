@@ -68,7 +68,7 @@ fn head(report: &WatchReport) -> String {
 }
 
 /// The processes of a side.
-fn side(report: &WatchReport, side: u8) -> String {
+pub(crate) fn side(report: &WatchReport, side: u8) -> String {
     let mut names: Vec<String> =
         report.ends.iter().filter(|end| end.side == side).map(|end| process(report, end)).collect();
     names.dedup();
@@ -80,12 +80,12 @@ fn side(report: &WatchReport, side: u8) -> String {
     }
 }
 
-fn process(report: &WatchReport, end: &WatchedEnd) -> String {
+pub(crate) fn process(report: &WatchReport, end: &WatchedEnd) -> String {
     let found = report.processes.iter().find(|process| process.id == end.process);
     format!("{}[{}]", found.map_or("?", |process| process.name.as_str()), end.process.pid)
 }
 
-fn moved(calls: &CallsSeen, seconds: f64) -> String {
+pub(crate) fn moved(calls: &CallsSeen, seconds: f64) -> String {
     let rate = |count: u64| units::rate(count as f64 / seconds.max(1e-9));
     let mut parts =
         vec![format!("{} ({})", units::count(calls.calls), rate(calls.calls)), units::bytes(calls.bytes)];
@@ -117,7 +117,7 @@ fn moved(calls: &CallsSeen, seconds: f64) -> String {
     parts.join("; ")
 }
 
-fn spread(times: &Distribution) -> String {
+pub(crate) fn spread(times: &Distribution) -> String {
     let ns = |ns: u64| units::duration(ns as f64);
     match (times.p50, times.p99) {
         (Some(p50), Some(p99)) => format!("{} (p99 {}, at most {})", ns(p50), ns(p99), ns(times.max)),
@@ -140,7 +140,7 @@ fn of_channel(direction: &WatchedDirection) -> Vec<String> {
     lines
 }
 
-fn did(end: &WatchedEnd) -> String {
+pub(crate) fn did(end: &WatchedEnd) -> String {
     let mut parts = Vec::new();
     if let Some(ns) = end.on_core_ns {
         parts.push(format!("{} on a core", units::duration(ns as f64)));

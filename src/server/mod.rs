@@ -20,9 +20,12 @@ mod race;
 mod refusal;
 mod routes;
 mod runs;
+mod seen;
 mod stage;
 mod turn;
 mod verdicts;
+mod watch;
+mod watch_desk;
 mod websocket;
 
 use std::io;
@@ -42,6 +45,7 @@ pub(crate) use self::{
     probe::CountedAnswer,
     race::RaceStarted,
     runs::JudgedRun,
+    watch_desk::WatchAnswer,
 };
 use crate::history::History;
 use crate::outcome::{self, Failure};
@@ -51,6 +55,7 @@ use guard::RequestGuard;
 use live::Live;
 use map_pages::MapPages;
 use page::PageSource;
+use watch_desk::WatchDesk;
 
 /// Where the lab is found unless another place is asked for.
 pub(crate) const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7878);
@@ -78,6 +83,7 @@ pub(crate) struct Lab {
     findings: Findings,
     live: Live,
     map: MapPages,
+    watch: WatchDesk,
     replay: Option<Bytes>,
 }
 
@@ -99,6 +105,7 @@ impl Lab {
             findings: Findings::default(),
             live: Live::new(),
             map: MapPages::new(),
+            watch: WatchDesk::default(),
             replay: setup.replay.map(Bytes::from),
         }))
     }

@@ -15,7 +15,7 @@ use super::facts::Facts;
 use super::owner::ConnectionOwner;
 use super::packed::packed;
 use super::refusal::Refusal;
-use super::{Lab, about, connections, follow, map, probe, race, runs, stage, verdicts};
+use super::{Lab, about, connections, follow, map, probe, race, runs, stage, verdicts, watch};
 
 impl Lab {
     /// Answers until the process ends.
@@ -52,12 +52,14 @@ fn routes(lab: Arc<Lab>) -> Router {
         .route("/api/runs/{id}/brief", get(runs::brief))
         .route("/api/runs/{id}/export/{form}", get(runs::export))
         .route("/api/runs/{id}/judged", get(runs::judged))
+        .route("/api/watch", get(watch::answer).post(watch::start).delete(watch::stop))
+        .route("/api/watch/report", get(watch::report))
         .fallback(async || Refusal::not_found("there is nothing here"))
         .method_not_allowed_fallback(async || {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "not by this method")
         })
         .layer(middleware::from_fn(packed))
-        .layer(middleware::from_fn_with_state(Arc::clone(&lab), watch))
+        .layer(middleware::from_fn_with_state(Arc::clone(&lab), admit))
         .with_state(lab)
 }
 
@@ -81,7 +83,7 @@ async fn replay(State(lab): State<Arc<Lab>>) -> Result<Response, Refusal> {
 }
 
 /// Refuses requests without access; every answer carries the headers that isolate the page.
-pub(crate) async fn watch(
+pub(crate) async fn admit(
     State(lab): State<Arc<Lab>>,
     ConnectInfo(owner): ConnectInfo<ConnectionOwner>,
     request: Request,

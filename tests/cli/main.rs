@@ -35,3 +35,4 @@ mod stage;
 mod stages;
 mod trace;
 mod watched;
+mod watching;
