@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 
 import { bothWays, change, end, KINDS, oneWay, program, snapshot } from './fixtures/map.mjs'
@@ -253,6 +254,28 @@ test('a map that stands still, comes rarely, lacks some or is lost says so', asy
   await until(() => lab.onlookers.size === 0, 'a page that is left follows no more')
 })
 
+test('an edge is watched from its sheet: how far it is, a stop, and what was seen in both its figures and its drawings', async () => {
+  const { page, complaints, close } = await look(undefined, { bypassCSP: true })
+  await page.locator('.link[data-link$="pigeon-post"]').first().dispatchEvent('click')
+  const watching = page.getByRole('region', { name: 'Watch this edge' })
+  await watching.getByRole('button', { name: 'Watch', exact: true }).click()
+  await watching.getByText(/Watching: 0.ns of 5\.00.s\./).waitFor()
+  assert.ok(await watching.getByRole('button', { name: 'Watch', exact: true }).isDisabled())
+  // Another edge's sheet says that this one is watched.
+  await page.locator('.link[data-link$="gossip"]').first().dispatchEvent('click')
+  await watching.getByText('Another edge is watched now', { exact: false }).waitFor()
+  await page.locator('.link[data-link$="pigeon-post"]').first().dispatchEvent('click')
+  await watching.getByRole('button', { name: 'Stop' }).click()
+  for (const text of ['The birds are small.', 'miller[100] → baker[101]', 'from 32 µs', 'Time from write to read', '1.2 s on a core', 'Not to be had: the weight of a bird: no scales; buy some.']) await watching.getByText(text).first().waitFor()
+  const widths = await watching.locator('.track i').evaluateAll((all) => all.map((one) => parseFloat(one.style.width)))
+  assert.deepEqual(widths.map(Math.round), [100, 33])
+  assert.equal(await watching.getByRole('img', { name: 'Bytes that wait' }).count(), 1)
+  assert.equal(await watching.getByRole('link', { name: 'Save as JSON' }).getAttribute('href'), '/api/watch/report')
+  assert.deepEqual(await axe(page), [])
+  assert.deepEqual(complaints, [])
+  await close()
+})
+
 test('axe finds nothing on a map, in its sheet and in its list', async () => {
   const { page, close } = await look(undefined, { bypassCSP: true })
   assert.deepEqual(await axe(page), [], 'the drawing')
@@ -282,6 +305,32 @@ test('real: a program of ours is there, what is written to it is seen to wait, a
   await sheet.getByRole('button', { name: `sleep ${child.pid}` }).first().click()
   child.kill('SIGKILL')
   await sheet.getByRole('heading', { name: 'It is gone' }).waitFor()
+  assert.deepEqual([complaints, foreign], [[], []])
+  await close()
+})
+
+test('real: a pipe between two programs is watched, and what was seen is saved', async () => {
+  const child = spawn('sh', ['-c', '(while echo 0123456789; do sleep 0.05; done) | (while read line; do :; done)'], { stdio: 'ignore', detached: true })
+  keep({ close: async () => process.kill(-(/** @type {number} */ (child.pid)), 'SIGKILL') })
+  const { page, complaints, foreign, close } = await open(browser, `${real.url}#/map`, { viewport: { width: 1366, height: 900 } })
+  // The two are sh's children: of its session.
+  await page.getByLabel('Group by').selectOption('session')
+  const pipe = await until(async () => {
+    const map = await (await fetch(`${real.url}api/map`)).json()
+    const own = (end) => map.processes.some(({ id, parent }) => id.pid === end.process.pid && parent === child.pid)
+    return map.edges?.find(({ ends }) => ends.some((end) => own(end) && end.writes && end.descriptors[0] === 1) && ends.some((end) => own(end) && end.reads && end.descriptors[0] === 0))
+  }, 'the pipe of the two')
+  await page.getByLabel('Search the map').fill(pipe.id)
+  await page.locator('.link').first().dispatchEvent('click')
+  await page.getByText(pipe.id).first().waitFor()
+  const watching = page.getByRole('region', { name: 'Watch this edge' })
+  await watching.getByLabel('For how long').selectOption('2')
+  await watching.getByRole('button', { name: 'Watch', exact: true }).click()
+  await watching.getByRole('heading', { name: 'What was seen' }).waitFor({ timeout: 30_000 })
+  await watching.getByText(/Watched for/).waitFor()
+  const [download] = await Promise.all([page.waitForEvent('download'), watching.getByRole('link', { name: 'Save as JSON' }).click()])
+  const saved = JSON.parse(readFileSync(await download.path(), 'utf8'))
+  assert.deepEqual([saved.format, saved.edge.id], ['ipcscope-watch', pipe.id])
   assert.deepEqual([complaints, foreign], [[], []])
   await close()
 })

@@ -11,7 +11,7 @@ import { gzipSync } from 'node:zlib'
 import { WebSocketServer } from 'ws'
 
 import { beside, judged } from './fixtures/judged.mjs'
-import { snapshot } from './fixtures/map.mjs'
+import { seen, snapshot } from './fixtures/map.mjs'
 import { probe } from './fixtures/probe.mjs'
 import { machine, report } from './fixtures/report.mjs'
 import { pigeon, scenes } from './fixtures/scenes.mjs'
@@ -34,6 +34,7 @@ export async function mock({ port = 0, replay = null, roundMs = 120, history = [
   const onlookers = new Set()
   let race = null
   let counting = null
+  const watched = { running: null, last: null, failed: null }
   const counted = { id: null, report: probe(1_790_000_000_000), command: 'ipcscope probe all --placement same-core --placement cross-core', unreadable: [] }
   let pid = 4300
 
@@ -177,6 +178,15 @@ export async function mock({ port = 0, replay = null, roundMs = 120, history = [
       }
       if (path === '/api/probe' && request.method === 'DELETE') {
         counting?.stop()
+        return send(204, '')
+      }
+      if (path === '/api/watch' && request.method === 'GET') return send(200, watched)
+      if (path === '/api/watch' && request.method === 'POST') {
+        Object.assign(watched, { running: { edge: body.edge, elapsed_ms: 0, lasts_ms: body.seconds * 1000 }, last: null, failed: null })
+        return send(202, '')
+      }
+      if (path === '/api/watch' && request.method === 'DELETE') {
+        Object.assign(watched, { running: null, last: seen(watched.running?.edge ?? '') })
         return send(204, '')
       }
       if (path === '/api/compare') {

@@ -73,6 +73,11 @@ export const api = {
   probe: () => ask('GET', '/api/probe'),
   startProbe: () => ask('POST', '/api/probe'),
   stopProbe: () => ask('DELETE', '/api/probe'),
+  /** @returns {Promise<import('../types').WatchAnswer>} */
+  watched: () => ask('GET', '/api/watch'),
+  /** @param {string} edge @param {number} seconds */
+  watch: (edge, seconds) => ask('POST', '/api/watch', { edge, seconds }),
+  stopWatch: () => ask('DELETE', '/api/watch'),
   /** @param {object} constraints @returns {Promise<import('../types').ChoiceAnswer>} */
   choose: (constraints) => ask('POST', '/api/choose', constraints),
   /** The trace that the lab was started with, as text. */

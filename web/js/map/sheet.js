@@ -3,7 +3,7 @@
 import { button, h } from '../dom.js'
 import { bytes, count, list, plural } from '../format.js'
 import { sample } from './look.js'
-import { arrow, called, flow } from './model.js'
+import { alone, arrow, called, flow } from './model.js'
 import { joinText } from './roll.js'
 
 /** @import { Child } from '../dom.js' */
@@ -15,6 +15,9 @@ import { joinText } from './roll.js'
 /** Edges that are listed at once. */
 const LISTED = 40
 
+/** Ends of one side that are not behind a word. */
+const ENDS = 4
+
 /** @param {[string, Child | null][]} facts */
 const facts = (facts) => h('dl', { class: 'facts' }, facts.filter(([, text]) => text !== null && text !== '').map(([label, text]) => h('div', {}, h('dt', {}, label), h('dd', {}, text))))
 
@@ -25,7 +28,8 @@ const STATES = /** @type {Record<string, string>} */ ({
 
 /** @param {Model} model @param {DrawnProcess} process @param {Acts} acts @returns {{ title: string, body: Child[] }} */
 export function ofProcess(model, process, acts) {
-  const edges = [...model.edges.values()].filter(({ ends }) => ends.some((end) => end.process === process.id))
+  // What joins it with others comes first.
+  const edges = [...model.edges.values()].filter(({ ends }) => ends.some((end) => end.process === process.id)).sort((a, b) => Number(alone(a)) - Number(alone(b)))
   const parent = [...model.processes.values()].find(({ pid }) => pid === process.parent)
   return {
     title: called(process),
@@ -73,7 +77,8 @@ export function ofEdge(model, edge, acts) {
       h('p', { class: 'faint' }, kind?.means ?? ''),
       ...sides.map((side) => {
         const ends = edge.ends.filter((end) => end.side === side)
-        return [h('h3', {}, sides.length > 1 || edge.beyond ? ['First side', 'Second side'][side] ?? `Side ${side}` : plural(ends.length, 'end')), h('ul', { class: 'ends' }, ends.map((end) => ofEnd(model, edge, end, acts)))]
+        return [h('h3', {}, sides.length > 1 || edge.beyond ? ['First side', 'Second side'][side] ?? `Side ${side}` : plural(ends.length, 'end')), h('ul', { class: 'ends' }, ends.slice(0, ENDS).map((end) => ofEnd(model, edge, end, acts))),
+          ends.length > ENDS ? h('details', {}, h('summary', {}, plural(ends.length - ENDS, 'more end')), h('ul', { class: 'ends' }, ends.slice(ENDS).map((end) => ofEnd(model, edge, end, acts)))) : null]
       }),
       edge.more_ends ? h('p', { class: 'faint' }, `${plural(edge.more_ends, 'more end')} not listed.`) : null,
       edge.beyond ? [h('h3', {}, 'The other side'), h('p', {}, edge.beyond.words, edge.beyond.address ? [': ', h('code', {}, edge.beyond.address)] : null)] : null,

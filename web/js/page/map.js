@@ -9,6 +9,7 @@ import { Model } from '../map/model.js'
 import { Roll } from '../map/roll.js'
 import { ofEdge, ofProcess, ofSeveral } from '../map/sheet.js'
 import { Arrangement, GROUPINGS, sight, usualGrouping } from '../map/sight.js'
+import { Watching } from '../map/watching.js'
 import { status } from '../store.js'
 
 /** @import { Link, Sight, Wanted } from '../map/sight.js' */
@@ -43,6 +44,7 @@ class MapPage {
   /** @type {'drawing' | 'list'} */
   view = 'drawing'
   sheetSaid = ''
+  watching = new Watching()
   /** Where the focus goes when the sheet is closed. @type {HTMLElement | null} */
   from = null
 
@@ -76,7 +78,7 @@ class MapPage {
     this.sheetTitle = h('h2', { tabindex: -1 }, 'Nothing is chosen')
     this.sheetBody = h('div', {}, ...hint())
     this.shut = button('Close', () => this.choose(null), { class: 'quiet', hidden: true })
-    this.sheet = h('aside', { class: 'panel sheet', 'aria-label': 'What was chosen' }, h('div', { class: 'head' }, this.sheetTitle, this.shut), this.sheetBody)
+    this.sheet = h('aside', { class: 'panel sheet', 'aria-label': 'What was chosen' }, h('div', { class: 'head' }, this.sheetTitle, this.shut), this.sheetBody, this.watching.element)
     this.sheet.addEventListener('keydown', ({ key }) => { if (key === 'Escape') this.choose(null) })
     this.unread = h('section', { class: 'panel unread', 'aria-labelledby': 'unread-head' })
     this.changed = changed
@@ -96,6 +98,7 @@ class MapPage {
   mounted(signal) {
     const narrow = matchMedia(`(max-width: ${NARROW}px)`)
     narrow.addEventListener('change', () => this.draw(true), { signal })
+    signal.addEventListener('abort', () => this.watching.leave())
     this.narrow = narrow
     this.draw(true)
   }
@@ -237,6 +240,10 @@ class MapPage {
     const edge = chosen?.is === 'edge' ? model.edges.get(chosen.id) : undefined
     const link = chosen?.is === 'link' ? this.sight?.links.find(({ id }) => id === chosen.id) : undefined
     this.shut.hidden = !chosen
+    // An edge that is gone keeps what was seen of it.
+    this.watching.element.hidden = chosen?.is !== 'edge'
+    if (chosen?.is === 'edge') this.watching.of(chosen.id)
+    else this.watching.leave()
     this.sheet.classList.toggle('filled', chosen !== null)
     this.board.highlight(chosen && (process || edge || link) ? this.near(process?.id, edge?.id, link) : null)
     this.board.choose(({ processes }) => processes[0] === process?.id)
