@@ -128,10 +128,11 @@ export class Board {
 
   /** @param {Placed} placed */
   makeBox({ box }) {
-    const element = button([h('span', { class: 'name' }), ' ', h('span', { class: 'sub' })], () => {
+    // No button: on paper those are left out.
+    const element = h('div', { class: `box of-${box.is}`, role: 'button', tabindex: -1, 'data-box': box.id, onclick: () => {
       const now = this.sight?.boxes.get(box.id)
       if (now) this.acts.box(now)
-    }, { class: `box of-${box.is}`, tabindex: -1, 'data-box': box.id })
+    } }, h('span', { class: 'name' }), ' ', h('span', { class: 'sub' }))
     return element
   }
 
@@ -194,6 +195,10 @@ export class Board {
   press(event) {
     const from = event.target instanceof HTMLElement ? event.target.dataset.box : undefined
     if (event.key === 'Escape') this.acts.none()
+    if (from && (event.key === 'Enter' || event.key === ' ')) {
+      event.preventDefault()
+      if (event.target instanceof HTMLElement) event.target.click()
+    }
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key]
     const here = from && this.rects.get(from)
     if (!way || !here || event.altKey || event.ctrlKey || event.metaKey) return
