@@ -613,3 +613,23 @@ test('the page has no inline script or style, and takes nothing from elsewhere',
   assert.doesNotMatch(html, / style=| on\w+=|<style|<script>/)
   assert.match(html, /<meta name="token" content="\{\{token\}\}">/)
 })
+
+// The same file is what `ipcscope watch --trace` writes (tests/cli/replay.rs).
+test('of two programs that were only watched the calls that were seen are told, and nothing else', async () => {
+  const [trace] = await read(readFileSync(join(ROOT, 'tests/cli/watched.ndjson'), 'utf8'))
+  const cutter = new Cutter(trace.header)
+  const [recording] = trace.events.map((event) => cutter.take(event)).filter(Boolean)
+  assert.equal(recording.mode, 'watched')
+  assert.equal(recording.messages.length, 4)
+  assert.deepEqual(flights(recording), [800, 1033, 1200, 1000])
+  // A read that took a part of a message is a call, too; and between two calls it is in none.
+  const doing = [100, 1300, 1800, 2100, 2300, 3500, 4100].map((t) => during(recording.calls.get('receiver'), t))
+  assert.deepEqual(doing, ['read', '', 'read', '', 'read', '', 'read'])
+  assert.deepEqual(recording.messages.map(({ payload }) => payload), ['', '', '', ''])
+  assert.equal(recording.gauges.size, 0)
+  let told = ''
+  const player = playerOf(trace.header, recording, { process: (actor, facts) => { if (actor === 'receiver') told = facts.join(' ') } })
+  player.seek(1800)
+  assert.match(told, /gzip, pid 4212.*in read\(\)/)
+  assert.doesNotMatch(told, /core/)
+})

@@ -59,6 +59,9 @@ export class Figures {
   async books() {
     const { header } = this
     const { quoted } = header.scene
+    const said = facts([['Latency, quoted', quoted.latency.replace(' ', '\u00a0')], ['Use it for, quoted', quoted.use_when]])
+    // What the lab's own two processes cost says nothing of others.
+    if (header.channel !== undefined) return show(this.quoted, said)
     const [sender, receiver] = header.processes
     // Asked for once, and again after a probe.
     if (!this.asked || this.asked.after !== state.probed) this.asked = { after: state.probed, answer: api.probe() }
@@ -66,7 +69,7 @@ export class Figures {
     answer.catch(() => { this.asked = undefined })
     const counted = await countedRows(header.scene, header.wait, [sender.core, receiver.core], answer)
     if (this.header !== header) return
-    show(this.quoted, counted, facts([['Latency, quoted', quoted.latency.replace(' ', '\u00a0')], ['Use it for, quoted', quoted.use_when]]))
+    show(this.quoted, counted, said)
   }
 
   designed() {
@@ -84,7 +87,7 @@ export class Figures {
     rows.push(['Both ways', scene.duplex ? 'on one connection' : 'on two connections'])
     rows.push(['Other machines', scene.cross_host ? 'yes' : 'no'])
     return [
-      h('p', { class: 'faint' }, budget ? `A message, waiting by ${wait.split(':')[0]}.` : 'A message.'),
+      budget || this.header.channel === undefined ? h('p', { class: 'faint' }, budget ? `A message, waiting by ${wait.split(':')[0]}.` : 'A message.') : null,
       facts(rows),
     ]
   }
@@ -127,14 +130,15 @@ export class Figures {
       if (wakes) rows.push(['Wake-ups seen', count(wakes)])
     }
     show(this.measured, facts(rows),
-      h('p', { class: 'faint' }, `From before send to after recv, stamped in both processes (${clock}).`,
+      h('p', { class: 'faint' }, this.header.channel === undefined ? `From before send to after recv, stamped in both processes (${clock}).` : `From the beginning of the call that wrote to the end of the one that read the last byte, as the kernel saw both (${clock}).`,
         this.flights.has('step') ? ' The time of a message that was paused and inspected includes the pause.' : '',
         this.counted ? ` What was seen, was seen of ${plural(this.counted.messages, 'message')} under probes, which slow it down.` : ''))
   }
 
   /** The reader's own last race, where it waited and sat like this stage. */
   async race() {
-    const { scene, wait, placement, size_bytes } = this.header
+    const { scene, wait, placement, size_bytes, channel } = this.header
+    if (channel !== undefined) return show(this.raced, null)
     const id = lastRun()
     if (!id) return show(this.raced, h('p', { class: 'faint' }, noRaceYet(), ' ', h('a', { href: '#/race' }, 'Go to the race')))
     /** @type {Beside | null} */

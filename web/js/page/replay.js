@@ -34,7 +34,7 @@ export async function replay(place, signal) {
     const known = accent(header.scene.kind)
     const made = new View(header, known < 0 ? lab.scenes.length : known, { speed: place.query.get('speed') === 'max' ? Infinity : 1, play: false })
     view = made
-    const about = [name, header.started_unix_ms ? date(header.started_unix_ms) : '', header.machine, `${count(events.length)} events`].filter(Boolean).join('; ')
+    const about = [name, header.channel ? `watched: ${header.channel}` : '', header.started_unix_ms ? date(header.started_unix_ms) : '', header.machine, `${count(events.length)} events`].filter(Boolean).join('; ')
     show(what, h('h2', {}, named(header.scene.title, known < 0 ? lab.scenes.length : known)), h('p', { class: 'lead', title: `${header.scene.summary} ${about}` }, about), which.firstChild ? null : h('p', { class: 'faint' }, settings(header)))
     show(shown, made.element)
     made.stage.lay()
@@ -55,7 +55,7 @@ export async function replay(place, signal) {
     try {
       const text = await api.replay()
       // The stage is laid out for the room it has, so it must stand on the page first.
-      setTimeout(() => void open(text, 'the lab’s own trace'))
+      setTimeout(() => void open(text, 'given to replay'))
     } catch (error) {
       fault.textContent = sentence(error)
     }

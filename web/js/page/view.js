@@ -311,6 +311,10 @@ function title(recording, scene) {
 const WAITS = /** @type {Record<string, string>} */ ({ block: 'both sleep while they wait', spin: 'both spin while they wait', hybrid: 'both spin, then sleep' })
 const PLACES = /** @type {Record<string, string>} */ ({ 'cross-core': 'two cores', 'same-core': 'one core' })
 
-/** How the two wait, where they are, and what they carry, in words. @param {{ wait: string, placement: string, size_bytes: number }} like */
-export const settings = ({ wait, placement, size_bytes }) =>
-  [WAITS[wait.split(':')[0]] ?? wait, PLACES[placement] ?? placement, bytes(size_bytes)].join(' · ')
+/** How the receiver of two programs that were only watched was seen to wait. @type {Record<string, string>} */
+const SEEN_WAITS = { block: 'the receiver sleeps while it waits', spin: 'the receiver spins while it waits', 'not seen': 'the receiver was not seen to wait' }
+
+/** How the two wait, where they are, and what they carry, in words. @param {{ wait: string, placement: string, size_bytes: number, channel?: string }} like */
+export const settings = ({ wait, placement, size_bytes, channel }) => channel !== undefined
+  ? [SEEN_WAITS[wait] ?? wait, ...(placement === 'unpinned' ? [] : [PLACES[placement] ?? placement]), `at most ${bytes(size_bytes)}`].join(' · ')
+  : [WAITS[wait.split(':')[0]] ?? wait, PLACES[placement] ?? placement, bytes(size_bytes)].join(' · ')

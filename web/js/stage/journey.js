@@ -47,7 +47,7 @@ const WORDS = { wake: 'wakes', packet: 'packet', fault: 'fault' }
 const PROGRAM = 'the program'
 
 /** Whether probes saw anything of this recording. @param {Recording} recording */
-const isXray = ({ events }) => events.some((event) => event.what === 'syscall' || event.what === 'copy')
+const isXray = ({ mode, events }) => mode !== 'watched' && events.some((event) => event.what === 'syscall' || event.what === 'copy')
 
 /** The lane of an event: what no side did stands in the kernel that it was done to. @param {string | undefined} side @param {string} space */
 const laneOf = (side, space) => (side === 'sender' ? (space === 'user' ? 0 : 1) : space === 'user' && side === 'receiver' ? 3 : 2)

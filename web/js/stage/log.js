@@ -1,7 +1,7 @@
 // The event log: every event of a recording, filtered, copied, and only as many rows drawn as can be seen.
 
 import { button, h, say, show } from '../dom.js'
-import { clock, count, duration } from '../format.js'
+import { clock, count, duration, plural } from '../format.js'
 import { atMost } from '../scale.js'
 import { describe, gaugesOf, whole } from './words.js'
 
@@ -104,7 +104,10 @@ export class Log {
 
   /** @param {number} index */
   told(index) {
-    const { events } = /** @type {Recording} */ (this.recording)
+    const { events, mode } = /** @type {Recording} */ (this.recording)
+    const { what, count: of = 0 } = events[index]
+    if (mode === 'watched' && what === 'batch-begin') return { who: 'lab', text: `${plural(of, 'message')} that ${of === 1 ? 'was' : 'were'} seen`, foretold: true }
+    if (mode === 'watched' && what === 'batch-end') return { who: 'lab', text: 'no message is under way', foretold: true }
     return describe(events[index], this.gauges, this.before.get(index), this.scene)
   }
 

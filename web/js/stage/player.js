@@ -209,15 +209,15 @@ export class Player {
 
   /** @param {Process} process */
   drawProcess(process) {
-    const { recording, now } = this
+    const { recording, now, header } = this
     const told = recording ? during(recording.states.get(process.actor), now) : this.known.states[process.actor]
     const core = told?.core ?? process.core
     const [state, where, look] = this.says(process.actor, told)
     /** @type {Facts} */
     const facts = [
-      `pid ${process.pid || '–'}`,
+      `${process.name ? `${process.name}, ` : ''}pid ${process.pid || '–'}`,
       process.parent ? `parent ${process.parent}` : '',
-      core === null ? 'on any core' : `core ${core}`,
+      core !== null ? `core ${core}` : header.channel === undefined ? 'on any core' : '',
       state, where,
     ]
     this.stage.process(process.actor, facts, look)
@@ -244,7 +244,7 @@ export class Player {
     if (rest?.part === null && now < rest.runs && told?.state === 'running') return ['woken', 'not yet running', 'waking']
     if (told && !resting && since(states, now) >= stamped) return [...kernelSays(told), told.state ?? '']
     const call = during(calls, now)
-    return [call ? DOING[call] : 'between two calls', '', call ? 'busy' : '']
+    return [call ? (DOING[call] ?? `in ${call}()`) : 'between two calls', '', call ? 'busy' : '']
   }
 
   /** A process that sleeps is drawn in the queue in which it sleeps. */

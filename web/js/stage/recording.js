@@ -31,7 +31,7 @@ export const since = (on, t) => (on && on.at[atMost(on.at, t) - 1]) ?? -Infinity
  * @typedef {object} Recording
  * @property {number} id
  * @property {string | null} experiment its id, if this is one
- * @property {string} mode
+ * @property {string} mode as the batch says, or `watched`: of programs that the lab did not start, whose calls are all that is known
  * @property {number} count how many messages were asked for, or took part
  * @property {number | null} arrived how many of those arrived, where only some were followed one by one and it was told
  * @property {Scene | null} staged the scene with another stage, where an experiment plays on one
@@ -122,7 +122,7 @@ export function recording(told, before, id = 0) {
   const made = {
     id,
     experiment: first.what === 'experiment-begin' ? (first.id ?? '') : null,
-    mode: events.find((event) => event.what === 'batch-begin')?.mode ?? '',
+    mode: before.header.channel === undefined ? (events.find((event) => event.what === 'batch-begin')?.mode ?? '') : 'watched',
     count: 0,
     arrived: null,
     staged,
@@ -158,10 +158,31 @@ export function recording(told, before, id = 0) {
     note(made, messages, event, now)
   }
   made.to = now
+  if (made.mode === 'watched') made.calls = inCalls(events)
   finishMessages(made, messages, header)
   made.readAt = made.readings.map(({ at }) => at)
   Object.assign(made, follow(header, made.messages, made.readings, made.processes.at.slice(1), !someOf(made)))
   return made
+}
+
+/**
+ * The system call that each side is in, where each one was seen; of several threads, the call that began last.
+ * @param {Event[]} events @returns {Map<string, Track<string>>}
+ */
+function inCalls(events) {
+  /** @type {Map<string, Track<string>>} */
+  const calls = new Map()
+  const seen = events.flatMap(({ what, side, name, t_ns, duration_ns }) => (what === 'syscall' && side && name ? [{ side, name, from: t_ns, to: t_ns + (duration_ns ?? 0) }] : []))
+  const edges = seen.flatMap((call) => [{ at: call.from, call, begins: true }, { at: call.to, call, begins: false }]).sort((a, b) => a.at - b.at)
+  /** @type {Map<string, typeof seen>} */
+  const open = new Map()
+  for (const { at, call, begins } of edges) {
+    const others = (open.get(call.side) ?? []).filter((other) => other !== call)
+    const inside = begins ? [...others, call] : others
+    open.set(call.side, inside)
+    put(entry(calls, call.side), at, inside.at(-1)?.name ?? '')
+  }
+  return calls
 }
 
 /** @template T @param {Map<string, Track<T>>} map @param {string} name @returns {Track<T>} */

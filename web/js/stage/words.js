@@ -12,7 +12,7 @@ import { nameOf } from './layout.js'
 export const DOING = { send: 'sending', recv: 'receiving' }
 
 /** How the messages of a batch are sent. @type {Record<string, string>} */
-export const MODES = { paced: 'one by one', burst: 'in a burst', step: 'paused and inspected', xray: 'under probes' }
+export const MODES = { paced: 'one by one', burst: 'in a burst', step: 'paused and inspected', xray: 'under probes', watched: 'as they were sent' }
 /** What the kernel did, where its own functions would be said otherwise. */
 const KERNEL = /** @type {Record<string, string>} */ ({
   wake: 'makes a sleeping process runnable', 'switch-in': 'gives a process the core', 'switch-out': 'takes a process off the core',
@@ -52,7 +52,7 @@ function what(event, gauges, before, scene) {
     case 'batch-end':
       return 'all is done'
     case 'send-begin':
-      return `sends${message}${quoted}`
+      return `sends${message}${quoted}${event.bytes === undefined ? '' : `, ${bytes(event.bytes)}`}`
     case 'send-end':
       return `has sent${message}`
     case 'recv-begin':
