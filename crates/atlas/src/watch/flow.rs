@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 /// How many calls are kept until the counts are level.
-const KEPT: usize = 256;
+const KEPT: usize = 4096;
 /// How many looks are kept until then.
 const LOOKS: usize = 4;
 /// How many calls may wait for their counterpart, in 8 MiB. More means that the two counts are of different channels, or a buffer
@@ -139,16 +139,27 @@ impl Flow {
         self.join(each);
     }
 
-    /// When a read began that proves that the channel was empty then.
+    /// When a read began that proves that the channel was empty then: it was under way when writes began that put in no less than
+    /// it took, and no write was under way when it began.
     fn proof(&self) -> Option<(u64, u64)> {
-        self.reads.iter().rev().take(8).find_map(|read| {
+        let proves = |read: &Moved, write: &Moved| {
             let empty_at = read.began_ns?;
-            let after = |write: &Moved| {
-                let began = write.began_ns.is_some_and(|began| began > empty_at);
-                began && (read.units == 0 || write.began_ns < Some(read.ended_ns))
+            let meanwhile = |write: &&Moved| {
+                write.began_ns.is_some_and(|began| began > empty_at)
+                    && (read.units == 0 || write.began_ns < Some(read.ended_ns))
             };
-            let proven = self.writes.iter().any(after) && !any_at(&self.writes, empty_at, empty_at);
-            proven.then_some((empty_at, 0))
+            let given: u64 = self.writes.iter().rev().take_while(meanwhile).map(|write| write.units).sum();
+            let waited = meanwhile(&write) && read.units <= given;
+            (waited && !any_at(&self.writes, empty_at, empty_at)).then_some((empty_at, 0))
+        };
+        // Either the newest write was waited for by a read that has ended before it or since, or the newest read waited.
+        let write = self.writes.back()?;
+        let overlapping = self.reads.iter().rev().take_while(|read| Some(read.ended_ns) > write.began_ns);
+        let mut reads =
+            overlapping.chain(self.reads.iter().rev().find(|read| Some(read.ended_ns) <= write.began_ns));
+        reads.find_map(|read| proves(read, write)).or_else(|| {
+            let read = self.reads.back()?;
+            self.writes.iter().rev().take(8).find_map(|write| proves(read, write))
         })
     }
 

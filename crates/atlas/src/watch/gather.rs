@@ -381,11 +381,14 @@ impl WatchGathered {
         }
         if flow.contradictions() > contradictions {
             self.kept.forget();
+            self.traffic.stop();
         }
         if !writes && done {
             self.traffic.was_read(reader, call.ended_ns);
         }
         let ready = |direction: &DirectionGathered| direction.flow.is_level().then(|| direction.flow.next());
-        self.traffic.begin_if([ready(&self.directions[0]), ready(&self.directions[1])]);
+        // Nothing goes back over a channel of one way.
+        let back = if self.one_way { Some(0) } else { ready(&self.directions[1]) };
+        self.traffic.begin_if([ready(&self.directions[0]), back]);
     }
 }

@@ -7,6 +7,7 @@
 mod cannot_run;
 mod channels;
 mod child;
+mod programs;
 mod strange;
 
 use std::collections::BTreeSet;

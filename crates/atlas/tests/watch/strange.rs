@@ -150,9 +150,13 @@ fn bytes_that_the_kernel_moves_are_counted() {
         tally,
         |fd, seen| {
             for at in 0..200_i64 {
-                let mut at = at;
-                // SAFETY: the offset lives as long as the call.
-                counted_write(unsafe { libc::sendfile(fd, from, &mut at, 5000) }, seen);
+                let (mut at, mut left) = (at, 5000);
+                // The kernel may move fewer than it is asked to.
+                while left > 0 {
+                    // SAFETY: the offset lives as long as the call.
+                    let done = unsafe { libc::sendfile(fd, from, &mut at, left) };
+                    left -= counted_write(done, seen).max(0).unsigned_abs();
+                }
             }
         },
         |fd, seen| {
