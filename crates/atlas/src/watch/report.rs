@@ -11,10 +11,10 @@ use crate::edge::Edge;
 use crate::process::{ProcessId, RunningProcess};
 
 /// The word by which a watch is told from other JSON.
-pub const WATCH_FORMAT: &str = "ipcscope-watch";
+pub const WATCH_FORMAT: &str = lab::rehearse::FORMAT;
 
 /// The version of its structure. It changes when a field changes its meaning or goes away.
-pub const WATCH_SCHEMA: u32 = 1;
+pub const WATCH_SCHEMA: u64 = lab::rehearse::SCHEMA;
 
 /// What went over one channel while it was watched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct WatchReport {
     pub format: String,
     /// The version of this structure.
     #[cfg_attr(feature = "schemars", schemars(extend("const" = WATCH_SCHEMA)))]
-    pub schema: u32,
+    pub schema: u64,
     /// When it began, in milliseconds since 1970-01-01 UTC.
     pub began_unix_ms: u64,
     /// How long it lasted, in nanoseconds.
@@ -151,15 +151,15 @@ pub struct Distribution {
 impl Distribution {
     /// Of values and their counts, ascending; `None` without any.
     pub(super) fn of_pairs(histogram: Vec<(u64, u64)>) -> Option<Distribution> {
-        let samples = histogram.iter().map(|pair| pair.1).sum();
+        let samples: u64 = histogram.iter().map(|pair| pair.1).sum();
         let max = histogram.last()?.0;
         // A percentile is told only with ten samples beyond it, as everywhere.
         let per_mille = |thousandths: u64| {
-            let rank = samples * thousandths / 1000;
+            let rank = (samples * thousandths).div_ceil(1000);
             let mut passed = 0;
             let at = histogram.iter().find(|pair| {
                 passed += pair.1;
-                passed > rank
+                passed >= rank
             });
             at.map(|pair| pair.0).filter(|_| samples * (1000 - thousandths) >= 10_000)
         };
@@ -169,17 +169,7 @@ impl Distribution {
 
     /// Of these values; `None` without any.
     pub(super) fn of(values: &Histogram) -> Option<Distribution> {
-        let histogram = values.pairs();
-        let max = histogram.last()?.0;
-        Some(Distribution {
-            samples: values.count(),
-            p50: values.per_mille(500),
-            p90: values.per_mille(900),
-            p99: values.per_mille(990),
-            p999: values.per_mille(999),
-            max,
-            histogram,
-        })
+        Distribution::of_pairs(values.pairs())
     }
 }
 
