@@ -7,6 +7,7 @@ mod flow;
 mod gather;
 mod kept;
 mod look;
+mod played;
 mod repeat;
 mod report;
 mod run;

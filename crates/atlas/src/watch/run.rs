@@ -14,6 +14,7 @@ use super::calls;
 use super::findings;
 use super::gather::WatchGathered;
 use super::look::{self, ThreadLook};
+use super::played;
 use super::report::{WATCH_FORMAT, WATCH_SCHEMA, WatchInstrument, WatchReport, WatchedEnd};
 use super::tap::CallTap;
 use crate::edge::{Edge, EdgeEnd};
@@ -357,7 +358,8 @@ impl Watching {
         }
         let waits = [0, 1].map(|side| self.seen_wait(side));
         let traffic = self.gathered.traffic.finish(waits).filter(|_| calls);
-        let trace = self.gathered.kept.trace(&self.edge, &self.processes, waits, self.began_unix_ms);
+        let trace =
+            played::trace(&self.gathered.kept, &self.edge, &self.processes, waits, self.began_unix_ms);
         let mut report = WatchReport {
             format: WATCH_FORMAT.into(),
             schema: WATCH_SCHEMA,
