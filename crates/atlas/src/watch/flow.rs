@@ -3,13 +3,14 @@
 //! The n-th byte that is written is the n-th that is read, so two running counts join the calls. What they need is one moment at
 //! which it is known how far apart they are. A read that was already waiting when a write began proves that the channel was empty,
 //! and so does one that was told that there is nothing. Else a look at what waits in the channel tells it, if no call was under way
-//! meanwhile. Datagrams are joined likewise, each counting as one.
+//! meanwhile. Later looks are held against the counts: more in the channel than they say means that they never were level. Datagrams
+//! are joined likewise, each counting as one.
 
 use std::collections::VecDeque;
 
-/// How many calls are kept until the counts are level.
+/// How many calls are kept until the counts are level, and after that for a look.
 const KEPT: usize = 4096;
-/// How many looks are kept until then.
+/// How many looks wait for the calls that were under way meanwhile.
 const LOOKS: usize = 4;
 /// How many calls may wait for their counterpart, in 8 MiB. More means that the two counts are of different channels, or a buffer
 /// full of tiny writes.
@@ -42,6 +43,44 @@ struct ChannelLook {
     units: u64,
 }
 
+/// The last calls while the counts are level, and what is in the channel by all of them.
+#[derive(Debug, Default)]
+struct LevelCounts {
+    /// Each with whether it was a write.
+    calls: VecDeque<(Moved, bool)>,
+    in_channel: i64,
+    /// When the last write and the last read began.
+    last_began: [u64; 2],
+}
+
+impl LevelCounts {
+    fn add(&mut self, call: Moved, writes: bool) {
+        self.in_channel += signed(call, writes);
+        if let Some(began) = call.began_ns {
+            self.last_began[usize::from(writes)] = began;
+        }
+        self.calls.push_back((call, writes));
+        if self.calls.len() > KEPT {
+            self.calls.pop_front();
+        }
+    }
+
+    /// What was in the channel during a look, by the counts; `None` if a call was under way meanwhile, or the look is too old.
+    fn during(&self, look: &ChannelLook) -> Option<i64> {
+        let first = self.calls.front()?.0.ended_ns;
+        let quiet = !self.calls.iter().any(|(call, _)| is_at(call, look.began_ns, look.ended_ns));
+        let since = self.calls.iter().rev().take_while(|(call, _)| call.ended_ns > look.ended_ns);
+        let moved: i64 = since.map(|&(call, writes)| signed(call, writes)).sum();
+        (quiet && first < look.began_ns).then_some(self.in_channel - moved)
+    }
+}
+
+/// What a call has added to the channel.
+fn signed(call: Moved, writes: bool) -> i64 {
+    let units = i64::try_from(call.units).unwrap_or(i64::MAX);
+    if writes { units } else { -units }
+}
+
 /// One direction.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
@@ -54,8 +93,9 @@ pub(super) struct Flow {
     /// Writes and reads that are not joined yet: their bytes that are left. Before the counts are level, the last ones.
     writes: VecDeque<Moved>,
     reads: VecDeque<Moved>,
+    counts: LevelCounts,
     joined: u64,
-    /// How often a read came before its write, so that the counts were not level after all.
+    /// How often a read came before its write, or a look saw more than there could be: the counts were not level after all.
     contradictions: u64,
 }
 
@@ -67,7 +107,9 @@ impl Flow {
         }
         self.writes.push_back(write);
         if self.level {
+            self.counts.add(write, true);
             self.join(each);
+            self.check();
         } else {
             self.find_level(each);
         }
@@ -81,19 +123,21 @@ impl Flow {
                 self.reads.pop_front();
             }
             self.find_level(each);
-        } else if read.units > 0 {
-            self.reads.push_back(read);
-            self.join(each);
+        } else {
+            self.counts.add(read, false);
+            if read.units > 0 {
+                self.reads.push_back(read);
+                self.join(each);
+            }
+            self.check();
         }
     }
 
     /// What waited in the channel, at some moment between these two.
     pub(super) fn looked(&mut self, began_ns: u64, ended_ns: u64, units: u64) {
-        if !self.level {
-            self.looks.push_back(ChannelLook { began_ns, ended_ns, units });
-            if self.looks.len() > LOOKS {
-                self.looks.pop_front();
-            }
+        self.looks.push_back(ChannelLook { began_ns, ended_ns, units });
+        if self.looks.len() > LOOKS {
+            self.looks.pop_front();
         }
     }
 
@@ -105,11 +149,6 @@ impl Flow {
     /// Which write the next one is.
     pub(super) fn next(&self) -> u64 {
         self.joined + self.writes.len() as u64
-    }
-
-    /// How many writes were joined.
-    pub(super) fn joined(&self) -> u64 {
-        self.joined
     }
 
     /// How often the counts turned out not to be level.
@@ -124,6 +163,28 @@ impl Flow {
         self.looks.clear();
         self.writes.clear();
         self.reads.clear();
+        self.counts = LevelCounts::default();
+    }
+
+    /// Holds the first look against the counts, once both sides have begun another call since.
+    fn check(&mut self) {
+        let Some(look) = self
+            .looks
+            .front()
+            .filter(|look| self.counts.last_began.iter().all(|&began| began > look.ended_ns))
+        else {
+            return;
+        };
+        // Fewer is no contradiction: TCP may not have sent it yet.
+        let more = self
+            .counts
+            .during(look)
+            .is_some_and(|counted| i64::try_from(look.units).is_ok_and(|seen| seen > counted));
+        self.looks.pop_front();
+        if self.level && more {
+            self.contradictions += 1;
+            self.forget();
+        }
     }
 
     /// Looks for a moment at which it is known how far apart the counts are, by the call that has just been added.
@@ -136,6 +197,11 @@ impl Flow {
         self.reads.retain(|read| read.ended_ns > at_ns && read.units > 0);
         self.looks.clear();
         (self.level, self.ahead) = (true, ahead);
+        self.counts.in_channel = i64::try_from(ahead).unwrap_or(i64::MAX);
+        let mut calls: Vec<(Moved, bool)> = self.writes.iter().map(|&write| (write, true)).collect();
+        calls.extend(self.reads.iter().map(|&read| (read, false)));
+        calls.sort_by_key(|(call, _)| call.ended_ns);
+        calls.into_iter().for_each(|(call, writes)| self.counts.add(call, writes));
         self.join(each);
     }
 
@@ -215,7 +281,12 @@ impl Flow {
 
 /// Whether any of these was under way at some moment between these two.
 fn any_at(calls: &VecDeque<Moved>, from_ns: u64, to_ns: u64) -> bool {
-    calls.iter().any(|call| call.ended_ns >= from_ns && call.began_ns.is_none_or(|began| began <= to_ns))
+    calls.iter().any(|call| is_at(call, from_ns, to_ns))
+}
+
+/// Whether it was under way at some moment between these two.
+fn is_at(call: &Moved, from_ns: u64, to_ns: u64) -> bool {
+    call.ended_ns >= from_ns && call.began_ns.is_none_or(|began| began <= to_ns)
 }
 
 #[cfg(test)]
@@ -249,7 +320,7 @@ mod tests {
             ('r', moved(50, 51, 8)),
         ]);
         assert_eq!(pairs, [(30, 32), (40, 51), (42, 51)]);
-        assert_eq!((flow.is_level(), flow.joined(), flow.contradictions()), (true, 3, 0));
+        assert_eq!((flow.is_level(), flow.joined, flow.contradictions()), (true, 3, 0));
     }
 
     #[test]
@@ -262,7 +333,7 @@ mod tests {
             ('r', moved(34, 35, 62)),
         ]);
         assert_eq!(pairs, [(20, 35)], "by its last byte");
-        assert_eq!((flow.joined(), flow.next()), (1, 2), "three bytes of the second are left");
+        assert_eq!((flow.joined, flow.next()), (1, 2), "three bytes of the second are left");
     }
 
     #[test]
@@ -315,6 +386,24 @@ mod tests {
         assert_eq!(joined((14, 16, 6)), [(0, 20, 42)]);
         assert_eq!(joined((11, 16, 6)), [], "a write was under way");
         assert_eq!(joined((14, 21, 6)), [], "another one was");
+    }
+
+    #[test]
+    fn a_look_that_sees_more_than_the_counts_is_a_contradiction() {
+        let contradictions = |seen: u64| {
+            let mut flow = Flow::default();
+            let mut each = |_: Joined| {};
+            // Ten bytes wait already: a read takes four of them just while a write begins, and seems to have waited for it.
+            flow.read(moved(10, 14, 4), &mut each);
+            flow.wrote(moved(12, 16, 4), &mut each);
+            assert!(flow.is_level());
+            flow.looked(20, 22, seen);
+            flow.wrote(moved(30, 32, 5), &mut each);
+            flow.read(moved(40, 42, 5), &mut each);
+            flow.contradictions()
+        };
+        assert_eq!(contradictions(10), 1, "by the counts it is empty");
+        assert_eq!(contradictions(0), 0);
     }
 
     #[test]

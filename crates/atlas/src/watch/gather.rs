@@ -145,7 +145,7 @@ impl DirectionGathered {
     pub(super) fn unjoined(&self, kind: EdgeKind) -> Option<&'static str> {
         match self {
             _ if !kind.keeps_bytes() => Some("what is read from it is not what was written, byte for byte"),
-            _ if self.flow.joined() > 0 => None,
+            _ if self.latencies.count() > 0 => None,
             _ if self.uncounted => Some("a call counts messages, and not bytes (recvmmsg, sendmmsg)"),
             _ if self.flow.contradictions() > 0 => {
                 Some("a read took bytes before any write that was seen had begun: not every end was watched")
@@ -380,6 +380,8 @@ impl WatchGathered {
             flow.read(moved, joined);
         }
         if flow.contradictions() > contradictions {
+            // What was joined before may have been joined wrongly.
+            direction.latencies.clear();
             self.kept.forget();
             self.traffic.stop();
         }
